@@ -1,0 +1,255 @@
+"""What a stage and a sink promise, and how they are found.
+
+A component is one module in `pipeline/stages/` or `pipeline/sinks/`. The file's name is its name
+in the configuration, its docstring is its page in the reference, and it defines two things:
+
+- `Config`: what the user may write. For a sink, a subclass of `SinkConfig`; for a stage, any type
+  that msgspec can convert to (`str`, `list[str]`, a frozen Struct, a union of those).
+- one subclass of `Sink` or `Stage`, made with that configuration.
+
+There is no list to edit: the folder is the registry.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+import msgspec
+
+from pipeline.batch import Batch, Container
+from pipeline.errors import ConfigError
+
+Data = TypeVar("Data")
+
+
+# ---------------------------------------------------------------------------------- values
+
+
+class Size(int):
+    """A number of bytes, written `512KiB`, `16MiB`, `1GB`, or a plain integer."""
+
+    UNITS: ClassVar[dict[str, int]] = {
+        "": 1, "B": 1,
+        "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+        "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+    }  # fmt: skip
+
+    @classmethod
+    def parse(cls, text: str | int) -> Size:
+        """Raises `ValueError` with a sentence fit for the user."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(text).strip())
+        unit = found and cls.UNITS.get(found[2].upper())
+        if not found or not unit:
+            raise ValueError(f'"{text}" is not a size; write it like "16MiB" or "512KiB"')
+        return cls(float(found[1]) * unit)
+
+
+class Duration(float):
+    """A time in seconds, written `200ms`, `5s`, `10m`, `2h`, `7d`."""
+
+    UNITS: ClassVar[dict[str, float]] = {
+        "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+    }  # fmt: skip
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Raises `ValueError` with a sentence fit for the user."""
+        if not re.fullmatch(r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", str(text)):
+            raise ValueError(f'"{text}" is not a duration; write it like "200ms", "5s" or "10m"')
+        parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", text)
+        return cls(sum(float(number) * cls.UNITS[unit] for number, unit in parts))
+
+
+class Secret(str):
+    """A string that is never shown: its `repr` is stars. `str(secret)` is the value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+# --------------------------------------------------------------------------- configuration
+
+
+class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may wait between the routes and this sink, and what happens when that is full."""
+
+    memory: Size = Size(16 * 2**20)
+    """Bytes of memory, what is being sent included."""
+    disk: Size = Size(0)
+    """Bytes on disk after the memory is full; 0 for none."""
+    when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"
+    """`block` stops reading the containers that feed this sink; the others lose and count."""
+
+
+class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many entries are sent at once: as soon as one of the limits is reached."""
+
+    bytes: Size = Size(2**20)
+    entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    linger: Duration = Duration(0)
+    """How long to wait for more. 0 sends what there is as soon as the sink is free, which under
+    load gathers by itself and costs no latency."""
+
+
+class RetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a payload that could not be sent is tried again: exponential, with full jitter."""
+
+    initial: Duration = Duration(0.5)
+    max: Duration = Duration(30)
+    give_up_after: Duration | None = None
+    """Time after which a payload counts as refused; without it, it is tried for ever."""
+
+
+class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every sink's table may hold, beside what the sink's own `Config` adds."""
+
+    type: str
+    buffer: BufferConfig = BufferConfig()
+    batch: BatchConfig = BatchConfig()
+    retry: RetryConfig = RetryConfig()
+    dead_letter: str | None = None
+    """Name of another sink, for entries that this destination refuses for good."""
+
+
+class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS of a connection. The peer's certificate and name are always verified."""
+
+    ca: str | None = None
+    """PEM file of the authorities to trust instead of the system's."""
+    cert: str | None = None
+    """PEM file of the client's certificate, with its chain."""
+    key: str | None = None
+    """PEM file of the client certificate's key."""
+    server_name: str | None = None
+    """Name to verify, where it is not the address's host."""
+
+
+# ----------------------------------------------------------------------------------- stages
+
+
+class Stage(ABC):
+    """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
+
+    def __init__(self, config: Any) -> None:
+        """Prepares what is the same for all containers (compiles expressions, and so on).
+
+        Raises `ConfigError`, its `column` set for a place inside an expression.
+        """
+
+    def bind(self, container: Container) -> Stage:
+        """The stage for one container. One that holds state returns a new object each time."""
+        return self
+
+    @abstractmethod
+    def __call__(self, batch: Batch) -> Batch | None:
+        """What goes on to the next stage; None when nothing does. Never raises for bad data:
+        an entry that the stage cannot understand goes on unchanged (or marked in its fields)."""
+
+    def flush(self, now: float) -> Batch | None:
+        """What the stage held back and should now let go. `now` is the loop's clock."""
+        return None
+
+
+# ------------------------------------------------------------------------------------ sinks
+
+
+@dataclass(slots=True)
+class Payload(Generic[Data]):
+    """Encoded entries, ready to be sent as often as needed."""
+
+    data: Data
+    """Whatever the sink's `send` wants: bytes, a list of datagrams, an object that remembers
+    how much of it the peer has acknowledged."""
+    entries: int
+    size: int
+    """Bytes on the wire."""
+    truncated: int = 0
+    """Entries cut to the destination's size limit."""
+    refused: list[tuple[Batch, int, str]] = field(default_factory=list)
+    """Entries that cannot be encoded for this destination: batch, index in it, reason."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a sink may know of the agent it runs in."""
+
+    name: str
+    """The sink's name in the configuration, for messages."""
+    host: str = ""
+    """Name of the host, for entries whose container does not tell."""
+    alive: Callable[[str], bool] = lambda container_id: True
+    """Whether a container (by its 64-digit id) still exists."""
+
+
+class Sink(ABC, Generic[Data]):
+    """Knows one destination and nothing else. `Delivery` does all the rest: it calls `open` until
+    it succeeds, then `encode` and `send`, one at a time and never concurrently, `open` again after
+    any `Unavailable`, and `close` once at the end. Each may be cancelled at every await."""
+
+    def __init__(self, config: Any, context: Context) -> None: ...
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Makes ready to send; called again after every failure, so it drops what was open before.
+
+        Raises `Unavailable` with a sentence that says what is wrong and what to do."""
+
+    @abstractmethod
+    def encode(self, batches: Sequence[Batch]) -> Payload[Data]:
+        """All entries of `batches`, in order, as one payload. Synchronous and pure; must not raise
+        for any data. Batches may come from many containers and from any source."""
+
+    @abstractmethod
+    async def send(self, payload: Payload[Data]) -> None:
+        """Returns when the destination has taken the payload, as far as its protocol can tell.
+
+        Raises `Unavailable` (the same payload will be sent again after `open`) or `Refused`.
+        A sink whose peer acknowledges parts remembers them in the payload, and sends the rest."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Lets go of everything. Never raises, and may be called without or during `open`."""
+
+
+# --------------------------------------------------------------------------------- registry
+
+Kind = Literal["stages", "sinks"]
+_BASES: dict[Kind, type] = {"stages": Stage, "sinks": Sink}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every component there is, sorted."""
+    package = importlib.import_module(f"pipeline.{kind}")
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+
+
+def module(kind: Kind, name: str) -> ModuleType:
+    """The module of a component. Raises `ConfigError` when there is none of that name."""
+    if name not in names(kind):
+        raise ConfigError(f'there is no {kind[:-1]} "{name}"')
+    return importlib.import_module(f"pipeline.{kind}.{name}")
+
+
+def config_type(kind: Kind, name: str) -> Any:
+    """The type of what the user may write for it."""
+    return module(kind, name).Config
+
+
+def implementation(kind: Kind, name: str) -> Any:
+    """The class that implements it."""
+    found = module(kind, name)
+    base = _BASES[kind]
+    for value in vars(found).values():
+        own = isinstance(value, type) and value.__module__ == found.__name__
+        if own and issubclass(value, base):
+            return value
+    raise TypeError(f"{found.__name__} defines no subclass of {base.__name__}")

@@ -1,0 +1,1 @@
+"""Batches in, bytes out. Pure functions: no I/O, no clock."""

@@ -1,0 +1,47 @@
+"""The few errors of our own. Each says in one sentence what is wrong and what to do about it."""
+
+
+class DocklineError(Exception):
+    """Base of all below. `str(error)` is fit to be shown to a user as it stands."""
+
+
+class ConfigError(DocklineError):
+    """One value of the configuration is wrong.
+
+    `path` is the key inside the table that was being read, as the user wrote it (`"batch.bytes"`,
+    or empty for the table itself); whoever reads the file adds the table's own path and the line.
+    `column` is where in a string value the trouble is, counted from 0, where that helps.
+    """
+
+    def __init__(self, message: str, path: str = "", column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.column = column
+
+
+class EngineError(DocklineError):
+    """The Docker Engine cannot be used as things stand. `permanent`: waiting will not help."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class SinkError(DocklineError):
+    """Base of what a sink may raise from `open` and `send`; anything else is a bug in the sink."""
+
+
+class Unavailable(SinkError):
+    """The destination cannot take the payload now; the same payload is worth sending again.
+
+    `retry_after` is the wait in seconds that the destination itself asked for, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(SinkError):
+    """The destination will never take this payload. It is dead-lettered or dropped, and counted."""

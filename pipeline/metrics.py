@@ -1,0 +1,54 @@
+"""The agent's own metrics: each named and described here, and nowhere else.
+
+Counters are incremented once per batch, through children bound at construction
+(`metrics.received.labels(container)`), never per line. Depths are read at scrape time: whoever
+has one registers a collector. Tests pass their own registry.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """`dockline_*`. Every label is bounded: container series go with their container."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        counter, gauge = self._counter, self._gauge
+
+        self.received = counter("received_entries", "Entries read from a container.", "container")
+        self.received_bytes = counter(
+            "received_bytes", "Bytes of messages read from a container.", "container"
+        )
+        self.filtered = counter(
+            "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
+        )
+        self.delivered = counter("delivered_entries", "Entries that a sink has taken.", "sink")
+        self.delivered_bytes = counter(
+            "delivered_bytes", "Bytes on the wire that a sink has taken.", "sink"
+        )
+        self.dropped = counter(
+            "dropped_entries", "Entries lost, and why: a policy or a refusal.", "sink", "reason"
+        )
+        self.dead_lettered = counter(
+            "dead_lettered_entries", "Entries handed to the dead-letter sink.", "sink"
+        )
+        self.truncated = counter(
+            "truncated_entries", "Entries cut to the destination's size limit.", "sink"
+        )
+        self.retried = counter("retried_payloads", "Payloads that had to be sent again.", "sink")
+        self.source_errors = counter(
+            "source_errors", "Trouble with one of the Engine's streams, by kind.", "kind"
+        )
+        self.containers = gauge("containers", "Containers being followed.")
+        self.engine_up = gauge("engine_up", "1 while the Engine answers.")
+        self.label_errors = gauge(
+            "label_errors", "dockline.* labels that are not understood.", "container"
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"dockline_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"dockline_{name}", text, labels, registry=self.registry)

@@ -1,0 +1,1 @@
+"""Where entries go. One destination, one file; the file name is the `type` in the configuration."""
