@@ -139,7 +139,7 @@ class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Stage(ABC):
     """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any) -> None:  # noqa: B027 - nothing to prepare is common
         """Prepares what is the same for all containers (compiles expressions, and so on).
 
         Raises `ConfigError`, its `column` set for a place inside an expression.

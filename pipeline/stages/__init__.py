@@ -1,1 +1,1 @@
-"""What a route does to the entries of a batch. One verb, one file; the file name is the key in the configuration."""
+"""What a route does to entries. One verb, one file; the file name is the key of the stage."""
