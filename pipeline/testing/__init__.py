@@ -1,0 +1,1 @@
+"""What tests, the demo and the benchmarks stand on: builders, kits, and a real private Engine."""

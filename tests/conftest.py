@@ -1,0 +1,100 @@
+"""What all tests share: a real Engine, a watch for calls that block the loop, a list of skips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from pipeline.errors import EngineError
+from pipeline.testing.docker_client import BUSYBOX
+from pipeline.testing.private_engine import PrivateEngine, why_not
+
+NO_SKIPS = os.environ.get("CI", "").lower() in ("1", "true")
+"""Set in CI, where a machine that cannot run a part of the suite is a failure."""
+
+_ENGINE_FIXTURES = {"engine", "fresh_engine", "busybox"}
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[PrivateEngine]:
+    """One private Engine for the whole session. Tests remove the containers that they start."""
+    with _running() as private:
+        yield private
+
+
+@pytest.fixture(scope="session")
+def busybox(engine: PrivateEngine) -> str:
+    """Name of an image with a shell, in `engine`."""
+    return engine.import_busybox()
+
+
+@pytest.fixture
+def fresh_engine() -> Iterator[Callable[..., PrivateEngine]]:
+    """Starts an Engine that the test may stop and kill: `fresh_engine("--live-restore")`.
+
+    It has the image `busybox:local`.
+    """
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> PrivateEngine:
+            private = stack.enter_context(_running(*arguments))
+            private.import_busybox(BUSYBOX)
+            return private
+
+        yield start
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[PrivateEngine]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with ExitStack() as stack:
+        try:
+            private = stack.enter_context(PrivateEngine(*arguments))
+        except EngineError as error:
+            pytest.skip(str(error))
+        yield private
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """A call that blocks the event loop, made by the package's own code, raises `BlockingError`.
+
+    The private Engine's client, which is synchronous on purpose, is not part of the product.
+    """
+    with blockbuster_ctx("pipeline", excluded_modules=["pipeline.testing"]):
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("engine")
+
+
+def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
+    """Name and reason of all that did not run here."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return [(report.nodeid, report.longrepr[2]) for report in reports]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if NO_SKIPS and session.exitstatus == pytest.ExitCode.OK and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if skipped := _skipped(config):
+        terminalreporter.section("could not run on this machine", "-", red=NO_SKIPS, yellow=True)
+        for name, reason in skipped:
+            terminalreporter.line(f"{name}: {reason.removeprefix('Skipped: ')}")
+        if NO_SKIPS:
+            terminalreporter.line("CI is set: what was skipped counts as failed", red=True)
