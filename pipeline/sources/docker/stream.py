@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.coalesce import FLOWING, selector_of
 from pipeline.errors import EngineError
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ def parse_head(raw: bytes) -> Head:
     return Head(int(status), {name.lower(): value.strip() for name, _, value in pairs})
 
 
-class ByteStream(asyncio.Protocol):
+_received = memoryview(bytearray(1 << 18))
+"""Where the kernel puts what it has: one for all streams, since each takes its bytes out before
+the loop reads the next. A new buffer for each read would be mapped and unmapped each time."""
+
+
+class ByteStream(asyncio.BufferedProtocol):
     """The body of one answer. One reader; `close` ends it at once, from any state."""
 
     def __init__(self) -> None:
@@ -54,7 +60,9 @@ class ByteStream(asyncio.Protocol):
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self.head_arrived: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._selector = selector_of(loop)
+        self.head_arrived: asyncio.Future[Head] = loop.create_future()
 
     @property
     def status(self) -> int:
@@ -108,7 +116,13 @@ class ByteStream(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(_received[:nbytes])
+        if nbytes >= FLOWING and self._selector is not None:
+            self._selector.flowing = True
         if self._in_head:
             data = self._take_head(data)
             if not data:

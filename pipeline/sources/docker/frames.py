@@ -1,0 +1,238 @@
+"""From the bytes of a log stream to columns of lines: the hottest loop of the agent.
+
+Pure: no I/O, no clock. Feed it any split of the stream and it gives the same lines.
+
+Multiplexed streams are frames of `[type, 0, 0, 0, u32 big-endian length]` and a payload (attach
+format of https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerAttach);
+asked with `timestamps=1`, each payload begins with `2026-01-31T23:59:59.123456789Z` and a space.
+A line over 16 KiB comes as several frames of which only the last ends in a newline. A TTY's stream
+has no frames: one stream of lines that end in CR LF.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple, Protocol
+
+from pipeline.sources.docker.timestamps import NO_TIME, split_timestamp
+
+STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
+MAX_FRAME = 1 << 24
+"""No Engine sends a larger frame (its lines are cut at 16 KiB): the stream is out of step."""
+
+_header = Struct(">BxxxI").unpack_from
+_NEWLINE, _SPACE, _Z = b"\n Z"
+
+
+class FrameError(ValueError):
+    """The bytes are no log stream: the connection must be opened anew."""
+
+
+class Columns(NamedTuple):
+    """Complete lines, in the order in which they were completed."""
+
+    lines: list[bytes]
+    times: list[bytes]
+    """30 bytes each, as in `Batch.times`; empty where the Engine gave none."""
+    streams: bytearray
+    truncated: list[int]
+    """Indexes of lines that were cut to `max_line`."""
+
+
+class Partial:
+    """A line whose end has not come yet. Holds no more than `limit` bytes of it."""
+
+    __slots__ = ("before", "parts", "room", "time", "truncated")
+
+    def __init__(self, time: bytes, limit: int, before: int) -> None:
+        self.time = time
+        self.parts: list[bytes] = []
+        self.room = limit
+        self.truncated = False
+        self.before = before
+        """Lines that were complete before this one began."""
+
+    def add(self, part: bytes) -> None:
+        if len(part) > self.room:
+            self.truncated = True
+            part = part[: self.room]
+        if part:
+            self.parts.append(part)
+            self.room -= len(part)
+
+
+class Decoder(Protocol):
+    """What `tail` wants of either kind of stream."""
+
+    completed: int
+    """Lines given so far."""
+
+    def feed(self, data: bytes) -> Columns:
+        """All lines that `data` completes. Raises `FrameError`."""
+
+    def flush(self) -> Columns:
+        """At the stream's end: what was still open, as lines."""
+
+    def open_partial(self) -> Partial | None:
+        """The oldest line that has begun and not ended."""
+
+    def errors(self) -> list[bytes]:
+        """What the daemon said of itself (type 3) since the last call."""
+
+
+def new_decoder(first: bytes, max_line: int) -> Decoder:
+    """The decoder for a stream that begins with `first` (one byte or more).
+
+    A frame begins with its type, 0 to 3; a TTY's stream with the digit of a timestamp. That tells
+    more than the content type, which Podman and API versions up to 1.41 get wrong or leave out.
+    """
+    return Frames(max_line) if first[0] <= DAEMON_ERROR else TtyLines(max_line)
+
+
+class Frames:
+    """A multiplexed stream."""
+
+    def __init__(self, max_line: int) -> None:
+        self.completed = 0
+        self._max_line = max_line
+        self._rest = b""
+        self._partials: dict[int, Partial] = {}
+        self._errors: list[bytes] = []
+
+    def feed(self, data: bytes) -> Columns:
+        if self._rest:
+            data = self._rest + data
+        lines: list[bytes] = []
+        times: list[bytes] = []
+        streams = bytearray()
+        columns = Columns(lines, times, streams, [])
+        add_line, add_time, add_stream = lines.append, times.append, streams.append
+        partials = self._partials
+        header = _header
+        position, end = 0, len(data)
+        last_header = end - 8
+        while position <= last_header:
+            kind, size = header(data, position)
+            start = position + 8
+            stop = start + size
+            if stop > end:
+                if size > MAX_FRAME:
+                    raise FrameError(f"a frame of {size} bytes")
+                break
+            # What nearly every frame is: a whole line behind a timestamp of 30 bytes.
+            if (
+                size > 31
+                and data[stop - 1] == _NEWLINE
+                and data[start + 30] == _SPACE
+                and data[start + 29] == _Z
+                and kind <= STDERR
+                and not partials
+            ):
+                add_line(data[start + 31 : stop - 1])
+                add_time(data[start : start + 30])
+                add_stream(kind)
+            else:
+                self._take(kind, data[start:stop], columns)
+            position = stop
+        self._rest = data[position:]
+        self.completed += len(lines)
+        return columns
+
+    def _take(self, kind: int, payload: bytes, columns: Columns) -> None:
+        """A frame that is not simply one line."""
+        if kind == DAEMON_ERROR:
+            self._errors.append(payload.strip())
+            return
+        if kind > DAEMON_ERROR:
+            raise FrameError(f"a frame of type {kind}")
+        stream = kind or STDOUT  # 0 is "stdin" in the format, and means stdout in logs
+        time, text = split_timestamp(payload)
+        partial = self._partials.pop(stream, None)
+        if partial is None:
+            partial = Partial(time, self._max_line, self.completed + len(columns.lines))
+        if text.endswith(b"\n"):
+            partial.add(text[:-1])
+            _complete(partial, stream, columns)
+        else:
+            partial.add(text)
+            self._partials[stream] = partial
+
+    def flush(self) -> Columns:
+        columns = Columns([], [], bytearray(), [])
+        for stream, partial in self._partials.items():
+            _complete(partial, stream, columns)
+        self._partials, self._rest = {}, b""
+        self.completed += len(columns.lines)
+        return columns
+
+    def open_partial(self) -> Partial | None:
+        return min(self._partials.values(), key=lambda partial: partial.time, default=None)
+
+    def errors(self) -> list[bytes]:
+        errors, self._errors = self._errors, []
+        return errors
+
+
+class TtyLines:
+    """A TTY's raw stream. Each piece the Engine stored has a timestamp before it, so a line of
+    several pieces has its own timestamp once more in the middle: those are taken out."""
+
+    def __init__(self, max_line: int) -> None:
+        self.completed = 0
+        self._max_line = max_line
+        self._rest = b""
+        self._partial: Partial | None = None
+
+    def feed(self, data: bytes) -> Columns:
+        columns = Columns([], [], bytearray(), [])
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for piece in whole:
+            self._end_line(piece, columns)
+        if len(self._rest) > self._max_line + _SLACK:
+            self._continue_line(self._rest[:-_SLACK])
+            self._rest = self._rest[-_SLACK:]
+        self.completed += len(columns.lines)
+        return columns
+
+    def _continue_line(self, piece: bytes) -> None:
+        if self._partial is None:
+            time, piece = split_timestamp(piece)
+            self._partial = Partial(time, self._max_line, self.completed)
+        if self._partial.time is not NO_TIME:
+            piece = piece.replace(self._partial.time + b" ", b"")
+        self._partial.add(piece)
+
+    def _end_line(self, piece: bytes, columns: Columns) -> None:
+        self._continue_line(piece.removesuffix(b"\r"))
+        partial, self._partial = self._partial, None
+        assert partial is not None
+        _complete(partial, STDOUT, columns)
+
+    def flush(self) -> Columns:
+        columns = Columns([], [], bytearray(), [])
+        if self._rest or self._partial is not None:
+            self._end_line(self._rest, columns)
+        self._rest = b""
+        self.completed += len(columns.lines)
+        return columns
+
+    def open_partial(self) -> Partial | None:
+        if self._partial is None and self._rest:
+            return Partial(split_timestamp(self._rest)[0], 0, self.completed)
+        return self._partial
+
+    def errors(self) -> list[bytes]:
+        return []
+
+
+_SLACK = 64
+"""Bytes kept back when a TTY line is cut, so that a timestamp in it is never cut itself."""
+
+
+def _complete(partial: Partial, stream: int, columns: Columns) -> None:
+    if partial.truncated:
+        columns.truncated.append(len(columns.lines))
+    parts = partial.parts
+    columns.lines.append(parts[0] if len(parts) == 1 else b"".join(parts))
+    columns.times.append(partial.time)
+    columns.streams.append(stream)

@@ -1,0 +1,73 @@
+"""Timestamps as Docker, Podman and other writers put them before a line, made one form.
+
+The form is `2026-01-31T23:59:59.123456789Z` (RFC 3339, UTC, nanoseconds): 30 bytes, which compare
+as they sort.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+NO_TIME = b""
+"""Where a line has no timestamp, or one of year 1: the reader gives it its own clock's time."""
+
+_TIMESTAMP = re.compile(
+    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\d*(?:Z|([+-])(\d\d):(\d\d))"
+)
+
+
+def split_timestamp(payload: bytes) -> tuple[bytes, bytes]:
+    """The timestamp in its one form and the text behind it; `NO_TIME` and all where there is none.
+
+    Takes fewer than nine digits, none, and any offset from UTC.
+    """
+    found = _TIMESTAMP.match(payload)
+    if found is None:
+        return NO_TIME, payload
+    text = payload[found.end() :]
+    if text[:1] == b" ":
+        text = text[1:]
+    elif text not in (b"", b"\n"):
+        return NO_TIME, payload
+    seconds, fraction, sign, hours, minutes = found.groups()
+    if sign:
+        try:
+            seconds = _to_utc(seconds, sign, int(hours), int(minutes))
+        except (ValueError, OverflowError):
+            return NO_TIME, text
+    if seconds.startswith(b"0001-"):
+        return NO_TIME, text
+    return seconds + b"." + (fraction or b"").ljust(9, b"0") + b"Z", text
+
+
+def _to_utc(seconds: bytes, sign: bytes, hours: int, minutes: int) -> bytes:
+    offset = timedelta(hours=hours, minutes=minutes)
+    local = datetime.fromisoformat(seconds.decode())
+    utc = local - offset if sign == b"+" else local + offset
+    return utc.isoformat().encode()
+
+
+def timestamp(seconds: float) -> bytes:
+    """The form for a number of seconds since the epoch."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").encode() + b"000Z"
+
+
+def from_nanoseconds(nanoseconds: int) -> bytes:
+    """The form for a number of nanoseconds since the epoch."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S").encode() + b".%09dZ" % rest
+
+
+def to_since(time: bytes) -> str:
+    """The same moment as the Engine's `since` takes it: `seconds.nnnnnnnnn` since the epoch."""
+    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
+    return f"{int(whole.timestamp())}.{time[20:29].decode()}"
+
+
+def to_seconds(time: bytes) -> float:
+    """Seconds since the epoch."""
+    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
+    return whole.timestamp() + int(time[20:29]) / 1e9
