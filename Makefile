@@ -1,0 +1,86 @@
+# `make demo` and `make test` start from a bare machine: Python 3.11 or newer, make and git.
+# Another interpreter gets an environment of its own: `make test PYTHON=python3.13`.
+
+PYTHON ?= python3
+VENV   ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv)
+
+# What Debian calls the programs that the demo and the tests run for real. Services are not started.
+ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
+TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman prometheus rsyslog \
+                    rsyslog-openssl openssl mmdebstrap ca-certificates
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint pytest bench venv lock image packages clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the screen
+	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@$(BIN)/python -m demo
+
+test: lint pytest ## lint, types and the whole suite against real servers
+
+lint: $(VENV)/.dev ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.dev packages ## the suite alone; ARGS="tests/stages -k parse" chooses
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.dev packages ## the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+venv: $(VENV)/.dev ## the environment for development, in .venv
+
+packages: ## the Debian packages that the tests use (needs root and apt-get)
+	@scripts/debian-packages $(TEST_PACKAGES)
+
+image: ## the container image, as dockline:latest; BASE=... chooses what it builds on
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag dockline .
+
+clean: ## remove environments, caches and what was built
+	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------ environments
+
+ifdef UV
+install = $(UV) pip install --quiet --python $(BIN)/python
+else
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+$(BIN)/python:
+	scripts/make-venv "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.runtime: pyproject.toml constraints.txt constraints-build.txt | $(BIN)/python
+	$(install) --require-hashes -r constraints.txt -r constraints-build.txt
+	$(install) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime constraints-dev.txt
+	$(install) --require-hashes -r constraints-dev.txt
+	@touch $@
+
+# ----------------------------------------------------------------------------------- pinning
+# One resolution for every supported Python and platform, hashed, and naming no package index.
+# UPGRADE=1 takes the newest versions; without it only what pyproject.toml demands changes.
+
+LOCK_UV = $(if $(UV),$(UV),.venv-lock/bin/uv)
+compile = $(LOCK_UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(if $(UV),,.venv-lock/bin/uv) ## compile the constraint files from pyproject.toml
+	$(compile) pyproject.toml --output-file constraints.txt
+	$(compile) --group build -c constraints.txt --output-file constraints-build.txt
+	$(compile) pyproject.toml --group dev -c constraints.txt -c constraints-build.txt --output-file constraints-dev.txt
+
+.venv-lock/bin/uv:
+	scripts/make-venv "$(PYTHON)" .venv-lock
+	.venv-lock/bin/python -m pip install --quiet uv
