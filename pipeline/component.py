@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch, Container, Source
 from pipeline.errors import ConfigError
 
 Data = TypeVar("Data")
@@ -94,7 +94,9 @@ class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How many entries are sent at once: as soon as one of the limits is reached."""
 
     bytes: Size = Size(2**20)
+    """Bytes of messages."""
     entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    """Number of entries."""
     linger: Duration = Duration(0)
     """How long to wait for more. 0 sends what there is as soon as the sink is free, which under
     load gathers by itself and costs no latency."""
@@ -104,7 +106,9 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How a payload that could not be sent is tried again: exponential, with full jitter."""
 
     initial: Duration = Duration(0.5)
+    """Wait after the first failure; it doubles with each further one."""
     max: Duration = Duration(30)
+    """Longest wait."""
     give_up_after: Duration | None = None
     """Time after which a payload counts as refused; without it, it is tried for ever."""
 
@@ -113,9 +117,13 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What every sink's table may hold, beside what the sink's own `Config` adds."""
 
     type: str
+    """Which sink this is."""
     buffer: BufferConfig = BufferConfig()
+    """What may wait for this sink."""
     batch: BatchConfig = BatchConfig()
+    """How much is sent at once."""
     retry: RetryConfig = RetryConfig()
+    """How sending is tried again."""
     dead_letter: str | None = None
     """Name of another sink, for entries that this destination refuses for good."""
 
@@ -194,6 +202,10 @@ class Sink(ABC, Generic[Data]):
     """Knows one destination and nothing else. `Delivery` does all the rest: it calls `open` until
     it succeeds, then `encode` and `send`, one at a time and never concurrently, `open` again after
     any `Unavailable`, and `close` once at the end. Each may be cancelled at every await."""
+
+    takes: ClassVar[frozenset[Source]] = frozenset(("logs", "events", "stats"))
+    """The sources whose entries it can use. Without a configured route, logs lead to every sink
+    that takes logs, and stats to one that takes nothing else."""
 
     def __init__(self, config: Any, context: Context) -> None: ...
 
