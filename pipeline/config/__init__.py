@@ -1,0 +1,30 @@
+"""The configuration: what it may say, and how a TOML file becomes it.
+
+In reading order:
+
+1. ``settings``     one Struct per table; sinks and stages bring their own
+2. ``locate``       where each key of a TOML text stands
+3. ``problems``     what is wrong, where, and what was probably meant
+4. ``substitute``   `${NAME}` and `${file:...}`
+5. ``convert``      from TOML values to the Structs, every error noted
+6. ``check``        what no single value can tell: names that must exist, and advice
+7. ``load``         all of the above, for one file
+
+and for those who document it: ``fields``, ``schema``, ``wording``.
+"""
+
+from pipeline.config.load import Reading, find, load, read
+from pipeline.config.problems import ConfigErrors, Problem
+from pipeline.config.settings import Config, RouteConfig, StageConfig
+
+__all__ = [
+    "Config",
+    "ConfigErrors",
+    "Problem",
+    "Reading",
+    "RouteConfig",
+    "StageConfig",
+    "find",
+    "load",
+    "read",
+]

@@ -1,0 +1,103 @@
+"""What no single value can tell: names that must exist, and advice on what is probably a slip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline import component
+from pipeline.config.locate import Path
+from pipeline.config.problems import Report, quote
+from pipeline.config.settings import Config
+from pipeline.config.wording import listed, nearest, shown
+
+_REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("routes", "*", "to", "*"), "sinks"),
+    (("sinks", "*", "dead_letter"), "sinks"),
+    (("tests", "*", "route"), "routes"),
+)
+"""Where names of other tables stand (`*` is any key or element), and which tables those are."""
+
+
+def check_names(tree: dict[str, Any], report: Report) -> None:
+    """Names of sinks and routes, and all that refers to them.
+
+    Works on the file's own values, so that a table with other errors has its names checked too.
+    """
+    for table in ("sinks", "routes"):
+        for path, _ in _matches(tree, (table, "*")):
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", str(path[-1])):
+                message = f"{quote(str(path[-1]))} cannot be a name"
+                hint = "use letters, digits, dots, dashes and underscores, 64 at most"
+                report.error(path, message, hint, about="key")
+    for pattern, table in _REFERENCES:
+        known = list(_table(tree, table))
+        for path, name in _matches(tree, pattern):
+            if isinstance(name, str) and name not in known:
+                hint = nearest(name, known) or f"known: {', '.join(known)}"
+                report.error(path, f"there is no {table[:-1]} {shown(name)}", hint)
+    _check_dead_letters(_table(tree, "sinks"), report)
+
+
+def _table(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = tree.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _matches(value: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Path and value of everything that the pattern fits."""
+    if not pattern:
+        yield path, value
+        return
+    first, rest = pattern[0], pattern[1:]
+    if isinstance(value, list):
+        items: Iterator[tuple[Any, Any]] = enumerate(value)
+    else:
+        items = iter(value.items() if isinstance(value, dict) else ())
+    for key, inner in items:
+        if first in ("*", key):
+            yield from _matches(inner, rest, (*path, key))
+
+
+def _check_dead_letters(sinks: Mapping[str, Any], report: Report) -> None:
+    """A refused entry goes to the dead-letter sink, and from there no way may lead back."""
+    letters = {
+        name: letter
+        for name, sink in sinks.items()
+        if isinstance(sink, dict) and isinstance(letter := sink.get("dead_letter"), str)
+    }
+    for name in letters:
+        way = [name]
+        while way[-1] in letters and letters[way[-1]] not in way[1:]:
+            way.append(letters[way[-1]])
+        if way[-1] == name == min(way) and len(way) > 1:
+            through = f", through {listed(map(shown, way[1:-1]))}" if len(way) > 2 else ""
+            message = f"the dead letters of {shown(name)} come back to itself{through}"
+            report.error(("sinks", name, "dead_letter"), message)
+
+
+def advise(config: Config, report: Report) -> None:
+    """Warnings about a valid configuration that does less than it seems to say."""
+    letters = {sink.dead_letter for sink in config.sinks.values()}
+    fed = {name for route in config.routes.values() for name in route.to} | letters
+    for name in config.sinks:
+        if name not in fed:
+            report.warning(("sinks", name), "no route leads to this sink")
+    for name, route in config.routes.items():
+        path = ("routes", name, "from")
+        if "stats" in route.sources and config.stats.every is None:
+            report.warning(path, "takes stats, which stats.every turns off")
+        if "events" in route.sources and not config.events.enabled:
+            report.warning(path, "takes events, which events.enabled turns off")
+        for index, sink in enumerate(route.to):
+            takes = takes_from(config.sinks[sink].type)
+            if not takes & set(route.sources):
+                message = f"{quote(sink)} takes only {listed(sorted(takes))}; this route has none"
+                report.warning(("routes", name, "to", index), message)
+
+
+def takes_from(sink_type: str) -> frozenset[str]:
+    """The sources whose entries a sink can use."""
+    takes: frozenset[str] = component.implementation("sinks", sink_type).takes
+    return takes

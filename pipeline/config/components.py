@@ -1,0 +1,117 @@
+"""Tables whose type depends on what they say: a sink's on its `type`, a stage's on its one key.
+
+Each component that converts is also constructed once, so that its own checks (an address that
+makes no sense, an expression that does not compile) are among the errors of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pipeline import component
+from pipeline.component import Context
+from pipeline.config.locate import Path
+from pipeline.config.problems import INVALID, About, Invalid, Report, quote
+from pipeline.config.settings import StageConfig
+from pipeline.config.substitute import Substituted
+from pipeline.config.wording import kind, listed, nearest, shown
+from pipeline.errors import ConfigError, DocklineError
+
+if TYPE_CHECKING:
+    from pipeline.config.convert import Converter
+
+
+def sink(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+    """The sink's own `Config`, or `INVALID`."""
+    known, report = component.names("sinks"), converter.report
+    if "type" not in table:
+        own = [str(path[-1])] if path[-1] in known else known
+        hint = f"write type = {listed(map(quote, own), 'or')}"
+        report.error(path, '"type" is missing', hint, about="key")
+        return INVALID
+    name = _named("sink type", table["type"], known, (*path, "type"), report)
+    if name is INVALID:
+        return INVALID
+    config = converter.struct(table, component.config_type("sinks", name), path)
+    if config is INVALID:
+        return INVALID
+    try:
+        component.implementation("sinks", name)(config, Context(name=str(path[-1])))
+    except (ValueError, DocklineError) as error:
+        return rejected(error, table, path, report)
+    return config
+
+
+def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+    """A `StageConfig`, or `INVALID`."""
+    report = converter.report
+    if len(table) != 1:
+        found = f"this one has {listed(map(quote, table))}" if table else "this one is empty"
+        hint = f"write {', '.join(f'{{ {key} = … }}' for key in table)}" if table else ""
+        message = f"a stage is a table with one key, the stage's name; {found}"
+        report.error(path, message, hint)
+        return INVALID
+    ((key, value),) = table.items()
+    path = (*path, key)
+    name = _named("stage", key, component.names("stages"), path, report, about="key")
+    if name is INVALID:
+        return INVALID
+    config = converter.convert(value, component.config_type("stages", name), path)
+    if config is INVALID:
+        return INVALID
+    try:
+        component.implementation("stages", name)(config)
+    except (ValueError, DocklineError) as error:
+        return rejected(error, value, path, report)
+    return StageConfig(name, config)
+
+
+def rejected(error: Exception, value: Any, path: Path, report: Report) -> Invalid:
+    """Notes what a component, or a Struct's own check, has against a value that converted."""
+    if _hides_something(value):
+        message = "what ${…} stands for is not accepted here; the reason could show it"
+        report.error(path, message, about="key")
+    elif isinstance(error, ConfigError):
+        inner = _inside(value, error.path)
+        report.error((*path, *inner), error.message, column=error.column)
+    else:
+        report.error(path, str(error))
+    return INVALID
+
+
+def _named(
+    noun: str,
+    name: Any,
+    known: list[str],
+    path: Path,
+    report: Report,
+    about: About = "value",
+) -> Any:
+    """The name of a component that there is, or `INVALID`."""
+    if name is INVALID:
+        return INVALID
+    if not isinstance(name, str):
+        report.error(path, f"expected a string, got {kind(name)}")
+        return INVALID
+    if name not in known:
+        hint = f"{nearest(name, known)} Known: {', '.join(known)}".lstrip()
+        report.error(path, f"there is no {noun} {shown(name)}", hint, about=about)
+        return INVALID
+    return str(name)
+
+
+def _hides_something(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_hides_something, value.values()))
+    if isinstance(value, list):
+        return any(map(_hides_something, value))
+    return isinstance(value, Substituted)
+
+
+def _inside(value: Any, path: str) -> Path:
+    """A path such as `batch.bytes` or `rules[1].keep` in keys and indices."""
+    if isinstance(value, dict) and path in value:
+        return (path,)
+    parts = re.findall(r"[^.\[\]]+", path)
+    return tuple(int(part) if part.isdigit() else part for part in parts)

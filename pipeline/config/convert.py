@@ -1,0 +1,111 @@
+"""From what `tomllib` gives to the Structs of `settings`, every error noted and none raised.
+
+msgspec's own conversion stops at the first error, and names types as Python does. This one goes
+through the tables itself, key by key, and speaks of what the user wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from msgspec import structs
+
+from pipeline.component import Secret, SinkConfig
+from pipeline.config import components, scalars
+from pipeline.config.locate import Path
+from pipeline.config.problems import INVALID, About, Report, quote
+from pipeline.config.settings import StageConfig
+from pipeline.config.wording import (
+    accepts,
+    arms,
+    can_be_off,
+    expected,
+    is_struct,
+    kind,
+    limits,
+    nearest,
+    toml,
+)
+from pipeline.errors import DocklineError
+
+
+class Converter:
+    """Converts the values of one file. What cannot be converted is in the report, and `INVALID`."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def convert(self, value: Any, type_: Any, path: Path) -> Any:
+        """`value`, standing at `path`, as `type_`."""
+        if value is INVALID:
+            return INVALID
+        if value == "off" and can_be_off(type_):
+            return None
+        takers = [arm for arm in arms(type_) if accepts(arm, value)]
+        about: About = "key" if Secret in arms(type_) else "value"
+        if not takers:
+            message = f"expected {expected(type_)}, got {kind(value)}"
+            self.report.error(path, message, about=about)
+            return INVALID
+        if len(takers) == 1:
+            result = self._one(value, takers[0], path)
+        else:
+            result = scalars.any_of(value, takers, path, self.report)
+        excess = "" if result is INVALID else scalars.beyond(limits(type_), result)
+        if excess:
+            self.report.error(path, excess, about=about)
+        return INVALID if excess else result
+
+    def _one(self, value: Any, type_: Any, path: Path) -> Any:
+        origin, args = get_origin(type_) or type_, get_args(type_)
+        if type_ is SinkConfig:
+            return components.sink(self, value, path)
+        if type_ is StageConfig:
+            return components.stage(self, value, path)
+        if is_struct(type_):
+            return self.struct(value, type_, path)
+        if origin is list:
+            return self._list(value, args[0] if args else Any, path)
+        if origin is dict:
+            return self._dict(value, args[1] if args else Any, path)
+        return scalars.scalar(value, type_, path, self.report)
+
+    def struct(self, table: dict[str, Any], cls: Any, path: Path) -> Any:
+        """A table whose keys are the fields of `cls`."""
+        known = {field.encode_name: field for field in structs.fields(cls)}
+        errors = len(self.report.errors)
+        for key in table:
+            if key not in known:
+                self._unknown(key, table[key], list(known), path)
+        values = {}
+        for name, field in known.items():
+            if name in table:
+                values[field.name] = self.convert(table[name], field.type, (*path, name))
+            elif field.required:
+                self._missing(name, field.type, path)
+        if len(self.report.errors) > errors or INVALID in values.values():
+            return INVALID
+        try:
+            return cls(**values)
+        except (ValueError, DocklineError) as error:
+            return components.rejected(error, table, path, self.report)
+
+    def _unknown(self, key: str, value: Any, known: list[str], path: Path) -> None:
+        noun = "table" if not path and isinstance(value, (dict, list)) else "key"
+        hint = nearest(key, known) or f"known here: {', '.join(known)}"
+        self.report.error((*path, key), f"unknown {noun} {quote(key)}", hint, about="key")
+
+    def _missing(self, name: str, type_: Any, path: Path) -> None:
+        examples = limits(type_).get("examples")
+        hint = f"expected {expected(type_)}"
+        if examples:
+            hint = f"such as {name} = {toml(examples[0])}"
+        self.report.error(path, f"{quote(name)} is missing", hint, about="key")
+
+    def _list(self, value: list[Any], inner: Any, path: Path) -> Any:
+        items = [self.convert(item, inner, (*path, i)) for i, item in enumerate(value)]
+        return INVALID if any(item is INVALID for item in items) else items
+
+    def _dict(self, value: dict[str, Any], inner: Any, path: Path) -> Any:
+        table = {key: self.convert(item, inner, (*path, key)) for key, item in value.items()}
+        return INVALID if any(item is INVALID for item in table.values()) else table

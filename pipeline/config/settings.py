@@ -1,0 +1,212 @@
+"""Everything that a configuration may say, apart from what each sink and each stage adds.
+
+One Struct per table. The sentence below a field is its description in the reference and in the
+JSON Schema, its default is the one that is documented, and its examples are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from pipeline.batch import Source
+from pipeline.component import Duration, SinkConfig, Size, TLSConfig
+
+
+class EngineURL(str):
+    """Where a Docker Engine listens."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> EngineURL:
+        """Raises `EngineError` with a sentence fit for the user."""
+        from pipeline.sources.docker.endpoint import resolve
+
+        resolve(text, None, {})
+        return cls(text)
+
+
+class ListenAddress(str):
+    """Where to wait for HTTP requests: `HOST:PORT` or `[IPV6]:PORT`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> ListenAddress:
+        """Raises `ValueError` with a sentence fit for the user."""
+        found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
+        if not found or int(found[2]) > 65535:
+            raise ValueError(f'"{text}" is not HOST:PORT; write it like "127.0.0.1:9114"')
+        return cls(text)
+
+
+class ContainerExpression(str):
+    """Chooses containers by `name`, `id`, `image`, `labels`, `project` and `service`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> ContainerExpression:
+        """Raises `ConfigError`, with the column where the expression is wrong."""
+        from pipeline.expression import compile_container
+
+        compile_container(text)
+        return cls(text)
+
+
+class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The Docker Engine whose containers are followed, or Podman through the same API."""
+
+    url: Annotated[
+        EngineURL | None, Meta(examples=["unix:///var/run/docker.sock", "tcp://10.0.0.5:2376"])
+    ] = None
+    """Where it listens. Without it: `DOCKER_HOST`, then the current Docker context, then the
+    usual sockets, those of a rootless Engine and of Podman included."""
+    tls: Annotated[
+        TLSConfig | None,
+        Meta(examples=[{"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}]),
+    ] = None
+    """For an Engine on TCP with TLS. Without it: `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`, as
+    the Docker command line has them."""
+
+
+class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which containers' logs are read, and from where on."""
+
+    start: Annotated[Literal["now", "beginning"] | Duration, Meta(examples=["now", "10m"])] = "now"
+    """For a container that is first seen already running: from `now` on, from the `beginning` of
+    its log, or as far back as a duration says. A container that starts later is always read from
+    its first line, and one seen before from where the checkpoint is."""
+    read: Literal["auto", "api", "file"] = "auto"
+    """`api` asks the Engine, `file` reads the json-file logs where they are mounted and readable,
+    `auto` takes the cheaper one of those that work."""
+    containers: Annotated[
+        ContainerExpression | None, Meta(examples=['name.startswith("shop-") and project != ""'])
+    ] = None
+    """An expression; containers for which it is false are not followed at all. Without it every
+    container is, but for those labelled `dockline.enable = "false"`, and never the agent's own."""
+    max_line: Annotated[Size, Meta(ge=1024)] = Size(2**20)
+    """A longer line is cut to this and marked `truncated`."""
+    reconcile: Annotated[Duration, Meta(gt=0)] = Duration(30)
+    """How often the list of containers is asked for again, since the Engine's events can be
+    lost."""
+
+
+class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """CPU, memory, network and disk figures of every container, for `/metrics` and for routes."""
+
+    every: Annotated[Duration | None, Meta(gt=0, examples=["5s", "off"])] = Duration(5)
+    """How often; `"off"` for never."""
+    labels: Annotated[list[str], Meta(examples=[["com.docker.compose.project"]])] = []
+    """Container labels that become labels of the metrics, as `container_label_NAME`. A few:
+    every value that differs makes a series of its own."""
+
+
+class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to containers (start, die, oom, rename, health), as entries for routes."""
+
+    enabled: bool = True
+    """Whether they reach the routes with `from = ["events"]`."""
+
+
+class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agent remembers from one run to the next."""
+
+    directory: str = "/var/lib/dockline"
+    """Checkpoints (how far each log has been delivered) and spools. When it cannot be made or
+    written, the agent says so and keeps them in memory: a restart then begins at `logs.start`."""
+
+
+class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The agent's own HTTP endpoint: `/metrics`, `/healthz` and `/readyz`."""
+
+    listen: Annotated[ListenAddress | None, Meta(examples=["0.0.0.0:9114", "[::]:9114", "off"])] = (
+        ListenAddress("127.0.0.1:9114")
+    )
+    """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint."""
+
+
+class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The agent as a process."""
+
+    shutdown: Annotated[Duration, Meta(ge=0)] = Duration(10)
+    """How long a stopping agent goes on delivering what it has already read. Keep it below the
+    time after which the process is killed (`stop_grace_period` in Compose, 10s there too)."""
+
+
+class StageConfig(Struct, frozen=True):
+    """One step of a route: a table with one key, the stage's name."""
+
+    name: str
+    config: Any
+    """Of the type that the stage's module calls `Config`."""
+
+
+class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A way from containers, through stages, to sinks."""
+
+    sources: list[Source] = field(name="from", default_factory=lambda: ["logs"])
+    """What it takes: any of `logs`, `events` and `stats`."""
+    containers: Annotated[
+        ContainerExpression | None,
+        Meta(examples=['project == "shop" and service != "db"']),
+    ] = None
+    """An expression; without it, every container that is followed."""
+    labels: bool = False
+    """Whether a container may also choose this route by itself, with the label
+    `dockline.route = "NAME"`."""
+    stages: Annotated[
+        list[StageConfig],
+        Meta(examples=[[{"parse": "json"}, {"keep": "level in ('error', 'fatal')"}]]),
+    ] = []
+    """What is done to the entries, in this order."""
+    to: Annotated[list[str], Meta(min_length=1, examples=[["papertrail", "logstash"]])]
+    """Names of the sinks that get what is left."""
+
+
+class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The container that a test's lines come from."""
+
+    name: str = "test"
+    """Its name, without a slash."""
+    image: str = ""
+    """The reference it was started from."""
+    labels: Annotated[dict[str, str], Meta(examples=[{"com.docker.compose.project": "shop"}])] = {}
+    """Its labels."""
+
+
+class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A test of a route, run by `dockline test`: these lines in, those entries out."""
+
+    route: Annotated[str, Meta(examples=["all"])]
+    """Name of the route."""
+    container: CaseContainer = CaseContainer()
+    """Where the lines come from."""
+    input: Annotated[list[str], Meta(examples=[['{"level":"error","msg":"boom"}', "plain text"]])]
+    """The lines, as a container would write them."""
+    expect: Annotated[list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])]
+    """One table for each entry that comes out, with the fields to compare."""
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything has a default: an empty file, and no file at all, make a useful agent."""
+
+    engine: EngineConfig = EngineConfig()
+    logs: LogsConfig = LogsConfig()
+    stats: StatsConfig = StatsConfig()
+    events: EventsConfig = EventsConfig()
+    state: StateConfig = StateConfig()
+    http: HTTPConfig = HTTPConfig()
+    agent: AgentConfig = AgentConfig()
+    sinks: dict[str, SinkConfig] = {}
+    """Where entries can go, each with a name of your choice. Without any: one sink named
+    `console`, which writes to standard output."""
+    routes: dict[str, RouteConfig] = {}
+    """Which entries go where, each with a name of your choice. Without any: a route `all` takes
+    all logs to all sinks (but not to one that is another's `dead_letter`), and a route `stats`
+    takes the stats to the sinks that want nothing else, such as `prometheus`."""
+    tests: list[CaseConfig] = []
+    """Tests of the routes, for `dockline test`."""

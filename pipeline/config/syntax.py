@@ -1,0 +1,69 @@
+"""What `tomllib` says of a text that is no TOML, in words that help."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.config.locate import first_repeated, last_statement
+from pipeline.config.problems import Problem, dotted
+
+_SENTENCES = (
+    ("Expected newline or end of document", "something follows a value on its line", "text"),
+    ("Invalid value", "this is no value", "text"),
+    ("Unterminated string", "a string is not closed", ""),
+    ("Expected \"'", "a string is not closed", ""),
+    ("Illegal character '\\n'", "a string is not closed on its line", ""),
+    ("Illegal character", "a control character", "write it as an escape, such as \\t"),
+    ("Unescaped '\\'", "a backslash means something in double quotes", "backslash"),
+    ("Unclosed array", "an array is not closed", "a ] is missing"),
+    ("Unclosed inline table", "a table in braces is not closed", "a } is missing"),
+    ("Expected ']'", "a table's header is not closed", "a ] is missing"),
+    ("Expected '='", "a key without a value", "write key = value"),
+    ("Invalid initial character for a key", "a key is expected here", "key"),
+    ("Invalid statement", "a key or a [table] is expected here", ""),
+    ("Exceeds the limit", "a number has too many digits", ""),
+)
+_HINTS = {
+    "text": 'put text in quotes, such as "16MiB"',
+    "backslash": "double it, or put the string in single quotes",
+    "key": "letters, digits, - and _, or any text in quotes; no comma after the last key",
+}
+
+
+def explain(text: str, message: str) -> Problem:
+    """The one problem that `tomllib` found in `text`, from its message.
+
+    tomllib stops at the first; what follows in the file is not known.
+    """
+    if message.startswith(("Cannot ", "Duplicate ")):
+        return _repeated(text, message)
+    sentence, hint = next(
+        ((sentence, hint) for start, sentence, hint in _SENTENCES if message.startswith(start)),
+        (message.partition(" (at ")[0], ""),
+    )
+    found = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    if found is None:  # at the end of the document, so show where it began
+        return Problem(sentence, line=last_statement(text), hint=_HINTS.get(hint, hint))
+    line, column = int(found[1]), int(found[2])
+    before = _without_values(text.split("\n")[line - 1][: column - 1])
+    mark = (len(before), len(before) + 1)
+    return Problem(sentence, line=line, hint=_HINTS.get(hint, hint), excerpt=before, mark=mark)
+
+
+def _repeated(text: str, message: str) -> Problem:
+    if found := first_repeated(text):
+        path, first, again = found
+        noun = "table" if again.key.startswith("[") else "key"
+        sentence = f"this {noun} stands in the file twice; the first is in line {first.line}"
+        mark = (0, len(again.key))
+        return Problem(sentence, dotted(path), again.line, excerpt=again.key, mark=mark)
+    place = re.search(r"\(at line (\d+)", message)
+    line = int(place[1]) if place else last_statement(text)
+    return Problem("this was defined before, in another form", line=line)
+
+
+def _without_values(line: str) -> str:
+    """A part of a line with its values left out, which may be secrets."""
+    line = re.sub(r""" "[^"]*("|$) | '[^']*('|$) """, '"…"', line, flags=re.VERBOSE)
+    line = re.sub(r"""(=\s*)[^\s\[\]{},"'=]+""", r"\1…", line)
+    return "".join(c if c.isprintable() else " " for c in line)[-80:]

@@ -1,0 +1,198 @@
+"""How types and values are called in front of a user, in TOML's words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from msgspec import Struct, structs
+
+from pipeline.component import Duration, Secret, Size
+from pipeline.config.problems import dotted, quote
+from pipeline.config.settings import ContainerExpression, EngineURL, ListenAddress, StageConfig
+from pipeline.config.substitute import Substituted
+
+CAN_BE_OFF = (Duration, Size, ListenAddress)
+"""Types whose absence is written `"off"`, TOML having no null."""
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (str, "a string"),
+    (int, "a whole number"),
+    (float, "a number"),
+    (list, "an array"),
+    (dict, "a table"),
+)
+_PARSED: dict[type, str] = {
+    Size: 'a size such as "16MiB"',
+    Duration: 'a duration such as "5s"',
+    ListenAddress: 'an address such as "127.0.0.1:9114"',
+    EngineURL: 'an address such as "unix:///var/run/docker.sock"',
+    ContainerExpression: "an expression",
+}
+
+
+def unwrap(type_: Any) -> Any:
+    """The type without what `Annotated` says about it."""
+    while get_origin(type_) is Annotated:
+        type_ = get_args(type_)[0]
+    return type_
+
+
+def arms(type_: Any) -> tuple[Any, ...]:
+    """The members of a union, `None` left out; the type itself when it is no union."""
+    type_ = unwrap(type_)
+    if get_origin(type_) not in (Union, UnionType):
+        return (type_,)
+    return tuple(unwrap(arm) for arm in get_args(type_) if arm is not NoneType)
+
+
+def is_optional(type_: Any) -> bool:
+    return NoneType in get_args(unwrap(type_))
+
+
+def can_be_off(type_: Any) -> bool:
+    return is_optional(type_) and any(arm in CAN_BE_OFF for arm in arms(type_))
+
+
+def is_struct(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Struct)
+
+
+def limits(type_: Any) -> dict[str, Any]:
+    """What `Annotated[..., Meta(...)]` says about a type: `{"ge": 1, "examples": [100]}`."""
+    found: dict[str, Any] = {}
+    while get_origin(type_) is Annotated:
+        type_, *notes = get_args(type_)
+        for note in notes:
+            said = {name: getattr(note, name, None) for name in _META}
+            found |= {name: value for name, value in said.items() if value is not None}
+    return found
+
+
+_META = ("gt", "ge", "lt", "le", "pattern", "min_length", "max_length", "examples")
+
+
+def accepts(type_: Any, value: Any) -> bool:
+    """Whether a value of this kind may become this type (no union)."""
+    origin = get_origin(type_) or type_
+    if type_ is Any:
+        return True
+    if origin is Literal:
+        kind_of_value = str if isinstance(value, str) else type(value)
+        return any(type(choice) is kind_of_value for choice in get_args(type_))
+    if not isinstance(origin, type):
+        return False
+    if isinstance(value, dict):
+        return is_struct(origin) or issubclass(origin, Mapping)
+    if isinstance(value, list):
+        return origin in (list, tuple, set, frozenset)
+    if isinstance(value, str):
+        text = issubclass(origin, (str, Enum)) or hasattr(origin, "parse")
+        return text or (isinstance(value, Substituted) and origin in (int, float, bool))
+    if isinstance(value, bool):
+        return origin is bool
+    if isinstance(value, int):
+        return origin in (int, float, Size)
+    return origin is float and isinstance(value, float)
+
+
+def kind(value: Any) -> str:
+    """What a value of the file is: `a string`."""
+    return next((name for type_, name in _KINDS if isinstance(value, type_)), "a date or a time")
+
+
+def expected(type_: Any) -> str:
+    """What a value should be: `a duration such as "5s" or "off"`."""
+    parts = [_expected(arm) for arm in arms(type_)]
+    if can_be_off(type_):
+        parts.append('"off"')
+    return listed(dict.fromkeys(parts), "or")
+
+
+def _expected(type_: Any) -> str:
+    origin = get_origin(type_) or type_
+    if origin is Literal:
+        choices = [toml(choice) for choice in get_args(type_)]
+        return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+    if type_ is StageConfig:
+        return "a table with one key, the stage's name"
+    if is_struct(type_):
+        return "a table"
+    if found := _PARSED.get(origin):
+        return found
+    if origin in (list, tuple, set, frozenset):
+        return "an array"
+    return next((name for base, name in _KINDS if issubclass(origin, base)), "something else")
+
+
+def shown(value: str) -> str:
+    """A user's string inside a message; one that something was substituted in, as written."""
+    return quote(value.written if isinstance(value, Substituted) else value)
+
+
+def nearest(value: str, choices: Iterable[str]) -> str:
+    """`did you mean "buffer"?`, or nothing when no choice is near (or the value is hidden)."""
+    if isinstance(value, Secret):
+        return ""
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = difflib.get_close_matches(value.lower().replace("-", "_"), by_lower, n=1, cutoff=0.6)
+    found = found or difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean {quote(by_lower[found[0]])}?" if found else ""
+
+
+def listed(words: Iterable[str], conjunction: str = "and") -> str:
+    """`a, b and c`; `none`."""
+    *first, last = list(words) or ["none"]
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def size(value: int) -> str:
+    """As `Size.parse` reads it: `16MiB`."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        factor = Size.UNITS[unit.upper()]
+        if value and value % factor == 0:
+            return f"{value // factor}{unit}"
+    return str(int(value))
+
+
+def duration(value: float) -> str:
+    """As `Duration.parse` reads it: `500ms`."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = value / Duration.UNITS[unit]
+        if value and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{value:g}s"
+
+
+def plain(value: Any) -> Any:
+    """A default or an example as the file would say it, in what JSON has; None stays None."""
+    if isinstance(value, Size):
+        return size(value)
+    if isinstance(value, Duration):
+        return duration(value)
+    if isinstance(value, Struct):
+        table = structs.asdict(value)
+        return {key: plain(inner) for key, inner in table.items() if inner is not None}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(inner) for inner in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def toml(value: Any) -> str:
+    """A value of the file, on one line."""
+    value = plain(value)
+    if isinstance(value, dict):
+        inner = ", ".join(f"{dotted((key,))} = {toml(one)}" for key, one in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
+        return f"'{value}'"
+    return json.dumps(value, ensure_ascii=False)
