@@ -62,6 +62,8 @@ class Checkpoint:
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
         self._dirty = False
+        self.last_saved = 0.0
+        """When the agent before this one last saved, in seconds since the epoch; 0 for never."""
 
     def open(self) -> None:
         """Takes the folder's lock and reads the file.
@@ -106,6 +108,7 @@ class Checkpoint:
             if version is None or msgspec.json.decode(version) != VERSION:
                 raise ValueError("it was written by another version of dockline")
             self.state = msgspec.json.decode(raw, type=State)
+            self.last_saved = self.state.saved
         except (ValueError, msgspec.MsgspecError) as error:
             self._set_aside(str(error))
 
@@ -113,7 +116,7 @@ class Checkpoint:
         """Says which Engine the containers are of. A file of another Engine is set aside."""
         if self.state.engine and engine and self.state.engine != engine:
             self._set_aside("it belongs to another Engine")
-            self.state = State()
+            self.state, self.last_saved = State(), 0.0
         self.state.engine = engine or self.state.engine
 
     def _set_aside(self, reason: str) -> None:
@@ -136,6 +139,10 @@ class Checkpoint:
     def move_events(self, position: Position) -> None:
         self.state.events = position
         self._dirty = True
+
+    def known(self) -> set[str]:
+        """Ids of all containers that have a position."""
+        return set(self.state.containers)
 
     def forget(self, container_id: str) -> None:
         if self.state.containers.pop(container_id, None) is not None:

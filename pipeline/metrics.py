@@ -7,6 +7,8 @@ has one registers a collector. Tests pass their own registry.
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
@@ -23,6 +25,9 @@ class Metrics:
         )
         self.filtered = counter(
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
+        )
+        self.stage_errors = counter(
+            "stage_errors", "Batches that a stage failed on, a bug in it.", "route", "stage"
         )
         self.delivered = counter("delivered_entries", "Entries that a sink has taken.", "sink")
         self.delivered_bytes = counter(
@@ -46,6 +51,12 @@ class Metrics:
         self.label_errors = gauge(
             "label_errors", "dockline.* labels that are not understood.", "container"
         )
+
+    def forget_container(self, name: str) -> None:
+        """The container is gone, and its series with it."""
+        for metric in (self.received, self.received_bytes):
+            with contextlib.suppress(KeyError):
+                metric.remove(name)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"dockline_{name}", text, labels, registry=self.registry)

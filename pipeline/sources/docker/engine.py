@@ -13,6 +13,7 @@ import errno
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -111,17 +112,17 @@ class Engine:
             await self._check(response)
             return json.loads(await response.read())
 
-    async def lines(self, path: str, **params: str) -> AsyncIterator[bytes]:
-        """Each line of a streamed answer (`/events`), until it ends. Raises like `get`.
+    @asynccontextmanager
+    async def streamed(self, path: str, **params: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer that goes on (`/events`); entered when its head has come.
 
-        The caller closes the iterator, which closes the connection.
+        Raises like `get`, also from the iterator, which ends where the answer does.
         """
         async with self._errors():
             response = await self._session().get(self._url(path), params=params, timeout=_STREAM)
             try:
                 await self._check(response)
-                async for line in response.content:
-                    yield line
+                yield _lines(response)
             finally:
                 response.close()
 
@@ -176,6 +177,17 @@ class Engine:
 
     def _errors(self) -> _Translated:
         return _Translated(self.endpoint)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Any length: an event carries all labels of its container, and aiohttp's own line reader
+    gives up at 128 KiB."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
 
 
 class _Translated:

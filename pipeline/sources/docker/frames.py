@@ -150,11 +150,10 @@ class Frames:
         partial = self._partials.pop(stream, None)
         if partial is None:
             partial = Partial(time, self._max_line, self.completed + len(columns.lines))
-        if text.endswith(b"\n"):
-            partial.add(text[:-1])
+        partial.add(text.removesuffix(b"\n"))
+        if text.endswith(b"\n") or _is_last_words(text):
             _complete(partial, stream, columns)
         else:
-            partial.add(text)
             self._partials[stream] = partial
 
     def flush(self) -> Columns:
@@ -227,6 +226,19 @@ class TtyLines:
 
 _SLACK = 64
 """Bytes kept back when a TTY line is cut, so that a timestamp in it is never cut itself."""
+
+
+def _is_last_words(text: bytes) -> bool:
+    """Whether a piece without newline ends its line all the same: what a process wrote last.
+
+    A writer cuts a long line where its buffer is full, at 16 KiB (Docker), 8 KiB (Podman) or more;
+    any other size means that there was nothing more to come. Deciding that here, not when the
+    stream ends, gives the same lines whenever the log is read again after a restart.
+    """
+    return len(text) < _BUFFER and len(text) % _SMALLEST_BUFFER != 0
+
+
+_BUFFER, _SMALLEST_BUFFER = 16384, 4096
 
 
 def _complete(partial: Partial, stream: int, columns: Columns) -> None:

@@ -1,0 +1,158 @@
+"""Drives any sink: gathers, encodes once, sends, retries with backoff, settles and counts.
+
+The only place that does. A sink knows its destination; this knows no sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pipeline.batch import Batch
+from pipeline.component import Payload, Sink, SinkConfig
+from pipeline.errors import Refused, Unavailable
+from pipeline.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+Taken = list[tuple[Batch, int]]
+"""Batches with the sizes that a buffer counts them by."""
+
+
+class Source(Protocol):
+    """What a delivery takes from: the sink's buffer."""
+
+    async def take(self, limit: int, entries: int, linger: float) -> Taken: ...
+
+    def release(self, batch: Batch, size: int) -> None: ...
+
+
+class Delivery:
+    """One sink's task. `problem` says what is wrong while the destination cannot be reached."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink[Any],
+        buffer: Source,
+        config: SinkConfig,
+        metrics: Metrics,
+        dead_letter: Callable[[Batch, str], bool] | None = None,
+    ) -> None:
+        """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
+        returns False when it cannot, and then the entries count as dropped."""
+        self.name = name
+        self.problem: str | None = None
+        self._sink = sink
+        self._buffer = buffer
+        self._config = config
+        self._dead_letter = dead_letter
+        self._open = False
+        self._delivered = metrics.delivered.labels(name)
+        self._delivered_bytes = metrics.delivered_bytes.labels(name)
+        self._retried = metrics.retried.labels(name)
+        self._truncated = metrics.truncated.labels(name)
+        self._dead_lettered = metrics.dead_lettered.labels(name)
+        self._dropped = metrics.dropped
+
+    async def run(self) -> None:
+        """Until the buffer is closed and empty. May be cancelled at any time: what was not settled
+        then is not acknowledged."""
+        batch = self._config.batch
+        limits = int(batch.bytes), batch.entries, float(batch.linger)
+        try:
+            while taken := await self._buffer.take(*limits):
+                await self._deliver([batch for batch, _ in taken])
+                for batch_, size in taken:
+                    self._buffer.release(batch_, size)
+                    batch_.acknowledgement.settle()
+        finally:
+            await self._sink.close()
+
+    async def _deliver(self, batches: Sequence[Batch]) -> None:
+        for payload in self._encode(batches):
+            for batch, index, reason in payload.refused:
+                self._refuse([_only(batch, index)], reason)
+            if payload.truncated:
+                self._truncated.inc(payload.truncated)
+            if not payload.entries:
+                continue
+            try:
+                await self._send(payload)
+            except Refused as refusal:
+                self._problem(None)
+                self._refuse(batches, str(refusal))
+            else:
+                self._delivered.inc(payload.entries)
+                self._delivered_bytes.inc(payload.size)
+
+    def _encode(self, batches: Sequence[Batch]) -> list[Payload[Any]]:
+        try:
+            return [self._sink.encode(batches)]
+        except Exception:  # an encoder never raises for bad data: this is a bug in it
+            log.exception("sink %s cannot encode; trying one batch at a time", self.name)
+        payloads = []
+        for batch in batches:
+            try:
+                payloads.append(self._sink.encode([batch]))
+            except Exception as error:
+                self._refuse([batch], f"encoding failed: {error!r}")
+        return payloads
+
+    async def _send(self, payload: Payload[Any]) -> None:
+        """Returns when the payload is sent; raises `Refused`, or when it is time to give up."""
+        retry = self._config.retry
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        attempt = 0
+        while True:
+            try:
+                if not self._open:
+                    await self._sink.open()
+                    self._open = True
+                await self._sink.send(payload)
+                self._problem(None)
+                return
+            except Unavailable as error:
+                problem, after = str(error), error.retry_after
+            except Refused:
+                raise
+            except Exception as error:  # a bug in the sink; the entries must not suffer for it
+                log.exception("sink %s failed", self.name)
+                problem, after = f"{type(error).__name__}: {error}", None
+            self._open = False
+            self._problem(problem)
+            if retry.give_up_after is not None and loop.time() - began >= retry.give_up_after:
+                raise Refused(f"given up after {float(retry.give_up_after):g} s: {problem}")
+            self._retried.inc()
+            # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+            ceiling = min(retry.max, retry.initial * 2 ** min(attempt, 30))
+            wait = random.uniform(ceiling / 2 if attempt else 0, ceiling)
+            await asyncio.sleep(wait if after is None else max(after, 0.05))
+            attempt += 1
+
+    def _problem(self, problem: str | None) -> None:
+        """Says a change of state once, not every attempt."""
+        if problem and not self.problem:
+            log.warning("sink %s: %s; retrying", self.name, problem)
+        elif not problem and self.problem:
+            log.warning("sink %s: back to normal", self.name)
+        self.problem = problem
+
+    def _refuse(self, batches: Sequence[Batch], reason: str) -> None:
+        log.warning("sink %s: %d entries refused: %s", self.name, sum(map(len, batches)), reason)
+        for batch in batches:
+            if self._dead_letter is not None and self._dead_letter(batch, reason):
+                self._dead_lettered.inc(len(batch))
+            else:
+                self._dropped.labels(self.name, "refused").inc(len(batch))
+
+
+def _only(batch: Batch, index: int) -> Batch:
+    """One entry of a batch."""
+    one = batch.select([i == index for i in range(len(batch))])
+    assert one is not None
+    return one

@@ -1,0 +1,90 @@
+"""The Engine's events as entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
+from pipeline.checkpoint import Position
+from pipeline.sources.docker.timestamps import from_nanoseconds, to_since
+from pipeline.sources.docker.watch import Event
+
+
+def event_time(event: Event) -> int:
+    """Nanoseconds since the epoch."""
+    return int(event.get("timeNano") or int(event.get("time") or 0) * 10**9)
+
+
+def action_of(event: Event) -> str:
+    """The action alone: `health_status: healthy` is `health_status`, and Podman's `remove` is
+    what Docker calls `destroy`."""
+    action = str(event.get("Action") or "").partition(":")[0]
+    return "destroy" if action == "remove" else action
+
+
+def event_batch(
+    event: Event, container: Container, sequence: int, acknowledgement: Acknowledgement = UNTRACKED
+) -> Batch:
+    """One entry: a short sentence as its message, and fields by Elastic Common Schema, `event`
+    (https://www.elastic.co/docs/reference/ecs/ecs-event) and, under `docker`, what Docker says."""
+    action = action_of(event)
+    attributes = event["Actor"]["Attributes"]
+    details: dict[str, Any] = {}
+    message = f"container {container.name} {action}"
+    if attributes.get("exitCode", "").isdecimal():
+        details["exit_code"] = int(attributes["exitCode"])
+        message += f" with exit code {attributes['exitCode']}"
+    _, _, health = str(event.get("Action") or "").partition(": ")
+    if action == "health_status":
+        details["health"] = health or attributes.get("health_status", "")
+        message += f": {details['health']}"
+    if "oldName" in attributes:
+        details["old_name"] = attributes["oldName"].lstrip("/")
+        message += f" from {details['old_name']}"
+    if "signal" in attributes:
+        details["signal"] = attributes["signal"]
+    fields: dict[str, Any] = {"docker": {"event": {"action": action, **details}}}
+    return Batch(
+        container,
+        [message.encode(errors="replace")],
+        [from_nanoseconds(event_time(event))],
+        b"\x00",
+        range(sequence, sequence + 1),
+        source="events",
+        fields=[fields],
+        acknowledgement=acknowledgement,
+    )
+
+
+class EventCursor:
+    """Tells new events from those that come again after `since`, which is inclusive."""
+
+    def __init__(self, position: Position) -> None:
+        self._time = position.since.encode()
+        self._count = position.skip
+        self._again = 0
+
+    @property
+    def position(self) -> Position:
+        return Position(since=self._time.decode(), skip=self._count)
+
+    @property
+    def since(self) -> str:
+        """Where to subscribe, as the Engine takes it; empty for what happens from now on."""
+        return to_since(self._time) if self._time else ""
+
+    def reconnected(self) -> None:
+        """The events at the cursor's own nanosecond will come again."""
+        self._again = 0
+
+    def is_new(self, event: Event) -> bool:
+        time = from_nanoseconds(event_time(event))
+        if time > self._time:
+            self._time, self._count, self._again = time, 1, 1
+            return True
+        if time == self._time:
+            self._again += 1
+            if self._again <= self._count:
+                return False
+            self._count = self._again
+        return True

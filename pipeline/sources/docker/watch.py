@@ -1,0 +1,141 @@
+"""Which containers there are: the Engine's events first, then its list, then both over and over.
+
+Subscribing before listing leaves no moment unseen. Listing again every so often mends what the
+event stream loses: it keeps 256 events, and drops what a slow reader does not take in time.
+
+Reference: https://docs.docker.com/reference/api/engine/#tag/System/operation/SystemEvents
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pipeline.errors import EngineError
+from pipeline.metrics import Metrics
+from pipeline.sources.docker.engine import Engine
+
+log = logging.getLogger(__name__)
+
+ACTIONS = (
+    "create", "start", "die", "destroy", "remove", "rename", "pause", "unpause", "oom",
+    "health_status",
+)  # fmt: skip
+"""Asked for by name: the `exec_*` events of health checks alone would flush the Engine's ring."""
+FIRST_WAIT, LONGEST_WAIT = 0.2, 15.0
+"""Seconds between attempts to reach the Engine."""
+
+Event = Mapping[str, Any]
+
+
+class Audience(Protocol):
+    """Who is told. Called in order, from one task; must not take long."""
+
+    def connected(self) -> None:
+        """The Engine answers; `Engine.host` and the rest are known."""
+
+    def disconnected(self) -> None:
+        """The Engine is gone. What ends now says nothing about containers."""
+
+    def event(self, event: Event) -> None:
+        """Something happened to a container; the Engine's own event."""
+
+    async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
+        """All containers that are running now."""
+
+
+class Watch:
+    """Keeps in touch with one Engine. `problem` says why it is not, while it is not."""
+
+    def __init__(
+        self, engine: Engine, audience: Audience, metrics: Metrics, *, every: float, since: str
+    ) -> None:
+        """`every`: seconds between two lists. `since`: the first moment whose events are wanted,
+        as the Engine takes it; empty for what happens from now on."""
+        self.problem: str | None = "not connected yet"
+        self._engine = engine
+        self._audience = audience
+        self._metrics = metrics
+        self._every = every
+        self._since = since
+        self._up = asyncio.Event()
+
+    async def available(self) -> None:
+        """Waits until the Engine answers."""
+        await self._up.wait()
+
+    async def run(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            try:
+                await self._engine.connect()
+                wait = FIRST_WAIT
+                await self._stay()
+                problem = "the Engine closed the event stream"
+            except EngineError as error:
+                problem = str(error)
+            self._down(problem)
+            await asyncio.sleep(random.uniform(wait / 2, wait))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _stay(self) -> None:
+        """Until the event stream ends or anything fails."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                subscribed = asyncio.Event()
+                lists = tasks.create_task(self._list(subscribed), name="docker list")
+                await self._listen(subscribed)
+                lists.cancel()
+        except* EngineError as group:
+            raise group.exceptions[0] from None
+
+    async def _listen(self, subscribed: asyncio.Event) -> None:
+        filters = json.dumps({"type": ["container"], "event": list(ACTIONS)})
+        since = {"since": self._since} if self._since else {}
+        async with self._engine.streamed("/events", filters=filters, **since) as lines:
+            subscribed.set()
+            async for line in lines:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+            nanoseconds = event.get("timeNano") or int(event["time"]) * 10**9
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._metrics.source_errors.labels("event").inc()
+            log.warning("an event that cannot be understood: %.200r", line)
+            return
+        self._since = f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+        self._audience.event(event)
+
+    async def _list(self, subscribed: asyncio.Event) -> None:
+        await subscribed.wait()
+        while True:
+            running = await self._engine.get("/containers/json")
+            if not self._up.is_set():
+                self._came_up()
+            await self._audience.listed(running)
+            await asyncio.sleep(self._every)
+
+    def _came_up(self) -> None:
+        self.problem = None
+        self._metrics.engine_up.set(1)
+        self._audience.connected()
+        self._up.set()
+        log.info(
+            "connected to %s (%s), API %d.%d",
+            self._engine.endpoint.url, self._engine.host, *self._engine.api,
+        )  # fmt: skip
+
+    def _down(self, problem: str) -> None:
+        if self.problem != problem:
+            log.warning("%s; retrying", problem)
+        self.problem = problem
+        self._metrics.engine_up.set(0)
+        if self._up.is_set():
+            self._up.clear()
+            self._audience.disconnected()
