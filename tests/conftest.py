@@ -40,8 +40,8 @@ def fresh_engine() -> Iterator[Callable[..., PrivateEngine]]:
     """
     with ExitStack() as stack:
 
-        def start(*arguments: str) -> PrivateEngine:
-            private = stack.enter_context(_running(*arguments))
+        def start(*arguments: str, isolated: bool = False) -> PrivateEngine:
+            private = stack.enter_context(_running(*arguments, isolated=isolated))
             private.import_busybox(BUSYBOX)
             return private
 
@@ -49,12 +49,12 @@ def fresh_engine() -> Iterator[Callable[..., PrivateEngine]]:
 
 
 @contextmanager
-def _running(*arguments: str) -> Iterator[PrivateEngine]:
+def _running(*arguments: str, isolated: bool = False) -> Iterator[PrivateEngine]:
     if reason := why_not():
         pytest.skip(reason)
     with ExitStack() as stack:
         try:
-            private = stack.enter_context(PrivateEngine(*arguments))
+            private = stack.enter_context(PrivateEngine(*arguments, isolated=isolated))
         except EngineError as error:
             pytest.skip(str(error))
         yield private

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,17 @@ def test_what_a_crashed_process_left_is_swept_and_a_living_ones_is_not(
     private_engine.sweep()
     assert traces(Path(directory)) == []
     assert engine.docker("version", "--format", "{{.Server.Os}}") == "linux"
+
+
+def test_an_isolated_engine_has_bridges_and_leaves_no_interface(
+    fresh_engine: Callable[..., PrivateEngine],
+) -> None:
+    private = fresh_engine(isolated=True)
+    bridge = f"br-{private.docker('network', 'create', 'inner')[:12]}"
+    run = ("run", "--network", "inner", "busybox:local")
+    private.docker("run", "-d", "--name", "server", *run[1:], *TALK)
+    assert "server" in private.docker(*run, "ping", "-c", "1", "server")
+    assert bridge not in [name for _, name in socket.if_nameindex()]
 
 
 def test_a_dockerd_that_does_not_start_is_quoted(engine: PrivateEngine) -> None:
