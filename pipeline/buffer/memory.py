@@ -27,6 +27,7 @@ class MemoryBuffer:
         self.entries = 0
         self._dropped = dropped
         self._waiting: deque[tuple[Batch, int]] = deque()
+        self._taken: deque[Batch] = deque()
         self._putters: deque[asyncio.Future[None]] = deque()
         self._taker: asyncio.Future[None] | None = None
         self._closed = False
@@ -105,6 +106,7 @@ class MemoryBuffer:
             if taken and (limit < 0 or entries < 0):
                 break
             taken.append(self._waiting.popleft())
+            self._taken.append(batch)
         return taken
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
@@ -127,7 +129,8 @@ class MemoryBuffer:
             self._taker = None
 
     def release(self, batch: Batch, size: int) -> None:
-        """A batch that was taken is settled: its room is free again."""
+        """A batch that was taken, the oldest first, is settled: its room is free again."""
+        self._taken.popleft()
         self._forget(len(batch), size)
         self._wake_putter()
 
@@ -156,5 +159,7 @@ class MemoryBuffer:
         return bool(self._putters) or self.bytes >= self.limit * 0.95
 
     def oldest(self) -> bytes | None:
-        """Timestamp of the oldest entry that waits."""
+        """Timestamp of the oldest entry that is not settled, as in `Batch.times`."""
+        if self._taken:
+            return self._taken[0].times[0]
         return self._waiting[0][0].times[0] if self._waiting else None

@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.checkpoint import Position
-from pipeline.sources.docker.timestamps import from_nanoseconds, to_since
 from pipeline.sources.docker.watch import Event
+from pipeline.timestamps import from_nanoseconds, to_since
 
 
 def event_time(event: Event) -> int:

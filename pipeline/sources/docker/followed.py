@@ -26,8 +26,10 @@ class Followed:
         self.container = container
         self.tail: Tail | None = None
         self.task: asyncio.Task[None] | None = None
-        self.sequence = 0
-        """Of its events."""
+        self.happened = 0
+        """Number of its events."""
+        self.readings = 0
+        """Number of readings of its stats."""
         self._router = router
         self._engine = engine
         self._inspected = inspected

@@ -14,7 +14,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from pipeline.sources.docker.timestamps import NO_TIME, split_timestamp
+from pipeline.timestamps import NO_TIME, split_timestamp
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
 MAX_FRAME = 1 << 24

@@ -21,8 +21,8 @@ from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.events import EventCursor, action_of, event_batch, event_time
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.tail import Tail
-from pipeline.sources.docker.timestamps import timestamp
 from pipeline.sources.docker.watch import Event, Watch
+from pipeline.timestamps import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -301,9 +301,9 @@ class DockerSource:
     def _enter(self, event: Event, followed: Followed) -> None:
         if not followed.events:
             return
-        followed.sequence += 1
+        followed.happened += 1
         receipt = self._event_account.open(self._cursor.position)
-        batch = event_batch(event, followed.container, followed.sequence, receipt)
+        batch = event_batch(event, followed.container, followed.happened, receipt)
         try:
             self._backlog.put_nowait((followed.events, batch))
         except asyncio.QueueFull:

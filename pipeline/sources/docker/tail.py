@@ -23,7 +23,7 @@ from pipeline.sources.docker.cursor import Cursor, Replay
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder
 from pipeline.sources.docker.stream import ByteStream
-from pipeline.sources.docker.timestamps import NO_TIME, timestamp, to_since
+from pipeline.timestamps import NO_TIME, timestamp, to_since
 
 log = logging.getLogger(__name__)
 

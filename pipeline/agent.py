@@ -1,0 +1,220 @@
+"""The agent: the only module that knows all the others. Wires them, starts them, stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline import component
+from pipeline.admin import Admin
+from pipeline.batch import Container, Samples
+from pipeline.checkpoint import Checkpoint
+from pipeline.component import Context
+from pipeline.config import Config, RouteConfig
+from pipeline.exposition import Exposition
+from pipeline.expression import compile_container
+from pipeline.metrics import Metrics
+from pipeline.outlet import Outlet, OutletGauges
+from pipeline.route import Route, Router, offer
+from pipeline.sources.docker.endpoint import resolve
+from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.myself import own_container
+from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.stats import StatsPoller, stats_batch
+
+log = logging.getLogger(__name__)
+
+SAVE_EVERY = 1.0
+"""Seconds between two looks at whether the checkpoint has moved: what a crash may repeat."""
+
+
+class Agent:
+    """One agent, from its configuration. `run` it once."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
+        """Raises `DocklineError` where the configuration names what cannot be had."""
+        self._config = config
+        self.metrics = metrics = Metrics()
+        self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
+        self.checkpoint = Checkpoint(Path(config.state.directory))
+        self.outlets = self._make_outlets()
+        metrics.registry.register(OutletGauges(self.outlets.values()))
+        self._router = Router([self._route(*item) for item in config.routes.items()], metrics)
+        self.exposition = Exposition(
+            labels=config.stats.labels, registry=metrics.registry, alive=self._alive
+        )
+        self._poller = self._make_poller()
+        self.source = DockerSource(
+            self.engine,
+            self._router,
+            self.checkpoint,
+            metrics,
+            self._reading(),
+            stats=self._poller,
+            myself=own_container(),
+        )
+        self.admin = (
+            Admin(config.http.listen, self.exposition, self.not_ready)
+            if config.http.listen
+            else None
+        )
+
+    # ------------------------------------------------------------------------------ wiring
+
+    def _make_outlets(self) -> dict[str, Outlet]:
+        outlets = {
+            name: Outlet(sink, Context(name, os.uname().nodename, self._alive), self.metrics)
+            for name, sink in self._config.sinks.items()
+        }
+        for outlet in outlets.values():
+            if outlet.config.dead_letter:
+                outlet.dead_letter = outlets[outlet.config.dead_letter]
+        return outlets
+
+    def _route(self, name: str, config: RouteConfig) -> Route:
+        stages = [
+            (stage.name, component.implementation("stages", stage.name)(stage.config))
+            for stage in config.stages
+        ]
+        takes = _selection(config.containers)
+        if config.labels:
+            takes = _or_asks_for(name, takes)
+        return Route(
+            name=name,
+            sources=frozenset(config.sources),
+            takes=takes,
+            stages=stages,
+            outlets=[self.outlets[sink] for sink in config.to],
+        )
+
+    def _reading(self) -> Reading:
+        logs = self._config.logs
+        selects = _selection(logs.containers) if logs.containers else _is_enabled
+        return Reading(
+            start=logs.start,
+            max_line=int(logs.max_line),
+            reconcile=float(logs.reconcile),
+            selects=selects,
+            events=self._config.events.enabled,
+        )
+
+    def _make_poller(self) -> StatsPoller | None:
+        every = self._config.stats.every
+        return (
+            StatsPoller(self.engine, float(every), self._publish, self.metrics) if every else None
+        )
+
+    def _publish(self, samples: Samples) -> None:
+        """A container's stats: for `/metrics`, and for the routes that take them."""
+        self.exposition.update(samples)
+        followed = self.source.followed.get(samples.container.id)
+        if followed is not None and followed.stats:
+            followed.readings += 1
+            refused = offer(followed.stats, stats_batch(samples, followed.readings))
+            if refused:
+                self.metrics.source_errors.labels("stats_backlog").inc(refused)
+
+    def _alive(self, container_id: str) -> bool:
+        return container_id in self.source.followed
+
+    def not_ready(self) -> list[str]:
+        """A line for each thing that is not ready, for `/readyz`."""
+        engine = self.source.watch.problem
+        sinks = (outlet.not_ready() for outlet in self.outlets.values())
+        return [line for line in (engine, *sinks) if line]
+
+    # ----------------------------------------------------------------------------- running
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Until `stop` is set; then drains. True when everything that was read is delivered.
+
+        Raises `DocklineError` when it cannot start.
+        """
+        self.checkpoint.open()
+        try:
+            if self.admin is not None:
+                await self.admin.start()
+                log.info("metrics on http://%s/metrics", self.admin.address)
+            gc.collect()
+            gc.freeze()  # what was imported and built so far lives as long as the process
+            async with asyncio.TaskGroup() as tasks:
+                deliveries = {
+                    outlet: tasks.create_task(outlet.delivery.run(), name=f"sink {outlet.name}")
+                    for outlet in self.outlets.values()
+                }
+                await self._read_until(stop)
+                await self._drain(deliveries)
+            return not any(outlet.buffer.entries for outlet in self.outlets.values())
+        finally:
+            await self.checkpoint.save()
+            self.checkpoint.close()
+            await self.engine.close()
+            if self.admin is not None:
+                await self.admin.close()
+
+    async def _read_until(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            reading = [
+                tasks.create_task(self.source.run(), name="docker"),
+                tasks.create_task(self._save(), name="checkpoint"),
+            ]
+            if self._poller is not None:
+                reading.append(tasks.create_task(self._poller.run(), name="stats"))
+            await stop.wait()
+            log.info("stopping: delivering what has been read")
+            for task in reading:
+                task.cancel()
+
+    async def _save(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            await self.checkpoint.save()
+
+    async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
+        """Lets each sink finish, those that only take dead letters last, until the deadline."""
+        left = set(deliveries)
+        try:
+            async with asyncio.timeout(float(self._config.agent.shutdown)):
+                while left:
+                    letterboxes = {outlet.dead_letter for outlet in left}
+                    closing = (left - letterboxes) or left
+                    for outlet in closing:
+                        outlet.buffer.close()
+                    await asyncio.wait([deliveries[outlet] for outlet in closing])
+                    left -= closing
+        except TimeoutError:
+            for outlet in left:
+                log.warning(
+                    "sink %s: %d entries could not be delivered in time (%s); they are read again "
+                    "after the next start",
+                    outlet.name,
+                    outlet.buffer.entries,
+                    outlet.delivery.problem or "slow",
+                )
+        for task in deliveries.values():
+            task.cancel()
+
+
+def _selection(expression: str | None) -> Callable[[Container], bool]:
+    return compile_container(expression) if expression else _everything
+
+
+def _everything(container: Container) -> bool:
+    return True
+
+
+def _is_enabled(container: Container) -> bool:
+    return container.labels.get("dockline.enable", "").lower() not in ("false", "0", "no", "off")
+
+
+def _or_asks_for(route: str, takes: Callable[[Container], bool]) -> Callable[[Container], bool]:
+    """A route with `labels = true` also takes a container that names it in `dockline.route`."""
+
+    def takes_or_is_asked(container: Container) -> bool:
+        return container.labels.get("dockline.route") == route or takes(container)
+
+    return takes_or_is_asked

@@ -1,0 +1,67 @@
+"""`dockline run`: the agent."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.agent import Agent
+
+
+def add(subparsers: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "run",
+        help="follow all containers until stopped",
+        description=(
+            "Follows the containers of one Docker host. SIGTERM and SIGINT deliver what has been "
+            "read and stop; a second one stops at once."
+        ),
+    )
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        help="how much the agent says of itself on standard error (default: info)",
+    )
+    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    """0 after a clean drain, 1 when data had to be left behind. Raises `DocklineError`."""
+    from pipeline.agent import Agent
+    from pipeline.coalesce import CoalescingLoop
+    from pipeline.config import find, load
+
+    logging.basicConfig(
+        level=args.log_level.upper(),
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        stream=sys.stderr,
+    )
+    agent = Agent(load(find(args.config, os.environ), os.environ))
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        return 0 if runner.run(_run(agent)) else 1
+
+
+async def _run(agent: Agent) -> bool:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def on_signal() -> None:
+        if stop.is_set():
+            task.cancel()  # asked twice: do not wait for anybody
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await agent.run(stop)
+    except asyncio.CancelledError:
+        return False

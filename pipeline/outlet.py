@@ -1,0 +1,92 @@
+"""One sink of the configuration, with all that stands before it: buffer, delivery, dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.buffer import MemoryBuffer
+from pipeline.component import Context, SinkConfig
+from pipeline.delivery import Delivery
+from pipeline.metrics import Metrics
+from pipeline.timestamps import to_seconds
+
+
+class Outlet:
+    """What lanes put into, and the task that empties it. See `route.Outlet`."""
+
+    def __init__(self, config: SinkConfig, context: Context, metrics: Metrics) -> None:
+        self.name = context.name
+        self.config = config
+        self.dead_letter: Outlet | None = None
+        """Set once all outlets exist."""
+        self._dropped = metrics.dropped
+        self.buffer = MemoryBuffer(config.buffer, self._drop)
+        self.delivery = Delivery(
+            context.name,
+            component.implementation("sinks", config.type)(config, context),
+            self.buffer,
+            config,
+            metrics,
+            self._bury,
+        )
+        self.offer = self.buffer.offer
+        self.put = self.buffer.put
+
+    def _drop(self, batch: Batch, policy: str) -> None:
+        self._dropped.labels(self.name, policy).inc(len(batch))
+        batch.acknowledgement.settle()
+
+    def _bury(self, batch: Batch, reason: str) -> bool:
+        """Hands refused entries to the dead-letter sink, with what happened to them."""
+        if self.dead_letter is None:
+            return False
+        remark = {"sink": self.name, "reason": reason}
+        fields = batch.fields or [{} for _ in batch.lines]
+        letter = batch.replace(fields=[{**entry, "dead_letter": remark} for entry in fields])
+        batch.acknowledgement.hold()
+        if self.dead_letter.offer(letter):
+            return True
+        batch.acknowledgement.settle()
+        return False
+
+    def not_ready(self) -> str | None:
+        """Why no more can be taken; None while it can, or waits within its limit."""
+        if self.delivery.problem and self.buffer.full:
+            return f"sink {self.name}: {self.delivery.problem}; its buffer is full"
+        return None
+
+
+class OutletGauges(Collector):
+    """Depths, read when somebody looks."""
+
+    def __init__(self, outlets: Iterable[Outlet]) -> None:
+        self._outlets = list(outlets)
+
+    def collect(self) -> Iterator[Metric]:
+        kinds = ["sink", "kind"]
+        size = _gauge("buffer_bytes", "Bytes that wait for a sink, being sent included.", kinds)
+        entries = _gauge("buffer_entries", "Entries that wait, being sent included.", kinds)
+        limit = _gauge("buffer_limit_bytes", "What the buffer may hold.", kinds)
+        lag = _gauge("lag_seconds", "Age of the oldest entry that is not delivered.", ["sink"])
+        up = _gauge("sink_up", "1 unless the last attempt to send has failed.", ["sink"])
+        now = time.time()
+        for outlet in self._outlets:
+            buffer, name = outlet.buffer, outlet.name
+            size.add_metric([name, "memory"], buffer.bytes)
+            entries.add_metric([name, "memory"], buffer.entries)
+            limit.add_metric([name, "memory"], buffer.limit)
+            oldest = buffer.oldest()
+            lag.add_metric([name], max(0.0, now - to_seconds(oldest)) if oldest else 0.0)
+            up.add_metric([name], 0 if outlet.delivery.problem else 1)
+        yield from (size, entries, limit, lag, up)
+
+
+def _gauge(name: str, text: str, labels: list[str]) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"dockline_{name}", text, labels=labels)
