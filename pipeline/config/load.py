@@ -126,7 +126,7 @@ def _text(path: Path) -> str:
 
 def _unreadable(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        return "there is no such file; name another with -c, or set DOCKLINE_CONFIG"
     if isinstance(error, IsADirectoryError):
         return "this is a folder; give the file in it"
     if isinstance(error, PermissionError):

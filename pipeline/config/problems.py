@@ -47,10 +47,10 @@ class Problem:
     def sentence(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
-    def lines(self, file: str) -> list[str]:
+    def lines(self, file: str, kind: str = "") -> list[str]:
         """As shown in a terminal: the place and the sentence; the excerpt; a mark below it."""
         place = file if self.line is None else f"{file}:{self.line}"
-        lines = [": ".join(part for part in (place, self.path, self.sentence) if part)]
+        lines = [": ".join(part for part in (place, kind, self.path, self.sentence) if part)]
         if self.excerpt:
             start, end = self.mark
             lines += [f"    {self.excerpt}", "    " + " " * start + "^" * max(1, end - start)]

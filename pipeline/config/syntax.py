@@ -25,6 +25,7 @@ _SENTENCES = (
 )
 _HINTS = {
     "text": 'put text in quotes, such as "16MiB"',
+    "braces": "a table in braces stands on one line",
     "backslash": "double it, or put the string in single quotes",
     "key": "letters, digits, - and _, or any text in quotes; no comma after the last key",
 }
@@ -45,7 +46,10 @@ def explain(text: str, message: str) -> Problem:
     if found is None:  # at the end of the document, so show where it began
         return Problem(sentence, line=last_statement(text), hint=_HINTS.get(hint, hint))
     line, column = int(found[1]), int(found[2])
-    before = _without_values(text.split("\n")[line - 1][: column - 1])
+    whole = text.split("\n")[line - 1]
+    if hint == "key" and not whole[column - 1 :].strip():
+        hint = "braces"
+    before = _without_values(whole[: column - 1])
     mark = (len(before), len(before) + 1)
     return Problem(sentence, line=line, hint=_HINTS.get(hint, hint), excerpt=before, mark=mark)
 

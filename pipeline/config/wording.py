@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import NoneType, UnionType
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from msgspec import Struct, structs
 
 from pipeline.component import Duration, Secret, Size
-from pipeline.config.problems import dotted, quote
+from pipeline.config.problems import quote
 from pipeline.config.settings import ContainerExpression, EngineURL, ListenAddress, StageConfig
 from pipeline.config.substitute import Substituted
 
@@ -189,10 +190,21 @@ def toml(value: Any) -> str:
     """A value of the file, on one line."""
     value = plain(value)
     if isinstance(value, dict):
-        inner = ", ".join(f"{dotted((key,))} = {toml(one)}" for key, one in value.items())
+        inner = ", ".join(f"{_key(key)} = {toml(one)}" for key, one in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return _string(value)
+    return str(value) if isinstance(value, float) else json.dumps(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _string(key)
+
+
+def _string(value: str) -> str:
+    """JSON's escapes are TOML's too; but TOML takes no DEL as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,89 @@
+"""The command line. One command, one module, found by its name; see `main`.
+
+A command's module defines:
+
+- `add(subparsers)`: adds the command's own parser, with its options, and returns it. `-c FILE`
+  is added to every one.
+- `main(args) -> int`: does it, and returns the exit status. `args.config` is what `-c` said, or
+  None; `pipeline.config.find` knows the rest. May raise `DocklineError`.
+
+Modules import what is heavy inside `main`, so that each command pays for its own needs only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from pipeline import __version__
+from pipeline.errors import DocklineError
+
+EPILOG = """\
+Without -c the configuration is $DOCKLINE_CONFIG, or /etc/dockline/dockline.toml where it exists;
+without any, every container's logs go to standard output.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command `dockline`: runs it with these arguments, and gives its exit status.
+
+    0 done; 1 it could not be done; 2 bad usage or configuration; 130 interrupted by the user.
+    """
+    try:
+        args = _parser().parse_args(argv)
+        status: int = args.main(args)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has gone, as in `dockline schema | head`. What is still in the buffer must
+        # not be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except DocklineError as error:
+        return _report(error)
+    except SystemExit as end:  # from argparse: --help, --version, or a usage error
+        return int(end.code or 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dockline",
+        description="Every container's logs, stats and events, routed to where you read them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dockline {__version__}")
+    _add_config(parser, None)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            command = importlib.import_module(f"{__name__}.{module.name}")
+            own = command.add(commands)
+            own.set_defaults(main=command.main)
+            _add_config(own, argparse.SUPPRESS)  # so that one before the command stays
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", default=default, help="the configuration (TOML)"
+    )
+
+
+def _report(error: DocklineError) -> int:
+    from pipeline.cli._terminal import colours, print_problems
+    from pipeline.config import ConfigErrors
+
+    if isinstance(error, ConfigErrors):
+        print_problems(error.problems, error.file, sys.stderr)
+        return 2
+    paint = colours(sys.stderr)
+    print(f"{paint('red', 'dockline:')} {error}", file=sys.stderr)
+    return 1

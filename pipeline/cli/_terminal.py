@@ -1,0 +1,36 @@
+"""Printing for people: colour where it is wanted, and the problems of a configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal, TextIO
+
+from pipeline.config import Problem
+
+Colour = Literal["red", "yellow", "green", "bold", "dim"]
+_CODES: dict[Colour, int] = {"red": 31, "yellow": 33, "green": 32, "bold": 1, "dim": 2}
+
+
+def colours(stream: TextIO) -> Callable[[Colour, str], str]:
+    """What paints text for `stream`: as it is where that is no terminal, or the user does not
+    want it (https://no-color.org)."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return lambda colour, text: text
+    return lambda colour, text: f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+
+def print_problems(
+    problems: Sequence[Problem], file: str, stream: TextIO, *, warning: bool = False
+) -> None:
+    """Each with its place, its excerpt and a mark; at the end, how many there are."""
+    paint = colours(stream)
+    colour: Colour = "yellow" if warning else "red"
+    for problem in problems:
+        head, *excerpt = problem.lines(file, "warning" if warning else "")
+        print(paint("bold", head), file=stream)
+        for line in excerpt:
+            print(paint(colour, line) if line is excerpt[-1] else line, file=stream)
+    noun = "warning" if warning else "error"
+    if len(problems) > 1:
+        print(paint(colour, f"{len(problems)} {noun}s"), file=stream)

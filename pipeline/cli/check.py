@@ -1,0 +1,103 @@
+"""`dockline check`: every error of a configuration at once, and what a good one does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.cli._live import Answer
+    from pipeline.config import Problem, Reading
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(
+        "check",
+        help="validate the configuration",
+        description="Prints every error of the configuration, each with its line, what is wrong "
+        "and what was probably meant; or what a valid one does. Exit status: 0 valid, 2 not; "
+        "1 valid, but --live did not reach everything.",
+    )
+    parser.add_argument(
+        "--live", action="store_true", help="also reach the Docker Engine and every sink"
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or for programs"
+    )
+    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    from pipeline.config import ConfigErrors, find, read
+
+    try:
+        reading = read(find(args.config, os.environ), os.environ)
+    except ConfigErrors as errors:
+        if args.format == "text":
+            raise
+        _print_json(file=errors.file, valid=False, errors=[*map(_json, errors.problems)])
+        return 2
+    answers: list[Answer] = []
+    if args.live:
+        from pipeline.cli._live import reach
+
+        answers = reach(reading, os.environ)
+    if args.format == "json":
+        _print_json(**_summary(reading), live=[answer.json() for answer in answers])
+    else:
+        _print_text(reading, answers)
+    return 1 if any(answer.trouble for answer in answers) else 0
+
+
+def _print_text(reading: Reading, answers: list[Answer]) -> None:
+    from pipeline.cli._terminal import colours, print_problems
+
+    print_problems(reading.warnings, reading.file, sys.stderr, warning=True)
+    paint, config = colours(sys.stdout), reading.config
+    print(f"{paint('green', 'ok')}: {reading.file}")
+    for name, sink in config.sinks.items():
+        print(f"  sink   {paint('bold', name)}: {sink.type}")
+    for name, route in config.routes.items():
+        chosen = f" of containers where {route.containers}" if route.containers else ""
+        steps = [", ".join(route.sources) + chosen, *(stage.name for stage in route.stages)]
+        print(f"  route  {paint('bold', name)}: {' → '.join([*steps, ', '.join(route.to)])}")
+    if config.tests:
+        print(f"  tests  {len(config.tests)}")
+    for answer in answers:
+        word = paint("red", "failed") if answer.trouble else paint("green", "reached")
+        print(f"  {word} {answer.what}: {answer.trouble or answer.detail}")
+
+
+def _summary(reading: Reading) -> dict[str, Any]:
+    config = reading.config
+    return {
+        "file": reading.file,
+        "valid": True,
+        "errors": [],
+        "warnings": [_json(problem) for problem in reading.warnings],
+        "sinks": {name: sink.type for name, sink in config.sinks.items()},
+        "routes": {
+            name: {
+                "from": route.sources,
+                "stages": [stage.name for stage in route.stages],
+                "to": route.to,
+            }
+            for name, route in config.routes.items()
+        },
+    }
+
+
+def _json(problem: Problem) -> dict[str, Any]:
+    return {
+        "line": problem.line,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _print_json(**values: Any) -> None:
+    print(json.dumps(values, indent=2, ensure_ascii=False))

@@ -1,0 +1,105 @@
+"""What a Struct says about its fields: the sentence below each, its default, its examples.
+
+Python keeps the docstring of a class, but not the string below a field, so that one is read from
+the source. Used for documentation only, never to read a configuration.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from msgspec import NODEFAULT, Struct, structs
+
+from pipeline.config.wording import limits
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a table."""
+
+    key: str
+    """As the user writes it."""
+    type: Any
+    required: bool
+    default: Any
+    """None when it is required, and where there is no value by default."""
+    description: str
+    """Paragraphs, each on one line."""
+    examples: list[Any]
+    inherited: bool
+    """Whether another Struct, which this one extends, declares it."""
+
+
+@cache
+def fields(cls: Any) -> tuple[Field, ...]:
+    """Of a Struct, in the order of the source, inherited ones last."""
+    said: dict[str, str] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Struct)]):
+        said |= descriptions(base)
+    own = descriptions(cls).keys() | cls.__annotations__.keys()
+    found = [
+        Field(
+            key=info.encode_name,
+            type=info.type,
+            required=info.required,
+            default=_default(info),
+            description=said.get(info.name, ""),
+            examples=list(limits(info.type).get("examples", ())),
+            inherited=info.name not in own,
+        )
+        for info in structs.fields(cls)
+    ]
+    return tuple(sorted(found, key=lambda field: field.inherited))
+
+
+def _default(info: structs.FieldInfo) -> Any:
+    if info.default_factory is not NODEFAULT:
+        return info.default_factory()
+    return None if info.default is NODEFAULT else info.default
+
+
+def paragraphs(text: str | None) -> str:
+    """A docstring with each of its paragraphs on one line, lists and code left as they are."""
+    parts = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
+    return "\n\n".join(
+        part if re.search(r"^(\s+|[-*|`#] ?|```)", part) else " ".join(part.split())
+        for part in parts
+    )
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """The string below each field in the source of `cls`; inherited ones are not looked at."""
+    body = _class(cls.__module__, cls.__qualname__)
+    return {
+        field.target.id: paragraphs(below.value.value)
+        for field, below in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+def _class(module: str, qualname: str) -> list[ast.stmt]:
+    body = _source(module)
+    for name in qualname.split("."):
+        body = next(node.body for node in _classes(body) if node.name == name)
+    return body
+
+
+def _classes(body: list[ast.stmt]) -> Iterator[ast.ClassDef]:
+    return (node for node in body if isinstance(node, ast.ClassDef))
+
+
+@cache
+def _source(module: str) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(sys.modules[module])).body

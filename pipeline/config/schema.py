@@ -1,0 +1,164 @@
+"""The JSON Schema of the configuration: made from the same Structs that it is read with.
+
+Reference: https://json-schema.org/draft/2020-12
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from pipeline import component
+from pipeline.component import Duration, SinkConfig, Size
+from pipeline.config.fields import Field, fields, paragraphs
+from pipeline.config.settings import Config, StageConfig
+from pipeline.config.wording import arms, can_be_off, is_struct, limits, plain
+
+Schema = dict[str, Any]
+
+_SUBSTITUTED = r"\$\{.+\}"
+"""The pattern of a string with `${...}` in it, which may stand wherever its value may."""
+
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+_DURATION = r"^(\d+(\.\d+)?(us|ms|s|m|h|d))+$"
+_SIZE = r"^\s*\d+(\.\d+)?\s*([KkMmGgTt]?[Ii]?[Bb])?\s*$"
+
+
+def schema() -> Schema:
+    """The schema of a whole configuration file; the same for the same code, to the byte."""
+    definitions = _Definitions()
+    root = definitions.table(Config)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Configuration of dockline",
+        **root,
+        "$defs": dict(sorted(definitions.found.items())),
+    }
+
+
+class _Definitions:
+    """Makes the schemas of types, and keeps those that are used in many places."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Schema] = {}
+
+    def table(self, cls: Any, constants: dict[str, str] | None = None) -> Schema:
+        """A Struct; `constants` are fields that have one value only."""
+        constants = constants or {}
+        all_fields = fields(cls)
+        properties = {field.key: self._property(field) for field in all_fields}
+        for key, value in constants.items():
+            properties[key] = {"const": value, "description": properties[key]["description"]}
+        required = [field.key for field in all_fields if field.required]
+        result: Schema = {"type": "object"}
+        if text := paragraphs(cls.__doc__):
+            result["description"] = text
+        return result | {
+            "properties": properties,
+            **({"required": required} if required else {}),
+            "additionalProperties": False,
+        }
+
+    def _property(self, field: Field) -> Schema:
+        result = self.of(field.type)
+        if field.description:
+            result["description"] = field.description
+        if field.default is not None and not is_struct(type(field.default)):
+            result["default"] = plain(field.default)
+        if field.examples:
+            result["examples"] = plain(field.examples)
+        return result
+
+    def of(self, type_: Any) -> Schema:
+        """Any type of a field; a new dictionary each time."""
+        members = [self._one(arm) for arm in arms(type_)]
+        if can_be_off(type_):
+            members.append({"const": "off"})
+        if len(members) == 1:
+            (result,) = members
+        else:
+            result = {"anyOf": members}
+        kind = {"array": "Items", "object": "Properties"}.get(str(result.get("type")), "Length")
+        for limit, bound in limits(type_).items():
+            if limit in ("min_length", "max_length"):
+                result[limit.removesuffix("_length") + kind] = bound
+            elif limit in _BOUNDS and result.get("type") == ["integer", "string"]:
+                result[_BOUNDS[limit]] = bound
+        return result
+
+    def _one(self, type_: Any) -> Schema:
+        origin, args = get_origin(type_) or type_, get_args(type_)
+        if type_ is Any:
+            return {}
+        if type_ is SinkConfig:
+            return self._ref("sink", self._sinks)
+        if type_ is StageConfig:
+            return self._ref("stage", self._stages)
+        if is_struct(type_):
+            return self._ref(_name(type_), lambda: self.table(type_))
+        if origin is list:
+            return {"type": "array", "items": self.of(args[0])}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.of(args[1])}
+        return self._scalar(type_)
+
+    def _scalar(self, type_: Any) -> Schema:
+        if type_ is Size:
+            return {"type": ["string", "integer"], "pattern": f"{_SIZE}|{_SUBSTITUTED}"}
+        if type_ is Duration:
+            return {"type": "string", "pattern": f"{_DURATION}|{_SUBSTITUTED}"}
+        if get_origin(type_) is Literal:
+            choices: Schema = {"enum": list(get_args(type_))}
+            return {"anyOf": [choices, {"type": "string", "pattern": _SUBSTITUTED}]}
+        if issubclass(type_, str):
+            return {"type": "string"}
+        found = msgspec.json.schema(type_)
+        return {**found, "type": [found["type"], "string"], "pattern": _SUBSTITUTED}
+
+    def _ref(self, name: str, make: Any) -> Schema:
+        if name not in self.found:
+            self.found[name] = {}  # so that a type that holds itself comes to an end
+            self.found[name] = make()
+        return _ref(name)
+
+    def _sinks(self) -> Schema:
+        """One table for each module in `pipeline/sinks`, told apart by `type`."""
+        known = component.names("sinks")
+        for name in known:
+            self._ref(f"sink.{name}", lambda name=name: self._sink(name))
+        return {"type": "object", "required": ["type"], "oneOf": [_ref(f"sink.{n}") for n in known]}
+
+    def _sink(self, name: str) -> Schema:
+        found = self.table(component.config_type("sinks", name), {"type": name})
+        return found | {"description": paragraphs(component.module("sinks", name).__doc__)}
+
+    def _stages(self) -> Schema:
+        """A table with one key for each module in `pipeline/stages`."""
+        properties = {
+            name: self.of(component.config_type("stages", name))
+            | {"description": paragraphs(component.module("stages", name).__doc__)}
+            for name in component.names("stages")
+        }
+        return {
+            "type": "object",
+            "description": "A table with one key, the stage's name.",
+            "properties": properties,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _name(cls: type) -> str:
+    """`component.TLSConfig`, `sinks.file.Rotation`: no two Structs have the same."""
+    return f"{cls.__module__.removeprefix('pipeline.')}.{cls.__qualname__}"
