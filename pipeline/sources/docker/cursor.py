@@ -2,12 +2,13 @@
 
 `since` is inclusive and compares times, but a log is in the order in which lines were written, and
 the two streams of a container are slightly out of order with each other. What does hold is that a
-log opened with the same `since` begins at the same line: the first one at or past it. So the cursor
-is the newest time seen, and how many lines have been consumed from the first line at that time on.
-Reopened there, exactly those are skipped. No line is lost and none comes twice, at any resolution
-of time: Podman's whole seconds, with a thousand lines in each, need nothing more.
+log opened with the same `since` begins at the same frame: the first one at or past it. So a
+position is a time, and how many lines were consumed from the first frame at that time on: its
+anchor. Opened there again, exactly those are skipped. No line is lost and none comes twice, at any
+resolution of time: Podman's whole seconds, with a thousand lines in each, need nothing more.
 
-A line still open at a break was not consumed: the cursor then is no newer than its first part.
+The anchor is the newest time seen, but never behind the beginning of a line that is still open:
+such a line was not consumed, and has to be read again from its first part.
 """
 
 from __future__ import annotations
@@ -17,35 +18,44 @@ import zlib
 import msgspec
 
 from pipeline.checkpoint import Position
-from pipeline.sources.docker.frames import Columns, Decoder
+from pipeline.sources.docker.frames import Columns, Decoder, Partial, no_columns
 
 
 class Cursor:
-    """Moves over lines as they are consumed."""
+    """Moves over the lines of one stream, which was opened at `position`."""
 
     def __init__(self, position: Position) -> None:
-        self._since = position.since.encode()
-        self._skip = position.skip
         self.position = position
+        self._anchor = (position.since.encode(), 0)
+        """A time, and how many lines the decoder had completed before the first frame of it."""
+        self._safe = self._anchor
+        """The anchor before the oldest line that is still open."""
+
+    def see(self, columns: Columns, decoder: Decoder) -> None:
+        """Takes note of lines that `decoder` has just given, consumed before or not."""
+        if not columns.lines:
+            return
+        first = decoder.completed - len(columns.lines)
+        partials = decoder.open_partials()
+        before = self._anchor
+        newest = max(columns.times)
+        if partials:
+            newest = max(newest, *(partial.time for partial in partials))
+        if newest > before[0]:
+            self._anchor = (newest, _first_at(newest, columns, first, partials))
+        if not partials:
+            self._safe = self._anchor
+        elif partials[0].before >= first:
+            self._safe = before
 
     def advance(self, columns: Columns, decoder: Decoder) -> Position:
-        """The position after these lines (one or more), which `decoder` has just given."""
-        times = columns.times
-        newest = max(times)
-        if newest > self._since:
-            self._since = newest
-            self._skip = len(times) - times.index(newest)
-        else:
-            self._skip += len(times)
-        since, skip = self._since, self._skip
-        partial = decoder.open_partial()
-        if partial is not None and partial.time and partial.time <= since:
-            since, skip = partial.time, decoder.completed - partial.before
+        """The position after these lines (one or more), the last that `decoder` has given."""
+        since, anchor = self._safe
         self.position = Position(
             since=since.decode(),
-            skip=skip,
-            mark=fingerprint(columns, len(times) - 1),
-            sequence=self.position.sequence + len(times),
+            skip=decoder.completed - anchor,
+            mark=fingerprint(columns, len(columns.lines) - 1),
+            sequence=self.position.sequence + len(columns.lines),
         )
         return self.position
 
@@ -56,6 +66,16 @@ class Cursor:
             self.position, sequence=self.position.sequence + count
         )
         return self.position
+
+
+def _first_at(time: bytes, columns: Columns, first: int, partials: list[Partial]) -> int:
+    """How many lines were complete before the first frame at `time`, which some line here has.
+    `first` of them were before these."""
+    begins = [partial.before for partial in partials if partial.time == time]
+    begins += [at for index, at in columns.begun.items() if columns.times[index] == time]
+    if time in columns.times:
+        begins.append(first + columns.times.index(time))
+    return min(begins)
 
 
 def fingerprint(columns: Columns, index: int) -> int:
@@ -80,13 +100,14 @@ class Replay:
         if self.done or not (columns.lines or last):
             return columns
         first = self._held[0] if self._held else columns
-        if first.times and first.times[0] > self._position.since.encode():
+        since = self._position.since.encode()
+        if since and first.times and first.times[0] > since:
             self.gap = True
             return self._release(columns, 0)
         self._count += len(columns.lines)
         if self._count < self._position.skip and not last:
             self._held.append(columns)
-            return Columns([], [], bytearray(), [])
+            return no_columns()
         return self._release(columns, None)
 
     def _release(self, columns: Columns, skip: int | None) -> Columns:
@@ -98,8 +119,9 @@ class Replay:
         return _without_first(together, skip)
 
     def _consumed(self, columns: Columns) -> int:
-        """How many are to be skipped. The count is right but where lines of both streams share
-        the nanosecond at which a partial began; there the last line's fingerprint decides."""
+        """How many are to be skipped. Where the count does not lead to the line it should, the
+        log is not what it was (a driver that drops or merges lines), and the fingerprint of the
+        last one consumed decides, if it is found."""
         skip, mark = min(self._position.skip, len(columns.lines)), self._position.mark
         if not mark or not skip or fingerprint(columns, skip - 1) == mark:
             return skip
@@ -110,8 +132,9 @@ class Replay:
 
 
 def _concatenated(parts: list[Columns]) -> Columns:
-    whole = Columns([], [], bytearray(), [])
+    whole = no_columns()
     for part in parts:
+        whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})
         whole.truncated.extend(index + len(whole.lines) for index in part.truncated)
         whole.lines.extend(part.lines)
         whole.times.extend(part.times)
@@ -122,5 +145,10 @@ def _concatenated(parts: list[Columns]) -> Columns:
 def _without_first(columns: Columns, skip: int) -> Columns:
     if not skip:
         return columns
-    cut = [index - skip for index in columns.truncated if index >= skip]
-    return Columns(columns.lines[skip:], columns.times[skip:], columns.streams[skip:], cut)
+    return Columns(
+        columns.lines[skip:],
+        columns.times[skip:],
+        columns.streams[skip:],
+        [index - skip for index in columns.truncated if index >= skip],
+        {index - skip: at for index, at in columns.begun.items() if index >= skip},
+    )

@@ -37,6 +37,12 @@ class Columns(NamedTuple):
     streams: bytearray
     truncated: list[int]
     """Indexes of lines that were cut to `max_line`."""
+    begun: dict[int, int]
+    """Of lines that came in parts, by index: how many lines were complete before they began."""
+
+
+def no_columns() -> Columns:
+    return Columns([], [], bytearray(), [], {})
 
 
 class Partial:
@@ -73,8 +79,8 @@ class Decoder(Protocol):
     def flush(self) -> Columns:
         """At the stream's end: what was still open, as lines."""
 
-    def open_partial(self) -> Partial | None:
-        """The oldest line that has begun and not ended."""
+    def open_partials(self) -> list[Partial]:
+        """Lines that have begun and not ended, the oldest first."""
 
     def errors(self) -> list[bytes]:
         """What the daemon said of itself (type 3) since the last call."""
@@ -105,7 +111,7 @@ class Frames:
         lines: list[bytes] = []
         times: list[bytes] = []
         streams = bytearray()
-        columns = Columns(lines, times, streams, [])
+        columns = Columns(lines, times, streams, [], {})
         add_line, add_time, add_stream = lines.append, times.append, streams.append
         partials = self._partials
         header = _header
@@ -157,15 +163,15 @@ class Frames:
             self._partials[stream] = partial
 
     def flush(self) -> Columns:
-        columns = Columns([], [], bytearray(), [])
+        columns = no_columns()
         for stream, partial in self._partials.items():
             _complete(partial, stream, columns)
         self._partials, self._rest = {}, b""
         self.completed += len(columns.lines)
         return columns
 
-    def open_partial(self) -> Partial | None:
-        return min(self._partials.values(), key=lambda partial: partial.time, default=None)
+    def open_partials(self) -> list[Partial]:
+        return list(self._partials.values())
 
     def errors(self) -> list[bytes]:
         errors, self._errors = self._errors, []
@@ -183,7 +189,7 @@ class TtyLines:
         self._partial: Partial | None = None
 
     def feed(self, data: bytes) -> Columns:
-        columns = Columns([], [], bytearray(), [])
+        columns = no_columns()
         *whole, self._rest = (self._rest + data).split(b"\n")
         for piece in whole:
             self._end_line(piece, columns)
@@ -208,17 +214,17 @@ class TtyLines:
         _complete(partial, STDOUT, columns)
 
     def flush(self) -> Columns:
-        columns = Columns([], [], bytearray(), [])
+        columns = no_columns()
         if self._rest or self._partial is not None:
             self._end_line(self._rest, columns)
         self._rest = b""
         self.completed += len(columns.lines)
         return columns
 
-    def open_partial(self) -> Partial | None:
-        if self._partial is None and self._rest:
-            return Partial(split_timestamp(self._rest)[0], 0, self.completed)
-        return self._partial
+    def open_partials(self) -> list[Partial]:
+        if self._partial is not None:
+            return [self._partial]
+        return [Partial(split_timestamp(self._rest)[0], 0, self.completed)] if self._rest else []
 
     def errors(self) -> list[bytes]:
         return []
@@ -245,6 +251,8 @@ def _complete(partial: Partial, stream: int, columns: Columns) -> None:
     if partial.truncated:
         columns.truncated.append(len(columns.lines))
     parts = partial.parts
+    if len(parts) > 1:
+        columns.begun[len(columns.lines)] = partial.before
     columns.lines.append(parts[0] if len(parts) == 1 else b"".join(parts))
     columns.times.append(partial.time)
     columns.streams.append(stream)

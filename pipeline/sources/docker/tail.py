@@ -162,6 +162,7 @@ class Tail:
         self._cursor = cursor = Cursor(position)
         while data:
             columns = decoder.feed(data)
+            cursor.see(columns, decoder)
             if not replay.done:
                 columns = self._replayed(replay, columns)
             for error in decoder.errors():
@@ -194,7 +195,7 @@ class Tail:
         self._account.open(ended).settle()
 
     async def _emit(self, columns: Columns, position: Position) -> None:
-        lines, times, streams, truncated = columns
+        lines, times, streams, truncated, _ = columns
         count = len(lines)
         if NO_TIME in times:
             now = timestamp(time.time() + self._engine.clock_offset)

@@ -1,0 +1,183 @@
+"""How much fits, who waits, and what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pipeline.batch import Batch
+from pipeline.buffer import MemoryBuffer
+from pipeline.component import BufferConfig, Size
+from pipeline.testing.builders import batch
+
+ONE = batch("x" * 1000)
+SIZE = ONE.size
+
+
+class Made:
+    """A buffer with room for `room` batches, and what it gave up."""
+
+    def __init__(self, room: float, policy: str = "block") -> None:
+        self.dropped: list[tuple[Batch, str]] = []
+        self.buffer = MemoryBuffer(
+            BufferConfig(memory=Size(SIZE * room), when_full=policy),  # type: ignore[arg-type]
+            lambda dropped, why: self.dropped.append((dropped, why)),
+        )
+
+
+def batches(count: int) -> list[Batch]:
+    return [batch("x" * 1000, start=number) for number in range(count)]
+
+
+async def take_all(buffer: MemoryBuffer) -> list[Batch]:
+    return [taken for taken, _ in await buffer.take(1 << 30, 1 << 30, 0)]
+
+
+async def test_exactly_as_many_fit_as_the_limit_says_and_not_one_more() -> None:
+    made = Made(3)
+    assert [made.buffer.offer(one) for one in batches(4)] == [True, True, True, False]
+    assert made.buffer.bytes == 3 * SIZE
+    assert made.buffer.entries == 3
+
+
+async def test_what_was_taken_counts_until_it_is_released() -> None:
+    made = Made(2)
+    first, second, third = batches(3)
+    assert made.buffer.offer(first)
+    assert made.buffer.offer(second)
+    await take_all(made.buffer)
+    assert not made.buffer.offer(third)
+    made.buffer.release(first, SIZE)
+    assert made.buffer.offer(third)
+
+
+async def test_those_who_wait_are_let_in_first_come_first_served() -> None:
+    made = Made(1)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(second))
+        await asyncio.sleep(0)
+        tasks.create_task(made.buffer.put(third))
+        await asyncio.sleep(0)
+        seen = []
+        for _ in range(3):
+            for taken, size in await made.buffer.take(1 << 30, 1 << 30, 0):
+                seen.append(taken)
+                made.buffer.release(taken, size)
+            await asyncio.sleep(0)
+    assert seen == [first, second, third]
+
+
+async def test_an_offer_does_not_overtake_those_who_wait() -> None:
+    made = Made(2)
+    first, second = batches(2)
+    made.buffer.offer(first)
+    big = batch("x" * 2500)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(big))
+        await asyncio.sleep(0)
+        assert not made.buffer.offer(second)
+        ((taken, size),) = await made.buffer.take(1 << 30, 1 << 30, 0)
+        made.buffer.release(taken, size)
+
+
+async def test_one_who_stops_waiting_leaves_the_turn_to_the_next() -> None:
+    made = Made(1)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    waiting = asyncio.ensure_future(made.buffer.put(second))  # noqa: TID251
+    await asyncio.sleep(0)
+    after = asyncio.ensure_future(made.buffer.put(third))  # noqa: TID251
+    await asyncio.sleep(0)
+    ((taken, size),) = await made.buffer.take(1 << 30, 1 << 30, 0)
+    made.buffer.release(taken, size)
+    waiting.cancel()
+    await asyncio.wait_for(after, 1)
+    assert await take_all(made.buffer) == [third]
+
+
+async def test_drop_newest_gives_up_what_comes() -> None:
+    made = Made(2, "drop_newest")
+    first, second, third = batches(3)
+    assert all(made.buffer.offer(one) for one in (first, second, third))
+    assert made.dropped == [(third, "drop_newest")]
+    assert await take_all(made.buffer) == [first, second]
+
+
+async def test_drop_oldest_gives_up_what_waited_longest_but_not_what_is_being_sent() -> None:
+    made = Made(2, "drop_oldest")
+    first, second, third, fourth = batches(4)
+    made.buffer.offer(first)
+    assert await take_all(made.buffer) == [first]
+    made.buffer.offer(second)
+    made.buffer.offer(third)
+    assert made.dropped == [(second, "drop_oldest")]
+    assert await take_all(made.buffer) == [third]
+    assert made.buffer.offer(fourth)
+    assert made.dropped[1:] == [(fourth, "drop_oldest")]
+
+
+@pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])
+async def test_a_batch_larger_than_the_buffer_is_let_into_an_empty_one(policy: str) -> None:
+    made = Made(0.5, policy)
+    assert made.buffer.offer(ONE)
+    assert await take_all(made.buffer) == [ONE]
+    assert made.dropped == []
+
+
+async def test_a_batch_is_taken_up_to_the_limits_and_at_least_one() -> None:
+    made = Made(10)
+    for one in batches(5):
+        made.buffer.offer(one)
+    assert len(await made.buffer.take(2 * SIZE, 100, 0)) == 2
+    assert len(await made.buffer.take(1, 100, 0)) == 1
+    assert len(await made.buffer.take(1 << 30, 1, 0)) == 1
+
+
+async def test_linger_gathers_what_comes_meanwhile() -> None:
+    made = Made(10)
+    first, second = batches(2)
+    made.buffer.offer(first)
+    asyncio.get_running_loop().call_later(0.01, made.buffer.offer, second)
+    assert len(await made.buffer.take(1 << 30, 1 << 30, 0.2)) == 2
+
+
+async def test_linger_ends_when_enough_has_come_or_somebody_waits_for_room() -> None:
+    made = Made(2)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    made.buffer.offer(second)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(third))
+        taken = await made.buffer.take(1 << 30, 1 << 30, 3600)
+        assert [one for one, _ in taken] == [first, second]
+        for one, size in taken:
+            made.buffer.release(one, size)
+
+
+async def test_a_closed_buffer_gives_what_is_left_and_then_ends() -> None:
+    made = Made(2)
+    made.buffer.offer(ONE)
+    made.buffer.close()
+    assert await take_all(made.buffer) == [ONE]
+    assert await take_all(made.buffer) == []
+
+
+async def test_closing_wakes_the_delivery_that_waits() -> None:
+    made = Made(2)
+    asyncio.get_running_loop().call_soon(made.buffer.close)
+    assert await asyncio.wait_for(take_all(made.buffer), 5) == []
+
+
+async def test_the_oldest_entry_is_the_one_being_sent() -> None:
+    made = Made(4)
+    first, second = batch("a", start=1), batch("b", "c", start=2)
+    assert made.buffer.oldest() is None
+    made.buffer.offer(first)
+    await take_all(made.buffer)
+    made.buffer.offer(second)
+    assert made.buffer.oldest() == first.times[0]
+    made.buffer.release(first, first.size)
+    assert made.buffer.oldest() == second.times[0]

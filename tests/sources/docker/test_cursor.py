@@ -1,0 +1,139 @@
+"""Resuming exactly, whatever the log looks like and wherever it was left."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.checkpoint import Position
+from pipeline.sources.docker.cursor import Cursor, Replay
+from pipeline.sources.docker.frames import Columns, Frames
+
+Frame = tuple[bytes, int, bytes]
+"""Time, stream, text with its newline, if it has one."""
+
+
+def encode(frames: list[Frame]) -> bytes:
+    payloads = [(stream, time + b" " + text) for time, stream, text in frames]
+    return b"".join(struct.pack(">BxxxI", s, len(payload)) + payload for s, payload in payloads)
+
+
+def since(frames: list[Frame], position: Position) -> list[Frame]:
+    """What the Engine sends: all frames from the first at or past `since` on, filtered no more."""
+    start = position.since.encode()
+    for index, (time, _, _) in enumerate(frames):
+        if time >= start:
+            return frames[index:]
+    return []
+
+
+def read(
+    frames: list[Frame], position: Position, *, stop: int | None = None, step: int = 97
+) -> tuple[list[bytes], Position]:
+    """The lines that are new from `position` on, and the position after them. `stop`: bytes of
+    the stream after which the connection breaks."""
+    data = encode(since(frames, position))[:stop]
+    decoder, replay, cursor = Frames(1 << 20), Replay(position), Cursor(position)
+    lines: list[bytes] = []
+    for at in range(0, len(data), step):
+        columns = decoder.feed(data[at : at + step])
+        cursor.see(columns, decoder)
+        columns = replay.filter(columns)
+        if columns.lines:
+            cursor.advance(columns, decoder)
+            lines += columns.lines
+    return lines, cursor.position
+
+
+def stamp(number: int) -> bytes:
+    return b"2026-01-31T23:59:59.%09dZ" % number
+
+
+def log_of(seed: int) -> list[Frame]:
+    """Lines of two streams, out of order across them and in order within, with many equal times,
+    and now and then a line in parts."""
+    source = random.Random(seed)
+    frames: list[Frame] = []
+    clocks = {1: 0, 2: 0}
+    open_lines: dict[int, int] = {}
+    for number in range(source.randrange(1, 60)):
+        stream = source.choice([1, 2])
+        if stream in open_lines:
+            time = open_lines.pop(stream)
+            frames.append((stamp(time), stream, b"rest %d\n" % number))
+            continue
+        clocks[stream] += source.choice([0, 0, 1, 2, 5])
+        if source.random() < 0.15:
+            open_lines[stream] = clocks[stream]
+            frames.append((stamp(clocks[stream]), stream, b"%04d" % number + b"p" * 16380))
+        else:
+            text = source.choice([b"same", b"%d" % number])
+            frames.append((stamp(clocks[stream]), stream, text + b"\n"))
+    return frames
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.floats(0, 1), max_size=5), st.integers(20, 50_000))
+def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
+    seed: int, breaks: list[float], step: int
+) -> None:
+    frames = log_of(seed)
+    everything, _ = read(frames, Position())
+    position: Position = Position()
+    lines: list[bytes] = []
+    for share in breaks:
+        stop = round(share * len(encode(since(frames, position))))
+        more, position = read(frames, position, stop=stop, step=step)
+        lines += more
+    more, position = read(frames, position)
+    lines += more
+    assert lines == everything
+    assert position.sequence == len(everything)
+
+
+def test_a_thousand_lines_of_the_same_second_are_resumed_exactly() -> None:
+    frames = [(stamp(0), 1, b"line %d\n" % (n % 7)) for n in range(1000)]
+    first, position = read(frames, Position(), stop=20_000)
+    rest, _ = read(frames, position)
+    assert first + rest == [b"line %d" % (n % 7) for n in range(1000)]
+
+
+def test_the_clock_stepping_back_an_hour_loses_nothing() -> None:
+    frames = [(stamp(500_000_000 + n), 1, b"before %d\n" % n) for n in range(50)]
+    frames += [(stamp(n), 1, b"after %d\n" % n) for n in range(50)]
+    first, position = read(frames, Position(), stop=len(encode(frames[:75])))
+    rest, _ = read(frames, position)
+    assert first + rest == [text[:-1] for _, _, text in frames]
+
+
+def test_when_the_line_at_the_position_was_rotated_away_nothing_is_skipped_and_it_is_said() -> None:
+    position = Position(since=stamp(5).decode(), skip=3, mark=1)
+    replay = Replay(position)
+    left = Columns([b"a", b"b"], [stamp(8), stamp(9)], bytearray(b"\1\1"), [], {})
+    assert replay.filter(left).lines == [b"a", b"b"]
+    assert replay.gap
+    assert replay.done
+
+
+def test_lines_given_up_on_while_open_are_read_again_and_keep_their_numbers() -> None:
+    frames = [(stamp(1), 1, b"whole\n"), (stamp(2), 1, b"p" * 16384)]
+    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    columns = decoder.feed(encode(frames))
+    cursor.see(columns, decoder)
+    cursor.advance(columns, decoder)
+    position = cursor.flushed(len(decoder.flush().lines))
+    assert position.sequence == 2
+    frames += [(stamp(2), 1, b"end\n"), (stamp(3), 1, b"next\n")]
+    assert read(frames, position)[0] == [b"p" * 16384 + b"end", b"next"]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: int) -> None:
+    position = Position(since=stamp(0).decode(), skip=kept)
+    columns = Columns([b"a", b"b", b"c"], [stamp(0)] * 3, bytearray(b"\1\1\1"), [2], {})
+    filtered = Replay(position).filter(columns)
+    assert filtered.truncated == [2 - kept]

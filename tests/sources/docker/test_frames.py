@@ -1,0 +1,216 @@
+"""From bytes to lines, at every split of the stream."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.sources.docker.frames import (
+    Columns,
+    FrameError,
+    Frames,
+    TtyLines,
+    new_decoder,
+    no_columns,
+)
+from pipeline.timestamps import NO_TIME
+
+T1 = b"2026-01-31T23:59:59.000000001Z"
+T2 = b"2026-01-31T23:59:59.000000002Z"
+
+
+def frame(stream: int, payload: bytes) -> bytes:
+    return struct.pack(">BxxxI", stream, len(payload)) + payload
+
+
+def line(stream: int, text: bytes, time: bytes = T1) -> bytes:
+    return frame(stream, time + b" " + text + b"\n")
+
+
+def decode(data: bytes, cuts: list[int] | None = None, *, max_line: int = 1 << 20) -> Columns:
+    """Everything that the stream gives, fed in the pieces between `cuts`."""
+    decoder = new_decoder(data[:1], max_line)
+    whole = no_columns()
+    edges = [0, *sorted(cuts or []), len(data)]
+    for start, stop in itertools.pairwise(edges):
+        add(whole, decoder.feed(data[start:stop]))
+    add(whole, decoder.flush())
+    assert decoder.completed == len(whole.lines)
+    return whole
+
+
+def add(whole: Columns, part: Columns) -> None:
+    whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})
+    whole.truncated.extend(index + len(whole.lines) for index in part.truncated)
+    whole.lines.extend(part.lines)
+    whole.times.extend(part.times)
+    whole.streams.extend(part.streams)
+
+
+LONG = b"x" * 16384
+
+
+def stream(long: bytes) -> bytes:
+    return b"".join(
+        [
+            line(1, b"first"),
+            line(2, b"to stderr", T2),
+            line(1, b""),
+            frame(1, T1 + b" " + long),
+            line(2, b"between the parts", T2),
+            frame(1, T1 + b" " + long),
+            line(1, b"end of the long one"),
+            line(1, b"\x00\xff not text \xe2\x82"),
+            line(1, b"y" * (0x0A0A - 32)),  # a length of two newlines
+            frame(1, T2 + b" last words without newline"),
+        ]
+    )
+
+
+STREAM = stream(LONG)
+LINES = [
+    b"first",
+    b"to stderr",
+    b"",
+    b"between the parts",
+    LONG + LONG + b"end of the long one",
+    b"\x00\xff not text \xe2\x82",
+    b"y" * (0x0A0A - 32),
+    b"last words without newline",
+]
+
+
+def test_a_line_in_parts_is_joined_per_stream_and_keeps_its_first_time() -> None:
+    columns = decode(STREAM)
+    assert columns.lines == LINES
+    assert columns.times == [T1, T2, T1, T2, T1, T1, T1, T2]
+    assert list(columns.streams) == [1, 2, 1, 2, 1, 1, 1, 1]
+
+
+def test_one_byte_at_a_time_gives_the_same() -> None:
+    small = stream(b"z" * 8192)
+    assert decode(small, list(range(1, len(small)))) == decode(small)
+
+
+def test_a_cut_inside_any_header_or_timestamp_changes_nothing() -> None:
+    for cut in range(1, 130):
+        assert decode(STREAM, [cut]).lines == LINES
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_split_gives_the_same(cuts: list[int]) -> None:
+    assert decode(STREAM, cuts).lines == LINES
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=60)), max_size=20),
+    st.lists(st.integers(0, 3000), max_size=6),
+)
+def test_any_lines_come_out_as_they_went_in(
+    entries: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    entries = [(stream, text.replace(b"\n", b"")) for stream, text in entries]
+    data = b"".join(line(stream, text) for stream, text in entries)
+    if data:
+        columns = decode(data, [min(cut, len(data)) for cut in cuts])
+        assert columns.lines == [text for _, text in entries]
+        assert list(columns.streams) == [stream for stream, _ in entries]
+
+
+def test_what_the_daemon_says_of_itself_is_no_line() -> None:
+    decoder = Frames(1 << 20)
+    data = line(1, b"a") + frame(3, b"Error grabbing logs: invalid character\n") + line(1, b"b")
+    assert decoder.feed(data).lines == [b"a", b"b"]
+    assert decoder.errors() == [b"Error grabbing logs: invalid character"]
+    assert decoder.errors() == []
+
+
+def test_an_empty_frame_is_an_empty_line() -> None:
+    assert decode(line(1, b"a") + frame(1, b"") + line(1, b"b")).lines[0] == b"a"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [struct.pack(">BxxxI", 1, 0xFFFFFFFF), struct.pack(">BxxxI", 1, 1 << 25), frame(9, b"x")],
+    ids=["a frame of 4 GiB", "a frame of 32 MiB", "an unknown type"],
+)
+def test_a_stream_out_of_step_is_refused(data: bytes) -> None:
+    with pytest.raises(FrameError):
+        Frames(1 << 20).feed(data)
+
+
+def test_a_line_without_end_stays_within_the_limit_and_is_marked() -> None:
+    part = frame(1, T1 + b" " + LONG)
+    columns = decode(part * 100 + line(1, b"end") + line(1, b"next"), max_line=20_000)
+    assert [len(text) for text in columns.lines] == [20_000, 4]
+    assert columns.truncated == [0]
+
+
+def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -> None:
+    decoder = Frames(1 << 20)
+    decoder.feed(line(1, b"a") + frame(1, T1 + b" " + LONG) + line(2, b"b", T2))
+    (partial,) = decoder.open_partials()
+    assert (partial.time, partial.before) == (T1, 1)
+    assert decoder.feed(line(1, b"end")).begun == {0: 1}
+    assert decoder.open_partials() == []
+
+
+@pytest.mark.parametrize(
+    ("stamp", "form"),
+    [
+        (b"2026-01-31T23:59:59Z", b"2026-01-31T23:59:59.000000000Z"),
+        (b"2026-01-31T23:59:59.5Z", b"2026-01-31T23:59:59.500000000Z"),
+        (b"2026-02-01T01:59:59.123+02:00", b"2026-01-31T23:59:59.123000000Z"),
+        (b"0001-01-01T00:00:00Z", NO_TIME),
+    ],
+    ids=["whole seconds", "one digit", "an offset", "year 1"],
+)
+def test_every_way_of_writing_a_time_becomes_one(stamp: bytes, form: bytes) -> None:
+    columns = decode(frame(1, stamp + b" text\n"))
+    assert (columns.lines, columns.times) == ([b"text"], [form])
+
+
+def test_a_line_without_a_time_is_kept_whole() -> None:
+    columns = decode(frame(1, b"no time at all, yet a line of text\n"))
+    assert columns.lines == [b"no time at all, yet a line of text"]
+    assert columns.times == [NO_TIME]
+
+
+TTY = (
+    T1 + b" prompt\r\n"
+    + T1 + b" " + LONG + T1 + b" " + LONG + T1 + b" end\r\n"
+    + T2 + b" bare newline\n"
+    + T2 + b" last"
+)  # fmt: skip
+
+
+def test_a_tty_is_split_into_lines_and_its_parts_joined() -> None:
+    assert isinstance(new_decoder(TTY[:1], 1), TtyLines)
+    columns = decode(TTY)
+    assert columns.lines == [b"prompt", LONG + LONG + b"end", b"bare newline", b"last"]
+    assert columns.times == [T1, T1, T2, T2]
+    assert set(columns.streams) == {1}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, len(TTY)), max_size=12))
+def test_any_split_of_a_tty_gives_the_same(cuts: list[int]) -> None:
+    assert decode(TTY, cuts) == decode(TTY)
+
+
+def test_a_tty_line_without_end_stays_within_the_limit() -> None:
+    decoder = TtyLines(10_000)
+    decoder.feed(T1 + b" ")
+    for _ in range(100):
+        assert decoder.feed(b"x" * 5000).lines == []
+    (partial,) = decoder.open_partials()
+    assert sum(map(len, partial.parts)) <= 10_000
+    columns = decoder.feed(b"\r\n")
+    assert [len(text) for text in columns.lines] == [10_000]
+    assert columns.truncated == [0]
