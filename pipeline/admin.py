@@ -1,0 +1,69 @@
+"""The agent's HTTP endpoints: `/metrics`, `/healthz`, `/readyz`, and an index of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from aiohttp import hdrs, web
+
+from pipeline.exposition import Exposition
+from pipeline.server import Server, metrics_page, weights
+
+INDEX = """\
+dockline
+
+/metrics  the agent's and the containers' metrics, for Prometheus
+/healthz  200 while the process is alive
+/readyz   200 when everything is ready, otherwise 503 and what is not
+"""
+
+
+class Admin:
+    """Serves the endpoints. `ready` gives a line for each thing that is not ready."""
+
+    def __init__(self, listen: str, exposition: Exposition, ready: Callable[[], list[str]]) -> None:
+        """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
+        self._ready = ready
+        self._server = Server(
+            listen,
+            [
+                web.get("/", self._index),
+                web.get("/metrics", metrics_page(exposition)),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+            ],
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port` as it is bound, once started."""
+        return self._server.address
+
+    async def start(self) -> None:
+        """Raises `DocklineError` where the address cannot be had."""
+        await self._server.start()
+
+    async def close(self) -> None:
+        """Takes two seconds at most, whatever clients do. May be called at any time."""
+        await self._server.close()
+
+    async def _index(self, request: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        missing = self._ready()
+        status = 503 if missing else 200
+        if _prefers_json(request.headers.get(hdrs.ACCEPT, "")):
+            text = json.dumps({"ready": not missing, "missing": missing}) + "\n"
+            return web.Response(status=status, text=text, content_type="application/json")
+        return web.Response(status=status, text="".join(f"{line}\n" for line in missing or ["ok"]))
+
+
+def _prefers_json(accept: str) -> bool:
+    asked = {name: weight for name, _, weight in weights(accept)}
+    plain = max(asked.get(name, 0.0) for name in ("text/plain", "text/*", "text/html"))
+    return asked.get("application/json", 0.0) > plain

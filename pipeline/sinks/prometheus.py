@@ -1,0 +1,95 @@
+"""A second exporter of container metrics, with its own address and its own choice of containers.
+
+Container metrics are on the agent's own `/metrics` whenever stats are on; this sink is for showing
+some of them to somebody else. It serves the containers of the routes that lead to it, under the
+same names (cAdvisor's), until they stop:
+
+    [sinks.team-shop]
+    type = "prometheus"
+    listen = "0.0.0.0:9115"
+    labels = ["com.docker.compose.service"]
+
+    [routes.team-shop]
+    from = ["stats"]
+    containers = 'project == "shop"'
+    to = ["team-shop"]
+
+It takes stats only; logs and events that a route sends here are refused, and counted. Stages of
+the route have no effect on the figures, except that a dropped entry leaves its reading out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+from aiohttp import web
+from msgspec import Meta
+
+from pipeline.batch import Batch, Samples, Source
+from pipeline.component import Context, Duration, Payload, Sink, SinkConfig
+from pipeline.errors import ConfigError, DocklineError, Unavailable
+from pipeline.exposition import Exposition
+from pipeline.server import Server, metrics_page
+
+NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'
+
+
+class Config(SinkConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An exporter for Prometheus to scrape."""
+
+    listen: Annotated[str, Meta(examples=["127.0.0.1:9115", "[::]:9115"])] = "127.0.0.1:9115"
+    """Address and port to listen on."""
+    path: Annotated[str, Meta(pattern="^/[A-Za-z0-9/_.-]*$", examples=["/metrics"])] = "/metrics"
+    """Path of the page."""
+    labels: Annotated[tuple[str, ...], Meta(examples=[["com.docker.compose.service"]])] = ()
+    """Container labels that become labels of the metrics, as `container_label_NAME`. A few:
+    every value that differs makes a series of its own."""
+    max_age: Annotated[Duration, Meta(gt=0, examples=["5m"])] = Duration(300)
+    """A container whose last reading is older is no longer shown."""
+
+
+class Prometheus(Sink[list[Samples]]):
+    """Serves the newest reading of each container that it was sent."""
+
+    takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._exposition = Exposition(
+            labels=config.labels, alive=context.alive, max_age=float(config.max_age)
+        )
+        try:
+            routes = [web.get(config.path, metrics_page(self._exposition))]
+            self._server = Server(config.listen, routes)
+        except DocklineError as error:
+            raise ConfigError(str(error), "listen") from error
+
+    @property
+    def address(self) -> str:
+        """`host:port` as it is bound, once open."""
+        return self._server.address
+
+    async def open(self) -> None:
+        await self._server.close()
+        try:
+            await self._server.start()
+        except DocklineError as error:
+            raise Unavailable(str(error)) from error
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[Samples]]:
+        newest = {batch.container.id: batch.samples for batch in batches if batch.samples}
+        readings = sum(len(batch) for batch in batches if batch.samples)
+        refused = [
+            (batch, index, NOT_STATS)
+            for batch in batches
+            if not batch.samples
+            for index in range(len(batch))
+        ]
+        return Payload(list(newest.values()), readings, 0, refused=refused)
+
+    async def send(self, payload: Payload[list[Samples]]) -> None:
+        for samples in payload.data:
+            self._exposition.update(samples)
+
+    async def close(self) -> None:
+        await self._server.close()
