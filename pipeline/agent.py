@@ -134,7 +134,7 @@ class Agent:
 
         Raises `DocklineError` when it cannot start.
         """
-        self.checkpoint.open()
+        await asyncio.to_thread(self.checkpoint.open)
         try:
             if self.admin is not None:
                 await self.admin.start()

@@ -62,11 +62,14 @@ class Checkpoint:
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
         self._dirty = False
+        self._stale = ""
+        """Why the file that is there is not ours to replace."""
         self.last_saved = 0.0
         """When the agent before this one last saved, in seconds since the epoch; 0 for never."""
 
     def open(self) -> None:
-        """Takes the folder's lock and reads the file.
+        """Takes the folder's lock and reads the file. Blocks: call it before there is much to do,
+        or in a thread.
 
         Raises `DocklineError` when another agent has the folder; a folder that cannot be used is
         reported in the log, once, and the agent goes on without.
@@ -113,9 +116,10 @@ class Checkpoint:
             self._set_aside(str(error))
 
     def belongs_to(self, engine: str) -> None:
-        """Says which Engine the containers are of. A file of another Engine is set aside."""
+        """Says which Engine the containers are of. A file of another Engine is set aside when the
+        next one is saved."""
         if self.state.engine and engine and self.state.engine != engine:
-            self._set_aside("it belongs to another Engine")
+            self._stale = "it belongs to another Engine"
             self.state, self.last_saved = State(), 0.0
         self.state.engine = engine or self.state.engine
 
@@ -156,10 +160,17 @@ class Checkpoint:
         self.state.saved = time.time()
         raw = msgspec.json.encode(self.state)
         try:
-            await asyncio.to_thread(_replace, self._file, raw)
+            await asyncio.to_thread(self._write, raw)
         except OSError as error:
             self._dirty = True
             log.warning("%s cannot be written: %s", self._file, error.strerror)
+
+    def _write(self, raw: bytes) -> None:
+        if self._stale:
+            self._set_aside(self._stale)
+            self._stale = ""
+        if self._file is not None:
+            _replace(self._file, raw)
 
     def close(self) -> None:
         """Lets go of the lock. `save` first."""

@@ -1,0 +1,132 @@
+"""What is remembered, and what happens to a file that cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.checkpoint import Checkpoint, Position
+from pipeline.errors import DocklineError
+
+HERE = Position(since="2026-01-31T23:59:59.000000001Z", skip=3, mark=7, sequence=42)
+
+
+async def opened(folder: Path) -> Checkpoint:
+    checkpoint = Checkpoint(folder)
+    await asyncio.to_thread(checkpoint.open)
+    return checkpoint
+
+
+async def save(folder: Path, engine: str = "engine-1") -> None:
+    checkpoint = await opened(folder)
+    checkpoint.belongs_to(engine)
+    checkpoint.move("a" * 64, HERE)
+    checkpoint.move_events(Position(since=HERE.since, skip=1))
+    await checkpoint.save()
+    checkpoint.close()
+
+
+async def test_a_position_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    await save(tmp_path / "new" / "folder")
+    again = await opened(tmp_path / "new" / "folder")
+    again.belongs_to("engine-1")
+    assert again["a" * 64] == HERE
+    assert again.state.events.skip == 1
+    assert again.last_saved > 0
+    again.close()
+
+
+async def test_nothing_is_written_when_nothing_has_moved(tmp_path: Path) -> None:
+    checkpoint = await opened(tmp_path)
+    await checkpoint.save()
+    assert not (tmp_path / "checkpoint.json").exists()
+    checkpoint.close()
+
+
+async def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = await opened(tmp_path)
+    with pytest.raises(DocklineError, match="in use by another dockline"):
+        await opened(tmp_path)
+    first.close()
+    (await opened(tmp_path)).close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"version": 99}', b"\x00\xff", b'{"version":1,"containers":3}'],
+    ids=["empty", "truncated", "a list", "null", "a future version", "rubbish", "a wrong shape"],
+)
+async def test_a_file_that_cannot_be_understood_is_set_aside_and_said(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "checkpoint.json").write_bytes(content)
+    checkpoint = await opened(tmp_path)
+    assert checkpoint.known() == set()
+    assert checkpoint.last_saved == 0
+    (aside,) = tmp_path.glob("*.aside")
+    assert aside.read_bytes() == content
+    assert "set aside" in caplog.text
+    checkpoint.close()
+
+
+async def test_the_file_of_another_engine_is_set_aside(tmp_path: Path) -> None:
+    await save(tmp_path, engine="engine-1")
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-2")
+    assert checkpoint.known() == set()
+    assert checkpoint.last_saved == 0
+    checkpoint.move("b" * 64, HERE)
+    await checkpoint.save()
+    assert len(list(tmp_path.glob("*.aside"))) == 1
+    checkpoint.close()
+
+
+async def test_every_cut_of_the_file_is_survived(tmp_path: Path) -> None:
+    await save(tmp_path)
+    whole = (tmp_path / "checkpoint.json").read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "checkpoint.json").write_bytes(whole[:length])
+        checkpoint = await opened(tmp_path)
+        assert checkpoint.known() == set()
+        checkpoint.close()
+
+
+async def test_a_folder_that_cannot_be_made_is_said_and_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    checkpoint = await opened(tmp_path / "file" / "state")
+    checkpoint.move("a" * 64, HERE)
+    await checkpoint.save()
+    assert checkpoint["a" * 64] == HERE
+    assert "cannot be used" in caplog.text
+
+
+async def test_a_write_that_fails_is_said_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = await opened(tmp_path)
+    checkpoint.move("a" * 64, HERE)
+    (tmp_path / "checkpoint.new").mkdir()  # where the new file would be written
+    await checkpoint.save()
+    assert "cannot be written" in caplog.text
+    (tmp_path / "checkpoint.new").rmdir()
+    await checkpoint.save()
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["containers"]
+    checkpoint.close()
+
+
+async def test_forgetting_a_container_is_saved_too(tmp_path: Path) -> None:
+    await save(tmp_path)
+    checkpoint = await opened(tmp_path)
+    checkpoint.forget("a" * 64)
+    await checkpoint.save()
+    checkpoint.close()
+    again = await opened(tmp_path)
+    assert again.known() == set()
+    again.close()
+    assert not os.path.lexists(tmp_path / "checkpoint.new")

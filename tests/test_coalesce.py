@@ -1,0 +1,59 @@
+"""A pause while data is flowing, and none otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from pipeline.coalesce import PAUSE, CoalescingLoop, CoalescingSelector, selector_of
+
+
+def waits(selector: CoalescingSelector) -> float:
+    began = time.perf_counter()
+    selector.select(0)
+    return time.perf_counter() - began
+
+
+def test_one_pause_follows_each_time_that_data_was_flowing() -> None:
+    with CoalescingSelector() as selector:
+        selector.flowing = True
+        assert waits(selector) >= PAUSE
+        assert not selector.flowing
+
+
+def test_the_loop_offers_its_selector_and_other_loops_offer_none() -> None:
+    async def flowing() -> bool:
+        selector = selector_of(asyncio.get_running_loop())
+        return selector is not None
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        assert runner.run(flowing())
+    with asyncio.Runner() as runner:
+        assert not runner.run(flowing())
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """The pause blocks the loop on purpose."""
+
+
+def test_small_writes_made_during_a_pause_arrive_in_one_read() -> None:
+    async def read() -> list[int]:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        selector = selector_of(loop)
+        assert selector is not None
+        for _ in range(10):
+            theirs.send(b"x" * 100)
+        selector.flowing = True
+        sizes = [len(await loop.sock_recv(ours, 1 << 16))]
+        ours.close()
+        theirs.close()
+        return sizes
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        assert runner.run(read()) == [1000]
