@@ -8,12 +8,12 @@ In reading order:
 4. ``substitute``   `${NAME}` and `${file:...}`
 5. ``convert``      from TOML values to the Structs, every error noted
 6. ``check``        what no single value can tell: names that must exist, and advice
-7. ``load``         all of the above, for one file
+7. ``file``         all of the above, for one file
 
 and for those who document it: ``fields``, ``schema``, ``wording``.
 """
 
-from pipeline.config.load import Reading, find, load, read
+from pipeline.config.file import Reading, find, load, read
 from pipeline.config.problems import ConfigErrors, Problem
 from pipeline.config.settings import Config, RouteConfig, StageConfig
 

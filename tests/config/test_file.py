@@ -1,0 +1,305 @@
+"""Configuration files, whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import ConfigErrors, StageConfig, find, load, read
+from pipeline.config.file import LARGEST_FILE, NO_FILE, parse
+
+pytestmark = pytest.mark.usefixtures("parts")
+
+
+def errors(text: str, **environ: str) -> list[str]:
+    """Each error as `line path: sentence`."""
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text, environ)
+    return [f"{one.line} {one.path}: {one.sentence}" for one in caught.value.problems]
+
+
+GOOD = """\
+[engine]
+url = "tcp://10.0.0.5:2375"
+
+[logs]
+start = "10m"
+containers = 'project == "shop"'
+
+[stats]
+every = "off"
+
+[http]
+listen = "[::]:9114"
+
+[sinks.main]
+type = "probe"
+address = "${HOST}:${PORT:-514}"
+token = "${TOKEN}"
+buffer = { memory = "16MiB", disk = "1GiB", when_full = "drop_oldest" }
+batch.linger = "200ms"
+retry.give_up_after = "1h"
+dead_letter = "rejected"
+
+[sinks.rejected]
+type = "probe"
+
+[routes.shop-errors]
+from = ["logs", "events"]
+containers = 'name.startswith("api-")'
+stages = [
+  { shout = "a" },
+  { shout = ["b"] },
+]
+to = ["main"]
+
+[[tests]]
+route = "shop-errors"
+container = { name = "api-1", labels = { "com.docker.compose.project" = "shop" } }
+input = ['{"level":"error"}', 'x']
+expect = [{ level = "error" }]
+"""
+
+
+def test_a_whole_file_becomes_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "dockline.toml"
+    file.write_text(GOOD)
+    config = load(file, {"HOST": "logs", "TOKEN": "s3cr3t"})
+    assert config.engine.url == "tcp://10.0.0.5:2375"
+    assert config.logs.start == 600
+    assert config.stats.every is None
+    main = config.sinks["main"]
+    assert vars_of(main, "address", "token", "dead_letter") == ["logs:514", "s3cr3t", "rejected"]
+    assert (main.buffer.disk, main.batch.linger, main.retry.give_up_after) == (2**30, 0.2, 3600)
+    route = config.routes["shop-errors"]
+    assert route.sources == ["logs", "events"]
+    assert route.stages == [StageConfig("shout", "a"), StageConfig("shout", ["b"])]
+    assert config.tests[0].container.labels == {"com.docker.compose.project": "shop"}
+    assert "s3cr3t" not in repr(config)
+
+
+def vars_of(config: object, *names: str) -> list[object]:
+    return [getattr(config, name) for name in names]
+
+
+# -------------------------------------------------------------------------------- defaults
+
+
+def test_no_file_is_logs_of_all_containers_to_the_console() -> None:
+    reading = read(None, {})
+    assert reading.file == NO_FILE
+    assert reading.warnings == []
+    assert [sink.type for sink in reading.config.sinks.values()] == ["console"]
+    assert {name: (r.sources, r.to) for name, r in reading.config.routes.items()} == {
+        "all": (["logs"], ["console"])
+    }
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "\ufeff", "[sinks]\n[routes]\n", "\r\n"])
+def test_an_empty_file_is_as_good_as_none(text: str) -> None:
+    assert parse(text, {}).config == read(None, {}).config
+
+
+def test_without_routes_all_logs_go_to_all_sinks_and_stats_to_those_that_take_no_logs() -> None:
+    text = '[sinks.a]\ntype="probe"\n[sinks.b]\ntype="gauge"\n[sinks.c]\ntype="probe"\n'
+    routes = parse(text, {}).config.routes
+    assert {name: (r.sources, r.to) for name, r in routes.items()} == {
+        "all": (["logs"], ["a", "c"]),
+        "stats": (["stats"], ["b"]),
+    }
+
+
+def test_without_routes_a_dead_letter_sink_gets_dead_letters_only() -> None:
+    text = '[sinks.a]\ntype="probe"\ndead_letter="b"\n[sinks.b]\ntype="probe"\n'
+    reading = parse(text, {})
+    assert {name: route.to for name, route in reading.config.routes.items()} == {"all": ["a"]}
+    assert reading.warnings == []
+
+
+# ---------------------------------------------------------------------------------- errors
+
+BAD = """\
+[engin]
+url = "x"
+[engine]
+url = "ssh://host"
+[logs]
+start = "begining"
+containers = "name =="
+[sinks.main]
+type = "prob"
+[sinks.other]
+type = "probe"
+buffer = { memory = "16 apples", disc = "1GiB" }
+token = "${NOT_SET}"
+dead_letter = "othr"
+[routes.r]
+from = ["log"]
+stages = [
+  { shout = "really?" },
+  { shouts = "x" },
+  { },
+]
+to = ["main", "nowhere"]
+[routes.s]
+to = []
+[routes.t]
+stages = []
+[[tests]]
+route = "q"
+input = []
+expect = []
+"""
+
+
+def test_every_error_of_a_file_is_told_at_once_each_with_its_line() -> None:
+    assert [error.partition(": ")[0] for error in errors(BAD)] == [
+        "1 engin",
+        "4 engine.url",
+        "6 logs.start",
+        "7 logs.containers",
+        "9 sinks.main.type",
+        "12 sinks.other.buffer.disc",
+        "12 sinks.other.buffer.memory",
+        "13 sinks.other.token",
+        "14 sinks.other.dead_letter",
+        "16 routes.r.from[0]",
+        "18 routes.r.stages[0].shout",
+        "19 routes.r.stages[1].shouts",
+        "20 routes.r.stages[2]",
+        "22 routes.r.to[1]",
+        "24 routes.s.to",
+        "25 routes.t",
+        "28 tests[0].route",
+    ]
+
+
+def test_a_wrong_expression_is_marked_where_it_is_wrong() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        parse("[routes.r]\nto = ['console']\ncontainers = 'name == nmae'\n", {})
+    (problem,) = caught.value.problems
+    assert problem.excerpt == "containers = 'name == nmae'"
+    assert problem.excerpt[problem.mark[0]] == "n"
+    assert problem.mark[0] == problem.excerpt.index("nmae")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('sinks = "a"', "1 sinks: expected a table, got a string"),
+        ('[[sinks]]\ntype = "probe"', "1 sinks: expected a table, got an array"),
+        ('sinks.a = "probe"', "1 sinks.a: expected a table, got a string"),
+        ("routes = 3", "1 routes: expected a table, got a whole number"),
+        ("routes.r = []", "1 routes.r: expected a table, got an array"),
+        ("[tests]\nroute = 'a'", "1 tests: expected an array, got a table"),
+        ('[routes.r]\nto = "console"', "2 routes.r.to: expected an array, got a string"),
+        ("[stats]\nevery = '0s'", "2 stats.every: must be more than 0s"),
+        ("[logs]\nmax_line = 10", "2 logs.max_line: must be at least 1KiB"),
+        ("http.listen = '9114'", '1 http.listen: "9114" is not HOST:PORT; write it like '
+         '"127.0.0.1:9114"'),
+        ("http.listen = 'h:70000'", '1 http.listen: "h:70000" is not HOST:PORT; write it like '
+         '"127.0.0.1:9114"'),
+        ('[sinks."a b"]\ntype="probe"\n[routes.r]\nto=["a b"]', '1 sinks."a b": "a b" cannot be a '
+         "name; use letters, digits, dots, dashes and underscores, 64 at most"),
+        ("a = 1\na = 2", "2 a: this key stands in the file twice; the first is in line 1"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_told_in_one_sentence(text: str, error: str) -> None:
+    assert errors(text) == [error]
+
+
+def test_no_error_shows_what_was_substituted() -> None:
+    text = BAD.replace('"prob"', '"${S}"').replace("begining", "${S}").replace("16 apples", "${S}")
+    text = text.replace("nowhere", "${S}").replace("othr", "${S}").replace("really?", "${S}?")
+    text = text.replace("name ==", "name == ${S}").replace("ssh://host", "ssh://${S}")
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text, {"S": "s3cr3t"})
+    assert "s3cr3t" not in str(caught.value)
+    assert len(caught.value.problems) == len(errors(BAD))
+
+
+def test_a_secret_is_not_shown_by_an_error_beside_it() -> None:
+    text = '[sinks]\na = { type = "probe", token = "s3cr3t", tokn = "s3cr3t", batch = 3 }\n'
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text, {})
+    assert len(caught.value.problems) == 2
+    assert "s3cr3t" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------- the files
+
+
+def error_of(path: Path) -> str:
+    with pytest.raises(ConfigErrors) as caught:
+        load(path, {})
+    assert caught.value.file == str(path)
+    (problem,) = caught.value.problems
+    return problem.sentence
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Iterator[Path]:
+    file = tmp_path / "secret.toml"
+    file.touch(0o000)
+    if os.geteuid() == 0:
+        # root reads everything, so ask for what even root may not: a file under a file
+        yield file / "x.toml"
+    else:
+        yield file
+
+
+def test_a_file_that_cannot_be_read_is_told_in_one_sentence(
+    tmp_path: Path, unreadable: Path
+) -> None:
+    assert error_of(tmp_path / "none.toml").startswith("there is no such file")
+    assert error_of(tmp_path) == "this is a folder; give the file in it"
+    assert "read" in error_of(unreadable)
+    assert error_of(Path("a\0b")) == "this file cannot be read: embedded null byte"
+
+
+def test_a_file_that_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_bytes(b"a = 1\nb = '\xff'\n")
+    with pytest.raises(ConfigErrors, match=r"f\.toml:2: not UTF-8 text; save the file as UTF-8"):
+        load(file, {})
+
+
+def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    with file.open("wb") as sparse:
+        sparse.truncate(100 * 2**20)
+    assert error_of(file) == f"larger than {LARGEST_FILE // 2**20} MiB; is this the configuration?"
+    assert error_of(Path("/dev/zero")).startswith("larger than")
+
+
+@pytest.mark.parametrize("depth", [60, 400, 50_000])
+def test_deep_nesting_is_refused_in_one_sentence(depth: int) -> None:
+    for text in (f"a = {'[' * depth}{']' * depth}", f"a = {'{a=' * depth}1{'}' * depth}"):
+        (error,) = errors(text)
+        assert "nested too deeply" in error or 'unknown table "a"' in error or "key" in error
+
+
+def test_a_windows_file_has_the_right_lines() -> None:
+    assert errors("\ufeff[logs]\r\n\r\nstart = 3\r\n")[0].startswith("3 logs.start")
+
+
+# -------------------------------------------------------------------------- which file it is
+
+
+def test_the_file_is_the_one_given_then_the_environments(tmp_path: Path) -> None:
+    environ = {"DOCKLINE_CONFIG": "from-environment.toml"}
+    assert find("given.toml", environ) == Path("given.toml")
+    assert find(None, environ) == Path("from-environment.toml")
+
+
+def test_the_default_file_is_used_only_where_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = tmp_path / "dockline.toml"
+    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", default)
+    assert find(None, {"DOCKLINE_CONFIG": ""}) is None
+    default.touch()
+    assert find(None, {}) == default
