@@ -1,0 +1,88 @@
+"""The level of an entry, out of what its fields say: a number or a word, in one of many spellings.
+
+| severity | word here   | also understood                                | numbers (pino, bunyan) |
+|----------|-------------|------------------------------------------------|------------------------|
+| 0        | `emergency` | emerg, panic                                   | 0                      |
+| 1        | `alert`     |                                                | 1                      |
+| 2        | `critical`  | crit, fatal, f                                 | 2, 60                  |
+| 3        | `error`     | err, eror, severe, failure, fail, e            | 3, 50                  |
+| 4        | `warning`   | warn, w                                        | 4, 40                  |
+| 5        | `notice`    |                                                | 5                      |
+| 6        | `info`      | information, informational, log, i             | 6, 30                  |
+| 7        | `debug`     | dbug, trace, trce, verbose, fine, finer, finest, d | 7, 10, 20          |
+
+Words in any case. Numbers from 0 to 7 are RFC 5424's severities; 10 to 60 are those of pino and
+bunyan, which write them into `level`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pipeline.batch import Batch
+
+LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
+"""Our word for each severity of RFC 5424, section 6.2.1."""
+
+UNKNOWN: Final = len(LEVELS)
+"""Stands for the severity of an entry that does not tell it."""
+
+KEYS = ("level", "log.level", "severity", "lvl", "levelname", "@l")
+"""Fields that are asked, in this order; an object `log` with a `level` in it comes last."""
+
+_WORDS = {
+    0: "emergency emerg panic",
+    1: "alert",
+    2: "critical crit fatal f",
+    3: "error err eror severe failure fail e",
+    4: "warning warn w",
+    5: "notice",
+    6: "info information informational log i",
+    7: "debug dbug trace trce verbose fine finer finest d",
+}
+_PINO = {10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2}
+
+
+def _spellings() -> dict[Any, int]:
+    table: dict[Any, int] = dict(_PINO) | {number: number for number in range(8)}
+    table |= {str(number): severity for number, severity in table.items()}
+    for severity, words in _WORDS.items():
+        for word in words.split():
+            table |= dict.fromkeys((word, word.upper(), word.capitalize()), severity)
+    return table
+
+
+_SEVERITY = _spellings()
+"""By number, by word, and by the usual cases of it, so that most entries cost one look-up."""
+
+
+def severities(batch: Batch) -> bytes | None:
+    """The severity of each entry, `UNKNOWN` where it does not tell; None when none of them does."""
+    if batch.fields is None:
+        return None
+    find = _SEVERITY.get
+    try:
+        quick = [find(entry.get("level"), UNKNOWN) for entry in batch.fields]
+    except TypeError:  # a level that is a list or an object
+        quick = [UNKNOWN] * len(batch)
+    if UNKNOWN in quick:
+        pairs = zip(quick, batch.fields, strict=True)
+        quick = [_search(entry) if known == UNKNOWN else known for known, entry in pairs]
+    found = bytes(quick)
+    return None if found.count(UNKNOWN) == len(found) else found
+
+
+def _search(entry: dict[str, Any]) -> int:
+    """What `KEYS` say, for an entry whose `level` is not one of the usual spellings."""
+    log = entry.get("log")
+    nested = log.get("level") if isinstance(log, dict) else None
+    for value in (*map(entry.get, KEYS), nested):
+        if isinstance(value, str):
+            severity = _SEVERITY.get(value.strip().lower(), UNKNOWN)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            severity = _SEVERITY.get(value, UNKNOWN)
+        else:
+            continue
+        if severity != UNKNOWN:
+            return severity
+    return UNKNOWN

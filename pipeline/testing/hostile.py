@@ -1,0 +1,46 @@
+"""Batches that no encoder and no sink may stumble over."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pipeline.batch import Batch, Container
+from pipeline.testing.builders import batch
+
+LINES: tuple[bytes, ...] = (
+    b"", b"\0", b"\n\n", b"\r", b"\x7f", b'"\\', b"%s %d %%", b"\xff\xfe\xc3",
+    b"\x1b[2J\x1b]0;x\7", "\ufeffé\u2028\U0001f600".encode(), b"x" * 200_000,
+)  # fmt: skip
+
+ODD = Container("a" * 64, "a\nb%s\x00\ud800é", "", {"a.b": "\udfff", "a_b": "%"}, host="h %d\n")
+"""Every fact of it holds something that breaks formats."""
+BARE = Container("b" * 64, "", "sha256:" + "0" * 64)
+"""Nothing is known of it but its id."""
+
+
+def hostile() -> list[Batch]:
+    """One batch for each kind of trouble: bytes, fields, names; and all sources."""
+    fields = _fields()
+    return [
+        batch(*LINES, of=ODD),
+        batch(*LINES, of=BARE, streams="out err none out err none out err none out err"),
+        batch(*LINES, fields=fields, flags={1: "truncated", 3: "truncated"}),
+        batch(*LINES, of=ODD, fields=fields, bare=True),
+        batch("start", of=BARE, streams="none", source="events", fields=[{"action": "start"}]),
+        batch("", streams="none", source="stats", fields=[{"cpu": 0.5}], bare=True),
+        batch(),
+    ]
+
+
+def _fields() -> list[dict[str, Any]]:
+    """One for each of `LINES`."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    odd: dict[Any, Any] = {1: 2, None: 3, "\ud800": "\ud800"}
+    return [
+        {}, {"level": []}, {"level": "ERROR", "host": 1}, {"message": "mine", "log.level": "warn"},
+        odd, {"big": 10**999, "nan": math.nan}, {"deep": deep}, {"fields": {"x": 1}, "ecs": None},
+        {"log": {"level": "fatal"}}, {"": {"": []}}, {f"key{n}": n for n in range(10_000)},
+    ]  # fmt: skip

@@ -1,0 +1,66 @@
+"""Levels are found in whatever spelling an entry's fields have them."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.batch import Batch, Container
+from pipeline.encode.level import LEVELS, UNKNOWN, severities
+
+CONTAINER = Container("0" * 64, "api", "shop/api")
+
+
+def batch(*fields: dict[str, Any]) -> Batch:
+    count = len(fields)
+    times = [b"2026-01-31T23:59:59.123456789Z"] * count
+    return Batch(CONTAINER, [b""] * count, times, b"\1" * count, range(count), fields=list(fields))
+
+
+def level(fields: dict[str, Any]) -> str | None:
+    found = severities(batch(fields))
+    return None if found is None else LEVELS[found[0]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"level": "error"}, "error"),
+        ({"level": "WARN"}, "warning"),
+        ({"level": "Information"}, "info"),
+        ({"level": "fAtAl"}, "critical"),
+        ({"level": " err "}, "error"),
+        ({"level": 30}, "info"),
+        ({"level": 60}, "critical"),
+        ({"level": "50"}, "error"),
+        ({"level": 30.0}, "info"),
+        ({"severity": "EMERGENCY"}, "emergency"),
+        ({"severity": 3}, "error"),
+        ({"lvl": "dbug"}, "debug"),
+        ({"levelname": "CRITICAL"}, "critical"),
+        ({"@l": "Verbose"}, "debug"),
+        ({"log.level": "notice"}, "notice"),
+        ({"log": {"level": "alert"}}, "alert"),
+        ({"level": {"name": "x"}, "severity": "error"}, "error"),
+        ({"level": "unheard of", "lvl": "w"}, "warning"),
+    ],
+)
+def test_a_level_is_understood(fields: dict[str, Any], word: str) -> None:
+    assert level(fields) == word
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"level": None}, {"level": "loud"}, {"level": 8}, {"level": 99}, {"level": []},
+     {"log": "level"}, {"log": {"level": {}}}],
+)  # fmt: skip
+def test_an_entry_that_does_not_tell_has_none(fields: dict[str, Any]) -> None:
+    assert level(fields) is None
+
+
+def test_unparsed_entries_have_none() -> None:
+    assert severities(batch({}).replace(fields=None)) is None
+
+
+def test_entries_that_tell_stand_beside_those_that_do_not() -> None:
+    found = severities(batch({"level": "info"}, {}, {"level": ["x"]}, {"lvl": "error"}))
+    assert found == bytes([6, UNKNOWN, UNKNOWN, 3])
