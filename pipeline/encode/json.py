@@ -1,0 +1,220 @@
+"""Batches as JSON lines with Elastic Common Schema names, one object per line whatever came in.
+
+```json
+{"@timestamp":"2026-01-31T23:59:59.123456789Z","message":"…",
+ "event":{"sequence":7,"dataset":"docker.logs"},"stream":"stdout",
+ "log":{"level":"error","flags":["truncated"]},
+ "container":{"id":"…","name":"shop-api-1","runtime":"docker",
+              "image":{"name":"shop/api","tag":"1.4"},"labels":{"com_docker_compose_project":"shop"}},
+ "host":{"name":"web-1"},
+ "orchestrator":{"type":"compose","namespace":"shop","resource":{"type":"service","name":"api"}},
+ "ecs":{"version":"8.17.0"},"status":500,"fields":{"host":"a parsed field of a taken name"}}
+```
+
+- What is not known is left out: `stream` of events, `log.level` of unparsed lines, `orchestrator`
+  of a container that neither Compose nor Swarm started. `log.level` is one of our eight words (see
+  `level`); the field it was taken from stays as it was.
+- Parsed fields stand at the top level. One whose name, or name up to the first dot, is one of
+  `RESERVED` is kept under `fields` instead.
+- Dots in names of labels become `_`: as objects, `a` and `a.b` could not both exist.
+- Bytes that are not UTF-8 become U+FFFD.
+
+A batch is one `%`: a template with all that its entries share, repeated, and the columns. Messages
+are quoted together, as one string. Figures are in `benchmarks/bench_encode_json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import orjson
+
+from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.encode.dumps import dumps
+from pipeline.encode.level import LEVELS, severities
+
+ECS_VERSION = "8.17.0"
+
+RESERVED: Final = frozenset(
+    {
+        "@timestamp", "message", "event", "stream", "log",
+        "container", "host", "orchestrator", "ecs", "fields",
+    }
+)  # fmt: skip
+"""Names at the top level that are ours."""
+
+_SEPARATOR: Final = b"\x7f"
+"""DEL stands between messages while they are quoted together: JSON does not escape it, and no
+quoting of anything else produces it."""
+
+_CLOSE: Final = b"}"
+_STREAMS: Final = len(STREAM_NAMES)
+
+_Key = tuple[int, str, bool, bool, str]
+
+
+class JsonEncoder:
+    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+
+    def __init__(self, *, host: str = "") -> None:
+        self._host = host
+        self._templates: WeakKeyDictionary[Container, dict[_Key, bytes]] = WeakKeyDictionary()
+        self._names = _Names(RESERVED)
+        self._names_bare = _Names(RESERVED - {"message"})
+
+    def encode(self, batches: Sequence[Batch]) -> bytes:
+        """One line per entry, each ended by LF."""
+        return b"".join([self._encode(batch) for batch in batches if len(batch)])
+
+    def _encode(self, batch: Batch) -> bytes:
+        columns: list[Sequence[Any]] = [batch.times]
+        if not batch.bare:
+            columns.append(_quoted(batch.lines))
+        columns.append(batch.sequences)
+        if batch.fields is not None:
+            columns.append(self._parsed(batch.fields, batch.bare))
+        width = len(columns)
+        arguments: list[Any] = [None] * (width * len(batch))
+        for place, column in enumerate(columns):
+            arguments[place::width] = column
+        return self._template(batch) % tuple(arguments)
+
+    def _parsed(self, fields: list[dict[str, Any]], bare: bool) -> list[bytes]:
+        """Each entry's fields as the rest of its line."""
+        fields = (self._names_bare if bare else self._names).settle(fields)
+        try:
+            quick = orjson.dumps  # what it returns is copied at once: see the benchmark
+            return [b"," + quick(entry)[1:] if entry else _CLOSE for entry in fields]
+        except (TypeError, RecursionError):
+            return [b"," + dumps(entry)[1:] if entry else _CLOSE for entry in fields]
+
+    # -- what the lines of a container share -----------------------------------------------
+
+    def _template(self, batch: Batch) -> bytes:
+        """Takes, for each entry in turn, the columns of `_encode`."""
+        known = self._templates.get(batch.container)
+        if known is None:
+            known = self._templates[batch.container] = {}
+        kinds = _kinds(batch)
+        first = kinds[0]
+        if batch.flags is None and kinds.count(first) == len(kinds):
+            return self._line(batch, known, first, "") * len(kinds)
+        flags = batch.flags or {}
+        pairs = zip(kinds, batch.sequences, strict=True)
+        return b"".join(
+            [self._line(batch, known, kind, flags.get(sequence, "")) for kind, sequence in pairs]
+        )
+
+    def _line(self, batch: Batch, known: dict[_Key, bytes], kind: int, flag: str) -> bytes:
+        key = kind, batch.source, batch.bare, batch.fields is None, flag
+        line = known.get(key)
+        if line is None:
+            line = known[key] = self._render(batch, kind, flag)
+        return line
+
+    def _render(self, batch: Batch, kind: int, flag: str) -> bytes:
+        level, stream = divmod(kind, _STREAMS)
+        log = ({"level": LEVELS[level - 1]} if level else {}) | ({"flags": [flag]} if flag else {})
+        shared: dict[str, Any] = {"stream": STREAM_NAMES[stream]} if stream else {}
+        if log:
+            shared["log"] = log
+        shared |= _facts(batch.container, self._host)
+        start = b'{"@timestamp":"%b",' + (b"" if batch.bare else b'"message":"%b",')
+        event = b'"event":{"sequence":%d,"dataset":"docker.' + batch.source.encode() + b'"},'
+        rest = dumps(shared)[1:-1].replace(b"%", b"%%")
+        return start + event + rest + (b"}\n" if batch.fields is None else b"%b\n")
+
+
+def _kinds(batch: Batch) -> bytes:
+    """Per entry, a number for its stream and level together, 0 standing for no level."""
+    levels = severities(batch)
+    if levels is None:
+        return batch.streams
+    pairs = zip(levels, batch.streams, strict=True)
+    return bytes([(level + 1) % (len(LEVELS) + 1) * _STREAMS + stream for level, stream in pairs])
+
+
+def _quoted(lines: list[bytes]) -> list[bytes]:
+    """Each line as the inside of a JSON string."""
+    text = _SEPARATOR.join(lines).decode("utf-8", "replace")
+    quoted = orjson.dumps(text)[1:-1].split(_SEPARATOR)
+    if len(quoted) == len(lines):
+        return quoted
+    return [orjson.dumps(line.decode("utf-8", "replace"))[1:-1] for line in lines]
+
+
+def _facts(container: Container, host: str) -> dict[str, Any]:
+    """What is the same for all entries of a container."""
+    facts: dict[str, Any] = {"container": _container(container)}
+    if host := container.host or host:
+        facts["host"] = {"name": host}
+    if orchestrator := _orchestrator(container):
+        facts["orchestrator"] = orchestrator
+    return facts | {"ecs": {"version": ECS_VERSION}}
+
+
+def _container(container: Container) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "id": container.id,
+        "name": container.name,
+        "runtime": "docker",
+        "image": _image(container.image),
+    }
+    if container.labels:
+        # sorted, so that of `a.b` and `a_b` it is always the second that stays
+        labels = sorted(container.labels.items())
+        facts["labels"] = {name.replace(".", "_"): value for name, value in labels}
+    return facts
+
+
+def _image(reference: str) -> dict[str, str]:
+    """`registry:5000/shop/api:1.4@sha256:…` is of the name `registry:5000/shop/api`."""
+    name = reference if reference.startswith("sha256:") else reference.partition("@")[0]
+    front, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag or front == "sha256":
+        return {"name": name}
+    return {"name": front, "tag": tag}
+
+
+def _orchestrator(container: Container) -> dict[str, Any]:
+    """ECS `orchestrator.*`, for what Compose and Swarm start."""
+    if not container.service and not container.project:
+        return {}
+    swarm = "com.docker.swarm.service.name" in container.labels
+    facts: dict[str, Any] = {"type": "swarm" if swarm else "compose"}
+    if container.project:
+        facts["namespace"] = container.project
+    if container.service:
+        facts["resource"] = {"type": "service", "name": container.service}
+    return facts
+
+
+class _Names:
+    """Keeps parsed fields off the names that are ours. Remembers which names it has seen."""
+
+    MOST = 10_000
+    """Names remembered; hostile input makes up new ones for ever."""
+
+    def __init__(self, reserved: frozenset[str]) -> None:
+        self._reserved = reserved
+        self._free: set[Any] = set()
+
+    def settle(self, fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same fields, or copies with those of taken names under `fields`."""
+        new: set[Any] = set().union(*fields) - self._free
+        if not new:
+            return fields
+        taken = {name for name in new if str(name).partition(".")[0] in self._reserved}
+        if len(self._free) > self.MOST:
+            self._free.clear()
+        self._free |= new - taken
+        if not taken:
+            return fields
+        return [entry if taken.isdisjoint(entry) else _moved(entry, taken) for entry in fields]
+
+
+def _moved(entry: dict[str, Any], taken: set[Any]) -> dict[str, Any]:
+    free = {name: value for name, value in entry.items() if name not in taken}
+    return free | {"fields": {name: entry[name] for name in entry if name in taken}}
