@@ -82,7 +82,7 @@ class Secret(str):
 class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may wait between the routes and this sink, and what happens when that is full."""
 
-    memory: Size = Size(16 * 2**20)
+    memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
     """Bytes of memory, what is being sent included."""
     disk: Size = Size(0)
     """Bytes on disk after the memory is full; 0 for none."""
@@ -93,7 +93,7 @@ class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many entries are sent at once: as soon as one of the limits is reached."""
 
-    bytes: Size = Size(2**20)
+    bytes: Annotated[Size, msgspec.Meta(ge=1)] = Size(2**20)
     """Bytes of messages."""
     entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
     """Number of entries."""
@@ -105,11 +105,11 @@ class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class RetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a payload that could not be sent is tried again: exponential, with full jitter."""
 
-    initial: Duration = Duration(0.5)
+    initial: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(0.5)
     """Wait after the first failure; it doubles with each further one."""
-    max: Duration = Duration(30)
+    max: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
     """Longest wait."""
-    give_up_after: Duration | None = None
+    give_up_after: Annotated[Duration | None, msgspec.Meta(examples=["1h"])] = None
     """Time after which a payload counts as refused; without it, it is tried for ever."""
 
 
@@ -124,20 +124,20 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How much is sent at once."""
     retry: RetryConfig = RetryConfig()
     """How sending is tried again."""
-    dead_letter: str | None = None
+    dead_letter: Annotated[str | None, msgspec.Meta(examples=["rejected"])] = None
     """Name of another sink, for entries that this destination refuses for good."""
 
 
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS of a connection. The peer's certificate and name are always verified."""
 
-    ca: str | None = None
+    ca: Annotated[str | None, msgspec.Meta(examples=["/certs/ca.pem"])] = None
     """PEM file of the authorities to trust instead of the system's."""
-    cert: str | None = None
+    cert: Annotated[str | None, msgspec.Meta(examples=["/certs/cert.pem"])] = None
     """PEM file of the client's certificate, with its chain."""
-    key: str | None = None
+    key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
     """PEM file of the client certificate's key."""
-    server_name: str | None = None
+    server_name: Annotated[str | None, msgspec.Meta(examples=["logs.example.com"])] = None
     """Name to verify, where it is not the address's host."""
 
 
