@@ -1,0 +1,244 @@
+"""Everything that is delivered, refused or given up is settled once and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.batch import Batch
+from pipeline.buffer import MemoryBuffer
+from pipeline.component import Context, Duration, Payload, RetryConfig, Sink, SinkConfig
+from pipeline.delivery import Delivery
+from pipeline.errors import Refused, Unavailable
+from pipeline.metrics import Metrics
+from pipeline.testing.builders import batch
+
+QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
+Answer = Exception | None
+
+
+class Scripted(Sink[list[bytes]]):
+    """Gives each attempt to send the next of its answers, and then takes everything. A double,
+    since the faults must come in a given order."""
+
+    def __init__(self, *answers: Answer, opening: Sequence[Answer] = ()) -> None:
+        super().__init__(None, Context("test"))
+        self.answers, self.opening = list(answers), list(opening)
+        self.taken: list[bytes] = []
+        self.payloads: list[Payload[list[bytes]]] = []
+        self.opened = self.closed = 0
+        self.encode_error: Callable[[Sequence[Batch]], None] = lambda batches: None
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.opening and (error := self.opening.pop(0)):
+            raise error
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+        self.encode_error(batches)
+        lines = [line for one in batches for line in one.lines]
+        return Payload(lines, len(lines), sum(map(len, lines)))
+
+    async def send(self, payload: Payload[list[bytes]]) -> None:
+        self.payloads.append(payload)
+        if self.answers and (error := self.answers.pop(0)):
+            raise error
+        self.taken += payload.data
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class Acknowledged:
+    def __init__(self) -> None:
+        self.settled = 0
+
+    def hold(self, places: int = 1) -> None:
+        raise AssertionError("a delivery passes nothing on")
+
+    def settle(self) -> None:
+        self.settled += 1
+
+
+class Run:
+    """A delivery that has done its work: what was sent, counted and settled."""
+
+    def __init__(self, sink: Scripted, **settings: Any) -> None:
+        self.sink = sink
+        self.metrics = Metrics(CollectorRegistry())
+        dead_letter = settings.pop("dead_letter", None)
+        config = SinkConfig(type="test", **{"retry": QUICK, **settings})
+        self.buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
+        self.delivery = Delivery("test", sink, self.buffer, config, self.metrics, dead_letter)
+        self.receipts: list[Acknowledged] = []
+
+    async def of(self, *batches: Batch) -> Run:
+        for one in batches:
+            self.receipts.append(Acknowledged())
+            assert self.buffer.offer(one.replace(acknowledgement=self.receipts[-1]))
+        self.buffer.close()
+        await asyncio.wait_for(self.delivery.run(), 10)
+        return self
+
+    def count(self, name: str, **labels: str) -> float:
+        value = self.metrics.registry.get_sample_value(
+            f"dockline_{name}_total", {"sink": "test", **labels}
+        )
+        return value or 0.0
+
+
+async def test_batches_are_sent_as_one_payload_settled_and_counted() -> None:
+    run = await Run(Scripted()).of(batch("a", "b"), batch("c"))
+    assert run.sink.taken == [b"a", b"b", b"c"]
+    assert len(run.sink.payloads) == 1
+    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert run.count("delivered_entries") == 3
+    assert run.count("delivered_bytes") == 3
+    assert run.buffer.bytes == 0
+    assert run.sink.closed == 1
+
+
+async def test_the_same_payload_is_sent_again_after_opening_anew() -> None:
+    sink = Scripted(Unavailable("gone"), Unavailable("still gone"), None)
+    run = await Run(sink).of(batch("a"))
+    assert sink.taken == [b"a"]
+    assert sink.opened == 3
+    assert len({id(payload) for payload in sink.payloads}) == 1
+    assert run.count("retried_payloads") == 2
+    assert run.count("delivered_entries") == 1
+
+
+async def test_a_destination_that_cannot_be_opened_is_tried_until_it_can() -> None:
+    sink = Scripted(opening=[Unavailable("refused"), Unavailable("refused"), None])
+    run = await Run(sink).of(batch("a"))
+    assert sink.taken == [b"a"]
+    assert run.receipts[0].settled == 1
+
+
+async def test_what_the_destination_refuses_is_dropped_counted_and_settled_and_the_rest_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Scripted(Refused("too old"), None)
+    run = Run(sink, batch=_one_at_a_time())
+    await run.of(batch("bad", "bad too"), batch("good"))
+    assert sink.taken == [b"good"]
+    assert run.count("dropped_entries", reason="refused") == 2
+    assert run.count("delivered_entries") == 1
+    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert "too old" in caplog.text
+
+
+async def test_refused_entries_go_to_the_dead_letter_sink_with_the_reason() -> None:
+    letters: list[tuple[list[bytes], str]] = []
+
+    def dead_letter(refused: Batch, reason: str) -> bool:
+        letters.append((refused.lines, reason))
+        return True
+
+    run = await Run(Scripted(Refused("too old")), dead_letter=dead_letter).of(batch("bad"))
+    assert letters == [([b"bad"], "too old")]
+    assert run.count("dead_lettered_entries") == 1
+    assert run.count("dropped_entries", reason="refused") == 0
+
+
+async def test_entries_that_cannot_be_encoded_are_refused_and_the_others_sent() -> None:
+    class Picky(Scripted):
+        def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+            (one,) = batches
+            return Payload([one.lines[1]], 1, 1, refused=[(one, 0, "no such thing")])
+
+    run = await Run(Picky()).of(batch("a", "b"))
+    assert run.sink.taken == [b"b"]
+    assert run.count("dropped_entries", reason="refused") == 1
+    assert run.count("delivered_entries") == 1
+
+
+async def test_an_encoder_that_fails_loses_only_the_batch_it_fails_on() -> None:
+    sink = Scripted()
+
+    def encode_error(batches: Sequence[Batch]) -> None:
+        if any(b"poison" in one.lines for one in batches):
+            raise ZeroDivisionError
+
+    sink.encode_error = encode_error
+    run = await Run(sink).of(batch("a"), batch("poison"), batch("b"))
+    assert sink.taken == [b"a", b"b"]
+    assert run.count("dropped_entries", reason="refused") == 1
+    assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]
+
+
+async def test_a_bug_in_a_sink_is_retried_like_a_fault() -> None:
+    sink = Scripted(KeyError("a bug"), None)
+    run = await Run(sink).of(batch("a"))
+    assert sink.taken == [b"a"]
+    assert run.count("retried_payloads") == 1
+
+
+async def test_giving_up_counts_as_refused() -> None:
+    retry = RetryConfig(initial=Duration(0.001), max=Duration(0.001), give_up_after=Duration(0))
+    run = await Run(Scripted(Unavailable("gone")), retry=retry).of(batch("a"))
+    assert run.count("dropped_entries", reason="refused") == 1
+    assert run.receipts[0].settled == 1
+
+
+async def test_the_wait_that_the_destination_asks_for_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
+    await Run(Scripted(Unavailable("busy", retry_after=7.0), None)).of(batch("a"))
+    assert waits == [7.0]
+
+
+async def test_waits_grow_to_the_longest_and_never_pass_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
+    retry = RetryConfig(initial=Duration(1), max=Duration(8))
+    await Run(Scripted(*[Unavailable("gone")] * 60, None), retry=retry).of(batch("a"))
+    assert len(waits) == 60
+    assert waits[0] <= 1
+    assert all(4 <= wait <= 8 for wait in waits[5:])
+
+
+async def test_a_change_of_state_is_said_once_not_at_every_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await Run(Scripted(*[Unavailable("gone")] * 20, None)).of(batch("a"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "sink test: gone; retrying",
+        "sink test: back to normal",
+    ]
+
+
+async def test_cancelled_while_sending_nothing_is_settled_and_the_sink_is_closed() -> None:
+    class Stuck(Scripted):
+        async def send(self, payload: Payload[list[bytes]]) -> None:
+            await asyncio.Event().wait()
+
+    run = Run(Stuck())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await run.of(batch("a"))
+    assert run.receipts[0].settled == 0
+    assert run.buffer.entries == 1
+    assert run.sink.closed == 1
+
+
+def _one_at_a_time() -> Any:
+    from pipeline.component import BatchConfig, Size
+
+    return BatchConfig(bytes=Size(1))
