@@ -6,10 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+
+from pipeline.errors import EngineError
+from pipeline.testing.docker_client import DockerClient
+from pipeline.testing.private_engine import PrivateEngine
+from tests.integration.base_image import BASE
+from tests.integration.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,3 +64,78 @@ def test_no_port_but_the_metrics_is_published_and_every_bind_exists(tool: Any) -
     assert run.returncode == 0, run.stderr
     files = [line.split()[-1] for line in run.stdout.splitlines() if str(ROOT) in line]
     assert [file for file in files if not Path(file.strip('",')).exists()] == []
+
+
+# ---------------------------------------------------------------------------------- for real
+
+FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
+
+
+@pytest.fixture(scope="module")
+def host(
+    engine: PrivateEngine, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DockerClient]:
+    """An Engine with networks of its own, the images that the files name, and their variables."""
+    archive = str(tmp_path_factory.mktemp("images") / "images.tar")
+    engine.docker("save", "--output", archive, image, BASE)
+    with PrivateEngine(isolated=True) as private:
+        private.docker("load", "--input", archive)
+        socket = private.url.removeprefix("unix://")
+        variables = {"DOCKER_GID": str(Path(socket).stat().st_gid), "DOCKER_SOCKET": socket}
+        yield DockerClient(private.url, private.environment | variables)
+
+
+def fetch(client: DockerClient, container: str, url: str) -> str:
+    """What a URL answers to the agent's container; empty while it does not."""
+    python = ("exec", container, "/opt/dockline/bin/python", "-c", FETCH)
+    try:
+        return client.docker(*python, url)
+    except EngineError:
+        return ""
+
+
+def make_prometheus_image(client: DockerClient) -> None:
+    """Debian's Prometheus under the name that compose.yaml asks for."""
+    program = shutil.which("prometheus")
+    if not program:
+        pytest.skip("there is no `prometheus` command")
+    tag = json.loads(compose(DOCKER_GID="44").stdout)["services"]["prometheus"]["image"]
+    container = client.docker("create", "--network", "none", BASE, "true")
+    client.docker("cp", program, f"{container}:/bin/prometheus")
+    client.docker("commit", "--change", 'ENTRYPOINT ["/bin/prometheus"]', container, tag)
+    client.docker("rm", container)
+
+
+def test_compose_runs_an_agent_that_its_prometheus_scrapes(host: DockerClient) -> None:
+    make_prometheus_image(host)
+    project = ("compose", "--file", str(ROOT / "compose.yaml"))
+    host.docker(*project, "up", "--detach")
+    query = 'container_memory_working_set_bytes{name="dockline-prometheus-1"}'
+    url = f"http://prometheus:9090/api/v1/query?query={quote(query)}"
+    try:
+        answer = eventually(lambda: _found(fetch(host, "dockline-dockline-1", url)), seconds=90)
+        assert float(answer["value"][1]) > 0
+    finally:
+        host.docker(*project, "down", "--volumes")
+
+
+def _found(answer: str) -> Any:
+    """The first result of a query to Prometheus, if there is one."""
+    results = json.loads(answer)["data"]["result"] if answer else []
+    return results[0] if results else None
+
+
+def test_a_stack_runs_an_agent_on_every_node_under_the_nodes_name(host: DockerClient) -> None:
+    host.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
+    deploy = ("stack", "deploy", "--detach=true", "--resolve-image", "never")
+    host.docker(*deploy, "--compose-file", str(ROOT / "config/stack.yaml"), "dockline")
+    try:
+        running = ("ps", "--quiet", "--filter", "label=com.docker.swarm.service.name")
+        agent = eventually(lambda: host.docker(*running))
+        ready = eventually(lambda: fetch(host, agent, "http://127.0.0.1:9114/readyz"))
+        assert ready == "ok\n"
+        node = host.docker("node", "inspect", "--format", "{{.Description.Hostname}}", "self")
+        assert host.docker("exec", agent, "cat", "/etc/hostname") == node
+        assert "[" in host.docker("exec", agent, "cat", "/etc/dockline/dockline.toml")
+    finally:
+        host.docker("swarm", "leave", "--force")

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
-from tests.integration.base_image import import_base
+from tests.integration.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
 USER = "10001:10001"
-
-
-@pytest.fixture(scope="session")
-def image(engine: PrivateEngine) -> str:
-    """The image that the Dockerfile makes, in `engine`."""
-    base = import_base(engine)
-    build = ("build", "--network", "host", "--build-arg", f"BASE={base}", "--tag", "dockline")
-    engine.docker(*build, str(ROOT), timeout=600)
-    return "dockline"
 
 
 def configured(engine: PrivateEngine, image: str) -> Any:
@@ -54,3 +46,96 @@ def test_it_holds_what_is_pinned_and_no_tool_that_built_it(
     held = set(engine.docker(*run, "-c", program).split())
     assert {"dockline", "aiodocker", "orjson"} <= held
     assert not held & {"pip", "hatchling", "pytest"}
+
+
+# ------------------------------------------------------------------------------- as an agent
+
+GET = """
+import sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen("http://127.0.0.1:9114" + sys.argv[1])
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status, answer.read().decode())
+"""
+
+TICK = "i=0; while :; do i=$((i+1)); echo tick $i; usleep 100000; done"
+
+
+class Inside:
+    """The agent in its container, beside a neighbour that logs."""
+
+    name = "image-agent"
+    neighbour = "image-neighbour"
+
+    def __init__(self, engine: PrivateEngine) -> None:
+        self.docker = engine.docker
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a path on the agent's endpoint; status 0 while it does not answer."""
+        python = ("exec", self.name, "/opt/dockline/bin/python", "-c", GET)
+        try:
+            status, _, body = self.docker(*python, path).partition(" ")
+        except EngineError:
+            return 0, ""
+        return int(status), body
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What it has written to its standard output."""
+        return [json.loads(line) for line in self.docker("logs", self.name).splitlines()]
+
+    def ticks(self) -> list[int]:
+        """The neighbour's numbers, as the agent has written them."""
+        messages = [entry["message"] for entry in self.entries()]
+        return [int(text.removeprefix("tick ")) for text in messages if text.startswith("tick ")]
+
+
+@pytest.fixture(scope="module")
+def inside(engine: PrivateEngine, image: str, busybox: str) -> Iterator[Inside]:
+    """Runs as the README says: not as root, the socket mounted, its group added."""
+    agent = Inside(engine)
+    socket = engine.url.removeprefix("unix://")
+    group = str(Path(socket).stat().st_gid)
+    run = ("run", "--detach", "--network", "none")
+    engine.docker(*run, "--name", agent.neighbour, busybox, "sh", "-c", TICK)
+    engine.docker(
+        *(*run, "--name", agent.name, "--group-add", group),
+        *("--volume", f"{socket}:/var/run/docker.sock:ro"),
+        *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        image,
+    )
+    yield agent
+    engine.docker("rm", "--force", "--volumes", agent.name, agent.neighbour)
+
+
+def test_it_becomes_ready_and_healthy_and_has_metrics(inside: Inside) -> None:
+    eventually(lambda: inside.get("/readyz") == (200, "ok\n"))
+    assert inside.get("/healthz") == (200, "ok\n")
+    health = ("inspect", "--format", "{{.State.Health.Status}}", inside.name)
+    eventually(lambda: inside.docker(*health) == "healthy")
+    page = eventually(lambda: _with_memory_of(inside.neighbour, inside.get("/metrics")[1]))
+    assert f'dockline_received_entries_total{{container="{inside.neighbour}"}}' in page
+
+
+def _with_memory_of(name: str, page: str) -> str | None:
+    series = [line for line in page.splitlines() if line.startswith("container_memory_working_set")]
+    return page if any(f'name="{name}"' in line for line in series) else None
+
+
+def test_a_neighbours_logs_come_out_as_json_lines_and_its_own_never(inside: Inside) -> None:
+    eventually(lambda: len(inside.ticks()) > 10)
+    entries = inside.entries()
+    assert {entry["container"]["name"] for entry in entries} == {inside.neighbour}
+    assert entries[0]["stream"] == "stdout"
+
+
+def test_stopped_it_ends_cleanly_and_started_again_it_misses_and_repeats_nothing(
+    inside: Inside,
+) -> None:
+    before = eventually(inside.ticks)[-1]
+    inside.docker("stop", "--time", "30", inside.name)
+    assert inside.docker("inspect", "--format", "{{.State.ExitCode}}", inside.name) == "0"
+    inside.docker("start", inside.name)
+    eventually(lambda: inside.ticks()[-1] > before + 20)
+    ticks = inside.ticks()
+    assert ticks == list(range(ticks[0], ticks[0] + len(ticks)))
