@@ -8,8 +8,12 @@ UV     := $(shell command -v uv)
 
 # What Debian calls the programs that the demo and the tests run for real. Services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
+# Debian's syslog-ng cannot be installed beside rsyslog: its tests unpack it, and need its libraries.
+SYSLOG_NG_NEEDS  := libivykis0t64 libjson-c5 libnet1 libwrap0 libglib2.0-0t64 libpcre2-8-0
 TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman prometheus rsyslog \
-                    rsyslog-openssl openssl mmdebstrap ca-certificates
+                    rsyslog-openssl openssl mmdebstrap ca-certificates $(SYSLOG_NG_NEEDS)
+
+BENCH ?= $(sort $(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,8 +37,8 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 pytest: $(VENV)/.dev packages ## the suite alone; ARGS="tests/stages -k parse" chooses
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.dev packages ## the benchmarks
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.dev packages ## every benchmark; BENCH=benchmarks/agent.py chooses
+	@for file in $(BENCH); do echo; echo "== $$file"; $(BIN)/python "$$file" || exit; done
 
 venv: $(VENV)/.dev ## the environment for development, in .venv
 
