@@ -1,0 +1,101 @@
+"""Expressions: a small, safe subset of Python that says which entries or containers are meant.
+
+    level in ("error", "fatal") or status >= 500
+    http.status // 100 == 5 and not http["path"].startswith("/health")
+    stream == "stderr" and matches(message, r"time(out|d out)")
+
+They hold comparisons (chained too), `in`, `and`, `or`, `not`, arithmetic (`+ - * / // %`),
+literals, lists of literals, `a.b` and `a["b"]`, and calls of the functions in `functions`. Nothing
+else can be said, so nothing else can happen: text becomes a syntax tree of bounded size (`syntax`),
+whose allowed parts become Python source (`translate`, with the names of `scope`), compiled once. No
+name but ours and no builtin is in reach of it, and it runs as one comprehension over the columns of
+a batch.
+
+Names in a stage are the entry's parsed fields, and `message`, `stream`, `time`, `source`,
+`container` (`container.name`, `.id`, `.image`, `.project`, `.service`, `.host`, `.labels["key"]`)
+and `fields`, for fields with other names: `fields["weird-key"]`, `"level" in fields`. `http.status`
+is the `status` in the object `http`, or else the field "http.status". In `containers = …` names are
+the container's facts: `name`, `labels["key"]` and so on; a label that is absent reads as "".
+
+A comparison with a field that is missing is false, `!=` and `not in` as well; `not (level ==
+"debug")` is true without a level. How else values compare is told in `values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.batch import Batch, Container
+from pipeline.expression.code import Code, Namespace
+from pipeline.expression.scope import ContainerScope, EntryScope
+from pipeline.expression.template import has_placeholders, pieces
+from pipeline.expression.translate import translate
+
+__all__ = [
+    "Predicate",
+    "compile_container",
+    "compile_predicate",
+    "compile_template",
+    "has_placeholders",
+]
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """Which entries of a batch are meant."""
+
+    text: str
+    fields: frozenset[str]
+    """Names of all fields at the top level that it may read."""
+    _mask: Callable[[Batch], list[bool]] = field(repr=False)
+
+    def __call__(self, batch: Batch) -> list[bool]:
+        """One truth value for each entry. Never raises, whatever the entries hold."""
+        return self._mask(batch)
+
+
+def compile_predicate(text: str) -> Predicate:
+    """Raises `ConfigError`, with the column, for what is not an expression about entries."""
+    scope = EntryScope(Namespace())
+    code = _truth(translate(text, scope))
+    return Predicate(text, frozenset(scope.fields), _over_entries(code, scope))
+
+
+def compile_container(text: str) -> Callable[[Container], bool]:
+    """Raises `ConfigError`, with the column, for what is not an expression about containers."""
+    scope = ContainerScope(Namespace())
+    code = _truth(translate(text, scope))
+    takes: Callable[[Container], bool] = scope.namespace.function(
+        "container", [f"return {code.source}"]
+    )
+    return takes
+
+
+def compile_template(text: str) -> Callable[[Batch], list[str]]:
+    """The text for each entry, its placeholders filled in; what is missing is empty.
+
+    Raises `ConfigError`, with the column, for a brace or an expression that is wrong."""
+    namespace = Namespace()
+    scope = EntryScope(namespace)
+    parts = [code.source for code in pieces(text, namespace, scope)]
+    joined = parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))"
+    return _over_entries(Code(joined, "text"), scope)
+
+
+def _truth(code: Code) -> Code:
+    if code.kind == "boolean":
+        return code
+    return Code(f"(True if {code.source} else False)", "boolean")
+
+
+def _over_entries(code: Code, scope: EntryScope) -> Callable[[Batch], list[Any]]:
+    """A function from a batch to the value for each of its entries."""
+    if scope.is_constant:
+        result = f"[{code.source}] * len(batch.lines)"
+    else:
+        result = f"[{code.source} for {scope.loop()}]"
+    body = [*scope.preparation(), f"return {result}"]
+    values: Callable[[Batch], list[Any]] = scope.namespace.function("batch", body)
+    return values

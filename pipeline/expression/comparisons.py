@@ -1,0 +1,115 @@
+"""Python source for `==`, `<`, `in` and the like: quick where the types are as expected.
+
+Where one side is a literal, the quick way is chosen by the type of the other side's value; all that
+does not fit goes to the rules of `values`.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Final
+
+from pipeline.errors import ConfigError
+from pipeline.expression.code import Code, Namespace, quote
+from pipeline.expression.values import NUMBERS, number
+
+_ORDER: Final[dict[type[ast.cmpop], tuple[str, str, type[ast.cmpop]]]] = {
+    ast.Eq: ("==", "equal", ast.Eq),
+    ast.NotEq: ("!=", "unequal", ast.NotEq),
+    ast.Lt: ("<", "less", ast.Gt),
+    ast.LtE: ("<=", "at_most", ast.GtE),
+    ast.Gt: (">", "greater", ast.Lt),
+    ast.GtE: (">=", "at_least", ast.LtE),
+}
+"""Symbol, name in `values`, and the same with its sides exchanged."""
+
+
+def compare(operator: ast.cmpop, left: Code, right: Code, namespace: Namespace) -> str:
+    """Source of one comparison. Raises `ConfigError` for what cannot be compared."""
+    if isinstance(operator, (ast.Is, ast.IsNot)):
+        raise ConfigError(
+            'write "== None" for null; "key" in fields tells whether there is a field'
+        )
+    if isinstance(operator, (ast.In, ast.NotIn)):
+        return _member(isinstance(operator, ast.NotIn), left, right, namespace)
+    if isinstance(left.literal, tuple) or isinstance(right.literal, tuple):
+        raise ConfigError('a list stands only after "in"')
+    symbol, helper, mirrored = _ORDER[type(operator)]
+    if left.is_literal and not right.is_literal:
+        left, right, (symbol, helper, _) = right, left, _ORDER[mirrored]
+    if left.kind == right.kind and left.kind in ("text", "number"):
+        return _direct(symbol, left, right)
+    if right.is_literal and left.kind == "any":
+        return _with_literal(symbol, helper, left, right, namespace)
+    return f"{helper}({left.source}, {right.source})"
+
+
+def _direct(symbol: str, left: Code, right: Code) -> str:
+    if left.encoded and symbol in ("==", "!=") and (encoded := encode(right)):
+        return f"({left.encoded} {symbol} {encoded})"
+    return f"({left.source} {symbol} {right.source})"
+
+
+def _with_literal(symbol: str, helper: str, left: Code, right: Code, namespace: Namespace) -> str:
+    value, literal, x = right.literal, right.source, namespace.fresh()
+    if type(value) in NUMBERS:
+        quick = f"type({x} := {left.source}) in NUMBERS"
+    elif not isinstance(value, str):
+        return f"{helper}({left.source}, {literal})"
+    elif _is_word(value) and symbol == "==":
+        return f"({left.source} == {literal})"
+    elif _is_word(value) and symbol == "!=":
+        return f"(({x} := {left.source}) is not MISSING and {x} != {literal})"
+    else:
+        quick = f"type({x} := {left.source}) is str"
+    return f"({x} {symbol} {literal} if {quick} else {helper}({x}, {literal}))"
+
+
+def _member(negated: bool, left: Code, right: Code, namespace: Namespace) -> str:
+    """Source of `in` and `not in`."""
+    if isinstance(right.literal, tuple):
+        return _in_list(negated, left, right, namespace)
+    if right.is_literal and not isinstance(right.literal, str):
+        raise ConfigError('after "in" comes a list, a text or a field')
+    word = "not in" if negated else "in"
+    if right.encoded and (encoded := encode(left)):
+        return f"({encoded} {word} {right.encoded})"
+    if left.kind == right.kind == "text":
+        return f"({left.source} {word} {right.source})"
+    return f"{'lacks' if negated else 'contains'}({right.source}, {left.source})"
+
+
+def _in_list(negated: bool, left: Code, right: Code, namespace: Namespace) -> str:
+    values, x = right.literal, namespace.fresh()
+    if not values:
+        raise ConfigError("the list is empty")
+    word, helper = ("not in", "none_of") if negated else ("in", "one_of")
+    options = "{" + ", ".join(map(quote, values)) + "}"
+    if all(_is_word(value) for value in values):
+        if left.kind == "text":
+            return f"({left.source} {word} {options})"
+        quick = f"type({x} := {left.source}) is str"
+    elif all(type(value) in NUMBERS for value in values):
+        quick = f"type({x} := {left.source}) in NUMBERS"
+    else:
+        return f"{helper}({left.source}, {right.source})"
+    return f"({x} {word} {options} if {quick} else {helper}({x}, {right.source}))"
+
+
+def _is_word(value: Any) -> bool:
+    """Whether nothing but the same text is equal to it."""
+    return (
+        isinstance(value, str) and number(value) is None and value.lower() not in ("true", "false")
+    )
+
+
+def encode(code: Code) -> str:
+    """A text literal as UTF-8, to be looked for in bytes that may not be UTF-8 as a whole.
+
+    Since no character of UTF-8 begins within another this finds the same as decoding first; but
+    for U+FFFD, which decoding may have put there. Empty for all else.
+    """
+    value = code.literal
+    if isinstance(value, str) and "\ufffd" not in value:
+        return quote(value.encode())
+    return ""

@@ -1,0 +1,122 @@
+"""The functions of expressions. Those of a text may stand behind it: `name.startswith("a")`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.errors import ConfigError
+from pipeline.expression import comparisons
+from pipeline.expression.code import Code, Namespace
+from pipeline.expression.networks import compile_networks
+from pipeline.expression.patterns import compile_pattern
+
+Build = Callable[[Namespace, tuple[Code, ...]], Code]
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function, and how its calls become Python."""
+
+    usage: str
+    build: Build
+    is_method: bool = False
+
+    @property
+    def arguments(self) -> int:
+        return self.usage.count(",") + 1
+
+
+def _affix(name: str) -> Build:
+    """`startswith` and `endswith`: the second argument is a text, or a list of them."""
+
+    def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+        value, affix = arguments
+        if not affix.is_literal:
+            return Code(f"{name}({value.source}, {affix.source})", "boolean")
+        if not _texts(affix):
+            raise ConfigError(f"{name} looks for a text, or for one of a list of texts")
+        if value.encoded and (encoded := comparisons.encode(affix)):
+            return Code(f"{value.encoded}.{name}({encoded})", "boolean")
+        if value.kind == "text":
+            return Code(f"{value.source}.{name}({affix.source})", "boolean")
+        x = namespace.fresh()
+        quick = f"(type({x} := {value.source}) is str and {x}.{name}({affix.source}))"
+        return Code(quick, "boolean")
+
+    return build
+
+
+def _contains(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+    container, item = arguments
+    if isinstance(item.literal, tuple) or isinstance(container.literal, tuple):
+        raise ConfigError("contains looks for one value")
+    if container.kind == item.kind == "text":
+        encoded = comparisons.encode(item)
+        if container.encoded and encoded:
+            return Code(f"({encoded} in {container.encoded})", "boolean")
+        return Code(f"({item.source} in {container.source})", "boolean")
+    return Code(f"contains({container.source}, {item.source})", "boolean")
+
+
+def _matches(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+    value, pattern = arguments
+    if not isinstance(pattern.literal, str):
+        raise ConfigError('the pattern is a text, as in matches(path, r"^/api/v\\d+/")')
+    search = namespace.constant(compile_pattern(pattern.literal).search)
+    if value.kind == "text":
+        return Code(f"({search}({value.source}) is not None)", "boolean")
+    x = namespace.fresh()
+    quick = f"(type({x} := {value.source}) is str and {search}({x}) is not None)"
+    return Code(quick, "boolean")
+
+
+def _ip_in(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+    value, networks = arguments
+    if not _texts(networks):
+        raise ConfigError('the network is a text such as "10.0.0.0/8", or a list of them')
+    texts = networks.literal if isinstance(networks.literal, tuple) else (networks.literal,)
+    return Code(f"{namespace.constant(compile_networks(texts))}({value.source})", "boolean")
+
+
+def _plain(helper: str) -> Build:
+    """A call of what `values` has under this name, with one argument."""
+
+    def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+        (value,) = arguments
+        if isinstance(value.literal, tuple):
+            raise ConfigError('a list stands only after "in"')
+        return Code(f"{helper}({value.source})")
+
+    return build
+
+
+def _case(name: str) -> Build:
+    def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
+        (value,) = arguments
+        if value.kind == "text":
+            return Code(f"{value.source}.{name}()", "text")
+        return _plain(name)(namespace, arguments)
+
+    return build
+
+
+def _texts(code: Code) -> bool:
+    if isinstance(code.literal, tuple):
+        return bool(code.literal) and all(isinstance(item, str) for item in code.literal)
+    return isinstance(code.literal, str)
+
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    "startswith": Function('startswith(text, "beginning")', _affix("startswith"), True),
+    "endswith": Function('endswith(text, "end")', _affix("endswith"), True),
+    "contains": Function('contains(text, "part")', _contains, True),
+    "matches": Function('matches(text, r"pattern")', _matches, True),
+    "lower": Function("lower(text)", _case("lower"), True),
+    "upper": Function("upper(text)", _case("upper"), True),
+    "len": Function("len(value)", _plain("length")),
+    "int": Function("int(value)", _plain("to_int")),
+    "float": Function("float(value)", _plain("to_float")),
+    "ip_in": Function('ip_in(address, "10.0.0.0/8")', _ip_in),
+}

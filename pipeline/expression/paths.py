@@ -1,0 +1,76 @@
+"""`Path`: a place in an entry's fields, written with dots, such as `http.status`.
+
+It is the `status` inside the object `http`; or, where there is none, the field whose own name is
+"http.status", as flat JSON loggers write it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.expression.values import MISSING
+
+Fields = dict[str, Any]
+
+
+class Path:
+    """Reads and changes that place. Objects on the way are copied before they are changed, since
+    lanes share them; lists are only read, by index."""
+
+    __slots__ = ("flat", "keys")
+
+    def __init__(self, keys: tuple[str | int, ...]) -> None:
+        self.keys = keys
+        self.flat = ".".join(map(str, keys))
+
+    @classmethod
+    def parse(cls, text: str) -> Path:
+        """Raises `ConfigError` for a text with an empty part."""
+        keys = text.split(".")
+        if not all(keys):
+            raise ConfigError(f'"{text}" is not a field; write a name, or names with dots between')
+        return cls(tuple(keys))
+
+    def get(self, fields: Fields) -> Any:
+        """The value, or `MISSING`."""
+        value: Any = fields
+        for key in self.keys:
+            if type(value) is dict:
+                value = value.get(key, MISSING)
+            elif type(value) is list and type(key) is int and -len(value) <= key < len(value):
+                value = value[key]
+            else:
+                value = MISSING
+            if value is MISSING:
+                return fields.get(self.flat, MISSING)
+        return value
+
+    def put(self, fields: Fields, value: Any) -> None:
+        """Sets the value, making the objects that lead to it. Where there is the flat name already,
+        or something that is no object is in the way, it goes under the flat name."""
+        parent = self._parent(fields, create=self.flat not in fields)
+        if parent is None:
+            fields[self.flat] = value
+        else:
+            parent[self.keys[-1]] = value
+
+    def pop(self, fields: Fields) -> Any:
+        """Removes and returns the value, or returns `MISSING`."""
+        if self.get(fields) is MISSING:
+            return MISSING
+        parent = self._parent(fields, create=False)
+        if parent is None or self.keys[-1] not in parent:
+            return fields.pop(self.flat)
+        return parent.pop(self.keys[-1])
+
+    def _parent(self, fields: Fields, *, create: bool) -> dict[Any, Any] | None:
+        """The object that holds the last key, each object on the way replaced by a copy."""
+        parent: dict[Any, Any] = fields
+        for key in self.keys[:-1]:
+            inner = parent.get(key, {} if create else None)
+            if type(inner) is not dict:
+                return None
+            copied = parent[key] = dict(inner)
+            parent = copied
+        return parent

@@ -1,0 +1,155 @@
+"""What the names in an expression mean: in a stage (`Entry`), and in `containers = …`.
+
+Names that are ours win over fields of the same name, which `fields["name"]` reaches.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Final
+
+from pipeline.errors import ConfigError
+from pipeline.expression.code import Code, Namespace, quote
+from pipeline.expression.paths import Path
+
+Keys = tuple[str | int, ...]
+"""A name and what follows it: `http.tags[0]` is `("http", "tags", 0)`."""
+
+_FACTS: Final = ("id", "name", "image", "labels", "project", "service", "host")
+_NOT_NAMES: Final = {"true": "True", "false": "False", "null": "None"}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "known"?`, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f' Did you mean "{found[0]}"?' if found else ""
+
+
+class Scope(ABC):
+    """Finds what names mean, and keeps what the code around the expression has to prepare."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+
+    @abstractmethod
+    def resolve(self, keys: Keys) -> Code:
+        """Raises `ConfigError` for a name that means nothing here."""
+
+    def has(self, key: str) -> Code:
+        """Whether `fields` have it."""
+        raise ConfigError('there are no "fields" here: this is about a container, not its entries')
+
+
+class ContainerScope(Scope):
+    """The container's facts. An absent label reads as empty text, as an absent service does."""
+
+    def resolve(self, keys: Keys) -> Code:
+        name, *rest = keys
+        if name not in _FACTS:
+            hint = nearest(str(name), _FACTS) or f" There are {', '.join(_FACTS)}."
+            raise ConfigError(f'a container has no "{name}".{hint}')
+        if name == "labels":
+            return self._label(rest)
+        if rest:
+            raise ConfigError(f'"{name}" of a container is text, which has no parts')
+        return Code(f"container.{name}", "text")
+
+    def _label(self, rest: list[str | int]) -> Code:
+        if not rest:
+            return Code("container.labels")
+        label = ".".join(map(str, rest))
+        return Code(f"container.labels.get({quote(label)}, '')", "text")
+
+
+class EntryScope(Scope):
+    """An entry's fields and columns, and its container."""
+
+    RESERVED: Final = ("message", "stream", "time", "source", "container", "fields")
+
+    _COLUMNS: Final = {
+        "message": ("line", "batch.lines"),
+        "stream": ("stream", "batch.streams"),
+        "time": ("time", "batch.times"),
+        "fields": ("entry", "(batch.fields or [NOTHING] * len(batch.lines))"),
+    }
+    _TEXTS: Final = {
+        "message": Code("line.decode('utf-8', 'replace')", "text", encoded="line"),
+        "stream": Code("STREAMS[stream]", "text"),
+        "time": Code("time.decode()", "text"),
+    }
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__(namespace)
+        self.fields: set[str] = set()
+        """Names of the fields at the top level that the code may read."""
+        self._columns: dict[str, str] = {}
+        self._facts: dict[str, str] = {}
+        self._container = ContainerScope(namespace)
+
+    def resolve(self, keys: Keys) -> Code:
+        name, *rest = keys
+        if name == "fields":
+            if not rest:
+                raise ConfigError('after "fields" comes a key: fields["key"], or: "key" in fields')
+            return self._field(tuple(rest))
+        if name == "container":
+            if not rest:
+                raise ConfigError(f'after "container" comes one of {", ".join(_FACTS)}')
+            return self._once(self._container.resolve(tuple(rest)))
+        if name in _NOT_NAMES:
+            raise ConfigError(f'write "{_NOT_NAMES[str(name)]}" for "{name}"')
+        if name not in self.RESERVED:
+            return self._field(keys)
+        if rest:
+            raise ConfigError(f'"{name}" is text, which has no parts')
+        if name == "source":
+            return self._once(Code("batch.source", "text"))
+        self._use(str(name))
+        return self._TEXTS[str(name)]
+
+    def has(self, key: str) -> Code:
+        self._use("fields")
+        self.fields.add(key)
+        return Code(f"({quote(key)} in entry)", "boolean")
+
+    def _field(self, keys: Keys) -> Code:
+        self._use("fields")
+        first = keys[0]
+        if isinstance(first, int):
+            raise ConfigError("the key of a field is text")
+        self.fields.add(first)
+        if len(keys) == 1:
+            return Code(f"entry.get({quote(first)}, MISSING)")
+        path = Path(keys)
+        self.fields.add(path.flat)
+        return Code(f"{self.namespace.constant(path.get)}(entry)")
+
+    def _use(self, name: str) -> None:
+        variable, values = self._COLUMNS[name]
+        self._columns[variable] = values
+
+    def _once(self, code: Code) -> Code:
+        """The same for all entries of a batch: computed before the loop."""
+        if code.source not in self._facts:
+            self._facts[code.source] = self.namespace.fresh()
+        return Code(self._facts[code.source], code.kind)
+
+    def preparation(self) -> list[str]:
+        """Lines that stand before the loop."""
+        facts = [f"{variable} = {source}" for source, variable in self._facts.items()]
+        return ["container = batch.container", *facts]
+
+    def loop(self) -> str:
+        """What follows `for` so that all that is used has a value."""
+        columns = self._columns or {"line": "batch.lines"}
+        if len(columns) == 1:
+            ((variable, values),) = columns.items()
+            return f"{variable} in {values}"
+        return f"{', '.join(columns)} in zip({', '.join(columns.values())})"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all entries of a batch give the same."""
+        return not self._columns

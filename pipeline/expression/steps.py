@@ -1,0 +1,247 @@
+"""How many steps a search may take: an upper bound from the parsed pattern (see `patterns`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any, Final
+
+from pipeline.errors import ConfigError
+from pipeline.expression.alphabet import (
+    CONDITION,
+    DONE,
+    EVERY,
+    LINE_END,
+    SINGLE,
+    TEXT_END,
+    characters,
+)
+
+LONGEST: Final = 8192
+"""Characters of a text for which steps are counted."""
+LINEAR: Final = 128 * LONGEST
+"""Up to here steps are taken to grow with the text, not with its square."""
+MOST_STEPS: Final = 16 * LONGEST**2
+
+_CAP: Final = 2**100
+
+_TOO_MANY: Final = (
+    "on some texts this pattern would take for ever: too many repeats can share the same "
+    r'characters. Say where each part ends, as "[^ ]*" or "\S+" do and ".*" does not, '
+    'or begin the pattern with "^"'
+)
+_NESTED: Final = (
+    "on some texts this pattern would take for ever: a group that repeats can match the same "
+    'characters in more than one way. Make the inner repeat possessive ("a++" for "a+"), or its '
+    "alternatives begin with different characters"
+)
+_REFERENCE: Final = "a pattern may not refer back to one of its groups"
+
+Item = tuple[Any, Any]
+Items = Sequence[Item]
+
+
+def of_search(text: str) -> int:
+    """Steps to find nothing in a text of `LONGEST` characters, at worst.
+
+    Raises `ConfigError` for more than `MOST_STEPS`, and `re.error` for what is no pattern.
+    """
+    parsed = _parser.parse(text)
+    flags = parsed.state.flags
+    start = _State(1 if _anchored(parsed, flags) else LONGEST)
+    steps = _sequence(parsed, start, DONE, flags).steps
+    if steps > MOST_STEPS:
+        raise ConfigError(_TOO_MANY)
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is known at a place in the pattern."""
+
+    ways: int
+    """In how many ways a search can have come here, over the whole text."""
+    steps: int = 0
+    """How many steps that took."""
+    rate: int = 0
+    """The same steps, a repeat counted once: what an outer repeat pays for each character."""
+    before: int = EVERY
+    """What the last character may have been."""
+
+    def then(self, ways: int, steps: int, rate: int, before: int) -> _State:
+        """After an item that leaves `ways`, and took so many steps more."""
+        added, rated = min(self.steps + steps, _CAP), min(self.rate + rate, _CAP)
+        return _State(min(ways, _CAP), added, rated, before)
+
+
+def _sequence(items: Items, state: _State, follow: int, flags: int) -> _State:
+    """The state after the items. `follow`: the characters that can come after them.
+
+    A run of single characters counts as one step, since on most texts its first one fails."""
+    in_run = False
+    for index, item in enumerate(items):
+        steps, rate = state.steps, state.rate
+        state = _item(item, state, _first(items[index + 1 :], follow, flags), flags)
+        if in_run and item[0] in SINGLE:
+            state = replace(state, steps=steps, rate=rate)
+        in_run = item[0] in SINGLE
+    return state
+
+
+def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
+    operation, argument = item
+    ways = state.ways
+    if operation in SINGLE:
+        return state.then(ways, ways, ways, characters(operation, argument, flags))
+    if operation is sre.AT:
+        return state.then(ways, ways, ways, state.before)
+    if operation is sre.SUBPATTERN:
+        _, added, removed, body = argument
+        return _sequence(body, state, follow, (flags | added) & ~removed)
+    if operation is sre.BRANCH:
+        return _branch(argument[1], state, follow, flags)
+    if operation in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        repeated = _repeat(argument, state, follow, flags)
+        return replace(repeated, ways=ways) if operation is sre.POSSESSIVE_REPEAT else repeated
+    if operation is sre.ATOMIC_GROUP:
+        return replace(_sequence(argument, state, follow, flags), ways=ways)
+    if operation in (sre.ASSERT, sre.ASSERT_NOT):
+        steps = ways * _sequence(argument[1], _State(1), EVERY, flags).steps
+        return state.then(ways, steps, steps, state.before)
+    raise ConfigError(_REFERENCE)
+
+
+def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
+    low, high, body = argument
+    endless = high is sre.MAXREPEAT
+    high = LONGEST if endless else min(int(high), LONGEST)
+    choices = high - min(int(low), high) + 1
+    begins = _first(body, DONE, flags)
+    can_be_empty, begins = bool(begins & DONE), begins & ~DONE
+    inner = _sequence(body, _State(1), follow if high == 1 else follow | begins, flags)
+    within = _within(body, flags)
+    before = inner.before if low else state.before | inner.before
+    ways = state.ways
+    if inner.ways > 1:
+        if endless:
+            raise ConfigError(_NESTED)
+        ways = min(ways * inner.ways ** min(high, 64), _CAP)
+        return state.then(ways * choices, ways * high * inner.steps, ways * inner.steps, before)
+    if follow == DONE and len(body) == 1 and body[0][0] in SINGLE:
+        return state.then(ways, ways + high, ways, before)  # the first to come here has matched
+    runs, after = ways * high, ways * choices
+    if endless and not state.before & within:
+        runs = after = max(ways, high)
+    if not begins & follow:
+        after = ways
+    if can_be_empty and choices > 1:
+        after *= 2  # not repeated, and repeated once with nothing
+    steps = runs * inner.rate if endless else runs * inner.steps
+    return state.then(after, steps, ways * inner.rate * (1 if endless else high), before)
+
+
+def _branch(alternatives: Sequence[Items], state: _State, follow: int, flags: int) -> _State:
+    """As many ways as the alternatives that may match at one place have together."""
+    ends = [
+        _sequence(items, replace(state, steps=0, rate=0), follow, flags) for items in alternatives
+    ]
+    begins = [_first(items, follow, flags) for items in alternatives]
+    words = [_word(items) for items in alternatives]
+    ways = 0
+    for begin, word in zip(begins, words, strict=True):
+        rivals = [
+            end.ways
+            for end, other, text in zip(ends, begins, words, strict=True)
+            if begin & other and not _differ(word, text)
+        ]
+        ways = max(ways, sum(rivals))
+    before = 0
+    for end in ends:
+        before |= end.before
+    return state.then(ways, sum(end.steps for end in ends), sum(end.rate for end in ends), before)
+
+
+def _word(items: Items) -> tuple[int, ...] | None:
+    """The letters of an alternative that is nothing but letters."""
+    if all(operation is sre.LITERAL for operation, _ in items):
+        return tuple(argument for _, argument in items)
+    return None
+
+
+def _differ(word: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:
+    """Whether two alternatives are words neither of which begins the other."""
+    if word is None or other is None:
+        return False
+    common = min(len(word), len(other))
+    return word[:common] != other[:common]
+
+
+def _first(items: Items, follow: int, flags: int) -> int:
+    """The characters that the items can begin with, `follow` where they can match nothing."""
+    found = 0
+    for item in items:
+        begins = _begins(item, flags)
+        found |= begins & ~DONE
+        if not begins & DONE:
+            return found
+    return found | follow
+
+
+def _begins(item: Item, flags: int) -> int:
+    """The characters that an item can begin with; and `DONE` where it can match nothing."""
+    operation, argument = item
+    if operation in SINGLE:
+        return characters(operation, argument, flags)
+    if operation is sre.AT and argument is sre.AT_END:
+        return LINE_END
+    if operation is sre.AT and argument is sre.AT_END_STRING:
+        return TEXT_END
+    if operation is sre.SUBPATTERN:
+        _, added, removed, body = argument
+        return _first(body, DONE, (flags | added) & ~removed)
+    if operation is sre.ATOMIC_GROUP:
+        return _first(argument, DONE, flags)
+    if operation is sre.BRANCH:
+        found = 0
+        for items in argument[1]:
+            found |= _first(items, DONE, flags)
+        return found
+    if operation in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+        low, _, body = argument
+        return _first(body, DONE, flags) | (0 if low else DONE)
+    if operation is sre.AT:
+        return CONDITION | DONE
+    return EVERY  # a look around, which takes its steps wherever it is tried
+
+
+def _within(items: Items, flags: int) -> int:
+    """All characters that the items can match."""
+    found = 0
+    for operation, argument in items:
+        if operation in SINGLE:
+            found |= characters(operation, argument, flags)
+        elif operation is sre.SUBPATTERN:
+            _, added, removed, body = argument
+            found |= _within(body, (flags | added) & ~removed)
+        elif operation is sre.ATOMIC_GROUP:
+            found |= _within(argument, flags)
+        elif operation is sre.BRANCH:
+            for body in argument[1]:
+                found |= _within(body, flags)
+        elif operation in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+            found |= _within(argument[2], flags)
+    return found
+
+
+def _anchored(items: Items, flags: int) -> bool:
+    """Whether a match can only be at the beginning of the text."""
+    if not items:
+        return False
+    operation, argument = items[0]
+    if operation is sre.SUBPATTERN:
+        return _anchored(argument[3], flags | argument[1])
+    at_line = operation is sre.AT and argument is sre.AT_BEGINNING and not flags & re.MULTILINE
+    return at_line or (operation is sre.AT and argument is sre.AT_BEGINNING_STRING)

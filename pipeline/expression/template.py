@@ -1,0 +1,69 @@
+"""Texts with expressions in braces: `{container.name}-{stream}`. Braces of its own are doubled."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from pipeline.encode.dumps import dumps
+from pipeline.errors import ConfigError
+from pipeline.expression.code import Code, Namespace, quote
+from pipeline.expression.scope import EntryScope
+from pipeline.expression.translate import translate
+from pipeline.expression.values import MISSING
+
+MOST_CHARACTERS: Final = 8192
+MOST_PLACEHOLDERS: Final = 100
+
+_PIECE: Final = re.compile(
+    r"""(?P<text>(?:[^{}]|\{\{|\}\})+)
+      | \{ (?P<expression> (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^{}"'] )* ) \}""",
+    re.VERBOSE | re.DOTALL,
+)
+_BRACES: Final = {"{{": "{", "}}": "}"}
+
+
+def has_placeholders(text: str) -> bool:
+    """Whether a text is anything but itself: has a brace in it."""
+    return "{" in text or "}" in text
+
+
+def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
+    """The parts of a template, each a text. Raises `ConfigError`, with the column."""
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(f"the text is longer than {MOST_CHARACTERS} characters")
+    render = namespace.constant(text_of)
+    found: list[Code] = []
+    position = placeholders = 0
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            raise ConfigError('write "{{" and "}}" for braces that are meant', column=position)
+        if piece["expression"] is None:
+            plain = re.sub(r"\{\{|\}\}", lambda pair: _BRACES[pair[0]], piece["text"])
+            found.append(Code(quote(plain), "text", plain))
+        else:
+            placeholders += 1
+            code = _placeholder(piece["expression"], scope, position + 1)
+            found.append(code if code.kind == "text" else Code(f"{render}({code.source})", "text"))
+        position = piece.end()
+    if placeholders > MOST_PLACEHOLDERS:
+        raise ConfigError(f"the text has more than {MOST_PLACEHOLDERS} placeholders")
+    return found or [Code("''", "text", "")]
+
+
+def _placeholder(expression: str, scope: EntryScope, position: int) -> Code:
+    try:
+        return translate(expression, scope)
+    except ConfigError as error:
+        column = None if error.column is None else error.column + position
+        raise ConfigError(error.message, column=column) from None
+
+
+def text_of(value: Any) -> str:
+    """A value as text: nothing for `MISSING` and null, compact JSON for lists and objects."""
+    if type(value) is str:
+        return value
+    if value is MISSING or value is None:
+        return ""
+    return dumps(value).decode()
