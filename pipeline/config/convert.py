@@ -16,6 +16,7 @@ from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.wording import (
+    ARRAYS,
     accepts,
     arms,
     can_be_off,
@@ -64,8 +65,9 @@ class Converter:
             return components.stage(self, value, path)
         if is_struct(type_):
             return self.struct(value, type_, path)
-        if origin is list:
-            return self._list(value, args[0] if args else Any, path)
+        if origin in ARRAYS:
+            items = self._items(value, args[0] if args else Any, path)
+            return INVALID if items is INVALID else origin(items)
         if origin is dict:
             return self._dict(value, args[1] if args else Any, path)
         return scalars.scalar(value, type_, path, self.report)
@@ -102,7 +104,7 @@ class Converter:
             hint = f"such as {name} = {toml(examples[0])}"
         self.report.error(path, f"{quote(name)} is missing", hint, about="key")
 
-    def _list(self, value: list[Any], inner: Any, path: Path) -> Any:
+    def _items(self, value: list[Any], inner: Any, path: Path) -> Any:
         items = [self.convert(item, inner, (*path, i)) for i, item in enumerate(value)]
         return INVALID if any(item is INVALID for item in items) else items
 

@@ -70,7 +70,7 @@ def paragraphs(text: str | None) -> str:
     """A docstring with each of its paragraphs on one line, lists and code left as they are."""
     parts = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
     return "\n\n".join(
-        part if re.search(r"^(\s+|[-*|`#] ?|```)", part) else " ".join(part.split())
+        part if re.search(r"^(\s|[-*#] |\||\d+\. |```)", part) else " ".join(part.split())
         for part in parts
     )
 

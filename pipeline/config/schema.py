@@ -13,7 +13,7 @@ from pipeline import component
 from pipeline.component import Duration, SinkConfig, Size
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
-from pipeline.config.wording import arms, can_be_off, is_struct, limits, plain
+from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
 
 Schema = dict[str, Any]
 
@@ -102,7 +102,7 @@ class _Definitions:
             return self._ref("stage", self._stages)
         if is_struct(type_):
             return self._ref(_name(type_), lambda: self.table(type_))
-        if origin is list:
+        if origin in ARRAYS:
             return {"type": "array", "items": self.of(args[0])}
         if origin is dict:
             return {"type": "object", "additionalProperties": self.of(args[1])}

@@ -20,6 +20,9 @@ from pipeline.config.substitute import Substituted
 CAN_BE_OFF = (Duration, Size, ListenAddress)
 """Types whose absence is written `"off"`, TOML having no null."""
 
+ARRAYS = (list, tuple, set, frozenset)
+"""What an array of the file may become; a tuple is `tuple[X, ...]`."""
+
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
     (str, "a string"),
@@ -91,7 +94,7 @@ def accepts(type_: Any, value: Any) -> bool:
     if isinstance(value, dict):
         return is_struct(origin) or issubclass(origin, Mapping)
     if isinstance(value, list):
-        return origin in (list, tuple, set, frozenset)
+        return origin in ARRAYS
     if isinstance(value, str):
         text = issubclass(origin, (str, Enum)) or hasattr(origin, "parse")
         return text or (isinstance(value, Substituted) and origin in (int, float, bool))
@@ -126,7 +129,7 @@ def _expected(type_: Any) -> str:
         return "a table"
     if found := _PARSED.get(origin):
         return found
-    if origin in (list, tuple, set, frozenset):
+    if origin in ARRAYS:
         return "an array"
     return next((name for base, name in _KINDS if issubclass(origin, base)), "something else")
 
@@ -173,7 +176,7 @@ def duration(value: float) -> str:
 def plain(value: Any) -> Any:
     """A default or an example as the file would say it, in what JSON has; None stays None."""
     if isinstance(value, Size):
-        return size(value)
+        return size(value) if value and value % 1024 == 0 else int(value)
     if isinstance(value, Duration):
         return duration(value)
     if isinstance(value, Struct):
@@ -181,7 +184,7 @@ def plain(value: Any) -> Any:
         return {key: plain(inner) for key, inner in table.items() if inner is not None}
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, ARRAYS):
         return [plain(inner) for inner in value]
     return str(value) if isinstance(value, str) else value
 

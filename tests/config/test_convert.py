@@ -37,6 +37,7 @@ class Example(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls: bool | TLSConfig = False
     names: list[str] = []
     one_or_many: str | list[str] = ""
+    row: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     anything: dict[str, Any] = {}
     inner: Inner = Inner()
@@ -91,6 +92,7 @@ def test_an_empty_table_is_all_defaults() -> None:
         ("tls", True, True),
         ("tls", {"ca": "ca.pem"}, TLSConfig(ca="ca.pem")),
         ("names", ["a", "b"], ["a", "b"]),
+        ("row", ["a", "b"], ("a", "b")),
         ("one_or_many", "a", "a"),
         ("one_or_many", ["a"], ["a"]),
         ("labels", {"a.b": "c"}, {"a.b": "c"}),
@@ -145,6 +147,7 @@ def test_types_of_our_own_keep_their_type() -> None:
         ({"tls": {"caa": "x"}}, 'tls.caa: unknown key "caa"; did you mean "ca"?'),
         ({"names": "a"}, "names: expected an array, got a string"),
         ({"names": ["a", 1]}, "names[1]: expected a string, got a whole number"),
+        ({"row": [1]}, "row[0]: expected a string, got a whole number"),
         ({"one_or_many": 1}, "one_or_many: expected a string or an array, got a whole number"),
         ({"one_or_many": [1]}, "one_or_many[0]: expected a string, got a whole number"),
         ({"labels": {"a": 1}}, "labels.a: expected a string, got a whole number"),

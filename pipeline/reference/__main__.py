@@ -1,0 +1,41 @@
+"""Writes the generated files, or checks them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.reference import markdown, sample
+
+FILES: dict[str, Callable[[], str]] = {
+    "docs/reference.md": markdown.render,
+    "config/reference.toml": sample.render,
+}
+"""Each generated file, from the repository's root, and what makes its text."""
+
+
+def stale(root: Path) -> list[str]:
+    """The generated files that are not what they should be."""
+    return [
+        name
+        for name, render in FILES.items()
+        if not (root / name).exists() or (root / name).read_text() != render()
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    root = Path()
+    old = stale(root)
+    if arguments == ["--check"]:
+        for name in old:
+            print(f"{name} is stale: run python -m pipeline.reference", file=sys.stderr)
+        return 1 if old else 0
+    for name in old:
+        (root / name).write_text(FILES[name]())
+        print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

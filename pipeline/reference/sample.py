@@ -1,0 +1,118 @@
+"""`config/reference.toml`: a configuration with everything in it, to copy from.
+
+It is valid: keys with a default have it, required ones have their example, the others are comments.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+from pipeline import component
+from pipeline.component import SinkConfig
+from pipeline.config.fields import Field, fields, paragraphs
+from pipeline.config.settings import Config
+from pipeline.config.wording import arms, is_struct, limits, toml
+
+INTRODUCTION = """\
+# Everything that a configuration of dockline can say. Made by `python -m pipeline.reference` from
+# the source; do not edit, copy from it. A key that is set here has its default value, or an example
+# where it has none; a key in a comment is not set unless you set it. docs/reference.md says more.
+"""
+
+
+def render() -> str:
+    """The whole file."""
+    lines = [INTRODUCTION]
+    for field in fields(Config):
+        if is_struct(field.type):
+            lines += [
+                *_comment(field.type.__doc__),
+                f"[{field.key}]",
+                *_keys(fields(field.type)),
+                "",
+            ]
+    lines += _sinks()
+    lines += _routes()
+    lines += _tests()
+    return "\n".join(lines)
+
+
+def _of(key: str) -> Field:
+    return next(field for field in fields(Config) if field.key == key)
+
+
+def _sinks() -> Iterator[str]:
+    yield from _comment(_of("sinks").description)
+    first, *_ = names = component.names("sinks")
+    for name in names:
+        every = fields(component.config_type("sinks", name))
+        yield ""
+        yield from _comment(paragraphs(component.module("sinks", name).__doc__).split("\n\n")[0])
+        yield from (f"[sinks.{name}]", f'type = "{name}"')
+        yield from _keys(field for field in every if not field.inherited)
+        if name == first:
+            yield from _comment("What follows can be said for every sink.")
+            yield from _keys(field for field in fields(SinkConfig) if field.key != "type")
+    yield ""
+
+
+def _routes() -> Iterator[str]:
+    yield from _comment(_of("routes").description)
+    cls = get_args(_of("routes").type)[1]
+    names = component.names("sinks")
+    takes = {name: component.implementation("sinks", name).takes for name in names}
+    yield "[routes.all]"
+    for field in fields(cls):
+        if field.key == "stages":
+            yield from _comment(field.description)
+            yield from ("stages = [", *_stages(), "]")
+        elif field.key == "to":
+            yield from _comment(field.description)
+            yield f"to = {toml([name for name in names if 'logs' in takes[name]])}"
+        else:
+            yield from _key(field, "")
+    stats = [name for name in names if "logs" not in takes[name]]
+    if stats:
+        yield from ("", "[routes.stats]", 'from = ["stats"]', f"to = {toml(stats)}")
+    yield ""
+
+
+def _stages() -> Iterator[str]:
+    """An example of each stage; all in comments, since together they would make no sense."""
+    for name in component.names("stages"):
+        text = paragraphs(component.module("stages", name).__doc__).split("\n\n")[0]
+        yield from (f"  {line}" for line in _comment(text))
+        for example in limits(component.config_type("stages", name)).get("examples", ()):
+            yield f"  # {{ {name} = {toml(example)} }},"
+
+
+def _tests() -> Iterator[str]:
+    yield from _comment(_of("tests").description)
+    yield "[[tests]]"
+    yield from _keys(fields(get_args(_of("tests").type)[0]))
+    yield ""
+
+
+def _keys(items: Iterable[Field], prefix: str = "") -> Iterator[str]:
+    for field in items:
+        yield from _key(field, prefix)
+
+
+def _key(field: Field, prefix: str) -> Iterator[str]:
+    inner = next(filter(is_struct, arms(field.type)), None)
+    if inner is not None and is_struct(type(field.default)):
+        yield from _keys(fields(inner), f"{prefix}{field.key}.")
+        return
+    yield from _comment(field.description)
+    value: Any = field.examples[0] if field.default is None and field.examples else field.default
+    if field.default is None and not field.examples:
+        value = {one.key: one.examples[0] for one in fields(inner)} if inner else "…"
+    unset = "" if field.required or field.default is not None else "# "
+    yield f"{unset}{prefix}{field.key} = {toml(value)}"
+
+
+def _comment(text: str | None) -> list[str]:
+    parts = paragraphs(text).split("\n\n")
+    return [f"# {line}" for part in parts for line in textwrap.wrap(part, 96)]

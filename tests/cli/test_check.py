@@ -1,0 +1,124 @@
+"""`dockline check`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
+
+BAD = '[logs]\nstart = "begining"\n[sinks.out]\ntype = "consol"\n'
+
+
+def test_a_good_file_is_summed_up(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(
+        '[sinks.out]\ntype = "console"\n'
+        "[routes.errors]\ncontainers = 'project == \"shop\"'\n"
+        "stages = [{ parse = 'json' }, { keep = 'level == \"error\"' }]\nto = ['out']\n"
+        "[[tests]]\nroute = 'errors'\ninput = []\nexpect = []\n"
+    )
+    assert main(["check", "-c", file]) == 0
+    assert capsys.readouterr() == (
+        f"ok: {file}\n"
+        "  sink   out: console\n"
+        '  route  errors: logs of containers where project == "shop" → parse → keep → out\n'
+        "  tests  1\n",
+        "",
+    )
+
+
+def test_no_file_is_summed_up_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", tmp_path / "none.toml")
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == (
+        "ok: built-in defaults\n  sink   console: console\n  route  all: logs → console\n"
+    )
+
+
+def test_every_error_is_on_standard_error_with_its_line_and_a_mark(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(BAD)
+    assert main(["check", "-c", file]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.splitlines()[:3] == [
+        f'{file}:2: logs.start: expected one of "now", "beginning" or a duration such as "5s", '
+        'got "begining"; did you mean "beginning"?',
+        '    start = "begining"',
+        "            ^^^^^^^^^^",
+    ]
+    assert f'{file}:4: sinks.out.type: there is no sink type "consol"; did you mean' in error
+    assert error.endswith("\n2 errors\n")
+
+
+def test_warnings_do_not_change_the_status(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write('[sinks.a]\ntype="console"\n[sinks.b]\ntype="console"\n[routes.r]\nto=["a"]\n')
+    assert main(["check", "-c", file]) == 0
+    out, error = capsys.readouterr()
+    assert out.startswith("ok: ")
+    assert error.startswith(f"{file}:3: warning: sinks.b: no route leads to this sink\n")
+
+
+def test_json_has_every_error(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(BAD)
+    assert main(["check", "-c", file, "--format", "json"]) == 2
+    out, error = capsys.readouterr()
+    assert error == ""
+    found = json.loads(out)
+    assert (found["file"], found["valid"]) == (file, False)
+    assert [(one["line"], one["path"]) for one in found["errors"]] == [
+        (2, "logs.start"),
+        (4, "sinks.out.type"),
+    ]
+    assert found["errors"][0]["hint"] == 'did you mean "beginning"?'
+
+
+def test_json_of_a_good_file_says_what_it_does(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write("")
+    assert main(["check", "-c", file, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "file": file,
+        "valid": True,
+        "errors": [],
+        "warnings": [],
+        "sinks": {"console": "console"},
+        "routes": {"all": {"from": ["logs"], "stages": [], "to": ["console"]}},
+        "live": [],
+    }
+
+
+def _on_a_terminal(file: str, **environ: str) -> str:
+    """What `check` writes to a terminal."""
+    control, terminal = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", **environ}
+    command = [sys.executable, "-m", "pipeline", "check", "-c", file]
+    process = subprocess.run(command, stdout=terminal, stderr=terminal, env=environ, check=False)
+    os.close(terminal)
+    assert process.returncode == 2
+    with os.fdopen(control, "rb") as reader:
+        return reader.read1().decode()
+
+
+def test_colour_is_for_terminals_whose_user_wants_it(write: Callable[[str], str]) -> None:
+    file = write(BAD)
+    assert "\x1b[31m" in _on_a_terminal(file)
+    assert "\x1b" not in _on_a_terminal(file, NO_COLOR="1")
+    assert "\x1b" not in _on_a_terminal(file, TERM="dumb")

@@ -1,0 +1,126 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import __version__
+from pipeline.cli import main
+from pipeline.errors import EngineError
+
+DOCKLINE = (sys.executable, "-m", "pipeline")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["chek"], "invalid choice"),
+        (["check", "--nope"], "--nope"),
+        (["check", "-c"], "expected one argument"),
+        (["check", "--format", "xml"], "xml"),
+    ],
+)
+def test_wrong_usage_is_told_on_standard_error_and_exits_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert words in error
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"dockline {__version__}\n"
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n    {command} " in out for command in ("run", "check", "schema"))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_file_is_named_before_or_after_the_command(
+    before: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = ["-c", str(tmp_path / "none.toml")]
+    assert main([*name, "check"] if before else ["check", *name]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{tmp_path}/none.toml: there is no such file")
+    assert error.count("\n") == 1
+
+
+def test_the_file_after_the_command_wins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["-c", str(tmp_path / "first"), "check", "-c", str(tmp_path / "second")])
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/second:")
+
+
+def test_the_environment_names_the_file_where_the_command_line_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKLINE_CONFIG", str(tmp_path / "none.toml"))
+    assert main(["check"]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (
+            EngineError("no socket; is Docker running?"),
+            1,
+            "dockline: no socket; is Docker running?\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_an_error_is_one_sentence_and_an_interruption_is_silent(
+    error: BaseException,
+    status: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(args: object) -> int:
+        raise error
+
+    monkeypatch.setattr("pipeline.cli.check.main", fail)
+    assert main(["check"]) == status
+    assert capsys.readouterr() == ("", words)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with subprocess.Popen([*DOCKLINE, "schema"], stdout=write, stderr=subprocess.PIPE) as process:
+        os.close(write)
+        assert process.communicate()[1] == b""
+        assert process.returncode == 0
+
+
+def test_control_c_ends_quietly(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "waiting.toml")
+    command = [*DOCKLINE, "check", "-c", str(tmp_path / "waiting.toml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        with (tmp_path / "waiting.toml").open("wb"):  # returns when the other side reads
+            process.send_signal(signal.SIGINT)
+            assert process.communicate()[1] == b""
+        assert process.returncode == 130
+
+
+def test_a_command_imports_nothing_that_it_does_not_need() -> None:
+    code = "import sys, pipeline.cli; pipeline.cli.main(['--help']); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(out.stdout.splitlines()[-1].split())
+    assert "pipeline.cli.check" in modules
+    assert not modules & {"aiohttp", "msgspec", "prometheus_client", "pipeline.config"}
