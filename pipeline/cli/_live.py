@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from pipeline import component
-from pipeline.component import Context, SinkConfig
+from pipeline.component import Context, Sink
 from pipeline.config import Reading
-from pipeline.config.settings import EngineConfig
 from pipeline.errors import DocklineError
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 
 PATIENCE = 10.0
 """Seconds that each may take."""
+
+Attempt = Callable[[], Awaitable[str]]
+"""Says what it reached; raises `DocklineError` where it did not."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,24 @@ class Answer:
 
 
 def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
-    """Tries the Engine and all sinks at the same time. Sends nothing."""
-    return asyncio.run(_reach(reading, environ))
+    """Tries the Engine and all sinks at the same time. Sends nothing.
 
-
-async def _reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
+    Raises `EngineError` where the Engine's address cannot be made out at all.
+    """
     config = reading.config
-    attempts: dict[str, Callable[[], Awaitable[str]]] = {
-        "engine": partial(_engine, config.engine, environ)
-    }
+    engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
+    attempts: dict[str, Attempt] = {"engine": partial(_engine, engine)}
     for name, sink in config.sinks.items():
-        attempts[f"sink {name}"] = partial(_sink, name, sink)
-    answers = await asyncio.gather(*(_try(what, how) for what, how in attempts.items()))
-    return [_without(answer, reading.hidden) for answer in answers]
+        made = component.implementation("sinks", sink.type)(sink, Context(name))
+        attempts[f"sink {name}"] = partial(_sink, made, sink.type)
+    return [_without(answer, reading.hidden) for answer in asyncio.run(_try_all(attempts))]
 
 
-async def _try(what: str, attempt: Callable[[], Awaitable[str]]) -> Answer:
+async def _try_all(attempts: Mapping[str, Attempt]) -> list[Answer]:
+    return await asyncio.gather(*(_try(what, attempt) for what, attempt in attempts.items()))
+
+
+async def _try(what: str, attempt: Attempt) -> Answer:
     try:
         async with asyncio.timeout(PATIENCE):
             return Answer(what, detail=await attempt())
@@ -61,8 +66,7 @@ async def _try(what: str, attempt: Callable[[], Awaitable[str]]) -> Answer:
         return Answer(what, trouble=str(error))
 
 
-async def _engine(config: EngineConfig, environ: Mapping[str, str]) -> str:
-    engine = Engine(resolve(config.url, config.tls, environ))
+async def _engine(engine: Engine) -> str:
     try:
         await engine.connect()
         return f"{engine.endpoint.url}, API {'.'.join(map(str, engine.api))}, host {engine.host}"
@@ -70,11 +74,10 @@ async def _engine(config: EngineConfig, environ: Mapping[str, str]) -> str:
         await engine.close()
 
 
-async def _sink(name: str, config: SinkConfig) -> str:
-    sink = component.implementation("sinks", config.type)(config, Context(name))
+async def _sink(sink: Sink[Any], kind: str) -> str:
     try:
         await sink.open()
-        return config.type
+        return kind
     finally:
         await sink.close()
 
