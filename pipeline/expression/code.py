@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -41,8 +40,18 @@ def quote(value: Any) -> str:
     return repr(value)
 
 
+_OPERATIONS: Final = (
+    "MISSING", "NUMBERS",
+    "equal", "unequal", "less", "at_most", "greater", "at_least",
+    "contains", "lacks", "one_of", "none_of",
+    "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "negative",
+    "to_int", "to_float", "length", "lower", "upper", "startswith", "endswith",
+)  # fmt: skip
+"""What generated code uses of `values`."""
+
+
 class Namespace:
-    """The global names of generated code: what is in `values`, and constants of its own.
+    """The global names of generated code: operations on values, and constants of its own.
 
     There are no builtins but those listed here, and no text of the user's becomes a name.
     """
@@ -55,7 +64,7 @@ class Namespace:
         "str": str,
         "len": len,
         "zip": zip,
-        **{name: value for name, value in vars(values).items() if re.match(r"[A-Za-z]", name)},
+        **{name: getattr(values, name) for name in _OPERATIONS},
     }
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ def compare(operator: ast.cmpop, left: Code, right: Code, namespace: Namespace) 
             'write "== None" for null; "key" in fields tells whether there is a field'
         )
     if isinstance(operator, (ast.In, ast.NotIn)):
-        return _member(isinstance(operator, ast.NotIn), left, right, namespace)
+        return member(isinstance(operator, ast.NotIn), left, right, namespace)
     if isinstance(left.literal, tuple) or isinstance(right.literal, tuple):
         raise ConfigError('a list stands only after "in"')
     symbol, helper, mirrored = _ORDER[type(operator)]
@@ -52,6 +52,9 @@ def _direct(symbol: str, left: Code, right: Code) -> str:
 
 def _with_literal(symbol: str, helper: str, left: Code, right: Code, namespace: Namespace) -> str:
     value, literal, x = right.literal, right.source, namespace.fresh()
+    if type(value) in NUMBERS and symbol == "==" and value not in (0, 1):  # True == 1
+        spelled = f"type({x}) is str and equal({x}, {literal})"
+        return f"(({x} := {left.source}) == {literal} or {spelled})"
     if type(value) in NUMBERS:
         quick = f"type({x} := {left.source}) in NUMBERS"
     elif not isinstance(value, str):
@@ -65,17 +68,17 @@ def _with_literal(symbol: str, helper: str, left: Code, right: Code, namespace: 
     return f"({x} {symbol} {literal} if {quick} else {helper}({x}, {literal}))"
 
 
-def _member(negated: bool, left: Code, right: Code, namespace: Namespace) -> str:
+def member(negated: bool, left: Code, right: Code, namespace: Namespace) -> str:
     """Source of `in` and `not in`."""
     if isinstance(right.literal, tuple):
         return _in_list(negated, left, right, namespace)
     if right.is_literal and not isinstance(right.literal, str):
         raise ConfigError('after "in" comes a list, a text or a field')
-    word = "not in" if negated else "in"
     if right.encoded and (encoded := encode(left)):
-        return f"({encoded} {word} {right.encoded})"
+        # 45 ns for a line of 142 bytes; `in` takes 150, since it tries the part as a number first
+        return f"({right.encoded}.find({encoded}) {'<' if negated else '>='} 0)"
     if left.kind == right.kind == "text":
-        return f"({left.source} {word} {right.source})"
+        return f"({left.source} {'not in' if negated else 'in'} {right.source})"
     return f"{'lacks' if negated else 'contains'}({right.source}, {left.source})"
 
 

@@ -52,12 +52,7 @@ def _contains(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
     container, item = arguments
     if isinstance(item.literal, tuple) or isinstance(container.literal, tuple):
         raise ConfigError("contains looks for one value")
-    if container.kind == item.kind == "text":
-        encoded = comparisons.encode(item)
-        if container.encoded and encoded:
-            return Code(f"({encoded} in {container.encoded})", "boolean")
-        return Code(f"({item.source} in {container.source})", "boolean")
-    return Code(f"contains({container.source}, {item.source})", "boolean")
+    return Code(comparisons.member(False, item, container, namespace), "boolean")
 
 
 def _matches(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:

@@ -15,6 +15,7 @@ Generated code calls these only where its own quick comparison does not apply.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -141,51 +142,39 @@ def to_int(value: Any) -> Any:
 
 
 def to_float(value: Any) -> Any:
-    found = number(value)
-    return MISSING if found is None else _bounded(float, found)
+    return multiply(value, 1.0)
 
 
-def add(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x + y, a, b)
+def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The operation on two numbers; `MISSING` without them, or without a finite result."""
 
-
-def subtract(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x - y, a, b)
-
-
-def multiply(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x * y, a, b)
-
-
-def divide(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x / y, a, b)
-
-
-def floor_divide(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x // y, a, b)
-
-
-def remainder(a: Any, b: Any) -> Any:
-    return _arithmetic(lambda x, y: x % y, a, b)
-
-
-def negative(a: Any) -> Any:
-    return subtract(0, a)
-
-
-def _arithmetic(operation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    a, b = number(a), number(b)
-    return MISSING if a is None or b is None else _bounded(operation, a, b)
-
-
-def _bounded(operation: Callable[..., Any], *operands: Any) -> Any:
-    try:
-        result = operation(*operands)
-        if type(result) is int and abs(result) > LARGEST:
+    def run(a: Any, b: Any) -> Any:
+        if type(a) not in NUMBERS or type(b) not in NUMBERS:
+            a, b = number(a), number(b)
+            if a is None or b is None:
+                return MISSING
+        try:
+            result = operation(a, b)
+            if -LARGEST <= result <= LARGEST:
+                return result
             result = float(result)
-    except (ZeroDivisionError, OverflowError):
-        return MISSING
-    return result if math.isfinite(result) else MISSING
+        except (ZeroDivisionError, OverflowError):
+            return MISSING
+        return result if math.isfinite(result) else MISSING
+
+    return run
+
+
+add = _arithmetic(operator.add)
+subtract = _arithmetic(operator.sub)
+multiply = _arithmetic(operator.mul)
+divide = _arithmetic(operator.truediv)
+floor_divide = _arithmetic(operator.floordiv)
+remainder = _arithmetic(operator.mod)
+
+
+def negative(value: Any) -> Any:
+    return subtract(0, value)
 
 
 # ----------------------------------------------------------------------------------- texts
