@@ -69,7 +69,8 @@ class Converter:
             items = self._items(value, args[0] if args else Any, path)
             return INVALID if items is INVALID else origin(items)
         if origin is dict:
-            return self._dict(value, args[1] if args else Any, path)
+            key, inner = args or (str, Any)
+            return self._dict(value, key, inner, path)
         return scalars.scalar(value, type_, path, self.report)
 
     def struct(self, table: dict[str, Any], cls: Any, path: Path) -> Any:
@@ -108,6 +109,9 @@ class Converter:
         items = [self.convert(item, inner, (*path, i)) for i, item in enumerate(value)]
         return INVALID if any(item is INVALID for item in items) else items
 
-    def _dict(self, value: dict[str, Any], inner: Any, path: Path) -> Any:
+    def _dict(self, value: dict[str, Any], key_type: Any, inner: Any, path: Path) -> Any:
+        for key in value:
+            if excess := scalars.beyond(limits(key_type), key):
+                self.report.error((*path, key), f"the key {quote(key)} {excess}", about="key")
         table = {key: self.convert(item, inner, (*path, key)) for key, item in value.items()}
         return INVALID if any(item is INVALID for item in table.values()) else table

@@ -67,12 +67,16 @@ def _default(info: structs.FieldInfo) -> Any:
 
 
 def paragraphs(text: str | None) -> str:
-    """A docstring with each of its paragraphs on one line, lists and code left as they are."""
-    parts = re.split(r"\n\s*\n", inspect.cleandoc(text or ""))
-    return "\n\n".join(
-        part if re.search(r"^(\s|[-*#] |\||\d+\. |```)", part) else " ".join(part.split())
-        for part in parts
-    )
+    """A docstring with each of its paragraphs on one line; lists and code keep their lines."""
+    result = []
+    for piece in re.split(r"^(```.*?^```)$", inspect.cleandoc(text or ""), flags=re.DOTALL | re.M):
+        parts = [piece] if piece.startswith("```") else re.split(r"\n\s*\n", piece.strip("\n"))
+        result += [part if _KEPT.match(part) else " ".join(part.split()) for part in parts if part]
+    return "\n\n".join(result)
+
+
+_KEPT = re.compile(r"\s|[-*#] |\||\d+\. |```")
+"""How a list, a table, code or a heading begins."""
 
 
 def descriptions(cls: type) -> dict[str, str]:

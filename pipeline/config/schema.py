@@ -105,7 +105,9 @@ class _Definitions:
         if origin in ARRAYS:
             return {"type": "array", "items": self.of(args[0])}
         if origin is dict:
-            return {"type": "object", "additionalProperties": self.of(args[1])}
+            form = limits(args[0]).get("pattern")
+            names = {"propertyNames": {"pattern": form}} if form else {}
+            return {"type": "object", "additionalProperties": self.of(args[1])} | names
         return self._scalar(type_)
 
     def _scalar(self, type_: Any) -> Schema:

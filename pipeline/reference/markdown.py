@@ -153,5 +153,6 @@ def _arm_name(type_: Any) -> str:
         inner = type_name(args[0])
         return f"array of {inner}s" if inner.isalpha() else f"array of ({inner})"
     if origin is dict:
-        return f"table of {type_name(args[1])}s" if args[1] is not Any else "table"
+        inner = type_name(args[1])
+        return f"table of {inner}s" if inner.isalpha() else "table"
     return _NAMES[next(base for base in (str, int, float) if issubclass(origin, base))]

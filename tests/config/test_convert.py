@@ -38,7 +38,7 @@ class Example(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     names: list[str] = []
     one_or_many: str | list[str] = ""
     row: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
+    labels: dict[Annotated[str, Meta(pattern="^[a-z.]+$")], str] = {}
     anything: dict[str, Any] = {}
     inner: Inner = Inner()
     optional: str | None = None
@@ -151,6 +151,7 @@ def test_types_of_our_own_keep_their_type() -> None:
         ({"one_or_many": 1}, "one_or_many: expected a string or an array, got a whole number"),
         ({"one_or_many": [1]}, "one_or_many[0]: expected a string, got a whole number"),
         ({"labels": {"a": 1}}, "labels.a: expected a string, got a whole number"),
+        ({"labels": {"A": "b"}}, 'labels.A: the key "A" must have the form ^[a-z.]+$'),
         ({"labels": []}, "labels: expected a table, got an array"),
         ({"inner": {"number": 0}}, "inner.number: must be at least 1"),
         ({"inner": {"number": 11}}, "inner.number: must be at most 10"),

@@ -57,8 +57,24 @@ def test_lists_and_code_keep_their_lines() -> None:
 
     - first
     - second
+
+    ```toml
+    [a]
+
+    b = 1
+    ```
+
+    The
+    end.
     """
-    assert paragraphs(text) == "One line.\n\n    code = 1\n    more = 2\n\n- first\n- second"
+    assert paragraphs(text).split("\n\n") == [
+        "One line.",
+        "    code = 1\n    more = 2",
+        "- first\n- second",
+        "```toml\n[a]",
+        "b = 1\n```",
+        "The end.",
+    ]
 
 
 def _tables(type_: Any) -> set[Any]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pipeline.config import ConfigErrors, StageConfig, find, load, read
-from pipeline.config.file import LARGEST_FILE, NO_FILE, parse
+from pipeline.config import Config, ConfigErrors, StageConfig, find, load, read
+from pipeline.config.check import check_names
+from pipeline.config.convert import Converter
+from pipeline.config.file import LARGEST_FILE, NO_FILE, parse, with_defaults
+from pipeline.config.locate import locate
+from pipeline.config.problems import INVALID, Report
 
 pytestmark = pytest.mark.usefixtures("parts")
 
@@ -227,6 +235,41 @@ def test_a_secret_is_not_shown_by_an_error_beside_it() -> None:
         parse(text, {})
     assert len(caught.value.problems) == 2
     assert "s3cr3t" not in str(caught.value)
+
+
+ANY_VALUE = st.recursive(
+    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.dates()),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+PLACES = list(locate(GOOD))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(PLACES), ANY_VALUE)
+def test_any_value_in_any_place_is_taken_or_refused_in_sentences(path: Any, value: object) -> None:
+    tree = tomllib.loads(GOOD)
+    *parents, last = path
+    inner: Any = tree
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    report = Report("f")
+    converted = Converter(report).convert(with_defaults(tree), Config, ())
+    check_names(tree, report)
+    assert (converted is INVALID) <= bool(report.errors)
+    assert all(problem.sentence and "\n" not in problem.sentence for problem in report.errors)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(GOOD)), st.integers(0, 9), st.text(max_size=5))
+def test_any_slip_of_the_hand_is_taken_or_refused_in_sentences(
+    start: int, length: int, text: str
+) -> None:
+    try:
+        parse(GOOD[:start] + text + GOOD[start + length :], {"HOST": "h", "TOKEN": "t"})
+    except ConfigErrors as caught:
+        assert caught.problems
 
 
 # ------------------------------------------------------------------------------- the files
