@@ -139,10 +139,8 @@ class _Pause:
 
 
 def escape(text: str) -> str:
-    """A label's value as it stands between quotes. NUL, which ends a page for Prometheus' parser,
-    becomes U+FFFD."""
-    text = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return text.replace("\0", "\ufffd")
+    """A label's value as it stands between quotes."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def label_names(labels: Sequence[str]) -> Labels:

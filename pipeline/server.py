@@ -112,9 +112,9 @@ def _explain(error: OSError, address: str) -> str:
         return f"cannot listen on {address}: it is in use; stop what uses it, or choose another"
     if error.errno == errno.EACCES:
         return f"cannot listen on {address}: no permission; choose a port above 1023"
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno in (errno.EADDRNOTAVAIL, None):  # asyncio loses the number from 3.12 on
         return f"cannot listen on {address}: this host has no such address"
-    return f"cannot listen on {address}: {error.strerror or error}"
+    return f"cannot listen on {address}: {error.strerror}"
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,0 +1,176 @@
+"""Scrapes of 1,000 containers: how long they take, and how long the event loop stands still.
+
+    python benchmarks/bench_scrape.py [--containers 1000] [--scrapes 100] [--every 5]
+
+The readings arrive meanwhile, spread over `--every` seconds, as from the poller; the client is a
+process of its own, as Prometheus is. Goals: p99 within 150 ms, no stall over 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import gc
+import json
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from prometheus_client import Metric, generate_latest
+
+from pipeline.admin import Admin
+from pipeline.batch import Container, Inspection, Samples
+from pipeline.exposition import Exposition
+from pipeline.metrics import Metrics
+
+ANSWER = Path(__file__).parent.parent / "tests/sources/docker/stats_v1.json"
+
+CLIENT = """
+import sys, time, http.client
+host, port, scrapes, encoding = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+connection = http.client.HTTPConnection(host, port)
+for _ in range(scrapes):
+    started = time.perf_counter()
+    connection.request("GET", "/metrics", headers={"Accept-Encoding": encoding})
+    size = len(connection.getresponse().read())
+    print(time.perf_counter() - started, size, flush=True)
+    time.sleep(0.1)
+"""
+
+
+def readings(containers: int) -> list[Samples]:
+    """One for each container, each with figures of its own."""
+    answer = json.loads(ANSWER.read_text())
+    found = []
+    for number in range(containers):
+        container_id = random.randbytes(32).hex()
+        labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
+        container = Container(container_id, f"shop-api-{number}", f"shop/api:{number % 50}", labels)
+        stats = copy.deepcopy(answer)
+        stats["cpu_stats"]["cpu_usage"]["total_usage"] = random.randrange(10**13)
+        stats["memory_stats"]["usage"] = random.randrange(10**7, 10**10)
+        limits = {"cpu_period": 100_000, "cpu_quota": 50_000, "memory_limit": 2**30}
+        inspection = Inspection(
+            f"/docker/{container_id}", 1.7e9, "healthy", restarts=0, out_of_memory=0, **limits
+        )
+        found.append(Samples(container, time.time(), stats, inspection))
+    return found
+
+
+async def feed(exposition: Exposition, samples: list[Samples], every: float) -> None:
+    """Every container's reading, decoded anew, each `every` seconds, evenly spread."""
+    answers = [json.dumps(one.stats) for one in samples]
+    places = [(one.container, one.inspection) for one in samples]
+    samples.clear()
+    while True:
+        for index, (answer, (container, inspection)) in enumerate(
+            zip(answers, places, strict=True)
+        ):
+            exposition.update(Samples(container, time.time(), json.loads(answer), inspection))
+            if index % 10 == 9:
+                await asyncio.sleep(every * 10 / len(answers))
+
+
+async def watch(stalls: list[float]) -> None:
+    """How much later than asked for the loop comes back."""
+    while True:
+        started = time.perf_counter()
+        await asyncio.sleep(0.001)
+        stalls.append(time.perf_counter() - started - 0.001)
+
+
+class Collections:
+    """How long the interpreter's garbage collections take, which stall everything too."""
+
+    def __init__(self) -> None:
+        self.started = self.longest = 0.0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self.started = time.perf_counter()
+        else:
+            self.longest = max(self.longest, time.perf_counter() - self.started)
+
+
+async def measure(options: argparse.Namespace, encoding: str) -> None:
+    metrics = Metrics()
+    exposition = Exposition(registry=metrics.registry)
+    samples = readings(options.containers)
+    for one in samples:
+        exposition.update(one)
+        metrics.received.labels(one.container.name).inc(1000)
+        metrics.received_bytes.labels(one.container.name).inc(142_000)
+    admin = Admin("127.0.0.1:0", exposition, list)
+    await admin.start()
+    gc.collect()
+    gc.freeze()
+    gc.callbacks.append(collections := Collections())
+    stalls: list[float] = []
+    tasks = asyncio.TaskGroup()
+    async with tasks:
+        helpers = [
+            tasks.create_task(feed(exposition, samples, options.every)),
+            tasks.create_task(watch(stalls)),
+        ]
+        host, port = admin.address.rsplit(":", 1)
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CLIENT, host, port, str(options.scrapes), encoding,
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, _ = await client.communicate()
+        for helper in helpers:
+            helper.cancel()
+    await admin.close()
+    gc.callbacks.remove(collections)
+    rows = [line.split() for line in output.splitlines()]
+    times = sorted(float(row[0]) * 1e3 for row in rows)
+    print(
+        f"{encoding:>8}: {int(rows[-1][1]) / 1e6:.2f} MB, p50 {statistics.median(times):.0f} ms, "
+        f"p99 {times[int(len(times) * 0.99)]:.0f} ms, longest {times[-1]:.0f} ms; "
+        f"longest stall {max(stalls) * 1e3:.1f} ms, p99.9 "
+        f"{sorted(stalls)[int(len(stalls) * 0.999)] * 1e3:.1f} ms, "
+        f"longest garbage collection {collections.longest * 1e3:.1f} ms"
+    )
+
+
+class Parsed:
+    """What a registry of prometheus_client would hold, ready to be rendered."""
+
+    def __init__(self, exposition: Exposition) -> None:
+        self.families = list(exposition.collect())
+
+    def collect(self) -> list[Metric]:
+        return self.families
+
+
+def compare(options: argparse.Namespace) -> None:
+    """prometheus_client's own rendering of the same readings, which is one stall."""
+    exposition = Exposition()
+    for one in readings(options.containers):
+        exposition.update(one)
+    parsed = Parsed(exposition)
+    started = time.perf_counter()
+    lines = generate_latest(parsed).count(b"\n")
+    elapsed = (time.perf_counter() - started) * 1e3
+    print(f"generate_latest of the same, {lines} lines: one stall of {elapsed:.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--containers", type=int, default=1000)
+    parser.add_argument("--scrapes", type=int, default=100)
+    parser.add_argument("--every", type=float, default=5.0)
+    options = parser.parse_args()
+    print(f"{options.containers} containers, Python {sys.version.split()[0]}")
+    for encoding in ("gzip", "identity"):
+        asyncio.run(measure(options, encoding))
+    compare(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The endpoints tell whether the agent is alive, whether it is ready, and how it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession
+from prometheus_client import CollectorRegistry
+
+from pipeline.admin import Admin
+from pipeline.batch import Container, Inspection
+from pipeline.errors import DocklineError
+from pipeline.exposition import Exposition
+from pipeline.metrics import Metrics
+from tests.servers.prometheus import PrometheusServer
+from tests.sources.docker.answers import answer, reading
+
+SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"]
+
+
+class Running:
+    """An agent's endpoints, with nothing but what the test puts in."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.exposition = Exposition(labels=["x"], registry=self.metrics.registry)
+        self.missing: list[str] = []
+        self.admin = Admin("127.0.0.1:0", self.exposition, lambda: self.missing)
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
+        """Status, content type and text."""
+        url = f"http://{self.admin.address}{path}"
+        async with ClientSession() as client, client.get(url, headers=headers) as response:
+            return response.status, response.content_type, await response.text()
+
+
+@pytest_asyncio.fixture
+async def running() -> AsyncIterator[Running]:
+    running = Running()
+    await running.admin.start()
+    yield running
+    await running.admin.close()
+
+
+async def test_the_index_names_the_endpoints(running: Running) -> None:
+    status, kind, text = await running.get("/")
+    assert (status, kind) == (200, "text/plain")
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert path in text
+        assert (await running.get(path))[0] == 200
+
+
+async def test_healthz_says_ok_whatever_is_not_ready(running: Running) -> None:
+    running.missing = SENTENCES
+    assert await running.get("/healthz") == (200, "text/plain", "ok\n")
+
+
+async def test_readyz_says_ok_when_all_is_ready(running: Running) -> None:
+    assert await running.get("/readyz") == (200, "text/plain", "ok\n")
+
+
+async def test_readyz_has_a_line_for_each_thing_that_is_not_ready(running: Running) -> None:
+    running.missing = SENTENCES
+    expected = "the Engine does not answer\nsink papertrail: its buffer is full\n"
+    assert await running.get("/readyz") == (503, "text/plain", expected)
+
+
+async def test_readyz_is_json_where_that_is_asked_for(running: Running) -> None:
+    running.missing = SENTENCES[:1]
+    status, kind, text = await running.get("/readyz", Accept="application/json")
+    assert (status, kind) == (503, "application/json")
+    assert text == '{"ready": false, "missing": ["the Engine does not answer"]}\n'
+    browser = "text/html,application/json;q=0.5"
+    assert (await running.get("/readyz", Accept=browser))[1] == "text/plain"
+
+
+async def test_metrics_has_the_agents_and_the_containers_series(running: Running) -> None:
+    running.metrics.received.labels("shop-api-1").inc(3)
+    running.exposition.update(reading("v1"))
+    _, _, text = await running.get("/metrics")
+    assert 'dockline_received_entries_total{container="shop-api-1"} 3.0\n' in text
+    assert "container_memory_usage_bytes{" in text
+
+
+async def test_an_address_that_is_taken_is_one_clear_sentence(running: Running) -> None:
+    second = Admin(running.admin.address, running.exposition, list)
+    with pytest.raises(DocklineError, match="is in use"):
+        await second.start()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("protocol", ["OpenMetricsText1.0.0", "PrometheusText0.0.4"])
+async def test_prometheus_takes_all_of_it_whatever_is_in_the_labels(
+    running: Running, protocol: str
+) -> None:
+    hostile = 'quote " backslash \\ end\\\nnew line\r\ttab \0 nul \ud800 surrogate ünï 🐳 {}=,'
+    running.metrics.delivered.labels("papertrail").inc(7)
+    running.exposition.describe_machine({"NCPU": 2, "MemTotal": 4096})
+    running.exposition.update(reading("v1"))
+    odd = Container("c" * 64, "odd", "busybox", {"x": hostile})
+    running.exposition.update(reading("v2", odd, Inspection()))
+    _, _, text = await running.get("/metrics")
+    lines = [line for line in text.split("\n") if line and not line.startswith("#")]
+    async with PrometheusServer(running.admin.address, protocol=protocol) as prometheus:
+        assert await prometheus.value("up") == 1, prometheus.log()
+        assert await prometheus.value("scrape_samples_scraped") == len(lines)
+        (found,) = await prometheus.query('container_memory_usage_bytes{name="odd"}')
+        assert found["metric"]["container_label_x"] == hostile.replace("\ud800", "?")
+        assert await prometheus.value("dockline_delivered_entries_total") == 7
+        assert await prometheus.value("machine_cpu_cores") == 2
+        assert "level=warn" not in prometheus.log()
+
+
+@pytest.mark.server
+async def test_promql_gives_the_figures_and_a_removed_container_is_gone(running: Running) -> None:
+    stats = answer("v1")
+    running.exposition.update(reading(stats))
+    async with PrometheusServer(running.admin.address) as prometheus:
+        working_set = await prometheus.value("container_memory_working_set_bytes")
+        assert working_set == 8146944 - 5644288
+        assert await prometheus.value("container_cpu_usage_seconds_total") == 0.08184031
+        stats["cpu_stats"]["cpu_usage"]["total_usage"] += 2_000_000_000
+        running.exposition.update(reading(stats))
+        await prometheus.wait_for("container_cpu_usage_seconds_total > 2")
+        seen = "container_cpu_usage_seconds_total[1m]"
+        grown = await prometheus.value(f"max_over_time({seen}) - min_over_time({seen})")
+        assert grown == pytest.approx(2)
+        running.exposition.remove(reading(stats).container.id)
+        await prometheus.wait_for("absent(container_cpu_usage_seconds_total)")
