@@ -30,7 +30,7 @@ from typing import Any
 from pipeline.batch import Batch, Container
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope, EntryScope
-from pipeline.expression.template import has_placeholders, pieces
+from pipeline.expression.template import has_placeholders, pieces, text_of
 from pipeline.expression.translate import translate
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "compile_predicate",
     "compile_template",
     "has_placeholders",
+    "text_of",
 ]
 
 

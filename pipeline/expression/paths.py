@@ -6,12 +6,23 @@ It is the `status` inside the object `http`; or, where there is none, the field 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline.encode.json import RESERVED
 from pipeline.errors import ConfigError
 from pipeline.expression.values import MISSING
 
 Fields = dict[str, Any]
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a table, in which TOML reads `http.status = 1` as a table."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 class Path:
@@ -31,6 +42,17 @@ class Path:
         if not all(keys):
             raise ConfigError(f'"{text}" is not a field; write a name, or names with dots between')
         return cls(tuple(keys))
+
+    @classmethod
+    def target(cls, text: str) -> Path:
+        """For a field that is to be set. Raises `ConfigError` for a name that is the output's own,
+        under which nobody would find it."""
+        path = cls.parse(text)
+        if path.keys[0] in RESERVED:
+            raise ConfigError(
+                f'"{path.keys[0]}" is a name of dockline\'s own in what comes out; choose another'
+            )
+        return path
 
     def get(self, fields: Fields) -> Any:
         """The value, or `MISSING`."""
@@ -63,6 +85,25 @@ class Path:
         if parent is None or self.keys[-1] not in parent:
             return fields.pop(self.flat)
         return parent.pop(self.keys[-1])
+
+    def put_all(self, entries: Iterable[Fields], values: Iterable[Any]) -> None:
+        """`put` for each entry that has a value; `MISSING` leaves one as it is."""
+        if len(self.keys) > 1:
+            for fields, value in zip(entries, values, strict=False):
+                if value is not MISSING:
+                    self.put(fields, value)
+            return
+        key = self.flat
+        for fields, value in zip(entries, values, strict=False):
+            if value is not MISSING:
+                fields[key] = value
+
+    def pop_all(self, entries: Iterable[Fields]) -> list[Any]:
+        """`pop` for each entry."""
+        if len(self.keys) > 1:
+            return [self.pop(fields) for fields in entries]
+        key = self.flat
+        return [fields.pop(key, MISSING) for fields in entries]
 
     def _parent(self, fields: Fields, *, create: bool) -> dict[Any, Any] | None:
         """The object that holds the last key, each object on the way replaced by a copy."""

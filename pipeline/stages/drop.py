@@ -1,0 +1,29 @@
+"""Drops the entries for which an expression is true, and keeps all others.
+
+    { drop = "level == 'debug' or message.startswith('GET /health')" }
+
+A comparison with a field that is missing is false, so what could not be parsed is kept.
+"""
+
+from __future__ import annotations
+
+from operator import not_
+from typing import Annotated
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.expression import compile_predicate
+
+Config = Annotated[str, Meta(examples=["level == 'debug' or message.startswith('GET /health')"])]
+
+
+class Stage(component.Stage):
+    """Selects by the opposite of a predicate."""
+
+    def __init__(self, config: str) -> None:
+        self._predicate = compile_predicate(config)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        return batch.select(list(map(not_, self._predicate(batch))))

@@ -1,0 +1,29 @@
+"""Keeps the entries for which an expression is true, and drops all others.
+
+    { keep = "level in ('error', 'fatal') or status >= 500" }
+
+A comparison with a field that is missing is false, so what could not be parsed is dropped, unless
+the expression says otherwise: `not (level == "debug")`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.expression import compile_predicate
+
+Config = Annotated[str, Meta(examples=["level in ('error', 'fatal') or status >= 500"])]
+
+
+class Stage(component.Stage):
+    """Selects by a predicate."""
+
+    def __init__(self, config: str) -> None:
+        self._predicate = compile_predicate(config)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        return batch.select(self._predicate(batch))

@@ -1,0 +1,33 @@
+"""Removes fields, or the message.
+
+    { remove = ["password", "http.headers", "message"] }
+
+`http.headers` is the field `headers` inside the object `http`. Without the message, JSON leaves it
+out and text shows the fields in its place.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.expression.paths import Path
+
+Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.headers"]])]
+
+
+class Stage(component.Stage):
+    """Takes fields out of every entry."""
+
+    def __init__(self, config: list[str]) -> None:
+        self._bare = "message" in config
+        self._paths = [Path.parse(name) for name in config if name != "message"]
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        if batch.fields is not None:
+            for path in self._paths:
+                path.pop_all(batch.fields)
+        return batch.replace(bare=True) if self._bare else batch

@@ -1,0 +1,78 @@
+"""Gives fields other names; those that an entry does not have are left alone.
+
+    { rename = { msg = "message", "http.status" = "status", host = "db_host" } }
+
+`http.status` is the field `status` inside the object `http`. All renaming is done at once, so two
+fields can change places. A field that becomes `message` replaces the message; `message` renamed
+leaves the entry without one. Names that what comes out has anyway, such as `container`, cannot be
+the new name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.errors import ConfigError
+from pipeline.expression import text_of
+from pipeline.expression.paths import Path, flatten
+from pipeline.expression.values import MISSING
+
+Config = Annotated[
+    dict[str, str | dict[str, Any]],
+    Meta(min_length=1, examples=[{"msg": "message", "http.status": "status"}]),
+]
+
+_MESSAGE: Final = Path(("message",))
+
+
+class Stage(component.Stage):
+    """Takes all old columns out, then puts them in under their new names."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._moves = [_move(old, new) for old, new in flatten(config)]
+        self._from_message = any(old is _MESSAGE for old, _ in self._moves)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        fields = batch.fields
+        if fields is None:
+            if not self._from_message or batch.bare:
+                return batch
+            fields = [{} for _ in batch.lines]
+        taken = [
+            (_messages(batch) if old is _MESSAGE else old.pop_all(fields), new)
+            for old, new in self._moves
+        ]
+        lines, bare = batch.lines, batch.bare or self._from_message
+        for values, new in taken:
+            if new is not _MESSAGE:
+                new.put_all(fields, values)
+            elif any(value is not MISSING for value in values):
+                lines, bare = _replaced(lines, values), False
+        return batch.replace(lines=lines, fields=fields, bare=bare)
+
+
+def _move(old: str, new: Any) -> tuple[Path, Path]:
+    try:
+        if not isinstance(new, str):
+            raise ConfigError("the new name is a string")
+        source = _MESSAGE if old == "message" else Path.parse(old)
+        return source, _MESSAGE if new == "message" else Path.target(new)
+    except ConfigError as error:
+        raise ConfigError(error.message, old) from None
+
+
+def _messages(batch: Batch) -> list[Any]:
+    if batch.bare:
+        return [MISSING] * len(batch)
+    return [line.decode("utf-8", "replace") for line in batch.lines]
+
+
+def _replaced(lines: list[bytes], values: list[Any]) -> list[bytes]:
+    return [
+        line if value is MISSING else text_of(value).encode("utf-8", "replace")
+        for line, value in zip(lines, values, strict=True)
+    ]

@@ -1,0 +1,69 @@
+"""Sets fields, or the message, to values or to texts with expressions in braces.
+
+    { set = { env = "prod", retries = 3, who = "{container.name}/{stream}", http.host = "shop" } }
+
+`http.host` is the field `host` inside the object `http`, which is made where there is none. In a
+text, `{…}` is what an expression gives: missing fields give nothing, lists and objects compact
+JSON; `{{` and `}}` are braces. All expressions see the entry as it was before. `message` is the
+message itself; names that what comes out has anyway, such as `container`, cannot be set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.errors import ConfigError
+from pipeline.expression import compile_template, has_placeholders, text_of
+from pipeline.expression.paths import Path, flatten
+
+Scalar = str | int | float | bool
+Config = Annotated[
+    dict[str, Scalar | list[Scalar] | dict[str, Any]],
+    Meta(min_length=1, examples=[{"env": "prod", "who": "{container.name}/{stream}"}]),
+]
+
+Column = Callable[[Batch], Iterable[Any]]
+
+
+class Stage(component.Stage):
+    """Computes whole columns, then puts them in place."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._fields: list[tuple[Path, Column]] = []
+        self._message: Column | None = None
+        for name, value in flatten(config):
+            try:
+                if name == "message":
+                    self._message = _column(value)
+                else:
+                    self._fields.append((Path.target(name), _column(value)))
+            except ConfigError as error:
+                raise ConfigError(error.message, name, error.column) from None
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        columns = [(path, column(batch)) for path, column in self._fields]
+        if self._message is not None:
+            texts = zip(self._message(batch), batch.lines, strict=False)
+            lines = [text_of(text).encode("utf-8", "replace") for text, _ in texts]
+            batch = batch.replace(lines=lines, bare=False)
+        if not columns:
+            return batch
+        fields = [{} for _ in batch.lines] if batch.fields is None else batch.fields
+        for path, values in columns:
+            path.put_all(fields, values)
+        return batch.replace(fields=fields)
+
+
+def _column(value: Any) -> Column:
+    """The values that a batch's entries get."""
+    if isinstance(value, str) and has_placeholders(value):
+        return compile_template(value)
+    if isinstance(value, list) and not all(isinstance(item, Scalar) for item in value):
+        raise ConfigError("a list holds strings, numbers, true or false")
+    return lambda batch: repeat(value)
