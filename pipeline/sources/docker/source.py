@@ -41,6 +41,8 @@ class StatsReader(Protocol):
 
     def remove(self, container_id: str) -> None: ...
 
+    def observe(self, event: Event) -> None: ...
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -118,6 +120,8 @@ class DockerSource:
             self._rename(followed, event)
         elif self._stats and action == "die":
             self._stats.remove(container_id)
+        if self._stats:
+            self._stats.observe(event)
         if followed and self._reading.events:
             self._enter(event, followed)
         if action == "destroy":
@@ -131,9 +135,7 @@ class DockerSource:
         running = set()
         for item in containers:
             running.add(item["Id"])
-            followed = self.followed.get(item["Id"]) or self._meet(
-                from_list(item, self._engine.host)
-            )
+            followed = self._known_or_met(item)
             if followed is not None and not followed.reading:
                 self._start(followed, self._position_when_found(item))
         await self._check_ended([key for key in self.followed if key not in running])
@@ -148,6 +150,10 @@ class DockerSource:
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed
+
+    def _known_or_met(self, item: Mapping[str, Any]) -> Followed | None:
+        """The container of an element of a list."""
+        return self.followed.get(item["Id"]) or self._meet(from_list(item, self._engine.host))
 
     def _start(self, followed: Followed, position: Position) -> None:
         """The container runs: reads its log, from `position` where it was not read before."""
@@ -252,9 +258,12 @@ class DockerSource:
         return Position(since=timestamp(self._now() - back).decode())
 
     def _is_new(self, item: Mapping[str, Any]) -> bool:
-        """Made since this agent, or the one before it, last looked."""
-        last_look = self._checkpoint.last_saved or self._began
-        return int(item.get("Created") or 0) >= int(last_look) - 1
+        """Made since this agent began, or since the one before it last looked; in doubt, within
+        the same second, what another agent may have missed is new."""
+        created = int(item.get("Created") or 0)
+        if self._checkpoint.last_saved:
+            return created >= int(self._checkpoint.last_saved)
+        return created > self._began
 
     # -------------------------------------------------------- what happened while away
 
@@ -269,8 +278,8 @@ class DockerSource:
             position = self._checkpoint[item["Id"]]
             unread = position is not None or self._is_new(item)
             if unread and not await self._was_read_to_end(item["Id"], position):
-                followed = self._meet(from_list(item, self._engine.host))
-                if followed is not None:
+                followed = self._known_or_met(item)
+                if followed is not None and followed.tail is None:
                     self._start(followed, position or Position())
         for container_id in self._checkpoint.known() - {item["Id"] for item in present}:
             self._checkpoint.forget(container_id)

@@ -1,0 +1,124 @@
+"""The whole source on a real Engine, with a sink that keeps everything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from pipeline.batch import Batch
+from pipeline.checkpoint import Checkpoint
+from pipeline.metrics import Metrics
+from pipeline.route import Route, Router
+from pipeline.sources.docker.endpoint import resolve
+from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.source import DockerSource, Reading
+
+PATIENCE = 30.0
+"""Seconds until what a test waits for counts as not happening."""
+
+
+class Kept:
+    """An outlet that keeps and settles everything, or holds it unsettled while `stuck`."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.stuck = False
+
+    def offer(self, batch: Batch) -> bool:
+        self.batches.append(batch)
+        if not self.stuck:
+            batch.acknowledgement.settle()
+        return True
+
+    async def put(self, batch: Batch) -> None:
+        raise AssertionError("there is always room")
+
+
+class Following:
+    """A source that runs, and what has come out of it."""
+
+    def __init__(self, source: DockerSource, kept: Kept, metrics: Metrics) -> None:
+        self.source = source
+        self.kept = kept
+        self.metrics = metrics
+
+    def lines(self, name: str, stream: int | None = None) -> list[str]:
+        """What the container of that name has logged."""
+        return [
+            line.decode(errors="replace")
+            for batch in self.kept.batches
+            if batch.source == "logs" and batch.container.name == name
+            for line, number in zip(batch.lines, batch.streams, strict=True)
+            if stream in (None, number)
+        ]
+
+    def sequences(self, name: str) -> list[int]:
+        return [
+            number
+            for batch in self.kept.batches
+            if batch.source == "logs" and batch.container.name == name
+            for number in batch.sequences
+        ]
+
+    def actions(self, name: str) -> list[str]:
+        """What has happened to it, by the events that came out as entries."""
+        return [
+            batch.fields[0]["docker"]["event"]["action"]
+            for batch in self.kept.batches
+            if batch.source == "events" and batch.fields and batch.container.name == name
+        ]
+
+    def errors(self, kind: str) -> float:
+        labels = {"kind": kind}
+        return self.metrics.registry.get_sample_value("dockline_source_errors_total", labels) or 0
+
+    async def until(self, holds: Callable[[], object], what: str = "") -> None:
+        """Waits for something to become true; fails after `PATIENCE`."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, what or "it did not happen in time"
+            await asyncio.sleep(0.02)
+
+    async def until_lines(self, name: str, count: int) -> list[str]:
+        await self.until(
+            lambda: len(self.lines(name)) >= count,
+            f"{name} gave {len(self.lines(name))} lines of {count}",
+        )
+        return self.lines(name)
+
+    async def connected(self) -> None:
+        await self.until(lambda: self.source.watch.problem is None, "not connected")
+
+
+@asynccontextmanager
+async def follow(
+    url: str, *, state: Path | None = None, stuck: bool = False, **reading: object
+) -> AsyncIterator[Following]:
+    metrics, kept = Metrics(CollectorRegistry()), Kept()
+    kept.stuck = stuck
+    route = Route("all", frozenset(["logs", "events"]), lambda one: True, [], [kept])
+    checkpoint = Checkpoint(state)
+    await asyncio.to_thread(checkpoint.open)
+    engine = Engine(resolve(url, None, {}))
+    source = DockerSource(
+        engine,
+        Router([route], metrics),
+        checkpoint,
+        metrics,
+        Reading(**reading),  # type: ignore[arg-type]
+    )
+    running = Following(source, kept, metrics)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(source.run())
+            yield running
+            task.cancel()
+    finally:
+        await checkpoint.save()
+        checkpoint.close()
+        await engine.close()
