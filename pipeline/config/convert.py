@@ -46,7 +46,9 @@ class Converter:
         about: About = "key" if Secret in arms(type_) else "value"
         if not takers:
             message = f"expected {expected(type_)}, got {kind(value)}"
-            self.report.error(path, message, about=about)
+            only_array = isinstance(value, str) and all(accepts(arm, []) for arm in arms(type_))
+            hint = "put it in brackets: [ … ]" if only_array else ""
+            self.report.error(path, message, hint, about=about)
             return INVALID
         if len(takers) == 1:
             result = self._one(value, takers[0], path)

@@ -142,11 +142,7 @@ class _Definitions:
 
     def _stages(self) -> Schema:
         """A table with one key for each module in `pipeline/stages`."""
-        properties = {
-            name: self.of(component.config_type("stages", name))
-            | {"description": paragraphs(component.module("stages", name).__doc__)}
-            for name in component.names("stages")
-        }
+        properties = {name: self._stage(name) for name in component.names("stages")}
         return {
             "type": "object",
             "description": "A table with one key, the stage's name.",
@@ -155,6 +151,14 @@ class _Definitions:
             "minProperties": 1,
             "maxProperties": 1,
         }
+
+    def _stage(self, name: str) -> Schema:
+        config = component.config_type("stages", name)
+        found = self.of(config)
+        found["description"] = paragraphs(component.module("stages", name).__doc__)
+        if examples := limits(config).get("examples"):
+            found["examples"] = plain(examples)
+        return found
 
 
 def _ref(name: str) -> Schema:

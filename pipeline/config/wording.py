@@ -197,7 +197,8 @@ def toml(value: Any) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
+    literal = isinstance(value, str) and "'" not in value and value.isprintable()
+    if literal and ('"' in value or "\\" in value):
         return f"'{value}'"
     if isinstance(value, str):
         return _string(value)

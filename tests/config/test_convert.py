@@ -145,7 +145,7 @@ def test_types_of_our_own_keep_their_type() -> None:
         ({"share": float("nan")}, "share: nan is not a number to work with"),
         ({"tls": "x"}, "tls: expected true or false or a table, got a string"),
         ({"tls": {"caa": "x"}}, 'tls.caa: unknown key "caa"; did you mean "ca"?'),
-        ({"names": "a"}, "names: expected an array, got a string"),
+        ({"names": "a"}, "names: expected an array, got a string; put it in brackets: [ … ]"),
         ({"names": ["a", 1]}, "names[1]: expected a string, got a whole number"),
         ({"row": [1]}, "row[0]: expected a string, got a whole number"),
         ({"one_or_many": 1}, "one_or_many: expected a string or an array, got a whole number"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipeline import component
 from pipeline.config import Config, read
+from pipeline.config.file import parse
 from pipeline.config.schema import schema
+from pipeline.config.wording import limits, toml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("config/*.toml"), *ROOT.glob("config/examples/*.toml")])
@@ -58,6 +63,46 @@ def test_a_slip_in_any_key_does_not_fit_the_schema(file: Path) -> None:
         if "labels" not in key[1]:  # a table of any keys
             slip = text[: key.end(1)] + "x" + text[key.end(1) :]
             assert not validator.is_valid(tomllib.loads(slip)), key[1]
+
+
+STAGES = [
+    (name, example)
+    for name in component.names("stages")
+    for example in limits(component.config_type("stages", name)).get("examples", [None])
+]
+
+
+@pytest.mark.parametrize(("name", "example"), STAGES)
+def test_a_stage_takes_its_own_example(name: str, example: object) -> None:
+    text = f"[routes.r]\nstages = [{toml({name: example})}]\nto = ['console']\n"
+    assert [stage.name for stage in parse(text, {}).config.routes["r"].stages] == [name]
+
+
+def _toml_of(kind: component.Kind) -> list[tuple[str, str]]:
+    """Every TOML example in the docstrings, and the component that it is in."""
+    return [
+        (name, textwrap.dedent(found[1] or found[2]))
+        for name in component.names(kind)
+        for found in re.finditer(
+            r"^```toml\n(.*?)^```$|((?:^    [^\n]*\n|^\n)+)",
+            inspect.getdoc(component.module(kind, name)) or "",
+            re.DOTALL | re.MULTILINE,
+        )
+        if (found[1] or found[2]).strip()
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), _toml_of("sinks"))
+def test_the_examples_in_a_sinks_documentation_are_valid(name: str, text: str) -> None:
+    config = parse(text, ENVIRON).config
+    assert name in {sink.type for sink in config.sinks.values()}
+
+
+@pytest.mark.parametrize(("name", "text"), _toml_of("stages"))
+def test_the_examples_in_a_stages_documentation_are_valid(name: str, text: str) -> None:
+    stages = ", ".join(line for line in text.splitlines() if line)
+    route = parse(f"[routes.r]\nstages = [{stages}]\nto = ['console']\n", {}).config.routes["r"]
+    assert name in {stage.name for stage in route.stages}
 
 
 def test_the_default_file_does_what_no_file_does() -> None:

@@ -203,7 +203,8 @@ def test_a_wrong_expression_is_marked_where_it_is_wrong() -> None:
         ("routes = 3", "1 routes: expected a table, got a whole number"),
         ("routes.r = []", "1 routes.r: expected a table, got an array"),
         ("[tests]\nroute = 'a'", "1 tests: expected an array, got a table"),
-        ('[routes.r]\nto = "console"', "2 routes.r.to: expected an array, got a string"),
+        ('[routes.r]\nto = "console"', "2 routes.r.to: expected an array, got a string; "
+            "put it in brackets: [ … ]"),
         ("[stats]\nevery = '0s'", "2 stats.every: must be more than 0s"),
         ("[logs]\nmax_line = 10", "2 logs.max_line: must be at least 1KiB"),
         ("http.listen = '9114'", '1 http.listen: "9114" is not HOST:PORT; write it like '
