@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -93,7 +94,7 @@ async def test_an_address_that_is_taken_is_one_clear_sentence(running: Running) 
 @pytest.mark.server
 @pytest.mark.parametrize("protocol", ["OpenMetricsText1.0.0", "PrometheusText0.0.4"])
 async def test_prometheus_takes_all_of_it_whatever_is_in_the_labels(
-    running: Running, protocol: str
+    running: Running, protocol: str, tmp_path: Path
 ) -> None:
     hostile = 'quote " backslash \\ end\\\nnew line\r\ttab \0 nul \ud800 surrogate ünï 🐳 {}=,'
     running.metrics.delivered.labels("papertrail").inc(7)
@@ -103,21 +104,23 @@ async def test_prometheus_takes_all_of_it_whatever_is_in_the_labels(
     running.exposition.update(reading("v2", odd, Inspection()))
     _, _, text = await running.get("/metrics")
     lines = [line for line in text.split("\n") if line and not line.startswith("#")]
-    async with PrometheusServer(running.admin.address, protocol=protocol) as prometheus:
-        assert await prometheus.value("up") == 1, prometheus.log()
+    with PrometheusServer(tmp_path, running.admin.address, protocol=protocol) as prometheus:
+        assert await prometheus.value("up") == 1
         assert await prometheus.value("scrape_samples_scraped") == len(lines)
         (found,) = await prometheus.query('container_memory_usage_bytes{name="odd"}')
         assert found["metric"]["container_label_x"] == hostile.replace("\ud800", "?")
         assert await prometheus.value("dockline_delivered_entries_total") == 7
         assert await prometheus.value("machine_cpu_cores") == 2
-        assert "level=warn" not in prometheus.log()
+        assert "level=warn" not in prometheus.log.read_text()
 
 
 @pytest.mark.server
-async def test_promql_gives_the_figures_and_a_removed_container_is_gone(running: Running) -> None:
+async def test_promql_gives_the_figures_and_a_removed_container_is_gone(
+    running: Running, tmp_path: Path
+) -> None:
     stats = answer("v1")
     running.exposition.update(reading(stats))
-    async with PrometheusServer(running.admin.address) as prometheus:
+    with PrometheusServer(tmp_path, running.admin.address) as prometheus:
         working_set = await prometheus.value("container_memory_working_set_bytes")
         assert working_set == 8146944 - 5644288
         assert await prometheus.value("container_cpu_usage_seconds_total") == 0.08184031

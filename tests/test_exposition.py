@@ -93,7 +93,7 @@ async def test_the_page_of_everything_passes_promtools_check() -> None:
     exposition.update(reading("v1", inspection=FULL))
     exposition.describe_machine({"NCPU": 2, "MemTotal": 4096})
     done = promtool("check", "metrics", stdin=(await page(exposition)).encode())
-    complaints = done.stdout.splitlines() + done.stderr.splitlines()
+    complaints = (done.stdout + done.stderr).decode().splitlines()
     # cAdvisor's own names break two rules of style, and keeping them is the point.
     allowed = {'container_memory_failcnt counter metrics should have "_total" suffix'}
     assert set(complaints) <= allowed, complaints

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
-import socket
 import subprocess
-import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 
-TIMEOUT = 30.0
-"""Seconds to wait for Prometheus to start, or for a query to have an answer."""
+from tests.servers.daemon import Daemon, free_port
+
+PATIENCE = 30.0
+"""Seconds until a query should have an answer. The first scrape comes after five."""
 
 _CONFIG = """\
 global:
@@ -33,12 +32,15 @@ scrape_configs:
 """
 
 
-class PrometheusServer:
-    """Scrapes `target` (`host:port`) four times a second, in one format, until its `async with`
-    ends. Its requests are made in threads, so that the test's own loop can answer the scrapes."""
+class PrometheusServer(Daemon):
+    """Scrapes `target` (`host:port`) four times a second, in one format, while it runs.
+
+    Queries are made in threads, so that the test's own loop can answer the scrapes.
+    """
 
     def __init__(
         self,
+        directory: Path,
         target: str,
         *,
         protocol: str = "OpenMetricsText1.0.0",
@@ -48,97 +50,51 @@ class PrometheusServer:
         """`protocol` is `OpenMetricsText1.0.0` or `PrometheusText0.0.4`."""
         if not shutil.which("prometheus"):
             pytest.skip("there is no `prometheus` command: install prometheus")
-        self._config = _CONFIG.format(
-            target=target, protocol=protocol, path=path, rules=json.dumps([*map(str, rules)])
-        )
-        self._url = ""
-
-    async def __aenter__(self) -> PrometheusServer:
-        self._folder = tempfile.TemporaryDirectory(prefix="dockline-prometheus-")
-        folder = Path(self._folder.name)
-        (folder / "prometheus.yml").write_text(self._config)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        self._url = f"http://{address}"
-        self._log = (folder / "log").open("wb+")
-        self._process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address={address}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-        )
-        try:
-            await self._until_ready()
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self._end)
+        config = directory / "prometheus.yml"
+        names = json.dumps([str(rule) for rule in rules])
+        config.write_text(_CONFIG.format(target=target, protocol=protocol, path=path, rules=names))
+        port = free_port()
+        command = [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        super().__init__(command, directory, port)
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
         """The series that PromQL's instant query gives now. Raises `ValueError` for a bad one."""
         return await asyncio.to_thread(self._query, expression)
 
     async def wait_for(self, expression: str) -> list[dict[str, Any]]:
-        """The same, as soon as there are any; fails when there are none for long."""
-        for _ in range(int(TIMEOUT / 0.1)):
-            if found := await self.query(expression):
-                return found
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"no series for {expression}; Prometheus says:\n{self.log()}")
+        """The same, as soon as there are any."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not (found := await self.query(expression)):
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            pytest.fail(f"no series for {expression}; Prometheus says:\n{self.log.read_text()}")
+        return found
 
     async def value(self, expression: str) -> float:
         """The one figure that there is, as soon as there is one."""
         (found,) = await self.wait_for(expression)
         return float(found["value"][1])
 
-    def log(self) -> str:
-        self._log.flush()
-        return Path(self._log.name).read_text()
-
     def _query(self, expression: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode({"query": expression})
+        url = f"http://127.0.0.1:{self.port}/api/v1/query?{query}"
         try:
-            with urllib.request.urlopen(f"{self._url}/api/v1/query?{query}", timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["data"]["result"]  # type: ignore[no-any-return]
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it listens, and still reads its empty database
+                return []
             raise ValueError(json.load(error)["error"]) from None
 
-    async def _until_ready(self) -> None:
-        for _ in range(int(TIMEOUT / 0.05)):
-            if self._process.poll() is not None:
-                break
-            try:
-                await self.query("vector(1)")
-                return
-            except (OSError, ValueError):
-                await asyncio.sleep(0.05)
-        raise AssertionError(f"Prometheus does not start:\n{self.log()}")
 
-    def _end(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-        self._log.close()
-        self._folder.cleanup()
-
-
-def promtool(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+def promtool(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Runs `promtool ARGUMENTS`; skips the test where there is none."""
     if not shutil.which("promtool"):
         pytest.skip("there is no `promtool` command: install prometheus")
-    done = subprocess.run(["promtool", *arguments], input=stdin, capture_output=True, check=False)
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    return subprocess.run(["promtool", *arguments], input=stdin, capture_output=True, check=False)
