@@ -36,6 +36,12 @@ class Source:
         before = [*self._rows[: row - 1], self._rows[row - 1][:offset]]
         return len(b"\n".join(before).decode("utf-8", "replace")) - 1
 
+    def is_written(self, name: str, node: ast.expr) -> bool:
+        """Whether the name that a node ends with stands there in these letters. Python takes other
+        letters for them too, such as full-width ones."""
+        row = self._rows[(node.end_lineno or 1) - 1]
+        return row[: node.end_col_offset].endswith(name.encode())
+
     def error(self, message: str, node: ast.expr) -> ConfigError:
         return ConfigError(message, column=self.column(node.lineno, node.col_offset))
 
@@ -84,6 +90,10 @@ def _only_item(tree: ast.expr, source: Source) -> ast.expr:
     """The expression between our own brackets, which a text such as `1] + [2` would get around."""
     if not isinstance(tree, ast.List):
         raise ConfigError("a bracket is closed that was not opened")
+    if not tree.elts:
+        raise ConfigError("the expression is empty")
+    if source.text.rstrip().endswith(","):
+        raise ConfigError("the expression ends with a comma")
     if len(tree.elts) != 1:
         raise source.error(
             "expected one expression, found several with commas between", tree.elts[1]

@@ -102,7 +102,8 @@ class Translator:
         if isinstance(value, (bool, type(None))):
             return Code(quote(value), "any" if value is None else "boolean", value)
         if isinstance(value, (int, float)):
-            if not math.isfinite(value) or (isinstance(value, int) and abs(value) > LARGEST):
+            whole = isinstance(value, int)
+            if abs(value) > LARGEST if whole else not math.isfinite(value):
                 raise self._source.error("this number is too large", node)
             return Code(f"({value!r})" if value < 0 else quote(value), "number", value)
         raise self._source.error(f"{type(value).__name__} literals cannot be used here", node)
@@ -128,6 +129,9 @@ class Translator:
             case ast.Name(id=name):
                 return (self._identifier(name, node),)
             case ast.Attribute(value=value, attr=name):
+                if name in FUNCTIONS and FUNCTIONS[name].is_method:
+                    hint = f'call {name}(…); for a field of this name write ["{name}"]'
+                    raise self._source.error(hint, node)
                 return (*self._keys(value), self._identifier(name, node))
             case ast.Subscript(value=value, slice=index):
                 keys = self._keys(value)
@@ -140,7 +144,8 @@ class Translator:
         raise self._source.error("only a field has parts", node)
 
     def _identifier(self, name: str, node: ast.expr) -> str:
-        if name.startswith("__") or not name.isascii():
+        odd = not name.isascii() or not self._source.is_written(name, node)
+        if odd or name.startswith("__"):
             raise self._source.error(f'write fields["{name}"] for a field of this name', node)
         return name
 
@@ -233,7 +238,7 @@ class Translator:
                 arguments.insert(0, value)
             case _:
                 raise self._source.error("only a function that is named can be called", node)
-        function = known.get(name)
+        function = known.get(self._identifier(name, node.func))
         if function is None:
             hint = nearest(name, known) or f" There are {', '.join(known)}."
             raise self._source.error(f'there is no function "{name}".{hint}', node)

@@ -1,0 +1,139 @@
+"""Regular expressions: which are refused, and what those that are not may cost."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.expression import steps
+from pipeline.expression.patterns import compile_pattern
+
+LINEAR = (
+    "error|fatal|panic", r"GET /api/v\d+/(orders|carts)", r"level=(\w+)", r"(\d{1,3}\.){3}\d{1,3}",
+    r'^(?P<ip>\S+) \S+ \S+ \[(?P<time>[^\]]+)\] "(?P<method>\w+) (?P<path>\S+) [^"]*" \d+',
+    r"^(?:\w+\.)*$", r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ERROR",
+    "(?:foo|foobar)*x", "^(?:[^\"\\\\]|\\\\.)*$", "^(?>a+)b", "(?i)^x[a-z]+[0-9]", "",
+)  # fmt: skip
+"""Steps grow with the text."""
+
+SQUARE = (
+    r"\[[^\]]*\]", "error.*timeout", r"\s+$", r"\d+ms", r"(\w+) (\w+)", r"(?:\w+\.)+\w+",
+    r'(?:[^"\\]|\\.)*"', r"\[(?P<time>.*)\] (?P<level>\w+): (?P<text>.*)", "^(.*) - (.*) - (.*)",
+    "(?:a++)+$", r"\b\w+\b", r'(?P<ip>\d+\.\d+\.\d+\.\d+) .* "(?P<method>\w+)',
+    "(?i)(GET|PUT|POST|PATCH|DELETE) .*x", r"(?P<key>\w+)=\"(?P<value>[^\"]*)\"",
+    r"^\s*at (?P<function>\S+)\((?P<file>[^:]+):\d+\)$",
+)  # fmt: skip
+"""Steps can grow with the square of the text."""
+
+ENDLESS = (
+    "(a+)+$", "(a*)*b", r"(\w+\s?)*x", "(a|a)*$", "(a|aa)+$", "(.*)*x", "(x+x+)+y",
+    "(?:(?:a*)b?)*c", "(?=(a+)+$)b", "(?:a|b|ab)*c", "([a-zA-Z]+)*$", "^(([a-z])+.)+[A-Z]([a-z])+$",
+    "(?i)(?:A+b?a)*x", r"(?:é+\w)*x", "(?:a{1,5})*x", r"(?:\d|[0-4]5)*x", "(?:(?:b*+)*a)*x",
+    r"(?:x(?:\b)*)*y", "(?s:(?:.|\n)*)x", "(?:a?)*x", "(?!(a+)+$)x", "(?>(a+)+)$",
+)  # fmt: skip
+"""Steps can double with each character."""
+
+CUBIC = (
+    ".*.*.*x", "^(.*?) (.*?) (.*?) (.*)x$", "(?:(?:.*)(?:.*))(?:.*)=", r"^a+?(?!\w+$).*b.*$",
+    "(a{1,100}){1,100}x", "^(a?){50}a{50}$", "a?" * 40 + "a" * 40, r"(?:\w+ ?){2,9}x", "(.*,){11}x",
+)  # fmt: skip
+"""Steps can grow with the cube of the text, or by a large factor."""
+
+HARD_TEXTS = ("a", "ab", " ", "0", "a ", "a.", "ab c", '\\"', "] ", "1.", "- ", '="', "GET ")
+
+
+def hard_texts(length: int) -> list[str]:
+    return [(part * length)[: length - 1] + end for part in HARD_TEXTS for end in ("!", "\n", "x")]
+
+
+@pytest.mark.parametrize("pattern", LINEAR)
+def test_a_pattern_whose_steps_grow_with_the_text_is_tried_on_any_text(pattern: str) -> None:
+    assert steps.of_search(pattern) <= steps.LINEAR
+    search = compile_pattern(pattern).search
+    for text in hard_texts(20 * steps.LONGEST):
+        search(text)
+    assert search == re.compile(pattern).search
+
+
+@pytest.mark.parametrize("pattern", SQUARE)
+def test_one_whose_steps_grow_with_the_square_is_tried_on_texts_up_to_a_length(
+    pattern: str,
+) -> None:
+    assert steps.LINEAR < steps.of_search(pattern) <= steps.MOST_STEPS
+    search = compile_pattern(pattern).search
+    for text in hard_texts(1000):
+        search(text)
+    assert compile_pattern("b.*c").search("b" * (steps.LONGEST - 1) + "c")
+    assert not compile_pattern("b.*c").search("b" * steps.LONGEST + "c")
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_one_whose_steps_can_double_with_each_character_is_refused(pattern: str) -> None:
+    re.compile(pattern)
+    with pytest.raises(ConfigError, match="more than one way"):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", CUBIC)
+def test_one_with_too_many_repeats_that_share_characters_is_refused(pattern: str) -> None:
+    re.compile(pattern)
+    with pytest.raises(ConfigError, match="too many repeats"):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        (r"(a)\1", "refer back"),
+        ("(a)?(?(1)b|c)", "refer back"),
+        ("[", "cannot be read"),
+        ("a{99999999999}", "cannot be read"),
+        ("(?<=a+)b", "cannot be read"),
+        ("a" * 4097, "longer than"),
+        ("(" * 1500 + ")" * 1500, "nested too deeply"),
+        ("\b", "backspace"),
+    ],
+)
+def test_what_is_wrong_otherwise_is_told(pattern: str, part: str) -> None:
+    with pytest.raises(ConfigError, match=part):
+        compile_pattern(pattern)
+
+
+def test_named_groups_are_known() -> None:
+    pattern = compile_pattern(r"(?P<level>\w+) (?P<text>.*)")
+    assert list(pattern.groups) == ["level", "text"]
+    found = pattern.search("info a")
+    assert found is not None
+    assert found["text"] == "a"
+
+
+def test_random_patterns_that_are_accepted_come_to_an_end() -> None:
+    """An exponential one among them would never end on texts of 300 characters."""
+    choose = random.Random(7)
+
+    def pattern(depth: int) -> str:
+        if depth == 0 or choose.random() < 0.3:
+            return choose.choice(["a", "b", ".", r"\w", r"\s", "[ab]", "[^a]", " ", r"\b", "$"])
+        kind = choose.random()
+        if kind < 0.3:
+            return "".join(pattern(depth - 1) for _ in range(choose.randrange(1, 4)))
+        if kind < 0.8:
+            repeat = choose.choice(["*", "+", "?", "*?", "+?", "{2,4}", "{0,30}", "*+", "{3}"])
+            return f"(?:{pattern(depth - 1)}){repeat}"
+        if kind < 0.9:
+            return f"(?:{pattern(depth - 1)}|{pattern(depth - 1)})"
+        return f"({choose.choice(['?=', '?!', '?>'])}{pattern(depth - 1)})"
+
+    accepted = 0
+    for _ in range(1000):
+        try:
+            search = compile_pattern(pattern(4) + choose.choice(["", "!", "$"])).search
+        except ConfigError:
+            continue
+        accepted += 1
+        for part in ("a", "ab", " ", "a ", "aab"):
+            search((part * 300)[:299] + choose.choice("!\n"))
+    assert accepted > 500
