@@ -19,16 +19,23 @@ import time
 
 PAUSE = 0.000_35
 """Seconds. See `benchmarks/bench_coalesce.py` for the neighbours of this figure."""
-FLOWING = 4096
-"""A read of at least this many bytes says that more is on its way."""
+FLOWING = 0.002
+"""Seconds; two reads no further apart than this say that more is on its way."""
 
 
 class CoalescingSelector(selectors.DefaultSelector):
-    """Waits `PAUSE` before the next look whenever somebody has called `flowing()`."""
+    """Waits `PAUSE` before the next look, once, whenever `read` has found data to be flowing."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flowing = False
+        self._last_read = 0.0
+
+    def read(self) -> None:
+        """A stream that is worth coalescing has given something."""
+        now = time.monotonic()
+        self.flowing = now - self._last_read < FLOWING
+        self._last_read = now
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.flowing:
@@ -46,5 +53,5 @@ class CoalescingLoop(asyncio.SelectorEventLoop):
 
 
 def selector_of(loop: asyncio.AbstractEventLoop) -> CoalescingSelector | None:
-    """What to set `flowing` on; None on any other kind of loop."""
+    """Whom to tell of reads; None on any other kind of loop."""
     return loop.coalescing if isinstance(loop, CoalescingLoop) else None

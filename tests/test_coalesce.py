@@ -17,9 +17,11 @@ def waits(selector: CoalescingSelector) -> float:
     return time.perf_counter() - began
 
 
-def test_one_pause_follows_each_time_that_data_was_flowing() -> None:
+def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one() -> None:
     with CoalescingSelector() as selector:
-        selector.flowing = True
+        selector.read()
+        assert not selector.flowing
+        selector.read()
         assert waits(selector) >= PAUSE
         assert not selector.flowing
 
@@ -49,7 +51,8 @@ def test_small_writes_made_during_a_pause_arrive_in_one_read() -> None:
         assert selector is not None
         for _ in range(10):
             theirs.send(b"x" * 100)
-        selector.flowing = True
+        selector.read()
+        selector.read()
         sizes = [len(await loop.sock_recv(ours, 1 << 16))]
         ours.close()
         theirs.close()

@@ -195,6 +195,7 @@ async def test_the_wait_that_the_destination_asks_for_is_kept(
         waits.append(seconds)
 
     monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
+    monkeypatch.setattr("pipeline.delivery.GATHER", 0.0)
     await Run(Scripted(Unavailable("busy", retry_after=7.0), None)).of(batch("a"))
     assert waits == [7.0]
 
@@ -206,6 +207,7 @@ async def test_waits_grow_to_the_longest_and_never_pass_it(monkeypatch: pytest.M
         waits.append(seconds)
 
     monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
+    monkeypatch.setattr("pipeline.delivery.GATHER", 0.0)
     retry = RetryConfig(initial=Duration(1), max=Duration(8))
     await Run(Scripted(*[Unavailable("gone")] * 60, None), retry=retry).of(batch("a"))
     assert len(waits) == 60

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.coalesce import FLOWING, selector_of
+from pipeline.coalesce import selector_of
 from pipeline.errors import EngineError
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(_received[:nbytes])
-        if nbytes >= FLOWING and self._selector is not None:
-            self._selector.flowing = True
+        if self._selector is not None:
+            self._selector.read()
         if self._in_head:
             data = self._take_head(data)
             if not data:
