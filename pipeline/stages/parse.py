@@ -101,7 +101,7 @@ def _json_or_nothing(line: bytes) -> Fields:
 # ---------------------------------------------------------------------------------- logfmt
 
 _TOKEN: Final = re.compile(
-    r"""([^\s="]++)(?:(=)(?:"((?:[^"\\]++|\\.)*+)"|([^\s"]*+)))?+(?!\S) | (\S++)""",
+    r"""([^\s="]++)(?:(=)(?:"((?:[^"\\]++|\\.)*+)"|((?:[^\s"=][^\s"]*+)?+)))?+(?!\S) | (\S++)""",
     re.VERBOSE | re.DOTALL,
 )
 """Key, `=`, quoted value, plain value; or what fits nowhere. Possessive, so it never goes back."""
