@@ -1,0 +1,119 @@
+"""The agent as users run it: a process with a configuration file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+PATIENCE = 60.0
+"""Seconds until what a test waits for counts as not happening."""
+
+
+class AgentProcess:
+    """`dockline run` from `with` to its end, with its output in files beside the configuration.
+
+    `config` is TOML; `[engine]`, `[state]` and `[http]` are added to it.
+    """
+
+    def __init__(self, folder: Path, engine: str, config: str = "", *, http: bool = True) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.config = folder / "dockline.toml"
+        self.state = folder / "state"
+        listen = "127.0.0.1:0" if http else "off"
+        self.config.write_text(
+            f'[engine]\nurl = "{engine}"\n[state]\ndirectory = "{self.state}"\n'
+            f'[http]\nlisten = "{listen}"\n{config}'
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> AgentProcess:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def start(self) -> None:
+        with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    @property
+    def said(self) -> str:
+        """What it has written to standard error."""
+        return (self.folder / "err").read_text(errors="replace")
+
+    @property
+    def output(self) -> list[str]:
+        """Lines of its standard output."""
+        return (self.folder / "out").read_text(errors="replace").splitlines()
+
+    @property
+    def entries(self) -> list[dict[str, object]]:
+        """Its standard output, as the JSON lines that it should be."""
+        return [json.loads(line) for line in self.output]
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
+        """Sends a signal and waits for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of `GET path` on its HTTP endpoint."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    @property
+    def address(self) -> str:
+        """Of its HTTP endpoint, from its log."""
+        self.until(lambda: "metrics on http://" in self.said, "no HTTP endpoint")
+        return self.said.partition("metrics on http://")[2].partition("/")[0]
+
+    def metric(self, sample: str) -> float | None:
+        """The value of a line of `/metrics`, given up to its value."""
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(sample + " "):
+                return float(line.rpartition(" ")[2])
+        return None
+
+    def connected(self) -> None:
+        self.until(lambda: "connected to " in self.said, "not connected")
+
+    def until(self, holds: Callable[[], object], what: str = "it did not happen") -> None:
+        """Waits for something to become true; fails, with the agent's log, after `PATIENCE`."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            ended = self.process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{what}; exit {ended}; the agent said:\n{self.said[-4000:]}")
+            time.sleep(0.02)

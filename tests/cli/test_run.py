@@ -1,0 +1,175 @@
+"""`dockline run` as a user sees it: what it prints, how it stops, and what it leaves behind."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.private_engine import PrivateEngine
+from pipeline.testing.receivers import SyslogReceiver
+
+FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
+SYSLOG = '[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{port}"\n'
+NAMES = ("run-steady", "run-quiet")
+
+
+@pytest.fixture
+def steady(engine: PrivateEngine, busybox: str) -> Iterator[PrivateEngine]:
+    """An Engine with a container that logs a numbered line 50 times a second."""
+    engine.docker(
+        "run", "--detach", "--network", "none", "--name", "run-steady", busybox, "sh", "-c", FOREVER
+    )
+    yield engine
+    engine.docker("rm", "--force", *NAMES)
+
+
+def numbers(texts: list[str]) -> list[int]:
+    return [int(text.split()[1]) for text in texts]
+
+
+def test_without_sinks_it_prints_every_containers_lines_as_json(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with AgentProcess(tmp_path, steady.url) as agent:
+        agent.until(lambda: len(agent.output) >= 10)
+        assert agent.stop() == 0
+        messages = [str(entry["message"]) for entry in agent.entries]
+        assert numbers(messages) == list(range(numbers(messages)[0], numbers(messages)[-1] + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_and_a_start_lose_and_repeat_nothing(
+    steady: PrivateEngine, tmp_path: Path, number: int
+) -> None:
+    with SyslogReceiver() as receiver:
+        with AgentProcess(tmp_path, steady.url, SYSLOG.format(port=receiver.port)) as agent:
+            for _ in range(3):
+                seen = len(receiver.messages)
+                agent.until(lambda seen=seen: len(receiver.messages) > seen + 20)
+                assert agent.stop(number) == 0
+                agent.start()
+            seen = len(receiver.messages)
+            agent.until(lambda: len(receiver.messages) > seen + 20)
+            assert agent.stop(number) == 0
+        got = numbers(receiver.of("run-steady"))
+        assert got == list(range(got[0], got[0] + len(got)))
+        assert receiver.errors == []
+
+
+def test_a_sink_that_is_gone_is_retried_and_said_and_the_agent_is_ready_while_it_can_buffer(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as receiver:
+        port = receiver.port
+    config = '[agent]\nshutdown = "1s"\n' + SYSLOG.format(port=port)
+    with AgentProcess(tmp_path, steady.url, config) as agent:
+        agent.until(lambda: "retrying" in agent.said)
+        assert agent.get("/readyz")[0] == 200
+        assert agent.metric('dockline_sink_up{sink="out"}') == 0
+        assert agent.stop() == 1
+        assert "could not be delivered in time" in agent.said
+
+
+def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as receiver:
+        config = '[agent]\nshutdown = "1s"\n' + SYSLOG.format(port=receiver.port)
+        with AgentProcess(tmp_path, steady.url, config) as agent:
+            agent.until(lambda: len(receiver.messages) > 20)
+            receiver.vanish()
+            agent.until(lambda: "retrying" in agent.said)
+            began = time.monotonic()
+            assert agent.stop() == 1
+            assert time.monotonic() - began < 10
+        first = numbers(receiver.of("run-steady"))
+    with SyslogReceiver() as second:
+        agent.config.write_text(
+            agent.config.read_text().replace(str(receiver.port), str(second.port))
+        )
+        with agent:
+            agent.until(lambda: len(second.messages) > 50)
+            assert agent.stop() == 0
+        again = numbers(second.of("run-steady"))
+    assert sorted(set(first + again)) == list(range(first[0], again[-1] + 1))
+
+
+def test_a_second_signal_ends_it_at_once(steady: PrivateEngine, tmp_path: Path) -> None:
+    config = '[agent]\nshutdown = "1h"\n' + SYSLOG.format(port=1)
+    with AgentProcess(tmp_path, steady.url, config) as agent:
+        agent.until(lambda: "retrying" in agent.said)
+        agent.process.send_signal(signal.SIGTERM)
+        agent.until(lambda: "stopping" in agent.said)
+        assert agent.stop(timeout=10) == 1
+        assert "Traceback" not in agent.said
+
+
+def test_one_sink_that_stands_still_does_not_slow_the_other(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as stuck, SyslogReceiver() as healthy:
+        stuck.reading.clear()
+        config = SYSLOG.format(port=healthy.port) + SYSLOG.format(port=stuck.port).replace(
+            "sinks.out", "sinks.stuck"
+        )
+        with AgentProcess(tmp_path, steady.url, config) as agent:
+            agent.until(lambda: len(healthy.messages) > 200)
+            assert agent.get("/readyz") == (200, "ok\n")
+
+
+def test_it_waits_for_an_engine_that_is_not_there_and_says_so_once(tmp_path: Path) -> None:
+    with AgentProcess(tmp_path, "unix:///nowhere/docker.sock") as agent:
+        agent.until(lambda: "there is no socket at unix:///nowhere/docker.sock" in agent.said)
+        status, body = agent.get("/readyz")
+        assert status == 503
+        assert "there is no socket" in body
+        assert agent.get("/healthz")[0] == 200
+        time.sleep(2)
+        assert agent.said.count("there is no socket") == 1
+        assert agent.stop() == 0
+
+
+def test_two_agents_on_one_state_directory_are_refused(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with AgentProcess(tmp_path, steady.url) as agent:
+        agent.connected()
+        second = AgentProcess(tmp_path / "second", steady.url)
+        second.config.write_text(agent.config.read_text())
+        with second:
+            assert second.process.wait(20) == 1
+            assert "in use by another dockline" in second.said
+            assert "Traceback" not in second.said
+
+
+def test_a_bad_configuration_ends_it_with_2_and_every_error(tmp_path: Path) -> None:
+    config = '[sinks.out]\ntype = "sylog"\n[logs]\nstrat = "now"\n'
+    with AgentProcess(tmp_path, "unix:///nowhere/docker.sock", config) as agent:
+        assert agent.process.wait(20) == 2
+        assert "sylog" in agent.said
+        assert "syslog" in agent.said
+        assert "strat" in agent.said
+        assert "start" in agent.said
+        assert "Traceback" not in agent.said
+
+
+def test_the_metrics_tell_what_went_through(steady: PrivateEngine, tmp_path: Path) -> None:
+    with SyslogReceiver() as receiver:
+        config = '[stats]\nevery = "1s"\n' + SYSLOG.format(port=receiver.port)
+        with AgentProcess(tmp_path, steady.url, config) as agent:
+            agent.until(lambda: len(receiver.messages) > 50)
+            assert (
+                agent.metric('dockline_received_entries_total{container="run-steady"}') or 0
+            ) > 50
+            assert (agent.metric('dockline_delivered_entries_total{sink="out"}') or 0) > 50
+            assert agent.metric("dockline_engine_up") == 1
+            agent.until(lambda: 'name="run-steady"' in agent.get("/metrics")[1])
+            page = agent.get("/metrics")[1]
+            assert "container_memory_working_set_bytes{" in page
+            steady.docker("rm", "--force", "run-steady")
+            agent.until(lambda: "run-steady" not in agent.get("/metrics")[1])
