@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import component
 from pipeline.component import Context
+from pipeline.config import examples
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, Report, quote
 from pipeline.config.settings import StageConfig
@@ -33,7 +34,8 @@ def sink(converter: Converter, table: dict[str, Any], path: Path) -> Any:
     name = _named("sink type", table["type"], known, (*path, "type"), report)
     if name is INVALID:
         return INVALID
-    config = converter.struct(table, component.config_type("sinks", name), path)
+    cls = component.config_type("sinks", name)
+    config = converter.struct(table, cls, path, examples.sink(name))
     if config is INVALID:
         return INVALID
     try:

@@ -6,6 +6,7 @@ through the tables itself, key by key, and speaks of what the user wrote.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from msgspec import structs
@@ -75,8 +76,10 @@ class Converter:
             return self._dict(value, key, inner, path)
         return scalars.scalar(value, type_, path, self.report)
 
-    def struct(self, table: dict[str, Any], cls: Any, path: Path) -> Any:
-        """A table whose keys are the fields of `cls`."""
+    def struct(
+        self, table: dict[str, Any], cls: Any, path: Path, examples: Mapping[str, Any] | None = None
+    ) -> Any:
+        """A table whose keys are the fields of `cls`; `examples` for those that are missing."""
         known = {field.encode_name: field for field in structs.fields(cls)}
         errors = len(self.report.errors)
         for key in table:
@@ -87,7 +90,7 @@ class Converter:
             if name in table:
                 values[field.name] = self.convert(table[name], field.type, (*path, name))
             elif field.required:
-                self._missing(name, field.type, path)
+                self._missing(name, field.type, path, (examples or {}).get(name))
         if len(self.report.errors) > errors or INVALID in values.values():
             return INVALID
         try:
@@ -100,11 +103,11 @@ class Converter:
         hint = nearest(key, known) or f"known here: {', '.join(known)}"
         self.report.error((*path, key), f"unknown {noun} {quote(key)}", hint, about="key")
 
-    def _missing(self, name: str, type_: Any, path: Path) -> None:
-        examples = limits(type_).get("examples")
+    def _missing(self, name: str, type_: Any, path: Path, example: Any) -> None:
+        example, *_ = limits(type_).get("examples", [example])
         hint = f"expected {expected(type_)}"
-        if examples:
-            hint = f"such as {name} = {toml(examples[0])}"
+        if example is not None:
+            hint = f"such as {name} = {toml(example)}"
         self.report.error(path, f"{quote(name)} is missing", hint, about="key")
 
     def _items(self, value: list[Any], inner: Any, path: Path) -> Any:

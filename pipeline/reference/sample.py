@@ -6,11 +6,12 @@ It is valid: keys with a default have it, required ones have their example, the 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pipeline import component
-from pipeline.component import SinkConfig
+from pipeline.component import Duration, Secret, SinkConfig, Size
+from pipeline.config import examples
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, limits, toml
@@ -51,7 +52,7 @@ def _sinks() -> Iterator[str]:
         yield ""
         yield from _comment(paragraphs(component.module("sinks", name).__doc__).split("\n\n")[0])
         yield from (f"[sinks.{name}]", f'type = "{name}"')
-        yield from _keys(field for field in every if not field.inherited)
+        yield from _keys((one for one in every if not one.inherited), examples.sink(name))
         if name == first:
             yield from _comment("What follows can be said for every sink.")
             yield from _keys(field for field in fields(SinkConfig) if field.key != "type")
@@ -72,7 +73,7 @@ def _routes() -> Iterator[str]:
             yield from _comment(field.description)
             yield f"to = {toml([name for name in names if 'logs' in takes[name]])}"
         else:
-            yield from _key(field, "")
+            yield from _key(field)
     stats = [name for name in names if "logs" not in takes[name]]
     if stats:
         yield from ("", "[routes.stats]", 'from = ["stats"]', f"to = {toml(stats)}")
@@ -95,22 +96,34 @@ def _tests() -> Iterator[str]:
     yield ""
 
 
-def _keys(items: Iterable[Field], prefix: str = "") -> Iterator[str]:
+def _keys(
+    items: Iterable[Field], documented: Mapping[str, Any] | None = None, prefix: str = ""
+) -> Iterator[str]:
     for field in items:
-        yield from _key(field, prefix)
+        yield from _key(field, (documented or {}).get(field.key), prefix)
 
 
-def _key(field: Field, prefix: str) -> Iterator[str]:
+def _key(field: Field, documented: Any = None, prefix: str = "") -> Iterator[str]:
     inner = next(filter(is_struct, arms(field.type)), None)
     if inner is not None and is_struct(type(field.default)):
-        yield from _keys(fields(inner), f"{prefix}{field.key}.")
+        yield from _keys(fields(inner), documented, prefix=f"{prefix}{field.key}.")
         return
     yield from _comment(field.description)
-    value: Any = field.examples[0] if field.default is None and field.examples else field.default
-    if field.default is None and not field.examples:
-        value = {one.key: one.examples[0] for one in fields(inner)} if inner else "…"
+    candidates = (field.default, *field.examples, documented, _made_up(field.type))
+    value = next(one for one in candidates if one is not None)
     unset = "" if field.required or field.default is not None else "# "
     yield f"{unset}{prefix}{field.key} = {toml(value)}"
+
+
+_BY_TYPE = {Size: "64KiB", Duration: "1h", Secret: "${NAME}"}
+
+
+def _made_up(type_: Any) -> Any:
+    """A value for an optional key that nobody has given an example for."""
+    first, *_ = arms(type_)
+    if is_struct(first):
+        return {one.key: one.examples[0] for one in fields(first) if one.examples}
+    return _BY_TYPE.get(first, "…")
 
 
 def _comment(text: str | None) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-import textwrap
 import tomllib
 from pathlib import Path
 
@@ -12,10 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline import component
+from pipeline.batch import Batch
 from pipeline.config import Config, read
+from pipeline.config.examples import blocks
 from pipeline.config.file import parse
 from pipeline.config.schema import schema
 from pipeline.config.wording import limits, toml
+from pipeline.testing.builders import batch, container, entries
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("config/*.toml"), *ROOT.glob("config/examples/*.toml")])
@@ -23,6 +24,7 @@ FILES = sorted([*ROOT.glob("config/*.toml"), *ROOT.glob("config/examples/*.toml"
 ENVIRON = {
     "PAPERTRAIL_ADDRESS": "logs7.papertrailapp.com:12345",
     "PAPERTRAIL_TOKEN": "secret",
+    "SWO_TOKEN": "secret",
     "LOGSTASH_ADDRESS": "tcp://logstash:5000",
 }
 
@@ -65,6 +67,19 @@ def test_a_slip_in_any_key_does_not_fit_the_schema(file: Path) -> None:
             assert not validator.is_valid(tomllib.loads(slip)), key[1]
 
 
+def test_the_logstash_example_does_what_its_own_test_says() -> None:
+    config = load(ROOT / "config/examples/logstash.toml")
+    (case,) = config.tests
+    source = container(case.container.name, labels=case.container.labels)
+    left: Batch | None = batch(*case.input, of=source)
+    for stage in config.routes[case.route].stages:
+        assert left is not None
+        made = component.implementation("stages", stage.name)(stage.config)
+        left = made.bind(source)(left)
+    came_out = [one.fields | {"message": one.message.decode()} for one in entries(left)]
+    assert came_out == case.expect
+
+
 STAGES = [
     (name, example)
     for name in component.names("stages")
@@ -79,17 +94,7 @@ def test_a_stage_takes_its_own_example(name: str, example: object) -> None:
 
 
 def _toml_of(kind: component.Kind) -> list[tuple[str, str]]:
-    """Every TOML example in the docstrings, and the component that it is in."""
-    return [
-        (name, textwrap.dedent(found[1] or found[2]))
-        for name in component.names(kind)
-        for found in re.finditer(
-            r"^```toml\n(.*?)^```$|((?:^    [^\n]*\n|^\n)+)",
-            inspect.getdoc(component.module(kind, name)) or "",
-            re.DOTALL | re.MULTILINE,
-        )
-        if (found[1] or found[2]).strip()
-    ]
+    return [(name, text) for name in component.names(kind) for text in blocks(kind, name)]
 
 
 @pytest.mark.parametrize(("name", "text"), _toml_of("sinks"))

@@ -1,0 +1,31 @@
+"""The TOML in a component's documentation, which is the example for its keys."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+import tomllib
+from functools import cache
+from typing import Any
+
+from pipeline import component
+
+_BLOCK = re.compile(r"^```toml\n(.*?)^```$|((?:^    [^\n]*\n|^\n)+)", re.DOTALL | re.MULTILINE)
+
+
+def blocks(kind: component.Kind, name: str) -> list[str]:
+    """Every fenced or indented block in the docstring of a component."""
+    text = inspect.getdoc(component.module(kind, name)) or ""
+    found = [textwrap.dedent(block[1] or block[2]) for block in _BLOCK.finditer(text)]
+    return [block for block in found if block.strip()]
+
+
+@cache
+def sink(name: str) -> dict[str, Any]:
+    """The first table of this type in the documentation of a sink; empty when there is none."""
+    for block in blocks("sinks", name):
+        for table in tomllib.loads(block).get("sinks", {}).values():
+            if table.get("type") == name:
+                return dict(table)
+    return {}
