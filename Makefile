@@ -13,7 +13,7 @@ SYSLOG_NG_NEEDS  := libivykis0t64 libjson-c5 libnet1 libwrap0 libglib2.0-0t64 li
 TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman prometheus rsyslog \
                     rsyslog-openssl openssl mmdebstrap ca-certificates $(SYSLOG_NG_NEEDS)
 
-BENCH ?= $(sort $(wildcard benchmarks/*.py))
+BENCH ?= $(sort $(wildcard benchmarks/bench_*.py)) benchmarks/agent.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -38,7 +38,8 @@ pytest: $(VENV)/.dev packages ## the suite alone; ARGS="tests/stages -k parse" c
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.dev packages ## every benchmark; BENCH=benchmarks/agent.py chooses
-	@for file in $(BENCH); do echo; echo "== $$file"; $(BIN)/python "$$file" || exit; done
+	@for file in $(BENCH); do echo; echo "== $$file"; \
+	  $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit; done
 
 venv: $(VENV)/.dev ## the environment for development, in .venv
 
