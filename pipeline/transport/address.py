@@ -1,0 +1,54 @@
+"""Addresses as users write them: `host:port`, `tcp://host:port`, `tls://[::1]:6514`, `udp://host`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.errors import ConfigError
+
+_FORM = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s:/@\[\]]+))"
+    r"(?::(?P<port>\d{1,5}))?/?"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a peer is, and how to speak to it."""
+
+    scheme: str
+    host: str
+    """A name, or an IP address without brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse(text: str, ports: Mapping[str, int | None], default: str) -> Address:
+    """`ports` gives the schemes there are, each with its usual port or None where the port has to
+    be written; `default` is the scheme of an address without one.
+
+    Raises `ConfigError` for the key `address`.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise _wrong(f'"{text}" is not an address; write it like "{default}://host:1234"')
+    scheme = found["scheme"] or default
+    if scheme not in ports:
+        known = ", ".join(f"{name}://" for name in ports)
+        raise _wrong(f'"{scheme}://" is not known here; known are {known}')
+    port = int(found["port"]) if found["port"] else ports[scheme]
+    if port is None:
+        raise _wrong(f'"{text}" has no port; write it like "{text.rstrip("/")}:1234"')
+    if not 0 < port < 65536:
+        raise _wrong(f"there is no port {port}; ports are 1 to 65535")
+    return Address(scheme, found["v6"] or found["host"], port)
+
+
+def _wrong(message: str) -> ConfigError:
+    return ConfigError(message, path="address")

@@ -1,0 +1,57 @@
+"""Blocking calls, one after another, in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class BlockingThread:
+    """Runs what may block (a disk, a pipe that nobody reads) without the event loop waiting.
+
+    Unlike asyncio's own threads it keeps the order of the calls, whoever was cancelled meanwhile,
+    and one that hangs keeps neither the others' thread pool nor the end of the process waiting.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: SimpleQueue[Callable[[], None] | None] | None = None
+
+    async def run(self, call: Callable[..., Result], *arguments: Any) -> Result:
+        """The call's result, or its exception. When cancelled, a call that has begun goes on to
+        its end, and one that has not is never made."""
+        future: Future[Result] = Future()
+
+        def settle() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(call(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+
+        if self._calls is None:
+            self._calls = SimpleQueue()
+            Thread(target=_work, args=(self._calls,), name=self._name, daemon=True).start()
+        self._calls.put(settle)
+        return await asyncio.wrap_future(future)
+
+    def stop(self, last: Callable[[], None] | None = None) -> None:
+        """Lets the thread end after the calls it has, and after `last`, which must not raise. A
+        later `run` starts another."""
+        if self._calls is not None:
+            if last is not None:
+                self._calls.put(last)
+            self._calls.put(None)
+            self._calls = None
+
+
+def _work(calls: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (call := calls.get()) is not None:
+        call()

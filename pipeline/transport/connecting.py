@@ -1,0 +1,67 @@
+"""Sockets that do not block: connecting one, waiting for it, asking the kernel about it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import termios
+
+from pipeline.transport.address import Address
+
+_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    # a peer that has not taken a byte for two minutes; Linux itself waits for fifteen
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 120_000),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+
+
+async def connect(address: Address, timeout: float) -> socket.socket:
+    """A connected socket that does not block: the first of the name's addresses that answers.
+
+    Raises `OSError`, of the last address that was tried; each gets an equal share of `timeout`.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, where in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            for option in _OPTIONS:
+                sock.setsockopt(*option)
+            async with asyncio.timeout(timeout / len(found)):
+                await loop.sock_connect(sock, where)
+            return sock
+        except OSError as error:
+            sock.close()
+            last = error
+        except BaseException:
+            sock.close()
+            raise
+    raise last
+
+
+async def readable(sock: socket.socket) -> None:
+    """Returns when `sock` has something to read, or has ended."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(sock, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(sock)
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes that the peer's kernel has not acknowledged; also after the connection broke.
+
+    `SIOCOUTQ` of tcp(7), which has the number of `TIOCOUTQ`.
+    """
+    (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))
+    return int(count)

@@ -1,0 +1,95 @@
+"""Datagrams to one peer over UDP."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.trouble import unavailable
+
+LARGEST = 65_487
+"""Bytes of data in one datagram, for IPv4 and IPv6 alike."""
+
+_BURST = 128
+"""Datagrams sent before others get the event loop: half a millisecond."""
+
+
+class Datagrams:
+    """A connected socket, so that the kernel tells when nothing listens at the other end.
+
+    It tells late, and only of a host that answers: a datagram that was taken is gone, not
+    delivered. All methods raise `Unavailable`.
+    """
+
+    def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
+        """`timeout` in seconds is for finding the address of the name."""
+        self.address = address
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+
+    async def open(self) -> None:
+        """Looks the name up, again each time. Sends nothing."""
+        await self.close()
+        loop = asyncio.get_running_loop()
+        where = self.address
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await loop.getaddrinfo(where.host, where.port, type=socket.SOCK_DGRAM)
+            family, kind, protocol, _, peer = found[0]
+            self._socket = _connected(family, kind, protocol, peer)
+        except (OSError, UnicodeError) as error:
+            raise unavailable(self.address, error) from error
+
+    async def send(self, datagrams: Sequence[bytes]) -> int:
+        """Returns when the kernel has taken all; how many of them had to be cut to fit its limit.
+
+        A refusal of what was sent before is raised too, since nothing else would report it."""
+        if self._socket is None:
+            raise Unavailable(f"{self.address} is not open")
+        cut = 0
+        try:
+            for start in range(0, len(datagrams), _BURST):
+                for datagram in datagrams[start : start + _BURST]:
+                    cut += await _send(self._socket, datagram)
+                await asyncio.sleep(0)
+            if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code))
+        except OSError as error:
+            raise unavailable(self.address, error) from error
+        return cut
+
+    async def close(self) -> None:
+        """Never raises."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _connected(family: int, kind: int, protocol: int, where: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        sock.connect(where)  # of a datagram socket: sets the peer, sends nothing
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _send(sock: socket.socket, datagram: bytes) -> bool:
+    """Whether it had to be cut."""
+    try:
+        sock.send(datagram)
+    except BlockingIOError:
+        await asyncio.get_running_loop().sock_sendall(sock, datagram)
+    except OSError as error:
+        if error.errno != errno.EMSGSIZE or len(datagram) < 2:
+            raise
+        await _send(sock, datagram[: len(datagram) // 2])
+        return True
+    return False

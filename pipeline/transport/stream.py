@@ -1,0 +1,270 @@
+"""One TCP connection to one peer, with TLS where it is asked for.
+
+It works on the socket rather than through asyncio's transports, which keep a buffer of their own:
+here `send` returns when the kernel has taken all bytes, and the kernel can be asked how many of
+them the peer's has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from contextlib import suppress
+
+from pipeline.component import TLSConfig
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.connecting import connect, readable, unacknowledged
+from pipeline.transport.tls import PIECE, TLS, client_context
+from pipeline.transport.trouble import unavailable
+
+CLOSING = 2.0
+"""Seconds that `close` waits for the peer to take what was sent. A container's network ends with
+its first process, and with it what the kernel still held."""
+
+GRACE = 0.2
+"""Seconds in which a peer that does not want what it got is expected to say so, by whatever means
+it has: an alert, an error message, the end of the connection. Spent once per connection."""
+
+
+class Closed(Unavailable):
+    """Nothing is open: the peer has ended the connection in good order, or none was made."""
+
+
+class Stream:
+    """Outlives its connections: `open` may be called again after any trouble.
+
+    A stream protocol such as syslog never says what has arrived. So what `send` took, but the
+    peer's kernel had not acknowledged when the connection broke, is sent again by the next `open`,
+    payload by payload. That repeats at most what was in flight, and loses only what the peer's
+    kernel had taken and the peer itself never read. A protocol with acknowledgements of its own
+    says `resend=False`.
+
+    All methods raise `Unavailable`; none may overlap with another, `close` excepted.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        tls: TLSConfig | None = None,
+        *,
+        timeout: float = 10.0,
+        resend: bool = True,
+    ) -> None:
+        """`timeout` in seconds is for connecting, and again for the TLS handshake."""
+        self.address = address
+        self._tls_config = tls
+        self._timeout = timeout
+        self._resend = resend
+        self._socket: socket.socket | None = None
+        self._tls: TLS | None = None
+        self._ended = False
+        """The peer sends no more."""
+        self._fresh = True
+        """Nothing was sent on this connection yet."""
+        self._written = 0
+        """Bytes that the kernel took on this connection."""
+        self._sent: deque[tuple[int, bytes]] = deque()
+        """What may be unacknowledged: `_written` after it, and the data."""
+        self._owed: list[bytes] = []
+        """What was not acknowledged on connections that broke."""
+
+    # -- opening and closing -------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connects, and delivers what is owed. Drops the connection that was open before."""
+        self._drop()
+        context = None
+        if self._tls_config is not None:
+            context = await asyncio.to_thread(client_context, self._tls_config)
+        try:
+            self._socket = await connect(self.address, self._timeout)
+            self._ended, self._written, self._fresh = False, 0, True
+            if context is not None:
+                await self._handshake(context)
+            await self._pay_debts()
+        except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot encode
+            self._drop()
+            raise unavailable(self.address, error) from error
+        except BaseException:
+            self._drop()
+            raise
+
+    async def close(self) -> None:
+        """Says goodbye, and waits for a moment until the peer has taken all. Never raises."""
+        try:
+            if self._socket is not None:
+                await self._finish(self._socket)
+        except (OSError, Unavailable):
+            pass
+        finally:
+            self._drop()
+
+    async def _finish(self, sock: socket.socket) -> None:
+        self.pending()  # closing a socket with unread data would reset the connection
+        async with asyncio.timeout(CLOSING):
+            if self._tls is not None:
+                await self._write(self._tls.goodbye())
+            sock.shutdown(socket.SHUT_WR)
+            await self._taken()
+
+    def _drop(self) -> None:
+        """Closes the socket at once, and remembers what it owes."""
+        if self._socket is None:
+            return
+        self._forget_acknowledged()
+        self._owed += [data for _, data in self._sent]
+        self._sent.clear()
+        self._socket.close()
+        self._socket = self._tls = None
+
+    async def _handshake(self, context: ssl.SSLContext) -> None:
+        assert self._tls_config is not None
+        self._tls = tls = TLS(context, self._tls_config.server_name or self.address.host)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._shake_hands(tls)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"{self.address} accepts connections, but does not answer the TLS handshake; "
+                "check that it expects TLS on this port"
+            ) from error
+        if tls.version == "TLSv1.3":
+            # The server checks our certificate only now. One that accepts it says so with a
+            # ticket, or says nothing.
+            await self._listen(GRACE)
+
+    async def _shake_hands(self, tls: TLS) -> None:
+        assert self._socket is not None
+        received, done = b"", False
+        while not done:
+            try:
+                done = tls.handshake(received)
+            except ssl.SSLError:
+                with suppress(OSError):  # the alert that tells the peer why
+                    await self._write(tls.outgoing())
+                raise
+            await self._write(tls.outgoing())
+            if not done:
+                received = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+                if not received:
+                    raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "ended during the handshake")
+
+    async def _pay_debts(self) -> None:
+        """Sends what is owed, and waits until the peer has it."""
+        for data in self._owed:
+            await self._write_encrypted(data)
+        if self._owed:
+            await self._taken()
+        self._owed.clear()
+
+    # -- sending and receiving -----------------------------------------------------------------
+
+    async def send(self, data: bytes) -> None:
+        """Returns when the kernel has taken all of it.
+
+        A connection that the peer closed while nothing was outstanding is quietly made anew. The
+        first data on a connection are taken for sent only when the peer has not complained for a
+        moment: the wrong framing, or TLS where there is none, would otherwise lose them.
+        """
+        try:
+            self.pending()
+        except Closed:
+            self._drop()
+            if self._owed:
+                raise
+            await self.open()
+        try:
+            await self._write_encrypted(data)
+            if self._fresh and self._resend:
+                await self._on_probation()
+        except OSError as error:
+            self._drop()
+            raise unavailable(self.address, error) from error
+        except BaseException:  # cancelled in the middle of a message: no more can follow it
+            self._drop()
+            raise
+        if self._resend:
+            self._sent.append((self._written, data))
+            self._forget_acknowledged()
+
+    async def _on_probation(self) -> None:
+        try:
+            objection = await self._listen(GRACE)
+        except Closed:
+            objection = b"closed"
+        if objection:
+            raise Unavailable(
+                f"{self.address} closed the connection, or objected, as soon as it had data; "
+                "check its protocol and framing, and whether it expects TLS"
+            )
+        self._fresh = False
+
+    async def _listen(self, patience: float) -> bytes:
+        """What the peer says next, or nothing after `patience` seconds."""
+        assert self._socket is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await readable(self._socket)
+        return self.pending()
+
+    async def receive(self) -> bytes:
+        """What the peer says next, as soon as it says something."""
+        while not (said := self.pending()):
+            assert self._socket is not None
+            await readable(self._socket)
+        return said
+
+    def pending(self) -> bytes:
+        """What the peer has said meanwhile, if anything. Raises `Closed`, or `Unavailable`."""
+        if self._socket is None:
+            raise Closed(f"{self.address} is not connected")
+        said = b""
+        try:
+            while not self._ended and (received := self._socket.recv(65536)):
+                said += self._understand(received)
+            self._ended = True
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise unavailable(self.address, error) from error
+        if self._ended and not said:
+            raise Closed(f"{self.address} closed the connection; its own log may say why")
+        return said
+
+    def _understand(self, received: bytes) -> bytes:
+        if self._tls is None:
+            return received
+        said = self._tls.decrypt(received)
+        self._ended = self._tls.ended
+        return said
+
+    async def _write_encrypted(self, data: bytes) -> None:
+        if self._tls is None:
+            await self._write(data)
+            return
+        for start in range(0, len(data), PIECE):
+            await self._write(self._tls.encrypt(memoryview(data)[start : start + PIECE]))
+
+    async def _write(self, data: bytes) -> None:
+        assert self._socket is not None
+        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        self._written += len(data)
+
+    # -- what has arrived ----------------------------------------------------------------------
+
+    def _forget_acknowledged(self) -> None:
+        if not self._sent or self._socket is None:
+            return
+        acknowledged = self._written - unacknowledged(self._socket)
+        while self._sent and self._sent[0][0] <= acknowledged:
+            self._sent.popleft()
+
+    async def _taken(self) -> None:
+        """Waits until the peer's kernel has acknowledged all; nothing but asking tells."""
+        assert self._socket is not None
+        while unacknowledged(self._socket):
+            self.pending()
+            await asyncio.sleep(0.005)

@@ -1,0 +1,86 @@
+"""A server in the foreground, on free ports of the loopback, stopped by its own process id."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+PATIENCE = 20.0
+"""Seconds for anything that a server on this machine should do at once."""
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nothing uses at the moment."""
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def eventually(what: str, done: Callable[[], bool]) -> None:
+    """Waits until `done`, or fails."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {PATIENCE:g} s")
+        time.sleep(0.02)
+
+
+class Daemon:
+    """Runs `command` in `directory` while the context lasts, and shows its output on failure."""
+
+    def __init__(
+        self, command: list[str], directory: Path, port: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        """`port` is the one that listens when it is ready."""
+        self.command = command
+        self.log = directory / f"{Path(command[0]).name}.log"
+        self.port = port
+        self.env = env
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.env)
+        eventually(f"{self.command[0]} listens", self._listens)
+
+    def stop(self) -> None:
+        """Politely; also flushes what it holds."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def kill(self) -> None:
+        """At once, as the kernel's out-of-memory killer would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def _listens(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            pytest.fail(f"{self.command[0]} ended:\n{self.log.read_text(errors='replace')}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True

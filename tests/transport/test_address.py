@@ -1,0 +1,46 @@
+"""Addresses are read as users write them."""
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.transport.address import parse
+
+PORTS = {"tcp": 514, "tls": 6514, "raw": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("host", "tcp://host:514"),
+        ("host:1", "tcp://host:1"),
+        ("tls://host.example", "tls://host.example:6514"),
+        ("tls://host/", "tls://host:6514"),
+        ("raw://10.0.0.1:65535", "raw://10.0.0.1:65535"),
+        ("[::1]", "tcp://[::1]:514"),
+        ("tls://[fe80::1%eth0]:99", "tls://[fe80::1%eth0]:99"),
+    ],
+)
+def test_an_address_is_a_scheme_a_host_and_a_port(text: str, address: str) -> None:
+    assert str(parse(text, PORTS, "tcp")) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", '"" is not an address'),
+        ("a b:1", "is not an address"),
+        ("tcp://", "is not an address"),
+        ("tcp://host:port", "is not an address"),
+        ("tcp://user@host:1", "is not an address"),
+        ("::1", "is not an address"),
+        ("http://host", "known are tcp://, tls://, raw://"),
+        ("raw://host", 'write it like "raw://host:1234"'),
+        ("host:0", "there is no port 0"),
+        ("host:65536", "there is no port 65536"),
+    ],
+)
+def test_anything_else_is_an_error_of_the_key_address(text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, PORTS, "tcp")
+    assert says in str(caught.value)
+    assert caught.value.path == "address"

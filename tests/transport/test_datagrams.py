@@ -1,0 +1,70 @@
+"""Datagrams are sent to a peer that may tell that it is not there."""
+
+import asyncio
+import socket
+
+import pytest
+
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.datagrams import LARGEST, Datagrams
+from tests.servers.daemon import free_port
+from tests.servers.receivers import udp
+
+
+async def test_datagrams_arrive_one_by_one_up_to_the_largest_there_is() -> None:
+    async with udp() as receiver:
+        peer = Datagrams(Address("udp", "127.0.0.1", receiver.getsockname()[1]))
+        await peer.open()
+        assert await peer.send([b"a", b"", b"x" * LARGEST]) == 0
+        await peer.close()
+        assert [receiver.recv(65536) for _ in range(3)] == [b"a", b"", b"x" * LARGEST]
+
+
+async def test_what_the_kernel_finds_too_long_is_cut_and_counted() -> None:
+    async with udp() as receiver:
+        peer = Datagrams(Address("udp", "127.0.0.1", receiver.getsockname()[1]))
+        await peer.open()
+        assert await peer.send([b"x" * 70_000, b"y"]) == 1
+        await peer.close()
+        assert [receiver.recv(65536) for _ in range(2)] == [b"x" * 35_000, b"y"]
+
+
+async def test_ten_thousand_datagrams_leave_the_loop_to_others_meanwhile() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with udp() as receiver:
+        peer = Datagrams(Address("udp", "127.0.0.1", receiver.getsockname()[1]))
+        await peer.open()
+        async with asyncio.TaskGroup() as group:
+            counter = group.create_task(count())
+            await peer.send([b"x"] * 10_000)
+            counter.cancel()
+        await peer.close()
+    assert turns >= 10_000 // 128
+
+
+async def test_a_refusal_is_told_by_the_payload_that_met_it_or_by_the_next() -> None:
+    peer = Datagrams(Address("udp", "127.0.0.1", free_port(socket.SOCK_DGRAM)))
+    await peer.open()
+    with pytest.raises(Unavailable, match="refused the connection"):
+        for _ in range(2):
+            await peer.send([b"x"])
+    await peer.close()
+
+
+async def test_a_name_without_an_address_is_told() -> None:
+    peer = Datagrams(Address("udp", "nowhere.invalid", 514))
+    with pytest.raises(Unavailable, match='no address for the name "nowhere'):
+        await peer.open()
+
+
+async def test_sending_without_opening_is_unavailable() -> None:
+    with pytest.raises(Unavailable, match="not open"):
+        await Datagrams(Address("udp", "127.0.0.1", 514)).send([b"x"])

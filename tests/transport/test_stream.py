@@ -1,0 +1,253 @@
+"""A stream knows what was taken, notices what was closed, and sends again what was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pipeline.component import TLSConfig
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.stream import Closed, Stream
+from tests.servers.certificates import Authority
+from tests.servers.daemon import free_port
+from tests.servers.receivers import Collector, serve, server_context
+
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def to(port: int, **options: object) -> Stream:
+    return Stream(Address("tcp", "127.0.0.1", port), **options)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def peer(port: int = 0) -> AsyncIterator[tuple[int, asyncio.Queue[socket.socket]]]:
+    """A listener with a small window, whose connections the test reads, resets or leaves."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.setblocking(False)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
+        kept: list[socket.socket] = []
+
+        async def accept() -> None:
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                kept.append(connection)
+                await accepted.put(connection)
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(accept())
+            try:
+                yield listener.getsockname()[1], accepted
+            finally:
+                task.cancel()
+                for connection in kept:
+                    connection.close()
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+async def read(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    async with asyncio.timeout(10):
+        while len(data) < count:
+            data += await asyncio.get_running_loop().sock_recv(connection, 65536)
+    return data
+
+
+async def test_what_is_sent_arrives_and_closing_waits_for_it() -> None:
+    receiver, data = Collector(), b"x" * 3_000_000
+    async with serve(receiver) as port:
+        stream = to(port)
+        await stream.open()
+        await stream.send(data)
+        await stream.close()
+        assert await receiver.has(len(data)) == data
+
+
+async def test_over_tls_large_data_arrive_whole(authority: Authority) -> None:
+    receiver, data = Collector(), bytes(range(256)) * 12_000
+    async with serve(receiver, tls=server_context(authority.issue("large"))) as port:
+        stream = Stream(Address("tls", "localhost", port), TLSConfig(ca=authority.ca))
+        await stream.open()
+        await stream.send(data)
+        await stream.close()
+        assert await receiver.has(len(data)) == data
+
+
+async def test_send_returns_only_when_the_kernel_has_taken_everything() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        connection = await accepted.get()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await stream.send(b"x" * 50_000_000)
+        assert connection.fileno() != -1
+        await stream.close()
+
+
+async def test_a_connection_that_the_peer_closed_when_idle_is_quietly_made_anew() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        await stream.send(b"one")
+        first = await accepted.get()
+        assert await read(first, 3) == b"one"
+        first.close()
+        await asyncio.sleep(0.01)
+        await stream.send(b"two")
+        assert await read(await accepted.get(), 3) == b"two"
+        await stream.close()
+
+
+async def test_what_a_reset_connection_had_not_delivered_is_sent_again_first() -> None:
+    payloads = [bytes([65 + n]) * 500_000 for n in range(4)]
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        for payload in payloads[:3]:
+            await stream.send(payload)
+        reset(await accepted.get())
+        with pytest.raises(Unavailable, match="closed the connection"):
+            await stream.send(payloads[3])
+
+        async def reopen() -> None:
+            await stream.open()
+            await stream.send(payloads[3])
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reopen())
+            received = await read(await accepted.get(), 2_000_000)
+        assert received == b"".join(payloads)
+        await stream.close()
+
+
+async def test_what_was_delivered_is_not_sent_again() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        await stream.send(b"delivered")
+        first = await accepted.get()
+        await read(first, 9)
+        await stream.send(b"also")
+        await read(first, 4)
+        reset(first)
+        await asyncio.sleep(0.01)
+        with pytest.raises(Unavailable):
+            await stream.send(b"next")
+        await stream.open()
+        await stream.send(b"next")
+        assert await read(await accepted.get(), 4) == b"next"
+        await stream.close()
+
+
+async def test_open_is_not_done_before_the_peer_has_what_it_was_owed() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        await stream.send(b"x" * 1_000_000)
+        reset(await accepted.get())
+        await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await stream.open()
+        await stream.close()
+
+
+async def test_a_peer_that_closes_on_the_first_data_has_not_taken_it() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+
+    async with serve(hang_up) as port:
+        stream = to(port)
+        await stream.open()
+        with pytest.raises(Unavailable, match="check its protocol and framing"):
+            await stream.send(b"x")
+        await stream.close()
+
+
+async def test_a_peer_that_objects_to_the_first_data_has_not_taken_it() -> None:
+    async def object_to_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read()
+
+    async with serve(object_to_it) as port:
+        stream = to(port)
+        await stream.open()
+        with pytest.raises(Unavailable, match="or objected"):
+            await stream.send(b"x")
+        await stream.close()
+
+
+async def test_a_cancelled_send_leaves_no_half_message_to_go_on_from() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await stream.send(b"x" * 50_000_000)
+        await stream.send(b"whole")
+        await accepted.get()
+        assert await read(await accepted.get(), 5) == b"whole"
+        await stream.close()
+
+
+async def test_receive_gives_what_the_peer_says_then_that_it_has_closed() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+
+    async with serve(talk) as port:
+        stream = to(port, resend=False)
+        await stream.open()
+        assert await stream.receive() == b"hello"
+        with pytest.raises(Closed):
+            await stream.receive()
+        await stream.close()
+
+
+async def test_a_silent_port_is_not_taken_for_tls() -> None:
+    async with serve(Collector()) as port:
+        stream = Stream(Address("tls", "127.0.0.1", port), TLSConfig(), timeout=0.2)
+        with pytest.raises(Unavailable, match="does not answer the TLS handshake"):
+            await stream.open()
+
+
+async def test_a_port_that_answers_something_else_is_not_taken_for_tls() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await reader.read()
+
+    async with serve(talk) as port:
+        stream = Stream(Address("tls", "127.0.0.1", port), TLSConfig())
+        with pytest.raises(Unavailable, match="does not speak TLS on this port"):
+            await stream.open()
+
+
+async def test_nothing_listening_is_told() -> None:
+    with pytest.raises(Unavailable, match="refused the connection: nothing listens there"):
+        await to(free_port()).open()
+
+
+async def test_a_full_backlog_ends_in_a_timeout_that_is_told() -> None:
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for one in (first, second):
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        stream = to(listener.getsockname()[1], timeout=0.2)
+        with pytest.raises(Unavailable, match="does not answer"):
+            await stream.open()
