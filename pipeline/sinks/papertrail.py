@@ -1,0 +1,69 @@
+"""Papertrail and SolarWinds Observability, over TLS: a preset of the `syslog` sink.
+
+```toml
+[sinks.papertrail]
+type = "papertrail"
+address = "logs7.papertrailapp.com:12345"
+
+[sinks.observability]
+type = "papertrail"
+address = "syslog.collector.na-01.cloud.solarwinds.com:6514"
+token = "${SWO_TOKEN}"
+```
+
+Messages are RFC 5424, ended by LF, as their own clients send them; so line feeds, carriage returns
+and NUL in a message become spaces. Messages over 100,000 bytes (1,024 over UDP) are cut and
+counted. `tcp://` and `udp://` are accepted, and not encrypted.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
+from pipeline.encode.syslog import Facility
+from pipeline.errors import ConfigError
+from pipeline.sinks import syslog
+from pipeline.transport.address import parse
+
+_SOLARWINDS = 41058
+"""Their private enterprise number, which makes a token an SD-ID."""
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """An address is all that Papertrail needs; SolarWinds Observability also wants a token."""
+
+    address: str
+    """Host and port, from the account's log destination: `logs7.papertrailapp.com:12345`. TLS
+    unless it starts with `tcp://` or `udp://`."""
+    token: Secret | None = None
+    """Token of the account, for hosts that want one; sent as `[TOKEN@41058]`."""
+    facility: Facility = "daemon"
+    """Facility of all messages."""
+    tls: TLSConfig | None = None
+    """Certificates, where the system's authorities will not do."""
+    timeout: Duration = Duration(10)
+    """For connecting, and again for the TLS handshake."""
+
+
+class Papertrail(syslog.Syslog):
+    """All but the configuration is the syslog sink's."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        address = parse(config.address, {"tls": None, "tcp": None, "udp": None}, "tls")
+        if config.token is not None and not re.fullmatch(r"[!#-<>-\\^-~]+", config.token):
+            raise ConfigError("a token has no spaces, quotes, or other odd characters", "token")
+        element = {f"{config.token}@{_SOLARWINDS}": dict[str, str]()} if config.token else {}
+        super().__init__(
+            syslog.Config(
+                type="syslog",
+                address=str(address),
+                framing="lf",
+                facility=config.facility,
+                structured_data=element,
+                max_message=Size(1024 if address.scheme == "udp" else 100_000),
+                tls=config.tls,
+                timeout=config.timeout,
+            ),
+            context,
+        )

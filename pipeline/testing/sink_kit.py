@@ -1,0 +1,192 @@
+"""What every sink promises, as tests that it inherits.
+
+    class TestSyslog(SinkKit):
+        complaint = "refused the connection"
+
+        @pytest.fixture
+        def sink(self, receiver): ...        # not open; its destination takes everything
+
+        @pytest.fixture
+        def unreachable(self): ...           # its destination cannot be used
+
+Whether what arrives is right is for the sink's own tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.batch import Batch
+from pipeline.component import Payload, Sink
+from pipeline.errors import SinkError, Unavailable
+from pipeline.testing.builders import batch
+from pipeline.testing.hostile import hostile
+
+_PAUSES = (*[0.0] * 8, 0.001, 0.002, 0.005, 0.02, 0.1)
+"""Seconds after which an operation is cancelled; zeros count turns of the event loop."""
+
+
+class SinkKit:
+    """Subclasses define the two fixtures and `complaint`."""
+
+    complaint: ClassVar[str]
+    """What the error of `unreachable` says, among other words."""
+
+    # -- encode --------------------------------------------------------------------------------
+
+    def test_hostile_batches_are_encoded_or_refused_one_by_one(self, sink: Sink[Any]) -> None:
+        payload = sink.encode(hostile())
+        expected = sum(map(len, hostile()))
+        assert payload.entries + len(payload.refused) == expected
+        for refused, index, reason in payload.refused:
+            assert 0 <= index < len(refused) and reason
+
+    def test_encoding_is_pure(self, sink: Sink[Any]) -> None:
+        batches = hostile()
+        before = [_columns(one) for one in batches]
+        first, second = sink.encode(batches), sink.encode(batches)
+        assert [_columns(one) for one in batches] == before, "encode changed a batch"
+        assert (first.entries, first.size) == (second.entries, second.size)
+
+    def test_nothing_is_encoded_to_nothing(self, sink: Sink[Any]) -> None:
+        for batches in ([], [batch()]):
+            payload = sink.encode(batches)
+            assert (payload.entries, payload.size, payload.refused) == (0, 0, [])
+
+    # -- opening and closing -------------------------------------------------------------------
+
+    async def test_close_is_fine_without_open_and_more_than_once(self, sink: Sink[Any]) -> None:
+        await sink.close()
+        await sink.open()
+        await sink.close()
+        await sink.close()
+
+    async def test_opening_again_drops_what_was_open(self, sink: Sink[Any]) -> None:
+        await sink.open()
+        await _unchanged(sink.open)
+        await sink.send(sink.encode([batch("again")]))
+        await sink.close()
+
+    async def test_closing_lets_go_of_everything(self, sink: Sink[Any]) -> None:
+        async def use() -> None:
+            await sink.open()
+            await sink.send(sink.encode([batch("once")]))
+            await sink.close()
+
+        await use()
+        await _unchanged(use)
+
+    # -- sending -------------------------------------------------------------------------------
+
+    async def test_the_same_payload_can_be_sent_again(self, sink: Sink[Any]) -> None:
+        payload = sink.encode([batch("one", "two"), batch("three", streams="err")])
+        await sink.open()
+        await sink.send(payload)
+        await sink.send(payload)
+        await sink.open()
+        await sink.send(payload)
+        await sink.close()
+
+    async def test_hostile_batches_can_be_sent(self, sink: Sink[Any]) -> None:
+        await sink.open()
+        await sink.send(sink.encode(hostile()))
+        await sink.close()
+
+    async def test_cancelling_open_leaks_nothing(self, sink: Sink[Any]) -> None:
+        await self._opened_once(sink)
+
+        async def cancel() -> None:
+            for turn, pause in enumerate(_PAUSES):
+                await _cancelled(sink.open, turn, pause)
+            await sink.close()
+
+        await _unchanged(cancel)
+        await self._opened_once(sink)
+
+    async def test_cancelling_send_leaks_nothing(self, sink: Sink[Any]) -> None:
+        payload = sink.encode([batch(*["x" * 1000] * 2000)])
+        await self._opened_once(sink)
+
+        async def cancel() -> None:
+            for turn, pause in enumerate(_PAUSES):
+                await sink.open()
+                await _cancelled(partial(sink.send, payload), turn, pause)
+            await sink.close()
+
+        await _unchanged(cancel)
+        await self._opened_once(sink)
+
+    @staticmethod
+    async def _opened_once(sink: Sink[Any]) -> None:
+        await sink.open()
+        await sink.send(sink.encode([batch("works")]))
+        await sink.close()
+
+    # -- trouble -------------------------------------------------------------------------------
+
+    async def test_what_cannot_be_reached_is_told_in_a_sentence(
+        self, unreachable: Sink[Any]
+    ) -> None:
+        async def fail() -> None:
+            problem = await _problem(unreachable)
+            assert self.complaint in problem
+            assert "Errno" not in problem and "Error" not in problem and "\n" not in problem
+
+        await fail()
+        await _unchanged(fail)
+
+
+async def _problem(sink: Sink[Any]) -> str:
+    """What `open`, or failing that `send`, has to say."""
+    payload: Payload[Any] = sink.encode([batch("one"), batch("two")])
+    try:
+        await sink.open()
+        for _ in range(3):  # over UDP, only a second datagram learns of the first one's fate
+            await sink.send(payload)
+    except Unavailable as error:
+        return str(error)
+    finally:
+        await sink.close()
+    raise AssertionError("the destination was expected to be unreachable")
+
+
+async def _cancelled(operation: Callable[[], Awaitable[None]], turns: int, pause: float) -> None:
+    async def run() -> None:
+        with suppress(SinkError):  # an open of an earlier round may have been cut short
+            await operation()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run(), name="to be cancelled")
+        if pause:
+            await asyncio.sleep(pause)
+        else:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        task.cancel()
+
+
+async def _unchanged(operation: Callable[[], Awaitable[None]]) -> None:
+    """Runs it; it leaves no more tasks and file descriptors than there were."""
+    before = _held()
+    await operation()
+    for _ in range(200):  # the other end, where it lives in this process, notices a little later
+        if all(now <= then for now, then in zip(_held(), before, strict=True)):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"tasks and file descriptors: {before} before, {_held()} after")
+
+
+def _held() -> tuple[int, int]:
+    gc.collect()
+    return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _columns(one: Batch) -> tuple[Any, ...]:
+    columns = list(one.lines), list(one.times), one.streams, list(one.sequences)
+    return *columns, None if one.fields is None else [list(entry) for entry in one.fields]
