@@ -10,13 +10,17 @@ import hashlib
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISSOCK
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.component import TLSConfig
-from pipeline.errors import EngineError
+from pipeline.errors import ConfigError, EngineError, Unavailable
+from pipeline.transport.address import parse
+from pipeline.transport.tls import client_context
+
+SCHEMES = ("unix", "tcp", "http", "https")
 
 
 @dataclass(frozen=True)
@@ -32,153 +36,197 @@ class Endpoint:
     host: str = ""
     port: int = 0
     ssl: ssl.SSLContext | None = None
+    server_name: str = ""
+    """What the certificate must name, where that is not the host."""
+
+    @property
+    def authority(self) -> str:
+        """For the `Host` header (RFC 9112, 3.2)."""
+        if self.path:
+            return "docker"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def base(self) -> str:
         """The URL that HTTP requests begin with."""
-        if self.path:
-            return "http://docker"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.ssl else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.ssl else 'http'}://{self.authority}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An address that somebody has written down, not yet looked at."""
+
+    url: str
+    origin: str
+    tls: TLSConfig | None = None
+    verify: bool = True
 
 
 def resolve(url: str | None, tls: TLSConfig | None, environ: Mapping[str, str]) -> Endpoint:
-    """The Engine to use. Raises `EngineError` (permanent) for an address that makes no sense."""
+    """The Engine to use. Reads the certificates' files.
+
+    Raises `EngineError` (permanent) for an address that makes no sense and for TLS that cannot
+    work.
+    """
+    found = _find(url, environ)
+    if tls is not None:
+        found = replace(found, tls=tls, verify=True)
+    if found.url.startswith("unix:"):
+        if tls is not None:
+            raise _wrong(found, "is a socket of this host, so [engine] tls has no meaning")
+        return _unix(found)
+    return _tcp(found)
+
+
+def _find(url: str | None, environ: Mapping[str, str]) -> _Found:
     if url:
-        return _endpoint(
-            url, "the configuration", _configured_tls(tls) or _environment_tls(environ)
-        )
+        return _Found(url, "the configuration", _environment_tls(url, environ))
     if host := environ.get("DOCKER_HOST"):
-        return _endpoint(host, "DOCKER_HOST", _configured_tls(tls) or _environment_tls(environ))
-    if context := _context(environ):
-        return _context_endpoint(context, environ)
-    found = next((path for path in _usual_sockets(environ) if path.is_socket()), None)
-    path = found or Path("/var/run/docker.sock")
-    return _endpoint(f"unix://{path}", "the usual places", None)
+        return _Found(host, "DOCKER_HOST", _environment_tls(host, environ))
+    if context := _context_name(environ):
+        return _context(context, environ)
+    sockets = _usual_sockets(environ)
+    path = next((path for path in sockets if _is_socket(path)), sockets[0])
+    return _Found(f"unix://{path}", "the usual places")
 
 
 def _usual_sockets(environ: Mapping[str, str]) -> list[Path]:
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    rootless = ["docker.sock", "podman/podman.sock"] if runtime else []
-    home = Path(environ.get("HOME", "/root"))
+    """Docker's, then those of a rootless Docker and Podman, Docker Desktop's and Podman's."""
+    rootless = environ.get("XDG_RUNTIME_DIR")
     return [
         Path("/var/run/docker.sock"),
         Path("/run/docker.sock"),
-        *(Path(runtime or "") / name for name in rootless),
-        home / ".docker/run/docker.sock",
+        *(Path(rootless, name) for name in ("docker.sock", "podman/podman.sock") if rootless),
+        _home(environ) / ".docker/run/docker.sock",
         Path("/run/podman/podman.sock"),
     ]
 
 
-def _endpoint(url: str, origin: str, context: ssl.SSLContext | None) -> Endpoint:
-    parts = urlsplit(url if "://" in url else f"tcp://{url}")
-    if parts.scheme == "unix":
-        path = parts.netloc + parts.path
-        if not path.startswith("/"):
-            raise EngineError(
-                f'"{url}" (from {origin}) is no socket: write unix:///path', permanent=True
-            )
-        return Endpoint(url, origin, path=path)
-    if parts.scheme not in ("tcp", "http", "https"):
-        raise EngineError(
-            f'"{url}" (from {origin}) cannot be used: the Engine is reached by unix://, tcp:// or '
-            f"https://, not {parts.scheme}://",
-            permanent=True,
-        )
-    if parts.scheme == "https" and context is None:
-        context = ssl.create_default_context()
+def _is_socket(path: Path) -> bool:
     try:
-        port = parts.port or (2376 if context else 2375)
-    except ValueError:
-        raise EngineError(f'"{url}" (from {origin}) has no valid port', permanent=True) from None
-    if not parts.hostname:
-        raise EngineError(f'"{url}" (from {origin}) names no host', permanent=True)
-    return Endpoint(url, origin, host=parts.hostname, port=port, ssl=context)
+        return S_ISSOCK(path.stat().st_mode)
+    except OSError:  # absent, or in a folder that is not for us
+        return False
+
+
+def _unix(found: _Found) -> Endpoint:
+    path = found.url.removeprefix("unix:").removeprefix("//")
+    if not path.startswith("/"):
+        raise _wrong(found, "names no socket; write it like unix:///var/run/docker.sock")
+    return Endpoint(found.url, found.origin, path=path)
+
+
+def _tcp(found: _Found) -> Endpoint:
+    scheme, separator, _ = found.url.partition("://")
+    if separator and scheme not in SCHEMES:
+        raise _wrong(
+            found,
+            "cannot be used: the Engine is reached by unix://, tcp:// or https://, "
+            f"not by {scheme}://",
+        )
+    if found.url.startswith("/"):
+        raise _wrong(found, f"is not an address; a socket is written unix://{found.url}")
+    tls = found.tls or (TLSConfig() if scheme == "https" or not found.verify else None)
+    port = 2376 if tls else 2375
+    try:
+        address = parse(found.url, {"tcp": port, "http": port, "https": 2376}, "tcp")
+    except ConfigError as error:
+        raise EngineError(f"{error} (from {found.origin})", permanent=True) from None
+    return Endpoint(
+        found.url,
+        found.origin,
+        host=address.host,
+        port=address.port,
+        ssl=_ssl_context(found, tls) if tls else None,
+        server_name=(tls and tls.server_name) or "",
+    )
+
+
+def _wrong(found: _Found, what: str) -> EngineError:
+    return EngineError(f'"{found.url}" (from {found.origin}) {what}', permanent=True)
 
 
 # -------------------------------------------------------------------------------------- TLS
 
 
-def _configured_tls(tls: TLSConfig | None) -> ssl.SSLContext | None:
-    if tls is None:
+def _environment_tls(url: str, environ: Mapping[str, str]) -> TLSConfig | None:
+    """`DOCKER_TLS_VERIFY` set to anything at all turns TLS on for TCP, as in the Docker CLI."""
+    if not environ.get("DOCKER_TLS_VERIFY") or url.startswith("unix:"):
         return None
-    return _ssl_context(tls.ca, tls.cert, tls.key, origin="[engine] tls")
-
-
-def _environment_tls(environ: Mapping[str, str]) -> ssl.SSLContext | None:
-    """`DOCKER_TLS_VERIFY` set to anything at all turns TLS on, as in the Docker CLI."""
-    if not environ.get("DOCKER_TLS_VERIFY"):
-        return None
-    folder = Path(environ.get("DOCKER_CERT_PATH") or Path(environ.get("HOME", "/root")) / ".docker")
-    if not (folder / "ca.pem").exists():
+    folder = Path(environ.get("DOCKER_CERT_PATH") or _config_folder(environ))
+    if not _is_there(folder / "ca.pem"):
         raise EngineError(
             f"DOCKER_TLS_VERIFY is set, but there is no ca.pem in {folder}: set DOCKER_CERT_PATH",
             permanent=True,
         )
-    return _folder_tls(folder, "DOCKER_CERT_PATH")
+    return _folder_tls(folder)
 
 
-def _folder_tls(folder: Path, origin: str) -> ssl.SSLContext | None:
+def _folder_tls(folder: Path) -> TLSConfig | None:
     """A folder with `ca.pem`, `cert.pem` and `key.pem`, as Docker lays them; None when empty."""
-    ca, cert, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
-    if not ca.exists() and not cert.exists():
-        return None
-    return _ssl_context(
-        str(ca) if ca.exists() else None,
-        *((str(cert), str(key)) if cert.exists() else ()),
-        origin=origin,
+    ca, cert, key = (
+        str(path) if _is_there(path) else None
+        for path in (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     )
+    return TLSConfig(ca=ca, cert=cert, key=key if cert else None) if ca or cert else None
 
 
-def _ssl_context(
-    ca: str | None, cert: str | None = None, key: str | None = None, *, origin: str
-) -> ssl.SSLContext:
+def _ssl_context(found: _Found, tls: TLSConfig) -> ssl.SSLContext:
+    if tls.key and not tls.cert:
+        raise _wrong(found, "has a tls key, which has no meaning without its certificate, cert")
     try:
-        context = ssl.create_default_context(cafile=ca)
-        if cert:
-            context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        raise EngineError(
-            f"the certificates of {origin} cannot be used: {error}", permanent=True
-        ) from error
+        context = client_context(tls)
+    except Unavailable as error:
+        raise _wrong(found, f"cannot be reached over TLS: {error}") from error
+    if not found.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 # --------------------------------------------------------------------------------- contexts
 
 
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or "/root")
+
+
 def _config_folder(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "/root")) / ".docker")
+    return Path(environ.get("DOCKER_CONFIG") or _home(environ) / ".docker")
 
 
-def _context(environ: Mapping[str, str]) -> str | None:
+def _context_name(environ: Mapping[str, str]) -> str | None:
     """Name of the chosen Docker context, or None for the default one."""
-    name = environ.get("DOCKER_CONTEXT")
+    name: Any = environ.get("DOCKER_CONTEXT")
     if not name:
         try:
-            config = json.loads((_config_folder(environ) / "config.json").read_text())
+            config = json.loads((_config_folder(environ) / "config.json").read_bytes())
         except (OSError, ValueError):
             return None  # absent, unreadable or broken: the CLI too goes on with the default
         name = config.get("currentContext") if isinstance(config, dict) else None
-    return name if name and name != "default" else None
+    return str(name) if name and name != "default" else None
 
 
-def _context_endpoint(name: str, environ: Mapping[str, str]) -> Endpoint:
+def _context(name: str, environ: Mapping[str, str]) -> _Found:
     """A context is stored under the SHA-256 of its name, certificates beside it."""
+    origin = f'the Docker context "{name}"'
     folder = _config_folder(environ) / "contexts"
     key = hashlib.sha256(name.encode()).hexdigest()
     try:
-        meta: Any = json.loads((folder / "meta" / key / "meta.json").read_text())
+        meta: Any = json.loads((folder / "meta" / key / "meta.json").read_bytes())
         docker = meta["Endpoints"]["docker"]
-        url = docker["Host"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        url, skip = str(docker["Host"]), bool(docker.get("SkipTLSVerify"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineError(
-            f'the Docker context "{name}" cannot be read ({error!r}): '
-            "see `docker context ls`, or set DOCKER_HOST",
+            f"{origin} cannot be read ({error!r}): see `docker context ls`, or set DOCKER_HOST",
             permanent=True,
         ) from error
-    context = _folder_tls(folder / "tls" / key / "docker", f'the Docker context "{name}"')
-    if context and docker.get("SkipTLSVerify"):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return _endpoint(url, f'the Docker context "{name}"', context)
+    return _Found(url, origin, _folder_tls(folder / "tls" / key / "docker"), verify=not skip)
