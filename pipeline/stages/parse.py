@@ -67,9 +67,9 @@ class Stage(component.Stage):
 # ------------------------------------------------------------------------------------ JSON
 
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
-"""Per line of 156 bytes 0.55 µs, where `orjson.loads` takes 0.67, and 0.50 for all lines joined to
-one array; but then lines such as `[1` and `2]` have to be told from a line that is `[1,2]`, which
-costs as much as it saves. And it keeps the digits of integers beyond 64 bits."""
+"""Per line of 142 bytes 0.42 µs, where `orjson.loads` takes 0.50, and 0.44 for all lines joined to
+one array; but then `[1` and `2]` have to be told from `[1,2]`, which costs what it saves (see
+`benchmarks/bench_parse.py`). And it keeps the digits of integers beyond 64 bits."""
 
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -115,18 +115,29 @@ def _logfmt(lines: list[bytes]) -> list[Fields]:
 
 def _pairs(line: bytes) -> Fields:
     """The fields of a line of which every word fits, at least one being a pair."""
-    tokens = _TOKEN.findall(line.decode("utf-8", "replace"))
+    text = line.decode("utf-8", "replace")
+    fields = _with_quotes(text) if '"' in text else _without_quotes(text)
+    return {} if all(value is True for value in fields.values()) else fields
+
+
+def _without_quotes(text: str) -> Fields:
     fields: Fields = {}
-    paired = False
-    for key, equals, quoted, plain, other in tokens:
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if not key or value.startswith("="):
+            return {}
+        fields[key] = value if equals else True
+    return fields
+
+
+def _with_quotes(text: str) -> Fields:
+    fields: Fields = {}
+    for key, equals, quoted, plain, other in _TOKEN.findall(text):
         if other:
             return {}
-        if equals:
-            fields[key] = plain or (_unescape(quoted) if "\\" in quoted else quoted)
-            paired = True
-        else:
-            fields[key] = True
-    return fields if paired else {}
+        value = plain or (_unescape(quoted) if "\\" in quoted else quoted)
+        fields[key] = value if equals else True
+    return fields
 
 
 def _unescape(quoted: str) -> str:

@@ -1,0 +1,39 @@
+"""The workload W2: parse JSON, keep half of the entries, write them as JSON.
+
+    python benchmarks/bench_w2.py
+
+`{ parse = "json" }`, `{ keep = "status == 200 and duration_ms >= 250" }`, and the JSON encoder, on
+lines of 142 bytes as they come from the Engine; each step alone as well.
+"""
+
+from __future__ import annotations
+
+from calibration import batches, headline, json_lines, measure
+
+from pipeline.batch import Batch
+from pipeline.encode.json import JsonEncoder
+from pipeline.stages import keep, parse
+
+
+def main() -> None:
+    headline("W2")
+    whole = batches(json_lines())
+    parser, filter_ = parse.Stage("json"), keep.Stage("status == 200 and duration_ms >= 250")
+    encoder = JsonEncoder()
+    parsed = [result for batch in whole if (result := parser(batch))]
+    kept = [result for batch in parsed if (result := filter_(batch))]
+    share = sum(map(len, kept)) / sum(map(len, whole))
+
+    def run(batch: Batch) -> bytes:
+        result = parser(batch)
+        result = filter_(result) if result else None
+        return encoder.encode([result]) if result else b""
+
+    measure("parse", parser, whole)
+    measure("keep", filter_, parsed)
+    measure(f"encode ({share:.0%} of the entries)", lambda batch: encoder.encode([batch]), kept)
+    measure("all three", run, whole)
+
+
+if __name__ == "__main__":
+    main()
