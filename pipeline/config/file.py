@@ -21,6 +21,9 @@ DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 LARGEST_FILE = 4 * 2**20
 """Bytes; a larger file is a mistake, such as a log given for a configuration."""
 NO_FILE = "built-in defaults"
+LISTEN = "DOCKLINE_HTTP_LISTEN"
+"""The environment variable that is the default of `http.listen`; the image sets it, for in a
+container nobody could reach 127.0.0.1."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Reading:
     warnings: list[Problem]
     hidden: dict[str, str]
     """What was put in for `${...}`, never to be shown, and what to show instead."""
+
+    def conceal(self, text: str) -> str:
+        """`text` with `${...}` in the place of what it stands for."""
+        for value, written in sorted(self.hidden.items(), key=lambda pair: -len(pair[0])):
+            text = text.replace(value, written)
+        return text
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -68,7 +77,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
     except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
         raise ConfigErrors(file, [explain(text, str(error))]) from None
     report = Report(file, locate(text))
-    tree = with_defaults(substitute(written, environ, report))
+    tree = with_defaults(substitute(written, environ, report), environ)
     config = Converter(report).convert(tree, Config, ())
     check_names(tree, report)
     if report.errors:
@@ -77,9 +86,12 @@ def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
     return Reading(file, config, report.warnings, dict(_hidden(tree)))
 
 
-def with_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """The sink and the routes that there are when the file names none, as a user would write
     them. A sink that takes no logs, such as `prometheus`, gets a route of stats."""
+    http = tree.get("http", {})
+    if isinstance(http, dict) and environ.get(LISTEN):
+        tree = {**tree, "http": {"listen": environ[LISTEN], **http}}
     sinks = tree.get("sinks") or {"console": {"type": "console"}}
     routes = tree.get("routes")
     if not routes and isinstance(sinks, dict):
@@ -103,7 +115,9 @@ def _hidden(value: Any) -> list[tuple[str, str]]:
         value = list(value.values())
     if isinstance(value, list):
         return [pair for inner in value for pair in _hidden(inner)]
-    return [(str(value), value.written)] if isinstance(value, Substituted) and value else []
+    if isinstance(value, Substituted):
+        return [pair for pair in value.parts.items() if pair[0]]
+    return []
 
 
 def _text(path: Path) -> str:

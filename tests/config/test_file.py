@@ -256,7 +256,7 @@ def test_any_value_in_any_place_is_taken_or_refused_in_sentences(path: Any, valu
         inner = inner[key]
     inner[last] = value
     report = Report("f")
-    converted = Converter(report).convert(with_defaults(tree), Config, ())
+    converted = Converter(report).convert(with_defaults(tree, {}), Config, ())
     check_names(tree, report)
     assert (converted is INVALID) <= bool(report.errors)
     assert all(problem.sentence and "\n" not in problem.sentence for problem in report.errors)
@@ -347,3 +347,9 @@ def test_the_default_file_is_used_only_where_it_exists(
     assert find(None, {"DOCKLINE_CONFIG": ""}) is None
     default.touch()
     assert find(None, {}) == default
+
+
+def test_the_environment_gives_the_default_of_where_http_listens_and_the_file_wins() -> None:
+    environ = {"DOCKLINE_HTTP_LISTEN": "0.0.0.0:9000"}
+    assert parse("", environ).config.http.listen == "0.0.0.0:9000"
+    assert parse('[http]\nlisten = "127.0.0.1:1"', environ).config.http.listen == "127.0.0.1:1"
