@@ -49,7 +49,10 @@ def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
     for name, sink in config.sinks.items():
         made = component.implementation("sinks", sink.type)(sink, Context(name))
         attempts[f"sink {name}"] = partial(_sink, made, sink.type)
-    return [_without(answer, reading.hidden) for answer in asyncio.run(_try_all(attempts))]
+    return [
+        Answer(answer.what, reading.conceal(answer.detail), reading.conceal(answer.trouble))
+        for answer in asyncio.run(_try_all(attempts))
+    ]
 
 
 async def _try_all(attempts: Mapping[str, Attempt]) -> list[Answer]:
@@ -80,11 +83,3 @@ async def _sink(sink: Sink[Any], kind: str) -> str:
         return kind
     finally:
         await sink.close()
-
-
-def _without(answer: Answer, hidden: Mapping[str, str]) -> Answer:
-    """The answer with `${...}` in the place of what it stands for."""
-    trouble, detail = answer.trouble, answer.detail
-    for value, written in sorted(hidden.items(), key=lambda pair: -len(pair[0])):
-        trouble, detail = trouble.replace(value, written), detail.replace(value, written)
-    return Answer(answer.what, detail, trouble)

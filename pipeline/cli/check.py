@@ -61,7 +61,8 @@ def _print_text(reading: Reading, answers: list[Answer]) -> None:
     for name, sink in config.sinks.items():
         print(f"  sink   {paint('bold', name)}: {sink.type}")
     for name, route in config.routes.items():
-        chosen = f" of containers where {route.containers}" if route.containers else ""
+        expression = reading.conceal(route.containers or "")
+        chosen = f" of containers where {expression}" if expression else ""
         steps = [", ".join(route.sources) + chosen, *(stage.name for stage in route.stages)]
         print(f"  route  {paint('bold', name)}: {' → '.join([*steps, ', '.join(route.to)])}")
     if config.tests:

@@ -87,8 +87,9 @@ def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The sink and the routes that there are when the file names none, as a user would write
-    them. A sink that takes no logs, such as `prometheus`, gets a route of stats."""
+    """What the file leaves out, as a user would write it: the listening address that the
+    environment gives, a sink, and routes. A sink that takes no logs, such as `prometheus`, gets a
+    route of stats."""
     http = tree.get("http", {})
     if isinstance(http, dict) and environ.get(LISTEN):
         tree = {**tree, "http": {"listen": environ[LISTEN], **http}}

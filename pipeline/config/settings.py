@@ -126,7 +126,8 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listen: Annotated[ListenAddress | None, Meta(examples=["0.0.0.0:9114", "[::]:9114", "off"])] = (
         ListenAddress("127.0.0.1:9114")
     )
-    """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint."""
+    """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint. Where
+    `$DOCKLINE_HTTP_LISTEN` is set, that is the default; the image sets it to `0.0.0.0:9114`."""
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,6 +24,8 @@ class Substituted(Secret):
 
     written: str
     """The string as it stands in the configuration."""
+    parts: dict[str, str]
+    """What was put in, and what stood there: `{"db.example": "${HOST}"}`."""
 
 
 def substitute(value: Any, environ: Mapping[str, str], report: Report, path: Path = ()) -> Any:
@@ -46,11 +48,20 @@ def substitute(value: Any, environ: Mapping[str, str], report: Report, path: Pat
 
 def fill(text: str, environ: Mapping[str, str]) -> str:
     """One string filled in. Raises `ValueError` with a sentence fit for the user."""
-    result = _REFERENCE.sub(lambda found: _value(found, environ), text)
-    if all(found[0] == "$${" for found in _REFERENCE.finditer(text)):
-        return result  # nothing was put in, so there is nothing to hide
+    parts: dict[str, str] = {}
+
+    def put_in(found: re.Match[str]) -> str:
+        if found[0] == "$${":
+            return "${"
+        value = _value(found, environ)
+        parts[value] = found[0]
+        return value
+
+    result = _REFERENCE.sub(put_in, text)
+    if not parts:
+        return result
     filled = Substituted(result)
-    filled.written = text
+    filled.written, filled.parts = text, parts
     return filled
 
 
@@ -59,8 +70,6 @@ _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 def _value(found: re.Match[str], environ: Mapping[str, str]) -> str:
-    if found[0] == "$${":
-        return "${"
     inside = found[1]
     if not found[2]:
         raise ValueError(f"{quote(found[0])} has no closing brace; a plain ${{ is written $${{")

@@ -36,6 +36,17 @@ def test_a_good_file_is_summed_up(
     )
 
 
+def test_the_summary_shows_nothing_that_was_substituted(
+    write: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WHO", '"s3cr3t"')
+    file = write("[routes.r]\ncontainers = 'name == ${WHO}'\nto = ['console']\n")
+    assert main(["check", "-c", file]) == 0
+    assert "containers where name == ${WHO} →" in capsys.readouterr().out
+
+
 def test_no_file_is_summed_up_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_filled_string_remembers_how_it_was_written_and_does_not_show_its_valu
     filled = fill("a ${TOKEN}", ENVIRON)
     assert isinstance(filled, Substituted)
     assert filled.written == "a ${TOKEN}"
+    assert filled.parts == {"s3cr3t": "${TOKEN}"}
     assert "s3cr3t" not in repr([filled])
 
 
