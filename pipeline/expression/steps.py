@@ -38,7 +38,6 @@ _NESTED: Final = (
     'characters in more than one way. Make the inner repeat possessive ("a++" for "a+"), or its '
     "alternatives begin with different characters"
 )
-_REFERENCE: Final = "a pattern may not refer back to one of its groups"
 
 Item = tuple[Any, Any]
 Items = Sequence[Item]
@@ -96,7 +95,7 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
     ways = state.ways
     if operation in SINGLE:
         return state.then(ways, ways, ways, characters(operation, argument, flags))
-    if operation is sre.AT:
+    if operation in (sre.AT, sre.FAILURE):  # the latter is `(?!)`
         return state.then(ways, ways, ways, state.before)
     if operation is sre.SUBPATTERN:
         _, added, removed, body = argument
@@ -111,7 +110,11 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
     if operation in (sre.ASSERT, sre.ASSERT_NOT):
         steps = ways * _sequence(argument[1], _State(1), EVERY, flags).steps
         return state.then(ways, steps, steps, state.before)
-    raise ConfigError(_REFERENCE)
+    if operation in (sre.GROUPREF, sre.GROUPREF_EXISTS):
+        raise ConfigError("a pattern may not refer back to one of its groups")
+    raise ConfigError(
+        f"a pattern may not hold {str(operation).lower()!r}: what it costs is unknown"
+    )
 
 
 def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:

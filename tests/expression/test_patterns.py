@@ -15,7 +15,7 @@ LINEAR = (
     "error|fatal|panic", r"GET /api/v\d+/(orders|carts)", r"level=(\w+)", r"(\d{1,3}\.){3}\d{1,3}",
     r'^(?P<ip>\S+) \S+ \S+ \[(?P<time>[^\]]+)\] "(?P<method>\w+) (?P<path>\S+) [^"]*" \d+',
     r"^(?:\w+\.)*$", r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ERROR",
-    "^(?:foo|foobar)*x", "^(?:[^\"\\\\]|\\\\.)*$", "^(?>a+)b", "(?i)^x[a-z]+[0-9]", "",
+    "^(?:foo|foobar)*x", "^(?:[^\"\\\\]|\\\\.)*$", "^(?>a+)b", "(?i)^x[a-z]+[0-9]", "a|(?!)", "",
 )  # fmt: skip
 """Steps grow with the text."""
 
