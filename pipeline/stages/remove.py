@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from pipeline import component
 from pipeline.batch import Batch
+from pipeline.errors import ConfigError
 from pipeline.expression.paths import Path
 
 Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.headers"]])]
@@ -24,7 +25,14 @@ class Stage(component.Stage):
 
     def __init__(self, config: list[str]) -> None:
         self._bare = "message" in config
-        self._paths = [Path.parse(name) for name in config if name != "message"]
+        self._paths: list[Path] = []
+        for index, name in enumerate(config):
+            if name == "message":
+                continue
+            try:
+                self._paths.append(Path.parse(name))
+            except ConfigError as error:
+                raise ConfigError(error.message, f"[{index}]") from None
 
     def __call__(self, batch: Batch) -> Batch | None:
         if batch.fields is not None:

@@ -39,8 +39,9 @@ def test_a_batch_without_fields_is_passed_on_itself() -> None:
 
 
 def test_a_name_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ConfigError):
-        remove.Stage(["a", "b."])
+    with pytest.raises(ConfigError) as caught:
+        remove.Stage(["message", "a", "b."])
+    assert caught.value.path == "[2]"
 
 
 def test_what_a_user_may_write() -> None:
