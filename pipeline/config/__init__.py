@@ -4,13 +4,14 @@ In reading order:
 
 1. ``settings``     one Struct per table; sinks and stages bring their own
 2. ``locate``       where each key of a TOML text stands
-3. ``problems``     what is wrong, where, and what was probably meant
+3. ``problems``     what is wrong, where, and what was probably meant; ``syntax`` for no TOML at all
 4. ``substitute``   `${NAME}` and `${file:...}`
-5. ``convert``      from TOML values to the Structs, every error noted
+5. ``convert``      from TOML values to the Structs, every error noted; ``components`` for sinks and
+                    stages, ``scalars`` for single values, ``wording`` for what they are called
 6. ``check``        what no single value can tell: names that must exist, and advice
 7. ``file``         all of the above, for one file
 
-and for those who document it: ``fields``, ``schema``, ``wording``.
+and for those who document it: ``fields``, ``examples``, ``schema``.
 """
 
 from pipeline.config.file import Reading, find, load, read
