@@ -47,9 +47,9 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"at {engine.url}" in run.stdout
     logs = messages(run.stdout)
-    assert json.loads(logs["web"][0])["request"] == 1
-    assert logs["worker"][0] == "job 1: started"
-    assert logs["noisy"][0] == "DEBUG upstream 10.0.0.1 is healthy, weight 100, 0 failures"
+    assert {"level", "msg", "status"} <= json.loads(logs["web"][0]).keys()
+    assert any("started" in line for line in logs["worker"])
+    assert "DEBUG upstream 10.0.0.1 is healthy, weight 100, 0 failures" in logs["noisy"]
     figures = run.stdout[run.stdout.index("container  ") :].split("\n\n")[0].splitlines()[1:]
     assert {line.split()[0] for line in figures} >= {
         f"dockline-demo-{name}" for name in ("noisy", "web", "worker")
