@@ -28,10 +28,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.lines import LENGTH, cpu_of, engine_with_lines
 from benchmarks.receiver import Receiver
 from pipeline.testing.private_engine import PrivateEngine
 
-LENGTH = 142
 CONFIG = """\
 [engine]
 url = "{url}"
@@ -67,10 +67,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, PrivateEngine() as engine:
-        lines = Path(folder) / "lines"
-        write_lines(lines, arguments.lines)
-        fill(engine, lines, arguments.lines)
+    with tempfile.TemporaryDirectory() as folder, engine_with_lines(arguments.lines) as engine:
         runs: dict[str, list[Measured]] = {"docker logs": [], "dockline": []}
         for number in range(arguments.runs):
             runs["docker logs"].append(docker_logs(engine, arguments.lines))
@@ -81,34 +78,6 @@ def main() -> None:
     print(text)
     if arguments.write:
         keep(text, runs)
-
-
-def write_lines(file: Path, count: int) -> None:
-    """JSON lines of exactly `LENGTH` bytes, as a web service logs its requests."""
-    with file.open("w") as out:
-        for number in range(count):
-            line = (
-                f'{{"ts":"2026-11-24T08:00:00Z","level":"info","seq":{number},'
-                f'"path":"/api/items/{number % 10_000}",'
-                f'"status":{500 if number % 10 == 0 else 200},'
-                f'"duration_ms":{number * 7919 % 500},"user":"'
-            )
-            out.write(line + "u" * (LENGTH - len(line) - 2) + '"}\n')
-
-
-def fill(engine: PrivateEngine, lines: Path, count: int) -> None:
-    """A running container that has logged the lines."""
-    image = engine.import_busybox()
-    engine.docker(
-        "run", "--detach", "--network", "none", "--name", "lines", "--volume", f"{lines}:/lines:ro",
-        image, "sh", "-c", "cat /lines; touch /done; sleep 1000000",
-    )  # fmt: skip
-    while "done" not in engine.docker("exec", "lines", "ls", "/"):
-        time.sleep(1)
-    log = engine.docker("inspect", "--format", "{{.LogPath}}", "lines")
-    # Not read here: the peak memory of a child begins with that of its parent.
-    while int(subprocess.check_output(["wc", "-l", log]).split()[0]) < count:
-        time.sleep(1)
 
 
 def docker_logs(engine: PrivateEngine, count: int) -> Measured:
@@ -160,12 +129,6 @@ def measuring(dockerd: int) -> Iterator[Callable[..., Measured]]:
         )
 
     yield measured
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds that a process has used, its ended children not included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def table(runs: dict[str, list[Measured]], count: int, version: str) -> str:

@@ -44,10 +44,10 @@ class Agent:
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         self._router = Router([self._route(*item) for item in config.routes.items()], metrics)
+        self._poller = self._make_poller()
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
         )
-        self._poller = self._make_poller()
         self.source = DockerSource(
             self.engine,
             self._router,
@@ -56,6 +56,7 @@ class Agent:
             self._reading(),
             stats=self._poller,
             myself=own_container(),
+            connected=lambda: self.exposition.describe_machine(self.engine.info),
         )
         self.admin = (
             Admin(config.http.listen, self.exposition, self.not_ready)
@@ -119,7 +120,8 @@ class Agent:
                 self.metrics.source_errors.labels("stats_backlog").inc(refused)
 
     def _alive(self, container_id: str) -> bool:
-        return container_id in self.source.followed
+        """Whether the container runs, and so has stats."""
+        return self._poller is not None and self._poller.polls(container_id)
 
     def not_ready(self) -> list[str]:
         """A line for each thing that is not ready, for `/readyz`."""

@@ -92,7 +92,7 @@ class Delivery:
                 await self._send(payload)
             except Refused as refusal:
                 self._problem(None)
-                self._refuse(batches, str(refusal))
+                self._refuse(_without(batches, payload.refused), str(refusal))
             else:
                 self._delivered.inc(payload.entries)
                 self._delivered_bytes.inc(payload.size)
@@ -157,6 +157,15 @@ class Delivery:
                 self._dead_lettered.inc(len(batch))
             else:
                 self._dropped.labels(self.name, "refused").inc(len(batch))
+
+
+def _without(batches: Sequence[Batch], refused: Sequence[tuple[Batch, int, str]]) -> list[Batch]:
+    """The batches without the entries that were refused one by one before."""
+    gone = {(id(batch), index) for batch, index, _ in refused}
+    if not gone:
+        return list(batches)
+    left = (b.select([(id(b), i) not in gone for i in range(len(b))]) for b in batches)
+    return [batch for batch in left if batch is not None]
 
 
 def _only(batch: Batch, index: int) -> Batch:

@@ -158,6 +158,16 @@ async def test_entries_that_cannot_be_encoded_are_refused_and_the_others_sent() 
     assert run.count("delivered_entries") == 1
 
 
+async def test_an_entry_refused_by_the_encoder_is_not_counted_again_with_its_payload() -> None:
+    class Picky(Scripted):
+        def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+            (one,) = batches
+            return Payload([one.lines[1]], 1, 1, refused=[(one, 0, "no such thing")])
+
+    run = await Run(Picky(Refused("too old"))).of(batch("a", "b"))
+    assert run.count("dropped_entries", reason="refused") == 2
+
+
 async def test_an_encoder_that_fails_loses_only_the_batch_it_fails_on() -> None:
     sink = Scripted()
 

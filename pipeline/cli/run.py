@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pipeline.agent import Agent
 
 
+log = logging.getLogger(__name__)
+
+
 def add(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "run",
@@ -36,14 +39,17 @@ def main(args: argparse.Namespace) -> int:
     """0 after a clean drain, 1 when data had to be left behind. Raises `DocklineError`."""
     from pipeline.agent import Agent
     from pipeline.coalesce import CoalescingLoop
-    from pipeline.config import find, load
+    from pipeline.config import find, read
 
     logging.basicConfig(
         level=args.log_level.upper(),
         format="%(asctime)s %(levelname)-7s %(message)s",
         stream=sys.stderr,
     )
-    agent = Agent(load(find(args.config, os.environ), os.environ))
+    reading = read(find(args.config, os.environ), os.environ)
+    for warning in reading.warnings:
+        log.warning(warning.lines(reading.file)[0])
+    agent = Agent(reading.config)
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent)) else 1
 

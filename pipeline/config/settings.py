@@ -80,9 +80,9 @@ class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For a container that is first seen already running: from `now` on, from the `beginning` of
     its log, or as far back as a duration says. A container that starts later is always read from
     its first line, and one seen before from where the checkpoint is."""
-    read: Literal["auto", "api", "file"] = "auto"
-    """`api` asks the Engine, `file` reads the json-file logs where they are mounted and readable,
-    `auto` takes the cheaper one of those that work."""
+    read: Literal["auto", "api"] = "auto"
+    """How logs are read. `api` asks the Engine; `auto` takes the cheapest way there is, and that is
+    the only one as yet."""
     containers: Annotated[
         ContainerExpression | None, Meta(examples=['name.startswith("shop-") and project != ""'])
     ] = None
@@ -100,7 +100,9 @@ class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     every: Annotated[Duration | None, Meta(gt=0, examples=["5s", "off"])] = Duration(5)
     """How often; `"off"` for never."""
-    labels: Annotated[list[str], Meta(examples=[["com.docker.compose.project"]])] = []
+    labels: Annotated[list[str], Meta(examples=[["com.docker.compose.project"]])] = field(
+        default_factory=lambda: ["com.docker.compose.project", "com.docker.compose.service"]
+    )
     """Container labels that become labels of the metrics, as `container_label_NAME`. A few:
     every value that differs makes a series of its own."""
 

@@ -69,8 +69,10 @@ class DockerSource:
         *,
         stats: StatsReader | None = None,
         myself: str | None = None,
+        connected: Callable[[], None] = lambda: None,
     ) -> None:
-        """`myself`: id of the container that the agent runs in, which it never follows."""
+        """`myself`: id of the container that the agent runs in, which it never follows.
+        `connected` is called whenever the Engine is reached, its facts known by then."""
         self.followed: dict[str, Followed] = {}
         self._engine = engine
         self._router = router
@@ -78,6 +80,7 @@ class DockerSource:
         self._metrics = metrics
         self._reading = reading
         self._stats = stats
+        self._on_connected = connected
         self._myself = myself
         self._created: set[str] = set()
         self._opening = asyncio.Semaphore(OPENING)
@@ -101,6 +104,7 @@ class DockerSource:
     def connected(self) -> None:
         self._checkpoint.belongs_to(self._engine.id)
         self._cursor.reconnected()
+        self._on_connected()
 
     def disconnected(self) -> None:
         pass
