@@ -1,0 +1,89 @@
+"""Standard output: coloured lines on a terminal, JSON lines anywhere else.
+
+```toml
+[sinks.console]
+type = "console"
+```
+
+This is where logs go when nothing is configured. On a terminal each container has a colour and
+stderr a red bar; `NO_COLOR` in the environment is respected. In a pipe or a file it is the JSON
+that all JSON sinks write. A reader that is slow makes this sink slow, and nothing else. When the
+reader goes away it will not come back: what is left counts as refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Payload, Sink, SinkConfig
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.text import TextEncoder
+from pipeline.errors import Refused, Unavailable
+from pipeline.transport.blocking import BlockingThread
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """How lines on standard output look."""
+
+    format: Literal["auto", "text", "json"] = "auto"
+    """`auto` is `text` on a terminal and `json` elsewhere."""
+    color: Literal["auto", "always", "never"] = "auto"
+    """Colours of `text`; `auto` has them on a terminal, unless `NO_COLOR` is set."""
+
+
+class Console(Sink[bytes]):
+    """Writes in a thread: a pipe that nobody reads must not stop the event loop, and making
+    standard output non-blocking would do so for the shell that it is shared with."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        terminal = _is_terminal()
+        self._thread = BlockingThread(f"sink {context.name}")
+        if config.format == "text" or (config.format == "auto" and terminal):
+            color = terminal and "NO_COLOR" not in os.environ
+            if config.color != "auto":
+                color = config.color == "always"
+            self._encode = TextEncoder(color=color).encode
+        else:
+            self._encode = JsonEncoder(host=context.host).encode
+
+    async def open(self) -> None:
+        if sys.stdout is None:
+            raise Unavailable("standard output is closed; start the agent with one")
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[bytes]:
+        data = self._encode(batches)
+        return Payload(data, sum(map(len, batches)), len(data))
+
+    async def send(self, payload: Payload[bytes]) -> None:
+        try:
+            await self._thread.run(_write, sys.stdout.fileno(), payload.data)
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.EIO, errno.EBADF):
+                raise Refused("nobody reads standard output any more") from error
+            reason = os.strerror(error.errno or 0)
+            raise Unavailable(f"standard output cannot be written: {reason}") from error
+
+    async def close(self) -> None:
+        self._thread.stop()
+
+
+def _is_terminal() -> bool:
+    with suppress(ValueError, OSError, AttributeError):  # closed, or there is none at all
+        return os.isatty(sys.stdout.fileno())
+    return False
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # somebody else has made it non-blocking
+            select.select([], [descriptor], [])

@@ -1,0 +1,109 @@
+"""A file of JSON lines (or text), rotated by size and age.
+
+```toml
+[sinks.archive]
+type = "file"
+path = "/var/log/dockline/containers.json"
+rotate = { size = "100MiB", every = "1d", keep = 7 }
+fsync = "batch"
+```
+
+- **Rotation** comes before the payload that would go over `size`, or that is the first of a new
+  period of `every` (in UTC, so `1d` is at midnight): `containers.json` becomes
+  `containers.json.1`, that `.2`, and so on; what is beyond `keep` is removed. Another program such
+  as logrotate may move the file instead: the sink notices, and starts a new one.
+- **fsync**: `never` leaves it to the kernel, which writes within about half a minute, so a crash of
+  the host loses that much. `rotate` writes each file to the disk before it is moved aside. `batch`
+  does so for each payload before it counts as delivered: nothing is lost, at the price of the
+  disk's latency per payload.
+- **Crashes**: a line that was cut short is ended when the file is opened, so that what follows
+  stands on a line of its own. A payload that could not be written to its end is taken back before
+  it is tried again, so nothing stands there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Size
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.text import TextEncoder
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.transport.blocking import BlockingThread
+from pipeline.transport.rotating import RotatingFile
+from pipeline.transport.trouble import file_sentence
+
+
+class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the file is moved aside, and how many of those stay."""
+
+    size: Size = Size(100 * 2**20)
+    """Bytes that a file may have, unless a single payload is larger; 0 for any number."""
+    every: Duration | None = None
+    """Length of the period that one file is for, such as `1h` or `1d`."""
+    keep: Annotated[int, msgspec.Meta(ge=0)] = 5
+    """Files that stay beside the current one."""
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """Which file, in which form, and how safely."""
+
+    path: str
+    """The file. Its folder is made where it does not exist."""
+    format: Literal["json", "text"] = "json"
+    """`json` is one object per line, `text` is time, container, stream and message."""
+    rotate: RotateConfig = RotateConfig()
+    """When the file is moved aside."""
+    fsync: Literal["never", "rotate", "batch"] = "rotate"
+    """When entries are forced to the disk."""
+
+
+class File(Sink[bytes]):
+    """All that touches the disk happens in one thread, in order."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        if not config.path.strip() or config.path.endswith("/"):
+            raise ConfigError("the path of a file is needed", path="path")
+        if config.rotate.every is not None and config.rotate.every < 1:
+            raise ConfigError("a period is at least one second", path="rotate.every")
+        self._thread = BlockingThread(f"sink {context.name}")
+        self._file = RotatingFile(
+            config.path,
+            size=config.rotate.size,
+            every=config.rotate.every,
+            keep=config.rotate.keep,
+            sync_writes=config.fsync == "batch",
+            sync_files=config.fsync != "never",
+        )
+        self._path = config.path
+        json, text = JsonEncoder(host=context.host), TextEncoder(color=False)
+        self._encode = json.encode if config.format == "json" else text.encode
+
+    async def open(self) -> None:
+        try:
+            await self._thread.run(self._file.open)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[bytes]:
+        data = self._encode(batches)
+        return Payload(data, sum(map(len, batches)), len(data))
+
+    async def send(self, payload: Payload[bytes]) -> None:
+        try:
+            await self._thread.run(self._file.write, payload.data)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    async def close(self) -> None:
+        try:
+            await self._thread.run(self._file.close)
+        finally:
+            self._thread.stop(last=self._file.close)  # in case this was cancelled
+
+    def _unavailable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._path} {file_sentence(error)}")
