@@ -1,0 +1,203 @@
+"""Logstash, as JSON lines over TCP, TLS or UDP, or as Beats do over Lumberjack.
+
+```toml
+[sinks.logstash]
+type = "logstash"
+address = "lumberjack://logstash"          # port 5044, input { beats { port => 5044 } }
+
+[sinks.lines]
+type = "logstash"
+address = "tcp://logstash:5000"            # input { tcp { port => 5000 codec => json_lines } }
+```
+
+| scheme                                  | Logstash input                 | acknowledged |
+|-----------------------------------------|--------------------------------|--------------|
+| `lumberjack://`, `lumberjack+tls://`    | `beats`                        | yes          |
+| `tcp://`, `tls://`                      | `tcp` with codec `json_lines`  | no           |
+| `udp://`                                | `udp` with codec `json`        | no           |
+
+Prefer Lumberjack: an event counts as delivered when Logstash has acknowledged it, and of a window
+that was acknowledged in part only the rest is sent again. Over TCP and TLS nothing is acknowledged;
+what Logstash's kernel had not taken when a connection broke is sent again. Over UDP an entry of
+more than 65,487 bytes is refused, and may go to the `dead_letter` sink.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, window
+from pipeline.errors import Unavailable
+from pipeline.transport.address import parse
+from pipeline.transport.datagrams import LARGEST, Datagrams
+from pipeline.transport.stream import Closed, Stream
+from pipeline.transport.tls import tls_of
+
+PORTS = {"lumberjack": 5044, "lumberjack+tls": 5044, "tcp": None, "tls": None, "udp": None}
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """Where Logstash listens, and what it speaks there."""
+
+    address: str
+    """`lumberjack://host:5044`, `lumberjack+tls://`, `tcp://`, `tls://` or `udp://`; one without a
+    scheme is `tcp://`."""
+    compression: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3
+    """zlib level of Lumberjack; 0 for none."""
+    window: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 2048
+    """Events of Lumberjack that are sent before an acknowledgement is waited for."""
+    tls: TLSConfig | None = None
+    """Certificates, for the schemes with TLS."""
+    timeout: Duration = Duration(10)
+    """For connecting, and again for the TLS handshake."""
+    ack_timeout: Duration = Duration(30)
+    """Longest silence while an acknowledgement of Lumberjack is waited for. Logstash says every
+    few seconds that it is still at work."""
+
+
+class Logstash(Sink[Any]):
+    """The scheme of the address decides on the wire."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        address = parse(config.address, PORTS, "tcp")
+        tls = tls_of(address, config.tls)
+        self._json = JsonEncoder(host=context.host)
+        self._wire: _Wire
+        if address.scheme == "udp":
+            self._wire = _Udp(Datagrams(address, timeout=config.timeout))
+        elif address.scheme in ("tcp", "tls"):
+            self._wire = _Lines(Stream(address, tls, timeout=config.timeout))
+        else:
+            stream = Stream(address, tls, timeout=config.timeout, resend=False)
+            self._wire = _Lumberjack(stream, config)
+
+    async def open(self) -> None:
+        await self._wire.open()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
+        return self._wire.payload(self._json.encode(batches), batches)
+
+    async def send(self, payload: Payload[Any]) -> None:
+        await self._wire.send(payload)
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+class _Wire(Protocol):
+    async def open(self) -> None: ...
+    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[Any]: ...
+    async def send(self, payload: Payload[Any]) -> None: ...
+    async def close(self) -> None: ...
+
+
+class _Lines:
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.open, self.close = stream.open, stream.close
+
+    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[bytes]:
+        return Payload(lines, sum(map(len, batches)), len(lines))
+
+    async def send(self, payload: Payload[bytes]) -> None:
+        await self._stream.send(payload.data)
+
+
+class _Udp:
+    def __init__(self, datagrams: Datagrams) -> None:
+        self._datagrams = datagrams
+        self.open, self.close = datagrams.open, datagrams.close
+
+    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+        events = lines.split(b"\n")[:-1]
+        refused: list[tuple[Batch, int, str]] = []
+        if max(map(len, events), default=0) > LARGEST:
+            reason = f"as JSON it is longer than the {LARGEST} bytes of a datagram"
+            places = ((batch, index) for batch in batches for index in range(len(batch)))
+            pairs = zip(places, events, strict=True)
+            refused = [(*place, reason) for place, event in pairs if len(event) > LARGEST]
+            events = [event for event in events if len(event) <= LARGEST]
+        return Payload(events, len(events), sum(map(len, events)), refused=refused)
+
+    async def send(self, payload: Payload[list[bytes]]) -> None:
+        payload.truncated += await self._datagrams.send(payload.data)
+
+
+@dataclass(slots=True)
+class Events:
+    """What a Lumberjack payload remembers from one attempt to the next."""
+
+    events: list[bytes]
+    acknowledged: int = 0
+    """How many of them, from the first on."""
+
+
+class _Lumberjack:
+    def __init__(self, stream: Stream, config: Config) -> None:
+        self._stream = stream
+        self._config = config
+        self._acknowledgements = Acknowledgements()
+        self.close = stream.close
+
+    async def open(self) -> None:
+        self._acknowledgements = Acknowledgements()
+        await self._stream.open()
+
+    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[Events]:
+        return Payload(Events(lines.split(b"\n")[:-1]), sum(map(len, batches)), len(lines))
+
+    async def send(self, payload: Payload[Events]) -> None:
+        sent = payload.data
+        while sent.acknowledged < len(sent.events):
+            await self._ready()
+            start = sent.acknowledged
+            events = sent.events[start : start + self._config.window]
+            await self._stream.send(window(events, self._config.compression))
+            await self._acknowledged(sent, start, len(events))
+
+    async def _ready(self) -> None:
+        """Logstash closes what was idle for a minute, which is no trouble worth reporting."""
+        try:
+            said = self._stream.pending()
+        except Closed:
+            await self.open()
+            return
+        if any(self._read(said)):
+            raise await self._broken("acknowledged events that were not sent")
+
+    async def _acknowledged(self, sent: Events, start: int, count: int) -> None:
+        """Waits until the whole window is, and notes each part of it that is."""
+        while sent.acknowledged < start + count:
+            for sequence in self._read(await self._answer()):
+                if sequence > count:
+                    raise await self._broken(f"acknowledged {sequence} events of {count}")
+                sent.acknowledged = max(sent.acknowledged, start + sequence)
+
+    async def _answer(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._config.ack_timeout):
+                return await self._stream.receive()
+        except TimeoutError as error:
+            seconds = f"{float(self._config.ack_timeout):g} s"
+            raise await self._broken(f"acknowledged nothing for {seconds}") from error
+
+    def _read(self, said: bytes) -> list[int]:
+        try:
+            return self._acknowledgements.feed(said)
+        except ProtocolError as error:
+            raise Unavailable(
+                f"{self._stream.address} does not speak Lumberjack 2 ({error}); "
+                "check that the port is that of a beats input"
+            ) from error
+
+    async def _broken(self, what: str) -> Unavailable:
+        await self._stream.close()
+        return Unavailable(f"{self._stream.address} {what}; the connection is made anew")

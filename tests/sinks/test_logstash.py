@@ -1,0 +1,331 @@
+"""The Logstash sink on each of its wires.
+
+No Logstash runs here: TCP, TLS and UDP are read with the standard library, and `receivers.Beats`
+answers as go-lumber and logstash-input-beats do, or as they never should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from pipeline.component import Context, Duration, TLSConfig
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.sinks.logstash import Config, Logstash
+from pipeline.testing.builders import batch
+from pipeline.testing.sink_kit import SinkKit
+from tests.servers.certificates import Authority
+from tests.servers.daemon import free_port
+from tests.servers.receivers import Beats, Collector, ack, read_window, serve, server_context, udp
+
+Answers = Callable[[int], AsyncIterator[bytes | None]]
+
+
+def sink(address: str, **options: Any) -> Logstash:
+    return Logstash(Config(type="logstash", address=address, **options), Context("logstash"))
+
+
+def beats(port: int, **options: Any) -> Logstash:
+    return sink(f"lumberjack://127.0.0.1:{port}", **options)
+
+
+def messages(events: list[bytes]) -> list[str]:
+    return [json.loads(event)["message"] for event in events]
+
+
+async def deliver(to: Logstash, *lines: str) -> None:
+    await to.open()
+    try:
+        await to.send(to.encode([batch(*lines)]))
+    finally:
+        await to.close()
+
+
+def numbers(count: int) -> list[str]:
+    return list(map(str, range(count)))
+
+
+# -- json lines ----------------------------------------------------------------------------------
+
+
+async def test_over_tcp_events_are_lines_of_json() -> None:
+    receiver = Collector()
+    async with serve(receiver) as port:
+        await deliver(sink(f"tcp://127.0.0.1:{port}"), "one", "two\nlines", "\u2603")
+        data = await receiver.has(1)
+    assert messages(data.split(b"\n")[:-1]) == ["one", "two\nlines", "\u2603"]
+
+
+async def test_over_tls_events_are_lines_of_json(authority: Authority) -> None:
+    receiver, tls = Collector(), TLSConfig(ca=authority.ca)
+    async with serve(receiver, tls=server_context(authority.issue("logstash"))) as port:
+        await deliver(sink(f"tls://localhost:{port}", tls=tls), *numbers(1000))
+        data = await receiver.has(1)
+    assert messages(data.split(b"\n")[:-1]) == numbers(1000)
+
+
+async def test_over_udp_an_event_is_a_datagram_and_one_too_long_is_refused() -> None:
+    async with udp() as receiver:
+        to = sink(f"udp://127.0.0.1:{receiver.getsockname()[1]}")
+        batches = [batch("one"), batch("two", "x" * 70_000, "three")]
+        payload = to.encode(batches)
+        await to.open()
+        await to.send(payload)
+        await to.close()
+        assert messages([receiver.recv(65536) for _ in range(3)]) == ["one", "two", "three"]
+    assert payload.entries == 3
+    (refused,) = payload.refused
+    assert refused[:2] == (batches[1], 1)
+    assert "65487 bytes" in refused[2]
+
+
+# -- lumberjack, as it should be -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [0, 3, 9])
+async def test_events_are_sent_in_windows_and_each_is_acknowledged(compression: int) -> None:
+    server = Beats()
+    async with serve(server) as port:
+        await deliver(beats(port, window=400, compression=compression), *numbers(1000))
+    assert [len(window) for window in server.windows] == [400, 400, 200]
+    assert messages(server.events) == numbers(1000)
+
+
+async def test_lumberjack_runs_over_tls(authority: Authority) -> None:
+    server, tls = Beats(), TLSConfig(ca=authority.ca)
+    async with serve(server, tls=server_context(authority.issue("beats"))) as port:
+        await deliver(sink(f"lumberjack+tls://localhost:{port}", tls=tls), *numbers(5000))
+    assert messages(server.events) == numbers(5000)
+
+
+async def test_a_window_may_be_acknowledged_in_parts_cut_anywhere() -> None:
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        stream = b"".join(ack(n) for n in range(1, count + 1))
+        for start in range(0, len(stream), 7):
+            yield stream[start : start + 7]
+            await asyncio.sleep(0.001)
+
+    server = Beats(answers)
+    async with serve(server) as port:
+        await deliver(beats(port), *numbers(10))
+    assert messages(server.events) == numbers(10)
+
+
+async def test_a_peer_that_is_still_at_work_is_waited_for() -> None:
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        for _ in range(6):
+            yield ack(0)
+            await asyncio.sleep(0.1)
+        yield ack(count)
+
+    async with serve(Beats(answers)) as port:
+        await deliver(beats(port, ack_timeout=Duration(0.3)), "slow")
+
+
+async def test_an_idle_connection_that_the_peer_closed_is_quietly_made_anew() -> None:
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        yield ack(count)
+        yield None
+
+    server = Beats(answers)
+    async with serve(server) as port:
+        to = beats(port)
+        await to.open()
+        for line in ("one", "two", "three"):
+            await to.send(to.encode([batch(line)]))
+            await asyncio.sleep(0.01)
+        await to.close()
+    assert messages(server.events) == ["one", "two", "three"]
+    assert server.connections == 3
+
+
+# -- lumberjack, as it should not be -------------------------------------------------------------
+
+
+async def test_only_what_was_not_acknowledged_is_sent_again() -> None:
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        if count == 10:
+            yield ack(4)
+            yield ack(7)
+            yield None
+        yield ack(count)
+
+    server = Beats(answers)
+    async with serve(server) as port:
+        to = beats(port)
+        payload = to.encode([batch(*numbers(10))])
+        await to.open()
+        with pytest.raises(Unavailable, match="closed the connection"):
+            await to.send(payload)
+        await to.open()
+        await to.send(payload)
+        await to.send(payload)  # all of it is acknowledged: nothing is left to send
+        await to.close()
+    assert [messages(window) for window in server.windows] == [numbers(10), ["7", "8", "9"]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (ack(3), "acknowledged 3 events of 2"),
+        (ack(2**32 - 1), "acknowledged 4294967295 events of 2"),
+        (b"1A\0\0\0\1", r"does not speak Lumberjack 2 .*got b'1A'"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "check that the port is that of a beats input"),
+    ],
+)
+async def test_an_answer_that_cannot_be_is_not_believed(answer: bytes, says: str) -> None:
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        yield answer
+        await asyncio.sleep(10)
+
+    async with serve(Beats(answers)) as port:
+        with pytest.raises(Unavailable, match=says):
+            await deliver(beats(port), "one", "two")
+
+
+async def test_silence_is_told_after_the_timeout_and_costs_no_event() -> None:
+    silent = True
+
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        yield ack(1)
+        if silent:
+            await asyncio.sleep(10)
+        yield ack(count)
+
+    server = Beats(answers)
+    async with serve(server) as port:
+        to = beats(port, ack_timeout=Duration(0.2))
+        payload = to.encode([batch("one", "two", "three")])
+        await to.open()
+        with pytest.raises(Unavailable, match=r"acknowledged nothing for 0\.2 s"):
+            await to.send(payload)
+        silent = False
+        await to.open()
+        await to.send(payload)
+        await to.close()
+    assert messages(server.windows[-1]) == ["two", "three"]
+
+
+async def test_an_acknowledgement_before_anything_was_sent_is_not_believed() -> None:
+    async with serve(Beats(greeting=ack(2))) as port:
+        to = beats(port)
+        await to.open()
+        await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable, match="acknowledged events that were not sent"):
+            await to.send(to.encode([batch("one", "two")]))
+        await to.close()
+
+
+async def test_a_second_acknowledgement_of_a_window_does_not_count_for_the_next() -> None:
+    first = True
+
+    async def answers(count: int) -> AsyncIterator[bytes | None]:
+        nonlocal first
+        yield ack(count)
+        if first:
+            first = False
+            await asyncio.sleep(0.01)
+            yield ack(count)
+
+    server = Beats(answers)
+    async with serve(server) as port:
+        to = beats(port)
+        await to.open()
+        await to.send(to.encode([batch("one", "two")]))
+        await asyncio.sleep(0.05)
+        payload = to.encode([batch("three", "four")])
+        with pytest.raises(Unavailable, match="were not sent"):
+            await to.send(payload)
+        await to.open()
+        await to.send(payload)
+        await to.close()
+    assert messages(server.events) == ["one", "two", "three", "four"]
+
+
+async def test_a_connection_that_breaks_in_the_middle_of_a_window_loses_nothing() -> None:
+    windows: list[list[bytes]] = []
+
+    async def flaky(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not windows:
+            windows.append([])
+            await reader.readexactly(50_000)
+            writer.transport.abort()
+            return
+        windows.append(await read_window(reader))
+        writer.write(ack(len(windows[-1])))
+        await reader.read()
+
+    async with serve(flaky) as port:
+        to = beats(port, compression=0)
+        payload = to.encode([batch(*["x" * 1000] * 2000)])
+        await to.open()
+        with pytest.raises(Unavailable):
+            await to.send(payload)
+        await to.open()
+        await to.send(payload)
+        await to.close()
+    assert len(windows[-1]) == 2000
+
+
+# -- configuration -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"address": "logstash"}, "has no port"),
+        ({"address": "beats://x"}, "known are lumberjack://"),
+        ({"address": "lumberjack://x", "tls": TLSConfig()}, "not encrypted"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        sink(**options)
+    assert caught.value.path == "address"
+
+
+# -- what every sink promises --------------------------------------------------------------------
+
+
+class TestLines(SinkKit):
+    complaint = "refused the connection"
+
+    @pytest.fixture
+    async def sink(self) -> AsyncIterator[Logstash]:
+        async with serve(Collector()) as port:
+            yield sink(f"tcp://127.0.0.1:{port}")
+
+    @pytest.fixture
+    def unreachable(self) -> Logstash:
+        return sink(f"tcp://127.0.0.1:{free_port()}")
+
+
+class TestUdp(SinkKit):
+    complaint = "cannot be resolved"
+
+    @pytest.fixture
+    async def sink(self) -> AsyncIterator[Logstash]:
+        async with udp() as receiver:
+            yield sink(f"udp://127.0.0.1:{receiver.getsockname()[1]}")
+
+    @pytest.fixture
+    def unreachable(self) -> Logstash:
+        return sink("udp://nowhere.invalid:5000")
+
+
+class TestLumberjack(SinkKit):
+    complaint = "does not speak Lumberjack 2"
+
+    @pytest.fixture
+    async def sink(self) -> AsyncIterator[Logstash]:
+        async with serve(Beats()) as port:
+            yield beats(port)
+
+    @pytest.fixture
+    async def unreachable(self) -> AsyncIterator[Logstash]:
+        async with serve(Beats(greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+            yield beats(port)
