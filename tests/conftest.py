@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -68,6 +69,13 @@ def no_blocking_calls() -> Iterator[None]:
     """
     with blockbuster_ctx("pipeline", excluded_modules=["pipeline.testing"]):
         yield
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and the programs that tests
+    start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
