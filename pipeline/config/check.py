@@ -81,19 +81,22 @@ def advise(config: Config, report: Report) -> None:
     """Warnings about a valid configuration that does less than it seems to say."""
     letters = {sink.dead_letter for sink in config.sinks.values()}
     fed = {name for route in config.routes.values() for name in route.to} | letters
-    for name in config.sinks:
+    for name, sink in config.sinks.items():
         if name not in fed:
             report.warning(("sinks", name), "no route leads to this sink")
+        if sink.buffer.disk:
+            message = "there is no buffer on disk yet; when the memory is full, when_full applies"
+            report.warning(("sinks", name, "buffer", "disk"), message)
     for name, route in config.routes.items():
         path = ("routes", name, "from")
         if "stats" in route.sources and config.stats.every is None:
             report.warning(path, "takes stats, which stats.every turns off")
         if "events" in route.sources and not config.events.enabled:
             report.warning(path, "takes events, which events.enabled turns off")
-        for index, sink in enumerate(route.to):
-            takes = takes_from(config.sinks[sink].type)
+        for index, target in enumerate(route.to):
+            takes = takes_from(config.sinks[target].type)
             if not takes & set(route.sources):
-                message = f"{quote(sink)} takes only {listed(sorted(takes))}; this route has none"
+                message = f"{quote(target)} takes only {listed(sorted(takes))}; this route has none"
                 report.warning(("routes", name, "to", index), message)
 
 
