@@ -9,11 +9,11 @@ Reference: https://docs.docker.com/reference/api/engine/
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import re
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -21,15 +21,19 @@ import aiodocker
 import aiohttp
 
 from pipeline.errors import EngineError
+from pipeline.sources.docker import stream
 from pipeline.sources.docker.endpoint import Endpoint
-from pipeline.sources.docker.stream import ByteStream, open_stream
+from pipeline.sources.docker.stream import ByteStream, keep_alive, open_stream
+from pipeline.sources.docker.trouble import explain
 
 NEWEST = (1, 54)
 """The newest API that this code was written for (Engine 29.3)."""
 OLDEST = (1, 24)
 
-_REQUEST = aiohttp.ClientTimeout(total=60, connect=10)
-_STREAM = aiohttp.ClientTimeout(total=None, connect=10, sock_read=None)
+REQUEST_TIMEOUT = 60.0
+"""Seconds for a whole answer. An Engine under load takes its time to list its containers."""
+
+_PROXY = "a proxy in between must allow GET on PING, INFO, CONTAINERS and EVENTS"
 
 
 class NotFound(EngineError):
@@ -53,64 +57,52 @@ class Engine:
         """What tells this Engine from another; empty where it does not say."""
         self.clock_offset = 0.0
         """Seconds that the Engine's clock is ahead of ours."""
-        self.info: Mapping[Any, Any] = {}
+        self.info: Mapping[str, Any] = {}
         """The answer to `GET /info`."""
         self._docker: aiodocker.Docker | None = None
 
     async def connect(self) -> None:
         """Negotiates the version, learns who it is; may be called again. Raises `EngineError`."""
         if self._docker is None:
-            connector: aiohttp.BaseConnector = (
-                aiohttp.UnixConnector(self.endpoint.path, limit=0)
-                if self.endpoint.path
-                else aiohttp.TCPConnector(ssl=self.endpoint.ssl or True, limit=0)
-            )
-            session = aiohttp.ClientSession(connector=connector, timeout=_REQUEST)
+            session = _session(self.endpoint)
             self._docker = aiodocker.Docker(
-                self.endpoint.base, connector=connector, session=session, api_version="v1.24"
+                self.endpoint.base, connector=session.connector, session=session
             )
-        docker = self._docker
-        async with self._errors():
-            self.api = await self._negotiate(docker)
-            docker.api_version = "v{}.{}".format(*self.api)
-            loop = asyncio.get_running_loop()
-            asked = loop.time()
-            info = await docker.system.info()
+        with _Translated(self.endpoint):
+            self.api = await self._negotiate(self._session())
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        info = await self.get("/info")
+        with _Translated(self.endpoint):
             self._learn(info, (loop.time() - asked) / 2)
 
-    async def _negotiate(self, docker: aiodocker.Docker) -> tuple[int, int]:
+    async def _negotiate(self, session: aiohttp.ClientSession) -> tuple[int, int]:
         """The newest version that both sides know, from `GET /_ping`."""
-        async with docker.session.get(f"{self.endpoint.base}/_ping") as response:
+        async with session.get(f"{self.endpoint.base}/_ping") as response:
+            await self._check(response)
             text = response.headers.get("Api-Version", "")
-            if response.status != 200:
-                raise EngineError(
-                    f"{self.endpoint.url} answers {response.status} to /_ping: "
-                    "a proxy in between must allow PING, VERSION, INFO, CONTAINERS and EVENTS"
-                )
-        try:
-            major, minor = text.split(".")
-            theirs = int(major), int(minor)
-        except ValueError:
-            raise EngineError(
-                f"{self.endpoint.url} does not answer like a Docker Engine: /_ping gives no version"
-            ) from None
+        major, minor = text.split(".")  # an Engine always says, so without it this is none
+        theirs = int(major), int(minor)
         if theirs < OLDEST:
             raise EngineError(f"{self.endpoint.url} speaks API {text}; 1.24 is needed")
         return min(theirs, NEWEST)
 
-    def _learn(self, info: Mapping[Any, Any], latency: float) -> None:
-        self.host = info.get("Name") or self.endpoint.host
-        self.id = info.get("ID") or ""
+    def _learn(self, info: Any, latency: float) -> None:
+        if not isinstance(info, dict):
+            raise ValueError(f"/info gives {type(info).__name__}")
+        self.host = str(info.get("Name") or self.endpoint.host)
+        self.id = str(info.get("ID") or "")
         self.info = info
         if stamp := info.get("SystemTime"):
-            theirs = datetime.fromisoformat(stamp).timestamp()
+            theirs = datetime.fromisoformat(str(stamp)).timestamp()
             self.clock_offset = theirs + latency - datetime.now().timestamp()
 
     async def get(self, path: str, **params: str) -> Any:
         """The decoded answer to `GET /vX.YY/path`. Raises `NotFound` and `EngineError`."""
-        async with self._errors(), self._session().get(self._url(path), params=params) as response:
-            await self._check(response)
-            return json.loads(await response.read())
+        with _Translated(self.endpoint):
+            async with self._session().get(self._url(path), params=params) as response:
+                await self._check(response)
+                return json.loads(await response.read())
 
     @asynccontextmanager
     async def streamed(self, path: str, **params: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -118,13 +110,30 @@ class Engine:
 
         Raises like `get`, also from the iterator, which ends where the answer does.
         """
-        async with self._errors():
-            response = await self._session().get(self._url(path), params=params, timeout=_STREAM)
-            try:
+        endless = aiohttp.ClientTimeout(total=None, connect=stream.CONNECT_TIMEOUT)
+        with _Translated(self.endpoint):
+            async with asyncio.timeout(stream.HEAD_TIMEOUT):
+                response = await self._session().get(
+                    self._url(path), params=params, timeout=endless
+                )
+        try:
+            with _Translated(self.endpoint):
                 await self._check(response)
-                yield _lines(response)
-            finally:
-                response.close()
+            async with aclosing(self._lines(response)) as lines:
+                yield lines
+        finally:
+            response.close()
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Any length: an event carries all labels of its container, and aiohttp's own line reader
+        gives up at 128 KiB."""
+        rest = b""
+        with _Translated(self.endpoint):
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield line
 
     async def logs(self, container_id: str, **params: str) -> ByteStream:
         """Opens `GET /containers/{id}/logs`, as bytes. The caller closes it.
@@ -133,15 +142,16 @@ class Engine:
         """
         query = "&".join(f"{name}={value}" for name, value in params.items())
         path = f"/v{self.api[0]}.{self.api[1]}/containers/{container_id}/logs?{query}"
-        async with self._errors():
-            stream = await open_stream(self.endpoint, path)
-            if stream.status == 200:
-                return stream
+        with _Translated(self.endpoint):
+            opened = await open_stream(self.endpoint, path)
+            if opened.status == 200:
+                return opened
             try:
-                body = await asyncio.wait_for(stream.read_all(), 10)
+                async with asyncio.timeout(stream.CONNECT_TIMEOUT):
+                    body = await opened.read_all()
             finally:
-                stream.close()
-            raise self._error(stream.status, body)
+                opened.close()
+            raise self._error(opened.status, body)
 
     async def close(self) -> None:
         if self._docker is not None:
@@ -162,68 +172,65 @@ class Engine:
             raise self._error(response.status, await response.read())
 
     def _error(self, status: int, body: bytes) -> EngineError:
+        """Of an error's answer. Only the Engine itself answers in JSON: that a proxy knows no such
+        page does not mean that there is no such container."""
+        place = self.endpoint.url
         try:
-            message = json.loads(body)["message"]
+            answer = json.loads(body)
+            text = f"{place} answers {status}: {answer['message']}"
         except (ValueError, KeyError, TypeError):
-            message = body[:200].decode(errors="replace").strip() or "no reason given"
-        text = f"the Engine answers {status}: {message}"
+            words = _TAGS.sub(" ", body[:1000].decode(errors="replace")).split()
+            said = " ".join(words)[:200] or "no reason given"
+            hint = f" ({_PROXY})" if status in (401, 403, 404, 405) else ""
+            return EngineError(f"{place} answers {status}: {said}{hint}")
+        if status == 501 or answer.get("cause") == _PODMAN_UNREADABLE:
+            return Unreadable(text, permanent=True)
         if status in (404, 409):
             return NotFound(text)
-        if status == 501:
-            return Unreadable(text, permanent=True)
-        if status == 403:
-            text += " (a proxy in between must allow CONTAINERS, EVENTS, INFO and PING)"
         return EngineError(text)
 
-    def _errors(self) -> _Translated:
-        return _Translated(self.endpoint)
+
+_TAGS = re.compile(r"<[^>]*>")
+_PODMAN_UNREADABLE = "this container is not logging output"
+"""Podman's answer for the driver `none` is a 500 with this as its cause."""
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Any length: an event carries all labels of its container, and aiohttp's own line reader
-    gives up at 128 KiB."""
-    rest = b""
-    async for chunk in response.content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
+def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
+    """Without aiohttp's limit of 100 connections: the 101st would wait for ever."""
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(endpoint.path, limit=0)
+        if endpoint.path
+        else aiohttp.TCPConnector(ssl=endpoint.ssl or True, limit=0, socket_factory=_socket)
+    )
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=stream.CONNECT_TIMEOUT)
+
+    async def name_server(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.server_hostname = endpoint.server_name or None
+        return await handler(request)
+
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, middlewares=[name_server])
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    keep_alive(made)
+    return made
 
 
 class _Translated:
     """Turns what the network raises into one sentence that says what to do about it."""
 
+    _KNOWN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         return None
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        known = (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
-        if isinstance(error, known):
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, self._KNOWN):
             raise EngineError(explain(error, self._endpoint)) from error
-
-
-def explain(error: BaseException, endpoint: Endpoint) -> str:
-    """One sentence for a failed connection or answer."""
-    cause: BaseException = error
-    while cause.__cause__ is not None and isinstance(cause, aiohttp.ClientError):
-        cause = cause.__cause__
-    place = f"{endpoint.url} (from {endpoint.origin})"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the certificate of {place} is not trusted: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS with {place} failed: {cause.reason or cause}"
-    if isinstance(cause, TimeoutError):
-        return f"{place} does not answer in time"
-    code = cause.errno if isinstance(cause, OSError) else None
-    if code == errno.ENOENT:
-        return f"there is no socket at {place}: is Docker running, and the socket mounted?"
-    if code in (errno.EACCES, errno.EPERM):
-        return f"no permission for {place}: run as a member of the socket's group (docker)"
-    if code == errno.ECONNREFUSED:
-        return f"nothing answers at {place}: is the Engine running?"
-    if isinstance(cause, aiodocker.DockerError):
-        return f"the Engine answers {cause.status}: {cause.message}"
-    return f"the connection to {place} failed: {cause or type(cause).__name__}"

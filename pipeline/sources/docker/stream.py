@@ -1,18 +1,19 @@
 """The bytes of one log stream, at the least cost.
 
-Asked with HTTP/1.0, the Engine sends the body unchunked and ends it by closing. That the end of
-a log and a broken connection look alike does no harm: after either, `tail` asks the Engine how the
-container is and resumes at its cursor.
+Asked with HTTP/1.0, the Engine sends the body unchunked and ends it by closing; so do haproxy and
+nginx in front of it. That the end of a log and a broken connection look alike does no harm: after
+either, `tail` asks the Engine how the container is and resumes at its cursor.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.coalesce import selector_of
+from pipeline.coalesce import FLOWING, selector_of
 from pipeline.errors import EngineError
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ HEAD_TIMEOUT = 60.0
 """Seconds until the head of the answer: with `since`, dockerd may scan the log first."""
 HIGH_WATER = 1 << 20
 """Bytes that may wait unread before the connection is paused."""
-_MAX_HEAD = 1 << 16
+KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
+"""A silent log is nothing unusual, and a host that vanished is silent too: TCP asks it after 30 s,
+and three times more, instead of after two hours. Seconds, but for the count (tcp(7))."""
+MAX_HEAD = 1 << 16
+MAX_SHORT = 1 << 16
+"""Most bytes that `read_all` takes."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class Head:
 
 
 def parse_head(raw: bytes) -> Head:
-    """Status line and headers (RFC 9112), names in lower case. Raises `ValueError`."""
+    """Status line and headers (RFC 9112), names in lower case. Raises `EngineError`."""
+    if len(raw) > MAX_HEAD:
+        raise EngineError(f"the head of an answer is longer than {MAX_HEAD} bytes")
     first, *rest = raw.decode("latin-1").split("\r\n")
-    protocol, status, *_ = first.split(" ", 2)
-    if not protocol.startswith("HTTP/1."):
-        raise ValueError(f"not an HTTP answer: {first[:80]!r}")
+    protocol, _, remainder = first.partition(" ")
+    status = remainder[:3]
+    if not (protocol.startswith("HTTP/1.") and status.isdecimal() and len(status) == 3):
+        raise EngineError(f"that is no answer of a Docker Engine: {first[:80]!r}")
     pairs = (line.partition(":") for line in rest if line)
     return Head(int(status), {name.lower(): value.strip() for name, _, value in pairs})
 
@@ -68,16 +77,20 @@ class ByteStream(asyncio.BufferedProtocol):
     def status(self) -> int:
         return self.head_arrived.result().status
 
+    def header(self, name: str) -> str:
+        """A header of the answer, by its name in lower case; empty where there is none."""
+        return self.head_arrived.result().headers.get(name, "")
+
     @property
-    def content_type(self) -> str:
-        """Empty where the Engine sends none (Podman)."""
-        return self.head_arrived.result().headers.get("content-type", "")
+    def from_podman(self) -> bool:
+        """Podman's log format cuts lines at any byte, where Docker's cuts them at 16 KiB."""
+        return bool(self.header("libpod-api-version"))
 
     async def read(self) -> bytes:
         """Whatever has come; waits when nothing has; `b""` at the end.
 
-        Raises `ConnectionError` when the connection broke."""
-        if not self._chunks:
+        Raises `ConnectionError` when the connection broke, after what had come before."""
+        while not self._chunks:
             if self._ended:
                 if self._error is not None:
                     raise ConnectionError(str(self._error)) from self._error
@@ -87,8 +100,6 @@ class ByteStream(asyncio.BufferedProtocol):
                 await self._waiter
             finally:
                 self._waiter = None
-            if not self._chunks:
-                return await self.read()
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
@@ -99,12 +110,13 @@ class ByteStream(asyncio.BufferedProtocol):
         return data
 
     async def read_all(self) -> bytes:
-        """The body of a short answer, such as an error's; at most 64 KiB of it."""
+        """The body of a short answer, such as an error's: no more than `MAX_SHORT` of it."""
+        length = self.header("content-length")
+        wanted = min(int(length), MAX_SHORT) if length.isdecimal() else MAX_SHORT
         body = b""
-        length = int(self.head_arrived.result().headers.get("content-length", _MAX_HEAD))
-        while len(body) < min(length, _MAX_HEAD) and (data := await self.read()):
+        while len(body) < wanted and (data := await self.read()):
             body += data
-        return body
+        return body[:wanted]
 
     def close(self) -> None:
         if self._transport is not None:
@@ -121,8 +133,8 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(_received[:nbytes])
-        if self._selector is not None:
-            self._selector.read()
+        if nbytes >= FLOWING and self._selector is not None:
+            self._selector.flowing = True
         if self._in_head:
             data = self._take_head(data)
             if not data:
@@ -135,7 +147,7 @@ class ByteStream(asyncio.BufferedProtocol):
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._ended, self._error = True, error
+        self._transport, self._ended, self._error = None, True, error
         if not self.head_arrived.done():
             self.head_arrived.set_exception(error or ConnectionResetError("closed at once"))
         self._wake()
@@ -144,16 +156,14 @@ class ByteStream(asyncio.BufferedProtocol):
         """Collects the head; returns what of the body came with it."""
         self._head += data
         head, found, body = self._head.partition(b"\r\n\r\n")
-        if not found:
-            if len(self._head) > _MAX_HEAD:
-                self.close()
+        if not found and len(self._head) <= MAX_HEAD:
             return b""
         self._in_head, self._head = False, b""
         if not self.head_arrived.done():
             try:
                 self.head_arrived.set_result(parse_head(head))
-            except ValueError as error:
-                self.head_arrived.set_exception(EngineError(str(error)))
+            except EngineError as error:
+                self.head_arrived.set_exception(error)
         return body
 
     def _wake(self) -> None:
@@ -166,20 +176,14 @@ async def open_stream(endpoint: Endpoint, path: str) -> ByteStream:
 
     Raises `OSError` (also as `TimeoutError`, `ssl.SSLError`) and `EngineError`.
     """
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(CONNECT_TIMEOUT):
-        if endpoint.path:
-            transport, stream = await loop.create_unix_connection(ByteStream, endpoint.path)
-        else:
-            transport, stream = await loop.create_connection(
-                ByteStream, endpoint.host, endpoint.port, ssl=endpoint.ssl
-            )
+        transport, stream = await _connect(endpoint)
     try:
-        host = endpoint.host or "docker"
-        transport.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        request = f"GET {path} HTTP/1.0\r\nHost: {endpoint.authority}\r\n\r\n"
+        transport.write(request.encode())
         async with asyncio.timeout(HEAD_TIMEOUT):
-            head = await stream.head_arrived
-        if "chunked" in head.headers.get("transfer-encoding", ""):
+            await stream.head_arrived
+        if "chunked" in stream.header("transfer-encoding"):
             raise EngineError(
                 "the answer to an HTTP/1.0 request is chunked: a proxy between dockline and the "
                 "Engine does not speak HTTP/1.0"
@@ -188,3 +192,25 @@ async def open_stream(endpoint: Endpoint, path: str) -> ByteStream:
         stream.close()
         raise
     return stream
+
+
+async def _connect(endpoint: Endpoint) -> tuple[asyncio.Transport, ByteStream]:
+    loop = asyncio.get_running_loop()
+    if endpoint.path:
+        return await loop.create_unix_connection(ByteStream, endpoint.path)
+    transport, stream = await loop.create_connection(
+        ByteStream,
+        endpoint.host,
+        endpoint.port,
+        ssl=endpoint.ssl,
+        server_hostname=endpoint.server_name or endpoint.host if endpoint.ssl else None,
+    )
+    keep_alive(transport.get_extra_info("socket"))
+    return transport, stream
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Notices within a minute that the peer's host is gone."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
