@@ -1,6 +1,6 @@
 """Batches to JSON lines: CPU seconds per million lines.
 
-    python benchmarks/bench_encode_json.py
+    python -m benchmarks.bench_encode_json
 
 Batches of 280 lines of 142 bytes, as in `bench_encode_syslog`; a line of output has some 560
 bytes. Two shared cores, best of seven, seconds per million lines:

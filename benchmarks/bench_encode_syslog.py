@@ -1,6 +1,6 @@
 """Batches to syslog: CPU seconds per million lines, beside joining the same lines with LF.
 
-    python benchmarks/bench_encode_syslog.py
+    python -m benchmarks.bench_encode_syslog
 
 Batches are what the Docker source makes under load: one container, as many lines of 142 bytes as
 the socket's buffer holds. The ways of octet counting that were tried are kept below, each giving

@@ -61,8 +61,9 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """The default is that of Docker's own syslog driver."""
     structured_data: dict[_Name, dict[_Name, str]] = msgspec.field(default_factory=dict)
     """Parameters by SD-ID, for every message: `{ "origin@32473" = { site = "north" } }`."""
-    max_message: Size | None = None
-    """Longest message in bytes, its header included."""
+    max_message: Size = Size(0)
+    """Longest message in bytes, its header included; 0 for what receivers take that were not
+    configured, by transport and format."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     timeout: Duration = Duration(10)
@@ -109,7 +110,7 @@ class Syslog(Sink[Any]):
 
 
 def _limit(config: Config, udp: bool) -> int:
-    if config.max_message is None:
+    if not config.max_message:
         if udp:
             return 1024 if config.format == "rfc3164" else 2048
         return 8096

@@ -151,6 +151,8 @@ async def test_only_what_was_not_acknowledged_is_sent_again() -> None:
         if count == 10:
             yield ack(4)
             yield ack(7)
+            await asyncio.sleep(0.01)
+            yield ack(2)  # late, and no news
             yield None
         yield ack(count)
 

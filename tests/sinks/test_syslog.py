@@ -116,12 +116,12 @@ async def test_a_client_certificate_is_shown_where_it_is_demanded(
 
 
 @pytest.mark.server
-async def test_a_missing_client_certificate_is_told_before_anything_is_lost(
+async def test_a_missing_client_certificate_is_told_on_opening(
     server: Server, authority: Authority
 ) -> None:
     to = sink(f"tls://localhost:{server.mutual}", tls=TLSConfig(ca=authority.ca))
     with pytest.raises(Unavailable, match=r"set tls\.cert and tls\.key"):
-        await deliver(to, b"lost?")
+        await to.open()
 
 
 @pytest.mark.server
