@@ -48,16 +48,9 @@ class Agent:
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
         )
-        self.source = DockerSource(
-            self.engine,
-            self._router,
-            self.checkpoint,
-            metrics,
-            self._reading(),
-            stats=self._poller,
-            myself=own_container(),
-            connected=lambda: self.exposition.describe_machine(self.engine.info),
-        )
+        self._myself = own_container()
+        self.source: DockerSource
+        """Once it runs."""
         self.admin = (
             Admin(config.http.listen, self.exposition, self.not_ready)
             if config.http.listen
@@ -90,6 +83,19 @@ class Agent:
             takes=takes,
             stages=stages,
             outlets=[self.outlets[sink] for sink in config.to],
+        )
+
+    def _make_source(self) -> DockerSource:
+        """It begins where the checkpoint is, so that has to be open."""
+        return DockerSource(
+            self.engine,
+            self._router,
+            self.checkpoint,
+            self.metrics,
+            self._reading(),
+            stats=self._poller,
+            myself=self._myself,
+            connected=lambda: self.exposition.describe_machine(self.engine.info),
         )
 
     def _reading(self) -> Reading:
@@ -137,6 +143,7 @@ class Agent:
         Raises `DocklineError` when it cannot start.
         """
         await asyncio.to_thread(self.checkpoint.open)
+        self.source = self._make_source()
         try:
             if self.admin is not None:
                 await self.admin.start()

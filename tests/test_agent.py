@@ -1,0 +1,77 @@
+"""The agent as a whole, in this process, on an Engine that does what a test wants of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.agent import Agent
+from pipeline.config.file import parse
+from pipeline.testing.fake_engine import FakeEngine
+
+ONE = "a" * 64
+EVENTS = """
+[sinks.out]
+type = "file"
+path = "{folder}/out"
+[routes.events]
+from = ["events"]
+to = ["out"]
+"""
+
+
+class Running:
+    """An agent that runs, and what it has written to its one file."""
+
+    def __init__(self, agent: Agent, folder: Path) -> None:
+        self.agent = agent
+        self._out = folder / "out"
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        lines = self._out.read_text().splitlines() if self._out.exists() else []
+        return [json.loads(line) for line in lines]
+
+    @property
+    def actions(self) -> list[str]:
+        return [entry["docker"]["event"]["action"] for entry in self.entries]
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not holds():
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(fake: FakeEngine, folder: Path, config: str) -> AsyncIterator[Running]:
+    text = (
+        f'[engine]\nurl = "{fake.url}"\n[state]\ndirectory = "{folder}/state"\n'
+        f'[http]\nlisten = "off"\n[stats]\nevery = "off"\n{config.format(folder=folder)}'
+    )
+    agent = await asyncio.to_thread(lambda: Agent(parse(text, {}).config, {}))
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(agent.run(stop), name="agent")
+        yield Running(agent, folder)
+        stop.set()
+        assert await asyncio.wait_for(task, 20)
+
+
+async def test_an_agent_that_starts_again_tells_of_the_events_of_the_time_between(
+    tmp_path: Path,
+) -> None:
+    async with FakeEngine(tmp_path / "docker.sock") as fake:
+        async with running(fake, tmp_path, EVENTS) as first:
+            await first.until(lambda: fake.listeners)
+            fake.emit("create", ONE, name="web")
+            await first.until(lambda: first.actions == ["create"])
+        fake.emit("oom", ONE, name="web")
+        async with running(fake, tmp_path, EVENTS) as second:
+            await second.until(lambda: len(second.actions) > 1)
+            fake.emit("destroy", ONE, name="web")
+            await second.until(lambda: "destroy" in second.actions)
+        assert second.actions == ["create", "oom", "destroy"]
