@@ -41,3 +41,24 @@ def test_settling_many_at_once_tells_the_last_position_only() -> None:
     for receipt in reversed(receipts):
         receipt.settle()
     assert moved == [2]
+
+
+def test_only_what_is_not_settled_is_kept_however_much_is_settled_behind_it() -> None:
+    moved, account, receipts = opened(1000)
+    for receipt in receipts[1:500] + receipts[501:]:
+        receipt.settle()
+    assert len(account) == 2
+    receipts[500].settle()
+    assert (len(account), moved) == (1, [])
+    receipts[0].settle()
+    assert (len(account), moved) == (0, [999])
+
+
+def test_a_batch_opened_behind_settled_ones_moves_past_them_when_its_turn_comes() -> None:
+    moved, account, (first, second) = opened(2)
+    second.settle()
+    third = account.open(2)
+    first.settle()
+    assert moved == [1]
+    third.settle()
+    assert moved == [1, 2]
