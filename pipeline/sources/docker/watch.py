@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -30,13 +31,15 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 15.0
 """Seconds between attempts to reach the Engine."""
 
 Event = Mapping[str, Any]
+"""Of a container; its `Actor` has an `ID` and `Attributes`."""
 
 
 class Audience(Protocol):
     """Who is told. Called in order, from one task; must not take long."""
 
     def connected(self) -> None:
-        """The Engine answers; `Engine.host` and the rest are known."""
+        """Subscribed: `Engine.host` and the rest are known, and events follow, those of the last
+        known moment once more. Also after a break too short to be called one."""
 
     def disconnected(self) -> None:
         """The Engine is gone. What ends now says nothing about containers."""
@@ -61,7 +64,7 @@ class Watch:
         self._audience = audience
         self._metrics = metrics
         self._every = every
-        self._since = since
+        self._newest = _nanoseconds(since) if since else 0
         self._up = asyncio.Event()
 
     async def available(self) -> None:
@@ -69,16 +72,21 @@ class Watch:
         await self._up.wait()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
         wait = FIRST_WAIT
         while True:
+            began = loop.time()
             try:
                 await self._engine.connect()
-                wait = FIRST_WAIT
                 await self._stay()
-                problem = "the Engine closed the event stream"
+                problem = ""
             except EngineError as error:
                 problem = str(error)
-            self._down(problem)
+            held = loop.time() - began > wait
+            wait = FIRST_WAIT if held else wait
+            if problem or not held:
+                self._down(problem or "the Engine ends the event stream at once")
+            # Else a proxy has cut it for its silence, or the Engine stops: connecting will tell.
             await asyncio.sleep(random.uniform(wait / 2, wait))
             wait = min(wait * 2, LONGEST_WAIT)
 
@@ -95,8 +103,11 @@ class Watch:
 
     async def _listen(self, subscribed: asyncio.Event) -> None:
         filters = json.dumps({"type": ["container"], "event": list(ACTIONS)})
-        since = {"since": self._since} if self._since else {}
+        since = {"since": _since(self._newest)} if self._newest else {}
+        now = time.time() + self._engine.clock_offset
         async with self._engine.streamed("/events", filters=filters, **since) as lines:
+            self._newest = self._newest or int(now * 10**9)
+            self._audience.connected()
             subscribed.set()
             async for line in lines:
                 self._take(line)
@@ -104,18 +115,24 @@ class Watch:
     def _take(self, line: bytes) -> None:
         try:
             event = json.loads(line)
-            nanoseconds = event.get("timeNano") or int(event["time"]) * 10**9
-        except (ValueError, KeyError, TypeError, AttributeError):
+            time_of = _time_of(event)
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             self._metrics.source_errors.labels("event").inc()
             log.warning("an event that cannot be understood: %.200r", line)
             return
-        self._since = f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
-        self._audience.event(event)
+        self._newest = max(self._newest, time_of)
+        try:
+            self._audience.event(event)
+        except Exception:  # a bug; what comes after must not suffer from it
+            self._metrics.source_errors.labels("bug").inc()
+            log.exception("an event could not be used: %.500r", line)
 
     async def _list(self, subscribed: asyncio.Event) -> None:
         await subscribed.wait()
         while True:
             running = await self._engine.get("/containers/json")
+            if not isinstance(running, list):
+                raise EngineError(f"{self._engine.endpoint.url} lists no containers")
             if not self._up.is_set():
                 self._came_up()
             await self._audience.listed(running)
@@ -124,7 +141,6 @@ class Watch:
     def _came_up(self) -> None:
         self.problem = None
         self._metrics.engine_up.set(1)
-        self._audience.connected()
         self._up.set()
         log.info(
             "connected to %s (%s), API %d.%d",
@@ -139,3 +155,25 @@ class Watch:
         if self._up.is_set():
             self._up.clear()
             self._audience.disconnected()
+
+
+def _time_of(event: Any) -> int:
+    """Nanoseconds since the epoch. Raises some error or other when the event lacks what every
+    event has."""
+    actor = event["Actor"]
+    if not (isinstance(actor["ID"], str) and isinstance(actor["Attributes"], dict)):
+        raise TypeError("an actor without an id or attributes")
+    nanoseconds = int(event.get("timeNano") or int(event["time"]) * 10**9)
+    if not 0 < nanoseconds < 2**63:
+        raise ValueError("a time that is none")
+    return nanoseconds
+
+
+def _since(nanoseconds: int) -> str:
+    """A moment as the Engine takes it."""
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+
+
+def _nanoseconds(since: str) -> int:
+    seconds, _, fraction = since.partition(".")
+    return int(seconds) * 10**9 + int(fraction.ljust(9, "0")[:9])
