@@ -74,6 +74,7 @@ class OutletGauges(Collector):
         size = _gauge("buffer_bytes", "Bytes that wait for a sink, being sent included.", kinds)
         entries = _gauge("buffer_entries", "Entries that wait, being sent included.", kinds)
         limit = _gauge("buffer_limit_bytes", "What the buffer may hold.", kinds)
+        blocked = _gauge("blocked_entries", "Entries read that wait for room in it.", ["sink"])
         lag = _gauge("lag_seconds", "Age of the oldest entry that is not delivered.", ["sink"])
         up = _gauge("sink_up", "1 unless the last attempt to send has failed.", ["sink"])
         now = time.time()
@@ -82,10 +83,11 @@ class OutletGauges(Collector):
             size.add_metric([name, "memory"], buffer.bytes)
             entries.add_metric([name, "memory"], buffer.entries)
             limit.add_metric([name, "memory"], buffer.limit)
+            blocked.add_metric([name], buffer.blocked_entries)
             oldest = buffer.oldest()
             lag.add_metric([name], max(0.0, now - to_seconds(oldest)) if oldest else 0.0)
             up.add_metric([name], 0 if outlet.delivery.problem else 1)
-        yield from (size, entries, limit, lag, up)
+        yield from (size, entries, limit, blocked, lag, up)
 
 
 def _gauge(name: str, text: str, labels: list[str]) -> GaugeMetricFamily:

@@ -83,6 +83,63 @@ async def test_an_offer_does_not_overtake_those_who_wait() -> None:
         made.buffer.release(taken, size)
 
 
+async def test_a_large_batch_is_not_overtaken_by_smaller_ones_that_would_fit() -> None:
+    made = Made(2)
+    for one in batches(2):
+        made.buffer.offer(one)
+    big, small = batch("x" * 1500), batch("small")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(big))
+        await asyncio.sleep(0)
+        tasks.create_task(made.buffer.put(small))
+        await asyncio.sleep(0)
+        taken = []
+        for _ in range(4):
+            ((one, size),) = await made.buffer.take(1, 1, 0)
+            taken.append(one)
+            made.buffer.release(one, size)
+            await asyncio.sleep(0)
+    assert taken[2:] == [big, small]
+
+
+async def test_an_offer_does_not_take_the_room_that_was_freed_for_who_waits() -> None:
+    made = Made(1)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(second))
+        await asyncio.sleep(0)
+        ((taken, size),) = await made.buffer.take(1, 1, 0)
+        made.buffer.release(taken, size)
+        assert not made.buffer.offer(third)
+    assert await take_all(made.buffer) == [second]
+
+
+async def test_what_waits_for_room_is_counted_apart_until_it_is_inside() -> None:
+    made = Made(1)
+    first, second = batch("x" * 1000), batch("y" * 500, "z" * 500)
+    made.buffer.offer(first)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(second))
+        await asyncio.sleep(0)
+        assert (made.buffer.entries, made.buffer.blocked_entries) == (1, 2)
+        assert (made.buffer.bytes, made.buffer.blocked_bytes) == (first.size, second.size)
+        ((taken, size),) = await made.buffer.take(1, 1, 0)
+        made.buffer.release(taken, size)
+    assert (made.buffer.entries, made.buffer.blocked_entries) == (2, 0)
+    assert (made.buffer.bytes, made.buffer.blocked_bytes) == (second.size, 0)
+
+
+async def test_one_who_stops_waiting_is_counted_no_more() -> None:
+    made = Made(1)
+    first, second = batches(2)
+    made.buffer.offer(first)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await made.buffer.put(second)
+    assert (made.buffer.blocked_bytes, made.buffer.blocked_entries) == (0, 0)
+
+
 async def test_one_who_stops_waiting_leaves_the_turn_to_the_next() -> None:
     made = Made(1)
     first, second, third = batches(3)
@@ -117,6 +174,18 @@ async def test_drop_oldest_gives_up_what_waited_longest_but_not_what_is_being_se
     assert await take_all(made.buffer) == [third]
     assert made.buffer.offer(fourth)
     assert made.dropped[1:] == [(fourth, "drop_oldest")]
+
+
+async def test_drop_oldest_gives_up_nothing_for_a_batch_that_would_not_fit_all_the_same() -> None:
+    made = Made(2, "drop_oldest")
+    first, second = batches(2)
+    made.buffer.offer(first)
+    assert await take_all(made.buffer) == [first]
+    made.buffer.offer(second)
+    too_big = batch("x" * 1500)
+    made.buffer.offer(too_big)
+    assert made.dropped == [(too_big, "drop_oldest")]
+    assert await take_all(made.buffer) == [second]
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])

@@ -1,0 +1,90 @@
+"""A sink with its buffer and its dead letters: what is counted, settled and shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.batch import Batch
+from pipeline.component import BufferConfig, Context, Size
+from pipeline.ledger import Account
+from pipeline.metrics import Metrics
+from pipeline.outlet import Outlet, OutletGauges
+from pipeline.sinks.console import Config
+from pipeline.testing.builders import batch
+
+ROOM = 2**16
+
+
+class Made:
+    """An outlet that nobody empties, and what is counted."""
+
+    def __init__(self, policy: Any = "block", name: str = "out") -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        buffer = BufferConfig(memory=Size(ROOM), when_full=policy)
+        self.outlet = Outlet(Config(type="console", buffer=buffer), Context(name), self.metrics)
+        self.metrics.registry.register(OutletGauges([self.outlet]))
+        self.moved: list[int] = []
+        self.account: Account[int] = Account(self.moved.append)
+
+    def batch(self, number: int, size: int = 40_000) -> Batch:
+        return batch("x" * size, start=number, acknowledgement=self.account.open(number))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"dockline_{name}", {"sink": "out", **labels})
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(made: Made) -> None:
+    assert made.outlet.offer(made.batch(1))
+    task = asyncio.ensure_future(made.outlet.put(made.batch(2)))  # noqa: TID251
+    await asyncio.sleep(0)
+    assert made.value("buffer_entries", kind="memory") == 1
+    assert made.value("buffer_bytes", kind="memory") == 40_120
+    assert made.value("buffer_limit_bytes", kind="memory") == ROOM
+    assert made.value("blocked_entries") == 1
+    task.cancel()
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("drop_newest", 1), ("drop_oldest", 2)])
+def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) -> None:
+    made = Made(policy)
+    for number in (1, 2):
+        assert made.outlet.offer(made.batch(number))
+    assert made.value("dropped_entries_total", reason=policy) == 1
+    assert made.value("buffer_entries", kind="memory") == 1
+    ((left, _),) = made.outlet.buffer._waiting
+    assert left.sequences[0] == kept
+    left.acknowledgement.settle()
+    assert made.moved[-1] == 2
+    assert len(made.account) == 0
+
+
+def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there() -> None:
+    made, letters = Made(), Made(name="letters")
+    made.outlet.dead_letter = letters.outlet
+    refused = made.batch(1)
+    assert made.outlet._bury(refused, "too old")
+    refused.acknowledgement.settle()
+    assert made.moved == []
+    ((letter, _),) = letters.outlet.buffer._waiting
+    assert letter.fields == [{"dead_letter": {"sink": "out", "reason": "too old"}}]
+    letter.acknowledgement.settle()
+    assert made.moved == [1]
+
+
+def test_a_dead_letter_without_room_is_refused_and_settled() -> None:
+    made, letters = Made(), Made(name="letters")
+    made.outlet.dead_letter = letters.outlet
+    assert letters.outlet.offer(letters.batch(0))
+    refused = made.batch(1)
+    assert not made.outlet._bury(refused, "too old")
+    refused.acknowledgement.settle()
+    assert made.moved == [1]
