@@ -57,5 +57,6 @@ _NOT_LABELS = {
     "execDuration",
     "oldName",
     "signal",
-    "containerExitCode",
+    "containerExitCode",  # these two are Podman's
+    "podId",
 }

@@ -22,27 +22,21 @@ def action_of(event: Event) -> str:
     return "destroy" if action == "remove" else action
 
 
+def health_of(event: Event) -> str:
+    """Of a `health_status`: `healthy`, `unhealthy` or such. Docker has it in the action, Podman
+    beside it."""
+    _, _, health = str(event.get("Action") or "").partition(": ")
+    return health or str(event.get("HealthStatus") or "")
+
+
 def event_batch(
     event: Event, container: Container, sequence: int, acknowledgement: Acknowledgement = UNTRACKED
 ) -> Batch:
     """One entry: a short sentence as its message, and fields by Elastic Common Schema, `event`
     (https://www.elastic.co/docs/reference/ecs/ecs-event) and, under `docker`, what Docker says."""
     action = action_of(event)
-    attributes = event["Actor"]["Attributes"]
-    details: dict[str, Any] = {}
-    message = f"container {container.name} {action}"
-    if attributes.get("exitCode", "").isdecimal():
-        details["exit_code"] = int(attributes["exitCode"])
-        message += f" with exit code {attributes['exitCode']}"
-    _, _, health = str(event.get("Action") or "").partition(": ")
-    if action == "health_status":
-        details["health"] = health or attributes.get("health_status", "")
-        message += f": {details['health']}"
-    if "oldName" in attributes:
-        details["old_name"] = attributes["oldName"].lstrip("/")
-        message += f" from {details['old_name']}"
-    if "signal" in attributes:
-        details["signal"] = attributes["signal"]
+    details, words = _details(action, event)
+    message = f"container {container.name} {action}{words}"
     fields: dict[str, Any] = {"docker": {"event": {"action": action, **details}}}
     return Batch(
         container,
@@ -54,6 +48,23 @@ def event_batch(
         fields=[fields],
         acknowledgement=acknowledgement,
     )
+
+
+def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
+    """What is special to this action, as fields and as the end of the sentence. A label of the
+    same name stands among the attributes too, so only those that the action has count."""
+    attributes = event["Actor"]["Attributes"]
+    if action == "die" and attributes.get("exitCode", "").isdecimal():
+        return {
+            "exit_code": int(attributes["exitCode"])
+        }, f" with exit code {attributes['exitCode']}"
+    if action == "rename" and "oldName" in attributes:  # Podman does not tell
+        old = attributes["oldName"].lstrip("/")
+        return {"old_name": old}, f" from {old}"
+    if action == "health_status":
+        health = health_of(event)
+        return {"health": health}, f": {health}"
+    return {}, ""
 
 
 class EventCursor:
