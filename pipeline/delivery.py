@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
 
 log = logging.getLogger(__name__)
 
 GATHER = 0.002
 """Seconds from one payload to the next, at least, so that a sink which is quicker than the source
 is not sent one small payload per read: a million lines take 2,000 sends instead of 15,000."""
+
+LONGEST_ASKED = 600.0
+"""Seconds that a destination may ask us to wait before the next attempt."""
 
 Taken = list[tuple[Batch, int]]
 """Batches with the sizes that a buffer counts them by."""
@@ -61,6 +65,7 @@ class Delivery:
         self._truncated = metrics.truncated.labels(name)
         self._dead_lettered = metrics.dead_lettered.labels(name)
         self._dropped = metrics.dropped
+        self._refusals, self._encoder_bugs = RateLimit(), RateLimit()
 
     async def run(self) -> None:
         """Until the buffer is closed and empty. May be cancelled at any time: what was not settled
@@ -81,31 +86,31 @@ class Delivery:
             await self._sink.close()
 
     async def _deliver(self, batches: Sequence[Batch]) -> None:
-        for payload in self._encode(batches):
-            for batch, index, reason in payload.refused:
-                self._refuse([_only(batch, index)], reason)
-            if payload.truncated:
-                self._truncated.inc(payload.truncated)
+        for part, payload in self._encode(batches):
+            for batch, reason in _refused(payload):
+                self._refuse([batch], reason)
             if not payload.entries:
                 continue
             try:
                 await self._send(payload)
             except Refused as refusal:
-                self._problem(None)
-                self._refuse(_without(batches, payload.refused), str(refusal))
+                self._refuse(_without(part, payload.refused), str(refusal))
             else:
                 self._delivered.inc(payload.entries)
                 self._delivered_bytes.inc(payload.size)
+                self._truncated.inc(payload.truncated)
 
-    def _encode(self, batches: Sequence[Batch]) -> list[Payload[Any]]:
+    def _encode(self, batches: Sequence[Batch]) -> list[tuple[Sequence[Batch], Payload[Any]]]:
+        """One payload of all batches, or one of each where that fails."""
         try:
-            return [self._sink.encode(batches)]
+            return [(batches, self._sink.encode(batches))]
         except Exception:  # an encoder never raises for bad data: this is a bug in it
-            log.exception("sink %s cannot encode; trying one batch at a time", self.name)
-        payloads = []
+            if self._encoder_bugs():
+                log.exception("sink %s cannot encode; trying one batch at a time", self.name)
+        payloads: list[tuple[Sequence[Batch], Payload[Any]]] = []
         for batch in batches:
             try:
-                payloads.append(self._sink.encode([batch]))
+                payloads.append(([batch], self._sink.encode([batch])))
             except Exception as error:
                 self._refuse([batch], f"encoding failed: {error!r}")
         return payloads
@@ -115,18 +120,20 @@ class Delivery:
         retry = self._config.retry
         loop = asyncio.get_running_loop()
         began = loop.time()
-        attempt = 0
+        attempt, truncated = 0, payload.truncated
         while True:
             try:
                 if not self._open:
                     await self._sink.open()
                     self._open = True
+                payload.truncated = truncated  # without what the attempt before has cut
                 await self._sink.send(payload)
                 self._problem(None)
                 return
             except Unavailable as error:
                 problem, after = str(error), error.retry_after
             except Refused:
+                self._problem(None)
                 raise
             except Exception as error:  # a bug in the sink; the entries must not suffer for it
                 log.exception("sink %s failed", self.name)
@@ -139,7 +146,7 @@ class Delivery:
             # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
             ceiling = min(retry.max, retry.initial * 2 ** min(attempt, 30))
             wait = random.uniform(ceiling / 2 if attempt else 0, ceiling)
-            await asyncio.sleep(wait if after is None else max(after, 0.05))
+            await asyncio.sleep(wait if after is None else min(max(after, 0.05), LONGEST_ASKED))
             attempt += 1
 
     def _problem(self, problem: str | None) -> None:
@@ -151,12 +158,33 @@ class Delivery:
         self.problem = problem
 
     def _refuse(self, batches: Sequence[Batch], reason: str) -> None:
-        log.warning("sink %s: %d entries refused: %s", self.name, sum(map(len, batches)), reason)
+        if count := self._refusals(sum(map(len, batches))):
+            log.warning("sink %s: %d entries refused: %s", self.name, count, reason)
         for batch in batches:
             if self._dead_letter is not None and self._dead_letter(batch, reason):
                 self._dead_lettered.inc(len(batch))
             else:
                 self._dropped.labels(self.name, "refused").inc(len(batch))
+
+
+def _refused(payload: Payload[Any]) -> Iterator[tuple[Batch, str]]:
+    """What was refused one by one: a batch of each batch and reason."""
+    groups: dict[tuple[int, str], tuple[Batch, list[int]]] = {}
+    for batch, index, reason in payload.refused:
+        groups.setdefault((id(batch), reason), (batch, []))[1].append(index)
+    for (_, reason), (batch, indexes) in groups.items():
+        yield _only(batch, indexes), reason
+
+
+def _only(batch: Batch, indexes: Sequence[int]) -> Batch:
+    fields = batch.fields
+    return batch.replace(
+        lines=[batch.lines[index] for index in indexes],
+        times=[batch.times[index] for index in indexes],
+        streams=bytes([batch.streams[index] for index in indexes]),
+        sequences=[batch.sequences[index] for index in indexes],
+        fields=None if fields is None else [fields[index] for index in indexes],
+    )
 
 
 def _without(batches: Sequence[Batch], refused: Sequence[tuple[Batch, int, str]]) -> list[Batch]:
@@ -166,10 +194,3 @@ def _without(batches: Sequence[Batch], refused: Sequence[tuple[Batch, int, str]]
         return list(batches)
     left = (b.select([(id(b), i) not in gone for i in range(len(b))]) for b in batches)
     return [batch for batch in left if batch is not None]
-
-
-def _only(batch: Batch, index: int) -> Batch:
-    """One entry of a batch."""
-    one = batch.select([i == index for i in range(len(batch))])
-    assert one is not None
-    return one

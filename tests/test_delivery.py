@@ -168,6 +168,33 @@ async def test_an_entry_refused_by_the_encoder_is_not_counted_again_with_its_pay
     assert run.count("dropped_entries", reason="refused") == 2
 
 
+async def test_entries_refused_one_by_one_become_one_batch_and_one_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Picky(Scripted):
+        def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+            refused = [(one, n, "too long") for one in batches for n in range(0, len(one), 2)]
+            lines = [line for one in batches for line in one.lines[1::2]]
+            return Payload(lines, len(lines), 1, refused=refused)
+
+    letters: list[Batch] = []
+
+    def dead_letter(refused: Batch, reason: str) -> bool:
+        letters.append(refused)
+        return True
+
+    one = batch(*map(str, range(1000)), streams="out err " * 500, fields=[{"n": 1}] * 1000)
+    run = Run(Picky(), dead_letter=dead_letter)
+    await run.of(one, batch("a", "b"))
+    assert [len(letter) for letter in letters] == [500, 1]
+    assert letters[0].lines == [b"%d" % n for n in range(0, 1000, 2)]
+    assert list(letters[0].sequences) == list(range(0, 1000, 2))
+    assert set(letters[0].streams) == {1}
+    assert len(letters[0].fields or []) == len(letters[0].times) == 500
+    assert run.count("dead_lettered_entries") == 501
+    assert len(caplog.records) == 1
+
+
 async def test_an_encoder_that_fails_loses_only_the_batch_it_fails_on() -> None:
     sink = Scripted()
 
@@ -180,6 +207,37 @@ async def test_an_encoder_that_fails_loses_only_the_batch_it_fails_on() -> None:
     assert sink.taken == [b"a", b"b"]
     assert run.count("dropped_entries", reason="refused") == 1
     assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]
+
+
+async def test_a_batch_that_is_refused_after_an_encoder_failed_takes_no_other_with_it() -> None:
+    sink = Scripted(None, Refused("too old"), None)
+
+    def encode_error(batches: Sequence[Batch]) -> None:
+        if len(batches) > 1:
+            raise ZeroDivisionError
+
+    sink.encode_error = encode_error
+    letters: list[list[bytes]] = []
+
+    def dead_letter(refused: Batch, reason: str) -> bool:
+        letters.append(refused.lines)
+        return True
+
+    run = await Run(sink, dead_letter=dead_letter).of(batch("a"), batch("old"), batch("b"))
+    assert sink.taken == [b"a", b"b"]
+    assert letters == [[b"old"]]
+    assert run.count("delivered_entries") == 2
+    assert run.count("dead_lettered_entries") == 1
+
+
+async def test_what_is_cut_while_sending_is_counted_once_however_often_it_is_tried() -> None:
+    class Cutting(Scripted):
+        async def send(self, payload: Payload[list[bytes]]) -> None:
+            payload.truncated += 1
+            await super().send(payload)
+
+    run = await Run(Cutting(Unavailable("gone"), None)).of(batch("a"))
+    assert run.count("truncated_entries") == 1
 
 
 async def test_a_bug_in_a_sink_is_retried_like_a_fault() -> None:
@@ -196,7 +254,16 @@ async def test_giving_up_counts_as_refused() -> None:
     assert run.receipts[0].settled == 1
 
 
-async def test_the_wait_that_the_destination_asks_for_is_kept(
+async def test_a_destination_given_up_on_is_not_said_to_be_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    retry = RetryConfig(initial=Duration(0.001), max=Duration(0.001), give_up_after=Duration(0))
+    run = await Run(Scripted(Unavailable("gone")), retry=retry).of(batch("a"))
+    assert run.delivery.problem == "gone"
+    assert "back to normal" not in caplog.text
+
+
+async def test_the_wait_that_the_destination_asks_for_is_kept_within_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waits: list[float] = []
@@ -206,8 +273,9 @@ async def test_the_wait_that_the_destination_asks_for_is_kept(
 
     monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
     monkeypatch.setattr("pipeline.delivery.GATHER", 0.0)
-    await Run(Scripted(Unavailable("busy", retry_after=7.0), None)).of(batch("a"))
-    assert waits == [7.0]
+    asked = [Unavailable("busy", retry_after=seconds) for seconds in (7.0, 1e9, 0.0)]
+    await Run(Scripted(*asked, None)).of(batch("a"))
+    assert waits == [7.0, 600.0, 0.05]
 
 
 async def test_waits_grow_to_the_longest_and_never_pass_it(monkeypatch: pytest.MonkeyPatch) -> None:
