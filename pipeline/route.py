@@ -5,6 +5,7 @@ Matching is done once per container, when its lanes are bound, and never per lin
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from prometheus_client import Counter
 from pipeline.batch import Batch, Container, Source
 from pipeline.component import Stage
 from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Lane:
             for name, stage in route.stages
         ]
         self._errors = metrics.stage_errors
+        self._bugs = RateLimit()
 
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
@@ -59,7 +62,8 @@ class Lane:
             try:
                 result = stage(batch)
             except Exception:  # a stage never raises for bad data: this is a bug in it
-                log.exception("stage %s of route %s failed: skipped", name, self.route.name)
+                if self._bugs():
+                    log.exception("stage %s of route %s failed: skipped", name, self.route.name)
                 self._errors.labels(self.route.name, name).inc()
                 continue
             if result is None:
@@ -93,22 +97,33 @@ class Router:
 async def distribute(lanes: Iterable[Lane], batch: Batch) -> None:
     """Takes a batch through all lanes and into their sinks' buffers.
 
-    Buffers with room get it first, so that one which makes us wait delays no other. Each place
-    holds the batch's acknowledgement; the caller settles its own hold afterwards, and does not if
-    this was cancelled: an entry that never reached a buffer must be read again.
+    Buffers with room get it first, and full ones are waited for together, so that one which makes
+    us wait delays no other. Each place holds the batch's acknowledgement; the caller settles its
+    own hold afterwards, and does not if this was cancelled: an entry that never reached a buffer
+    must be read again.
     """
     waiting: list[tuple[Outlet, Batch]] = []
-    hold = batch.acknowledgement.hold
+    receipt = batch.acknowledgement
     for lane in lanes:
         left = lane.process(batch)
         if left is None:
             continue
         for outlet in lane.route.outlets:
-            hold()
-            if not outlet.offer(left):
+            receipt.hold()
+            try:
+                taken = outlet.offer(left)
+            except BaseException:
+                receipt.settle()
+                raise
+            if not taken:
                 waiting.append((outlet, left))
-    for outlet, left in waiting:
+    if len(waiting) == 1:
+        ((outlet, left),) = waiting
         await outlet.put(left)
+    elif waiting:
+        async with asyncio.TaskGroup() as tasks:
+            for outlet, left in waiting:
+                tasks.create_task(outlet.put(left), name="put")
 
 
 def offer(lanes: Iterable[Lane], batch: Batch) -> int:

@@ -111,6 +111,17 @@ def test_a_stage_that_fails_is_skipped_and_counted_and_the_entries_go_on(
     assert "broken" in caplog.text
 
 
+def test_a_stage_that_fails_on_every_batch_is_counted_each_time_and_said_once(
+    metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane = Lane(route(stages=(("broken", Broken(None)),)), container(), metrics)
+    for _ in range(100):
+        lane.process(batch("a"))
+    labels = {"route": "r", "stage": "broken"}
+    assert metrics.registry.get_sample_value("dockline_stage_errors_total", labels) == 100
+    assert len(caplog.records) == 1
+
+
 def test_a_lane_that_changes_fields_changes_them_for_itself_alone(metrics: Metrics) -> None:
     one = batch("a", fields=[{"n": 1}])
     marked = Lane(route(stages=(("mark", Marking(None)),)), container(), metrics).process(one)
@@ -131,6 +142,38 @@ async def test_a_buffer_with_room_has_the_batch_before_a_full_one_is_waited_for(
         assert full.lines == []
         full.roomy.set()
     assert full.lines == [b"a"]
+
+
+async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_first(
+    metrics: Metrics,
+) -> None:
+    dead, slow = Kept(room=0), Kept(room=0)
+    lanes = [Lane(route(dead, slow), container(), metrics)]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(distribute(lanes, batch("a")))
+        await asyncio.sleep(0)
+        slow.roomy.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert slow.lines == [b"a"]
+        assert dead.lines == []
+        dead.roomy.set()
+    assert dead.lines == [b"a"]
+
+
+async def test_a_place_that_fails_holds_nothing_for_ever(metrics: Metrics) -> None:
+    class Failing(Kept):
+        def offer(self, one: Batch) -> bool:
+            raise ZeroDivisionError
+
+    moved: list[int] = []
+    account: Account[int] = Account(moved.append)
+    receipt = account.open(1)
+    lanes = [Lane(route(Failing()), container(), metrics)]
+    with pytest.raises(ZeroDivisionError):
+        await distribute(lanes, batch("a", acknowledgement=receipt))
+    receipt.settle()
+    assert moved == [1]
 
 
 async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
