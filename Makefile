@@ -10,7 +10,7 @@ UV     := $(shell command -v uv)
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
 # Debian's syslog-ng cannot be installed beside rsyslog: its tests unpack it, and need its libraries.
 SYSLOG_NG_NEEDS  := libivykis0t64 libjson-c5 libnet1 libwrap0 libglib2.0-0t64 libpcre2-8-0
-TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman prometheus rsyslog \
+TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
                     rsyslog-openssl openssl mmdebstrap ca-certificates $(SYSLOG_NG_NEEDS)
 
 BENCH ?= $(sort $(wildcard benchmarks/bench_*.py)) benchmarks/agent.py

@@ -79,14 +79,13 @@ class Watch:
             try:
                 await self._engine.connect()
                 await self._stay()
-                problem = ""
+                problem = ""  # a proxy has cut it for its silence, or the Engine stops
             except EngineError as error:
                 problem = str(error)
             held = loop.time() - began > wait
             wait = FIRST_WAIT if held else wait
-            if problem or not held:
+            if problem or not held:  # else connecting again will tell which
                 self._down(problem or "the Engine ends the event stream at once")
-            # Else a proxy has cut it for its silence, or the Engine stops: connecting will tell.
             await asyncio.sleep(random.uniform(wait / 2, wait))
             wait = min(wait * 2, LONGEST_WAIT)
 
@@ -109,8 +108,11 @@ class Watch:
             self._newest = self._newest or int(now * 10**9)
             self._audience.connected()
             subscribed.set()
-            async for line in lines:
-                self._take(line)
+            try:
+                async for line in lines:
+                    self._take(line)
+            except EngineError as error:
+                log.debug("%s", error)  # an end like any other: a proxy ends it so
 
     def _take(self, line: bytes) -> None:
         try:
