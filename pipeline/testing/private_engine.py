@@ -58,8 +58,10 @@ class PrivateEngine(DockerClient):
         # A short path: that of a unix socket may not be longer than 107 bytes. The name serves
         # as containerd's namespace too, which takes no underscore at its end.
         self.directory = Path(f"/tmp/{_PREFIX}{secrets.token_hex(4)}")
-        self.directory.mkdir(mode=0o700)
-        self._lock = _lock(self.directory)
+        unlocked = self.directory.with_name(f".{self.directory.name}")  # where nobody sweeps
+        unlocked.mkdir(mode=0o700)
+        self._lock = _lock(unlocked)
+        unlocked.rename(self.directory)
         (self.directory / "daemon.json").write_text("{}\n")  # instead of the system's
         super().__init__(
             f"unix://{self.directory}/docker.sock", {"DOCKER_CONFIG": f"{self.directory}/config"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import __version__
 from pipeline.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.integration.waiting import eventually
@@ -36,6 +37,7 @@ def test_an_orchestrator_knows_how_to_stop_check_and_name_it(
     assert list(config["Volumes"]) == ["/var/lib/dockline"]
     assert config["Healthcheck"]["Test"][0] == "CMD"
     assert config["Labels"]["org.opencontainers.image.title"] == "dockline"
+    assert config["Labels"]["org.opencontainers.image.version"] == __version__
 
 
 def test_it_holds_what_is_pinned_and_no_tool_that_built_it(
