@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -21,7 +22,7 @@ from pipeline.ledger import Account
 from pipeline.metrics import Metrics
 from pipeline.sources.docker.cursor import Cursor, Replay
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
-from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder
+from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder, no_columns
 from pipeline.sources.docker.stream import ByteStream
 from pipeline.timestamps import NO_TIME, timestamp, to_since
 
@@ -74,7 +75,11 @@ class Tail:
         self._available = available
         self._starts = 0
         self._started = asyncio.Event()
-        self._gone = False
+        self._news = asyncio.Event()
+        self.gone = False
+        """The container is removed."""
+        self._said: str | None = None
+        """The trouble that was told of last, until there are lines again."""
         self.count_as(subject.container.name)
 
     def count_as(self, name: str) -> None:
@@ -90,42 +95,62 @@ class Tail:
     def start(self) -> None:
         self._starts += 1
         self._started.set()
+        self._news.set()
 
     def stop(self) -> None:
         """The container is removed: ends after what can still be read."""
-        self._gone = True
+        self.gone = True
         self._started.set()
+        self._news.set()
 
     async def run(self) -> None:
         wait = FIRST_WAIT
         while True:
             await self._started.wait()
-            starts = self._starts
-            before = self._cursor.position
-            try:
-                await self._available()
-                ended = await self._read_once(starts)
-            except NotFound:
-                return
-            except Unreadable as error:
-                self._trouble("unreadable", error)
-                return
-            except (EngineError, OSError, FrameError) as error:
-                self._trouble("stream", error)
-                ended = False
-            if self._gone:
+            starts, before = self._starts, self._cursor.position
+            began = time.monotonic()
+            ended = await self._attempt(starts)
+            if self.gone or ended is None:
                 return
             if ended and starts == self._starts:
                 self._started.clear()
-                wait = FIRST_WAIT
+                wait, self._said = FIRST_WAIT, None
                 continue
-            wait = FIRST_WAIT if self._cursor.position != before else min(wait * 2, LONGEST_WAIT)
+            # A proxy cuts what is silent: that a stream has lasted is as good as lines from it.
+            lasted = time.monotonic() - began > LONGEST_WAIT
+            useful = lasted or self._cursor.position != before
+            wait = FIRST_WAIT if useful else min(wait * 2, LONGEST_WAIT)
             if starts == self._starts:
-                await asyncio.sleep(wait)
+                await self._pause(wait)
 
-    def _trouble(self, kind: str, error: Exception) -> None:
+    async def _attempt(self, starts: int) -> bool | None:
+        """Whether the log was read to the container's end; None where it can never be read."""
+        try:
+            await self._available()
+            return await self._read_once(starts)
+        except NotFound:
+            return True
+        except Unreadable as error:
+            self._trouble("unreadable", str(error))
+            await self._subject.learn()
+            return None
+        except (EngineError, OSError, FrameError) as error:
+            self._trouble("stream", str(error))
+            return False
+
+    async def _pause(self, wait: float) -> None:
+        """Until there is news of the container, or it is time."""
+        self._news.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._news.wait()
+
+    def _trouble(self, kind: str, said: str) -> None:
+        """Counts it, and says it once."""
         self._metrics.source_errors.labels(kind).inc()
-        log.warning("logs of %s: %s", self._subject.container.name, error)
+        if said != self._said:
+            self._said = said
+            log.warning("logs of %s: %s", self._subject.container.name, said)
 
     # ------------------------------------------------------------------------ one stream
 
@@ -145,7 +170,7 @@ class Tail:
         try:
             state = (await self._engine.get(f"/containers/{self._id}/json"))["State"]
         except NotFound:
-            state, self._gone = {}, True
+            state, self.gone = {}, True
         ended = not (state.get("Running") or state.get("Restarting"))
         if decoder is not None and (ended or starts != self._starts):
             await self._give_up_on_open_lines(decoder)
@@ -165,12 +190,13 @@ class Tail:
             cursor.see(columns, decoder)
             if not replay.done:
                 columns = self._replayed(replay, columns)
-            for error in decoder.errors():
-                self._metrics.source_errors.labels("daemon").inc()
-                log.warning("logs of %s: %s", self._subject.container.name, _text(error))
             if columns.lines:
                 await self._emit(columns, cursor.advance(columns, decoder))
+            for error in decoder.errors():
+                self._trouble("daemon", error[:300].decode(errors="replace"))
             data = await stream.read()
+        if not replay.done and (columns := replay.filter(no_columns(), last=True)).lines:
+            await self._emit(columns, cursor.advance(columns, decoder))
         return decoder
 
     def _replayed(self, replay: Replay, columns: Columns) -> Columns:
@@ -200,6 +226,7 @@ class Tail:
         if NO_TIME in times:
             now = timestamp(time.time() + self._engine.clock_offset)
             times = [stamp or now for stamp in times]
+        self._said = None
         first = position.sequence - count + 1
         receipt = self._account.open(position)
         batch = Batch(
@@ -213,9 +240,9 @@ class Tail:
         )
         self._received.inc(count)
         self._received_bytes.inc(sum(map(len, lines)))
-        await self._subject.distribute(batch)
+        try:
+            await self._subject.distribute(batch)
+        except Exception:  # a bug; what comes after must not suffer for it
+            self._metrics.source_errors.labels("bug").inc()
+            log.exception("%d lines of %s are lost", count, self._subject.container.name)
         receipt.settle()
-
-
-def _text(raw: bytes) -> str:
-    return raw[:300].decode(errors="replace")
