@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
 
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
@@ -13,16 +15,25 @@ from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.tail import Tail
 
-Inspected = Callable[[Container, Mapping[str, Any]], None]
+log = logging.getLogger(__name__)
+
+
+class Audience(Protocol):
+    """Who is told what a container turns out to be."""
+
+    def inspected(self, container: Container, answer: Mapping[str, Any]) -> None:
+        """The answer to an inspection, of a container that has not ended since it was asked."""
+
+    def renamed(self, old: str) -> None:
+        """A container has this name no more."""
 
 
 class Followed:
     """What is known of one container from its first sign to its removal. The subject of a tail."""
 
     def __init__(
-        self, container: Container, router: Router, engine: Engine, inspected: Inspected
+        self, container: Container, router: Router, engine: Engine, audience: Audience
     ) -> None:
-        """`inspected` is told the answer to each inspection of the container."""
         self.container = container
         self.tail: Tail | None = None
         self.task: asyncio.Task[None] | None = None
@@ -30,9 +41,11 @@ class Followed:
         """Number of its events."""
         self.readings = 0
         """Number of readings of its stats."""
+        self.ends = 0
+        """How often it was seen to end."""
         self._router = router
         self._engine = engine
-        self._inspected = inspected
+        self._audience = audience
         self._bind()
 
     def _bind(self) -> None:
@@ -46,23 +59,37 @@ class Followed:
         """Whether its log is being read, or was as far as it can be."""
         return self.tail is not None and not self.tail.idle
 
+    def rename(self, name: str) -> None:
+        self.change(replace(self.container, name=name))
+
     def change(self, container: Container) -> None:
         """Other facts, such as a new name. Lanes are bound anew where that can matter."""
         old, self.container = self.container, container
         facts = (container.name, container.image, dict(container.labels))
         if facts != (old.name, old.image, dict(old.labels)):
             self._bind()
-        if self.tail is not None and container.name != old.name:
-            self.tail.count_as(container.name)
+        if container.name != old.name:
+            if self.tail is not None:
+                self.tail.count_as(container.name)
+            self._audience.renamed(old.name)
 
     async def learn(self) -> None:
-        """Takes over the facts of an inspection; a container that is gone keeps those it has."""
+        """Takes over the facts of an inspection. Never raises: where there are none, the container
+        keeps those it has. What it has become while the Engine was answering counts for more."""
+        before, ends = self.container, self.ends
         try:
-            answer = await self._engine.get(f"/containers/{self.container.id}/json")
+            answer = await self._engine.get(f"/containers/{before.id}/json")
+            container = from_inspect(answer, self._engine.host)
         except EngineError:
             return
-        self.change(from_inspect(answer, self._engine.host))
-        self._inspected(self.container, answer)
+        except (LookupError, TypeError, AttributeError) as error:
+            log.warning("inspecting %s gives no container: %r", before.name, error)
+            return
+        if self.container is not before:
+            container = replace(container, name=self.container.name)
+        self.change(container)
+        if self.ends == ends:
+            self._audience.inspected(container, answer)
 
     async def distribute(self, batch: Batch) -> None:
         await distribute(self.logs, batch)

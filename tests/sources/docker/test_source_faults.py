@@ -1,0 +1,302 @@
+"""What a real Engine can hardly be made to do: events and answers that cross on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.batch import Batch, Container, Source
+from pipeline.checkpoint import Checkpoint
+from pipeline.metrics import Metrics
+from pipeline.route import Route, Router
+from pipeline.sources.docker.endpoint import resolve
+from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.watch import Event
+from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
+from pipeline.testing.following import Kept
+
+ONE, TWO = "a" * 64, "b" * 64
+
+
+class Polled:
+    """In place of the poller of stats: whom it would poll."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.added = 0
+
+    def add(self, container: Container, inspect: Mapping[str, Any]) -> None:
+        self.names[container.id] = container.name
+        self.added += 1
+
+    def remove(self, container_id: str) -> None:
+        self.names.pop(container_id, None)
+
+    def observe(self, event: Event) -> None:
+        pass
+
+    def polls(self, container_id: str) -> bool:
+        return container_id in self.names
+
+
+@dataclass
+class World:
+    """A source on a fake Engine."""
+
+    fake: FakeEngine
+    source: DockerSource
+    checkpoint: Checkpoint
+    metrics: Metrics
+    kept: Kept
+    polled: Polled
+    removed: list[str] = field(default_factory=list)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not holds():
+                await asyncio.sleep(0.01)
+
+    def lines(self, container_id: str) -> list[bytes]:
+        found = [b for b in self.kept.batches if b.container.id == container_id]
+        return [line for b in found if b.source == "logs" for line in b.lines]
+
+    def series(self, name: str) -> float | None:
+        labels = {"container": name}
+        value = self.metrics.registry.get_sample_value
+        return value("dockline_received_entries_total", labels)
+
+    def errors(self, kind: str) -> float:
+        value = self.metrics.registry.get_sample_value
+        return value("dockline_source_errors_total", {"kind": kind}) or 0.0
+
+    def asked(self, path: str) -> int:
+        return sum(request.path == path for request in self.fake.requests)
+
+
+class Full(Kept):
+    """An outlet that never has room."""
+
+    def offer(self, batch: Batch) -> bool:
+        return False
+
+    async def put(self, batch: Batch) -> None:
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def world(
+    folder: Path, *, takes: tuple[Source, ...] = ("logs",), kept: Kept | None = None, **reading: Any
+) -> AsyncIterator[World]:
+    metrics, polled, checkpoint = Metrics(CollectorRegistry()), Polled(), Checkpoint(None)
+    kept = kept or Kept()
+    route = Route("all", frozenset(takes), lambda one: True, [], [kept])
+    removed: list[str] = []
+    async with FakeEngine(folder / "docker.sock") as fake:
+        engine = Engine(resolve(fake.url, None, {}))
+        source = DockerSource(
+            engine, Router([route], metrics), checkpoint, metrics, Reading(**reading),
+            stats=polled, removed=removed.append,
+        )  # fmt: skip
+        made = World(fake, source, checkpoint, metrics, kept, polled, removed)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(source.run(), name="source")
+                await made.until(lambda: source.watch.problem is None)
+                yield made
+                task.cancel()
+        finally:
+            await engine.close()
+
+
+def logs(container_id: str) -> str:
+    return f"/containers/{container_id}/logs"
+
+
+def inspection(container_id: str, name: str, *, running: bool = True) -> bytes:
+    state = {"Running": running, "Status": "running" if running else "exited", "StartedAt": "x"}
+    return json_answer(
+        {"Id": container_id, "Name": f"/{name}", "Config": {"Labels": {}}, "State": state}
+    )
+
+
+# ------------------------------------------------------------------------------- stats
+
+
+@pytest.mark.parametrize("last", ["die", "destroy"])
+async def test_an_inspection_that_crosses_the_end_of_its_container_does_not_revive_it(
+    tmp_path: Path, last: str
+) -> None:
+    async with world(tmp_path, takes=("events",)) as made:
+        answer = inspection(ONE, "web")
+        made.fake.answer(f"/containers/{ONE}/json", [0.3, answer])
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.asked(f"/containers/{ONE}/json"))
+        made.fake.emit("die", ONE, name="web")
+        if last == "destroy":
+            made.fake.emit("destroy", ONE, name="web")
+        await asyncio.sleep(0.6)
+        assert made.polled.names == {}
+        assert (ONE in made.removed) == (last == "destroy")
+
+
+async def test_stats_that_are_missing_are_seen_to_at_the_next_list(tmp_path: Path) -> None:
+    """As when a `die` comes after the `start` that followed it."""
+    async with world(tmp_path, reconcile=0.1) as made:
+        made.fake.answer(logs(ONE), [head(), Fault.STALL])
+        made.fake.containers[ONE] = {"name": "web"}
+        await made.until(lambda: made.polled.polls(ONE))
+        made.fake.emit("die", ONE, name="web")
+        await made.until(lambda: made.polled.added > 1)
+        assert made.polled.polls(ONE)
+
+
+async def test_a_container_whose_log_cannot_be_read_has_stats_all_the_same(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        unreadable = {"message": "configured logging driver does not support reading"}
+        made.fake.answer(logs(ONE), [json_answer(unreadable, 501)])
+        made.fake.containers[ONE] = {"name": "web"}
+        for runs in (1, 2):
+            made.fake.emit("start", ONE, name="web")
+            await made.until(lambda runs=runs: made.polled.added >= runs)
+            made.fake.emit("die", ONE, name="web")
+            await made.until(lambda: not made.polled.names)
+        assert made.errors("unreadable") == 1
+
+
+# ------------------------------------------------------------------------------- names
+
+
+async def test_a_rename_that_an_inspection_knows_first_leaves_no_series_of_the_old_name(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"line\n"), Fault.STALL])
+        made.fake.containers[ONE] = {"name": "new"}
+        made.fake.emit("start", ONE, name="old")
+        await made.until(lambda: made.series("new"))
+        assert made.series("old") is None
+        made.fake.emit("rename", ONE, name="new", oldName="/old")
+        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+        assert made.series("new") == 1
+
+
+async def test_an_inspection_made_before_a_rename_does_not_bring_the_old_name_back(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, takes=("events",)) as made:
+        made.fake.answer(f"/containers/{ONE}/json", [0.3, inspection(ONE, "old")])
+        made.fake.emit("start", ONE, name="old")
+        await made.until(lambda: made.asked(f"/containers/{ONE}/json"))
+        made.fake.emit("rename", ONE, name="new", oldName="/old")
+        await made.until(lambda: made.polled.added)
+        assert made.source.followed[ONE].container.name == "new"
+
+
+async def test_a_rename_that_nobody_told_of_is_seen_in_the_next_list(tmp_path: Path) -> None:
+    async with world(tmp_path, reconcile=0.1) as made:
+        made.fake.answer(logs(ONE), [head(), Fault.STALL])
+        made.fake.containers[ONE] = {"name": "old"}
+        await made.until(lambda: ONE in made.source.followed)
+        made.fake.containers[ONE] = {"name": "new"}
+        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+
+
+# ------------------------------------------------------------------- answers without sense
+
+
+async def test_an_element_of_a_list_that_makes_no_sense_does_not_hide_the_others(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, reconcile=0.1) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"line\n"), Fault.STALL])
+        listed = [{}, None, {"Id": TWO, "Names": 3}, {"Id": ONE, "Names": ["/web"]}]
+        made.fake.containers[ONE] = {"name": "web"}
+        made.fake.answer("/containers/json", [json_answer(listed)])
+        await made.until(lambda: made.lines(ONE) == [b"line"])
+        assert made.errors("list") >= 3
+
+
+async def test_an_inspection_that_makes_no_sense_leaves_the_facts_of_the_event(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"line\n"), Fault.STALL])
+        made.fake.answer(f"/containers/{ONE}/json", [json_answer({"response": 500})])
+        made.fake.emit("start", ONE, name="web", team="shop")
+        await made.until(lambda: made.lines(ONE) == [b"line"])
+        container = made.kept.batches[-1].container
+        assert (container.name, container.labels["team"]) == ("web", "shop")
+
+
+# ---------------------------------------------------------------------------- being freed
+
+
+async def test_nothing_is_kept_of_containers_that_came_and_went(tmp_path: Path) -> None:
+    async with world(tmp_path, takes=("logs", "events")) as made:
+        for number in range(150):
+            key = f"{number:064x}"
+            made.fake.answer(logs(key), [head(), frame(b"line\n")])
+            for action in ("create", "start", "die", "destroy"):
+                made.fake.emit(action, key, name=f"web-{number}")
+            await made.until(lambda key=key: made.lines(key) == [b"line"])
+        await made.until(lambda: not made.checkpoint.known())
+        source = made.source
+        await made.until(lambda: len(asyncio.all_tasks()) < 60)
+        assert (source.followed, made.polled.names) == ({}, {})
+        assert source._beginning._created == set()
+        assert not source._parting._waiting
+        assert len(made.removed) == 150
+        names = [sample.labels.get("container") for metric in made.metrics.registry.collect()
+                 for sample in metric.samples if sample.labels.get("container")]  # fmt: skip
+        assert names == []
+
+
+async def test_containers_that_are_not_followed_leave_nothing_behind(tmp_path: Path) -> None:
+    async with world(tmp_path, selects=lambda one: False) as made:
+        made.fake.emit("create", ONE, name="web")
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.source._happenings.cursor.position.since)
+        await asyncio.sleep(0.05)
+        assert made.source._beginning._created == set()
+        assert made.source.followed == {}
+
+
+async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.sources.docker.parting.MOST", 3)
+    async with world(tmp_path, kept=Full()) as made:
+        for number in range(5):
+            key = f"{number:064x}"
+            made.fake.answer(logs(key), [head(), frame(b"last words\n")])
+            made.fake.emit("start", key, name=f"web-{number}")
+            await made.until(lambda key=key: made.series(f"web-{int(key, 16)}"))
+            made.fake.emit("destroy", key, name=f"web-{number}")
+        await made.until(lambda: made.errors("abandoned") == 2)
+        waiting = [one.container.name for one in made.source._parting._waiting]
+        assert waiting == ["web-2", "web-3", "web-4"]
+        assert [record.message for record in caplog.records if "given up" in record.message]
+        await made.until(lambda: made.checkpoint.known() == {f"{n:064x}" for n in (2, 3, 4)})
+
+
+async def test_a_removal_that_nobody_told_of_is_found_out(tmp_path: Path) -> None:
+    async with world(tmp_path, reconcile=0.1) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"line\n"), 0.2])
+        made.fake.containers[ONE] = {"name": "web"}
+        await made.until(lambda: made.lines(ONE))
+        del made.fake.containers[ONE]
+        await made.until(lambda: ONE not in made.source.followed)
+        await made.until(lambda: ONE not in made.checkpoint.known())
+        assert made.removed == [ONE]
+        filters = [json.loads(r.query["filters"]) for r in made.fake.requests
+                   if r.path == "/containers/json" and "filters" in r.query]  # fmt: skip
+        assert {"id": [ONE]} in filters
