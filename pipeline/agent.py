@@ -96,6 +96,7 @@ class Agent:
             stats=self._poller,
             myself=self._myself,
             connected=lambda: self.exposition.describe_machine(self.engine.info),
+            removed=self.exposition.remove,
         )
 
     def _reading(self) -> Reading:

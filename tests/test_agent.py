@@ -11,10 +11,12 @@ from typing import Any
 
 from pipeline.agent import Agent
 from pipeline.config.file import parse
-from pipeline.testing.fake_engine import FakeEngine
+from pipeline.testing.fake_engine import FakeEngine, Fault, head, json_answer
 
 ONE = "a" * 64
 EVENTS = """
+[stats]
+every = "off"
 [sinks.out]
 type = "file"
 path = "{folder}/out"
@@ -50,7 +52,7 @@ class Running:
 async def running(fake: FakeEngine, folder: Path, config: str) -> AsyncIterator[Running]:
     text = (
         f'[engine]\nurl = "{fake.url}"\n[state]\ndirectory = "{folder}/state"\n'
-        f'[http]\nlisten = "off"\n[stats]\nevery = "off"\n{config.format(folder=folder)}'
+        f'[http]\nlisten = "off"\n{config.format(folder=folder)}'
     )
     agent = await asyncio.to_thread(lambda: Agent(parse(text, {}).config, {}))
     stop = asyncio.Event()
@@ -75,3 +77,20 @@ async def test_an_agent_that_starts_again_tells_of_the_events_of_the_time_betwee
             fake.emit("destroy", ONE, name="web")
             await second.until(lambda: "destroy" in second.actions)
         assert second.actions == ["create", "oom", "destroy"]
+
+
+async def test_figures_of_a_removed_container_are_forgotten_though_nobody_asks_for_them(
+    tmp_path: Path,
+) -> None:
+    async with FakeEngine(tmp_path / "docker.sock") as fake:
+        stats = {"read": "2026-01-31T23:59:59Z", "cpu_stats": {"cpu_usage": {"total_usage": 1}}}
+        fake.answer(f"/containers/{ONE}/stats", [json_answer(stats)])
+        fake.answer(f"/containers/{ONE}/logs", [head(), Fault.STALL])
+        async with running(fake, tmp_path, '[stats]\nevery = "50ms"') as one:
+            series = one.agent.exposition._series
+            await one.until(lambda: fake.listeners)
+            fake.containers[ONE] = {"name": "web"}
+            fake.emit("start", ONE, name="web")
+            await one.until(lambda: ONE in series)
+            fake.emit("destroy", ONE, name="web")
+            await one.until(lambda: ONE not in series)
