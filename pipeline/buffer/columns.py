@@ -1,0 +1,184 @@
+"""Batches as bytes and back: columns packed with msgpack, compressed with zlib.
+
+A payload is two msgpack values, one after the other:
+
+1. who: the facts of each container, once, and for each batch the index of its container and how
+   many entries it has. Read alone, it costs a fraction of the whole.
+2. for each batch its columns, in the order of `_columns`.
+
+What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
+surrogates. What no field should hold (see `Batch.fields`) is kept as its text.
+
+Not kept: `samples` and the acknowledgement.
+"""
+
+from __future__ import annotations
+
+import weakref
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from pipeline.batch import Batch, Container
+from pipeline.buffer.nesting import flatten, unflatten
+
+LEVEL = 1
+"""Of zlib: level 1 makes a tenth of JSON lines for 0.44 CPU seconds per million of them; level 6
+a twelfth, for 1.2 (benchmarks/results/spool.md)."""
+
+_BIG, _DEEP = 1, 2
+"""Our extension types of msgpack."""
+
+_PIECE = 16 * 1024
+
+
+class Columns:
+    """Writes and reads payloads. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer(default=_unusual, unicode_errors="surrogatepass")
+        self._facts: weakref.WeakKeyDictionary[Container, bytes] = weakref.WeakKeyDictionary()
+        self._containers: weakref.WeakValueDictionary[bytes, Container] = (
+            weakref.WeakValueDictionary()
+        )
+
+    # ------------------------------------------------------------------------------ write
+
+    def encode(self, batches: Sequence[Batch]) -> tuple[bytes, int]:
+        """The payload, and its length before compression. Where compression does not pay, the
+        payload is not compressed, and the two lengths are the same."""
+        indexes: dict[bytes, int] = {}
+        who = [
+            (indexes.setdefault(self._pack_container(batch.container), len(indexes)), len(batch))
+            for batch in batches
+        ]
+        plain = self._packer.pack((list(indexes), who))
+        plain += self._pack_columns([_columns(batch) for batch in batches])
+        payload = zlib.compress(plain, LEVEL)
+        return (payload if len(payload) < len(plain) else plain), len(plain)
+
+    def _pack_container(self, container: Container) -> bytes:
+        facts = self._facts.get(container)
+        if facts is None:
+            it = container
+            row = (it.id, it.name, it.image, dict(it.labels), it.host, it.tty)
+            facts = self._facts[container] = self._packer.pack(row)
+        return facts
+
+    def _pack_columns(self, rows: list[list[Any]]) -> bytes:
+        try:
+            return self._packer.pack(rows)  # type: ignore[no-any-return]
+        except ValueError:  # nested too deeply
+            self._packer.reset()
+        for row in rows:
+            row[_FIELDS] = msgpack.ExtType(_DEEP, self._packer.pack(flatten(row[_FIELDS])))
+        return self._packer.pack(rows)  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------------------------- read
+
+    def decode(self, payload: bytes, plain: int) -> list[Batch]:
+        """The batches of a payload whose length before compression was `plain`.
+
+        Raises some `Exception` when it is not what `encode` has written; that the bytes are
+        the same is for the caller to make sure of.
+        """
+        unpacker = _unpacker()
+        unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload, bufsize=plain))
+        facts, who = unpacker.unpack()
+        containers = [self._unpack_container(one) for one in facts]
+        rows = unpacker.unpack()
+        batches = [
+            _batch(containers[index], row) for (index, _), row in zip(who, rows, strict=True)
+        ]
+        if [len(batch) for batch in batches] != [entries for _, entries in who]:
+            raise ValueError("a batch has not as many entries as it says")
+        return batches
+
+    def whose(self, payload: bytes, plain: int) -> list[tuple[Container, int]]:
+        """For each batch its container and number of entries. Decompresses the beginning only."""
+        unpacker = _unpacker()
+        if len(payload) == plain:
+            unpacker.feed(payload)
+            facts, who = unpacker.unpack()
+        else:
+            facts, who = _unpack_beginning(unpacker, payload)
+        containers = [self._unpack_container(one) for one in facts]
+        return [(containers[index], entries) for index, entries in who]
+
+    def _unpack_container(self, facts: bytes) -> Container:
+        container = self._containers.get(facts)
+        if container is None:
+            id_, name, image, labels, host, tty = _unpack(facts)
+            container = Container(id_, name, image, labels, host, tty)
+            self._containers[facts] = container
+        return container
+
+
+_FIELDS = 5
+
+
+def _columns(batch: Batch) -> list[Any]:
+    numbers = batch.sequences
+    if isinstance(numbers, range):
+        sequences: Sequence[Any] = (numbers.start, numbers.stop, numbers.step)
+    else:
+        sequences = (numbers,)
+    lines, times, streams = batch.lines, batch.times, batch.streams
+    rest = batch.bare, dict(batch.flags) if batch.flags else None
+    return [batch.source, lines, times, streams, sequences, batch.fields, *rest]
+
+
+def _batch(container: Container, row: Sequence[Any]) -> Batch:
+    source, lines, times, streams, numbers, fields, bare, flags = row
+    sequences = range(*numbers) if len(numbers) == 3 else numbers[0]
+    return Batch(
+        container, lines, times, streams, sequences,
+        source=source, fields=fields, bare=bare, flags=flags,
+    )  # fmt: skip
+
+
+def _unusual(value: Any) -> Any:
+    """What the packer asks for when it has no form for a value."""
+    if isinstance(value, int):
+        size = value.bit_length() // 8 + 1
+        return msgpack.ExtType(_BIG, value.to_bytes(size, "little", signed=True))
+    return str(value)
+
+
+def _usual(code: int, data: bytes) -> Any:
+    """What the unpacker asks for when it meets an extension type."""
+    if code == _BIG:
+        return int.from_bytes(data, "little", signed=True)
+    if code == _DEEP:
+        return unflatten(_unpack(data))
+    raise ValueError(f"unknown extension type {code}")
+
+
+_OPTIONS: dict[str, Any] = {
+    "ext_hook": _usual,
+    "strict_map_key": False,
+    "unicode_errors": "surrogatepass",
+}
+
+
+def _unpack(data: bytes) -> Any:
+    return msgpack.unpackb(data, **_OPTIONS)
+
+
+def _unpacker() -> Any:
+    return msgpack.Unpacker(max_buffer_size=0, **_OPTIONS)
+
+
+def _unpack_beginning(unpacker: Any, payload: bytes) -> Any:
+    """The first value of a compressed payload."""
+    stream = zlib.decompressobj()
+    while payload:
+        unpacker.feed(stream.decompress(payload, _PIECE))
+        payload = stream.unconsumed_tail
+        try:
+            return unpacker.unpack()
+        except msgpack.OutOfData:
+            continue
+    raise ValueError("a payload ends before its first value does")

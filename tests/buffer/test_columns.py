@@ -1,0 +1,99 @@
+"""Batches as bytes and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.batch import Batch, Samples
+from pipeline.buffer.columns import Columns
+from pipeline.testing.builders import batch, container
+from tests.buffer.any_batch import batches, facts
+
+
+def there_and_back(*given: Batch) -> list[Batch]:
+    return Columns().decode(*Columns().encode(given))
+
+
+@given(st.lists(batches(), max_size=4))
+@settings(max_examples=300)
+def test_any_batch_comes_back_as_it_was(given: list[Batch]) -> None:
+    assert [facts(one) for one in there_and_back(*given)] == [facts(one) for one in given]
+
+
+@given(st.lists(batches(), min_size=1, max_size=4))
+def test_whose_the_entries_are_can_be_read_alone(given: list[Batch]) -> None:
+    whose = Columns().whose(*Columns().encode(given))
+    assert [(one.id, entries) for one, entries in whose] == [
+        (one.container.id, len(one)) for one in given
+    ]
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("depth", [100, 500, 510, 1010, 1024, 5000])
+def test_a_field_may_be_nested_to_any_depth(depth: int) -> None:
+    (back,) = there_and_back(batch("x", fields=[{"deep": nested(depth), "big": 2**70}]))
+    assert back.fields is not None
+    assert back.fields[0]["big"] == 2**70
+    value = back.fields[0]["deep"]
+    for _ in range(depth):
+        (value,) = value
+    assert value == 1
+
+
+def test_after_a_batch_that_was_too_deep_the_next_is_written_as_ever() -> None:
+    columns = Columns()
+    columns.encode([batch("x", fields=[{"deep": nested(5000)}])])
+    (back,) = Columns().decode(*columns.encode([batch("y")]))
+    assert back.lines == [b"y"]
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**500])
+def test_an_integer_keeps_all_its_digits(number: int) -> None:
+    (back,) = there_and_back(batch("x", fields=[{"n": number, "minus": -number}]))
+    assert back.fields == [{"n": number, "minus": -number}]
+
+
+def test_what_no_field_should_hold_is_kept_as_its_text_and_stops_nothing() -> None:
+    (back,) = there_and_back(batch("x", fields=[{"odd": {1, 2}, "even": object}]))
+    assert back.fields == [{"odd": "{1, 2}", "even": "<class 'object'>"}]
+
+
+def test_the_facts_of_a_container_are_written_once_and_its_batches_share_it() -> None:
+    name = "n" * 500
+    first, second = container(name, number=1), container(name, number=2)
+    payload, plain = Columns().encode([batch("a", of=one) for one in (first, second, first)])
+    assert plain < 3 * 500
+    one, two, three = Columns().decode(payload, plain)
+    assert one.container is three.container
+    assert one.container is not two.container
+
+
+def test_payloads_share_a_container_as_long_as_somebody_has_it() -> None:
+    columns, name = Columns(), container()
+    (one,) = columns.decode(*columns.encode([batch("a", of=name)]))
+    (two,) = columns.decode(*columns.encode([batch("b", of=name)]))
+    assert one.container is two.container
+
+
+def test_lines_are_compressed_and_what_does_not_get_smaller_is_not() -> None:
+    payload, plain = Columns().encode([batch(*["the same line over and over"] * 100)])
+    assert len(payload) < plain / 10
+    payload, plain = Columns().encode([batch("x")])
+    assert len(payload) <= plain
+
+
+def test_stats_leave_their_samples_behind() -> None:
+    of = container()
+    (back,) = there_and_back(batch("x", of=of, source="stats", samples=Samples(of, 0.0, {"a": 1})))
+    assert back.source == "stats"
+    assert back.samples is None
