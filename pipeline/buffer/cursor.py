@@ -1,0 +1,91 @@
+"""How far a spool has been delivered, in a file of one disk block.
+
+    {"settled":12345,"given_up":[[200,300]]} 5f0c8a21        (and spaces up to 512 bytes)
+
+It is written in place: that needs no room on a full disk, and one block is written whole or not at
+all. A cursor that is behind repeats entries; it never loses one.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+Range = tuple[int, int]
+
+BLOCK = 512
+"""Bytes of the file."""
+
+_MOST = 8
+"""Ranges that are kept; there is hardly ever more than one."""
+
+
+class _Content(msgspec.Struct):
+    settled: int = 0
+    given_up: list[Range] = []
+
+
+class Cursor:
+    """Entries below `settled` are delivered. Everything here may block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "cursor"
+        self.settled = 0
+        self.given_up: tuple[Range, ...] = ()
+        """Entries `[first, last)` that the policy has removed from in between: they are missing,
+        and that has been counted."""
+
+    def load(self) -> bool:
+        """False when there is none that can be understood. Raises `OSError`."""
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return False
+        try:
+            text, crc = raw.split()
+            if int(crc, 16) != zlib.crc32(text):
+                return False
+            content = msgspec.json.decode(text, type=_Content)
+        except (ValueError, msgspec.MsgspecError):
+            return False
+        self.settled, self.given_up = content.settled, tuple(content.given_up)
+        return True
+
+    def store(self, *, sync: bool = False) -> None:
+        """Without `sync`, it survives the end of the process, but not of the machine. Raises
+        `OSError`."""
+        content = _Content(self.settled, list(self.given_up[-_MOST:]))
+        text = msgspec.json.encode(content)
+        block = b"%s %08x" % (text, zlib.crc32(text))
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, block.ljust(BLOCK - 1) + b"\n", 0)
+            if sync:
+                os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def settle(self, number: int) -> None:
+        """Everything below `number` is delivered."""
+        self.settled = number
+        self.given_up = tuple(one for one in self.given_up if one[1] > number)
+
+    def give_up(self, first: int, last: int) -> None:
+        """The entries `[first, last)` are removed on purpose."""
+        ranges = list(self.given_up)
+        if ranges and ranges[-1][1] == first:
+            first = ranges.pop()[0]
+        self.given_up = (*ranges, (first, last))
+
+    def missing(self, first: int, last: int) -> int:
+        """How many of the entries `[first, last)` are lost: those that were not given up."""
+        return last - first - overlap(self.given_up, first, last)
+
+
+def overlap(ranges: Iterable[Range], first: int, last: int) -> int:
+    """How many numbers of `[first, last)` lie in these ranges."""
+    return sum(max(0, min(last, to) - max(first, since)) for since, to in ranges)

@@ -1,0 +1,123 @@
+"""Reads the entries of a spool in order, past whatever is damaged or missing."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from dataclasses import dataclass, field
+
+from pipeline.batch import Batch, Container
+from pipeline.buffer.columns import Columns
+from pipeline.buffer.cursor import Cursor
+from pipeline.buffer.record import Header
+from pipeline.buffer.segment import Segment
+from pipeline.buffer.segments import Segments
+from pipeline.ratelimit import RateLimit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What was read from a position on."""
+
+    position: int
+    """Number of the entry to read next."""
+    batches: list[tuple[int, Batch]] = field(default_factory=list)
+    """In order, each with the number of the entry that follows it."""
+    size: int = 0
+    """`Batch.size` of them all."""
+    lost: int = 0
+    """Entries that should have been there."""
+
+
+class Reader:
+    """Where to read from is said each time, so that a reading whose result nobody has seen is
+    simply done again. Everything here may block."""
+
+    def __init__(self, segments: Segments, cursor: Cursor, columns: Columns) -> None:
+        self._segments = segments
+        self._cursor = cursor
+        self._columns = columns
+        self._place: tuple[int, Segment, int] | None = None
+        """Position, segment and offset in it where the last reading ended."""
+        self._damaged = RateLimit()
+
+    def read(self, position: int, end: int, limit: int) -> Chunk:
+        """Batches of `[position, end)`, up to `limit` bytes of memory but at least one record's,
+        if there is any. Never raises: what cannot be read is set aside, and counts as lost."""
+        chunk = Chunk(position)
+        while chunk.position < end and (segment := self._segments.at(chunk.position)) is not None:
+            try:
+                if self._read(segment, chunk, end, limit):
+                    return chunk
+            except OSError as error:
+                self._segments.set_aside(segment, error.strerror)
+        self._pass_over(chunk, end)
+        return chunk
+
+    def _read(self, segment: Segment, chunk: Chunk, end: int, limit: int) -> bool:
+        """Reads on in one segment; True when the chunk is as large as it may be."""
+        offset = 0
+        if self._place is not None and self._place[:2] == (chunk.position, segment):
+            offset = self._place[2]
+        while (found := segment.record(offset)) is not None:
+            header, start = found
+            if header.number >= end:
+                break
+            if header.end > chunk.position:
+                if chunk.batches and chunk.size + header.size > limit:
+                    self._place = chunk.position, segment, offset
+                    return True
+                self._take(segment, header, start, chunk)
+            offset = start + header.length
+        self._pass_over(chunk, min(segment.end, end))
+        self._place = chunk.position, segment, offset
+        if segment is not self._segments.active:
+            segment.close()
+        return False
+
+    def _take(self, segment: Segment, header: Header, start: int, chunk: Chunk) -> None:
+        self._pass_over(chunk, header.number)
+        batches = self._decode(segment, header, start)
+        if batches is None:
+            self._pass_over(chunk, header.end)
+            return
+        number = header.number
+        for batch in batches:
+            number += len(batch)
+            if number > chunk.position:
+                chunk.batches.append((number, batch))
+        chunk.position = header.end
+        chunk.size += header.size
+
+    def _pass_over(self, chunk: Chunk, number: int) -> None:
+        """Goes on to an entry; those in between are lost, if they were not given up."""
+        if number > chunk.position:
+            chunk.lost += self._cursor.missing(chunk.position, number)
+            chunk.position = number
+
+    def whose(self, segment: Segment, header: Header, start: int) -> list[tuple[Container, int]]:
+        """For each batch of a record its container and number of entries; nothing when it is
+        damaged. Raises `OSError`."""
+        payload = self._payload(segment, header, start)
+        return [] if payload is None else self._columns.whose(payload, header.plain)
+
+    def _decode(self, segment: Segment, header: Header, start: int) -> list[Batch] | None:
+        """The batches of a record; None when it is damaged. Raises `OSError`."""
+        payload = self._payload(segment, header, start)
+        if payload is None:
+            return None
+        try:
+            return self._columns.decode(payload, header.plain)
+        except Exception:  # these are the bytes that were written: this is a bug, not a fault
+            log.exception("%s: %d entries cannot be decoded", segment.path, header.entries)
+            return None
+
+    def _payload(self, segment: Segment, header: Header, start: int) -> bytes | None:
+        payload = segment.read(start, header.length)
+        if zlib.crc32(payload) == header.crc:
+            return payload
+        if count := self._damaged(header.entries):
+            log.warning("%s: %d entries are damaged", segment.path, count)
+        return None

@@ -1,0 +1,135 @@
+"""All files of a spool's folder: its segments, oldest first, and what was set aside.
+
+Everything here may block.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from pipeline.buffer.cursor import BLOCK
+from pipeline.buffer.record import HEADER
+from pipeline.buffer.segment import ASIDE, Segment
+
+log = logging.getLogger(__name__)
+
+
+class Segments:
+    """The entries of `[first.base, last.end)`, where nothing is damaged or missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.active: Segment | None = None
+        """The last one, while it is being written."""
+        self._all: list[Segment] = []
+        self._asides: list[tuple[Path, int]] = []
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(list(self._all))
+
+    @property
+    def base(self) -> int | None:
+        """Number of the first entry; None when there is none."""
+        return self._all[0].base if self._all else None
+
+    @property
+    def end(self) -> int:
+        """Number after the last entry; 0 when there is none."""
+        return max((segment.end for segment in self._all), default=0)
+
+    @property
+    def bytes(self) -> int:
+        """What all files have together, the cursor and what was set aside included."""
+        asides = sum(size for _, size in self._asides)
+        return BLOCK + asides + sum(segment.written for segment in self._all)
+
+    def at(self, number: int) -> Segment | None:
+        """The first segment that does not end before an entry."""
+        return next((segment for segment in self._all if segment.end > number), None)
+
+    # ------------------------------------------------------------------------------- find
+
+    def recover(self) -> None:
+        """Finds what is there, and makes the best of it: cuts the torn end of the last segment,
+        removes the empty ones, sets aside what cannot be read. Raises `OSError`."""
+        self._asides = [(file, file.stat().st_size) for file in self.folder.glob("*" + ASIDE)]
+        self._all = []
+        for segment in Segment.find(self.folder):
+            self._all.append(segment)
+            self._check(segment)
+        for segment, following in pairwise(self._all):
+            segment.end = following.base
+        if self._all:
+            last = self._all[-1]
+            if torn := last.recover():
+                log.warning("%s: cut %d bytes of a record not written whole", last.path, torn)
+
+    def _check(self, segment: Segment) -> None:
+        try:
+            if segment.is_readable():
+                return
+            began = segment.has_begun()
+        except OSError as error:
+            self.set_aside(segment, error.strerror)
+            return
+        if began or segment.size < HEADER:
+            self.remove(segment)
+        else:
+            self.set_aside(segment, "nothing in it can be read")
+
+    # ----------------------------------------------------------------------------- change
+
+    def create(self, base: int) -> Segment:
+        """A new active segment. Raises `OSError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.active = Segment.create(self.folder, base)
+        self._all.append(self.active)
+        return self.active
+
+    def seal(self) -> None:
+        """Nothing more is written to the active segment."""
+        if self.active is not None:
+            self.active.close()
+            self.active = None
+
+    def remove(self, segment: Segment) -> None:
+        """Raises `OSError`; then it is still there."""
+        segment.remove()
+        self._forget(segment)
+
+    def set_aside(self, segment: Segment, why: str | None) -> None:
+        """Nobody reads it any more, and somebody may look into it."""
+        self._forget(segment)
+        try:
+            aside = segment.set_aside()
+        except OSError as error:
+            log.warning("%s cannot be read (%s), nor renamed: %s", segment.path, why, error)
+        else:
+            self._asides.append((aside, segment.size))
+            log.warning("%s is set aside as %s: %s", segment.path, aside.name, why)
+
+    def remove_aside(self) -> bool:
+        """Removes one file that was set aside, for its room is needed. False when there is none.
+        Raises `OSError`."""
+        if not self._asides:
+            return False
+        file, _ = self._asides[0]
+        file.unlink(missing_ok=True)
+        log.warning("%s is removed: its room is needed", file)
+        del self._asides[0]
+        return True
+
+    def close(self) -> None:
+        """Lets go of all files."""
+        self.active = None
+        for segment in self._all:
+            segment.close()
+
+    def _forget(self, segment: Segment) -> None:
+        segment.close()
+        self._all.remove(segment)
+        if segment is self.active:
+            self.active = None

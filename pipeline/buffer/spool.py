@@ -1,0 +1,285 @@
+"""A sink's folder on disk: appended at one end, read and removed at the other.
+
+    spools/logstash/lock                                     held while an agent has the spool
+                    cursor                                   how far it is delivered
+                    00000000000000012345-5f0c8a21.segment    entries from number 12345 on
+                    00000000000000034567-91e2b7d4.segment
+
+Entries are numbered in the order in which they are written, for as long as the folder exists.
+Whatever is missing or cannot be read is found, and counted, by the numbers around it.
+
+Everything here may block: it is called from one thread, one call after another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import zlib
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.batch import Batch, Container
+from pipeline.buffer import record
+from pipeline.buffer.columns import Columns
+from pipeline.buffer.cursor import Cursor, Range
+from pipeline.buffer.reader import Chunk, Reader
+from pipeline.buffer.record import HEADER, Header
+from pipeline.buffer.segment import ASIDE, Segment, sync_folder
+from pipeline.buffer.segments import Segments
+from pipeline.errors import DocklineError
+
+log = logging.getLogger(__name__)
+
+SEGMENT_SIZE = 16 * 2**20
+"""Bytes of a segment, or a sixteenth of the spool where that is less; but at least one record."""
+
+RECORD_SIZE = 256 * 1024
+"""`Batch.size` that one record gathers: some 1,000 lines of 142 bytes. It is also what one damaged
+byte costs."""
+
+DAMAGED = "spool_damaged"
+"""Why entries are lost that were on disk and could not be read."""
+
+
+class Spool:
+    """`end`, `full` and `bytes` may be read by any thread, and `lost` emptied by one."""
+
+    def __init__(self, folder: Path, limit: int, *, drop_oldest: bool = False) -> None:
+        """`limit`: bytes that all files in the folder may have together. `drop_oldest`: whether
+        the oldest segments make room for what is new."""
+        self.folder = folder
+        self.limit = limit
+        self.segment_size = min(SEGMENT_SIZE, limit // 16)
+        self.end = 0
+        """Number of the next entry; all below are safe: written and fsynced."""
+        self.full = False
+        """The last `append` has not found room for all that it was given."""
+        self.bytes = 0
+        """Of all files."""
+        self.lost: deque[tuple[Container | None, int, str]] = deque()
+        """Entries that were removed, and why; the container is None where it is not known."""
+        self._drop_oldest = drop_oldest
+        self._columns = Columns()
+        self._cursor = Cursor(folder)
+        self._segments = Segments(folder)
+        self._reader = Reader(self._segments, self._cursor, self._columns)
+        self._next = 0
+        """Number of the next entry, those included that are not safe yet."""
+        self._handed_out = 0
+        """Entries below have been read by somebody."""
+        self._lock: int | None = None
+
+    # ------------------------------------------------------------------------------- open
+
+    @property
+    def is_open(self) -> bool:
+        return self._lock is not None
+
+    @property
+    def settled(self) -> int:
+        """Entries below are delivered."""
+        return self._cursor.settled
+
+    def open(self) -> None:
+        """Takes the folder's lock and makes the best of what is there.
+
+        Raises `OSError` when the folder cannot be used, and `DocklineError` when another agent
+        uses it."""
+        if self.is_open:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._recover()
+        except BlockingIOError:
+            os.close(lock)
+            raise DocklineError(
+                f"{self.folder} is in use by another dockline: give each its own [state] directory"
+            ) from None
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    def _recover(self) -> None:
+        known = self._load_cursor()
+        self._segments.recover()
+        if not known:
+            self._cursor.settle(self._segments.base or 0)
+        self.end = self._next = max(self._cursor.settled, self._segments.end)
+        self._handed_out = self._cursor.settled
+        self.settle(self._cursor.settled)
+        for folder in (self.folder, *self.folder.parents[:2]):
+            sync_folder(folder)
+
+    def _load_cursor(self) -> bool:
+        path = self._cursor.path
+        try:
+            known = self._cursor.load()
+        except OSError as error:
+            log.warning("%s cannot be read (%s) and is set aside", path, error.strerror)
+            path.rename(path.with_name(path.name + ASIDE))
+            return False
+        if not known and path.exists():
+            log.warning("%s is damaged: some entries may be delivered again", path)
+        return known
+
+    def close(self) -> None:
+        """Lets go of everything. Never raises."""
+        self._segments.close()
+        if self._lock is not None:
+            with suppress(OSError):
+                self._cursor.store(sync=True)
+            os.close(self._lock)
+            self._lock = None
+
+    # ------------------------------------------------------------------------------ write
+
+    def append(self, batches: Iterable[Batch], handed_out: int) -> None:
+        """Writes batches, as many as there is room for, and makes them safe with one fsync (one
+        more for each new segment). `end` and `full` tell how far it went. Nothing that is not
+        safe is left behind.
+
+        Entries below `handed_out` are in somebody's memory and must not be dropped.
+
+        Raises `OSError`; what is below `end` then is safe all the same."""
+        began = self.end
+        self.full = False
+        try:
+            for group in _groups(batches):
+                header, payload = self._encode(group)
+                if not self._make_room(HEADER + len(payload), handed_out, began):
+                    self.full = True
+                    break
+                self._write(header, payload)
+            self._sync()
+        except OSError:
+            self._abandon()
+            raise
+        finally:
+            self.bytes = self._segments.bytes
+
+    def _encode(self, batches: Sequence[Batch]) -> tuple[Header, bytes]:
+        payload, plain = self._columns.encode(batches)
+        entries = sum(map(len, batches))
+        size = sum(batch.size for batch in batches)
+        crc = zlib.crc32(payload)
+        return Header(self._next, entries, len(payload), plain, size, crc), payload
+
+    def _write(self, header: Header, payload: bytes) -> None:
+        size = HEADER + len(payload)
+        segment = self._segments.active
+        if segment is None or (segment.written and segment.written + size > self.segment_size):
+            self._sync()
+            self._segments.seal()
+            segment = self._segments.create(self._next)
+        segment.write(record.pack(header, segment.salt) + payload)
+        self.bytes += size
+        self._next = header.end
+
+    def _sync(self) -> None:
+        segment = self._segments.active
+        if segment is not None and segment.written > segment.size:
+            segment.sync(self._next)
+            self.end = self._next
+
+    def _abandon(self) -> None:
+        """After trouble: takes back what is not safe. What comes next begins a new segment, for
+        a file that fsync has failed on cannot be relied on."""
+        self._next = self.end
+        segment = self._segments.active
+        if segment is None:
+            return
+        self._segments.seal()
+        try:
+            segment.cut(segment.size)
+            if not segment.size:
+                self._segments.remove(segment)
+        except OSError as error:
+            log.warning("%s cannot be cut: %s", segment.path, error.strerror)
+
+    # ------------------------------------------------------------------------------- room
+
+    def _make_room(self, size: int, handed_out: int, began: int) -> bool:
+        while self.bytes + size > self.limit:
+            if not self._segments.remove_aside():
+                oldest = self._droppable(max(handed_out, self._handed_out), began)
+                if oldest is None:
+                    return False
+                self._drop(oldest)
+            self.bytes = self._segments.bytes
+        return True
+
+    def _droppable(self, first: int, last: int) -> Segment | None:
+        """The oldest segment whose entries are all of `[first, last)`."""
+        if not self._drop_oldest:
+            return None
+        return next((one for one in self._segments if first <= one.base and one.end <= last), None)
+
+    def _drop(self, segment: Segment) -> None:
+        """Removes a segment that is not delivered; the cursor says so first, lest it is missed.
+        Raises `OSError`; then nothing is dropped."""
+        dropped = self._whose(segment)
+        before = self._cursor.given_up
+        self._cursor.give_up(segment.base, segment.end)
+        try:
+            self._cursor.store(sync=True)
+            self._segments.remove(segment)
+        except OSError:
+            self._cursor.given_up = before
+            raise
+        self.lost.extend((container, count, "drop_oldest") for container, count in dropped.items())
+        if damaged := segment.end - segment.base - dropped.total():
+            self.lost.append((None, damaged, DAMAGED))
+
+    def _whose(self, segment: Segment) -> Counter[Container]:
+        """How many entries of each container a segment has, as far as it can be read."""
+        counts: Counter[Container] = Counter()
+        with suppress(OSError):
+            for header, start in segment.records():
+                for container, entries in self._reader.whose(segment, header, start):
+                    counts[container] += entries
+        return counts
+
+    @property
+    def given_up(self) -> tuple[Range, ...]:
+        """Entries `[first, last)` that were dropped in between."""
+        return self._cursor.given_up
+
+    # ------------------------------------------------------------------------- read, remove
+
+    def read(self, position: int, end: int, limit: int) -> Chunk:
+        """See `Reader.read`."""
+        chunk = self._reader.read(position, end, limit)
+        self._handed_out = max(self._handed_out, chunk.position)
+        return chunk
+
+    def settle(self, number: int) -> None:
+        """Entries below are delivered: says so on disk, and removes the segments that hold no
+        others. Raises `OSError`; then it is to be done again."""
+        self._cursor.settle(number)
+        done = [segment for segment in self._segments if segment.end <= number]
+        self._cursor.store(sync=bool(done))  # what is missing must not look lost after a crash
+        for segment in done:
+            self._segments.remove(segment)
+            self.full = False
+        self.bytes = self._segments.bytes
+
+
+def _groups(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Batches for one record each."""
+    group: list[Batch] = []
+    size = 0
+    for batch in batches:
+        group.append(batch)
+        size += batch.size
+        if size >= RECORD_SIZE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
