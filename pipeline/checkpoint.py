@@ -11,11 +11,13 @@ import fcntl
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from pipeline.errors import DocklineError
+from pipeline.ratelimit import RateLimit
 
 VERSION = 1
 log = logging.getLogger(__name__)
@@ -62,6 +64,10 @@ class Checkpoint:
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
         self._dirty = False
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        """One thread, so that a write that is still under way when its save was cancelled is over
+        before the next one begins."""
+        self._failures = RateLimit()
         self._stale = ""
         """Why the file that is there is not ours to replace."""
         self.last_saved = 0.0
@@ -160,10 +166,14 @@ class Checkpoint:
         self.state.saved = time.time()
         raw = msgspec.json.encode(self.state)
         try:
-            await asyncio.to_thread(self._write, raw)
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._write, raw)
         except OSError as error:
             self._dirty = True
-            log.warning("%s cannot be written: %s", self._file, error.strerror)
+            if self._failures():
+                log.warning("%s cannot be written: %s", self._file, error.strerror)
+        except asyncio.CancelledError:
+            self._dirty = True
+            raise
 
     def _write(self, raw: bytes) -> None:
         if self._stale:
@@ -174,6 +184,7 @@ class Checkpoint:
 
     def close(self) -> None:
         """Lets go of the lock. `save` first."""
+        self._writer.shutdown(wait=False)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from pipeline import checkpoint as module
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import DocklineError
 
@@ -116,6 +118,45 @@ async def test_a_write_that_fails_is_said_and_tried_again(
     assert "cannot be written" in caplog.text
     (tmp_path / "checkpoint.new").rmdir()
     await checkpoint.save()
+    assert json.loads((tmp_path / "checkpoint.json").read_text())["containers"]
+    checkpoint.close()
+
+
+async def test_a_disk_that_stays_full_is_said_now_and_then_not_at_every_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = await opened(tmp_path)
+    checkpoint.move("a" * 64, HERE)
+    (tmp_path / "checkpoint.new").mkdir()
+    for _ in range(20):
+        await checkpoint.save()
+    assert len(caplog.records) == 1
+    checkpoint.close()
+
+
+async def test_a_save_that_is_cancelled_is_over_before_the_next_and_is_made_good_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the agent is stopped while it saves."""
+    replace, under_way, most, go_on = module._replace, 0, 0, threading.Event()
+
+    def slow(file: Path, raw: bytes) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        go_on.wait(10)
+        replace(file, raw)
+        under_way -= 1
+
+    monkeypatch.setattr(module, "_replace", slow)
+    checkpoint = await opened(tmp_path)
+    checkpoint.move("a" * 64, HERE)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await checkpoint.save()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await checkpoint.save()  # though nothing has moved: the other one may have failed
+    assert (most, under_way) == (1, 0)
     assert json.loads((tmp_path / "checkpoint.json").read_text())["containers"]
     checkpoint.close()
 
