@@ -14,9 +14,11 @@ such a line was not consumed, and has to be read again from its first part.
 from __future__ import annotations
 
 import zlib
+from collections import deque
 
 import msgspec
 
+from pipeline.batch import ENTRY_OVERHEAD
 from pipeline.checkpoint import Position
 from pipeline.sources.docker.frames import Columns, Decoder, Partial, no_columns
 
@@ -84,13 +86,21 @@ def fingerprint(columns: Columns, index: int) -> int:
     return zlib.crc32(columns.lines[index], seed) or 1
 
 
+MOST_HELD = 4 << 20
+"""Bytes of lines that a replay keeps while it counts. An anchor can lie far back, by millions of
+lines: after the clock was set back, or beside a line that stayed open for long."""
+
+
 class Replay:
     """Takes out of a reopened stream what had been consumed before it was opened."""
 
     def __init__(self, position: Position) -> None:
         self._position = position
-        self._held: list[Columns] = []
+        self._held: deque[Columns] = deque()
+        self._held_bytes = 0
         self._count = 0
+        self._passed = 0
+        """Lines that were counted and are no longer held."""
         self.done = position.skip == 0
         self.gap = False
         """The line at the position is no longer in the log: lines between may be missing."""
@@ -99,21 +109,28 @@ class Replay:
         """What of these lines is new. `last`: nothing more will come from this stream."""
         if self.done or not (columns.lines or last):
             return columns
-        first = self._held[0] if self._held else columns
         since = self._position.since.encode()
-        if since and first.times and first.times[0] > since:
+        if since and self._count == 0 and columns.times and columns.times[0] > since:
             self.gap = True
             return self._release(columns, 0)
         self._count += len(columns.lines)
         if self._count < self._position.skip and not last:
-            self._held.append(columns)
+            self._hold(columns)
             return no_columns()
         return self._release(columns, None)
+
+    def _hold(self, columns: Columns) -> None:
+        self._held.append(columns)
+        self._held_bytes += _size(columns)
+        while self._held_bytes > MOST_HELD and len(self._held) > 1:
+            passed = self._held.popleft()
+            self._held_bytes -= _size(passed)
+            self._passed += len(passed.lines)
 
     def _release(self, columns: Columns, skip: int | None) -> Columns:
         self.done = True
         together = _concatenated([*self._held, columns])
-        self._held = []
+        self._held.clear()
         if skip is None:
             skip = self._consumed(together)
         return _without_first(together, skip)
@@ -122,13 +139,18 @@ class Replay:
         """How many are to be skipped. Where the count does not lead to the line it should, the
         log is not what it was (a driver that drops or merges lines), and the fingerprint of the
         last one consumed decides, if it is found."""
-        skip, mark = min(self._position.skip, len(columns.lines)), self._position.mark
+        skip = min(self._position.skip - self._passed, len(columns.lines))
+        mark = self._position.mark
         if not mark or not skip or fingerprint(columns, skip - 1) == mark:
             return skip
         for index in range(len(columns.lines)):
             if fingerprint(columns, index) == mark:
                 return index + 1
         return skip
+
+
+def _size(columns: Columns) -> int:
+    return sum(map(len, columns.lines)) + ENTRY_OVERHEAD * len(columns.lines)
 
 
 def _concatenated(parts: list[Columns]) -> Columns:

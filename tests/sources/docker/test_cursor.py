@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.checkpoint import Position
+from pipeline.sources.docker import cursor as module
 from pipeline.sources.docker.cursor import Cursor, Replay
 from pipeline.sources.docker.frames import Columns, Frames
 
@@ -137,3 +138,19 @@ def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: 
     columns = Columns([b"a", b"b", b"c"], [stamp(0)] * 3, bytearray(b"\1\1\1"), [2], {})
     filtered = Replay(position).filter(columns)
     assert filtered.truncated == [2 - kept]
+
+
+def test_counting_through_millions_of_lines_holds_few_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_HELD", 20_000)
+    frames = [(stamp(0), 1, b"line %d\n" % n) for n in range(5000)]
+    first, position = read(frames, Position(), stop=len(encode(frames[:4000])))
+    assert (len(first), position.skip) == (4000, 4000)
+    decoder, replay = Frames(1 << 20), Replay(position)
+    data, fresh, most = encode(frames), list[bytes](), 0
+    for at in range(0, len(data), 1000):
+        fresh += replay.filter(decoder.feed(data[at : at + 1000])).lines
+        most = max(most, sum(len(columns.lines) for columns in replay._held))
+    assert fresh == [b"line %d" % n for n in range(4000, 5000)]
+    assert 0 < most < 200
