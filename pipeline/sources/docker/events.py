@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
@@ -54,10 +55,8 @@ def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
     """What is special to this action, as fields and as the end of the sentence. A label of the
     same name stands among the attributes too, so only those that the action has count."""
     attributes = event["Actor"]["Attributes"]
-    if action == "die" and attributes.get("exitCode", "").isdecimal():
-        return {
-            "exit_code": int(attributes["exitCode"])
-        }, f" with exit code {attributes['exitCode']}"
+    if action == "die" and _EXIT_CODE.fullmatch(code := attributes.get("exitCode", "")):
+        return {"exit_code": int(code)}, f" with exit code {code}"
     if action == "rename" and "oldName" in attributes:  # Podman does not tell
         old = attributes["oldName"].lstrip("/")
         return {"old_name": old}, f" from {old}"
@@ -65,6 +64,10 @@ def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
         health = health_of(event)
         return {"health": health}, f": {health}"
     return {}, ""
+
+
+_EXIT_CODE = re.compile(r"[0-9]{1,3}", re.ASCII)
+"""A label of this name takes the attribute's place (Engine 26.1), and may be any text."""
 
 
 class EventCursor:

@@ -31,12 +31,12 @@ class Happenings:
         if not followed.events:
             return
         followed.happened += 1
-        receipt = self._account.open(self.cursor.position)
-        batch = event_batch(event, followed.container, followed.happened, receipt)
+        batch = event_batch(event, followed.container, followed.happened)
+        batch.acknowledgement = self._account.open(self.cursor.position)
         try:
             self._backlog.put_nowait((followed.events, batch))
         except asyncio.QueueFull:
-            receipt.settle()
+            batch.acknowledgement.settle()
             self._errors.labels("event_backlog").inc()
 
     async def run(self) -> None:

@@ -89,6 +89,11 @@ def test_how_it_ended_is_a_number() -> None:
     )
 
 
+@pytest.mark.parametrize("label", ["9" * 5000, "-1", "1 ", "\u0663", ""], ids=len)
+def test_a_label_in_the_place_of_the_exit_code_is_no_number(label: str) -> None:
+    assert entry(happened("die", exitCode=label)) == ("container api-1 die", {"action": "die"})
+
+
 def test_podman_says_some_things_in_its_own_way() -> None:
     """As its compatible API has them, measured with 5.4."""
     assert entry(happened("remove")) == ("container api-1 destroy", {"action": "destroy"})
