@@ -57,7 +57,7 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
         well = ["--health-cmd", "true", "--health-interval", "0.5s"]
         engine.docker(*run, "--name", "events-1", *well, busybox, "sleep", "60")
         engine.docker("rename", "events-1", "events-2")
-        engine.docker(*run, "--name", "events-3", "--memory", "8m", busybox, "tail", "/dev/zero")
+        engine.docker(*run, "--name", "events-3", "--memory", "32m", busybox, "tail", "/dev/zero")
         engine.docker("wait", "events-3")
 
     told: dict[str, dict[str, Any]] = {}
