@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -39,14 +40,7 @@ class PodmanServer:
         ]
 
     def __enter__(self) -> Self:
-        with self.log.open("wb") as log:
-            command = ["podman", *self._options, "system", "service", "--time=0", self.url]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
-        while not self.socket.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"podman does not serve:\n{self.log.read_text()}")
-            time.sleep(0.05)
+        self.start()
         self.podman("import", "-", BUSYBOX, stdin=busybox_tar({}))
         return self
 
@@ -57,9 +51,25 @@ class PodmanServer:
         trace: TracebackType | None,
     ) -> None:
         self.podman("rm", "--all", "--force", "--time=0")
-        self._process.terminate()
-        self._process.wait(PATIENCE)
+        self.stop()
         self.podman("system", "reset", "--force")
+
+    def start(self) -> None:
+        """The service, and waits until it listens."""
+        with self.log.open("ab") as log:
+            command = ["podman", *self._options, "system", "service", "--time=0", self.url]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE
+        while not self.socket.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"podman does not serve:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """The service; containers live on, each with a monitor of its own."""
+        self._process.send_signal(number)
+        self._process.wait(PATIENCE)
+        self.socket.unlink(missing_ok=True)
 
     def podman(self, *arguments: str, stdin: bytes = b"") -> str:
         """The standard output of `podman ARGUMENTS`, on the same storage."""

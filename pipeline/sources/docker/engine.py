@@ -54,7 +54,10 @@ class Engine:
         self.host = ""
         """Name of the Engine's host."""
         self.id = ""
-        """What tells this Engine from another; empty where it does not say."""
+        """What tells this Engine from another; empty where it does not say (Podman, which makes
+        up another one for each request)."""
+        self.podman = False
+        """Whether it is Podman, whose log format cuts lines at any byte."""
         self.clock_offset = 0.0
         """Seconds that the Engine's clock is ahead of ours."""
         self.info: Mapping[str, Any] = {}
@@ -81,6 +84,7 @@ class Engine:
         async with session.get(f"{self.endpoint.base}/_ping") as response:
             await self._check(response)
             text = response.headers.get("Api-Version", "")
+            self.podman = "Libpod-Api-Version" in response.headers
         major, minor = text.split(".")  # an Engine always says, so without it this is none
         theirs = int(major), int(minor)
         if theirs < OLDEST:
@@ -91,7 +95,7 @@ class Engine:
         if not isinstance(info, dict):
             raise ValueError(f"/info gives {type(info).__name__}")
         self.host = str(info.get("Name") or self.endpoint.host)
-        self.id = str(info.get("ID") or "")
+        self.id = "" if self.podman else str(info.get("ID") or "")
         self.info = info
         if stamp := info.get("SystemTime"):
             theirs = datetime.fromisoformat(str(stamp)).timestamp()

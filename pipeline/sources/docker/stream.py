@@ -81,11 +81,6 @@ class ByteStream(asyncio.BufferedProtocol):
         """A header of the answer, by its name in lower case; empty where there is none."""
         return self.head_arrived.result().headers.get(name, "")
 
-    @property
-    def from_podman(self) -> bool:
-        """Podman's log format cuts lines at any byte, where Docker's cuts them at 16 KiB."""
-        return bool(self.header("libpod-api-version"))
-
     async def read(self) -> bytes:
         """Whatever has come; waits when nothing has; `b""` at the end.
 

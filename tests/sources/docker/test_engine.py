@@ -83,6 +83,7 @@ async def test_connecting_tells_which_engine_it_is(engine: PrivateEngine) -> Non
         info = await asyncio.to_thread(engine.docker, "info", "--format", "{{.Name}} {{.ID}}")
         assert [one.host, one.id] == info.split()
         assert one.info["Name"] == one.host
+        assert not one.podman
         version = await asyncio.to_thread(engine.docker, "version", "-f", "{{.Server.APIVersion}}")
         assert "{}.{}".format(*one.api) == version
         assert abs(one.clock_offset) < 0.5

@@ -113,13 +113,6 @@ async def test_a_header_that_is_not_there_is_empty() -> None:
     stream = ByteStream()
     feed(stream, HEAD)
     assert stream.header("content-length") == ""
-    assert not stream.from_podman
-
-
-async def test_podman_is_known_by_a_header_of_its_own() -> None:
-    stream = ByteStream()
-    feed(stream, b"HTTP/1.0 200 OK\r\nLibpod-Api-Version: 5.4.2\r\n\r\n")
-    assert stream.from_podman
 
 
 @pytest.mark.parametrize(

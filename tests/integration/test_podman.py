@@ -1,0 +1,264 @@
+"""Podman through the same API: all that it gives comes out once and in order.
+
+What it gives, and what not, is written down in docs/podman.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources.docker.endpoint import resolve
+from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
+from pipeline.sources.docker.tail import Tail
+from pipeline.testing.following import Following, follow
+from tests.servers.podman import PodmanServer
+
+CUT_ANYWHERE = pytest.mark.xfail(
+    strict=True, reason="pieces of a line are taken for whole lines, as Docker never cuts them so"
+)
+
+LOGS = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+COUNT = "i=0; while [ $i -lt {} ]; do echo line $i; i=$((i+1)); done"
+AT_ONCE = "seq 0 {} | sed 's/^/line /'"
+"""Written 4 KiB at a time, so that Podman's monitor reads the end of one line with the next."""
+FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    return [f"line {number}" for number in range(start, start + count)]
+
+
+class Host:
+    """Starts containers, and removes them at the end."""
+
+    def __init__(self, podman: PodmanServer) -> None:
+        self.podman = podman
+        self.url = podman.url
+        self._ids: list[str] = []
+
+    async def do(self, *arguments: str) -> str:
+        return await asyncio.to_thread(self.podman.podman, *arguments)
+
+    async def run(self, script: str, *options: str) -> str:
+        """Name of a container that runs `script`."""
+        name = f"podman-{secrets.token_hex(4)}"
+        arguments = [*options, "busybox:local", "sh", "-c", script]
+        self._ids.append(await asyncio.to_thread(self.podman.run, name, *arguments))
+        return name
+
+    def clear(self) -> None:
+        if self._ids:
+            self.podman.podman("rm", "--force", "--ignore", "--time=0", *self._ids)
+
+
+@pytest.fixture(scope="module")
+def podman() -> Iterator[PodmanServer]:
+    """In a folder with a short name: the path of a unix socket has 107 bytes at the most."""
+    folder = Path(tempfile.mkdtemp(prefix="dockline-podman-"))
+    with PodmanServer(folder) as server:
+        yield server
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def host(podman: PodmanServer) -> Iterator[Host]:
+    one = Host(podman)
+    yield one
+    one.clear()
+
+
+@pytest.fixture
+async def following(host: Host) -> AsyncIterator[Following]:
+    async with follow(host.url) as running:
+        await running.connected()
+        yield running
+
+
+@pytest.fixture
+async def engine(host: Host) -> AsyncIterator[Engine]:
+    one = Engine(resolve(host.url, None, {}))
+    await one.connect()
+    yield one
+    await one.close()
+
+
+# ------------------------------------------------------------------------------- its lines
+
+
+@CUT_ANYWHERE
+async def test_a_thousand_lines_of_one_second_come_once_and_in_order(
+    host: Host, following: Following
+) -> None:
+    name = await host.run(AT_ONCE.format(2999) + "; echo error >&2; sleep 60")
+    await following.until_lines(name, 3001)
+    assert following.lines(name, stream=1) == numbered(3000)
+    assert following.lines(name, stream=2) == ["error"]
+    assert following.sequences(name) == list(range(1, 3002))
+
+
+@CUT_ANYWHERE
+async def test_a_long_line_in_parts_and_a_last_one_without_its_end_come_out_whole(
+    host: Host, following: Following
+) -> None:
+    script = "echo one; head -c 100000 /dev/zero | tr '\\0' x; sleep 0.1; echo end; printf last"
+    name = await host.run(script)
+    await following.until_lines(name, 3)
+    assert following.lines(name) == ["one", "x" * 100_000 + "end", "last"]
+
+
+@CUT_ANYWHERE
+async def test_a_line_that_is_written_bit_by_bit_is_one_line(
+    host: Host, following: Following
+) -> None:
+    name = await host.run("printf a; sleep 0.3; printf b; sleep 0.3; echo c; echo d; sleep 60")
+    assert await following.until_lines(name, 2) == ["abc", "d"]
+
+
+@CUT_ANYWHERE
+async def test_a_terminal_comes_out_as_lines(host: Host, following: Following) -> None:
+    script = "head -c 40000 /dev/zero | tr '\\0' x; sleep 0.1; echo end; printf last"
+    name = await host.run(AT_ONCE.format(1999) + "; " + script, "--tty")
+    await following.until_lines(name, 2002)
+    assert following.lines(name) == [*numbered(2000), "x" * 40_000 + "end", "last"]
+
+
+async def test_a_container_started_again_goes_on(host: Host, following: Following) -> None:
+    """Once Podman has noticed its end: see docs/podman.md for a start within a quarter second."""
+    name = await host.run(COUNT.format(50))
+    for runs in (1, 2, 3):
+        await following.until_lines(name, 50 * runs)
+        await following.until(lambda: tail_of(following, name).idle)
+        if runs < 3:
+            await host.do("start", name)
+    assert following.lines(name) == numbered(50) * 3
+
+
+def tail_of(following: Following, name: str) -> Tail:
+    (tail,) = (one.tail for one in following.source.followed.values() if one.container.name == name)
+    assert tail
+    return tail
+
+
+async def test_a_container_that_is_gone_in_a_moment_is_read_or_seen(
+    host: Host, following: Following
+) -> None:
+    """Its log file is removed with it, and read by name: what the removal overtakes is lost."""
+    for number in range(5):
+        name = await host.run(f"echo {number}; sleep 0.5", "--rm")
+        assert await following.until_lines(name, 1) == [str(number)]
+        await following.until(lambda: "destroy" in following.actions(name))  # noqa: B023
+
+
+# ------------------------------------------------------------------------------ its events
+
+
+async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
+    host: Host, following: Following
+) -> None:
+    name = await host.run("exit 3")
+    await host.do("wait", name)
+    await host.do("rename", name, f"{name}-new")
+    await host.do("rm", f"{name}-new")
+    await following.until(lambda: following.actions(f"{name}-new"))
+    await following.until(
+        lambda: all(
+            one.container.name != f"{name}-new" for one in following.source.followed.values()
+        )
+    )
+    assert following.actions(name) == ["create", "start", "die"]
+    assert following.actions(f"{name}-new") == ["rename", "destroy"]
+    (died,) = (b for b in following.kept.batches if b.lines[0].endswith(b"with exit code 3"))
+    assert died.container.name == name
+
+
+async def test_pausing_breaks_nothing(host: Host, following: Following) -> None:
+    name = await host.run(FOREVER)
+    await following.until_lines(name, 3)
+    await host.do("pause", name)
+    await host.do("unpause", name)
+    lines = await following.until_lines(name, len(following.lines(name)) + 10)
+    assert lines == numbered(len(lines))
+    assert following.actions(name) == ["create", "start", "pause", "unpause"]
+
+
+# ------------------------------------------------------------------- the service, its errors
+
+
+async def test_it_is_known_for_what_it_is_and_by_no_name_of_its_own(engine: Engine) -> None:
+    """Its id is another one in each answer, and must not pass for another Engine's."""
+    assert engine.podman
+    assert (engine.api, engine.id) == ((1, 41), "")
+    assert engine.host
+    assert abs(engine.clock_offset) < 1
+    assert (await engine.get("/info"))["ID"] != (await engine.get("/info"))["ID"]
+
+
+async def test_a_container_that_is_not_there_is_not_found(engine: Engine) -> None:
+    with pytest.raises(NotFound, match="no such container"):
+        await engine.get(f"/containers/{'0' * 64}/json")
+    with pytest.raises(NotFound, match="no such container"):
+        await engine.logs("0" * 64, **LOGS)
+
+
+async def test_a_driver_that_keeps_nothing_is_unreadable_for_good(
+    host: Host, engine: Engine
+) -> None:
+    """It answers 500 where Docker answers 501."""
+    name = await host.run("sleep 60", "--log-driver=none")
+    with pytest.raises(Unreadable, match=r"answers 500: .*'none' log driver"):
+        await engine.logs(name, **LOGS)
+
+
+# ------------------------------------------------------------------------------- restarts
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_the_service_may_stop_and_start_again_under_living_containers(
+    host: Host, following: Following, number: int
+) -> None:
+    name = await host.run(FOREVER)
+    await following.until_lines(name, 10)
+    await asyncio.to_thread(host.podman.stop, number)
+    await following.until(lambda: "there is no socket" in (following.source.watch.problem or ""))
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(host.podman.start)
+    lines = await following.until_lines(name, len(following.lines(name)) + 20)
+    assert lines == numbered(len(lines))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="streams"),
+        pytest.param(
+            ["--tty"],
+            id="terminal",
+            marks=pytest.mark.xfail(strict=False, reason="Podman's times in a line stay in it"),
+        ),
+    ],
+)
+async def test_a_restart_of_the_agent_resumes_exactly_where_it_stopped(
+    host: Host, tmp_path: Path, options: list[str]
+) -> None:
+    """Within a second of many lines, which Podman gives one and the same time."""
+    script = (
+        "i=0; while true; do echo line $i; i=$((i+1)); [ $((i % 20)) -eq 0 ] && sleep 0.05; done"
+    )
+    name = await host.run(script, *options)
+    lines: list[str] = []
+    for _ in range(3):
+        async with follow(host.url, state=tmp_path, start="beginning") as following:
+            lines += await following.until_lines(name, 50)
+            lines[-len(following.lines(name)) :] = following.lines(name)
+            sequences = following.sequences(name)
+            assert sequences == list(range(len(lines) - len(sequences) + 1, len(lines) + 1))
+        await asyncio.sleep(0.2)
+    assert lines == numbered(len(lines))
