@@ -38,8 +38,8 @@ SEGMENT_SIZE = 16 * 2**20
 """Bytes of a segment, or a sixteenth of the spool where that is less; but at least one record."""
 
 RECORD_SIZE = 256 * 1024
-"""`Batch.size` that one record gathers: some 1,000 lines of 142 bytes. It is also what one damaged
-byte costs."""
+"""`Batch.size` that one record gathers, at the most: some 1,000 lines of 142 bytes. It is also what
+one damaged byte costs."""
 
 DAMAGED = "spool_damaged"
 """Why entries are lost that were on disk and could not be read."""
@@ -48,11 +48,20 @@ DAMAGED = "spool_damaged"
 class Spool:
     """`end`, `full` and `bytes` may be read by any thread, and `lost` emptied by one."""
 
-    def __init__(self, folder: Path, limit: int, *, drop_oldest: bool = False) -> None:
-        """`limit`: bytes that all files in the folder may have together. `drop_oldest`: whether
-        the oldest segments make room for what is new."""
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        *,
+        record_size: int = RECORD_SIZE,
+        drop_oldest: bool = False,
+    ) -> None:
+        """`limit`: bytes that all files in the folder may have together. `record_size`: bytes of
+        memory that one record gathers. `drop_oldest`: whether the oldest segments make room for
+        what is new."""
         self.folder = folder
         self.limit = limit
+        self.record_size = record_size
         self.segment_size = min(SEGMENT_SIZE, limit // 16)
         self.end = 0
         """Number of the next entry; all below are safe: written and fsynced."""
@@ -151,7 +160,7 @@ class Spool:
         began = self.end
         self.full = False
         try:
-            for group in _groups(batches):
+            for group in _groups(batches, self.record_size):
                 header, payload = self._encode(group)
                 if not self._make_room(HEADER + len(payload), handed_out, began):
                     self.full = True
@@ -271,14 +280,14 @@ class Spool:
         self.bytes = self._segments.bytes
 
 
-def _groups(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+def _groups(batches: Iterable[Batch], enough: int) -> Iterator[list[Batch]]:
     """Batches for one record each."""
     group: list[Batch] = []
     size = 0
     for batch in batches:
         group.append(batch)
         size += batch.size
-        if size >= RECORD_SIZE:
+        if size >= enough:
             yield group
             group, size = [], 0
     if group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.batch import Batch
@@ -73,5 +73,9 @@ def segments(folder: Path) -> list[Path]:
 
 
 def used(folder: Path) -> int:
-    """Bytes of all files."""
-    return sum(file.stat().st_size for file in folder.iterdir())
+    """Bytes of all files, while some may be removed."""
+    sizes = []
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            sizes.append(file.stat().st_size)
+    return sum(sizes)

@@ -1,0 +1,141 @@
+"""A spool as the event loop sees it: nothing here blocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.batch import Container
+from pipeline.buffer.cursor import overlap
+from pipeline.buffer.held import Item
+from pipeline.buffer.spool import DAMAGED, Spool
+from pipeline.ledger import Account
+from pipeline.transport.blocking import BlockingThread
+
+Lost = Callable[[Container | None, int, str], None]
+
+
+class Disk:
+    """Written by one task, read by another. Its numbers are those of entries in the spool."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        *,
+        record_size: int,
+        drop_oldest: bool,
+        lost: Lost,
+        delivered: Callable[[], None],
+    ) -> None:
+        """See `Spool`. `delivered` is told when there is something to `store`."""
+        self.folder = folder
+        self.limit = limit
+        self.opened = False
+        self.full = False
+        """No room for what was written last, and nothing has been removed since."""
+        self._spool = Spool(folder, limit, record_size=record_size, drop_oldest=drop_oldest)
+        self._thread = BlockingThread(f"spool {folder.name}")
+        self._account: Account[int] = Account(self._move)
+        self._lost = lost
+        self._delivered = delivered
+        self._next = 0
+        """The entry to load next."""
+        self._end = 0
+        """The entry to be written next."""
+        self._settled = 0
+        """All below are settled here, and ..."""
+        self._stored = 0
+        """... on disk."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return self._spool.bytes
+
+    @property
+    def entries(self) -> int:
+        """Those that are on disk and not in memory."""
+        if self._next == self._end:
+            return 0
+        given_up = overlap(self._spool.given_up, self._next, self._end)
+        return self._end - self._next - given_up
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether there is something to `store`."""
+        return self._settled > self._stored
+
+    def _move(self, number: int) -> None:
+        self._settled = number
+        self._delivered()
+
+    # ------------------------------------------------------------- in the task that writes
+
+    async def open(self) -> None:
+        """Raises `OSError`, or `DocklineError` when another agent uses it."""
+        if self.opened:
+            return
+        await self._thread.run(self._spool.open)
+        self._next = self._settled = self._stored = self._spool.settled
+        self._end = self._spool.end
+        self.opened = True
+
+    async def close(self) -> None:
+        """Lets go of everything: another may open it at once."""
+        await self._thread.run(self._spool.close)
+
+    def stop(self) -> None:
+        """Does so without waiting, when what has begun is done, and ends the thread."""
+        self._thread.stop(self._spool.close)
+
+    async def store(self) -> None:
+        """Says on disk what is delivered, and removes what nobody needs. Raises `OSError`."""
+        number = self._settled
+        await self._thread.run(self._spool.settle, number)
+        self._stored = number
+        self.full = self._spool.full
+
+    async def write(self, items: Sequence[Item]) -> None:
+        """Makes items safe, in order and as far as there is room. What is safe is settled; where
+        it was taken before, its ticket is the spool's from then on.
+
+        Raises `OSError`; some may be safe all the same."""
+        batches = [item.batch for item in items]
+        try:
+            await self._thread.run(self._spool.append, batches, self._next)
+        finally:
+            self._written(deque(items))
+
+    def _written(self, items: deque[Item]) -> None:
+        safe = self._spool.end
+        while items and self._end + len(items[0].batch) <= safe:
+            item = items.popleft()
+            item.safe = True
+            self._end += len(item.batch)
+            if item.ticket is None:
+                item.batch.acknowledgement.settle()
+            else:
+                self._next = self._end
+                item.ticket.hand_over(self._account.open(self._end))
+        self.full = self._spool.full
+        while self._spool.lost:
+            self._lost(*self._spool.lost.popleft())
+
+    # -------------------------------------------------------------- in the task that reads
+
+    async def load(self, limit: int) -> list[Item]:
+        """The next entries, up to `limit` bytes of memory but at least one record's; none where
+        all of them were lost. May be cancelled."""
+        chunk = await self._thread.run(self._spool.read, self._next, self._end, limit)
+        items = []
+        for end, batch in chunk.batches:
+            batch.acknowledgement = self._account.open(end)
+            items.append(Item(batch, batch.size, safe=True))
+        if not chunk.batches or chunk.batches[-1][0] < chunk.position:  # the rest is lost
+            self._account.open(chunk.position).settle()
+        self._next = chunk.position
+        if chunk.lost:
+            self._lost(None, chunk.lost, DAMAGED)
+        return items

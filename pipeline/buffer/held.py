@@ -1,0 +1,147 @@
+"""What a buffer holds in memory, in order, and who is told when it may be forgotten."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from pipeline.batch import Acknowledgement, Batch
+
+
+class Ticket:
+    """The acknowledgement of a batch that was taken before it was on disk.
+
+    It stands for the source's until the batch is safe, and then for the spool's.
+    """
+
+    __slots__ = ("_behind", "_pending")
+
+    def __init__(self, behind: Acknowledgement) -> None:
+        self._behind = behind
+        self._pending = 1
+
+    def hold(self, places: int = 1) -> None:
+        self._pending += places
+
+    def settle(self) -> None:
+        self._pending -= 1
+        if self._pending == 0:
+            self._behind.settle()
+
+    def hand_over(self, to: Acknowledgement) -> None:
+        """The batch is safe now: `to` is settled in place of what was."""
+        if self._pending == 0:
+            to.settle()
+        else:
+            self._behind.settle()
+            self._behind = to
+
+
+class Item:
+    """A batch in a buffer."""
+
+    __slots__ = ("batch", "safe", "size", "ticket")
+
+    def __init__(self, batch: Batch, size: int, *, safe: bool = False) -> None:
+        self.batch = batch
+        self.size = size
+        self.safe = safe
+        """It is on disk."""
+        self.ticket: Ticket | None = None
+        """Its acknowledgement, where it was taken before it was safe."""
+
+    def take(self) -> None:
+        """It leaves the buffer for the delivery."""
+        if not self.safe:
+            self.ticket = Ticket(self.batch.acknowledgement)
+            self.batch = self.batch.replace(acknowledgement=self.ticket)
+
+
+class Section:
+    """Items, first in, first out, and what they come to."""
+
+    __slots__ = ("_items", "bytes", "entries")
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self.bytes = 0
+        self.entries = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._items)
+
+    @property
+    def first(self) -> Item:
+        return self._items[0]
+
+    @property
+    def last(self) -> Item:
+        return self._items[-1]
+
+    def push(self, item: Item) -> None:
+        self._items.append(item)
+        self.bytes += item.size
+        self.entries += len(item.batch)
+
+    def pop(self) -> Item:
+        item = self._items.popleft()
+        self.bytes -= item.size
+        self.entries -= len(item.batch)
+        return item
+
+
+class Held:
+    """All that is in memory, in the order in which it came: taken, loaded, pending."""
+
+    def __init__(self) -> None:
+        self.taken = Section()
+        """Handed out, and not released."""
+        self.loaded = Section()
+        """Read back from the disk."""
+        self.pending = Section()
+        """Came last, and is not on disk."""
+        self.passed: bytes | None = None
+        """Time of the entry that was handed out last."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return self.taken.bytes + self.loaded.bytes + self.pending.bytes
+
+    @property
+    def entries(self) -> int:
+        return self.taken.entries + self.loaded.entries + self.pending.entries
+
+    @property
+    def has_unsafe(self) -> bool:
+        """Whether anything is not on disk."""
+        return bool(self.pending or (self.taken and not self.taken.last.safe))
+
+    def unsafe(self) -> list[Item]:
+        """Those that are not on disk, in order: the last of those taken, and all that is
+        pending."""
+        return [item for section in (self.taken, self.pending) for item in section if not item.safe]
+
+    def forget_safe(self) -> None:
+        """What is pending no more, since it is on disk, leaves the memory."""
+        while self.pending and self.pending.first.safe:
+            self.pending.pop()
+
+    def hand_out(self, limit: int, entries: int) -> list[tuple[Batch, int]]:
+        """The next batches with their sizes, up to the limits, but at least one."""
+        section = self.loaded or self.pending
+        handed: list[tuple[Batch, int]] = []
+        while section:
+            limit -= section.first.size
+            entries -= len(section.first.batch)
+            if handed and (limit < 0 or entries < 0):
+                break
+            item = section.pop()
+            item.take()
+            self.taken.push(item)
+            handed.append((item.batch, item.size))
+        self.passed = handed[-1][0].times[-1]
+        return handed

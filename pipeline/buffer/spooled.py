@@ -1,0 +1,318 @@
+"""A bounded buffer in memory that overflows to a spool on disk.
+
+Entries leave in the order in which they came. That order runs through four places:
+
+    taken      handed to the delivery, until it releases them
+    loaded     read back from the disk
+    on disk    and nowhere else
+    pending    came last, and not written (yet)
+
+As long as the memory suffices, everything goes from pending to taken, and the disk is not touched.
+When it does not, all that is pending *and all that is taken* is written, and what is safe is
+settled: were the oldest entries left to memory alone, no position could move over those on disk,
+and a crash would repeat all of them. Until the disk is read to its end, whatever comes is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.batch import Batch
+from pipeline.buffer.disk import Disk, Lost
+from pipeline.buffer.held import Held, Item
+from pipeline.buffer.spool import RECORD_SIZE
+from pipeline.buffer.waiting import Bell, Turns
+from pipeline.component import BufferConfig
+from pipeline.errors import DocklineError
+
+log = logging.getLogger(__name__)
+
+COMMIT_EVERY = 0.05
+"""Seconds for which batches are gathered before they are written and fsynced together."""
+
+COMMIT_BYTES = 2**20
+"""Bytes of memory that are not waited with."""
+
+RETRY = 1.0
+"""Seconds after which a disk that fails is tried again."""
+
+Timestamp = bytes
+
+
+class SpooledBuffer:
+    """The interface of `MemoryBuffer`, and a task that keeps the spool. In order:
+
+    `open`; `run`, as a task, as long as anything is put, taken or settled; `close`, when nothing
+    more will be put; `finish`, when nothing more will be taken or settled; then `run` ends.
+
+    A disk that cannot be used never stops anything: it is as if it were full with `block`,
+    `problem` says why, and it is tried again.
+    """
+
+    def __init__(
+        self,
+        config: BufferConfig,
+        folder: Path,
+        dropped: Callable[[Batch, str], None],
+        lost: Lost,
+    ) -> None:
+        """`dropped` is told of each batch that the policy gives up, with the policy's name; it
+        counts and settles it. `lost` is told of entries that were settled when they were written
+        and will not come back, how many and why: removed by the policy, or damaged (then nobody
+        knows of which container they were)."""
+        self.limit = int(config.memory)
+        self.policy = config.when_full
+        self.problem: str | None = None
+        self._dropped = dropped
+        self._turns, self._arrived, self._work = Turns(), Bell(), Bell()
+        self.disk = Disk(
+            folder,
+            int(config.disk),
+            record_size=min(RECORD_SIZE, self.limit // 8),
+            drop_oldest=config.when_full == "drop_oldest",
+            lost=lost,
+            delivered=self._work.ring,
+        )
+        self._held = Held()
+        self._spilling = False
+        """What is pending is being written."""
+        self._closed = self._finishing = False
+
+    # ------------------------------------------------------------------------------ lanes
+
+    def offer(self, batch: Batch) -> bool:
+        """Puts the batch, or gives up one as the policy says; False when it has to wait."""
+        return not self._turns and self._admit(batch, batch.size)
+
+    async def put(self, batch: Batch) -> None:
+        """Does so, waiting as long as it takes. First come, first served."""
+        size = batch.size
+        await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
+
+    def _admit(self, batch: Batch, size: int) -> bool:
+        if not self._has_room(size):
+            self._spilling = True
+            self._work.ring()
+            if self.policy == "block" or not self.disk.full:
+                return False
+            if self.policy == "drop_oldest":
+                self._make_room(size)
+            if not self._has_room(size):
+                self._dropped(batch, self.policy)
+                return True
+        self._held.pending.push(Item(batch, size))
+        self._arrived.ring()
+        if self._spilling and (self._held.pending.bytes == size or self._is_worth_it()):
+            self._work.ring()
+        return True
+
+    def _has_room(self, size: int) -> bool:
+        if not self._held.pending and (self._overflows or not self.bytes):
+            return True  # one is always let in: it exists already
+        return self._front + self._held.pending.bytes + size <= self.limit
+
+    @property
+    def _overflows(self) -> bool:
+        return self._spilling or self.disk.entries > 0
+
+    @property
+    def _front(self) -> int:
+        """Bytes of memory that are not for what is pending. While there is anything on disk, half
+        of it is for what comes from there, so that neither way ever stops the other."""
+        front = self._held.taken.bytes + self._held.loaded.bytes
+        return max(front, self.limit // 2) if self._overflows else front
+
+    def _make_room(self, size: int) -> None:
+        """Gives up what waits longest of what is not on disk (nothing is being written now),
+        unless that makes not enough room all the same."""
+        if self._front + size > self.limit:
+            return
+        while self._held.pending and not self._has_room(size):
+            self._dropped(self._held.pending.pop().batch, self.policy)
+
+    # --------------------------------------------------------------------------- delivery
+
+    async def take(self, limit: int, entries: int, linger: float) -> list[tuple[Batch, int]]:
+        """Batches in order with their sizes, up to `limit` bytes (and half of the memory) and
+        `entries`, but at least one batch; waits for the first, and `linger` seconds for more where
+        nothing waits on disk. Empty once it is closed and nothing is left, on disk either."""
+        half = self.limit // 2
+        limit = min(limit, half)
+        lingered = linger <= 0
+        while True:
+            if not self._held.loaded and self.disk.entries:
+                for item in await self.disk.load(min(limit, half - self._held.taken.bytes)):
+                    self._held.loaded.push(item)
+            elif self._held.loaded or (self._held.pending and lingered):
+                return self._held.hand_out(limit, entries)
+            elif self._held.pending:
+                await self._linger(limit, entries, linger)
+                lingered = True
+            elif self._closed:
+                return []
+            else:
+                await self._arrived.wait()
+
+    async def _linger(self, limit: int, entries: int, linger: float) -> None:
+        pending = self._held.pending
+
+        def enough() -> bool:
+            if self._closed or self._spilling:
+                return True
+            return pending.bytes >= limit or pending.entries >= entries
+
+        await self._arrived.wait_until(enough, linger)
+
+    def release(self, batch: Batch, size: int) -> None:
+        """A batch that was taken, the oldest first, is done with: its room is free again. Settling
+        it is another matter."""
+        self._held.taken.pop()
+        if self.disk.full and not self.disk.entries:
+            self.disk.full = False  # what was too large for it may be gone
+            self._work.ring()
+        self._turns.next()
+
+    def close(self) -> None:
+        """Nothing more will be put; `take` gives what is left, then ends."""
+        self._closed = True
+        self._arrived.ring()
+
+    # ------------------------------------------------------------------------------- disk
+
+    async def open(self) -> None:
+        """Opens the spool. Raises `DocklineError` when another agent uses it; if it cannot be used
+        for another reason, `problem` says so, and `run` tries again."""
+        try:
+            await self.disk.open()
+        except OSError as error:
+            self._report(self._sentence(error))
+        self._arrived.ring()
+
+    def finish(self) -> None:
+        """Nothing more will be taken, put or settled: `run` writes what is left in memory, what
+        was taken and not released included, as far as there is room; then it ends."""
+        self._finishing = True
+        self._work.ring()
+
+    async def run(self) -> None:
+        """Keeps the spool until `finish`, and lets go of it. When cancelled instead, what is in
+        memory is not saved, and was not settled."""
+        try:
+            while not self._finishing:
+                if self._has_work():
+                    await self._try()
+                    await self._work.wait_until(self._may_go_on, RETRY)
+                else:
+                    await self._work.wait()
+            await self._try()
+            await self.disk.close()
+        finally:
+            self.disk.stop()
+
+    def _has_work(self) -> bool:
+        if self.problem or not self.disk.opened:
+            return True
+        return self.disk.has_moved or self._has_to_write()
+
+    def _has_to_write(self) -> bool:
+        if self._finishing:
+            return True
+        return self._spilling and not self.disk.full and self._held.has_unsafe
+
+    async def _try(self) -> None:
+        try:
+            if not self.disk.opened:
+                await self.disk.open()
+                self._arrived.ring()
+            if self.disk.has_moved:
+                await self.disk.store()
+                self._turns.next()
+            if self._has_to_write():
+                await self._write()
+        except OSError as error:
+            self._report(self._sentence(error))
+        except DocklineError as error:
+            self._report(str(error))
+        else:
+            self._report(None)
+
+    async def _write(self) -> None:
+        if not self._finishing:
+            if not (self.disk.entries or self._turns) and self.bytes <= self.limit // 2:
+                self._spilling = False  # the memory suffices again
+                return
+            await self._work.wait_until(self._is_worth_it, COMMIT_EVERY)
+        try:
+            await self.disk.write(self._held.unsafe())
+        finally:
+            self._held.forget_safe()
+            self._turns.next()
+
+    def _is_worth_it(self) -> bool:
+        """Whether so much waits to be written that nothing more is waited for."""
+        if self._turns or self._finishing:
+            return True
+        return self._held.pending.bytes >= COMMIT_BYTES
+
+    def _may_go_on(self) -> bool:
+        """False while a disk in trouble should be left alone."""
+        return self._finishing or not self.problem
+
+    def _report(self, problem: str | None) -> None:
+        """Says a change once."""
+        if problem and not self.problem:
+            log.warning("%s", problem)
+        elif self.problem and not problem:
+            log.warning("the spool %s can be used again", self.disk.folder)
+        self.problem = problem
+
+    def _sentence(self, error: OSError) -> str:
+        return (
+            f"the spool {self.disk.folder} cannot be used ({error.strerror}): until it can, "
+            "only the memory takes entries"
+        )
+
+    # ------------------------------------------------------------------------ observation
+
+    @property
+    def bytes(self) -> int:
+        """Of memory, what is being sent included."""
+        return self._held.size
+
+    @property
+    def entries(self) -> int:
+        """All that were put and neither released nor dropped, on disk or in memory."""
+        return self._held.entries + self.disk.entries
+
+    @property
+    def blocked_bytes(self) -> int:
+        """Of what waits for room: one batch of each container."""
+        return self._turns.bytes
+
+    @property
+    def blocked_entries(self) -> int:
+        """Likewise."""
+        return self._turns.entries
+
+    @property
+    def unsaved(self) -> int:
+        """Entries in memory that are not on disk as well."""
+        return sum(len(item.batch) for item in self._held.unsafe())
+
+    @property
+    def full(self) -> bool:
+        """There is no room on disk, and hardly any in memory."""
+        if not (self.disk.full or self.problem):
+            return False
+        return bool(self._turns) or not self._has_room(self.limit // 20)
+
+    def oldest(self) -> Timestamp | None:
+        """Timestamp of the oldest entry that is not released, as in `Batch.times`. Where that is
+        on disk alone, it is the time of the one before it."""
+        held = self._held
+        if not (held.taken or held.loaded) and self.disk.entries:
+            return held.passed
+        section = held.taken or held.loaded or held.pending
+        return section.first.batch.times[0] if section else None

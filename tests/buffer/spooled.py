@@ -1,0 +1,113 @@
+"""A spooled buffer that runs, and what became of all that was put into it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from pipeline.batch import Batch, Container
+from pipeline.buffer.spooled import SpooledBuffer
+from pipeline.component import BufferConfig, Size
+from tests.buffer.acknowledgements import Tracked
+from tests.buffer.spools import numbered, numbers
+
+Policy = Literal["block", "drop_newest", "drop_oldest"]
+ALL = 1 << 40
+
+
+class Made:
+    """A buffer, a source of numbered entries before it, and the sums."""
+
+    def __init__(
+        self, folder: Path, *, memory: int, disk: int = 2**20, policy: Policy = "block"
+    ) -> None:
+        self.dropped: list[int] = []
+        self.lost: list[tuple[Container | None, int, str]] = []
+        self.released: list[int] = []
+        self.put = 0
+        self.sources: list[tuple[range, Tracked]] = []
+        config = BufferConfig(memory=Size(memory), disk=Size(disk), when_full=policy)
+        self.buffer = SpooledBuffer(config, folder, self._drop, lambda *it: self.lost.append(it))
+
+    def _drop(self, batch: Batch, policy: str) -> None:
+        assert policy == self.buffer.policy
+        self.dropped += numbers([batch])
+        batch.acknowledgement.settle()
+
+    def next(self, count: int = 1, size: int = 1000) -> Batch:
+        """The next entries of the source. They count as put."""
+        source = Tracked()
+        batch = numbered(self.put, count, size=size).replace(acknowledgement=source)
+        self.sources.append((range(self.put, self.put + count), source))
+        self.put += count
+        return batch
+
+    def offer(self, count: int = 1, size: int = 1000) -> bool:
+        """Puts the next entries if there is room; they go on counting only if so."""
+        if self.buffer.offer(self.next(count, size)):
+            return True
+        self.put -= count
+        self.sources.pop()
+        return False
+
+    async def fill(self, total: int, size: int = 1000) -> None:
+        """Puts so many entries, one a batch, waiting as long as it takes."""
+        for _ in range(total):
+            await self.buffer.put(self.next(size=size))
+
+    async def take(self, limit: int = ALL, entries: int = ALL) -> list[tuple[Batch, int]]:
+        return await self.buffer.take(limit, entries, 0)
+
+    def deliver(self, taken: list[tuple[Batch, int]]) -> None:
+        """As a delivery does when the destination has taken them."""
+        for batch, size in taken:
+            self.released += numbers([batch])
+            self.buffer.release(batch, size)
+            batch.acknowledgement.settle()
+
+    async def drain(self) -> list[int]:
+        """Delivers all there is, and returns it."""
+        before = len(self.released)
+        while self.waiting:
+            self.deliver(await self.take())
+        return self.released[before:]
+
+    @property
+    def waiting(self) -> int:
+        """Entries that were not taken."""
+        return self.buffer.entries - self.buffer._held.taken.entries
+
+    @property
+    def settled(self) -> list[int]:
+        """The entries that the source may forget."""
+        return [n for batch, source in self.sources if source.settled for n in batch]
+
+    def balances(self) -> bool:
+        """Whether every entry that was put is somewhere, once."""
+        gone = len(self.released) + len(self.dropped) + sum(count for _, count, _ in self.lost)
+        return self.put == gone + self.buffer.entries + self.buffer.blocked_entries
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, memory: int = 2**16, disk: int = 2**20, policy: Policy = "block"
+) -> AsyncIterator[Made]:
+    """Opened and running; finished, and found to balance, afterwards."""
+    made = Made(folder, memory=memory, disk=disk, policy=policy)
+    await made.buffer.open()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.run(), name="spool")
+        yield made
+        made.buffer.finish()
+    assert made.balances()
+
+
+async def until(true: object, *, within: float = 20) -> None:
+    """Waits for a condition, called with nothing."""
+    assert callable(true)
+    async with asyncio.timeout(within):
+        while not true():
+            await asyncio.sleep(0.002)

@@ -1,0 +1,459 @@
+"""Memory first, then the disk, then the policy; in order, and nothing unaccounted for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.buffer import spooled
+from pipeline.component import BufferConfig, Size
+from pipeline.errors import DocklineError
+from tests.buffer.spooled import ALL, Policy, running, until
+from tests.buffer.spools import numbered, numbers, segments, used
+
+ONE = numbered(0, size=1000).size
+
+
+# ----------------------------------------------------------------------------------- memory
+
+
+async def test_as_long_as_the_memory_suffices_the_disk_is_not_touched(tmp_path: Path) -> None:
+    async with running(tmp_path, memory=10 * ONE) as made:
+        for _ in range(50):
+            await made.fill(10)
+            assert await made.drain() == list(range(made.put - 10, made.put))
+        assert made.settled == list(range(500))
+    assert used(tmp_path) == 512
+    assert segments(tmp_path) == []
+
+
+async def test_in_memory_what_was_taken_is_settled_when_it_is_delivered(tmp_path: Path) -> None:
+    async with running(tmp_path, memory=10 * ONE) as made:
+        await made.fill(5)
+        taken = await made.take(2 * ONE)
+        assert len(taken) == 2
+        assert made.settled == []
+        made.deliver(taken)
+        assert made.settled == [0, 1]
+        await made.drain()
+
+
+async def test_what_is_taken_is_up_to_the_limits_but_at_least_one_batch(tmp_path: Path) -> None:
+    async with running(tmp_path, memory=20 * ONE) as made:
+        await made.fill(6)
+        assert len(await made.take(2 * ONE)) == 2
+        assert len(await made.take(1)) == 1
+        assert len(await made.take(ALL, 1)) == 1
+        assert len(await made.take(ALL, 0)) == 1
+        assert len(await made.take()) == 1
+
+
+# --------------------------------------------------------------------------------- overflow
+
+
+async def test_what_the_memory_cannot_hold_goes_to_disk_and_comes_back_in_order(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(500)
+        assert made.buffer.bytes <= made.buffer.limit
+        assert made.buffer.disk.entries > 400
+        assert await made.drain() == list(range(500))
+        assert made.settled == list(range(500))
+        await until(lambda: not segments(tmp_path))
+
+
+async def test_what_is_safe_is_settled_even_where_the_oldest_is_still_being_sent(
+    tmp_path: Path,
+) -> None:
+    """Otherwise a crash would repeat all that is on disk."""
+    async with running(tmp_path) as made:
+        await made.fill(10)
+        sending = await made.take(3 * ONE)
+        await made.fill(200)
+        await until(lambda: made.settled[:10] == list(range(10)))
+        assert made.buffer.disk.entries > 100
+        made.deliver(sending)
+        assert await made.drain() == list(range(3, 210))
+
+
+async def test_what_comes_is_written_behind_what_is_on_disk(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        seen = []
+        for _ in range(300):
+            taken = await made.take(4 * ONE)
+            seen += [n for one, _ in taken for n in numbers([one])]
+            made.deliver(taken)
+            await made.fill(3)
+        seen += await made.drain()
+        assert seen == list(range(1100))
+
+
+async def test_once_the_disk_is_read_to_its_end_the_memory_suffices_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        await made.drain()
+        await until(lambda: not segments(tmp_path))
+        for _ in range(20):
+            await made.fill(10)
+            assert made.settled[-1] == made.put - 11
+            await made.drain()
+        assert segments(tmp_path) == []
+
+
+async def test_many_batches_share_an_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.buffer.segment import Segment
+
+    syncs = []
+    sync = Segment.sync
+    monkeypatch.setattr(Segment, "sync", lambda it, end: (syncs.append(end), sync(it, end)))
+    async with running(tmp_path, memory=2**20, disk=2**24) as made:
+        await made.fill(5000)
+        assert len(syncs) < 100
+        await made.drain()
+
+
+async def test_the_memory_is_bounded_whatever_the_disk_holds(tmp_path: Path) -> None:
+    async with running(tmp_path, memory=20 * ONE, disk=2**22) as made:
+        most = 0
+        for _ in range(1500):
+            await made.fill(1)
+            most = max(most, made.buffer.bytes)
+        taken = await made.take()
+        while made.buffer.entries:
+            most = max(most, made.buffer.bytes)
+            made.deliver(taken)
+            taken = await made.take() if made.buffer.entries else []
+        assert made.released == list(range(1500))
+    assert most <= 20 * ONE
+
+
+async def test_a_batch_larger_than_all_the_memory_passes(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(100)
+        await made.fill(3, size=100_000)
+        await made.fill(100)
+        assert await made.drain() == list(range(203))
+
+
+async def test_a_batch_larger_than_all_the_disk_passes_through_the_memory(tmp_path: Path) -> None:
+    async with running(tmp_path, disk=40_000) as made:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(made.fill(20))
+            await until(lambda: made.put == 20)
+            tasks.create_task(made.fill(2, size=100_000))
+            await asyncio.sleep(0.1)
+            while len(made.released) < 22:
+                made.deliver(await made.take())
+        await made.fill(200, size=100)
+        await until(lambda: bool(segments(tmp_path)))
+        assert await made.drain() == list(range(22, 222))
+        assert made.released == list(range(222))
+
+
+# ----------------------------------------------------------------------------------- policies
+
+
+async def test_when_the_disk_is_full_too_block_makes_wait_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, disk=2**17) as made:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(made.fill(400))
+            await until(lambda: made.buffer.full)
+            put = made.put
+            assert used(tmp_path) <= 2**17
+            assert made.buffer.blocked_entries == 1
+            assert not made.buffer.offer(numbered(0))
+            await asyncio.sleep(0.2)
+            assert made.put == put
+            while len(made.released) < 400:
+                made.deliver(await made.take())
+                assert used(tmp_path) <= 2**17
+        assert made.released == list(range(400))
+        assert made.dropped == []
+
+
+async def test_drop_newest_gives_up_what_comes_when_both_are_full(tmp_path: Path) -> None:
+    async with running(tmp_path, disk=2**17, policy="drop_newest") as made:
+        await made.fill(400)
+        assert used(tmp_path) <= 2**17
+        kept = made.put - len(made.dropped)
+        assert made.dropped == list(range(kept, 400))
+        assert kept * 1000 > 2**17
+        assert await made.drain() == list(range(kept))
+        await made.fill(10)
+        assert await made.drain() == list(range(400, 410))
+
+
+async def test_drop_oldest_removes_the_oldest_that_nobody_is_sending(tmp_path: Path) -> None:
+    async with running(tmp_path, disk=2**17, policy="drop_oldest") as made:
+        await made.fill(5)
+        sending = await made.take()
+        await made.fill(600)
+        await until(lambda: not made.buffer.unsaved)
+        assert used(tmp_path) <= 2**17
+        lost = sum(count for _, count, _ in made.lost)
+        assert {why for _, _, why in made.lost} == {"drop_oldest"}
+        assert {one.name for one, _, _ in made.lost if one} == {"api-1"}
+        made.deliver(sending)
+        kept = await made.drain()
+        beside = sum(n < 5 + lost for n in kept)  # in one segment with what is being sent
+        assert kept == [*range(5, 5 + beside), *range(5 + beside + lost, 605)]
+
+
+async def test_drop_oldest_with_a_disk_smaller_than_the_memory_gives_up_from_memory(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, memory=2**17, disk=20_000, policy="drop_oldest") as made:
+        await made.fill(50)
+        sending = await made.take(10 * ONE)
+        await made.fill(500)
+        assert used(tmp_path) <= 20_000
+        assert made.dropped
+        made.deliver(sending)
+        kept = await made.drain()
+        assert kept == sorted(kept)
+        assert kept[-1] == 549
+
+
+# ---------------------------------------------------------------------------------- restarts
+
+
+async def test_what_is_left_in_memory_at_the_end_is_there_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, memory=20 * ONE) as made:
+        await made.fill(10)
+        taken = await made.take(3 * ONE)
+        made.deliver(taken[:1])
+    assert made.settled == list(range(10))
+    async with running(tmp_path) as made:
+        assert made.buffer.entries == 9
+        assert await _numbers(made) == list(range(1, 10))
+
+
+async def test_what_is_left_on_disk_is_there_after_the_next_start_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(300)
+        for _ in range(10):
+            made.deliver(await made.take(5 * ONE))
+        delivered = len(made.released)
+    async with running(tmp_path) as made:
+        made.put += made.buffer.entries
+        assert await _numbers(made) == list(range(delivered, 300))
+    async with running(tmp_path) as made:
+        assert made.buffer.entries == 0
+
+
+async def test_entries_of_the_last_run_come_before_those_of_this_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(30)
+    async with running(tmp_path) as made:
+        made.put = 30
+        await made.fill(100)
+        assert await made.drain() == list(range(130))
+
+
+async def test_after_the_end_another_may_use_the_folder_at_once(tmp_path: Path) -> None:
+    for _ in range(5):
+        async with running(tmp_path) as made:
+            with pytest.raises(DocklineError, match="in use by another dockline"):
+                await type(made.buffer)(
+                    BufferConfig(disk=Size(2**20)), tmp_path, made._drop, print
+                ).open()
+
+
+async def test_a_cancelled_run_lets_go_of_the_folder_and_settles_nothing_that_is_not_safe(
+    tmp_path: Path,
+) -> None:
+    with pytest.RaisesGroup(RuntimeError):
+        async with running(tmp_path) as made:
+            await made.fill(200)
+            raise RuntimeError
+    settled = made.settled
+    assert settled
+    await until(lambda: not made.buffer.disk._spool.is_open)
+    async with running(tmp_path) as made:
+        found = await _numbers(made)
+    assert found[: len(settled)] == settled
+    assert found == sorted(set(found))
+
+
+async def test_a_dead_letter_that_is_not_settled_is_repeated_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        await until(lambda: not made.buffer.unsaved)
+        ((first, size),) = await made.take(1, 1)
+        first.acknowledgement.hold()
+        made.deliver([(first, size)])
+        await made.drain()
+        await asyncio.sleep(0.1)
+    async with running(tmp_path) as made:
+        assert made.buffer.entries == 200
+        made.put = 200
+        await made.drain()
+
+
+async def _numbers(made: Any) -> list[int]:
+    made.put = max(made.put, made.buffer.entries)
+    found: list[int] = await made.drain()
+    return found
+
+
+# ------------------------------------------------------------------------------------ waiting
+
+
+async def test_a_delivery_that_was_cancelled_while_it_read_has_lost_nothing(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, memory=2**16) as made:
+        await made.fill(300)
+        made.deliver(await made.take())
+        for _ in range(20):
+            reading = asyncio.ensure_future(made.take(3 * ONE))  # noqa: TID251
+            await asyncio.sleep(0)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        await made.drain()
+        assert made.released == list(range(300))
+
+
+async def test_who_stops_waiting_for_room_has_put_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, disk=2**16) as made:
+        async with asyncio.TaskGroup() as tasks:
+            filling = tasks.create_task(made.fill(400))
+            await until(lambda: made.buffer.full)
+            filling.cancel()
+        made.put -= 1
+        assert made.buffer.blocked_entries == 0
+        assert await made.drain() == list(range(made.put))
+
+
+async def test_a_closed_buffer_gives_what_is_left_on_disk_too_and_then_ends(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        made.buffer.close()
+        while taken := await made.take():
+            made.deliver(taken)
+        assert made.released == list(range(200))
+        assert await made.take() == []
+
+
+async def test_closing_wakes_the_delivery_that_waits(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        asyncio.get_running_loop().call_soon(made.buffer.close)
+        assert await made.take() == []
+
+
+async def test_linger_gathers_what_comes_meanwhile_and_ends_when_it_is_enough(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(1)
+        asyncio.get_running_loop().call_later(0.01, made.offer)
+        assert len(await made.buffer.take(ALL, ALL, 0.2)) == 2
+        await made.fill(3)
+        assert len(await made.buffer.take(ALL, 3, 3600)) == 3
+        await made.fill(3)
+        assert len(await made.buffer.take(3 * ONE, ALL, 3600)) == 3
+
+
+async def test_a_delivery_that_lingers_while_the_memory_overflows_gets_entries_not_the_end(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made, asyncio.TaskGroup() as tasks:
+        lingering = tasks.create_task(made.buffer.take(ALL, ALL, 3600))
+        await made.fill(200)
+        taken = await lingering
+        assert numbers([one for one, _ in taken])[0] == 0
+        made.deliver(taken)
+        await made.drain()
+        assert made.released == list(range(200))
+
+
+async def test_the_oldest_entry_is_the_one_being_sent_or_the_one_before_what_is_on_disk(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        assert made.buffer.oldest() is None
+        await made.fill(1)
+        time = made.buffer.oldest()
+        assert time == numbered(0).times[0]
+        taken = await made.take()
+        assert made.buffer.oldest() == time
+        await made.fill(200)
+        made.deliver(taken)
+        assert made.buffer.oldest() == time
+        await made.drain()
+        assert made.buffer.oldest() is None
+
+
+# ----------------------------------------------------------------------------------- the sums
+
+operations = st.lists(
+    st.sampled_from(["offer", "offer", "put", "large", "take", "deliver", "deliver", "wait"]),
+    max_size=120,
+)
+
+
+@given(operations, st.sampled_from(["block", "drop_newest", "drop_oldest"]), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_every_entry_is_delivered_dropped_or_inside_at_all_times(
+    tmp_path_factory: pytest.TempPathFactory, doing: list[str], policy: Policy, disks: int
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    asyncio.run(_do(folder, doing, policy, disks * 20_000))
+
+
+async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None:
+    commit, spooled.COMMIT_EVERY = spooled.COMMIT_EVERY, 0.001
+    try:
+        async with running(folder, memory=10 * ONE, disk=disk, policy=policy) as made:
+            sending: list[Any] = []
+            for what in doing:
+                if what == "offer":
+                    made.offer()
+                elif what == "large":
+                    made.offer(2, 2000)
+                elif what == "put":
+                    try:
+                        async with asyncio.timeout(0.005):
+                            await made.fill(1)
+                    except TimeoutError:
+                        made.put -= 1
+                        made.sources.pop()
+                elif what == "wait":
+                    await asyncio.sleep(0.002)
+                elif what == "take" and made.waiting:
+                    sending += await made.take(3 * ONE)
+                elif what == "deliver" and sending:
+                    made.deliver([sending.pop(0)])
+                assert made.balances()
+                assert used(folder) <= disk
+            made.deliver(sending)
+        left = made.buffer.entries
+        unsaved = made.buffer.unsaved
+    finally:
+        spooled.COMMIT_EVERY = commit
+    assert made.released == sorted(set(made.released))
+    async with running(folder, disk=disk, policy=policy) as after:
+        after.put = after.buffer.entries
+        again = await after.drain()
+    assert len(again) == left - unsaved
+    gone = sum(count for _, count, _ in made.lost)
+    assert again == sorted(set(again) - set(made.released) - set(made.dropped))
+    assert len(made.released) + len(made.dropped) + gone + len(again) + unsaved == made.put
