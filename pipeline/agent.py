@@ -41,6 +41,7 @@ class Agent:
         self.metrics = metrics = Metrics()
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
+        self._spools = Path(config.state.directory) / "spools"
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         self._router = Router([self._route(*item) for item in config.routes.items()], metrics)
@@ -61,7 +62,9 @@ class Agent:
 
     def _make_outlets(self) -> dict[str, Outlet]:
         outlets = {
-            name: Outlet(sink, Context(name, os.uname().nodename, self._alive), self.metrics)
+            name: Outlet(
+                sink, Context(name, os.uname().nodename, self._alive), self.metrics, self._spools
+            )
             for name, sink in self._config.sinks.items()
         }
         for outlet in outlets.values():
@@ -151,13 +154,21 @@ class Agent:
                 log.info("metrics on http://%s/metrics", self.admin.address)
             gc.collect()
             gc.freeze()  # what was imported and built so far lives as long as the process
+            spools = [outlet.spool for outlet in self.outlets.values() if outlet.spool]
+            for spool in spools:
+                await spool.open()
+            await asyncio.to_thread(self._report_strays)
             async with asyncio.TaskGroup() as tasks:
+                for spool in spools:
+                    tasks.create_task(spool.run(), name=f"spool {spool.disk.folder.name}")
                 deliveries = {
                     outlet: tasks.create_task(outlet.delivery.run(), name=f"sink {outlet.name}")
                     for outlet in self.outlets.values()
                 }
                 await self._read_until(stop)
                 await self._drain(deliveries)
+                for spool in spools:
+                    spool.finish()
             return not any(outlet.buffer.entries for outlet in self.outlets.values())
         finally:
             await self.checkpoint.save()
@@ -180,9 +191,12 @@ class Agent:
                 task.cancel()
 
     async def _save(self) -> None:
+        """First as soon as the containers are known: an agent that is killed in its first second
+        must not take those that it has met for new ones, nor new ones for old."""
+        await self.source.watch.available()
         while True:
-            await asyncio.sleep(SAVE_EVERY)
             await self.checkpoint.save()
+            await asyncio.sleep(SAVE_EVERY)
 
     async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
         """Lets each sink finish, those that only take dead letters last, until the deadline."""
@@ -199,14 +213,28 @@ class Agent:
         except TimeoutError:
             for outlet in left:
                 log.warning(
-                    "sink %s: %d entries could not be delivered in time (%s); they are read again "
-                    "after the next start",
+                    "sink %s: %d entries could not be delivered in time (%s); they are %s after "
+                    "the next start",
                     outlet.name,
                     outlet.buffer.entries,
                     outlet.delivery.problem or "slow",
+                    "sent from its spool" if outlet.spool else "read again",
                 )
         for task in deliveries.values():
             task.cancel()
+        await asyncio.wait(deliveries.values())
+
+    def _report_strays(self) -> None:
+        """A spool whose sink was renamed or removed is kept, and not sent by anybody."""
+        folders = self._spools.iterdir() if self._spools.is_dir() else ()
+        ours = {outlet.name for outlet in self.outlets.values() if outlet.spool}
+        for folder in folders:
+            if folder.name not in ours and any(folder.glob("*")):
+                log.warning(
+                    "%s is the spool of no sink with a buffer on disk; what is in it waits for "
+                    "a sink of that name, or remove it",
+                    folder,
+                )
 
 
 def _selection(expression: str | None) -> Callable[[Container], bool]:

@@ -128,6 +128,7 @@ class Checkpoint:
             self._stale = "it belongs to another Engine"
             self.state, self.last_saved = State(), 0.0
         self.state.engine = engine or self.state.engine
+        self._dirty = True
 
     def _set_aside(self, reason: str) -> None:
         if self._file is None:

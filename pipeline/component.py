@@ -85,7 +85,7 @@ class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
     """Bytes of memory, what is being sent included."""
     disk: Size = Size(0)
-    """Bytes on disk after the memory is full; 0 for none. Not there yet, and warned of."""
+    """Bytes on disk, under the state directory, after the memory is full; 0 for none."""
     when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"
     """`block` stops reading the containers that feed this sink; the others lose and count."""
 

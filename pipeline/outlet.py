@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline import component
-from pipeline.batch import Batch
-from pipeline.buffer import MemoryBuffer
+from pipeline.batch import Batch, Container
+from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.component import Context, SinkConfig
 from pipeline.delivery import Delivery
 from pipeline.metrics import Metrics
 from pipeline.timestamps import to_seconds
 
+log = logging.getLogger(__name__)
+
 
 class Outlet:
     """What lanes put into, and the task that empties it. See `route.Outlet`."""
 
-    def __init__(self, config: SinkConfig, context: Context, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: SinkConfig,
+        context: Context,
+        metrics: Metrics,
+        spools: Path = Path("spools"),
+    ) -> None:
+        """`spools`: the folder in which a sink with `buffer.disk` has its own."""
         self.name = context.name
         self.config = config
         self.dead_letter: Outlet | None = None
         """Set once all outlets exist."""
         self._dropped = metrics.dropped
-        self.buffer = MemoryBuffer(config.buffer, self._drop)
+        self.spool: SpooledBuffer | None = None
+        """The buffer, where it has a disk behind its memory."""
+        self.buffer: MemoryBuffer | SpooledBuffer
+        if config.buffer.disk:
+            folder = spools / context.name
+            self.buffer = self.spool = SpooledBuffer(config.buffer, folder, self._drop, self._lose)
+        else:
+            self.buffer = MemoryBuffer(config.buffer, self._drop)
         self.delivery = Delivery(
             context.name,
             component.implementation("sinks", config.type)(config, context),
@@ -42,6 +60,11 @@ class Outlet:
     def _drop(self, batch: Batch, policy: str) -> None:
         self._dropped.labels(self.name, policy).inc(len(batch))
         batch.acknowledgement.settle()
+
+    def _lose(self, container: Container | None, entries: int, reason: str) -> None:
+        """Entries that were settled when they were written to the disk, and will not come back."""
+        self._dropped.labels(self.name, reason).inc(entries)
+        log.warning("sink %s: %d entries of its spool are lost: %s", self.name, entries, reason)
 
     def _bury(self, batch: Batch, reason: str) -> bool:
         """Hands refused entries to the dead-letter sink, with what happened to them."""
@@ -58,6 +81,8 @@ class Outlet:
 
     def not_ready(self) -> str | None:
         """Why no more can be taken; None while it can, or waits within its limit."""
+        if self.spool is not None and self.spool.problem:
+            return f"sink {self.name}: {self.spool.problem}"
         if self.delivery.problem and self.buffer.full:
             return f"sink {self.name}: {self.delivery.problem}; its buffer is full"
         return None
@@ -81,8 +106,14 @@ class OutletGauges(Collector):
         for outlet in self._outlets:
             buffer, name = outlet.buffer, outlet.name
             size.add_metric([name, "memory"], buffer.bytes)
-            entries.add_metric([name, "memory"], buffer.entries)
+            on_disk = outlet.spool.disk.entries if outlet.spool is not None else 0
+            entries.add_metric([name, "memory"], buffer.entries - on_disk)
             limit.add_metric([name, "memory"], buffer.limit)
+            if outlet.spool is not None:
+                disk = outlet.spool.disk
+                size.add_metric([name, "disk"], disk.bytes)
+                entries.add_metric([name, "disk"], disk.entries)
+                limit.add_metric([name, "disk"], disk.limit)
             blocked.add_metric([name], buffer.blocked_entries)
             oldest = buffer.oldest()
             lag.add_metric([name], max(0.0, now - to_seconds(oldest)) if oldest else 0.0)

@@ -81,12 +81,9 @@ def advise(config: Config, report: Report) -> None:
     """Warnings about a valid configuration that does less than it seems to say."""
     letters = {sink.dead_letter for sink in config.sinks.values()}
     fed = {name for route in config.routes.values() for name in route.to} | letters
-    for name, sink in config.sinks.items():
+    for name in config.sinks:
         if name not in fed:
             report.warning(("sinks", name), "no route leads to this sink")
-        if sink.buffer.disk:
-            message = "there is no buffer on disk yet; when the memory is full, when_full applies"
-            report.warning(("sinks", name, "buffer", "disk"), message)
     for name, route in config.routes.items():
         path = ("routes", name, "from")
         if "stats" in route.sources and config.stats.every is None:

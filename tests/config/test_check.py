@@ -99,8 +99,3 @@ def test_a_route_of_what_is_turned_off_is_warned_of() -> None:
         "routes.r.from: takes stats, which stats.every turns off",
         "routes.r.from: takes events, which events.enabled turns off",
     ]
-
-
-def test_a_buffer_on_disk_is_not_there_yet_and_that_is_said() -> None:
-    (warning,) = warnings('[sinks.a]\ntype="probe"\nbuffer={ disk="1GiB" }\n')
-    assert warning.startswith("sinks.a.buffer.disk: there is no buffer on disk yet")
