@@ -187,16 +187,19 @@ class Engine:
             said = " ".join(words)[:200] or "no reason given"
             hint = f" ({_PROXY})" if status in (401, 403, 404, 405) else ""
             return EngineError(f"{place} answers {status}: {said}{hint}")
-        if status == 501 or answer.get("cause") == _PODMAN_UNREADABLE:
+        cause = answer.get("cause")
+        if status == 501 or cause == _PODMAN_UNREADABLE:
             return Unreadable(text, permanent=True)
-        if status in (404, 409):
+        if status in (404, 409) or cause == _PODMAN_NOT_FOUND:
             return NotFound(text)
         return EngineError(text)
 
 
 _TAGS = re.compile(r"<[^>]*>")
 _PODMAN_UNREADABLE = "this container is not logging output"
-"""Podman's answer for the driver `none` is a 500 with this as its cause."""
+_PODMAN_NOT_FOUND = "no such container"
+"""Causes that Podman gives with a 500: of the driver `none`, and of a container whose removal is
+overtaken by the request."""
 
 
 def _session(endpoint: Endpoint) -> aiohttp.ClientSession:

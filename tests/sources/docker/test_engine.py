@@ -190,6 +190,19 @@ async def test_a_proxys_404_does_not_say_that_a_container_is_gone(fake: FakeEngi
             assert "a proxy in between must allow GET on PING, INFO" in str(caught.value)
 
 
+async def test_a_container_that_podman_is_removing_is_not_found_either(fake: FakeEngine) -> None:
+    """Its answer as it was seen, once in some twenty removals."""
+    answer = {
+        "cause": "no such container",
+        "message": "no container with ID 0 found in database: no such container",
+        "response": 500,
+    }
+    fake.answer("/containers/x/logs", [json_answer(answer, 500)])
+    async with reached(fake.url) as one:
+        with pytest.raises(NotFound, match="no such container"):
+            await one.logs("x", **LOGS)
+
+
 async def test_a_driver_that_keeps_nothing_is_unreadable_for_good(
     engine: PrivateEngine, run: Run
 ) -> None:
