@@ -24,7 +24,10 @@ ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="dockline" \
       org.opencontainers.image.description="One agent per Docker host: every container's logs, stats and events, routed to where you read them" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.licenses="MIT"
+      org.opencontainers.image.licenses="MIT" \
+      dockline.enable="false"
+# An agent knows its own container. The label keeps two of them on one host, as during an upgrade,
+# from printing each other's lines for ever.
 
 # A fixed user, so that the state volume of one image fits the next. It is in no group that may use
 # the socket: the group's number differs from host to host, and `--group-add` gives it.

@@ -102,12 +102,20 @@ def inside(engine: PrivateEngine, image: str, busybox: str) -> Iterator[Inside]:
     engine.docker(*run, "--name", agent.neighbour, busybox, "sh", "-c", TICK)
     engine.docker(
         *(*run, "--name", agent.name, "--group-add", group),
+        *("--label", "dockline.enable=true"),  # it is to know itself without the image's label
         *("--volume", f"{socket}:/var/run/docker.sock:ro"),
         *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
         image,
     )
     yield agent
     engine.docker("rm", "--force", "--volumes", agent.name, agent.neighbour)
+
+
+def test_the_image_keeps_a_second_agent_from_following_it(
+    engine: PrivateEngine, image: str
+) -> None:
+    labels = json.loads(engine.docker("image", "inspect", image))[0]["Config"]["Labels"]
+    assert labels["dockline.enable"] == "false"
 
 
 def test_it_becomes_ready_and_healthy_and_has_metrics(inside: Inside) -> None:
