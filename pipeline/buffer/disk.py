@@ -127,7 +127,8 @@ class Disk:
 
     async def load(self, limit: int) -> list[Item]:
         """The next entries, up to `limit` bytes of memory but at least one record's; none where
-        all of them were lost. May be cancelled."""
+        all of them were lost. May be cancelled. Raises `OSError`, and then it is to be done
+        again."""
         chunk = await self._thread.run(self._spool.read, self._next, self._end, limit)
         items = []
         for end, batch in chunk.batches:

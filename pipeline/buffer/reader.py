@@ -45,14 +45,22 @@ class Reader:
 
     def read(self, position: int, end: int, limit: int) -> Chunk:
         """Batches of `[position, end)`, up to `limit` bytes of memory but at least one record's,
-        if there is any. Never raises: what cannot be read is set aside, and counts as lost."""
+        if there is any. A segment that cannot be read is set aside, and counts as lost.
+
+        Raises `OSError` where that cannot be done either: then it is not the segment, and it is
+        worth trying again."""
         chunk = Chunk(position)
         while chunk.position < end and (segment := self._segments.at(chunk.position)) is not None:
             try:
                 if self._read(segment, chunk, end, limit):
                     return chunk
             except OSError as error:
-                self._segments.set_aside(segment, error.strerror)
+                try:
+                    self._segments.set_aside(segment, error.strerror)
+                except OSError:
+                    if chunk.position > position:
+                        return chunk
+                    raise
         self._pass_over(chunk, end)
         return chunk
 

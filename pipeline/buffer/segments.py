@@ -101,15 +101,16 @@ class Segments:
         self._forget(segment)
 
     def set_aside(self, segment: Segment, why: str | None) -> None:
-        """Nobody reads it any more, and somebody may look into it."""
-        self._forget(segment)
+        """Nobody reads it any more, and somebody may look into it. Raises `OSError`; then it is
+        still there."""
         try:
             aside = segment.set_aside()
-        except OSError as error:
-            log.warning("%s cannot be read (%s), nor renamed: %s", segment.path, why, error)
+        except FileNotFoundError:
+            log.warning("%s is missing", segment.path)
         else:
             self._asides.append((aside, segment.size))
             log.warning("%s is set aside as %s: %s", segment.path, aside.name, why)
+        self._forget(segment)
 
     def remove_aside(self) -> bool:
         """Removes one file that was set aside, for its room is needed. False when there is none.

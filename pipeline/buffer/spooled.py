@@ -15,7 +15,7 @@ and a crash would repeat all of them. Until the disk is read to its end, whateve
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +23,10 @@ from pipeline.batch import Batch
 from pipeline.buffer.disk import Disk, Lost
 from pipeline.buffer.held import Held, Item
 from pipeline.buffer.spool import RECORD_SIZE
+from pipeline.buffer.trouble import Trouble
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
 from pipeline.errors import DocklineError
-
-log = logging.getLogger(__name__)
 
 COMMIT_EVERY = 0.05
 """Seconds for which batches are gathered before they are written and fsynced together."""
@@ -64,7 +63,6 @@ class SpooledBuffer:
         knows of which container they were)."""
         self.limit = int(config.memory)
         self.policy = config.when_full
-        self.problem: str | None = None
         self._dropped = dropped
         self._turns, self._arrived, self._work = Turns(), Bell(), Bell()
         self.disk = Disk(
@@ -76,6 +74,8 @@ class SpooledBuffer:
             delivered=self._work.ring,
         )
         self._held = Held()
+        self._writing = Trouble(folder, "written", "until it can, only the memory takes entries")
+        self._reading = Trouble(folder, "read", "until it can, what is in it has to wait")
         self._spilling = False
         """What is pending is being written."""
         self._closed = self._finishing = False
@@ -143,8 +143,7 @@ class SpooledBuffer:
         lingered = linger <= 0
         while True:
             if not self._held.loaded and self.disk.entries:
-                for item in await self.disk.load(min(limit, half - self._held.taken.bytes)):
-                    self._held.loaded.push(item)
+                await self._load(min(limit, half - self._held.taken.bytes))
             elif self._held.loaded or (self._held.pending and lingered):
                 return self._held.hand_out(limit, entries)
             elif self._held.pending:
@@ -154,6 +153,17 @@ class SpooledBuffer:
                 return []
             else:
                 await self._arrived.wait()
+
+    async def _load(self, limit: int) -> None:
+        try:
+            items = await self.disk.load(limit)
+        except OSError as error:
+            self._reading.begin(error)
+            await asyncio.sleep(RETRY)
+        else:
+            self._reading.end()
+            for item in items:
+                self._held.loaded.push(item)
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
         pending = self._held.pending
@@ -187,7 +197,7 @@ class SpooledBuffer:
         try:
             await self.disk.open()
         except OSError as error:
-            self._report(self._sentence(error))
+            self._writing.begin(error)
         self._arrived.ring()
 
     def finish(self) -> None:
@@ -212,7 +222,7 @@ class SpooledBuffer:
             self.disk.stop()
 
     def _has_work(self) -> bool:
-        if self.problem or not self.disk.opened:
+        if self._writing.problem or not self.disk.opened:
             return True
         return self.disk.has_moved or self._has_to_write()
 
@@ -231,12 +241,10 @@ class SpooledBuffer:
                 self._turns.next()
             if self._has_to_write():
                 await self._write()
-        except OSError as error:
-            self._report(self._sentence(error))
-        except DocklineError as error:
-            self._report(str(error))
+        except (OSError, DocklineError) as error:
+            self._writing.begin(error)
         else:
-            self._report(None)
+            self._writing.end()
 
     async def _write(self) -> None:
         if not self._finishing:
@@ -258,23 +266,14 @@ class SpooledBuffer:
 
     def _may_go_on(self) -> bool:
         """False while a disk in trouble should be left alone."""
-        return self._finishing or not self.problem
-
-    def _report(self, problem: str | None) -> None:
-        """Says a change once."""
-        if problem and not self.problem:
-            log.warning("%s", problem)
-        elif self.problem and not problem:
-            log.warning("the spool %s can be used again", self.disk.folder)
-        self.problem = problem
-
-    def _sentence(self, error: OSError) -> str:
-        return (
-            f"the spool {self.disk.folder} cannot be used ({error.strerror}): until it can, "
-            "only the memory takes entries"
-        )
+        return self._finishing or not self._writing.problem
 
     # ------------------------------------------------------------------------ observation
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the disk, in a sentence; None while it can be used."""
+        return self._writing.problem or self._reading.problem
 
     @property
     def bytes(self) -> int:
@@ -304,7 +303,7 @@ class SpooledBuffer:
     @property
     def full(self) -> bool:
         """There is no room on disk, and hardly any in memory."""
-        if not (self.disk.full or self.problem):
+        if not (self.disk.full or self._writing.problem):
             return False
         return bool(self._turns) or not self._has_room(self.limit // 20)
 
