@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,8 +48,17 @@ def socket_of(engine: PrivateEngine) -> Path:
     return engine.directory / "docker.sock"
 
 
+DOCUMENTED = (Path(__file__).parents[2] / "docs/engine.md").read_text()
+PERMISSIONS = sorted(set(re.findall(r"`([A-Z]+)=1` \|$", DOCUMENTED, re.MULTILINE)))
+PATHS = {name: "_ping" if name == "PING" else name.lower() for name in PERMISSIONS}
+
+
+def as_documented(directory: Path, socket: Path, **more: Any) -> Proxy:
+    return haproxy(directory, socket, allow=PATHS.values(), **more)
+
+
 PROXIES = {
-    "haproxy": haproxy,
+    "haproxy, allowing what is documented": as_documented,
     "nginx": nginx,
     "nginx speaking HTTP/1.0": lambda *given, **more: nginx(*given, version="1.0", **more),
 }
@@ -114,12 +125,12 @@ async def test_it_may_go_away_and_come_back(
             assert lines == [f"line {number}" for number in range(len(lines))]
 
 
-@pytest.mark.parametrize("forbidden", ["containers", "events", "_ping", "info"])
+@pytest.mark.parametrize("forbidden", PERMISSIONS)
 async def test_what_it_forbids_is_told_with_what_to_allow(
     engine: PrivateEngine, tmp_path: Path, forbidden: str
 ) -> None:
-    allowed = {"containers", "events", "_ping", "info"} - {forbidden}
-    with haproxy(tmp_path, socket_of(engine), allow=tuple(allowed)) as proxy:
+    allowed = [path for name, path in PATHS.items() if name != forbidden]
+    with haproxy(tmp_path, socket_of(engine), allow=allowed) as proxy:
         async with follow(proxy.url) as following:
             await following.until(lambda: "403" in (following.source.watch.problem or ""))
             assert following.source.watch.problem == (
