@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -153,7 +154,8 @@ class DockerSource:
             container = self._container_of(item)
             if container is not None:
                 running.add(container.id)
-                self._found_running(container, item)
+                with self._for_itself(container):
+                    self._found_running(container, item)
         await self._check_ended([key for key in self.followed if key not in running])
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
@@ -165,6 +167,15 @@ class DockerSource:
             self._start(followed, self._beginning.when_found(item))
         elif container.name != followed.container.name or not self._has_stats(container.id):
             self._learn(followed)
+
+    @contextmanager
+    def _for_itself(self, container: Container) -> Iterator[None]:
+        """A bug that one container brings up is nobody else's trouble."""
+        try:
+            yield
+        except Exception:
+            self._metrics.source_errors.labels("bug").inc()
+            log.exception("%s cannot be followed as it should", container.name)
 
     def _has_stats(self, container_id: str) -> bool:
         return self._stats is None or self._stats.polls(container_id)
@@ -232,7 +243,8 @@ class DockerSource:
 
     async def _inspect(self, followed: Followed) -> None:
         async with self._inspecting:
-            await followed.learn()
+            with self._for_itself(followed.container):
+                await followed.learn()
 
     def inspected(self, container: Container, answer: Mapping[str, Any]) -> None:
         if self._stats is not None and (answer.get("State") or {}).get("Running"):
@@ -277,7 +289,7 @@ class DockerSource:
         """Containers that ended while no agent was looking, read to their end."""
         if not self._checkpoint.last_saved:
             return
-        listed = await self._engine.get("/containers/json", all="1")
+        listed = await self._list_all()
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
             if item.get("State") not in ("exited", "dead"):
@@ -308,6 +320,13 @@ class DockerSource:
         some = ended[at : at + CHECKED_AT_ONCE]
         self._to_check = at + len(some)
         filters = json.dumps({"id": some})
-        present = await self._engine.get("/containers/json", all="1", filters=filters)
-        for container_id in set(some) - {item.get("Id") for item in present}:
+        present = {item["Id"] for item in await self._list_all(filters=filters) if item.get("Id")}
+        for container_id in set(some) - present:
             self._let_go(container_id)
+
+    async def _list_all(self, **filters: str) -> list[Mapping[str, Any]]:
+        """All containers there are, whether they run or not."""
+        listed = await self._engine.get("/containers/json", all="1", **filters)
+        if not isinstance(listed, list):
+            raise EngineError(f"{self._engine.endpoint.url} lists no containers")
+        return [item for item in listed if isinstance(item, dict)]

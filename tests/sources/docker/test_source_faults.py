@@ -225,6 +225,32 @@ async def test_an_element_of_a_list_that_makes_no_sense_does_not_hide_the_others
         assert made.errors("list") >= 3
 
 
+@pytest.mark.parametrize("answer", [{"response": 500}, None, 0])
+async def test_a_list_that_is_none_lets_go_of_nobody(tmp_path: Path, answer: Any) -> None:
+    async with world(tmp_path, reconcile=0.05) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"line\n")])
+        made.fake.containers[ONE] = {"name": "web", "running": False}
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.lines(ONE))
+        running, everything = [json_answer([])], [json_answer(answer)]
+        afterwards = [json_answer([{"Id": ONE, "Names": ["/web"]}])]
+        asked = made.asked("/containers/json")
+        made.fake.answer("/containers/json", *[running, everything] * 2, afterwards)
+        await made.until(lambda: made.asked("/containers/json") > asked + 5)
+        assert ONE in made.source.followed
+
+
+async def test_a_container_that_brings_up_a_bug_does_not_hide_the_others(tmp_path: Path) -> None:
+    def selects(one: Container) -> bool:
+        return 1 / (one.id != ONE) > 0
+
+    async with world(tmp_path, reconcile=0.1, selects=selects) as made:
+        made.fake.answer(logs(TWO), [head(), frame(b"line\n"), Fault.STALL])
+        made.fake.containers.update({ONE: {"name": "bad"}, TWO: {"name": "good"}})
+        await made.until(lambda: made.lines(TWO) == [b"line"])
+        assert made.errors("bug")
+
+
 async def test_an_inspection_that_makes_no_sense_leaves_the_facts_of_the_event(
     tmp_path: Path,
 ) -> None:
