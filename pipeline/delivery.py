@@ -23,6 +23,8 @@ GATHER = 0.002
 """Seconds from one payload to the next, at least, so that a sink which is quicker than the source
 is not sent one small payload per read: a million lines take 2,000 sends instead of 15,000."""
 
+CLOSING = 5.0
+"""Seconds that a sink may take to let go. A disk that hangs must not keep the agent from ending."""
 LONGEST_ASKED = 600.0
 """Seconds that a destination may ask us to wait before the next attempt."""
 
@@ -83,7 +85,14 @@ class Delivery:
                 if (early := began + GATHER - now()) > 0:
                     await asyncio.sleep(early)
         finally:
-            await self._sink.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self._sink.close()
+        except TimeoutError:
+            log.warning("sink %s does not close within %g s", self.name, CLOSING)
 
     async def _deliver(self, batches: Sequence[Batch]) -> None:
         for part, payload in self._encode(batches):

@@ -318,6 +318,19 @@ async def test_cancelled_while_sending_nothing_is_settled_and_the_sink_is_closed
     assert run.sink.closed == 1
 
 
+async def test_a_sink_that_does_not_close_keeps_nobody_from_ending(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hanging(Scripted):
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("pipeline.delivery.CLOSING", 0.05)
+    run = await Run(Hanging()).of(batch("a"))
+    assert run.count("delivered_entries") == 1
+    assert "does not close" in caplog.text
+
+
 def _one_at_a_time() -> Any:
     from pipeline.component import BatchConfig, Size
 
