@@ -1,0 +1,86 @@
+"""A process that puts numbered entries into a spooled buffer and delivers them, to be killed.
+
+    python -m tests.buffer.killed_process FOLDER FIRST SEED [drain]
+
+It goes on from entry FIRST, as a source whose position was there, and says what happens in lines on
+its standard output, each written at once:
+
+    settled N     the source may forget all entries below N
+    delivered N   entry N was delivered
+    storing       how far it is delivered is being written down
+    stored        what was said to be delivered before that is known on disk
+    empty         (with `drain`, which puts nothing) all is delivered
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+from pipeline.buffer import spooled
+from pipeline.buffer.spooled import SpooledBuffer
+from pipeline.component import BufferConfig, Size
+from pipeline.ledger import Account
+from tests.buffer.spools import numbered, numbers
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode() + b"\n")
+
+
+async def put(buffer: SpooledBuffer, number: int, chance: random.Random) -> None:
+    account: Account[int] = Account(lambda position: say(f"settled {position}"))
+    while True:
+        count = chance.randrange(1, 5)
+        receipt = account.open(number + count)
+        batch = numbered(number, count, size=chance.randrange(1500))
+        receipt.hold()
+        await buffer.put(batch.replace(acknowledgement=receipt))
+        receipt.settle()
+        number += count
+        if chance.random() < 0.05:
+            await asyncio.sleep(0.001)
+
+
+async def deliver(buffer: SpooledBuffer, chance: random.Random, *, drain: bool) -> None:
+    while not drain or buffer.entries:
+        taken = await buffer.take(chance.randrange(20_000), 1 << 30, 0)
+        await asyncio.sleep(0 if drain else chance.choice((0, 0, 0.001, 0.02)))
+        for batch, size in taken:
+            for number in numbers([batch]):
+                say(f"delivered {number}")
+            buffer.release(batch, size)
+            batch.acknowledgement.settle()
+    buffer.finish()
+
+
+async def main(folder: Path, first: int, seed: int, *, drain: bool) -> None:
+    spooled.COMMIT_EVERY = 0.005
+    config = BufferConfig(memory=Size(2**16), disk=Size(2**20))
+    buffer = SpooledBuffer(config, folder, print, print)
+    await buffer.open()
+    store = buffer.disk.store
+
+    async def store_and_say() -> None:
+        say("storing")
+        await store()
+        say("stored")
+
+    buffer.disk.store = store_and_say  # type: ignore[method-assign]
+    chance = random.Random(seed)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(buffer.run())
+        tasks.create_task(deliver(buffer, chance, drain=drain))
+        if not drain:
+            tasks.create_task(put(buffer, first, chance))
+    say("empty")
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    asyncio.run(
+        main(Path(arguments[0]), int(arguments[1]), int(arguments[2]), drain="drain" in arguments)
+    )
