@@ -5,6 +5,7 @@
 It goes on from entry FIRST, as a source whose position was there, and says what happens in lines on
 its standard output, each written at once:
 
+    put N         entry N is being put
     settled N     the source may forget all entries below N
     delivered N   entry N was delivered
     storing       how far it is delivered is being written down
@@ -37,6 +38,8 @@ async def put(buffer: SpooledBuffer, number: int, chance: random.Random) -> None
         count = chance.randrange(1, 5)
         receipt = account.open(number + count)
         batch = numbered(number, count, size=chance.randrange(1500))
+        for one in range(number, number + count):
+            say(f"put {one}")
         receipt.hold()
         await buffer.put(batch.replace(acknowledgement=receipt))
         receipt.settle()
