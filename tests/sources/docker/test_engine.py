@@ -112,12 +112,14 @@ async def test_every_version_gives_what_is_needed(
         inspected = await one.get(f"/containers/{container}/json")
         assert inspected["State"]["Running"]
         assert not inspected["Config"]["Tty"]
-        opened = await one.logs(container, **LOGS)
+        opened = await one.logs(container, follow="1", **LOGS)
         kind = "raw" if newest < (1, 42) else "multiplexed"
         assert opened.header("content-type") == f"application/vnd.docker.{kind}-stream"
         body = b""
-        while data := await opened.read():
-            body += data
+        async with asyncio.timeout(10):
+            while body.count(b"\n") < 2:
+                body += await opened.read()
+        opened.close()
         assert body[0] in (1, 2)
         assert b"Z out\n" in body
         assert b"Z err\n" in body
