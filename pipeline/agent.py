@@ -211,7 +211,7 @@ class Agent:
                     await asyncio.wait([deliveries[outlet] for outlet in closing])
                     left -= closing
         except TimeoutError:
-            for outlet in left:
+            for outlet in filter(lambda outlet: outlet.buffer.entries, left):
                 log.warning(
                     "sink %s: %d entries could not be delivered in time (%s); they are %s after "
                     "the next start",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.agent import Agent
 from pipeline.config.file import parse
-from pipeline.testing.fake_engine import FakeEngine, Fault, head, json_answer
+from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 
 ONE = "a" * 64
 EVENTS = """
@@ -49,7 +52,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(fake: FakeEngine, folder: Path, config: str) -> AsyncIterator[Running]:
+async def running(
+    fake: FakeEngine, folder: Path, config: str, *, clean: bool = True
+) -> AsyncIterator[Running]:
+    """`clean`: whether it is expected to deliver all that it has read."""
     text = (
         f'[engine]\nurl = "{fake.url}"\n[state]\ndirectory = "{folder}/state"\n'
         f'[http]\nlisten = "off"\n{config.format(folder=folder)}'
@@ -60,7 +66,7 @@ async def running(fake: FakeEngine, folder: Path, config: str) -> AsyncIterator[
         task = tasks.create_task(agent.run(stop), name="agent")
         yield Running(agent, folder)
         stop.set()
-        assert await asyncio.wait_for(task, 20)
+        assert await asyncio.wait_for(task, 20) == clean
 
 
 async def test_an_agent_that_starts_again_tells_of_the_events_of_the_time_between(
@@ -94,3 +100,31 @@ async def test_figures_of_a_removed_container_are_forgotten_though_nobody_asks_f
             await one.until(lambda: ONE in series)
             fake.emit("destroy", ONE, name="web")
             await one.until(lambda: ONE not in series)
+
+
+ONE_DEAD = """
+[agent]
+shutdown = "200ms"
+[stats]
+every = "off"
+[sinks.out]
+type = "file"
+path = "{folder}/out"
+[sinks.dead]
+type = "syslog"
+address = "tcp://127.0.0.1:1"
+"""
+
+
+async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeEngine(tmp_path / "docker.sock") as fake:
+        fake.answer(f"/containers/{ONE}/logs", [head(), frame(b"one\n"), Fault.STALL])
+        fake.containers[ONE] = {"name": "web"}
+        with caplog.at_level(logging.WARNING):
+            async with running(fake, tmp_path, ONE_DEAD, clean=False) as one:
+                fake.emit("start", ONE, name="web")
+                await one.until(lambda: one.entries)
+        told = [r.message for r in caplog.records if "in time" in r.message]
+        assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entries"]
