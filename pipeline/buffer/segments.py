@@ -84,7 +84,7 @@ class Segments:
 
     def create(self, base: int) -> Segment:
         """A new active segment. Raises `OSError`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.active = Segment.create(self.folder, base)
         self._all.append(self.active)
         return self.active

@@ -100,7 +100,7 @@ class Spool:
         uses it."""
         if self.is_open:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,8 +160,8 @@ class Spool:
         began = self.end
         self.full = False
         try:
-            for group in _groups(batches, self.record_size):
-                header, payload = self._encode(group)
+            for group, size in _groups(batches, self.record_size):
+                header, payload = self._encode(group, size)
                 if not self._make_room(HEADER + len(payload), handed_out, began):
                     self.full = True
                     break
@@ -173,10 +173,9 @@ class Spool:
         finally:
             self.bytes = self._segments.bytes
 
-    def _encode(self, batches: Sequence[Batch]) -> tuple[Header, bytes]:
+    def _encode(self, batches: Sequence[Batch], size: int) -> tuple[Header, bytes]:
         payload, plain = self._columns.encode(batches)
         entries = sum(map(len, batches))
-        size = sum(batch.size for batch in batches)
         crc = zlib.crc32(payload)
         return Header(self._next, entries, len(payload), plain, size, crc), payload
 
@@ -280,15 +279,15 @@ class Spool:
         self.bytes = self._segments.bytes
 
 
-def _groups(batches: Iterable[Batch], enough: int) -> Iterator[list[Batch]]:
-    """Batches for one record each."""
+def _groups(batches: Iterable[Batch], enough: int) -> Iterator[tuple[list[Batch], int]]:
+    """Batches for one record each, and the memory that they take."""
     group: list[Batch] = []
     size = 0
     for batch in batches:
         group.append(batch)
         size += batch.size
         if size >= enough:
-            yield group
+            yield group, size
             group, size = [], 0
     if group:
-        yield group
+        yield group, size

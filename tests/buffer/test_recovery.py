@@ -360,7 +360,7 @@ def test_an_agent_that_was_killed_over_and_over_leaves_no_empty_files(tmp_path: 
     for _ in range(5):
         spool = Spool(tmp_path, LIMIT)
         spool.open()
-        spool._write(*spool._encode([numbered(0)]))
+        spool._write(*spool._encode([numbered(0)], 0))
         spool._segments.active = None
         os.truncate(only_segment(tmp_path), 50)
         spool.close()
