@@ -30,6 +30,9 @@ from pipeline.cadvisor import FAMILIES, Family, Number, Reading, number
 SLICE = 0.003
 """Seconds of work after which a scrape lets the event loop run."""
 
+FEW = 100
+"""Containers whose figures may be kept without a look at whether they still count."""
+
 Labels = Sequence[tuple[str, str]]
 """Chosen labels of a container, and what they are called on its series."""
 
@@ -58,12 +61,16 @@ class Exposition(Collector):
         self._max_age = max_age
         self._clock = clock
         self._series: dict[str, tuple[float, list[str]]] = {}
+        self._look_at = FEW
+        """Number of series above which those that do not count any more are looked for."""
         self._machine: list[Metric] = []
 
     def update(self, samples: Samples) -> None:
         """Takes a container's newest reading. Never raises for any data."""
         lines = container_lines(samples, self._labels)
         self._series[samples.container.id] = self._clock(), lines
+        if len(self._series) > self._look_at:  # nobody may ever ask for the page
+            self._look_at = max(FEW, 2 * len(self._rows()))
 
     def remove(self, container_id: str) -> None:
         """Forgets a container; one that is unknown already is no error."""

@@ -162,6 +162,19 @@ async def test_a_container_that_is_no_longer_alive_is_gone_and_stays_gone() -> N
     assert await page(exposition) == ""
 
 
+def test_figures_that_nobody_asks_for_do_not_pile_up() -> None:
+    alive: set[str] = set()
+    exposition = Exposition(alive=alive.__contains__)
+    for number in range(2000):
+        one = other(number)
+        alive.add(one.id)
+        exposition.update(reading("v1", one))
+        if number >= 150:
+            alive.remove(other(number - 150).id)
+    assert len(exposition._series) <= 301
+    assert alive <= set(exposition._series)
+
+
 async def test_a_reading_that_is_too_old_is_not_shown() -> None:
     now = 0.0
     exposition = Exposition(max_age=15, clock=lambda: now)
