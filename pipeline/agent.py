@@ -184,11 +184,16 @@ class Agent:
                 tasks.create_task(self._save(), name="checkpoint"),
             ]
             if self._poller is not None:
-                reading.append(tasks.create_task(self._poller.run(), name="stats"))
+                reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
             await stop.wait()
             log.info("stopping: delivering what has been read")
             for task in reading:
                 task.cancel()
+
+    async def _poll(self, poller: StatsPoller) -> None:
+        """How many requests at once there may be depends on what the Engine can do."""
+        await self.source.watch.available()
+        await poller.run()
 
     async def _save(self) -> None:
         """First as soon as the containers are known: an agent that is killed in its first second

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.agent import Agent
 from pipeline.config.file import parse
+from pipeline.sources.docker.stats import REQUESTS
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 
 ONE = "a" * 64
@@ -100,6 +101,14 @@ async def test_figures_of_a_removed_container_are_forgotten_though_nobody_asks_f
             await one.until(lambda: ONE in series)
             fake.emit("destroy", ONE, name="web")
             await one.until(lambda: ONE not in series)
+
+
+async def test_stats_are_asked_for_by_as_many_at_once_as_suits_the_engine(tmp_path: Path) -> None:
+    async with FakeEngine(tmp_path / "docker.sock") as fake, running(fake, tmp_path, "") as one:
+        await one.until(lambda: fake.listeners and one.agent.source.watch.problem is None)
+        await asyncio.sleep(0.05)
+        names = [task.get_name() for task in asyncio.all_tasks()]
+        assert len([name for name in names if name.startswith("stats ")]) == REQUESTS
 
 
 ONE_DEAD = """
