@@ -21,10 +21,6 @@ from pipeline.sources.docker.tail import Tail
 from pipeline.testing.following import Following, follow
 from tests.servers.podman import PodmanServer
 
-CUT_ANYWHERE = pytest.mark.xfail(
-    strict=True, reason="pieces of a line are taken for whole lines, as Docker never cuts them so"
-)
-
 LOGS = {"stdout": "1", "stderr": "1", "timestamps": "1"}
 COUNT = "i=0; while [ $i -lt {} ]; do echo line $i; i=$((i+1)); done"
 AT_ONCE = "seq 0 {} | sed 's/^/line /'"
@@ -93,7 +89,6 @@ async def engine(host: Host) -> AsyncIterator[Engine]:
 # ------------------------------------------------------------------------------- its lines
 
 
-@CUT_ANYWHERE
 async def test_a_thousand_lines_of_one_second_come_once_and_in_order(
     host: Host, following: Following
 ) -> None:
@@ -104,7 +99,6 @@ async def test_a_thousand_lines_of_one_second_come_once_and_in_order(
     assert following.sequences(name) == list(range(1, 3002))
 
 
-@CUT_ANYWHERE
 async def test_a_long_line_in_parts_and_a_last_one_without_its_end_come_out_whole(
     host: Host, following: Following
 ) -> None:
@@ -114,7 +108,6 @@ async def test_a_long_line_in_parts_and_a_last_one_without_its_end_come_out_whol
     assert following.lines(name) == ["one", "x" * 100_000 + "end", "last"]
 
 
-@CUT_ANYWHERE
 async def test_a_line_that_is_written_bit_by_bit_is_one_line(
     host: Host, following: Following
 ) -> None:
@@ -122,7 +115,6 @@ async def test_a_line_that_is_written_bit_by_bit_is_one_line(
     assert await following.until_lines(name, 2) == ["abc", "d"]
 
 
-@CUT_ANYWHERE
 async def test_a_terminal_comes_out_as_lines(host: Host, following: Following) -> None:
     script = "head -c 40000 /dev/zero | tr '\\0' x; sleep 0.1; echo end; printf last"
     name = await host.run(AT_ONCE.format(1999) + "; " + script, "--tty")
@@ -234,17 +226,7 @@ async def test_the_service_may_stop_and_start_again_under_living_containers(
     assert lines == numbered(len(lines))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param([], id="streams"),
-        pytest.param(
-            ["--tty"],
-            id="terminal",
-            marks=pytest.mark.xfail(strict=False, reason="Podman's times in a line stay in it"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("options", [[], ["--tty"]], ids=["streams", "terminal"])
 async def test_a_restart_of_the_agent_resumes_exactly_where_it_stopped(
     host: Host, tmp_path: Path, options: list[str]
 ) -> None:

@@ -11,10 +11,11 @@ has no frames: one stream of lines that end in CR LF.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from pipeline.timestamps import NO_TIME, split_timestamp
+from pipeline.timestamps import split_timestamp
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
 MAX_FRAME = 1 << 24
@@ -86,20 +87,23 @@ class Decoder(Protocol):
         """What the daemon said of itself (type 3) since the last call."""
 
 
-def new_decoder(first: bytes, max_line: int) -> Decoder:
+def new_decoder(first: bytes, max_line: int, *, podman: bool = False) -> Decoder:
     """The decoder for a stream that begins with `first` (one byte or more).
+
+    `podman`: only a newline ends a line, whatever the size of its pieces.
 
     A frame begins with its type, 0 to 3; a TTY's stream with the digit of a timestamp. That tells
     more than the content type, which Podman and API versions up to 1.41 get wrong or leave out.
     """
-    return Frames(max_line) if first[0] <= DAEMON_ERROR else TtyLines(max_line)
+    return Frames(max_line, podman=podman) if first[0] <= DAEMON_ERROR else TtyLines(max_line)
 
 
 class Frames:
     """A multiplexed stream."""
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, *, podman: bool = False) -> None:
         self.completed = 0
+        self._whole_writes = not podman
         self._max_line = max_line
         self._rest = b""
         self._partials: dict[int, Partial] = {}
@@ -157,7 +161,7 @@ class Frames:
         if partial is None:
             partial = Partial(time, self._max_line, self.completed + len(columns.lines))
         partial.add(text.removesuffix(b"\n"))
-        if text.endswith(b"\n") or _is_last_words(text):
+        if text.endswith(b"\n") or (self._whole_writes and _is_last_words(text)):
             _complete(partial, stream, columns)
         else:
             self._partials[stream] = partial
@@ -187,6 +191,8 @@ class TtyLines:
         self._max_line = max_line
         self._rest = b""
         self._partial: Partial | None = None
+        self._stamp = b""
+        """The timestamp before the open line and the space behind it, as they are written."""
 
     def feed(self, data: bytes) -> Columns:
         columns = no_columns()
@@ -200,12 +206,17 @@ class TtyLines:
         return columns
 
     def _continue_line(self, piece: bytes) -> None:
+        own = b""
         if self._partial is None:
-            time, piece = split_timestamp(piece)
+            time, text = split_timestamp(piece)
             self._partial = Partial(time, self._max_line, self.completed)
-        if self._partial.time is not NO_TIME:
-            piece = piece.replace(self._partial.time + b" ", b"")
-        self._partial.add(piece)
+            self._stamp = piece[: len(piece) - len(text)]
+            # Once more at the very beginning, it is the writer's own: no piece is empty.
+            own = self._stamp if text.startswith(self._stamp) else b""
+            piece = text[len(own) :]
+        if self._stamp and b"Z " in piece:
+            piece = piece.replace(self._stamp, b"").replace(_second_after(self._stamp), b"")
+        self._partial.add(own + piece)
 
     def _end_line(self, piece: bytes, columns: Columns) -> None:
         self._continue_line(piece.removesuffix(b"\r"))
@@ -230,6 +241,15 @@ class TtyLines:
         return []
 
 
+def _second_after(stamp: bytes) -> bytes:
+    """What Podman, whose times are whole seconds, may have before the later pieces of a line. Of
+    Docker, whose pieces have all the same time, the stamp itself."""
+    if len(stamp) != len("2026-01-31T23:59:59Z "):
+        return stamp
+    later = datetime.fromisoformat(stamp[:19].decode()) + timedelta(seconds=1)
+    return later.isoformat().encode() + b"Z "
+
+
 _SLACK = 64
 """Bytes kept back when a TTY line is cut, so that a timestamp in it is never cut itself."""
 
@@ -237,9 +257,10 @@ _SLACK = 64
 def _is_last_words(text: bytes) -> bool:
     """Whether a piece without newline ends its line all the same: what a process wrote last.
 
-    A writer cuts a long line where its buffer is full, at 16 KiB (Docker), 8 KiB (Podman) or more;
-    any other size means that there was nothing more to come. Deciding that here, not when the
-    stream ends, gives the same lines whenever the log is read again after a restart.
+    Docker cuts a long line where its buffer is full, at 16 KiB or more; any other size means that
+    there was nothing more to come. Deciding that here, not when the stream ends, gives the same
+    lines whenever the log is read again after a restart. Podman's monitor cuts wherever its reading
+    of the pipe ends (measured: in the middle of any line of a burst), so there it says nothing.
     """
     return len(text) < _BUFFER and len(text) % _SMALLEST_BUFFER != 0
 

@@ -22,7 +22,7 @@ from pipeline.cadvisor import Number, Reading, cpu_cores, number, per_device, ta
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.sources.docker.engine import Engine, NotFound
-from pipeline.sources.docker.events import action_of
+from pipeline.sources.docker.events import action_of, health_of
 from pipeline.sources.docker.inspect import read_inspection
 from pipeline.sources.docker.watch import Event
 from pipeline.timestamps import split_timestamp, timestamp, to_seconds
@@ -161,9 +161,8 @@ class _Target:
         seen = self._inspection
         if action == "oom":
             self._inspection = replace(seen, out_of_memory=(seen.out_of_memory or 0) + 1)
-        elif action == "health_status":  # of Docker in the action, of Podman in an attribute
-            _, _, health = event["Action"].partition(": ")
-            self._inspection = replace(seen, health=health or attributes.get("health_status", ""))
+        elif action == "health_status":
+            self._inspection = replace(seen, health=health_of(event))
         elif action == "rename":
             self.container = replace(self.container, name=attributes["name"].lstrip("/"))
 

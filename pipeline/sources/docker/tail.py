@@ -182,7 +182,7 @@ class Tail:
         data = await stream.read()
         if not data:
             return None
-        decoder = new_decoder(data, self._max_line)
+        decoder = new_decoder(data, self._max_line, podman=self._engine.podman)
         replay = Replay(position)
         self._cursor = cursor = Cursor(position)
         while data:

@@ -31,9 +31,11 @@ def line(stream: int, text: bytes, time: bytes = T1) -> bytes:
     return frame(stream, time + b" " + text + b"\n")
 
 
-def decode(data: bytes, cuts: list[int] | None = None, *, max_line: int = 1 << 20) -> Columns:
+def decode(
+    data: bytes, cuts: list[int] | None = None, *, max_line: int = 1 << 20, podman: bool = False
+) -> Columns:
     """Everything that the stream gives, fed in the pieces between `cuts`."""
-    decoder = new_decoder(data[:1], max_line)
+    decoder = new_decoder(data[:1], max_line, podman=podman)
     whole = no_columns()
     edges = [0, *sorted(cuts or []), len(data)]
     for start, stop in itertools.pairwise(edges):
@@ -214,3 +216,30 @@ def test_a_tty_line_without_end_stays_within_the_limit() -> None:
     columns = decoder.feed(b"\r\n")
     assert [len(text) for text in columns.lines] == [10_000]
     assert columns.truncated == [0]
+
+
+# ---------------------------------------------------------------------------------- Podman
+
+P1, P2 = b"2026-01-31T23:59:59Z", b"2026-02-01T00:00:00Z"
+
+
+def piece(text: bytes, time: bytes = P1) -> bytes:
+    return frame(1, time + b" " + text)
+
+
+def test_podman_cuts_a_line_at_any_byte_and_only_a_newline_ends_it() -> None:
+    columns = decode(piece(b"lin") + piece(b"e 1\n") + piece(b"a") + piece(b"b", P2), podman=True)
+    assert columns.lines == [b"line 1", b"ab"]
+    assert decode(piece(b"lin") + piece(b"e 1\n")).lines == [b"lin", b"e 1"]  # of Docker
+    assert columns.times == [b"2026-01-31T23:59:59.000000000Z"] * 2
+
+
+def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out() -> None:
+    """Those of its second and of the next; one at the line's beginning is the writer's own."""
+    data = (
+        P1 + b" line 1" + P1 + b" \r\n"
+        + P1 + b" li" + P1 + b" ne" + P2 + b"  2\r\n"
+        + P1 + b" " + P1 + b" INFO\r\n"
+    )  # fmt: skip
+    columns = decode(data, podman=True)
+    assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO"]

@@ -291,7 +291,8 @@ def test_events_change_health_name_and_the_count_of_out_of_memory() -> None:
             running.poller.observe(event(one, "rename", name="/new", oldName="/c-0"))
             running.poller.observe(event(numbered(1), "oom"))
             await asyncio.sleep(5)
-            running.poller.observe(event(one, "health_status", health_status="unhealthy"))
+            of_podman = {"HealthStatus": "unhealthy"}  # beside the action, as measured
+            running.poller.observe(event(one, "health_status") | of_podman)
             await asyncio.sleep(5)
         return running
 
