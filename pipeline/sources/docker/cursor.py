@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -105,12 +106,14 @@ class Replay:
         self.gap = False
         """The line at the position is no longer in the log: lines between may be missing."""
 
-    def filter(self, columns: Columns, *, last: bool = False) -> Columns:
-        """What of these lines is new. `last`: nothing more will come from this stream."""
+    def filter(
+        self, columns: Columns, partials: Sequence[Partial] = (), *, last: bool = False
+    ) -> Columns:
+        """What of these lines is new. `partials` are those still open, `last`: nothing more will
+        come from this stream."""
         if self.done or not (columns.lines or last):
             return columns
-        since = self._position.since.encode()
-        if since and self._count == 0 and columns.times and columns.times[0] > since:
+        if self._count == 0 and self._is_past(columns, partials):
             self.gap = True
             return self._release(columns, 0)
         self._count += len(columns.lines)
@@ -118,6 +121,12 @@ class Replay:
             self._hold(columns)
             return no_columns()
         return self._release(columns, None)
+
+    def _is_past(self, columns: Columns, partials: Sequence[Partial]) -> bool:
+        """Whether the stream begins behind the position. The line that it begins with may be
+        complete after others, or not yet."""
+        times = [*columns.times, *(partial.time for partial in partials)]
+        return bool(self._position.since and times) and min(times) > self._position.since.encode()
 
     def _hold(self, columns: Columns) -> None:
         self._held.append(columns)

@@ -189,7 +189,7 @@ class Tail:
             columns = decoder.feed(data)
             cursor.see(columns, decoder)
             if not replay.done:
-                columns = self._replayed(replay, columns)
+                columns = self._replayed(replay, columns, decoder)
             if columns.lines:
                 await self._emit(columns, cursor.advance(columns, decoder))
             for error in decoder.errors():
@@ -199,8 +199,8 @@ class Tail:
             await self._emit(columns, cursor.advance(columns, decoder))
         return decoder
 
-    def _replayed(self, replay: Replay, columns: Columns) -> Columns:
-        columns = replay.filter(columns)
+    def _replayed(self, replay: Replay, columns: Columns, decoder: Decoder) -> Columns:
+        columns = replay.filter(columns, decoder.open_partials())
         if replay.done and replay.gap:
             self._metrics.source_errors.labels("gap").inc()
             log.warning(

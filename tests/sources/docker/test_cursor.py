@@ -43,7 +43,7 @@ def read(
     for at in range(0, len(data), step):
         columns = decoder.feed(data[at : at + step])
         cursor.see(columns, decoder)
-        columns = replay.filter(columns)
+        columns = replay.filter(columns, decoder.open_partials())
         if columns.lines:
             cursor.advance(columns, decoder)
             lines += columns.lines
@@ -138,6 +138,19 @@ def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: 
     columns = Columns([b"a", b"b", b"c"], [stamp(0)] * 3, bytearray(b"\1\1\1"), [2], {})
     filtered = Replay(position).filter(columns)
     assert filtered.truncated == [2 - kept]
+
+
+@pytest.mark.parametrize("step", [16_464, 40_000])
+def test_a_line_that_was_open_is_no_gap_though_another_is_complete_before_it(step: int) -> None:
+    part, whole = b"p" * 16_384, b"rest\n"
+    frames = [
+        (stamp(0), 1, b"0\n"), (stamp(2), 2, part), (stamp(5), 1, part), (stamp(5), 1, whole),
+        (stamp(2), 2, whole), (stamp(6), 1, b"last\n"),
+    ]  # fmt: skip
+    first, position = read(frames, Position(), stop=len(encode(frames[:4])))
+    assert [line[-4:] for line in first] == [b"0", b"rest"]
+    rest, _ = read(frames, position, step=step)
+    assert [line[:4] for line in rest] == [b"pppp", b"last"]
 
 
 def test_counting_through_millions_of_lines_holds_few_of_them(
