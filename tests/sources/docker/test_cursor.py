@@ -142,6 +142,7 @@ def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: 
 
 @pytest.mark.parametrize("step", [16_464, 40_000])
 def test_a_line_that_was_open_is_no_gap_though_another_is_complete_before_it(step: int) -> None:
+    """Rare: 2 of 20,000 logs such as `log_of` makes, broken off anywhere."""
     part, whole = b"p" * 16_384, b"rest\n"
     frames = [
         (stamp(0), 1, b"0\n"), (stamp(2), 2, part), (stamp(5), 1, part), (stamp(5), 1, whole),
