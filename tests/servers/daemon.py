@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,12 +36,16 @@ class Daemon:
     """Runs `command` in `directory` while the context lasts, and shows its output on failure."""
 
     def __init__(
-        self, command: list[str], directory: Path, port: int, env: Mapping[str, str] | None = None
+        self,
+        command: list[str],
+        directory: Path,
+        ports: Sequence[int],
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """`port` is the one that listens when it is ready."""
+        """`ports` all listen when it is ready."""
         self.command = command
         self.log = directory / f"{Path(command[0]).name}.log"
-        self.port = port
+        self.ports = ports
         self.env = env
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -80,7 +84,8 @@ class Daemon:
         if self.process is None or self.process.poll() is not None:
             pytest.fail(f"{self.command[0]} ended:\n{self.log.read_text(errors='replace')}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            for port in self.ports:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             return False
         return True

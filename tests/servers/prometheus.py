@@ -60,7 +60,7 @@ class PrometheusServer(Daemon):
             f"--storage.tsdb.path={directory}/data",
             f"--web.listen-address=127.0.0.1:{port}",
         ]
-        super().__init__(command, directory, port)
+        super().__init__(command, directory, [port])
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
         """The series that PromQL's instant query gives now. Raises `ValueError` for a bad one."""
@@ -83,7 +83,7 @@ class PrometheusServer(Daemon):
 
     def _query(self, expression: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode({"query": expression})
-        url = f"http://127.0.0.1:{self.port}/api/v1/query?{query}"
+        url = f"http://127.0.0.1:{self.ports[0]}/api/v1/query?{query}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.load(answer)["data"]["result"]  # type: ignore[no-any-return]

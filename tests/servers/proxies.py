@@ -65,7 +65,7 @@ class Proxy(Daemon):
     """Listens at `url` and logs each request when it has ended."""
 
     def __init__(self, name: str, command: list[str], directory: Path, port: int) -> None:
-        super().__init__([_found(name), *command], directory, port)
+        super().__init__([_found(name), *command], directory, [port])
         self.url = f"tcp://127.0.0.1:{port}"
 
     def served(self, what: str) -> int:

@@ -63,7 +63,7 @@ class Rsyslog(Daemon):
         values |= {"tcp": self.tcp, "udp": self.udp, "tls": self.tls, "mutual": self.mutual}
         config.write_text(_CONFIG.format(**values))
         command = [found(), "-n", "-C", "-f", str(config), "-i", str(directory / "pid")]
-        super().__init__(command, directory, self.tcp)
+        super().__init__(command, directory, (self.tcp, self.tls, self.mutual))
 
     def received(self, count: int) -> list[Received]:
         """The messages so far, in the order of their arrival, when there are `count` of them."""

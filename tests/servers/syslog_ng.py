@@ -77,7 +77,8 @@ class SyslogNG(Daemon):
         command += ["-R", str(directory / "persist"), "-c", str(directory / "control")]
         command += ["--pidfile", str(directory / "pid")]
         env = {**os.environ, "LD_LIBRARY_PATH": installed.libraries}
-        super().__init__(command, directory, self.tcp, env)
+        ports = self.tcp, self.tls, self.mutual, self.lines, self.old
+        super().__init__(command, directory, ports, env)
 
     def received(self, count: int) -> list[Received]:
         """The messages so far, in the order of their arrival, when there are `count` of them."""

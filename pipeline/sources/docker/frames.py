@@ -222,6 +222,9 @@ class TtyLines:
         self._continue_line(piece.removesuffix(b"\r"))
         partial, self._partial = self._partial, None
         assert partial is not None
+        if partial.parts and not piece.endswith(b"\r"):
+            # CR and LF may come in two pieces, with a timestamp in between.
+            partial.parts[-1] = partial.parts[-1].removesuffix(b"\r")
         _complete(partial, STDOUT, columns)
 
     def flush(self) -> Columns:

@@ -240,6 +240,7 @@ def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out() -> None:
         P1 + b" line 1" + P1 + b" \r\n"
         + P1 + b" li" + P1 + b" ne" + P2 + b"  2\r\n"
         + P1 + b" " + P1 + b" INFO\r\n"
+        + P1 + b" line 3\r" + P1 + b" \n"
     )  # fmt: skip
     columns = decode(data, podman=True)
-    assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO"]
+    assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO", b"line 3"]
