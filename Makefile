@@ -8,10 +8,9 @@ UV     := $(shell command -v uv)
 
 # What Debian calls the programs that the demo and the tests run for real. Services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
-# Debian's syslog-ng cannot be installed beside rsyslog: its tests unpack it, and need its libraries.
-SYSLOG_NG_NEEDS  := libivykis0t64 libjson-c5 libnet1 libwrap0 libglib2.0-0t64 libpcre2-8-0
 TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
-                    rsyslog-openssl openssl mmdebstrap ca-certificates $(SYSLOG_NG_NEEDS)
+                    rsyslog-openssl openssl mmdebstrap ca-certificates libglib2.0-0t64
+# The last is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
 
 BENCH ?= $(sort $(wildcard benchmarks/bench_*.py)) benchmarks/agent.py
 

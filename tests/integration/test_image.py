@@ -101,7 +101,7 @@ def inside(engine: PrivateEngine, image: str, busybox: str) -> Iterator[Inside]:
     run = ("run", "--detach", "--network", "none")
     engine.docker(*run, "--name", agent.neighbour, busybox, "sh", "-c", TICK)
     engine.docker(
-        *(*run, "--name", agent.name, "--group-add", group),
+        *(*run, "--name", agent.name, "--group-add", group, "--health-interval", "1s"),
         *("--label", "dockline.enable=true"),  # it is to know itself without the image's label
         *("--volume", f"{socket}:/var/run/docker.sock:ro"),
         *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
