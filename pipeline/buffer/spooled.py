@@ -217,6 +217,8 @@ class SpooledBuffer:
                 else:
                     await self._work.wait()
             await self._try()
+            if self.disk.has_moved:  # meanwhile
+                await self._try()
             await self.disk.close()
         finally:
             self.disk.stop()

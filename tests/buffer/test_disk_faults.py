@@ -330,6 +330,7 @@ def test_where_nothing_can_be_dropped_nothing_counts_as_dropped(
         with pytest.raises(OSError, match="Input/output"):
             spool.append([numbered(number, size=9000)], 0)
         assert not spool.lost
+        assert spool.given_up == ()
         assert read(spool) == (list(range(number)), 0)
         failing.on = False
     assert reopened(tmp_path) == (list(range(number)), 0)
