@@ -67,6 +67,9 @@ async def _run(agent: Agent) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(
+        signal.SIGHUP, log.warning, "SIGHUP: a changed configuration needs a restart as yet"
+    )
     try:
         return await agent.run(stop)
     except asyncio.CancelledError:

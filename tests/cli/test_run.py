@@ -134,6 +134,14 @@ def test_it_waits_for_an_engine_that_is_not_there_and_says_so_once(tmp_path: Pat
         assert agent.stop() == 0
 
 
+def test_a_hang_up_does_not_end_it(tmp_path: Path) -> None:
+    with AgentProcess(tmp_path, "unix:///nowhere/docker.sock") as agent:
+        agent.until(lambda: "there is no socket" in agent.said)
+        agent.process.send_signal(signal.SIGHUP)
+        agent.until(lambda: "needs a restart as yet" in agent.said)
+        assert agent.get("/healthz")[0] == 200
+
+
 def test_two_agents_on_one_state_directory_are_refused(
     steady: PrivateEngine, tmp_path: Path
 ) -> None:

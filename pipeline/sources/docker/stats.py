@@ -135,9 +135,13 @@ class StatsPoller:
             return
         if target.removed:
             return
+        try:
+            samples = target.take(answer) if table(answer, "cpu_stats") else None
+        except ValueError:  # a time that is none, such as of month 13
+            samples, answer = None, {}
         if not table(answer, "cpu_stats"):
             self._errors.labels("stats_refused").inc()
-        elif samples := target.take(answer):
+        elif samples:
             self._publish(samples)
 
 

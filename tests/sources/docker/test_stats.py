@@ -513,3 +513,10 @@ async def test_podmans_containers_are_read_and_a_stopped_one_is_counted(tmp_path
         assert cores is not None
         assert 0 < cores < 0.8
         assert json.loads(podman.podman("inspect", busy))[0]["Id"] == last.container.id
+
+
+def test_a_reading_of_a_month_that_is_none_is_counted_and_ends_nothing() -> None:
+    stats = answer("v1") | {"read": "2026-13-01T00:00:00.000000000Z"}
+    _, running = simulate(Asked(lambda _: stats), containers=1, seconds=10.0)
+    assert running.published == []
+    assert running.errors()["stats_refused"] > 1
