@@ -138,12 +138,11 @@ class SpooledBuffer:
         """Batches in order with their sizes, up to `limit` bytes (and half of the memory) and
         `entries`, but at least one batch; waits for the first, and `linger` seconds for more where
         nothing waits on disk. Empty once it is closed and nothing is left, on disk either."""
-        half = self.limit // 2
-        limit = min(limit, half)
+        limit = min(limit, self.limit // 2)
         lingered = linger <= 0
         while True:
             if not self._held.loaded and self.disk.entries:
-                await self._load(min(limit, half - self._held.taken.bytes))
+                await self._load(limit)
             elif self._held.loaded or (self._held.pending and lingered):
                 return self._held.hand_out(limit, entries)
             elif self._held.pending:
@@ -169,9 +168,7 @@ class SpooledBuffer:
         pending = self._held.pending
 
         def enough() -> bool:
-            if self._closed or self._spilling:
-                return True
-            return pending.bytes >= limit or pending.entries >= entries
+            return self._closed or pending.bytes >= limit or pending.entries >= entries
 
         await self._arrived.wait_until(enough, linger)
 

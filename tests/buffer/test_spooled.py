@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.buffer import spooled
+from pipeline.buffer.segment import Segment
 from pipeline.component import BufferConfig, Size
 from pipeline.errors import DocklineError
 from tests.buffer.spooled import ALL, Policy, running, until
@@ -108,8 +109,6 @@ async def test_once_the_disk_is_read_to_its_end_the_memory_suffices_again(tmp_pa
 
 
 async def test_many_batches_share_an_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.buffer.segment import Segment
-
     syncs = []
     sync = Segment.sync
     monkeypatch.setattr(Segment, "sync", lambda it, end: (syncs.append(end), sync(it, end)))
@@ -224,6 +223,18 @@ async def test_drop_oldest_with_a_disk_smaller_than_the_memory_gives_up_from_mem
         assert kept[-1] == 549
 
 
+async def test_drop_oldest_gives_up_nothing_for_a_batch_that_would_not_fit_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, memory=20 * ONE, disk=600, policy="drop_oldest") as made:
+        await made.fill(40)
+        dropped = len(made.dropped)
+        assert dropped
+        await made.fill(1, size=15_000)
+        assert made.dropped[dropped:] == [40]
+        assert await made.drain() == list(range(dropped, 40))
+
+
 # ---------------------------------------------------------------------------------- restarts
 
 
@@ -304,6 +315,33 @@ async def test_a_dead_letter_that_is_not_settled_is_repeated_after_the_next_star
         assert made.buffer.entries == 200
         made.put = 200
         await made.drain()
+
+
+async def test_what_is_settled_while_the_last_is_written_is_stored_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the dead-letter sink saves what it holds at the same time."""
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        await until(lambda: not made.buffer.unsaved)
+        taken: list[Any] = []
+        while made.waiting:
+            taken += await made.take()
+        for letter, _ in taken:
+            letter.acknowledgement.hold()
+        made.deliver(taken)
+        await made.fill(5)
+        loop, sync = asyncio.get_running_loop(), Segment.sync
+
+        def settling(segment: Segment, end: int) -> None:
+            for letter, _ in taken:
+                loop.call_soon_threadsafe(letter.acknowledgement.settle)
+            sync(segment, end)
+
+        monkeypatch.setattr(Segment, "sync", settling)
+    async with running(tmp_path) as made:
+        assert made.buffer.entries == 5
+        assert await _numbers(made) == list(range(200, 205))
 
 
 async def _numbers(made: Any) -> list[int]:
