@@ -25,8 +25,8 @@ from pipeline.batch import Batch, Container
 from pipeline.buffer.nesting import flatten, unflatten
 
 LEVEL = 1
-"""Of zlib: level 1 makes a tenth of JSON lines for 0.44 CPU seconds per million of them; level 6
-a twelfth, for 1.2 (benchmarks/results/spool.md)."""
+"""Of zlib: level 1 makes a tenth of JSON lines for 0.4 CPU seconds per million of them; level 6 a
+twelfth, for 1.1 (benchmarks/results/spool.md)."""
 
 _BIG, _DEEP = 1, 2
 """Our extension types of msgpack."""
@@ -71,9 +71,8 @@ class Columns:
         try:
             return self._packer.pack(rows)  # type: ignore[no-any-return]
         except ValueError:  # nested too deeply
-            self._packer.reset()
-        for row in rows:
-            row[_FIELDS] = msgpack.ExtType(_DEEP, self._packer.pack(flatten(row[_FIELDS])))
+            for row in rows:
+                row[_FIELDS] = msgpack.ExtType(_DEEP, self._packer.pack(flatten(row[_FIELDS])))
         return self._packer.pack(rows)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------- read

@@ -251,10 +251,14 @@ class SpooledBuffer:
                 self._spilling = False  # the memory suffices again
                 return
             await self._work.wait_until(self._is_worth_it, COMMIT_EVERY)
+        items = self._held.unsafe()
         try:
-            await self.disk.write(self._held.unsafe())
+            await self.disk.write(items)
         finally:
             self._held.forget_safe()
+            left = [item for item in items if not item.safe][:1]
+            if left != self._held.unsafe()[:1]:
+                self.disk.full = False  # what did not fit was released meanwhile
             self._turns.next()
 
     def _is_worth_it(self) -> bool:

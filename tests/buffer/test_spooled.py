@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.batch import Batch
 from pipeline.buffer import spooled
 from pipeline.buffer.segment import Segment
+from pipeline.buffer.spool import Spool
 from pipeline.component import BufferConfig, Size
 from pipeline.errors import DocklineError
 from tests.buffer.spooled import ALL, Policy, running, until
@@ -101,8 +105,9 @@ async def test_once_the_disk_is_read_to_its_end_the_memory_suffices_again(tmp_pa
         await made.fill(200)
         await made.drain()
         await until(lambda: not segments(tmp_path))
-        for _ in range(20):
+        for _ in range(3):
             await made.fill(10)
+            await asyncio.sleep(2 * spooled.COMMIT_EVERY)
             assert made.settled[-1] == made.put - 11
             await made.drain()
         assert segments(tmp_path) == []
@@ -144,16 +149,39 @@ async def test_a_batch_larger_than_all_the_memory_passes(tmp_path: Path) -> None
 async def test_a_batch_larger_than_all_the_disk_passes_through_the_memory(tmp_path: Path) -> None:
     async with running(tmp_path, disk=40_000) as made:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(made.fill(20))
-            await until(lambda: made.put == 20)
-            tasks.create_task(made.fill(2, size=100_000))
-            await asyncio.sleep(0.1)
-            while len(made.released) < 22:
+            tasks.create_task(made.fill(3, size=100_000))
+            await until(lambda: made.buffer.full)
+            assert segments(tmp_path) == []
+            while len(made.released) < 3:
                 made.deliver(await made.take())
-        await made.fill(200, size=100)
-        await until(lambda: bool(segments(tmp_path)))
-        assert await made.drain() == list(range(22, 222))
-        assert made.released == list(range(222))
+        await made.fill(60)  # the disk is used for what fits, as before
+        assert segments(tmp_path)
+        assert await made.drain() == list(range(3, 63))
+
+
+async def test_what_did_not_fit_and_is_gone_meanwhile_does_not_make_the_disk_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, released = threading.Event(), threading.Event()
+    append = Spool.append
+
+    def slow(spool: Spool, given: Iterable[Batch], handed_out: int) -> None:
+        append(spool, given, handed_out)
+        if spool.full:
+            refused.set()
+            released.wait()
+
+    async with running(tmp_path, disk=40_000) as made:
+        await made.fill(1, size=100_000)
+        taken = await made.take()
+        monkeypatch.setattr(Spool, "append", slow)
+        made.offer()
+        await until(refused.is_set)
+        made.deliver(taken)
+        released.set()
+        await made.fill(60)
+        assert segments(tmp_path)
+        await made.drain()
 
 
 # ----------------------------------------------------------------------------------- policies
@@ -342,6 +370,23 @@ async def test_what_is_settled_while_the_last_is_written_is_stored_all_the_same(
     async with running(tmp_path) as made:
         assert made.buffer.entries == 5
         assert await _numbers(made) == list(range(200, 205))
+
+
+async def test_where_the_last_that_was_written_is_damaged_its_file_goes_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        await until(lambda: not made.buffer.unsaved)
+        last = segments(tmp_path)[-1]
+        raw = bytearray(last.read_bytes())
+        raw[-1] ^= 1
+        last.write_bytes(raw)
+        await made.drain()
+        ((_, lost, why),) = made.lost
+        assert why == "spool_damaged"
+        assert made.released == list(range(200 - lost))
+        await until(lambda: not segments(tmp_path))
 
 
 async def _numbers(made: Any) -> list[int]:
