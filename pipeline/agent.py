@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline import component
 from pipeline.admin import Admin
 from pipeline.batch import Container, Samples
+from pipeline.buffer.folders import orphans
 from pipeline.checkpoint import Checkpoint
 from pipeline.component import Context
 from pipeline.config import Config, RouteConfig
@@ -41,7 +42,6 @@ class Agent:
         self.metrics = metrics = Metrics()
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
-        self._spools = Path(config.state.directory) / "spools"
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         self._router = Router([self._route(*item) for item in config.routes.items()], metrics)
@@ -61,10 +61,9 @@ class Agent:
     # ------------------------------------------------------------------------------ wiring
 
     def _make_outlets(self) -> dict[str, Outlet]:
+        state, host = Path(self._config.state.directory), os.uname().nodename
         outlets = {
-            name: Outlet(
-                sink, Context(name, os.uname().nodename, self._alive), self.metrics, self._spools
-            )
+            name: Outlet(sink, Context(name, host, self._alive), self.metrics, state)
             for name, sink in self._config.sinks.items()
         }
         for outlet in outlets.values():
@@ -231,15 +230,19 @@ class Agent:
 
     def _report_strays(self) -> None:
         """A spool whose sink was renamed or removed is kept, and not sent by anybody."""
-        folders = self._spools.iterdir() if self._spools.is_dir() else ()
-        ours = {outlet.name for outlet in self.outlets.values() if outlet.spool}
-        for folder in folders:
-            if folder.name not in ours and any(folder.glob("*")):
-                log.warning(
-                    "%s is the spool of no sink with a buffer on disk; what is in it waits for "
-                    "a sink of that name, or remove it",
-                    folder,
-                )
+        ours = [outlet.name for outlet in self.outlets.values() if outlet.spool]
+        try:
+            strays = orphans(Path(self._config.state.directory), ours)
+        except OSError as error:
+            log.warning("the spools cannot be looked through: %s", error)
+            return
+        for sink, size in strays.items():
+            log.warning(
+                "the spool of %s holds %d bytes, and no sink of that name has a buffer on disk: "
+                "they wait until one has",
+                sink,
+                size,
+            )
 
 
 def _selection(expression: str | None) -> Callable[[Container], bool]:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from pipeline import component
 from pipeline.batch import Batch, Container
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
+from pipeline.buffer.folders import folder_of
 from pipeline.component import Context, SinkConfig
 from pipeline.delivery import Delivery
 from pipeline.metrics import Metrics
@@ -30,9 +31,9 @@ class Outlet:
         config: SinkConfig,
         context: Context,
         metrics: Metrics,
-        spools: Path = Path("spools"),
+        state: Path = Path(),
     ) -> None:
-        """`spools`: the folder in which a sink with `buffer.disk` has its own."""
+        """`state`: the state directory, in which a sink with `buffer.disk` has its spool."""
         self.name = context.name
         self.config = config
         self.dead_letter: Outlet | None = None
@@ -42,7 +43,7 @@ class Outlet:
         """The buffer, where it has a disk behind its memory."""
         self.buffer: MemoryBuffer | SpooledBuffer
         if config.buffer.disk:
-            folder = spools / context.name
+            folder = folder_of(state, context.name)
             self.buffer = self.spool = SpooledBuffer(config.buffer, folder, self._drop, self._lose)
         else:
             self.buffer = MemoryBuffer(config.buffer, self._drop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,11 @@ def test_a_dead_letter_without_room_is_refused_and_settled() -> None:
     assert not made.outlet._bury(refused, "too old")
     refused.acknowledgement.settle()
     assert made.moved == [1]
+
+
+def test_no_name_of_a_sink_leads_its_spool_out_of_the_state_directory(tmp_path: Path) -> None:
+    buffer = BufferConfig(disk=Size(2**20))
+    config = Config(type="console", buffer=buffer)
+    outlet = Outlet(config, Context("../../x"), Metrics(CollectorRegistry()), tmp_path)
+    assert outlet.spool is not None
+    assert outlet.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()

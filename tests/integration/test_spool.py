@@ -115,7 +115,7 @@ def test_the_spool_of_a_sink_that_is_no_more_is_kept_and_said(
         text = agent.config.read_text().replace("[sinks.out]", "[sinks.other]")
         agent.config.write_text(text)
         agent.start()
-        agent.until(lambda: "spools/out is the spool of no sink" in agent.said)
+        agent.until(lambda: "the spool of out holds" in agent.said)
 
 
 def _with_port(config: str, port: int) -> str:
