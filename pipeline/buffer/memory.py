@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pipeline.batch import Batch
+from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
-
-
-@dataclass(slots=True, eq=False)
-class _Turn:
-    """Somebody who waits for room, and is let in when `admitted` is done."""
-
-    entries: int
-    size: int
-    admitted: asyncio.Future[None]
 
 
 class MemoryBuffer:
@@ -35,14 +25,11 @@ class MemoryBuffer:
         self.policy = config.when_full
         self.bytes = self.entries = 0
         """Of what is inside, what is being sent included."""
-        self.blocked_bytes = self.blocked_entries = 0
-        """Of what waits for room: one batch of each container."""
         self._dropped = dropped
         self._waiting: deque[tuple[Batch, int]] = deque()
         self._waiting_bytes = self._waiting_entries = 0
         self._taken: deque[Batch] = deque()
-        self._turns: deque[_Turn] = deque()
-        self._taker: asyncio.Future[None] | None = None
+        self._turns, self._arrived = Turns(), Bell()
         self._closed = False
 
     # ----------------------------------------------------------------------------- lanes
@@ -50,65 +37,34 @@ class MemoryBuffer:
     def offer(self, batch: Batch) -> bool:
         """Puts the batch, or gives up one as the policy says; False when it has to wait."""
         size = batch.size
-        if self._turns or not self._has_room(size):
-            if self.policy == "block":
-                return False
-            if self.policy == "drop_oldest":
-                self._make_room(size)
-            if not self._has_room(size):
-                self._dropped(batch, self.policy)
-                return True
-        self._set_aside(len(batch), size)
-        self._add(batch, size)
+        if not self._turns and self._admit(batch, size):
+            return True
+        if self.policy == "block":
+            return False
+        if self.policy == "drop_oldest":
+            self._make_room(size)
+        if not self._admit(batch, size):
+            self._dropped(batch, self.policy)
         return True
 
     async def put(self, batch: Batch) -> None:
         """Puts the batch, waiting for room as long as it takes. First come, first served: a large
         batch is not overtaken by small ones."""
         size = batch.size
-        if self._turns or not self._has_room(size):
-            await self._wait_for_room(len(batch), size)
-        else:
-            self._set_aside(len(batch), size)
+        await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
+
+    def _admit(self, batch: Batch, size: int) -> bool:
+        if not self._has_room(size):
+            return False
         self._add(batch, size)
-
-    async def _wait_for_room(self, entries: int, size: int) -> None:
-        """Returns when the room is set aside."""
-        turn = _Turn(entries, size, asyncio.get_running_loop().create_future())
-        self._turns.append(turn)
-        self._block(entries, size)
-        try:
-            await turn.admitted
-        except asyncio.CancelledError:
-            if turn in self._turns:
-                self._turns.remove(turn)
-                self._block(-entries, -size)
-            else:  # let in a moment ago
-                self._set_aside(-entries, -size)
-            self._admit()
-            raise
-
-    def _admit(self) -> None:
-        """Lets in those whose turn it is."""
-        while self._turns and self._has_room(self._turns[0].size):
-            turn = self._turns[0]
-            if turn.admitted.cancelled():
-                return  # it leaves the queue, and calls again, as soon as it runs
-            self._turns.popleft()
-            self._block(-turn.entries, -turn.size)
-            self._set_aside(turn.entries, turn.size)
-            turn.admitted.set_result(None)
+        return True
 
     def _has_room(self, size: int) -> bool:
         return self.bytes + size <= self.limit or self.bytes == 0
 
-    def _set_aside(self, entries: int, size: int) -> None:
+    def _count(self, entries: int, size: int) -> None:
         self.entries += entries
         self.bytes += size
-
-    def _block(self, entries: int, size: int) -> None:
-        self.blocked_entries += entries
-        self.blocked_bytes += size
 
     def _make_room(self, size: int) -> None:
         """Gives up the oldest, unless what is being sent leaves no room all the same."""
@@ -117,16 +73,15 @@ class MemoryBuffer:
             return
         while not self._has_room(size):
             oldest, oldest_size = self._next()
-            self._set_aside(-len(oldest), -oldest_size)
+            self._count(-len(oldest), -oldest_size)
             self._dropped(oldest, self.policy)
 
     def _add(self, batch: Batch, size: int) -> None:
-        """Room for it is set aside."""
+        self._count(len(batch), size)
         self._waiting.append((batch, size))
         self._waiting_bytes += size
         self._waiting_entries += len(batch)
-        if self._taker is not None and not self._taker.done():
-            self._taker.set_result(None)
+        self._arrived.ring()
 
     # -------------------------------------------------------------------------- delivery
 
@@ -137,7 +92,7 @@ class MemoryBuffer:
         while not self._waiting:
             if self._closed:
                 return []
-            await self._wait_for_batch(None)
+            await self._arrived.wait()
         if linger > 0:
             await self._linger(limit, entries, linger)
         taken: list[tuple[Batch, int]] = []
@@ -158,36 +113,36 @@ class MemoryBuffer:
         return batch, size
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + linger
-        enough = min(limit, self.limit)
-        while not self._closed and (left := until - loop.time()) > 0:
-            if self._turns or self._waiting_bytes >= enough or self._waiting_entries >= entries:
-                return
-            await self._wait_for_batch(left)
+        limit = min(limit, self.limit)
 
-    async def _wait_for_batch(self, timeout: float | None) -> None:
-        self._taker = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.wait_for(self._taker, timeout)
-        except TimeoutError:
-            pass
-        finally:
-            self._taker = None
+        def enough() -> bool:
+            gathered = self._waiting_bytes >= limit or self._waiting_entries >= entries
+            return self._closed or bool(self._turns) or gathered
+
+        await self._arrived.wait_until(enough, linger)
 
     def release(self, batch: Batch, size: int) -> None:
         """A batch that was taken, the oldest first, is settled: its room is free again."""
         self._taken.popleft()
-        self._set_aside(-len(batch), -size)
-        self._admit()
+        self._count(-len(batch), -size)
+        self._turns.next()
 
     def close(self) -> None:
         """Nothing more will be put; `take` gives what is left, then ends."""
         self._closed = True
-        if self._taker is not None and not self._taker.done():
-            self._taker.set_result(None)
+        self._arrived.ring()
 
     # ----------------------------------------------------------------------- observation
+
+    @property
+    def blocked_bytes(self) -> int:
+        """Of what waits for room: one batch of each container."""
+        return self._turns.bytes
+
+    @property
+    def blocked_entries(self) -> int:
+        """Likewise."""
+        return self._turns.entries
 
     @property
     def full(self) -> bool:
