@@ -21,11 +21,11 @@ every batch. A copy of a result (the encoder's slice) does not have that cost.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 
 import orjson
 
+from benchmarks.calibration import stopwatch
 from pipeline.batch import Batch, Container
 from pipeline.encode.json import JsonEncoder
 
@@ -69,15 +69,7 @@ def one_object_per_line(batch: Batch, shared: dict[str, object]) -> bytes:
     )
 
 
-def measure(name: str, call: Callable[[], object], rounds: int = 200) -> None:
-    """Prints the best of seven."""
-    best = float("inf")
-    for _ in range(7):
-        started = time.process_time()
-        for _ in range(rounds):
-            call()
-        best = min(best, time.process_time() - started)
-    print(f"{name:42} {best / rounds / LINES * 1e6:.3f} s per million lines")
+measure = partial(stopwatch, lines=LINES, rounds=200)
 
 
 def main() -> None:

@@ -26,9 +26,9 @@ What the encoder adds to the last way tried: looking for NUL, the size limit, se
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 
+from benchmarks.calibration import stopwatch
 from pipeline.batch import Batch, Container
 from pipeline.encode.syslog import SyslogEncoder
 
@@ -80,15 +80,7 @@ def format_at_once(lines: list[bytes], times: list[bytes]) -> bytes:
     return (b"%b" + BEFORE + b"%.26b" + AFTER + b"%b") * len(lines) % tuple(arguments)
 
 
-def measure(name: str, call: Callable[[], object], rounds: int = 400) -> None:
-    """Prints the best of seven."""
-    best = float("inf")
-    for _ in range(7):
-        started = time.process_time()
-        for _ in range(rounds):
-            call()
-        best = min(best, time.process_time() - started)
-    print(f"{name:42} {best / rounds / LINES * 1e6:.3f} s per million lines")
+measure = partial(stopwatch, lines=LINES, rounds=400)
 
 
 def main() -> None:

@@ -80,3 +80,14 @@ def _seconds(function: Callable[[Batch], object], batches: Sequence[Batch]) -> f
     started = time.process_time()
     deque(map(function, batches), maxlen=0)
     return time.process_time() - started
+
+
+def stopwatch(name: str, call: Callable[[], object], *, lines: int, rounds: int) -> None:
+    """Prints the best of seven, as seconds per million lines; a call handles `lines` of them."""
+    best = float("inf")
+    for _ in range(7):
+        started = time.process_time()
+        for _ in range(rounds):
+            call()
+        best = min(best, time.process_time() - started)
+    print(f"{name:42} {best / rounds / lines * 1e6:.3f} s per million lines")

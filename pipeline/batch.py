@@ -221,3 +221,14 @@ class Batch:
             sequences=list(compress(self.sequences, keep)),
             fields=None if self.fields is None else list(compress(self.fields, keep)),
         )
+
+    def pick(self, indexes: Sequence[int]) -> Batch:
+        """The entries at these indexes, one or more: for a few of many, at their own cost."""
+        fields = self.fields
+        return self.replace(
+            lines=[self.lines[index] for index in indexes],
+            times=[self.times[index] for index in indexes],
+            streams=bytes([self.streams[index] for index in indexes]),
+            sequences=[self.sequences[index] for index in indexes],
+            fields=None if fields is None else [fields[index] for index in indexes],
+        )

@@ -182,18 +182,7 @@ def _refused(payload: Payload[Any]) -> Iterator[tuple[Batch, str]]:
     for batch, index, reason in payload.refused:
         groups.setdefault((id(batch), reason), (batch, []))[1].append(index)
     for (_, reason), (batch, indexes) in groups.items():
-        yield _only(batch, indexes), reason
-
-
-def _only(batch: Batch, indexes: Sequence[int]) -> Batch:
-    fields = batch.fields
-    return batch.replace(
-        lines=[batch.lines[index] for index in indexes],
-        times=[batch.times[index] for index in indexes],
-        streams=bytes([batch.streams[index] for index in indexes]),
-        sequences=[batch.sequences[index] for index in indexes],
-        fields=None if fields is None else [fields[index] for index in indexes],
-    )
+        yield batch.pick(indexes), reason
 
 
 def _without(batches: Sequence[Batch], refused: Sequence[tuple[Batch, int, str]]) -> list[Batch]:

@@ -89,10 +89,6 @@ class Router:
             if source in route.sources and route.takes(container)
         ]
 
-    def wants(self, source: Source) -> bool:
-        """Whether any route takes entries from there at all."""
-        return any(source in route.sources for route in self._routes)
-
 
 async def distribute(lanes: Iterable[Lane], batch: Batch) -> None:
     """Takes a batch through all lanes and into their sinks' buffers.
