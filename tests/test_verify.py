@@ -46,9 +46,13 @@ def numbers(ranges: Any) -> list[int]:
     return [number for first, last in ranges for number in range(first, last + 1)]
 
 
-@given(st.lists(st.integers(1, 60), min_size=1))
+RUNS = st.builds(lambda first, count: [*range(first, first + count)], *[st.integers(1, 30)] * 2)
+SEEN = st.lists(st.integers(1, 60)) | st.lists(RUNS).map(lambda runs: sum(runs, []))
+
+
+@given(SEEN.filter(bool))
 @example([3, 2, 1])
-@example([1, 2, 3, 1, 2, 3, 2])
+@example([1, 2, 3, 2, 3, 4, 2])
 def test_any_numbers_in_any_order_give_exactly_what_is_missing_and_what_came_twice(
     seen: list[int],
 ) -> None:
