@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,20 @@ def main(args: argparse.Namespace) -> int:
     reading = read(find(args.config, os.environ), os.environ)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
+    _allow_all_descriptors()
     agent = Agent(reading.config)
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent)) else 1
+
+
+def _allow_all_descriptors() -> None:
+    """As many as may be had: each container takes one, and most systems begin at 1024 with half a
+    million allowed. The low beginning is for programs that use select(2)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as error:
+        log.debug("the limit of open files stays as it is: %s", error)
 
 
 async def _run(agent: Agent) -> bool:
