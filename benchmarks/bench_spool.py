@@ -30,6 +30,7 @@ from pipeline.buffer import columns
 from pipeline.buffer.spool import Spool
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
+from pipeline.ledger import NOBODY
 
 LENGTH = 142
 COMMIT = 4000
@@ -147,7 +148,7 @@ def buffered(folder: Path, lines: int, size: int) -> Figures:
 
 async def _buffered(folder: Path, lines: int, size: int) -> Figures:
     config = BufferConfig(memory=Size(16 * 2**20), disk=Size(LIMIT))
-    buffer = SpooledBuffer(config, folder, lambda *_: None, lambda *_: None)
+    buffer = SpooledBuffer(config, folder, lambda *_: None, lambda *_: None, lambda _: NOBODY)
     await buffer.open()
     source = batches(lines, size)
     async with asyncio.TaskGroup() as tasks:

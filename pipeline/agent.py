@@ -12,15 +12,17 @@ from pathlib import Path
 from pipeline import component
 from pipeline.admin import Admin
 from pipeline.batch import Container, Samples
+from pipeline.buffer import SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.checkpoint import Checkpoint
 from pipeline.component import Context
 from pipeline.config import Config, RouteConfig
 from pipeline.exposition import Exposition
 from pipeline.expression import compile_container
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
-from pipeline.route import Route, Router, offer
+from pipeline.route import Route, Router
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.myself import own_container
@@ -40,11 +42,14 @@ class Agent:
         """Raises `DocklineError` where the configuration names what cannot be had."""
         self._config = config
         self.metrics = metrics = Metrics()
+        self.ledger = Ledger()
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
-        self._router = Router([self._route(*item) for item in config.routes.items()], metrics)
+        self._router = Router(
+            [self._route(*item) for item in config.routes.items()], metrics, self.ledger
+        )
         self._poller = self._make_poller()
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
@@ -63,7 +68,7 @@ class Agent:
     def _make_outlets(self) -> dict[str, Outlet]:
         state, host = Path(self._config.state.directory), os.uname().nodename
         outlets = {
-            name: Outlet(sink, Context(name, host, self._alive), self.metrics, state)
+            name: Outlet(sink, Context(name, host, self._alive), self.metrics, self.ledger, state)
             for name, sink in self._config.sinks.items()
         }
         for outlet in outlets.values():
@@ -124,7 +129,7 @@ class Agent:
         followed = self.source.followed.get(samples.container.id)
         if followed is not None and followed.stats:
             followed.readings += 1
-            refused = offer(followed.stats, stats_batch(samples, followed.readings))
+            refused = followed.stats.offer(stats_batch(samples, followed.readings))
             if refused:
                 self.metrics.source_errors.labels("stats_backlog").inc(refused)
 
@@ -158,19 +163,20 @@ class Agent:
                 await spool.open()
             await asyncio.to_thread(self._report_strays)
             async with asyncio.TaskGroup() as tasks:
-                for spool in spools:
-                    tasks.create_task(spool.run(), name=f"spool {spool.disk.folder.name}")
+                keeping = {
+                    spool: tasks.create_task(spool.run(), name=f"spool {spool.disk.folder.name}")
+                    for spool in spools
+                }
                 deliveries = {
                     outlet: tasks.create_task(outlet.delivery.run(), name=f"sink {outlet.name}")
                     for outlet in self.outlets.values()
                 }
                 await self._read_until(stop)
                 await self._drain(deliveries)
-                for spool in spools:
-                    spool.finish()
+                await self._finish(keeping)
             return not any(outlet.buffer.entries for outlet in self.outlets.values())
         finally:
-            await self.checkpoint.save()
+            await self._save_now()
             self.checkpoint.close()
             await self.engine.close()
             if self.admin is not None:
@@ -199,8 +205,12 @@ class Agent:
         must not take those that it has met for new ones, nor new ones for old."""
         await self.source.watch.available()
         while True:
-            await self.checkpoint.save()
+            await self._save_now()
             await asyncio.sleep(SAVE_EVERY)
+
+    async def _save_now(self) -> None:
+        self.source.note_progress()
+        await self.checkpoint.save()
 
     async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
         """Lets each sink finish, those that only take dead letters last, until the deadline."""
@@ -227,6 +237,16 @@ class Agent:
         for task in deliveries.values():
             task.cancel()
         await asyncio.wait(deliveries.values())
+
+    async def _finish(self, keeping: Mapping[SpooledBuffer, asyncio.Task[None]]) -> None:
+        """Those of dead letters first: what they have written is settled in the others."""
+        letterboxes = {outlet.dead_letter for outlet in self.outlets.values()}
+        first = {outlet.spool for outlet in letterboxes if outlet is not None}
+        for spools in (keeping.keys() & first, keeping.keys() - first):
+            for spool in spools:
+                spool.finish()
+            if spools:
+                await asyncio.wait([keeping[spool] for spool in spools])
 
     def _report_strays(self) -> None:
         """A spool whose sink was renamed or removed is kept, and not sent by anybody."""

@@ -12,6 +12,8 @@ from functools import cached_property
 from itertools import compress
 from typing import Any, Literal, Protocol
 
+from pipeline.ledger import NOBODY, Tally
+
 Source = Literal["logs", "events", "stats"]
 
 STREAM_NAMES = ("", "stdout", "stderr")
@@ -141,10 +143,12 @@ class Batch:
         "fields",
         "flags",
         "lines",
+        "route",
         "samples",
         "sequences",
         "source",
         "streams",
+        "tally",
         "times",
     )
 
@@ -161,6 +165,8 @@ class Batch:
         bare: bool = False,
         flags: Mapping[int, str] | None = None,
         samples: Samples | None = None,
+        route: str = "",
+        tally: Tally = NOBODY,
         acknowledgement: Acknowledgement = UNTRACKED,
     ) -> None:
         self.container = container
@@ -182,6 +188,10 @@ class Batch:
         """Rare remarks, such as `truncated`, by sequence number; None when there are none."""
         self.samples = samples
         """For `source="stats"`: the reading that this one entry was made of."""
+        self.route = route
+        """Over which it came to the sink that has it; empty before that."""
+        self.tally = tally
+        """Where that sink's part of it is accounted."""
         self.acknowledgement = acknowledgement
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.errors import DocklineError
 from pipeline.ratelimit import RateLimit
+from pipeline.settlement import Ahead, Progress
 
 VERSION = 1
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class State(msgspec.Struct):
     """Seconds since the epoch; 0 when nothing was ever saved."""
     events: Position = Position()
     containers: dict[str, Position] = {}
+    ahead: dict[str, Ahead] = {}
+    """By container: the sinks that have more of its log than its position says."""
 
 
 class Checkpoint:
@@ -147,6 +150,24 @@ class Checkpoint:
         self.state.containers[container_id] = position
         self._dirty = True
 
+    def ahead(self, container_id: str) -> Ahead:
+        """What some sinks have of a container's log beyond its position."""
+        return self.state.ahead.get(container_id, {})
+
+    def note(self, container_id: str, progress: Progress) -> None:
+        """Takes over which sinks are ahead of a container's position now."""
+        position = self.state.containers.get(container_id)
+        if position is None or not progress.moved:
+            return
+        progress.moved = False
+        ahead = progress.ahead_of(position.sequence)
+        if ahead != self.state.ahead.get(container_id, {}):
+            self._dirty = True
+            if ahead:
+                self.state.ahead[container_id] = ahead
+            else:
+                del self.state.ahead[container_id]
+
     def move_events(self, position: Position) -> None:
         self.state.events = position
         self._dirty = True
@@ -156,6 +177,7 @@ class Checkpoint:
         return set(self.state.containers)
 
     def forget(self, container_id: str) -> None:
+        self.state.ahead.pop(container_id, None)
         if self.state.containers.pop(container_id, None) is not None:
             self._dirty = True
 

@@ -227,6 +227,14 @@ class Sink(ABC, Generic[Data]):
         Raises `Unavailable` (the same payload will be sent again after `open`) or `Refused`.
         A sink whose peer acknowledges parts remembers them in the payload, and sends the rest."""
 
+    def unconfirmed(self) -> int:
+        """How many of the payloads that `send` has returned for, the last ones, the destination
+        may not have yet: `open` sends those again by itself, without their being asked for.
+
+        Raises `Unavailable` where the connection that they were sent on is no more. For a protocol
+        that acknowledges, and for one that never repeats, there are none."""
+        return 0
+
     @abstractmethod
     async def close(self) -> None:
         """Lets go of everything. Never raises, and may be called without or during `open`."""

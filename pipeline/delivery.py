@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.errors import Refused, Unavailable
+from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
 
@@ -22,6 +26,9 @@ log = logging.getLogger(__name__)
 GATHER = 0.002
 """Seconds from one payload to the next, at least, so that a sink which is quicker than the source
 is not sent one small payload per read: a million lines take 2,000 sends instead of 15,000."""
+
+FIRST_LOOK, LAST_LOOK = 0.01, 0.25
+"""Seconds between two looks at whether what was sent last has arrived, while nothing follows it."""
 
 CLOSING = 5.0
 """Seconds that a sink may take to let go. A disk that hangs must not keep the agent from ending."""
@@ -40,6 +47,28 @@ class Source(Protocol):
     def release(self, batch: Batch, size: int) -> None: ...
 
 
+@dataclass(slots=True)
+class _Shipment:
+    """What was taken from the buffer and sent, and may have to be sent again."""
+
+    taken: Taken
+    parts: list[_Part] = field(default_factory=list)
+    dead_lettered: Counter[Tally] = field(default_factory=Counter)
+    refused: Counter[Tally] = field(default_factory=Counter)
+    """Without a dead-letter sink that takes them."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """One payload of it, without its data."""
+
+    batches: Sequence[Batch]
+    entries: int
+    size: int
+    truncated: int
+    refused: Sequence[tuple[Batch, int, str]]
+
+
 class Delivery:
     """One sink's task. `problem` says what is wrong while the destination cannot be reached."""
 
@@ -50,7 +79,7 @@ class Delivery:
         buffer: Source,
         config: SinkConfig,
         metrics: Metrics,
-        dead_letter: Callable[[Batch, str], bool] | None = None,
+        dead_letter: Callable[[Batch, str], Awaitable[bool]] | None = None,
     ) -> None:
         """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
         returns False when it cannot, and then the entries count as dropped."""
@@ -61,6 +90,12 @@ class Delivery:
         self._config = config
         self._dead_letter = dead_letter
         self._open = False
+        self._sent: deque[_Shipment] = deque()
+        """What the destination may not have yet, the oldest first."""
+        self._payloads = self._unreleased = 0
+        """Of all that; bytes of memory of all that."""
+        self._room = int(config.buffer.memory) // 2
+        """Bytes beyond which nothing more is taken before some of it has arrived."""
         self._delivered = metrics.delivered.labels(name)
         self._delivered_bytes = metrics.delivered_bytes.labels(name)
         self._retried = metrics.retried.labels(name)
@@ -70,18 +105,16 @@ class Delivery:
         self._refusals, self._encoder_bugs = RateLimit(), RateLimit()
 
     async def run(self) -> None:
-        """Until the buffer is closed and empty. May be cancelled at any time: what was not settled
-        then is not acknowledged."""
-        batch = self._config.batch
-        limits = int(batch.bytes), batch.entries, float(batch.linger)
+        """Until the buffer is closed and empty, and the destination has everything, as far as its
+        protocol can tell. May be cancelled at any time: what was not settled then is not
+        acknowledged."""
         now = asyncio.get_running_loop().time
         try:
-            while taken := await self._buffer.take(*limits):
+            while taken := await self._next():
                 began = now()
-                await self._deliver([batch for batch, _ in taken])
-                for batch_, size in taken:
-                    self._buffer.release(batch_, size)
-                    batch_.acknowledgement.settle()
+                self._sent.append(await self._deliver(taken))
+                self._unreleased += sum(size for _, size in taken)
+                self._confirm()
                 if (early := began + GATHER - now()) > 0:
                     await asyncio.sleep(early)
         finally:
@@ -94,22 +127,106 @@ class Delivery:
         except TimeoutError:
             log.warning("sink %s does not close within %g s", self.name, CLOSING)
 
-    async def _deliver(self, batches: Sequence[Batch]) -> None:
-        for part, payload in self._encode(batches):
+    # ------------------------------------------------------------------ taken, sent, settled
+
+    async def _next(self) -> Taken:
+        """What to deliver next. While something is sent and not confirmed, that is looked after
+        in the meantime. Empty at the end."""
+        batch = self._config.batch
+        limits = int(batch.bytes), batch.entries, float(batch.linger)
+        pause = FIRST_LOOK
+        while self._sent:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    if self._unreleased < self._room and (
+                        taken := await self._buffer.take(*limits)
+                    ):
+                        return taken
+                    await asyncio.sleep(pause)  # it is closed and empty, or there is no room
+            pause = await self._look_after(pause)
+        return await self._buffer.take(*limits)
+
+    async def _look_after(self, pause: float) -> float:
+        """Sees to it that what was sent arrives, by connecting anew if need be. Returns after how
+        many seconds to look again."""
+        try:
+            await self._ensure_open()
+            self._settle_all_but(self._sink.unconfirmed())
+            self._problem(None)
+            return min(pause * 2, LAST_LOOK)
+        except Unavailable as error:
+            self._open = False
+            self._problem(str(error))
+            self._retried.inc()
+            retry = self._config.retry
+            return random.uniform(0.5, 1) * min(max(pause * 2, retry.initial), retry.max)
+
+    def _confirm(self) -> None:
+        """Settles what has arrived."""
+        try:
+            self._settle_all_but(self._sink.unconfirmed())
+        except Unavailable:  # said when it is sent again
+            self._open = False
+
+    def _settle_all_but(self, unconfirmed: int) -> None:
+        """All but the last payloads have arrived."""
+        while self._sent and self._payloads - len(self._sent[0].parts) >= unconfirmed:
+            shipment = self._sent.popleft()
+            self._payloads -= len(shipment.parts)
+            self._account(shipment)
+            for batch, size in shipment.taken:
+                self._unreleased -= size
+                self._buffer.release(batch, size)
+                batch.acknowledgement.settle()
+
+    def _account(self, shipment: _Shipment) -> None:
+        """Together with its release, so that nothing is ever in two places."""
+        for tally, count in shipment.dead_lettered.items():
+            tally.dead_lettered += count
+        for tally, count in shipment.refused.items():
+            tally.dropped["refused"] += count
+        for part in shipment.parts:
+            self._count(part)
+
+    def _count(self, part: _Part) -> None:
+        self._delivered.inc(part.entries)
+        self._delivered_bytes.inc(part.size)
+        self._truncated.inc(part.truncated)
+        refused = Counter(id(batch) for batch, _, _ in part.refused)
+        left = part.entries
+        for batch in part.batches:
+            count = min(len(batch) - refused[id(batch)], left)
+            batch.tally.delivered += count
+            left -= count
+
+    # -------------------------------------------------------------------------------- sending
+
+    async def _deliver(self, taken: Taken) -> _Shipment:
+        shipment = _Shipment(taken)
+        for batches, payload in await self._encode([batch for batch, _ in taken], shipment):
             for batch, reason in _refused(payload):
-                self._refuse([batch], reason)
+                await self._refuse([batch], reason, shipment)
             if not payload.entries:
                 continue
             try:
                 await self._send(payload)
             except Refused as refusal:
-                self._refuse(_without(part, payload.refused), str(refusal))
+                await self._refuse(_without(batches, payload.refused), str(refusal), shipment)
             else:
-                self._delivered.inc(payload.entries)
-                self._delivered_bytes.inc(payload.size)
-                self._truncated.inc(payload.truncated)
+                it = payload
+                part = _Part(batches, it.entries, it.size, it.truncated, it.refused)
+                shipment.parts.append(part)
+                self._payloads += 1
+        return shipment
 
-    def _encode(self, batches: Sequence[Batch]) -> list[tuple[Sequence[Batch], Payload[Any]]]:
+    async def _ensure_open(self) -> None:
+        if not self._open:
+            await self._sink.open()
+            self._open = True
+
+    async def _encode(
+        self, batches: Sequence[Batch], shipment: _Shipment
+    ) -> list[tuple[Sequence[Batch], Payload[Any]]]:
         """One payload of all batches, or one of each where that fails."""
         try:
             return [(batches, self._sink.encode(batches))]
@@ -121,7 +238,7 @@ class Delivery:
             try:
                 payloads.append(([batch], self._sink.encode([batch])))
             except Exception as error:
-                self._refuse([batch], f"encoding failed: {error!r}")
+                await self._refuse([batch], f"encoding failed: {error!r}", shipment)
         return payloads
 
     async def _send(self, payload: Payload[Any]) -> None:
@@ -132,9 +249,7 @@ class Delivery:
         attempt, truncated = 0, payload.truncated
         while True:
             try:
-                if not self._open:
-                    await self._sink.open()
-                    self._open = True
+                await self._ensure_open()
                 payload.truncated = truncated  # without what the attempt before has cut
                 await self._sink.send(payload)
                 self._problem(None)
@@ -166,14 +281,16 @@ class Delivery:
             log.warning("sink %s: back to normal", self.name)
         self.problem = problem
 
-    def _refuse(self, batches: Sequence[Batch], reason: str) -> None:
+    async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
         if count := self._refusals(sum(map(len, batches))):
             log.warning("sink %s: %d entries refused: %s", self.name, count, reason)
         for batch in batches:
-            if self._dead_letter is not None and self._dead_letter(batch, reason):
+            if self._dead_letter is not None and await self._dead_letter(batch, reason):
                 self._dead_lettered.inc(len(batch))
+                shipment.dead_lettered[batch.tally] += len(batch)
             else:
                 self._dropped.labels(self.name, "refused").inc(len(batch))
+                shipment.refused[batch.tally] += len(batch)
 
 
 def _refused(payload: Payload[Any]) -> Iterator[tuple[Batch, str]]:

@@ -1,79 +1,229 @@
-"""What has been read and not yet settled, per container and in order.
+"""What became of every entry: double-entry book-keeping, per container, route and sink.
 
-A container's position moves over a batch only when that batch, and every one before it, has been
-settled by every place it went to. So what is written down is always safe to resume from.
+For each route that a container's entries take, and for each sink of it:
 
-Only what is not settled is kept: a batch that is settled before an older one leaves its position
-to that one. A destination that stands still for days, and drops what comes meanwhile, would
-otherwise hold a receipt for every batch of those days.
+    read    = filtered by each stage + routed to the sink
+    routed  = known + delivered + dropped for each reason + dead-lettered + buffered
+
+Both sides are counted by different hands: what comes in by the lane, what goes out by the delivery,
+the buffer's policy and the spool, and what is buffered by looking into the buffers. An entry that
+somebody forgets shows as a difference, for as long as the process lives.
+
+Nothing here knows an entry; everything is added to once per batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-Position = TypeVar("Position")
-
-
-class Receipt(Generic[Position]):
-    """The acknowledgement of one batch (see `batch.Acknowledgement`).
-
-    Born held once, by whoever opened it and is still handing the batch out.
-    """
-
-    __slots__ = ("_account", "newer", "older", "pending", "position")
-
-    def __init__(self, position: Position, account: Account[Position]) -> None:
-        self.pending = 1
-        self.position = position
-        """Where reading would resume when this one, and all older ones, are settled."""
-        self.older: Receipt[Position] | None = None
-        self.newer: Receipt[Position] | None = None
-        self._account = account
-
-    def hold(self, places: int = 1) -> None:
-        self.pending += places
-
-    def settle(self) -> None:
-        self.pending -= 1
-        if self.pending == 0:
-            self._account.settled(self)
+MOST_PAGES = 10_000
+"""Containers with an account of their own, those that are removed and have entries in a buffer
+included. Further ones share one."""
 
 
-class Account(Generic[Position]):
-    """The receipts of one container that are not settled, as a linked list in order."""
+class Tally:
+    """One sink's part in what one route takes from one container."""
 
-    __slots__ = ("_count", "_moved", "_newest")
+    __slots__ = (
+        "carried", "dead_lettered", "delivered", "dropped", "known", "letters", "passage", "routed",
+        "sink", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, moved: Callable[[Position], None]) -> None:
-        self._newest: Receipt[Position] | None = None
-        self._count = 0
-        self._moved = moved
+    def __init__(self, passage: Passage, sink: str) -> None:
+        self.passage = passage
+        self.sink = sink
+        self.routed = 0
+        """Came over the route."""
+        self.letters = 0
+        """Came as dead letters of another sink."""
+        self.carried = 0
+        """Came from the spool, written by an earlier run of the agent."""
+        self.known = 0
+        """Read again after a restart, and the sink had them."""
+        self.delivered = 0
+        self.dropped: Counter[str] = Counter()
+        """Lost, by reason."""
+        self.dead_lettered = 0
+        self.waiting = 0
+        """For room in the buffer."""
 
-    def __len__(self) -> int:
-        """Batches that are not settled."""
-        return self._count
+    @property
+    def came(self) -> int:
+        return self.routed + self.letters + self.carried
 
-    def open(self, position: Position) -> Receipt[Position]:
-        """For a batch after which reading would resume at `position`."""
-        receipt = Receipt(position, self)
-        receipt.older, self._newest = self._newest, receipt
-        if receipt.older is not None:
-            receipt.older.newer = receipt
-        self._count += 1
-        return receipt
+    @property
+    def went(self) -> int:
+        return self.known + self.delivered + self.dropped.total() + self.dead_lettered
 
-    def settled(self, receipt: Receipt[Position]) -> None:
-        """Called by a receipt, once: takes it out, and tells when it was the oldest."""
-        older, newer = receipt.older, receipt.newer
-        receipt.older = receipt.newer = None
-        if newer is None:
-            self._newest = older
-        else:
-            newer.older = older
-        self._count -= 1
-        if older is None:
-            self._moved(receipt.position)
-        else:
-            older.newer, older.position = newer, receipt.position
+    @property
+    def open(self) -> int:
+        """What must be in the buffer, or wait for room in it."""
+        return self.came - self.went
+
+    def add(self, other: Tally) -> None:
+        """Takes over another's figures."""
+        for name in ("routed", "letters", "carried", "known", "delivered", "dead_lettered"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.dropped.update(other.dropped)
+
+    def beside(self, sink: str) -> Tally:
+        """The same container's and route's, at another sink: where dead letters go."""
+        return self.passage.tally(sink)
+
+
+class Passage:
+    """What one route takes from one container."""
+
+    def __init__(self, page: Page, source: str, route: str) -> None:
+        self.page = page
+        self.source = source
+        self.route = route
+        self.missed = 0
+        """Read before the route took the container (it was renamed)."""
+        self.bound = False
+        """The route takes the container now."""
+        self.filtered: Counter[str] = Counter()
+        """By stage."""
+        self.taken = 0
+        self.sinks: tuple[str, ...] = ()
+        """Those that the route leads to."""
+        self.tallies: dict[str, Tally] = {}
+
+    def bind(self, sinks: tuple[str, ...]) -> None:
+        """The route takes the container from now on."""
+        if not self.bound:
+            self.missed = self.page.read[self.source] - self.taken
+        self.bound, self.sinks = not self.page.shared, sinks
+        for sink in sinks:
+            self.tally(sink)
+
+    def tally(self, sink: str) -> Tally:
+        if sink not in self.tallies:
+            self.tallies[sink] = Tally(self, sink)
+        return self.tallies[sink]
+
+    @property
+    def unaccounted(self) -> int:
+        """Entries read that neither a stage nor a sink has; 0 where the account balances."""
+        came = self.page.read[self.source] - self.missed if self.bound else self.taken
+        passed = came - self.filtered.total()
+        parts = [passed - self.tallies[sink].routed for sink in self.sinks] or [came - self.taken]
+        return max(parts, key=abs)
+
+    def add(self, other: Passage) -> None:
+        self.filtered.update(other.filtered)
+        self.taken += other.taken
+        self.sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
+        for sink, tally in other.tallies.items():
+            self.tally(sink).add(tally)
+
+
+class Page:
+    """One container's account."""
+
+    def __init__(self, container_id: str, name: str, *, shared: bool = False) -> None:
+        """`shared` by containers of which some are taken by a route and some are not."""
+        self.id = container_id
+        self.name = name
+        self.shared = shared
+        self.read: Counter[str] = Counter()
+        """Entries by source: `logs`, `events`, `stats`."""
+        self.passages: dict[tuple[str, str], Passage] = {}
+        """By source and route."""
+
+    def passage(self, source: str, route: str) -> Passage:
+        key = source, route
+        if key not in self.passages:
+            self.passages[key] = Passage(self, source, route)
+        return self.passages[key]
+
+    def unbind(self) -> None:
+        """No route takes the container, until it is bound anew."""
+        for passage in self.passages.values():
+            passage.bound = False
+
+    @property
+    def tallies(self) -> Iterator[Tally]:
+        for passage in self.passages.values():
+            yield from passage.tallies.values()
+
+    @property
+    def open(self) -> bool:
+        """Something is still on its way to a sink."""
+        return any(tally.open for tally in self.tallies)
+
+    def add(self, other: Page) -> None:
+        self.read.update(other.read)
+        for (source, route), passage in other.passages.items():
+            self.passage(source, route).add(passage)
+
+
+class Line(NamedTuple):
+    """One sink's part, complete: what `dockline audit` shows."""
+
+    tally: Tally
+    buffered: int
+    """What was found in the sink's buffer, or waiting for room in it."""
+
+    @property
+    def unaccounted(self) -> int:
+        """Entries that came and are nowhere; below 0, that are in two places. 0 where all is
+        well."""
+        return self.tally.open - self.buffered
+
+
+class Ledger:
+    """All pages."""
+
+    def __init__(self, most: int = MOST_PAGES) -> None:
+        self.pages: dict[str, Page] = {}
+        """By the container's id."""
+        self.removed = Page("", "(removed)", shared=True)
+        """Of containers that are gone, together."""
+        self._others = Page("", "(others)", shared=True)
+        self._most = most
+        self._gone: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[Page]:
+        yield from self.pages.values()
+        for page in (self.removed, self._others):
+            if page.passages or page.read:
+                yield page
+
+    def page(self, container_id: str, name: str) -> Page:
+        """The page of a container, from the first time that it is asked for."""
+        page = self.pages.get(container_id)
+        if page is None:
+            if len(self.pages) >= self._most:
+                return self._others
+            page = self.pages[container_id] = Page(container_id, name)
+        page.name = name
+        return page
+
+    def forget(self, container_id: str) -> None:
+        """The container is removed: its figures stay, among those of all that are, from when
+        nothing of it is buffered any more."""
+        self._gone[container_id] = None
+        for gone in list(self._gone)[:100]:
+            page = self.pages.get(gone)
+            del self._gone[gone]
+            if page is None:
+                continue
+            if page.open:
+                self._gone[gone] = None  # looked at again, after the others
+            else:
+                self.removed.add(self.pages.pop(gone))
+
+    def tallies(self) -> Iterator[Tally]:
+        for page in self:
+            yield from page.tallies
+
+    def lines(self, buffered: Mapping[Tally, int]) -> list[Line]:
+        """Every tally with what was found of it in the buffers just now."""
+        return [Line(tally, buffered.get(tally, 0) + tally.waiting) for tally in self.tallies()]
+
+
+NOBODY = Tally(Passage(Page("", "(nobody)"), "", ""), "")
+"""For entries that no ledger is kept of."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,15 +14,20 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline import component
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
+from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
 from pipeline.component import Context, SinkConfig
 from pipeline.delivery import Delivery
+from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.timestamps import to_seconds
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 1.0
+"""Seconds that a refused entry waits for room at the dead-letter sink."""
 
 
 class Outlet:
@@ -31,10 +38,12 @@ class Outlet:
         config: SinkConfig,
         context: Context,
         metrics: Metrics,
+        ledger: Ledger,
         state: Path = Path(),
     ) -> None:
         """`state`: the state directory, in which a sink with `buffer.disk` has its spool."""
         self.name = context.name
+        self._ledger = ledger
         self.config = config
         self.dead_letter: Outlet | None = None
         """Set once all outlets exist."""
@@ -44,7 +53,9 @@ class Outlet:
         self.buffer: MemoryBuffer | SpooledBuffer
         if config.buffer.disk:
             folder = folder_of(state, context.name)
-            self.buffer = self.spool = SpooledBuffer(config.buffer, folder, self._drop, self._lose)
+            self.buffer = self.spool = SpooledBuffer(
+                config.buffer, folder, self._drop, self._lose, self._tally
+            )
         else:
             self.buffer = MemoryBuffer(config.buffer, self._drop)
         self.delivery = Delivery(
@@ -60,25 +71,55 @@ class Outlet:
 
     def _drop(self, batch: Batch, policy: str) -> None:
         self._dropped.labels(self.name, policy).inc(len(batch))
+        batch.tally.dropped[policy] += len(batch)
         batch.acknowledgement.settle()
 
-    def _lose(self, container: Container | None, entries: int, reason: str) -> None:
+    def _lose(self, entries: int, reason: str) -> None:
         """Entries that were settled when they were written to the disk, and will not come back."""
         self._dropped.labels(self.name, reason).inc(entries)
         log.warning("sink %s: %d entries of its spool are lost: %s", self.name, entries, reason)
 
-    def _bury(self, batch: Batch, reason: str) -> bool:
-        """Hands refused entries to the dead-letter sink, with what happened to them."""
+    def _tally(self, origin: Origin) -> Tally:
+        """Where entries that come from the disk are accounted."""
+        page = self._ledger.page(origin.container_id, origin.container_name)
+        return page.passage(origin.source, origin.route).tally(self.name)
+
+    def buffered(self) -> Counter[Tally]:
+        """What is in the buffer, by whose account it is on."""
+        counts: Counter[Tally] = Counter()
+        for batch in self.buffer.batches():
+            counts[batch.tally] += len(batch)
+        if self.spool is not None:
+            counts.update(self.spool.disk.tallies)
+        return counts
+
+    async def _bury(self, batch: Batch, reason: str) -> bool:
+        """Hands refused entries to the dead-letter sink, with what happened to them. A poison entry
+        blocks nobody: where there is no room for it within `PATIENCE`, it is not taken."""
         if self.dead_letter is None:
             return False
-        remark = {"sink": self.name, "reason": reason}
-        fields = batch.fields or [{} for _ in batch.lines]
-        letter = batch.replace(fields=[{**entry, "dead_letter": remark} for entry in fields])
+        letter = _letter(batch, self.name, reason, self.dead_letter.name)
         batch.acknowledgement.hold()
-        if self.dead_letter.offer(letter):
+        if await self.dead_letter.take_in(letter):
             return True
         batch.acknowledgement.settle()
         return False
+
+    async def take_in(self, letter: Batch) -> bool:
+        """A dead letter of another sink; False when there is no room for it in time."""
+        letter.tally.letters += len(letter)
+        if self.offer(letter):
+            return True
+        letter.tally.waiting += len(letter)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.put(letter)
+                return True
+        except TimeoutError:
+            letter.tally.letters -= len(letter)
+            return False
+        finally:
+            letter.tally.waiting -= len(letter)
 
     def not_ready(self) -> str | None:
         """Why no more can be taken; None while it can, or waits within its limit."""
@@ -87,6 +128,13 @@ class Outlet:
         if self.delivery.problem and self.buffer.full:
             return f"sink {self.name}: {self.delivery.problem}; its buffer is full"
         return None
+
+
+def _letter(batch: Batch, sink: str, reason: str, to: str) -> Batch:
+    remark = {"sink": sink, "reason": reason}
+    fields = batch.fields or [{} for _ in batch.lines]
+    fields = [{**entry, "dead_letter": remark} for entry in fields]
+    return batch.replace(fields=fields, tally=batch.tally.beside(to))
 
 
 class OutletGauges(Collector):

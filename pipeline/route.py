@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 from prometheus_client import Counter
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import Acknowledgement, Batch, Container, Source
 from pipeline.component import Stage
+from pipeline.ledger import Ledger, Page, Passage, Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
+from pipeline.settlement import Progress, Reach
 
 log = logging.getLogger(__name__)
+
+SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 class Outlet(Protocol):
     """What a lane puts into: a sink's buffer."""
+
+    name: str
+    """The sink's, in the configuration."""
 
     def offer(self, batch: Batch) -> bool:
         """False when the batch has to wait for room; then it was not taken."""
@@ -42,11 +49,67 @@ class Route:
     outlets: Sequence[Outlet]
 
 
+class Leg:
+    """Where a lane ends: one sink, its part in the ledger, and how far it has come."""
+
+    __slots__ = ("_reach", "_route", "outlet", "tally")
+
+    def __init__(self, route: str, outlet: Outlet, tally: Tally, reach: Reach | None) -> None:
+        """`reach` is None for what has no position to resume at (events, stats)."""
+        self.outlet = outlet
+        self.tally = tally
+        self._route = route
+        self._reach = reach
+
+    def address(self, batch: Batch, until: int, behind: Acknowledgement) -> Batch | None:
+        """What the stages have left, made this sink's own; None when the sink has all of it.
+
+        `until` is the last entry before the stages, `behind` what waits for this sink too."""
+        self.tally.routed += len(batch)
+        reach = self._reach
+        if reach is None:
+            behind.hold()
+            return batch.replace(route=self._route, tally=self.tally, acknowledgement=behind)
+        if batch.sequences[0] <= reach.known:
+            new = batch.select([sequence > reach.known for sequence in batch.sequences])
+            self.tally.known += len(batch) - (len(new) if new else 0)
+            if new is None:
+                reach.skip(until)
+                return None
+            batch = new
+        behind.hold()
+        receipt = reach.open(until, behind)
+        return batch.replace(route=self._route, tally=self.tally, acknowledgement=receipt)
+
+    def skip(self, until: int) -> None:
+        """The stages have left nothing."""
+        if self._reach is not None:
+            self._reach.skip(until)
+
+
 class Lane:
     """A route bound to one container. Its stages' state lives here."""
 
-    def __init__(self, route: Route, container: Container, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        route: Route,
+        container: Container,
+        metrics: Metrics,
+        passage: Passage,
+        progress: Progress | None = None,
+    ) -> None:
+        """`progress` where what is read has a position to resume at."""
         self.route = route
+        self.legs = [
+            Leg(
+                route.name,
+                outlet,
+                passage.tally(outlet.name),
+                progress.of(route.name, outlet.name) if progress else None,
+            )
+            for outlet in route.outlets
+        ]
+        self._passage = passage
         self._steps: list[tuple[str, Stage, Counter]] = [
             (name, stage.bind(container), metrics.filtered.labels(route.name, name))
             for name, stage in route.stages
@@ -56,6 +119,7 @@ class Lane:
 
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
+        self._passage.taken += len(batch)
         if self._steps and batch.fields is not None:
             batch = batch.replace(fields=[dict(fields) for fields in batch.fields])
         for name, stage, filtered in self._steps:
@@ -66,70 +130,136 @@ class Lane:
                     log.exception("stage %s of route %s failed: skipped", name, self.route.name)
                 self._errors.labels(self.route.name, name).inc()
                 continue
+            left = 0 if result is None else len(result)
+            if left < len(batch):
+                filtered.inc(len(batch) - left)
+                self._passage.filtered[name] += len(batch) - left
             if result is None:
-                filtered.inc(len(batch))
                 return None
-            if len(result) < len(batch):
-                filtered.inc(len(batch) - len(result))
             batch = result
         return batch
+
+
+class Lanes:
+    """All lanes of one container for one of its sources.
+
+    Each place that a batch goes to holds its acknowledgement; the caller settles its own hold
+    afterwards, and does not where it was cancelled: an entry that never reached a buffer must be
+    read again.
+    """
+
+    def __init__(self, page: Page, source: Source, lanes: Sequence[Lane], metrics: Metrics) -> None:
+        self._page = page
+        self._source = source
+        self._lanes = lanes
+        self._dropped = metrics.dropped
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    async def distribute(self, batch: Batch) -> None:
+        """Takes a batch through all lanes and into their sinks' buffers.
+
+        Buffers with room get it first, and full ones are waited for together, so that one which
+        makes us wait delays no other."""
+        waiting = self._not_taken(batch)
+        if len(waiting) == 1:
+            await _put(*waiting[0])
+        elif waiting:
+            async with asyncio.TaskGroup() as tasks:
+                for place in waiting:
+                    tasks.create_task(_put(*place), name="put")
+
+    def offer(self, batch: Batch) -> int:
+        """Like `distribute`, without ever waiting: for what is worthless when it is late.
+
+        Returns how many buffers had no room; those do not get it."""
+        refused = self._not_taken(batch)
+        for outlet, left in refused:
+            self._drop(outlet, left, "backlog")
+        return len(refused)
+
+    def refuse(self, batch: Batch, reason: str) -> None:
+        """A batch that no buffer was offered: all that it was meant for lose it."""
+        for outlet, left in self._addressed(batch):
+            self._drop(outlet, left, reason)
+
+    def abandon(self, reason: str) -> None:
+        """Gives up what waits for room; whoever waited with it was cancelled."""
+        for lane in self._lanes:
+            for leg in lane.legs:
+                if count := leg.tally.waiting:
+                    leg.tally.waiting = 0
+                    leg.tally.dropped[reason] += count
+                    self._dropped.labels(leg.outlet.name, reason).inc(count)
+
+    def _not_taken(self, batch: Batch) -> list[tuple[Outlet, Batch]]:
+        waiting = []
+        for outlet, left in self._addressed(batch):
+            try:
+                if not outlet.offer(left):
+                    waiting.append((outlet, left))
+            except Exception:  # a bug in one buffer; the others must not suffer for it
+                log.exception("sink %s failed to take %d entries", outlet.name, len(left))
+                self._drop(outlet, left, "bug")
+        return waiting
+
+    def _addressed(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
+        """For every sink that is to have it, what the stages have left of a batch."""
+        self._page.read[self._source] += len(batch)
+        until = batch.sequences[-1]
+        for lane in self._lanes:
+            left = lane.process(batch)
+            for leg in lane.legs:
+                if left is None:
+                    leg.skip(until)
+                elif (own := leg.address(left, until, batch.acknowledgement)) is not None:
+                    yield leg.outlet, own
+
+    def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
+        batch.tally.dropped[reason] += len(batch)
+        self._dropped.labels(outlet.name, reason).inc(len(batch))
+        batch.acknowledgement.settle()
+
+
+async def _put(outlet: Outlet, batch: Batch) -> None:
+    """Cancelled, it leaves the batch counted as waiting: it is nowhere else."""
+    batch.tally.waiting += len(batch)
+    await outlet.put(batch)
+    batch.tally.waiting -= len(batch)
 
 
 class Router:
     """Binds lanes."""
 
-    def __init__(self, routes: Sequence[Route], metrics: Metrics) -> None:
+    def __init__(self, routes: Sequence[Route], metrics: Metrics, ledger: Ledger) -> None:
         self._routes = routes
         self._metrics = metrics
+        self._ledger = ledger
 
-    def lanes(self, container: Container, source: Source) -> list[Lane]:
-        return [
-            Lane(route, container, self._metrics)
-            for route in self._routes
-            if source in route.sources and route.takes(container)
-        ]
+    def bind(self, container: Container, progress: Progress) -> dict[Source, Lanes]:
+        """The lanes of a container from now on, for each source. `progress` is that of its log."""
+        page = self._ledger.page(container.id, container.name)
+        page.unbind()
+        return {
+            source: self._lanes(container, page, source, progress if source == "logs" else None)
+            for source in SOURCES
+        }
 
+    def forget(self, container_id: str) -> None:
+        """The container is removed, and nothing of it will be read any more."""
+        self._ledger.forget(container_id)
 
-async def distribute(lanes: Iterable[Lane], batch: Batch) -> None:
-    """Takes a batch through all lanes and into their sinks' buffers.
-
-    Buffers with room get it first, and full ones are waited for together, so that one which makes
-    us wait delays no other. Each place holds the batch's acknowledgement; the caller settles its
-    own hold afterwards, and does not if this was cancelled: an entry that never reached a buffer
-    must be read again.
-    """
-    waiting: list[tuple[Outlet, Batch]] = []
-    receipt = batch.acknowledgement
-    for lane in lanes:
-        left = lane.process(batch)
-        if left is None:
-            continue
-        for outlet in lane.route.outlets:
-            receipt.hold()
-            try:
-                taken = outlet.offer(left)
-            except BaseException:
-                receipt.settle()
-                raise
-            if not taken:
-                waiting.append((outlet, left))
-    if len(waiting) == 1:
-        ((outlet, left),) = waiting
-        await outlet.put(left)
-    elif waiting:
-        async with asyncio.TaskGroup() as tasks:
-            for outlet, left in waiting:
-                tasks.create_task(outlet.put(left), name="put")
-
-
-def offer(lanes: Iterable[Lane], batch: Batch) -> int:
-    """Like `distribute`, without ever waiting: for what is worthless when it is late.
-
-    Returns how many buffers had no room; those do not get it.
-    """
-    refused = 0
-    for lane in lanes:
-        left = lane.process(batch)
-        if left is not None:
-            refused += sum(not outlet.offer(left) for outlet in lane.route.outlets)
-    return refused
+    def _lanes(
+        self, container: Container, page: Page, source: Source, progress: Progress | None
+    ) -> Lanes:
+        lanes = []
+        for route in self._routes:
+            if source in route.sources and route.takes(container):
+                passage = page.passage(source, route.name)
+                passage.bind(tuple(outlet.name for outlet in route.outlets))
+                lanes.append(Lane(route, container, self._metrics, passage, progress))
+        return Lanes(page, source, lanes, self._metrics)

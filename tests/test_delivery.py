@@ -136,7 +136,7 @@ async def test_what_the_destination_refuses_is_dropped_counted_and_settled_and_t
 async def test_refused_entries_go_to_the_dead_letter_sink_with_the_reason() -> None:
     letters: list[tuple[list[bytes], str]] = []
 
-    def dead_letter(refused: Batch, reason: str) -> bool:
+    async def dead_letter(refused: Batch, reason: str) -> bool:
         letters.append((refused.lines, reason))
         return True
 
@@ -179,7 +179,7 @@ async def test_entries_refused_one_by_one_become_one_batch_and_one_message(
 
     letters: list[Batch] = []
 
-    def dead_letter(refused: Batch, reason: str) -> bool:
+    async def dead_letter(refused: Batch, reason: str) -> bool:
         letters.append(refused)
         return True
 
@@ -219,7 +219,7 @@ async def test_a_batch_that_is_refused_after_an_encoder_failed_takes_no_other_wi
     sink.encode_error = encode_error
     letters: list[list[bytes]] = []
 
-    def dead_letter(refused: Batch, reason: str) -> bool:
+    async def dead_letter(refused: Batch, reason: str) -> bool:
         letters.append(refused.lines)
         return True
 

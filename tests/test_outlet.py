@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
 from pipeline.component import BufferConfig, Context, Size
-from pipeline.ledger import Account
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
+from pipeline.settlement import Account
 from pipeline.sinks.console import Config
 from pipeline.testing.builders import batch
 
@@ -25,8 +26,11 @@ class Made:
 
     def __init__(self, policy: Any = "block", name: str = "out") -> None:
         self.metrics = Metrics(CollectorRegistry())
+        self.ledger = Ledger()
         buffer = BufferConfig(memory=Size(ROOM), when_full=policy)
-        self.outlet = Outlet(Config(type="console", buffer=buffer), Context(name), self.metrics)
+        self.outlet = Outlet(
+            Config(type="console", buffer=buffer), Context(name), self.metrics, self.ledger
+        )
         self.metrics.registry.register(OutletGauges([self.outlet]))
         self.moved: list[int] = []
         self.account: Account[int] = Account(self.moved.append)
@@ -41,6 +45,11 @@ class Made:
 @pytest.fixture
 def made() -> Made:
     return Made()
+
+
+@pytest.fixture
+def letters() -> Made:
+    return Made(name="letters")
 
 
 async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(made: Made) -> None:
@@ -68,11 +77,12 @@ def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) ->
     assert len(made.account) == 0
 
 
-def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there() -> None:
-    made, letters = Made(), Made(name="letters")
+async def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there(
+    made: Made, letters: Made
+) -> None:
     made.outlet.dead_letter = letters.outlet
     refused = made.batch(1)
-    assert made.outlet._bury(refused, "too old")
+    assert await made.outlet._bury(refused, "too old")
     refused.acknowledgement.settle()
     assert made.moved == []
     ((letter, _),) = letters.outlet.buffer._waiting
@@ -81,12 +91,14 @@ def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there() -> None:
     assert made.moved == [1]
 
 
-def test_a_dead_letter_without_room_is_refused_and_settled() -> None:
-    made, letters = Made(), Made(name="letters")
+async def test_a_dead_letter_without_room_in_time_is_refused_and_settled(
+    made: Made, letters: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.outlet.PATIENCE", 0.01)
     made.outlet.dead_letter = letters.outlet
     assert letters.outlet.offer(letters.batch(0))
     refused = made.batch(1)
-    assert not made.outlet._bury(refused, "too old")
+    assert not await made.outlet._bury(refused, "too old")
     refused.acknowledgement.settle()
     assert made.moved == [1]
 
@@ -94,6 +106,6 @@ def test_a_dead_letter_without_room_is_refused_and_settled() -> None:
 def test_no_name_of_a_sink_leads_its_spool_out_of_the_state_directory(tmp_path: Path) -> None:
     buffer = BufferConfig(disk=Size(2**20))
     config = Config(type="console", buffer=buffer)
-    outlet = Outlet(config, Context("../../x"), Metrics(CollectorRegistry()), tmp_path)
+    outlet = Outlet(config, Context("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
     assert outlet.spool is not None
     assert outlet.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()

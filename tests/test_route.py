@@ -9,16 +9,18 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage
-from pipeline.ledger import Account
+from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
-from pipeline.route import Lane, Outlet, Route, Router, distribute, offer
+from pipeline.route import Lane, Lanes, Outlet, Route, Router
+from pipeline.settlement import Account, Progress
 from pipeline.testing.builders import batch, container
 
 
 class Kept:
     """An outlet with room for `room` batches; the others wait until `make_room`."""
 
-    def __init__(self, room: int = 100) -> None:
+    def __init__(self, room: int = 100, name: str = "out") -> None:
+        self.name = name
         self.room = room
         self.batches: list[Batch] = []
         self.roomy = asyncio.Event()
@@ -77,25 +79,46 @@ def route(
     return Route(name, frozenset(["logs"]), takes, stages, outlets)
 
 
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def lane(one: Route, metrics: Metrics) -> Lane:
+    return Lane(one, container(), metrics, Page("1", "api-1").passage("logs", one.name))
+
+
+def bound(
+    metrics: Metrics,
+    *routes: Route,
+    ledger: Ledger | None = None,
+    progress: Progress | None = None,
+) -> Lanes:
+    """The lanes that a container has for its logs."""
+    router = Router(routes, metrics, ledger or Ledger())
+    return router.bind(container(), progress or Progress({}))["logs"]
+
+
 def test_a_container_has_a_lane_for_each_route_that_takes_it_and_its_source(
     metrics: Metrics,
 ) -> None:
-    router = Router([route(only="api"), route(only="web", name="w")], metrics)
-    assert [lane.route.name for lane in router.lanes(container("api-1"), "logs")] == ["r"]
-    assert router.lanes(container("api-1"), "events") == []
+    router = Router([route(only="api"), route(only="web", name="w")], metrics, Ledger())
+    lanes = router.bind(container("api-1"), Progress({}))
+    assert [lane.route.name for lane in lanes["logs"]] == ["r"]
+    assert not lanes["events"]
 
 
 def test_what_a_stage_filters_is_counted_for_that_stage(metrics: Metrics) -> None:
     stages = (("keep", Without(b"b")), ("drop", Without(b"c")))
-    lane = Lane(route(stages=stages), container(), metrics)
-    left = lane.process(batch("a", "b", "c", "bc"))
+    one = lane(route(stages=stages), metrics)
+    left = one.process(batch("a", "b", "c", "bc"))
     assert left is not None
     assert left.lines == [b"a"]
     value = metrics.registry.get_sample_value
     name = "dockline_filtered_entries_total"
     assert value(name, {"route": "r", "stage": "keep"}) == 2
     assert value(name, {"route": "r", "stage": "drop"}) == 1
-    assert lane.process(batch("b", "b")) is None
+    assert one.process(batch("b", "b")) is None
     assert value(name, {"route": "r", "stage": "keep"}) == 4
 
 
@@ -103,7 +126,7 @@ def test_a_stage_that_fails_is_skipped_and_counted_and_the_entries_go_on(
     metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     stages = (("broken", Broken(None)), ("drop", Without(b"b")))
-    left = Lane(route(stages=stages), container(), metrics).process(batch("a", "b"))
+    left = lane(route(stages=stages), metrics).process(batch("a", "b"))
     assert left is not None
     assert left.lines == [b"a"]
     labels = {"route": "r", "stage": "broken"}
@@ -114,9 +137,9 @@ def test_a_stage_that_fails_is_skipped_and_counted_and_the_entries_go_on(
 def test_a_stage_that_fails_on_every_batch_is_counted_each_time_and_said_once(
     metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lane = Lane(route(stages=(("broken", Broken(None)),)), container(), metrics)
+    one = lane(route(stages=(("broken", Broken(None)),)), metrics)
     for _ in range(100):
-        lane.process(batch("a"))
+        one.process(batch("a"))
     labels = {"route": "r", "stage": "broken"}
     assert metrics.registry.get_sample_value("dockline_stage_errors_total", labels) == 100
     assert len(caplog.records) == 1
@@ -124,7 +147,7 @@ def test_a_stage_that_fails_on_every_batch_is_counted_each_time_and_said_once(
 
 def test_a_lane_that_changes_fields_changes_them_for_itself_alone(metrics: Metrics) -> None:
     one = batch("a", fields=[{"n": 1}])
-    marked = Lane(route(stages=(("mark", Marking(None)),)), container(), metrics).process(one)
+    marked = lane(route(stages=(("mark", Marking(None)),)), metrics).process(one)
     assert marked is not None
     assert marked.fields == [{"n": 1, "marked": True}]
     assert one.fields == [{"n": 1}]
@@ -134,9 +157,9 @@ async def test_a_buffer_with_room_has_the_batch_before_a_full_one_is_waited_for(
     metrics: Metrics,
 ) -> None:
     full, roomy = Kept(room=0), Kept()
-    lanes = [Lane(route(full, roomy), container(), metrics)]
+    lanes = bound(metrics, route(full, roomy))
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(distribute(lanes, batch("a")))
+        tasks.create_task(lanes.distribute(batch("a")))
         await asyncio.sleep(0)
         assert roomy.lines == [b"a"]
         assert full.lines == []
@@ -148,9 +171,9 @@ async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_fi
     metrics: Metrics,
 ) -> None:
     dead, slow = Kept(room=0), Kept(room=0)
-    lanes = [Lane(route(dead, slow), container(), metrics)]
+    lanes = bound(metrics, route(dead, slow))
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(distribute(lanes, batch("a")))
+        tasks.create_task(lanes.distribute(batch("a")))
         await asyncio.sleep(0)
         slow.roomy.set()
         for _ in range(5):
@@ -161,7 +184,9 @@ async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_fi
     assert dead.lines == [b"a"]
 
 
-async def test_a_place_that_fails_holds_nothing_for_ever(metrics: Metrics) -> None:
+async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from_the_others(
+    metrics: Metrics, ledger: Ledger
+) -> None:
     class Failing(Kept):
         def offer(self, one: Batch) -> bool:
             raise ZeroDivisionError
@@ -169,11 +194,16 @@ async def test_a_place_that_fails_holds_nothing_for_ever(metrics: Metrics) -> No
     moved: list[int] = []
     account: Account[int] = Account(moved.append)
     receipt = account.open(1)
-    lanes = [Lane(route(Failing()), container(), metrics)]
-    with pytest.raises(ZeroDivisionError):
-        await distribute(lanes, batch("a", acknowledgement=receipt))
+    healthy = Kept(name="healthy")
+    lanes = bound(metrics, route(Failing(), healthy), ledger=ledger)
+    await lanes.distribute(batch("a", acknowledgement=receipt))
     receipt.settle()
+    healthy.batches[0].acknowledgement.settle()
     assert moved == [1]
+    failing, _ = ledger.tallies()
+    assert (failing.dropped, failing.open) == ({"bug": 1}, 0)
+    labels = {"sink": "out", "reason": "bug"}
+    assert metrics.registry.get_sample_value("dockline_dropped_entries_total", labels) == 1
 
 
 async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
@@ -181,13 +211,11 @@ async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
 ) -> None:
     moved: list[int] = []
     account: Account[int] = Account(moved.append)
-    first, second = Kept(), Kept()
-    lanes = [
-        Lane(route(first, second), container(), metrics),
-        Lane(route(Kept(), stages=(("drop", Without(b"a")),)), container(), metrics),
-    ]
+    first, second = Kept(name="first"), Kept(name="second")
+    filtering = route(Kept(), stages=(("drop", Without(b"a")),), name="f")
+    lanes = bound(metrics, route(first, second), filtering)
     receipt = account.open(1)
-    await distribute(lanes, batch("a", acknowledgement=receipt))
+    await lanes.distribute(batch("a", acknowledgement=receipt))
     receipt.settle()
     assert moved == []
     for outlet in (first, second):
@@ -195,7 +223,130 @@ async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
     assert moved == [1]
 
 
-def test_an_offer_never_waits_and_says_how_many_had_no_room(metrics: Metrics) -> None:
-    full, roomy = Kept(room=0), Kept()
-    assert offer([Lane(route(full, roomy), container(), metrics)], batch("a")) == 1
+def test_an_offer_never_waits_and_counts_what_had_no_room_as_dropped(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    full, roomy = Kept(room=0, name="full"), Kept()
+    assert bound(metrics, route(full, roomy), ledger=ledger).offer(batch("a")) == 1
     assert roomy.lines == [b"a"]
+    assert {tally.sink: tally.dropped for tally in ledger.tallies()} == {
+        "full": {"backlog": 1},
+        "out": {},
+    }
+
+
+# -------------------------------------------------------------------------------- the ledger
+
+
+async def test_what_is_read_is_accounted_to_stages_and_to_sinks(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    stages = (("keep", Without(b"b")), ("drop", Without(b"c")))
+    outlet = Kept(name="out")
+    lanes = bound(metrics, route(outlet, stages=stages), route(outlet, name="all"), ledger=ledger)
+    await lanes.distribute(batch("a", "b", "c", "d"))
+    (page,) = ledger
+    filtering, whole = page.passages.values()
+    assert page.read == {"logs": 4}
+    assert filtering.filtered == {"keep": 1, "drop": 1}
+    assert [filtering.tally("out").routed, whole.tally("out").routed] == [2, 4]
+    assert [filtering.unaccounted, whole.unaccounted] == [0, 0]
+    assert [(one.route, len(one)) for one in outlet.batches] == [("r", 2), ("all", 4)]
+    assert [one.tally for one in outlet.batches] == [filtering.tally("out"), whole.tally("out")]
+
+
+async def test_what_waits_for_room_is_accounted_as_waiting_until_it_has_room_or_is_abandoned(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    full = Kept(room=0)
+    lanes = bound(metrics, route(full), ledger=ledger)
+    (tally,) = ledger.tallies()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(lanes.distribute(batch("a", "b")))
+        await asyncio.sleep(0)
+        assert (tally.waiting, tally.open) == (2, 2)
+        full.roomy.set()
+    assert (tally.waiting, tally.open) == (0, 2)
+    full.roomy.clear()
+    async with asyncio.TaskGroup() as tasks:
+        putting = tasks.create_task(lanes.distribute(batch("c")))
+        await asyncio.sleep(0)
+        putting.cancel()
+    assert tally.waiting == 1
+    lanes.abandon("abandoned")
+    assert (tally.waiting, tally.dropped, tally.open) == (0, {"abandoned": 1}, 2)
+
+
+async def test_a_route_that_takes_a_container_only_by_its_new_name_owes_nothing_of_before(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    outlet = Kept()
+    router = Router([route(outlet), route(outlet, only="web", name="w")], metrics, ledger)
+    progress = Progress({})
+    await router.bind(container("api"), progress)["logs"].distribute(batch("a", "b"))
+    await router.bind(container("web"), progress)["logs"].distribute(batch("c"))
+    await router.bind(container("api"), progress)["logs"].distribute(batch("d"))
+    await router.bind(container("web"), progress)["logs"].distribute(batch("e"))
+    (page,) = ledger
+    assert page.name == "web"
+    assert [passage.taken for passage in page.passages.values()] == [5, 2]
+    assert [passage.unaccounted for passage in page.passages.values()] == [0, 0]
+
+
+# --------------------------------------------------------------- what sinks have already
+
+
+async def test_a_sink_is_given_only_what_is_new_to_it_when_a_log_is_read_again(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    ahead, behind = Kept(name="ahead"), Kept(name="behind")
+    progress = Progress({"r": {"ahead": 7}})
+    lanes = bound(metrics, route(ahead, behind), ledger=ledger, progress=progress)
+    moved: list[int] = []
+    account: Account[int] = Account(moved.append)
+    for start in (5, 6, 8):
+        receipt = account.open(start)
+        await lanes.distribute(batch("a", "b", start=start, acknowledgement=receipt))
+        receipt.settle()
+    assert [n for one in ahead.batches for n in one.sequences] == [8, 9]
+    assert [n for one in behind.batches for n in one.sequences] == [5, 6, 6, 7, 8, 9]
+    first, second = ledger.tallies()
+    assert (first.routed, first.known, first.open) == (6, 4, 2)
+    assert (second.routed, second.known, second.open) == (6, 0, 6)
+    for one in behind.batches:
+        one.acknowledgement.settle()
+    assert moved == [5, 6]
+    ahead.batches[0].acknowledgement.settle()
+    assert moved == [5, 6, 8]
+
+
+async def test_how_far_each_sink_is_ahead_of_the_slowest_is_known(metrics: Metrics) -> None:
+    quick, slow = Kept(name="quick"), Kept(name="slow")
+    progress = Progress({})
+    filtering = route(quick, stages=(("drop", Without(b"c")),), name="f")
+    lanes = bound(metrics, route(quick, slow), filtering, progress=progress)
+    for start, line in ((1, "a"), (2, "b"), (3, "c")):
+        await lanes.distribute(batch(line, start=start))
+    assert progress.ahead_of(0) == {}
+    for one in quick.batches:
+        one.acknowledgement.settle()
+    assert progress.ahead_of(0) == {"r": {"quick": 3}, "f": {"quick": 3}}
+    assert progress.ahead_of(3) == {}
+    slow.batches[1].acknowledgement.settle()
+    assert "slow" not in progress.ahead_of(0)["r"]
+    slow.batches[0].acknowledgement.settle()
+    assert progress.ahead_of(0)["r"] == {"quick": 3, "slow": 2}
+
+
+async def test_in_doubt_about_the_numbers_every_sink_is_given_everything_again(
+    metrics: Metrics,
+) -> None:
+    outlet = Kept()
+    progress = Progress({"r": {"out": 100}})
+    lanes = bound(metrics, route(outlet), progress=progress)
+    progress.doubt(5)
+    await lanes.distribute(batch("a", start=6))
+    assert outlet.lines == [b"a"]
+    outlet.batches[0].acknowledgement.settle()
+    assert progress.ahead_of(4) == {}
+    assert progress.ahead_of(5) == {"r": {"out": 6}}

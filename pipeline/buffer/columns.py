@@ -2,8 +2,8 @@
 
 A payload is two msgpack values, one after the other:
 
-1. who: the facts of each container, once, and for each batch the index of its container and how
-   many entries it has. Read alone, it costs a fraction of the whole.
+1. who: the facts of each container, once, and for each batch the index of its container, how many
+   entries it has, and its source and route. Read alone, it costs a fraction of the whole.
 2. for each batch its columns, in the order of `_columns`.
 
 What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
@@ -17,7 +17,7 @@ from __future__ import annotations
 import weakref
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -32,6 +32,23 @@ _BIG, _DEEP = 1, 2
 """Our extension types of msgpack."""
 
 _PIECE = 16 * 1024
+
+
+class Origin(NamedTuple):
+    """Where entries came from."""
+
+    container_id: str
+    container_name: str
+    source: str
+    route: str
+
+
+NOWHERE = Origin("", "(unknown)", "logs", "")
+"""Of what is damaged."""
+
+
+def origin_of(batch: Batch) -> Origin:
+    return Origin(batch.container.id, batch.container.name, batch.source, batch.route)
 
 
 class Columns:
@@ -51,7 +68,12 @@ class Columns:
         payload is not compressed, and the two lengths are the same."""
         indexes: dict[bytes, int] = {}
         who = [
-            (indexes.setdefault(self._pack_container(batch.container), len(indexes)), len(batch))
+            (
+                indexes.setdefault(self._pack_container(batch.container), len(indexes)),
+                len(batch),
+                batch.source,
+                batch.route,
+            )
             for batch in batches
         ]
         plain = self._packer.pack((list(indexes), who))
@@ -89,14 +111,15 @@ class Columns:
         containers = [self._unpack_container(one) for one in facts]
         rows = unpacker.unpack()
         batches = [
-            _batch(containers[index], row) for (index, _), row in zip(who, rows, strict=True)
+            _batch(containers[index], way, row)
+            for (index, _, *way), row in zip(who, rows, strict=True)
         ]
-        if [len(batch) for batch in batches] != [entries for _, entries in who]:
+        if [len(batch) for batch in batches] != [entries for _, entries, *_ in who]:
             raise ValueError("a batch has not as many entries as it says")
         return batches
 
-    def whose(self, payload: bytes, plain: int) -> list[tuple[Container, int]]:
-        """For each batch its container and number of entries. Decompresses the beginning only."""
+    def whose(self, payload: bytes, plain: int) -> list[tuple[Origin, int]]:
+        """For each batch its origin and number of entries. Decompresses the beginning only."""
         unpacker = _unpacker()
         if len(payload) == plain:
             unpacker.feed(payload)
@@ -104,7 +127,10 @@ class Columns:
         else:
             facts, who = _unpack_beginning(unpacker, payload)
         containers = [self._unpack_container(one) for one in facts]
-        return [(containers[index], entries) for index, entries in who]
+        return [
+            (Origin(containers[index].id, containers[index].name, source, route), entries)
+            for index, entries, source, route in who
+        ]
 
     def _unpack_container(self, facts: bytes) -> Container:
         container = self._containers.get(facts)
@@ -115,7 +141,8 @@ class Columns:
         return container
 
 
-_FIELDS = 5
+_FIELDS = 4
+_UNKNOWN = ("logs", "")
 
 
 def _columns(batch: Batch) -> list[Any]:
@@ -126,15 +153,18 @@ def _columns(batch: Batch) -> list[Any]:
         sequences = (numbers,)
     lines, times, streams = batch.lines, batch.times, batch.streams
     rest = batch.bare, dict(batch.flags) if batch.flags else None
-    return [batch.source, lines, times, streams, sequences, batch.fields, *rest]
+    return [lines, times, streams, sequences, batch.fields, *rest]
 
 
-def _batch(container: Container, row: Sequence[Any]) -> Batch:
-    source, lines, times, streams, numbers, fields, bare, flags = row
+def _batch(container: Container, way: Sequence[Any], row: Sequence[Any]) -> Batch:
+    if not way:  # as it was written before routes were
+        way, row = (row[0], ""), row[1:]
+    source, route = way
+    lines, times, streams, numbers, fields, bare, flags = row
     sequences = range(*numbers) if len(numbers) == 3 else numbers[0]
     return Batch(
         container, lines, times, streams, sequences,
-        source=source, fields=fields, bare=bare, flags=flags,
+        source=source, fields=fields, bare=bare, flags=flags, route=route,
     )  # fmt: skip
 
 

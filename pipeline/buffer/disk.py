@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.batch import Container
+from pipeline.buffer.columns import NOWHERE, Origin, origin_of
 from pipeline.buffer.cursor import overlap
 from pipeline.buffer.held import Item
-from pipeline.buffer.spool import DAMAGED, Spool
-from pipeline.ledger import Account
+from pipeline.buffer.spool import DAMAGED, Loss, Spool
+from pipeline.ledger import Tally
+from pipeline.settlement import Account
 from pipeline.transport.blocking import BlockingThread
 
-Lost = Callable[[Container | None, int, str], None]
+Lost = Callable[[int, str], None]
+"""Told of entries that were on disk and will not come back, and why."""
+TallyOf = Callable[[Origin], Tally]
+"""Where entries that come from the disk are accounted."""
 
 
 class Disk:
@@ -27,6 +31,7 @@ class Disk:
         record_size: int,
         drop_oldest: bool,
         lost: Lost,
+        tally_of: TallyOf,
         delivered: Callable[[], None],
     ) -> None:
         """See `Spool`. `delivered` is told when there is something to `store`."""
@@ -37,9 +42,16 @@ class Disk:
         """No room for what was written last, and nothing has been removed since."""
         self._spool = Spool(folder, limit, record_size=record_size, drop_oldest=drop_oldest)
         self._thread = BlockingThread(f"spool {folder.name}")
-        self._account: Account[int] = Account(self._move)
+        self._settlement: Account[int] = Account(self._move)
+        self.tallies: Counter[Tally] = Counter()
+        """Of `entries`, by account: those that this run of the agent has written."""
         self._lost = lost
+        self._tally_of = tally_of
         self._delivered = delivered
+        self._suspense = 0
+        """Damaged entries of this run of which it is not known whose they were."""
+        self._found = 0
+        """Entries below were written by an earlier run of the agent."""
         self._next = 0
         """The entry to load next."""
         self._end = 0
@@ -71,6 +83,11 @@ class Disk:
         self._settled = number
         self._delivered()
 
+    @property
+    def carried(self) -> int:
+        """Of `entries`, those that an earlier run of the agent has written."""
+        return self.entries - self.tallies.total() + self._suspense
+
     # ------------------------------------------------------------- in the task that writes
 
     async def open(self) -> None:
@@ -79,7 +96,7 @@ class Disk:
             return
         await self._thread.run(self._spool.open)
         self._next = self._settled = self._stored = self._spool.settled
-        self._end = self._spool.end
+        self._end = self._found = self._spool.end
         self.opened = True
 
     async def close(self) -> None:
@@ -115,13 +132,44 @@ class Disk:
             item.safe = True
             self._end += len(item.batch)
             if item.ticket is None:
+                self.tallies[item.batch.tally] += len(item.batch)
                 item.batch.acknowledgement.settle()
             else:
                 self._next = self._end
-                item.ticket.hand_over(self._account.open(self._end))
+                item.ticket.hand_over(self._settlement.open(self._end))
         self.full = self._spool.full
         while self._spool.lost:
-            self._lost(*self._spool.lost.popleft())
+            self._account(self._spool.lost.popleft())
+
+    def _account(self, loss: Loss) -> None:
+        """Damage that cannot be put down to anybody waits on an account of its own until it can
+        be: when nothing is on disk any more, what is missing there was damaged."""
+        self._lost(loss.entries, loss.reason)
+        tally = self._tally_of(loss.origin or NOWHERE)
+        tally.dropped[loss.reason] += loss.entries
+        if loss.origin is not None and loss.number > self._found:
+            self._leave(tally, loss.entries)
+        else:
+            tally.carried += loss.entries
+            if loss.number > self._found:
+                self._suspense += loss.entries
+
+    def _leave(self, tally: Tally, entries: int) -> None:
+        """Entries that this run has written are not on disk alone any more."""
+        self.tallies[tally] -= entries
+        if not self.tallies[tally]:
+            del self.tallies[tally]
+
+    def _clear_suspense(self) -> None:
+        if self._next != self._end or self._suspense != self.tallies.total():
+            return
+        unknown = self._tally_of(NOWHERE)
+        unknown.dropped[DAMAGED] -= self._suspense
+        unknown.carried -= self._suspense
+        for tally, entries in self.tallies.items():
+            tally.dropped[DAMAGED] += entries
+        self.tallies.clear()
+        self._suspense = 0
 
     # -------------------------------------------------------------- in the task that reads
 
@@ -129,14 +177,22 @@ class Disk:
         """The next entries, up to `limit` bytes of memory but at least one record's; none where
         all of them were lost. May be cancelled. Raises `OSError`, and then it is to be done
         again."""
-        chunk = await self._thread.run(self._spool.read, self._next, self._end, limit)
+        earlier = self._next < self._found
+        end = self._found if earlier else self._end
+        chunk = await self._thread.run(self._spool.read, self._next, end, limit)
         items = []
         for end, batch in chunk.batches:
-            batch.acknowledgement = self._account.open(end)
+            batch.acknowledgement = self._settlement.open(end)
+            batch.tally = self._tally_of(origin_of(batch))
+            if earlier:
+                batch.tally.carried += len(batch)
+            else:
+                self._leave(batch.tally, len(batch))
             items.append(Item(batch, batch.size, safe=True))
         if not chunk.batches or chunk.batches[-1][0] < chunk.position:  # the rest is lost
-            self._account.open(chunk.position).settle()
+            self._settlement.skip(chunk.position)
         self._next = chunk.position
         if chunk.lost:
-            self._lost(None, chunk.lost, DAMAGED)
+            self._account(Loss(None, chunk.lost, DAMAGED, chunk.position))
+        self._clear_suspense()
         return items

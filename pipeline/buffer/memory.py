@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pipeline.batch import Batch
 from pipeline.buffer.waiting import Bell, Turns
@@ -133,6 +133,12 @@ class MemoryBuffer:
         self._arrived.ring()
 
     # ----------------------------------------------------------------------- observation
+
+    def batches(self) -> Iterator[Batch]:
+        """All that is inside, what is being sent included."""
+        yield from self._taken
+        for batch, _ in self._waiting:
+            yield batch
 
     @property
     def blocked_bytes(self) -> int:

@@ -6,8 +6,8 @@ import logging
 import zlib
 from dataclasses import dataclass, field
 
-from pipeline.batch import Batch, Container
-from pipeline.buffer.columns import Columns
+from pipeline.batch import Batch
+from pipeline.buffer.columns import Columns, Origin
 from pipeline.buffer.cursor import Cursor
 from pipeline.buffer.record import Header
 from pipeline.buffer.segment import Segment
@@ -105,8 +105,8 @@ class Reader:
             chunk.lost += self._cursor.missing(chunk.position, number)
             chunk.position = number
 
-    def whose(self, segment: Segment, header: Header, start: int) -> list[tuple[Container, int]]:
-        """For each batch of a record its container and number of entries; nothing when it is
+    def whose(self, segment: Segment, header: Header, start: int) -> list[tuple[Origin, int]]:
+        """For each batch of a record its origin and number of entries; nothing when it is
         damaged. Raises `OSError`."""
         payload = self._payload(segment, header, start)
         return [] if payload is None else self._columns.whose(payload, header.plain)

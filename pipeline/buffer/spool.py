@@ -21,10 +21,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.buffer import record
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import Columns, Origin
 from pipeline.buffer.cursor import Cursor, Range
 from pipeline.buffer.reader import Chunk, Reader
 from pipeline.buffer.record import HEADER, Header
@@ -43,6 +44,17 @@ one damaged byte costs."""
 
 DAMAGED = "spool_damaged"
 """Why entries are lost that were on disk and could not be read."""
+
+
+class Loss(NamedTuple):
+    """Entries that will not be delivered."""
+
+    origin: Origin | None
+    """None where it is not known."""
+    entries: int
+    reason: str
+    number: int
+    """Number of the entry behind them."""
 
 
 class Spool:
@@ -69,8 +81,8 @@ class Spool:
         """The last `append` has not found room for all that it was given."""
         self.bytes = 0
         """Of all files."""
-        self.lost: deque[tuple[Container | None, int, str]] = deque()
-        """Entries that were removed, and why; the container is None where it is not known."""
+        self.lost: deque[Loss] = deque()
+        """Entries that were removed."""
         self._drop_oldest = drop_oldest
         self._columns = Columns()
         self._cursor = Cursor(folder)
@@ -241,17 +253,18 @@ class Spool:
         except OSError:
             self._cursor.given_up = before
             raise
-        self.lost.extend((container, count, "drop_oldest") for container, count in dropped.items())
+        for origin, count in dropped.items():
+            self.lost.append(Loss(origin, count, "drop_oldest", segment.end))
         if damaged := segment.end - segment.base - dropped.total():
-            self.lost.append((None, damaged, DAMAGED))
+            self.lost.append(Loss(None, damaged, DAMAGED, segment.end))
 
-    def _whose(self, segment: Segment) -> Counter[Container]:
-        """How many entries of each container a segment has, as far as it can be read."""
-        counts: Counter[Container] = Counter()
+    def _whose(self, segment: Segment) -> Counter[Origin]:
+        """How many entries of each origin a segment has, as far as it can be read."""
+        counts: Counter[Origin] = Counter()
         with suppress(OSError):
             for header, start in segment.records():
-                for container, entries in self._reader.whose(segment, header, start):
-                    counts[container] += entries
+                for origin, entries in self._reader.whose(segment, header, start):
+                    counts[origin] += entries
         return counts
 
     @property

@@ -16,11 +16,11 @@ and a crash would repeat all of them. Until the disk is read to its end, whateve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.batch import Batch
-from pipeline.buffer.disk import Disk, Lost
+from pipeline.buffer.disk import Disk, Lost, TallyOf
 from pipeline.buffer.held import Held, Item
 from pipeline.buffer.spool import RECORD_SIZE
 from pipeline.buffer.trouble import Trouble
@@ -56,11 +56,12 @@ class SpooledBuffer:
         folder: Path,
         dropped: Callable[[Batch, str], None],
         lost: Lost,
+        tally_of: TallyOf,
     ) -> None:
         """`dropped` is told of each batch that the policy gives up, with the policy's name; it
         counts and settles it. `lost` is told of entries that were settled when they were written
-        and will not come back, how many and why: removed by the policy, or damaged (then nobody
-        knows of which container they were)."""
+        and will not come back, how many and why: removed by the policy, or damaged. They are
+        accounted already, by `tally_of`, as is what comes back."""
         self.limit = int(config.memory)
         self.policy = config.when_full
         self._dropped = dropped
@@ -71,6 +72,7 @@ class SpooledBuffer:
             record_size=min(RECORD_SIZE, self.limit // 8),
             drop_oldest=config.when_full == "drop_oldest",
             lost=lost,
+            tally_of=tally_of,
             delivered=self._work.ring,
         )
         self._held = Held()
@@ -297,6 +299,12 @@ class SpooledBuffer:
     def blocked_entries(self) -> int:
         """Likewise."""
         return self._turns.entries
+
+    def batches(self) -> Iterator[Batch]:
+        """All that is in memory, what is being sent included."""
+        for section in (self._held.taken, self._held.loaded, self._held.pending):
+            for item in section:
+                yield item.batch
 
     @property
     def unsaved(self) -> int:

@@ -88,6 +88,9 @@ class Logstash(Sink[Any]):
     async def send(self, payload: Payload[Any]) -> None:
         await self._wire.send(payload)
 
+    def unconfirmed(self) -> int:
+        return self._wire.unconfirmed()
+
     async def close(self) -> None:
         await self._wire.close()
 
@@ -96,6 +99,7 @@ class _Wire(Protocol):
     async def open(self) -> None: ...
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[Any]: ...
     async def send(self, payload: Payload[Any]) -> None: ...
+    def unconfirmed(self) -> int: ...
     async def close(self) -> None: ...
 
 
@@ -103,6 +107,7 @@ class _Lines:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.open, self.close = stream.open, stream.close
+        self.unconfirmed = stream.unconfirmed
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[bytes]:
         return Payload(lines, sum(map(len, batches)), len(lines))
@@ -115,6 +120,7 @@ class _Udp:
     def __init__(self, datagrams: Datagrams) -> None:
         self._datagrams = datagrams
         self.open, self.close = datagrams.open, datagrams.close
+        self.unconfirmed = datagrams.unconfirmed
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[bytes]]:
         events = lines.split(b"\n")[:-1]
@@ -162,6 +168,9 @@ class _Lumberjack:
             events = sent.events[start : start + self._config.window]
             await self._stream.send(window(events, self._config.compression))
             await self._acknowledged(sent, start, len(events))
+
+    def unconfirmed(self) -> int:
+        return 0
 
     async def _ready(self) -> None:
         """Logstash closes what was idle for a minute, which is no trouble worth reporting."""

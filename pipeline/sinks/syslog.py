@@ -105,6 +105,9 @@ class Syslog(Sink[Any]):
         else:
             await self._connection.send(payload.data)
 
+    def unconfirmed(self) -> int:
+        return self._connection.unconfirmed()
+
     async def close(self) -> None:
         await self._connection.close()
 

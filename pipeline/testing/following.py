@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.route import Route, Router
 from pipeline.sources.docker.endpoint import resolve
@@ -26,6 +27,7 @@ class Kept:
     """An outlet that keeps and settles everything, or holds it unsettled while `stuck`."""
 
     def __init__(self) -> None:
+        self.name = "kept"
         self.batches: list[Batch] = []
         self.stuck = False
 
@@ -107,7 +109,7 @@ async def follow(
     engine = Engine(resolve(url, None, {}))
     source = DockerSource(
         engine,
-        Router([route], metrics),
+        Router([route], metrics, Ledger()),
         checkpoint,
         metrics,
         Reading(**reading),  # type: ignore[arg-type]

@@ -63,6 +63,10 @@ class Datagrams:
             raise unavailable(self.address, error) from error
         return cut
 
+    def unconfirmed(self) -> int:
+        """None: a datagram is gone once it is sent."""
+        return 0
+
     async def close(self) -> None:
         """Never raises."""
         if self._socket is not None:

@@ -255,6 +255,14 @@ class Stream:
 
     # -- what has arrived ----------------------------------------------------------------------
 
+    def unconfirmed(self) -> int:
+        """How many of the last payloads the peer's kernel may not have. Raises `Closed`, or
+        `Unavailable`, when it is not on this connection that it will get them."""
+        self._forget_acknowledged()
+        if self._sent or self._owed:
+            self.pending()
+        return len(self._owed) + len(self._sent)
+
     def _forget_acknowledged(self) -> None:
         if not self._sent or self._socket is None:
             return

@@ -24,7 +24,8 @@ from pathlib import Path
 from pipeline.buffer import spooled
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
-from pipeline.ledger import Account
+from pipeline.ledger import NOBODY
+from pipeline.settlement import Account
 from tests.buffer.spools import numbered, numbers
 
 
@@ -63,7 +64,7 @@ async def deliver(buffer: SpooledBuffer, chance: random.Random, *, drain: bool) 
 async def main(folder: Path, first: int, seed: int, *, drain: bool) -> None:
     spooled.COMMIT_EVERY = 0.005
     config = BufferConfig(memory=Size(2**16), disk=Size(2**20))
-    buffer = SpooledBuffer(config, folder, print, print)
+    buffer = SpooledBuffer(config, folder, print, print, lambda origin: NOBODY)
     await buffer.open()
     store = buffer.disk.store
 

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
+from pipeline.buffer.columns import Origin, origin_of
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
+from pipeline.ledger import Ledger, Tally
 from tests.buffer.acknowledgements import Tracked
 from tests.buffer.spools import numbered, numbers
 
@@ -25,22 +27,32 @@ class Made:
         self, folder: Path, *, memory: int, disk: int = 2**20, policy: Policy = "block"
     ) -> None:
         self.dropped: list[int] = []
-        self.lost: list[tuple[Container | None, int, str]] = []
+        self.lost: list[tuple[int, str]] = []
+        self.ledger = Ledger()
         self.released: list[int] = []
         self.put = 0
         self.sources: list[tuple[range, Tracked]] = []
         config = BufferConfig(memory=Size(memory), disk=Size(disk), when_full=policy)
-        self.buffer = SpooledBuffer(config, folder, self._drop, lambda *it: self.lost.append(it))
+        self.buffer = SpooledBuffer(
+            config, folder, self._drop, lambda *it: self.lost.append(it), self._tally
+        )
+
+    def _tally(self, origin: Origin) -> Tally:
+        page = self.ledger.page(origin.container_id, origin.container_name)
+        return page.passage(origin.source, origin.route).tally("out")
 
     def _drop(self, batch: Batch, policy: str) -> None:
         assert policy == self.buffer.policy
         self.dropped += numbers([batch])
+        batch.tally.dropped[policy] += len(batch)
         batch.acknowledgement.settle()
 
     def next(self, count: int = 1, size: int = 1000) -> Batch:
         """The next entries of the source. They count as put."""
         source = Tracked()
-        batch = numbered(self.put, count, size=size).replace(acknowledgement=source)
+        batch = numbered(self.put, count, size=size).replace(route="r", acknowledgement=source)
+        batch.tally = self._tally(origin_of(batch))
+        batch.tally.routed += count
         self.sources.append((range(self.put, self.put + count), source))
         self.put += count
         return batch
@@ -49,9 +61,14 @@ class Made:
         """Puts the next entries if there is room; they go on counting only if so."""
         if self.buffer.offer(self.next(count, size)):
             return True
+        self.take_back(count)
+        return False
+
+    def take_back(self, count: int = 1) -> None:
+        """What came last was not put after all."""
         self.put -= count
         self.sources.pop()
-        return False
+        self._tally(origin_of(numbered(0).replace(route="r"))).routed -= count
 
     async def fill(self, total: int, size: int = 1000) -> None:
         """Puts so many entries, one a batch, waiting as long as it takes."""
@@ -65,6 +82,7 @@ class Made:
         """As a delivery does when the destination has taken them."""
         for batch, size in taken:
             self.released += numbers([batch])
+            batch.tally.delivered += len(batch)
             self.buffer.release(batch, size)
             batch.acknowledgement.settle()
 
@@ -87,8 +105,10 @@ class Made:
 
     def balances(self) -> bool:
         """Whether every entry that was put is somewhere, once."""
-        gone = len(self.released) + len(self.dropped) + sum(count for _, count, _ in self.lost)
-        return self.put == gone + self.buffer.entries + self.buffer.blocked_entries
+        gone = len(self.released) + len(self.dropped) + sum(count for count, _ in self.lost)
+        in_ledger = sum(tally.open for tally in self.ledger.tallies())
+        inside = self.buffer.entries + self.buffer.blocked_entries
+        return self.put == gone + inside and in_ledger + self.buffer.disk.carried == inside
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Samples
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import Columns, origin_of
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 
@@ -27,9 +27,7 @@ def test_any_batch_comes_back_as_it_was(given: list[Batch]) -> None:
 @given(st.lists(batches(), min_size=1, max_size=4))
 def test_whose_the_entries_are_can_be_read_alone(given: list[Batch]) -> None:
     whose = Columns().whose(*Columns().encode(given))
-    assert [(one.id, entries) for one, entries in whose] == [
-        (one.container.id, len(one)) for one in given
-    ]
+    assert whose == [(origin_of(one), len(one)) for one in given]
 
 
 def nested(depth: int) -> Any:

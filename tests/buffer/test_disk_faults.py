@@ -99,7 +99,7 @@ async def test_what_was_written_in_part_is_taken_back(small_disk: Path) -> None:
             filling = tasks.create_task(made.fill(1000))
             await until(lambda: made.buffer.full)
             filling.cancel()
-        made.put -= 1
+        made.take_back()
         assert made.buffer.disk.bytes == used(small_disk / "spool")
         assert await made.drain() == list(range(made.put))
 
@@ -354,7 +354,7 @@ async def test_a_segment_that_cannot_be_read_is_set_aside_and_its_entries_are_co
 
         monkeypatch.setattr(Segment, "read", failing)
         assert await made.drain() == [*range(first), *range(after, 400)]
-        assert made.lost == [(None, after - first, "spool_damaged")]
+        assert made.lost == [(after - first, "spool_damaged")]
         assert not bad.exists()
         assert bad.with_name(bad.name + ".aside").exists()
         await until(lambda: not segments(tmp_path))

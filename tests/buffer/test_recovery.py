@@ -272,7 +272,7 @@ def test_damage_in_what_is_dropped_is_counted_as_damage(tmp_path: Path) -> None:
     with opened(tmp_path, size + 512, drop_oldest=True) as spool:
         spool.append([numbered(40, size=12_000)], 0)
         after = first_number(files[1])
-        assert [(entries, why) for _, entries, why in spool.lost] == [
+        assert [(entries, why) for _, entries, why, _ in spool.lost] == [
             (after - 1, "drop_oldest"),
             (1, "spool_damaged"),
         ]

@@ -263,10 +263,10 @@ def test_the_oldest_segments_make_room_and_each_entry_of_them_is_counted(tmp_pat
     assert lost == 0
     assert numbers(kept) == list(range(first, 50))
     counts = {two.id: 0, API.id: 0}
-    for one, entries, why in dropped:
+    for one, entries, why, _ in dropped:
         assert one is not None
         assert why == "drop_oldest"
-        counts[one.id] += entries
+        counts[one.container_id] += entries
     assert counts == {API.id: first, two.id: 2 * len(range(0, first, 10))}
 
 
@@ -276,7 +276,7 @@ def test_what_was_dropped_is_not_lost_for_the_next_agent(tmp_path: Path) -> None
         assert numbers([one for _, one in spool.read(0, 2, 1).batches]) == [0, 1]
         for number in range(2, 60):
             spool.append([numbered(number, size=3000)], 0)
-        dropped = sum(entries for _, entries, _ in spool.lost)
+        dropped = sum(loss.entries for loss in spool.lost)
         assert dropped
     found, lost = reopened(tmp_path)
     assert lost == 0
@@ -290,7 +290,7 @@ def test_what_somebody_has_read_is_not_dropped(tmp_path: Path) -> None:
         assert len(spool.read(0, 15, 9 * numbered(0, size=3000).size).batches) == 9
         for number in range(15, 60):
             spool.append([numbered(number, size=3000)], 0)
-        dropped = sum(entries for _, entries, _ in spool.lost)
+        dropped = sum(loss.entries for loss in spool.lost)
         assert dropped
         assert numbers([one for _, one in spool.read(0, 9, LIMIT).batches]) == list(range(9))
         assert read(spool, 9) == (list(range(9 + dropped, 60)), 0)
@@ -312,7 +312,7 @@ def test_what_was_taken_from_memory_and_then_written_is_not_dropped(tmp_path: Pa
     with opened(tmp_path, 64 * 1024, drop_oldest=True) as spool:
         for number in range(60):
             spool.append([numbered(number, size=3000)], 10)
-        dropped = sum(entries for _, entries, _ in spool.lost)
+        dropped = sum(loss.entries for loss in spool.lost)
         assert dropped
         assert read(spool)[0] == [*range(10), *range(10 + dropped, 60)]
 

@@ -227,9 +227,11 @@ async def test_drop_oldest_removes_the_oldest_that_nobody_is_sending(tmp_path: P
         await made.fill(600)
         await until(lambda: not made.buffer.unsaved)
         assert used(tmp_path) <= 2**17
-        lost = sum(count for _, count, _ in made.lost)
-        assert {why for _, _, why in made.lost} == {"drop_oldest"}
-        assert {one.name for one, _, _ in made.lost if one} == {"api-1"}
+        lost = sum(count for count, _ in made.lost)
+        assert {why for _, why in made.lost} == {"drop_oldest"}
+        (page,) = made.ledger
+        assert page.name == "api-1"
+        assert sum(tally.dropped["drop_oldest"] for tally in page.tallies) == lost
         made.deliver(sending)
         kept = await made.drain()
         beside = sum(n < 5 + lost for n in kept)  # in one segment with what is being sent
@@ -308,7 +310,7 @@ async def test_after_the_end_another_may_use_the_folder_at_once(tmp_path: Path) 
         async with running(tmp_path) as made:
             with pytest.raises(DocklineError, match="in use by another dockline"):
                 await type(made.buffer)(
-                    BufferConfig(disk=Size(2**20)), tmp_path, made._drop, print
+                    BufferConfig(disk=Size(2**20)), tmp_path, made._drop, print, made._tally
                 ).open()
 
 
@@ -383,7 +385,7 @@ async def test_where_the_last_that_was_written_is_damaged_its_file_goes_all_the_
         raw[-1] ^= 1
         last.write_bytes(raw)
         await made.drain()
-        ((_, lost, why),) = made.lost
+        ((lost, why),) = made.lost
         assert why == "spool_damaged"
         assert made.released == list(range(200 - lost))
         await until(lambda: not segments(tmp_path))
@@ -420,7 +422,7 @@ async def test_who_stops_waiting_for_room_has_put_nothing(tmp_path: Path) -> Non
             filling = tasks.create_task(made.fill(400))
             await until(lambda: made.buffer.full)
             filling.cancel()
-        made.put -= 1
+        made.take_back()
         assert made.buffer.blocked_entries == 0
         assert await made.drain() == list(range(made.put))
 
@@ -538,6 +540,6 @@ async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None
         after.put = after.buffer.entries
         again = await after.drain()
     assert len(again) == left - unsaved
-    gone = sum(count for _, count, _ in made.lost)
+    gone = sum(count for count, _ in made.lost)
     assert again == sorted(set(again) - set(made.released) - set(made.dropped))
     assert len(made.released) + len(made.dropped) + gone + len(again) + unsaved == made.put

@@ -90,7 +90,7 @@ async def test_what_is_refused_stays_on_disk_until_the_dead_letter_is_settled(
     sink.there = sink.refuses = True
     letters: list[Batch] = []
 
-    def bury(batch: Batch, reason: str) -> bool:
+    async def bury(batch: Batch, reason: str) -> bool:
         batch.acknowledgement.hold()
         letters.append(batch)
         return True

@@ -18,6 +18,7 @@ from pipeline.batch import Inspection
 from pipeline.cadvisor import FAMILIES
 from pipeline.component import Context
 from pipeline.exposition import Exposition
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.sinks.prometheus import Config
@@ -163,7 +164,7 @@ def test_the_dashboard_asks_for_nothing_that_is_not_exported() -> None:
 def metrics() -> Metrics:
     """Those of an agent with one sink."""
     metrics = Metrics(CollectorRegistry())
-    outlet = Outlet(Config(type="prometheus"), Context("papertrail"), metrics)
+    outlet = Outlet(Config(type="prometheus"), Context("papertrail"), metrics, Ledger())
     metrics.registry.register(OutletGauges([outlet]))
     return metrics
 

@@ -10,12 +10,15 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
-from pipeline.route import Lane, Router, distribute
+from pipeline.route import Router
+from pipeline.settlement import Ahead, Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.tail import Tail
 
 log = logging.getLogger(__name__)
+
+NOTHING: Ahead = {}
 
 
 class Audience(Protocol):
@@ -32,9 +35,16 @@ class Followed:
     """What is known of one container from its first sign to its removal. The subject of a tail."""
 
     def __init__(
-        self, container: Container, router: Router, engine: Engine, audience: Audience
+        self,
+        container: Container,
+        router: Router,
+        engine: Engine,
+        audience: Audience,
+        ahead: Ahead = NOTHING,
     ) -> None:
+        """`ahead`: what some sinks have of its log beyond the position that it is read from."""
         self.container = container
+        self.progress = Progress(ahead)
         self.tail: Tail | None = None
         self.task: asyncio.Task[None] | None = None
         self.happened = 0
@@ -49,10 +59,8 @@ class Followed:
         self._bind()
 
     def _bind(self) -> None:
-        container, lanes = self.container, self._router.lanes
-        self.logs: list[Lane] = lanes(container, "logs")
-        self.events: list[Lane] = lanes(container, "events")
-        self.stats: list[Lane] = lanes(container, "stats")
+        lanes = self._router.bind(self.container, self.progress)
+        self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
 
     @property
     def reading(self) -> bool:
@@ -92,4 +100,4 @@ class Followed:
             self._audience.inspected(container, answer)
 
     async def distribute(self, batch: Batch) -> None:
-        await distribute(self.logs, batch)
+        await self.logs.distribute(batch)

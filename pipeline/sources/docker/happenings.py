@@ -6,9 +6,9 @@ import asyncio
 
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint, Position
-from pipeline.ledger import Account
 from pipeline.metrics import Metrics
-from pipeline.route import Lane, distribute
+from pipeline.route import Lanes
+from pipeline.settlement import Account
 from pipeline.sources.docker.events import EventCursor, event_batch
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.watch import Event
@@ -24,7 +24,7 @@ class Happenings:
         self.cursor = EventCursor(checkpoint.state.events)
         self._errors = metrics.source_errors
         self._account: Account[Position] = Account(checkpoint.move_events)
-        self._backlog: asyncio.Queue[tuple[list[Lane], Batch]] = asyncio.Queue(BACKLOG)
+        self._backlog: asyncio.Queue[tuple[Lanes, Batch]] = asyncio.Queue(BACKLOG)
 
     def enter(self, event: Event, followed: Followed) -> None:
         """Takes an event, which the cursor has moved over, for the lanes of its container."""
@@ -36,6 +36,7 @@ class Happenings:
         try:
             self._backlog.put_nowait((followed.events, batch))
         except asyncio.QueueFull:
+            followed.events.refuse(batch, "backlog")
             batch.acknowledgement.settle()
             self._errors.labels("event_backlog").inc()
 
@@ -43,5 +44,5 @@ class Happenings:
         """Until it is cancelled."""
         while True:
             lanes, batch = await self._backlog.get()
-            await distribute(lanes, batch)
+            await lanes.distribute(batch)
             batch.acknowledgement.settle()

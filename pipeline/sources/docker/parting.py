@@ -52,5 +52,6 @@ class Parting:
                 followed.container.name,
                 MOST,
             )
+        followed.logs.abandon("abandoned")
         if followed.task is not None:
             followed.task.cancel()

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from pipeline.batch import Container
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import EngineError
-from pipeline.ledger import Account
 from pipeline.metrics import Metrics
 from pipeline.route import Router
+from pipeline.settlement import Account
 from pipeline.sources.docker.beginning import Beginning, Start
 from pipeline.sources.docker.describe import from_event, from_list
 from pipeline.sources.docker.engine import Engine
@@ -195,7 +195,8 @@ class DockerSource:
         """A container that was not known; None when it is not to be followed."""
         if container.id == self._myself or not self._reading.selects(container):
             return None
-        followed = Followed(container, self._router, self._engine, self)
+        ahead = self._checkpoint.ahead(container.id)
+        followed = Followed(container, self._router, self._engine, self, ahead)
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed
@@ -257,6 +258,11 @@ class DockerSource:
         if container_id in self.followed:  # one that is removed has nothing to resume
             self._checkpoint.move(container_id, position)
 
+    def note_progress(self) -> None:
+        """Tells the checkpoint which sinks have more than the containers' positions say."""
+        for container_id, followed in self.followed.items():
+            self._checkpoint.note(container_id, followed.progress)
+
     def _let_go(self, container_id: str) -> None:
         """The container is removed. Its tail reads what it still can, and ends."""
         self._beginning.forget(container_id)
@@ -276,6 +282,7 @@ class DockerSource:
     def _forget(self, followed: Followed) -> None:
         if followed.container.id not in self.followed:
             self._checkpoint.forget(followed.container.id)
+        self._router.forget(followed.container.id)
         self._forget_series(followed.container.name)
 
     def _forget_series(self, name: str) -> None:

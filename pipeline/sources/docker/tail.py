@@ -18,8 +18,8 @@ import msgspec
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
 from pipeline.errors import EngineError
-from pipeline.ledger import Account
 from pipeline.metrics import Metrics
+from pipeline.settlement import Account
 from pipeline.sources.docker.cursor import Cursor, Replay
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder, no_columns

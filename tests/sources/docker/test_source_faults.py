@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container, Source
 from pipeline.checkpoint import Checkpoint
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.route import Route, Router
 from pipeline.sources.docker.endpoint import resolve
@@ -103,7 +104,7 @@ async def world(
     async with FakeEngine(folder / "docker.sock") as fake:
         engine = Engine(resolve(fake.url, None, {}))
         source = DockerSource(
-            engine, Router([route], metrics), checkpoint, metrics, Reading(**reading),
+            engine, Router([route], metrics, Ledger()), checkpoint, metrics, Reading(**reading),
             stats=polled, removed=removed.append,
         )  # fmt: skip
         made = World(fake, source, checkpoint, metrics, kept, polled, removed)

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
-from pipeline.ledger import Account
 from pipeline.metrics import Metrics
+from pipeline.settlement import Account
 from pipeline.sources.docker import tail as module
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine

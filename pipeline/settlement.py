@@ -1,0 +1,175 @@
+"""What has been read and not yet settled, in order.
+
+A position moves over a batch only when that batch, and every one before it, has been settled by
+every place it went to. So what is written down is always safe to resume from.
+
+Only what is not settled is kept: a batch that is settled before an older one leaves its position
+to that one. A destination that stands still for days, and drops what comes meanwhile, would
+otherwise hold a receipt for every batch of those days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from pipeline.batch import UNTRACKED, Acknowledgement
+
+Position = TypeVar("Position")
+
+NOTHING = -1
+"""Sequence number before all others."""
+
+
+class Receipt(Generic[Position]):
+    """The acknowledgement of one batch (see `batch.Acknowledgement`).
+
+    Born held once, by whoever opened it and is still handing the batch out.
+    """
+
+    __slots__ = ("_account", "_behind", "newer", "older", "pending", "position")
+
+    def __init__(
+        self, position: Position, account: Account[Position], behind: Acknowledgement
+    ) -> None:
+        self.pending = 1
+        self.position = position
+        """Where reading would resume when this one, and all older ones, are settled."""
+        self.older: Receipt[Position] | None = None
+        self.newer: Receipt[Position] | None = None
+        self._account = account
+        self._behind = behind
+
+    def hold(self, places: int = 1) -> None:
+        self.pending += places
+
+    def settle(self) -> None:
+        self.pending -= 1
+        if self.pending == 0:
+            self._account.settled(self)
+            self._behind.settle()
+
+
+class Account(Generic[Position]):
+    """The receipts that are not settled, as a linked list in order: those of one container, of
+    one sink's part in it, of one spool."""
+
+    __slots__ = ("_count", "_moved", "_newest")
+
+    def __init__(self, moved: Callable[[Position], None]) -> None:
+        self._newest: Receipt[Position] | None = None
+        self._count = 0
+        self._moved = moved
+
+    def __len__(self) -> int:
+        """Batches that are not settled."""
+        return self._count
+
+    def open(self, position: Position, behind: Acknowledgement = UNTRACKED) -> Receipt[Position]:
+        """For a batch after which reading would resume at `position`. `behind` is settled when
+        the receipt is."""
+        receipt = Receipt(position, self, behind)
+        receipt.older, self._newest = self._newest, receipt
+        if receipt.older is not None:
+            receipt.older.newer = receipt
+        self._count += 1
+        return receipt
+
+    def skip(self, position: Position) -> None:
+        """Like opening and settling at once: for what came to nothing."""
+        if self._newest is None:
+            self._moved(position)
+        else:
+            self._newest.position = position
+
+    def settled(self, receipt: Receipt[Position]) -> None:
+        """Called by a receipt, once: takes it out, and tells when it was the oldest."""
+        older, newer = receipt.older, receipt.newer
+        receipt.older = receipt.newer = None
+        if newer is None:
+            self._newest = older
+        else:
+            newer.older = older
+        self._count -= 1
+        if older is None:
+            self._moved(receipt.position)
+        else:
+            older.newer, older.position = newer, receipt.position
+
+
+class Reach:
+    """How far one sink has the log of one container over one route, by `event.sequence`."""
+
+    __slots__ = ("_account", "_moved", "known", "reached")
+
+    def __init__(self, known: int, moved: Callable[[], None]) -> None:
+        """`known`: the last entry that the sink had, with all before it, when the agent began."""
+        self.known = known
+        self.reached = known
+        """Likewise, by now."""
+        self._moved = moved
+        self._account: Account[int] = Account(self._move)
+
+    def open(self, sequence: int, behind: Acknowledgement) -> Receipt[int]:
+        """For a batch that ends with that entry, or did before it was filtered."""
+        return self._account.open(sequence, behind)
+
+    def skip(self, sequence: int) -> None:
+        """All to that entry was filtered, or is known."""
+        self._account.skip(sequence)
+
+    def _move(self, sequence: int) -> None:
+        if sequence > self.reached:
+            self.reached = sequence
+            self._moved()
+
+
+Ahead = Mapping[str, Mapping[str, int]]
+"""By route and sink, the last entry of a container that the sink has, with all before it."""
+
+
+class Progress:
+    """The reach of every sink in one container's log.
+
+    The container's position waits for the slowest of its sinks, so after a restart entries are
+    read again that the others have. Read again, they have the same numbers, and so each sink is
+    given only what is new to it.
+    """
+
+    __slots__ = ("_doubtful", "_known", "_reaches", "moved")
+
+    def __init__(self, known: Ahead) -> None:
+        self.moved = False
+        """Some reach has changed since somebody set this to False."""
+        self._doubtful = 0
+        self._known = known
+        self._reaches: dict[tuple[str, str], Reach] = {}
+
+    def of(self, route: str, sink: str) -> Reach:
+        key = route, sink
+        if key not in self._reaches:
+            known = self._known.get(route, {}).get(sink, NOTHING)
+            self._reaches[key] = Reach(known, self._move)
+        return self._reaches[key]
+
+    def _move(self) -> None:
+        self.moved = True
+
+    def doubt(self, sequence: int) -> None:
+        """From the entry after that one on, numbers may be others than they were before, or would
+        be if the log was read again from before it (lines are missing, or were taken for ended)."""
+        self._doubtful = sequence
+        self._known = {}
+        for reach in self._reaches.values():
+            reach.known = reach.reached = NOTHING
+        self.moved = True
+
+    def ahead_of(self, sequence: int) -> dict[str, dict[str, int]]:
+        """The sinks that have more than all entries up to that one."""
+        ahead: dict[str, dict[str, int]] = {}
+        if sequence < self._doubtful:
+            return ahead
+        for (route, sink), reach in self._reaches.items():
+            if reach.reached > sequence:
+                ahead.setdefault(route, {})[sink] = reach.reached
+        return ahead

@@ -1,0 +1,64 @@
+"""Positions move in order, and only over what is settled."""
+
+from __future__ import annotations
+
+import itertools
+
+from pipeline.settlement import Account, Receipt
+
+
+def opened(count: int) -> tuple[list[int], Account[int], list[Receipt[int]]]:
+    moved: list[int] = []
+    account: Account[int] = Account(moved.append)
+    return moved, account, [account.open(number) for number in range(count)]
+
+
+def test_whatever_the_order_of_settling_the_position_only_moves_over_a_settled_prefix() -> None:
+    for order in itertools.permutations(range(4)):
+        moved, account, receipts = opened(4)
+        settled: set[int] = set()
+        for number in order:
+            receipts[number].settle()
+            settled.add(number)
+            prefix = next((n for n in range(5) if n not in settled), 4)
+            assert (moved[-1] if moved else -1) == prefix - 1
+        assert len(account) == 0
+        assert moved == sorted(moved)
+
+
+def test_a_batch_in_several_places_is_settled_by_the_last() -> None:
+    moved, _, (receipt,) = opened(1)
+    receipt.hold(2)
+    receipt.settle()
+    receipt.settle()
+    assert moved == []
+    receipt.settle()
+    assert moved == [0]
+
+
+def test_settling_many_at_once_tells_the_last_position_only() -> None:
+    moved, _, receipts = opened(3)
+    for receipt in reversed(receipts):
+        receipt.settle()
+    assert moved == [2]
+
+
+def test_only_what_is_not_settled_is_kept_however_much_is_settled_behind_it() -> None:
+    moved, account, receipts = opened(1000)
+    for receipt in receipts[1:500] + receipts[501:]:
+        receipt.settle()
+    assert len(account) == 2
+    receipts[500].settle()
+    assert (len(account), moved) == (1, [])
+    receipts[0].settle()
+    assert (len(account), moved) == (0, [999])
+
+
+def test_a_batch_opened_behind_settled_ones_moves_past_them_when_its_turn_comes() -> None:
+    moved, account, (first, second) = opened(2)
+    second.settle()
+    third = account.open(2)
+    first.settle()
+    assert moved == [1]
+    third.settle()
+    assert moved == [1, 2]
