@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def main() -> None:
     with engine_with_lines(arguments.lines) as engine, tempfile.TemporaryDirectory() as folder:
         version = engine.docker("version", "--format", "{{.Server.Version}}")
         for run in range(arguments.runs):
-            for beside in BESIDE:
+            for beside in in_turn(BESIDE, run):
                 throughput(engine, Path(folder), beside, arguments.lines, figures[beside])
                 told(run, beside, figures[beside])
         engine.docker("rm", "--force", "lines")
@@ -93,14 +93,14 @@ def main() -> None:
         with Writers(engine, made(Path(folder)), names, RATE / WRITERS) as writers:
             writers.go()
             for run in range(arguments.runs):
-                for beside in BESIDE:
+                for beside in in_turn(BESIDE, run):
                     latency(engine, Path(folder), beside, arguments.seconds, figures[beside])
                     told(run, beside, figures[beside])
         names = [f"quiet-{number}" for number in range(QUIET)]
         with Writers(engine, made(Path(folder)), names, QUIET_RATE) as writers:
             writers.go()
             for run in range(arguments.runs):
-                for name in FLOODS:
+                for name in in_turn(FLOODS, run):
                     flood(engine, Path(folder), name, arguments.seconds, floods[name])
                     told(run, name, floods[name])
     text = report(figures, floods, arguments.lines, arguments.runs, version)
@@ -108,6 +108,11 @@ def main() -> None:
     if arguments.write:
         file = Path(__file__).parent / "results" / "isolation.md"
         file.write_text(f"# What a bad destination and a flood do to others\n\n{text}\n")
+
+
+def in_turn(names: Iterable[str], run: int) -> list[str]:
+    """Every second time backwards, so that who comes first comes last, too."""
+    return list(names)[:: -1 if run % 2 else 1]
 
 
 def throughput(
