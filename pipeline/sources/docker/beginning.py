@@ -27,7 +27,7 @@ class Beginning:
         self._engine = engine
         self._checkpoint = checkpoint
         self._start = start
-        self._began = time.time()
+        self._began = time.monotonic()
         self._created: set[str] = set()
 
     def created(self, container_id: str) -> None:
@@ -63,10 +63,12 @@ class Beginning:
         return Position(since=timestamp(time.time() + self._engine.clock_offset - back).decode())
 
     def is_new(self, item: Mapping[str, Any]) -> bool:
-        """Made since this agent began, or since the one before it last looked; in doubt, within
-        the same second, what another agent may have missed is new."""
-        created = int(item.get("Created") or 0)
+        """Made since this agent began, or since the one before it last looked; in doubt, what
+        another agent may have missed is new: within the same second, and after our clock was set
+        back behind what that agent noted."""
+        created, now = int(item.get("Created") or 0), time.time()
         offset, saved = self._engine.clock_offset, self._checkpoint.last_saved
         if saved:
-            return created + 1 > saved + offset
-        return created > self._began + offset
+            return saved > now or created + 1 > saved + offset
+        # Not by what the clock was when the agent began: it may have been set since.
+        return created > now + offset - (time.monotonic() - self._began)
