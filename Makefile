@@ -16,7 +16,7 @@ BENCH ?= $(sort $(wildcard benchmarks/bench_*.py)) benchmarks/agent.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest bench venv lock image packages clean
+.PHONY: help demo test lint pytest chaos bench venv lock image packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 
 pytest: $(VENV)/.dev packages ## the suite alone; ARGS="tests/stages -k parse" chooses
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEED=1 MINUTES=10
+	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
 bench: $(VENV)/.dev packages ## every benchmark; BENCH=benchmarks/agent.py chooses
 	@for file in $(BENCH); do echo; echo "== $$file"; \

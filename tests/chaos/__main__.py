@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.errors import EngineError
 from pipeline.testing.private_engine import why_not
 from tests.chaos.course import Course, write_lost, write_plan
-from tests.chaos.plan import plan
+from tests.chaos.plan import Action, plan
 
 
 def main() -> int:
@@ -49,8 +49,9 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _run(folder: Path, actions: list, arguments: argparse.Namespace) -> bool:  # type: ignore[type-arg]
-    figures = Course(folder, actions, _say, arguments.drop).run(arguments.seed, arguments.minutes)
+def _run(folder: Path, actions: list[Action], arguments: argparse.Namespace) -> bool:
+    course = Course(folder, actions, _say, patience=arguments.patience, drop=arguments.drop)
+    figures = course.run(arguments.seed, arguments.minutes)
     table = figures.table()
     (folder / "figures.md").write_text(table + "\n")
     print("\n" + table + "\n", flush=True)
@@ -67,6 +68,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--plan", action="store_true", help="print the plan, and do nothing")
     parser.add_argument("--keep", action="store_true", help="leave the folder of a good run, too")
+    parser.add_argument(
+        "--patience", type=float, default=75.0, metavar="SECONDS",
+        help="how long nothing may come, at the end, until what is missing counts as lost; the "
+        "agent looks every 30 s for what it has missed (default: 75)",
+    )  # fmt: skip
     parser.add_argument(
         "--without", action="append", default=[], metavar="LANE",
         help="leave out the faults of agent, engine, syslog, logstash or spooled",

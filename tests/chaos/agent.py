@@ -115,10 +115,6 @@ class Agent:
                 return str(answer.read().decode())
         return ""
 
-    def takes(self, sink: str) -> bool:
-        """Whether its last attempt to send to a sink has succeeded."""
-        return f'dockline_sink_up{{sink="{sink}"}} 1.0' in self.metrics()
-
     @property
     def said(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

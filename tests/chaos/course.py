@@ -22,9 +22,6 @@ from tests.chaos.record import BeatsRecord, Record, SyslogRecord
 from tests.chaos.report import Figures
 from tests.chaos.tally import Tally, compare
 
-PATIENCE = 75.0
-"""Seconds without a line more, anywhere, until what has not come counts as lost. The agent looks
-for what it has missed every 30 s."""
 LONGEST_SETTLING = 600.0
 LATE = 30.0
 """Seconds after the plan's end until what has not been begun is left out."""
@@ -35,12 +32,20 @@ class Course:
     """`run` it once. `folder` is where everything is kept that a failed run is judged by."""
 
     def __init__(
-        self, folder: Path, actions: list[Action], say: Callable[[str], None], drop: int = 0
+        self,
+        folder: Path,
+        actions: list[Action],
+        say: Callable[[str], None],
+        *,
+        patience: float,
+        drop: int = 0,
     ) -> None:
-        """`drop`: sabotage. The logstash receiver forgets a line of each so many windows."""
+        """`patience`: seconds without a line more, anywhere, until what has not come counts as
+        lost. `drop`: sabotage, the logstash receiver forgets a line of each so many windows."""
         self._folder = folder
         self._actions = actions
         self._say = say
+        self._patience = patience
         self._end = actions[-1].at if actions else 0.0
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
@@ -177,7 +182,7 @@ class Course:
             now, lines = time.monotonic(), sum(r.tally.lines for r in self._records.values())
             if lines != before:
                 before, last = lines, now
-            if now - last > PATIENCE or now - began > LONGEST_SETTLING:
+            if now - last > self._patience or now - began > LONGEST_SETTLING:
                 return truth
             time.sleep(1.0)
 
@@ -189,7 +194,6 @@ class Course:
             faults.troubles.append(f"with all sinks there the agent ended with {status}")
         faults.troubles += [f"the agent said: {line}" for line in agent.bugs()]
         faults.troubles += _dropped(metrics)
-        self._peers["syslog"].ask("orphans")
         for peer in self._peers.values():
             peer.ask("vanish")
         self._read()

@@ -24,8 +24,6 @@ from pathlib import Path
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_… of socket(7)
 _DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0
 PIECE = 1 << 18
-LONGEST_ORPHAN = 60.0
-"""Seconds that what a killed agent has left in its kernel may take to come."""
 
 
 class Connection:
@@ -34,8 +32,6 @@ class Connection:
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.socket = sock
         self.number = number
-        self.orphan = False
-        """Its agent has ended: what is on its way cannot be sent again."""
         self.received = 0
 
 
@@ -59,7 +55,6 @@ class Receiver:
             "speak": lambda: self._silence(False),
             "deaf": lambda: self._hear(False),
             "hear": lambda: self._hear(True),
-            "orphans": self.orphans,
             "newest": self.newest,
         }
 
@@ -107,13 +102,6 @@ class Receiver:
     def reset(self) -> int:
         """Resets every connection. How many there were."""
         return self._break(self.discard, listening=True)
-
-    def orphans(self) -> int:
-        """The agent has ended: all connections that there are now are those of a dead one."""
-        self._accept()
-        for connection in self.connections:
-            connection.orphan = True
-        return len(self.connections)
 
     def newest(self) -> int:
         """Bytes that came on the newest connection that is open; 0 for none."""
@@ -172,7 +160,6 @@ class Receiver:
         self.closed(connection)
 
     def _break(self, end: Callable[[Connection], None], *, listening: bool) -> int:
-        self._finish_orphans()
         if self._listener is not None and not listening:
             mute(self._listener, True)  # a connection that is being made inherits it
             self._accept()
@@ -198,14 +185,6 @@ class Receiver:
         """Closes it with a reset, whatever the kernel has."""
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close(connection)
-
-    def _finish_orphans(self) -> None:
-        """What a killed agent has left in its kernel comes, unless its connection is broken."""
-        deadline = time.monotonic() + LONGEST_ORPHAN
-        for connection in [one for one in self.connections if one.orphan]:
-            while connection in self.connections and time.monotonic() < deadline:
-                if not self._read(connection):
-                    time.sleep(0.01)
 
 
 def mute(sock: socket.socket, silent: bool) -> None:

@@ -20,7 +20,6 @@ class Syslog(Receiver):
         super().__init__(port, folder)
         self._files: dict[int, IO[bytes]] = {}
         self._life = 1 + len({file.name.partition("-")[0] for file in folder.glob("*")})
-        self.commands["drain"] = self.vanish  # before it is killed
 
     def data(self, connection: Connection, data: bytes) -> bool:
         file = self._files.get(connection.number)

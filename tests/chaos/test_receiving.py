@@ -87,18 +87,6 @@ def test_what_a_reset_leaves_unread_is_kept_to_the_byte(syslog: Peer) -> None:
         until(lambda: syslog.ask("newest") == 5)
 
 
-def test_what_a_dead_agent_left_in_its_kernel_is_read_before_anything_is_broken(
-    syslog: Peer,
-) -> None:
-    syslog.ask("deaf")
-    blast = Blast(syslog.port)
-    blast.acknowledged()  # the socket is closed, with what its kernel still has
-    syslog.ask("orphans")
-    syslog.ask("reset")
-    assert kept(syslog, "read") == blast.sent
-    assert kept(syslog, "unread") == 0
-
-
 def test_in_silence_nothing_is_acknowledged_and_afterwards_all_is(syslog: Peer) -> None:
     with socket.create_connection(("127.0.0.1", syslog.port)) as client:
         client.sendall(b"hello")
