@@ -53,7 +53,7 @@ SECOND = """
 [sinks.second]
 type = "syslog"
 address = "tcp://127.0.0.1:{port}"
-buffer = {{ memory = "4MiB", disk = "4GiB" }}
+buffer = {{ disk = "4GiB" }}
 """
 BESIDE: dict[str, Callable[[], Receiver | Still | Trickle | Resetting | HalfOpen] | None] = {
     "alone": None,
@@ -65,8 +65,9 @@ BESIDE: dict[str, Callable[[], Receiver | Still | Trickle | Resetting | HalfOpen
 }
 RATE, WRITERS = 10_000, 10
 QUIET, QUIET_RATE = 49, 5
-WARM_UP = 4.0
-"""Seconds before the latency counts: by then what does not fit into 4 MiB goes to the disk."""
+WARM_UP = 3.0
+"""Seconds before the latency counts. The memory of a sink that stands still is full after 6.4, and
+goes to the disk: that is to count."""
 PATIENCE = 120.0
 
 Figures = dict[str, dict[str, list[float]]]
@@ -76,7 +77,7 @@ Figures = dict[str, dict[str, list[float]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--lines", type=int, default=500_000)
-    parser.add_argument("--seconds", type=float, default=10, help="of each measured latency")
+    parser.add_argument("--seconds", type=float, default=12, help="of each measured latency")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
@@ -236,12 +237,12 @@ def report(figures: Figures, floods: Figures, lines: int, runs: int, version: st
             "A good destination, and what stands beside it. Latency at 10,000 lines a second.",
             "",
             "| beside it | lines/s | ratio | fastest to slowest run "
-            "| agent's CPU s per million lines | p50 ms | p99 ms | MiB on disk |",
-            "|---|---|---|---|---|---|---|---|",
+            "| agent's CPU s per million lines | p50 ms | p99 ms | slowest ms | MiB on disk |",
+            "|---|---|---|---|---|---|---|---|---|",
             *(
                 row(
                     name, found, "{rate:,.0f}", "{ratio:.2f}", "{spread:.2f}", "{cpu:.2f}",
-                    "{p50:.1f}", "{p99:.1f}", "{disk:.1f}",
+                    "{p50:.1f}", "{p99:.1f}", "{max:.0f}", "{disk:.1f}",
                 )
                 for name, found in figures.items()
             ),
