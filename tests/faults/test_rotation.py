@@ -1,0 +1,102 @@
+"""Logs that Docker rotates, somebody truncates, or a disk damages: what is still there comes once
+and in order, and reading goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.testing.following import follow
+from tests.faults.containers import Containers
+
+COUNT = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
+SMALL = ("--log-opt", "max-size=100k", "--log-opt", "max-file=2")
+
+
+async def test_rotation_that_is_faster_than_reading_loses_lines_and_nothing_else(
+    containers: Containers,
+) -> None:
+    """The Engine gives a reader no sign of it: of 200,000 lines in a second, 56,000 came
+    (measured, with files of 1 MB). What comes is in order and comes once, and the end is there."""
+    async with follow(containers.url) as following:
+        await following.connected()
+        containers.start("rotated", "seq 1 50000; sleep 1; echo 50001; sleep 600", *SMALL)
+        await following.until(lambda: "50001" in following.lines("rotated"), "it does not go on")
+        numbers = [int(line) for line in following.lines("rotated")]
+        assert numbers == sorted(set(numbers))
+        assert numbers[-2:] == [50_000, 50_001]
+        assert following.sequences("rotated") == list(range(1, len(numbers) + 1))
+
+
+async def test_what_was_rotated_away_while_no_agent_ran_is_told(
+    containers: Containers, tmp_path: Path
+) -> None:
+    async with follow(containers.url, state=tmp_path) as following:
+        await following.connected()
+        key = containers.start(
+            "away", "echo 0; until [ -e /go ]; do sleep 0.05; done; seq 1 50000; sleep 600", *SMALL
+        )
+        assert await following.until_lines("away", 1) == ["0"]
+    containers.engine.docker("exec", key, "touch", "/go")
+    last = lambda: containers.engine.docker("logs", "--tail", "1", key) == "50000"  # noqa: E731
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(last):
+            await asyncio.sleep(0.05)
+    kept = (await asyncio.to_thread(containers.engine.docker, "logs", key)).splitlines()
+    async with follow(containers.url, state=tmp_path) as following:
+        assert await following.until_lines("away", len(kept)) == kept
+        assert following.errors("gap") == 1
+
+
+async def test_a_log_that_was_truncated_from_outside_goes_on_with_the_next_run_of_its_container(
+    containers: Containers,
+) -> None:
+    """As logrotate does with `copytruncate`: a stream that is open goes silent without a word
+    (moby#45728), and so does one that is opened then, after the lines that it finds. When the
+    container starts again, all that was written since comes."""
+    async with follow(containers.url) as following:
+        await following.connected()
+        key = containers.start("truncated", COUNT)
+        await following.until_lines("truncated", 20)
+        log = log_of(containers, key)
+        os.truncate(log, 0)
+        read = len(following.lines("truncated"))
+        async with asyncio.timeout(20):
+            while log.read_bytes().count(b"\n") < 2 * read:
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(containers.engine.docker, "restart", "--time", "0", key)
+        await following.until(lambda: following.lines("truncated").count("line 5") == 2)
+        numbers = [int(line.split()[1]) for line in following.lines("truncated")]
+        again = numbers.index(0, 1)
+        assert again > 2 * read
+        assert numbers[:again] == sorted(set(numbers[:again]))
+        assert numbers[again:] == list(range(len(numbers) - again))
+
+
+async def test_a_damaged_log_is_said_once_and_disturbs_no_other(
+    containers: Containers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The Engine reads a json file up to the damage, and no further. It is tried again, more and
+    more seldom; what was read before does not come again."""
+    async with follow(containers.url) as following:
+        await following.connected()
+        key = containers.start("damaged", COUNT)
+        containers.start("sound", COUNT)
+        await following.until_lines("damaged", 20)
+        with log_of(containers, key).open("ab") as log:
+            log.write(b'\0\xff{"log":"half')
+        await following.until(lambda: following.errors("daemon") >= 3)
+        seen = len(following.lines("sound"))
+        sound = await following.until_lines("sound", seen + 20)
+        assert sound == [f"line {number}" for number in range(len(sound))]
+        damaged = following.lines("damaged")
+        assert damaged == [f"line {number}" for number in range(len(damaged))]
+        assert caplog.text.count("logs of damaged: Error grabbing logs") == 1
+
+
+def log_of(containers: Containers, container_id: str) -> Path:
+    """The file in which the Engine keeps the log."""
+    return Path(containers.engine.docker("inspect", "--format", "{{.LogPath}}", container_id))
