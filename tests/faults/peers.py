@@ -121,6 +121,11 @@ class LumberjackPeer(TcpReceiver):
         if self.answers:
             connection.sendall(struct.pack(">2sI", b"2A", count))
 
+    @property
+    def count(self) -> int:
+        """Entries of all windows."""
+        return sum(map(len, list(self.windows)))
+
     def texts(self, name: str) -> list[str]:
         """Messages of the container of that name."""
         entries = [entry for window in list(self.windows) for entry in window]

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.faults.peers import LumberjackPeer
 from tests.servers.daemon import eventually
 from tests.servers.rsyslog import Rsyslog
 
-KILLS = 100
+KILLS, AGENTS = 100, 2
 SCRIPT = "i=1; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 CONFIG = """
 [logs]
@@ -78,13 +79,25 @@ def checkpointed(agent: AgentProcess, container_id: str) -> int:
 def test_a_hundred_kills_between_acknowledgement_and_checkpoint(
     containers: Containers, tmp_path: Path
 ) -> None:
-    dice = random.Random(28)
+    """Of two agents, for there are two cores to start them on."""
     container_id = containers.start("kill-steady", SCRIPT)
+    with ThreadPoolExecutor(AGENTS) as pool:
+        lives = [
+            pool.submit(kill_often, tmp_path / str(seed), containers.url, container_id, seed)
+            for seed in range(AGENTS)
+        ]
+        repeated = sum(one.result() for one in lives)
+    assert repeated > KILLS  # else they did not hit between the two
+
+
+def kill_often(folder: Path, url: str, container_id: str, seed: int) -> int:
+    """How many lines came again."""
+    dice = random.Random(seed)
+    repeated = 0
     with Deadly() as receiver:
-        agent = AgentProcess(tmp_path, containers.url, CONFIG.format(port=receiver.port))
+        agent = AgentProcess(folder, url, CONFIG.format(port=receiver.port))
         receiver.victim = agent
-        repeated = 0
-        for _ in range(KILLS):
+        for _ in range(KILLS // AGENTS):
             receiver.windows.clear()
             receiver.left = dice.choice([1, 1, 1, 2, 2, 3, 3, 60])  # after 60 some are saved
             receiver.moment = dice.choice([-1, 0, 0, 0, 0.002, 0.02])
@@ -99,7 +112,7 @@ def test_a_hundred_kills_between_acknowledgement_and_checkpoint(
             assert [entry["message"] for entry in entries] == [f"line {n}" for n in numbers]
             repeated += len([n for n in numbers if n <= known])
         assert receiver.errors == []
-        assert repeated > KILLS  # else they did not hit between the two
+    return repeated
 
 
 def test_killed_at_random_moments_a_syslog_server_misses_no_line(

@@ -38,6 +38,7 @@ def test_clean_restarts_under_a_flood_lose_nothing_and_repeat_nothing(
                 assert agent.stop() == 0
                 agent.start()
             agent.until(lambda: len(syslog.messages) >= LINES, "not everything came")
+            agent.until(lambda: lumberjack.count >= LINES, "not everything came")
             assert agent.stop() == 0
         in_order = [str(number) for number in range(1, LINES + 1)]
         assert syslog.texts("restart-flood") == in_order
