@@ -49,7 +49,8 @@ class State(msgspec.Struct):
     engine: str = ""
     """Id of the Engine that the containers belong to."""
     saved: float = 0.0
-    """Seconds since the epoch; 0 when nothing was ever saved."""
+    """Until when the agent had looked at containers, in seconds since the epoch; 0 for never. Not
+    the time of saving: a stopping agent saves what it delivered long after its last look."""
     events: Position = Position()
     containers: dict[str, Position] = {}
     ahead: dict[str, Ahead] = {}
@@ -74,7 +75,10 @@ class Checkpoint:
         self._stale = ""
         """Why the file that is there is not ours to replace."""
         self.last_saved = 0.0
-        """When the agent before this one last saved, in seconds since the epoch; 0 for never."""
+        """Until when the agent before this one had looked at containers, in seconds since the
+        epoch; 0 when there was none."""
+        self.looked = 0.0
+        """Until when this one has: what was made before is known, or is not to be."""
 
     def open(self) -> None:
         """Takes the folder's lock and reads the file. Blocks: call it before there is much to do,
@@ -120,7 +124,7 @@ class Checkpoint:
             if version is None or msgspec.json.decode(version) != VERSION:
                 raise ValueError("it was written by another version of dockline")
             self.state = msgspec.json.decode(raw, type=State)
-            self.last_saved = self.state.saved
+            self.last_saved = self.looked = self.state.saved
         except (ValueError, msgspec.MsgspecError) as error:
             self._set_aside(str(error))
 
@@ -129,7 +133,7 @@ class Checkpoint:
         next one is saved."""
         if self.state.engine and engine and self.state.engine != engine:
             self._stale = "it belongs to another Engine"
-            self.state, self.last_saved = State(), 0.0
+            self.state, self.last_saved, self.looked = State(), 0.0, 0.0
         self.state.engine = engine or self.state.engine
         self._dirty = True
 
@@ -186,7 +190,7 @@ class Checkpoint:
         if self._file is None or not self._dirty:
             return
         self._dirty = False
-        self.state.saved = time.time()
+        self.state.saved = self.looked
         raw = msgspec.json.encode(self.state)
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._write, raw)

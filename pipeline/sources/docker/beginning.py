@@ -30,9 +30,19 @@ class Beginning:
         self._began = time.monotonic()
         self._created: set[str] = set()
 
+    @property
+    def began(self) -> float:
+        """When this agent did, by what our clock is now: it may have been set since."""
+        return time.time() - (time.monotonic() - self._began)
+
     def created(self, container_id: str) -> None:
         """The container was seen to be made: its log has not begun."""
         self._created.add(container_id)
+
+    def knows(self, container_id: str) -> bool:
+        """Whether it is known where to begin with a container that starts."""
+        first = not self._checkpoint.last_saved
+        return first or container_id in self._created or self._checkpoint[container_id] is not None
 
     def forget(self, container_id: str) -> None:
         """The container is removed."""
@@ -70,5 +80,4 @@ class Beginning:
         offset, saved = self._engine.clock_offset, self._checkpoint.last_saved
         if saved:
             return saved > now or created + 1 > saved + offset
-        # Not by what the clock was when the agent began: it may have been set since.
-        return created > now + offset - (time.monotonic() - self._began)
+        return created > self.began + offset

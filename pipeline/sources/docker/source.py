@@ -96,6 +96,8 @@ class DockerSource:
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
         self._caught_up = False
+        self._started_early: list[tuple[Event, Followed]] = []
+        """Starts seen before it was known whether the container was there before."""
         self._tasks: asyncio.TaskGroup
         self._to_check = 0
         since = self._happenings.cursor.since
@@ -111,6 +113,7 @@ class DockerSource:
 
     def connected(self) -> None:
         self._checkpoint.belongs_to(self._engine.id)
+        self._checkpoint.looked = self._checkpoint.looked or self._beginning.began
         self._happenings.cursor.reconnected()
         self._on_connected()
 
@@ -132,8 +135,14 @@ class DockerSource:
     def _take(self, event: Event, action: str, followed: Followed) -> None:
         if action == "create":
             self._beginning.created(followed.container.id)
+            if followed.logs and self._checkpoint[followed.container.id] is None:
+                # It may be started when no agent looks, and is then as new as it is now.
+                self._checkpoint.move(followed.container.id, Position())
         elif action == "start":
-            self._start(followed, self._beginning.at_start(event))
+            if self._caught_up or self._beginning.knows(followed.container.id):
+                self._start(followed, self._beginning.at_start(event))
+            else:
+                self._started_early.append((event, followed))
         elif action == "rename":
             followed.rename(event["Actor"]["Attributes"].get("name", followed.container.name))
         elif action in ("die", "destroy"):
@@ -149,6 +158,9 @@ class DockerSource:
         if not self._caught_up:
             await self._catch_up()
             self._caught_up = True
+            for event, followed in self._started_early:
+                self._start(followed, self._beginning.at_start(event))
+            self._started_early.clear()
         running = set()
         for item in containers:
             container = self._container_of(item)
@@ -156,6 +168,7 @@ class DockerSource:
                 running.add(container.id)
                 with self._for_itself(container):
                     self._found_running(container, item)
+        self._checkpoint.looked = max(self._checkpoint.looked, self.watch.asked)
         await self._check_ended([key for key in self.followed if key not in running])
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
@@ -300,6 +313,8 @@ class DockerSource:
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
             if item.get("State") not in ("exited", "dead"):
+                if self._beginning.is_new(item):
+                    self._beginning.created(container.id)
                 continue
             position = self._checkpoint[container.id]
             unread = position is not None or self._beginning.is_new(item)

@@ -60,6 +60,8 @@ class Watch:
         """`every`: seconds between two lists. `since`: the first moment whose events are wanted,
         as the Engine takes it; empty for what happens from now on."""
         self.problem: str | None = "not connected yet"
+        self.asked = 0.0
+        """When the list was asked for that was given last, by our clock."""
         self._engine = engine
         self._audience = audience
         self._metrics = metrics
@@ -132,11 +134,13 @@ class Watch:
     async def _list(self, subscribed: asyncio.Event) -> None:
         await subscribed.wait()
         while True:
+            asked = time.time()
             running = await self._engine.get("/containers/json")
             if not isinstance(running, list):
                 raise EngineError(f"{self._engine.endpoint.url} lists no containers")
             if not self._up.is_set():
                 self._came_up()
+            self.asked = asked
             await self._audience.listed(running)
             await asyncio.sleep(self._every)
 
