@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import msgspec
 from aiohttp import hdrs, web
 
+from pipeline.audit import Report
 from pipeline.exposition import Exposition
 from pipeline.server import Server, metrics_page, weights
 
@@ -16,15 +18,24 @@ dockline
 /metrics  the agent's and the containers' metrics, for Prometheus
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
+/audit    what became of every entry, as JSON; `dockline audit` shows it
 """
 
 
 class Admin:
-    """Serves the endpoints. `ready` gives a line for each thing that is not ready."""
+    """Serves the endpoints. `ready` gives a line for each thing that is not ready, `audit` the
+    ledger."""
 
-    def __init__(self, listen: str, exposition: Exposition, ready: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        exposition: Exposition,
+        ready: Callable[[], list[str]],
+        audit: Callable[[], Report],
+    ) -> None:
         """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
         self._ready = ready
+        self._report = audit
         self._server = Server(
             listen,
             [
@@ -32,6 +43,7 @@ class Admin:
                 web.get("/metrics", metrics_page(exposition)),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
+                web.get("/audit", self._audit),
             ],
         )
 
@@ -53,6 +65,10 @@ class Admin:
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        body = msgspec.json.encode(self._report())
+        return web.Response(body=body, content_type="application/json")
 
     async def _readyz(self, request: web.Request) -> web.Response:
         missing = self._ready()

@@ -6,11 +6,13 @@ import asyncio
 import gc
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline import component
 from pipeline.admin import Admin
+from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Container, Samples
 from pipeline.buffer import SpooledBuffer
 from pipeline.buffer.folders import orphans
@@ -19,7 +21,7 @@ from pipeline.component import Context
 from pipeline.config import Config, RouteConfig
 from pipeline.exposition import Exposition
 from pipeline.expression import compile_container
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.route import Route, Router
@@ -47,6 +49,7 @@ class Agent:
         self.checkpoint = Checkpoint(Path(config.state.directory))
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
+        metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
         self._router = Router(
             [self._route(*item) for item in config.routes.items()], metrics, self.ledger
         )
@@ -58,7 +61,7 @@ class Agent:
         self.source: DockerSource
         """Once it runs."""
         self.admin = (
-            Admin(config.http.listen, self.exposition, self.not_ready)
+            Admin(config.http.listen, self.exposition, self.not_ready, self.audit)
             if config.http.listen
             else None
         )
@@ -142,6 +145,18 @@ class Agent:
         engine = self.source.watch.problem
         sinks = (outlet.not_ready() for outlet in self.outlets.values())
         return [line for line in (engine, *sinks) if line]
+
+    def audit(self) -> Report:
+        """The ledger, as it stands."""
+        buffered: Counter[Tally] = Counter()
+        for outlet in self.outlets.values():
+            buffered.update(outlet.buffered())
+        return report(
+            self.ledger, buffered, {one.name: one.carried for one in self.outlets.values()}
+        )
+
+    def _entries(self) -> Mapping[str, int]:
+        return {one.name: one.buffer.entries - one.carried for one in self.outlets.values()}
 
     # ----------------------------------------------------------------------------- running
 

@@ -105,12 +105,16 @@ class Passage:
         return self.tallies[sink]
 
     @property
+    def came(self) -> int:
+        """What was read while the route took the container."""
+        return self.page.read[self.source] - self.missed if self.bound else self.taken
+
+    @property
     def unaccounted(self) -> int:
-        """Entries read that neither a stage nor a sink has; 0 where the account balances."""
-        came = self.page.read[self.source] - self.missed if self.bound else self.taken
-        passed = came - self.filtered.total()
-        parts = [passed - self.tallies[sink].routed for sink in self.sinks] or [came - self.taken]
-        return max(parts, key=abs)
+        """Entries that came, and neither a stage nor a sink has; 0 where the account balances."""
+        passed = self.came - self.filtered.total()
+        parts = [passed - self.tallies[sink].routed for sink in self.sinks]
+        return max(parts or [self.came - self.taken], key=abs)
 
     def add(self, other: Passage) -> None:
         self.filtered.update(other.filtered)
@@ -206,9 +210,13 @@ class Ledger:
         """The container is removed: its figures stay, among those of all that are, from when
         nothing of it is buffered any more."""
         self._gone[container_id] = None
+        self.fold()
+
+    def fold(self) -> None:
+        """Closes the pages of some removed containers, if they can be."""
         for gone in list(self._gone)[:100]:
-            page = self.pages.get(gone)
             del self._gone[gone]
+            page = self.pages.get(gone)
             if page is None:
                 continue
             if page.open:

@@ -121,6 +121,11 @@ class Outlet:
         finally:
             letter.tally.waiting -= len(letter)
 
+    @property
+    def carried(self) -> int:
+        """Entries on disk that an earlier run of the agent has left there."""
+        return self.spool.disk.carried if self.spool is not None else 0
+
     def not_ready(self) -> str | None:
         """Why no more can be taken; None while it can, or waits within its limit."""
         if self.spool is not None and self.spool.problem:

@@ -166,6 +166,8 @@ class Lanes:
         Buffers with room get it first, and full ones are waited for together, so that one which
         makes us wait delays no other."""
         waiting = self._not_taken(batch)
+        for _, left in waiting:
+            left.tally.waiting += len(left)
         if len(waiting) == 1:
             await _put(*waiting[0])
         elif waiting:
@@ -226,8 +228,7 @@ class Lanes:
 
 
 async def _put(outlet: Outlet, batch: Batch) -> None:
-    """Cancelled, it leaves the batch counted as waiting: it is nowhere else."""
-    batch.tally.waiting += len(batch)
+    """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere else."""
     await outlet.put(batch)
     batch.tally.waiting -= len(batch)
 

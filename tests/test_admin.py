@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from pipeline.admin import Admin
+from pipeline.audit import ContainerPart, Report
 from pipeline.batch import Container, Inspection
 from pipeline.errors import DocklineError
 from pipeline.exposition import Exposition
@@ -18,6 +20,7 @@ from pipeline.metrics import Metrics
 from tests.servers.prometheus import PrometheusServer
 from tests.sources.docker.answers import answer, reading
 
+REPORT = Report(False, [ContainerPart("1", "api-1", {"logs": 3}, [])], {})
 SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"]
 
 
@@ -28,7 +31,7 @@ class Running:
         self.metrics = Metrics(CollectorRegistry())
         self.exposition = Exposition(labels=["x"], registry=self.metrics.registry)
         self.missing: list[str] = []
-        self.admin = Admin("127.0.0.1:0", self.exposition, lambda: self.missing)
+        self.admin = Admin("127.0.0.1:0", self.exposition, lambda: self.missing, lambda: REPORT)
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Status, content type and text."""
@@ -48,9 +51,15 @@ async def running() -> AsyncIterator[Running]:
 async def test_the_index_names_the_endpoints(running: Running) -> None:
     status, kind, text = await running.get("/")
     assert (status, kind) == (200, "text/plain")
-    for path in ("/metrics", "/healthz", "/readyz"):
+    for path in ("/metrics", "/healthz", "/readyz", "/audit"):
         assert path in text
         assert (await running.get(path))[0] == 200
+
+
+async def test_the_ledger_is_served_as_json(running: Running) -> None:
+    status, kind, text = await running.get("/audit")
+    assert (status, kind) == (200, "application/json")
+    assert msgspec.json.decode(text, type=Report) == REPORT
 
 
 async def test_healthz_says_ok_whatever_is_not_ready(running: Running) -> None:
@@ -86,7 +95,7 @@ async def test_metrics_has_the_agents_and_the_containers_series(running: Running
 
 
 async def test_an_address_that_is_taken_is_one_clear_sentence(running: Running) -> None:
-    second = Admin(running.admin.address, running.exposition, list)
+    second = Admin(running.admin.address, running.exposition, list, lambda: REPORT)
     with pytest.raises(DocklineError, match="is in use"):
         await second.start()
 

@@ -45,6 +45,8 @@ class Disk:
         self._settlement: Account[int] = Account(self._move)
         self.tallies: Counter[Tally] = Counter()
         """Of `entries`, by account: those that this run of the agent has written."""
+        self.carried = 0
+        """Of `entries`, those that an earlier run has written."""
         self._lost = lost
         self._tally_of = tally_of
         self._delivered = delivered
@@ -83,11 +85,6 @@ class Disk:
         self._settled = number
         self._delivered()
 
-    @property
-    def carried(self) -> int:
-        """Of `entries`, those that an earlier run of the agent has written."""
-        return self.entries - self.tallies.total() + self._suspense
-
     # ------------------------------------------------------------- in the task that writes
 
     async def open(self) -> None:
@@ -97,6 +94,7 @@ class Disk:
         await self._thread.run(self._spool.open)
         self._next = self._settled = self._stored = self._spool.settled
         self._end = self._found = self._spool.end
+        self.carried = self.entries
         self.opened = True
 
     async def close(self) -> None:
@@ -153,6 +151,8 @@ class Disk:
             tally.carried += loss.entries
             if loss.number > self._found:
                 self._suspense += loss.entries
+            else:
+                self.carried -= loss.entries
 
     def _leave(self, tally: Tally, entries: int) -> None:
         """Entries that this run has written are not on disk alone any more."""
@@ -161,8 +161,10 @@ class Disk:
             del self.tallies[tally]
 
     def _clear_suspense(self) -> None:
-        if self._next != self._end or self._suspense != self.tallies.total():
+        if not self._suspense or self._next != self._end:
             return
+        if self._suspense != self.tallies.total():
+            return  # something else is wrong, and must go on showing
         unknown = self._tally_of(NOWHERE)
         unknown.dropped[DAMAGED] -= self._suspense
         unknown.carried -= self._suspense
@@ -186,6 +188,7 @@ class Disk:
             batch.tally = self._tally_of(origin_of(batch))
             if earlier:
                 batch.tally.carried += len(batch)
+                self.carried -= len(batch)
             else:
                 self._leave(batch.tally, len(batch))
             items.append(Item(batch, batch.size, safe=True))

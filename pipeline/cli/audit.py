@@ -1,19 +1,20 @@
-"""`dockline audit`: whether everything that was read is where it should be."""
+"""`dockline audit`: whether everything that was read is where it should be, here and in a store."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "audit",
-        help="find what is missing or repeated in a store",
-        description="With --verify, reads entries as JSON lines from a store and reports, "
-        "container by container, which are missing and which came twice. Exit status: 0 nothing "
-        "is missing or repeated; 1 something is; 2 there is nothing to verify, or it cannot be "
-        "read.",
+        help="show what became of every entry, or find what a store misses or has twice",
+        description="Shows the ledger of the running agent: for each container, route and sink, "
+        "read = delivered + filtered + dropped + buffered. Exit status: 0 it balances; 1 it does "
+        "not, or no agent answers. With --verify, reads entries as JSON lines from a store "
+        "instead, and reports, container by container, which are missing and which came twice: 0 "
+        "nothing is missing or repeated; 1 something is; 2 there is nothing to verify, or it "
+        "cannot be read.",
     )
     parser.add_argument(
         "--verify",
@@ -21,15 +22,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         nargs="*",
         help="files of JSON lines, gzipped or not; - or nothing is standard input",
     )
+    parser.add_argument(
+        "--url",
+        help="where the agent answers; without it, where the configuration says it listens",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 
 def main(args: argparse.Namespace) -> int:
     if args.verify is None:
-        message = "dockline audit: say what to verify: --verify [FILE ...], or - for standard input"
-        print(message, file=sys.stderr)
-        return 2
+        from pipeline.cli._audit import audit
+
+        return audit(args.url, args.config, json=args.json)
     from pipeline.cli._verify import verify
 
     return verify(args.verify or ["-"], json=args.json)

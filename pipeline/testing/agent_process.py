@@ -17,6 +17,8 @@ from types import TracebackType
 PATIENCE = 60.0
 """Seconds until what a test waits for counts as not happening."""
 
+_ENDPOINT = "metrics on http://"
+
 
 class AgentProcess:
     """`dockline run` from `with` to its end, with its output in files beside the configuration.
@@ -35,6 +37,7 @@ class AgentProcess:
             f'[http]\nlisten = "{listen}"\n{config}'
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
 
     def __enter__(self) -> AgentProcess:
         self.start()
@@ -51,6 +54,7 @@ class AgentProcess:
             self._process.wait()
 
     def start(self) -> None:
+        self._starts += 1
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
@@ -96,8 +100,8 @@ class AgentProcess:
     @property
     def address(self) -> str:
         """Of its HTTP endpoint, from its log."""
-        self.until(lambda: "metrics on http://" in self.said, "no HTTP endpoint")
-        return self.said.partition("metrics on http://")[2].partition("/")[0]
+        self.until(lambda: self.said.count(_ENDPOINT) == self._starts, "no HTTP endpoint")
+        return self.said.rpartition(_ENDPOINT)[2].partition("/")[0]
 
     def metric(self, sample: str) -> float | None:
         """The value of a line of `/metrics`, given up to its value."""

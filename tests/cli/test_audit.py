@@ -190,14 +190,6 @@ def test_a_folder_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == f"dockline: cannot read {tmp_path}: Is a directory\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_without_verify_it_says_what_there_is(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["audit", *arguments]) == 2
-    assert "--verify [FILE ...]" in capsys.readouterr().err
-
-
 def test_a_closed_terminal_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

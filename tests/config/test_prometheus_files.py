@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.admin import Admin
+from pipeline.audit import LedgerMetrics, Report
 from pipeline.batch import Inspection
 from pipeline.cadvisor import FAMILIES
 from pipeline.component import Context
@@ -68,6 +69,7 @@ def exported() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     registry.register(OutletGauges([]))
+    registry.register(LedgerMetrics(Ledger(), dict))
     ours = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()
@@ -82,7 +84,7 @@ def exported() -> set[str]:
 def test_promtool_accepts_the_configuration_and_the_rules_that_it_names() -> None:
     done = promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
     assert done.returncode == 0, done.stderr.decode()
-    assert b"16 rules found" in done.stdout
+    assert b"17 rules found" in done.stdout
 
 
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
@@ -93,7 +95,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 def test_each_alert_is_tested() -> None:
     rules = re.findall(r"- alert: (\w+)", (PROMETHEUS / "rules.yml").read_text())
     tests = (Path(__file__).parent / "rules_test.yml").read_text()
-    assert len(rules) == 16
+    assert len(rules) == 17
     untested = [rule for rule in rules if not re.search(rf"alertname: {rule}\n *eval_time", tests)]
     assert untested == []
 
@@ -102,7 +104,7 @@ def test_the_rules_ask_for_nothing_that_is_not_exported() -> None:
     text = (PROMETHEUS / "rules.yml").read_text()
     blocks = re.findall(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)", text)
     asked = set().union(*(metric_names("".join(block)) for block in blocks))
-    assert len(blocks) == 16
+    assert len(blocks) == 17
     assert len(asked) > 15
     assert asked <= exported()
 
@@ -174,7 +176,7 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
     exposition = Exposition(registry=metrics.registry)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
-    admin = Admin("127.0.0.1:0", exposition, list)
+    admin = Admin("127.0.0.1:0", exposition, list, lambda: Report(True, [], {}))
     await admin.start()
     async with asyncio.TaskGroup() as tasks:
         growing = tasks.create_task(grow(metrics, exposition))

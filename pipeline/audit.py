@@ -1,0 +1,162 @@
+"""The ledger as others see it: a report for `dockline audit`, and samples for `/metrics`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pipeline.ledger import Ledger, Line, Page, Passage, Tally
+
+MOST_SERIES = 1000
+"""Containers with series of their own; what is left is added up as one, `(others)`."""
+
+Buffered = Callable[[], Mapping[Tally, int]]
+"""Looks into every buffer."""
+
+
+class SinkPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one sink had of one route and container. All figures are entries."""
+
+    sink: str
+    routed: int = 0
+    """Came over the route."""
+    letters: int = 0
+    """Came as dead letters of other sinks."""
+    carried: int = 0
+    """Came from the spool of an earlier run."""
+    known: int = 0
+    """Read again after a restart, and the sink had them."""
+    delivered: int = 0
+    dropped: dict[str, int] = {}
+    """By reason."""
+    dead_lettered: int = 0
+    buffered: int = 0
+    unaccounted: int = 0
+    """Came and are nowhere; below 0, are in more places than one."""
+
+
+class RoutePart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one route took of one container."""
+
+    route: str
+    source: str
+    taken: int
+    sinks: list[SinkPart]
+    filtered: dict[str, int] = {}
+    """By stage."""
+    unaccounted: int = 0
+    """Read, and neither filtered nor given to a sink."""
+
+
+class ContainerPart(msgspec.Struct, frozen=True):
+    id: str
+    """Empty for the sum of all that are removed, or beyond the ledger's bounds."""
+    name: str
+    read: dict[str, int]
+    """By source."""
+    routes: list[RoutePart]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `GET /audit` answers, as JSON."""
+
+    balanced: bool
+    containers: list[ContainerPart]
+    carried: dict[str, int]
+    """By sink: entries on disk that an earlier run has written, whose containers are known when
+    they are sent."""
+
+
+def report(ledger: Ledger, buffered: Mapping[Tally, int], carried: Mapping[str, int]) -> Report:
+    """At this moment; nothing may happen between looking into the buffers and this."""
+    ledger.fold()
+    lines = {line.tally: line for line in ledger.lines(buffered)}
+    containers = [_container(page, lines) for page in ledger]
+    parts = [route for container in containers for route in container.routes]
+    balanced = not any(
+        route.unaccounted or any(sink.unaccounted for sink in route.sinks) for route in parts
+    )
+    return Report(balanced, containers, {sink: n for sink, n in carried.items() if n})
+
+
+def _container(page: Page, lines: Mapping[Tally, Line]) -> ContainerPart:
+    routes = [_route(passage, lines) for passage in page.passages.values()]
+    return ContainerPart(page.id, page.name, dict(page.read), routes)
+
+
+def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
+    return RoutePart(
+        passage.route,
+        passage.source,
+        passage.came,
+        [_sink(lines[tally]) for tally in passage.tallies.values()],
+        dict(passage.filtered),
+        passage.unaccounted,
+    )
+
+
+def _sink(line: Line) -> SinkPart:
+    tally = line.tally
+    return SinkPart(
+        tally.sink,
+        tally.routed,
+        tally.letters,
+        tally.carried,
+        tally.known,
+        tally.delivered,
+        {reason: count for reason, count in tally.dropped.items() if count},
+        tally.dead_lettered,
+        line.buffered,
+        line.unaccounted,
+    )
+
+
+class LedgerMetrics(Collector):
+    """Per container what became of its entries, and per sink what nobody can tell."""
+
+    def __init__(self, ledger: Ledger, buffered: Callable[[], Mapping[str, int]]) -> None:
+        """`buffered`: entries in each sink's buffer by the buffer's own count, without those that
+        an earlier run has left on disk."""
+        self._ledger = ledger
+        self._buffered = buffered
+
+    def collect(self) -> Iterator[Metric]:
+        entries = CounterMetricFamily(
+            "dockline_container_entries",
+            "Entries of a container, by what became of them at a sink.",
+            labels=["container", "route", "sink", "outcome"],
+        )
+        self._ledger.fold()
+        counts: Counter[tuple[str, str, str, str]] = Counter()
+        open_: Counter[str] = Counter()
+        for number, page in enumerate(self._ledger):
+            name = page.name if number < MOST_SERIES else "(others)"
+            for passage in page.passages.values():
+                for sink, tally in passage.tallies.items():
+                    open_[sink] += tally.open - tally.waiting
+                    for outcome, count in _outcomes(tally):
+                        counts[name, passage.route, sink, outcome] += count
+        for labels, count in counts.items():
+            entries.add_metric(labels, count)
+        yield entries
+        unaccounted = GaugeMetricFamily(
+            "dockline_unaccounted_entries",
+            "Entries that came to a sink and are nowhere: 0, or there is a bug.",
+            labels=["sink"],
+        )
+        for sink, buffered in self._buffered().items():
+            unaccounted.add_metric([sink], open_[sink] - buffered)
+        yield unaccounted
+
+
+def _outcomes(tally: Tally) -> Iterator[tuple[str, int]]:
+    yield "delivered", tally.delivered
+    if tally.dead_lettered:
+        yield "dead_lettered", tally.dead_lettered
+    if dropped := tally.dropped.total():
+        yield "dropped", dropped

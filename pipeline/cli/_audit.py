@@ -1,0 +1,82 @@
+"""`dockline audit`: the ledger of a running agent, as an equation for each of its parts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
+from pipeline.cli._running import ask
+from pipeline.cli._terminal import colours
+from pipeline.errors import DocklineError
+
+
+def audit(url: str | None, config: str | None, *, json: bool) -> int:
+    """The exit status of the command."""
+    body = ask("/audit", url, config)
+    try:
+        report = msgspec.json.decode(body, type=Report)
+    except msgspec.MsgspecError as error:
+        raise DocklineError(f"that is no answer of a dockline: {error}") from error
+    if json:
+        sys.stdout.write(msgspec.json.format(body).decode() + "\n")
+    else:
+        _print(report)
+    return 0 if report.balanced else 1
+
+
+def _print(report: Report) -> None:
+    paint = colours(sys.stdout)
+    for container in report.containers:
+        if not container.routes:
+            print(f"{container.name}: {_read(container)} entries read, and no route takes them")
+        for route in container.routes:
+            for line in _lines(container, route):
+                wrong = "UNACCOUNTED" in line
+                print(paint("red", line) if wrong else line)
+    for sink, entries in report.carried.items():
+        print(f"sink {sink}: {entries:,} entries of an earlier run are on disk")
+    count = len(report.containers)
+    about = f"{count} container{'' if count == 1 else 's'}"
+    if report.balanced:
+        print(f"{paint('green', 'balanced')}: {about}, every entry is accounted for")
+    else:
+        print(paint("red", f"NOT BALANCED: {about}, and entries that nobody can account for"))
+
+
+def _read(container: ContainerPart) -> str:
+    return f"{sum(container.read.values()):,}"
+
+
+def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:
+    source = "" if route.source == "logs" else f" ({route.source})"
+    way = f"{container.name}{source}, {route.route or 'unknown route'}"
+    for sink in route.sinks:
+        own = sink.routed or not (sink.letters or sink.carried)
+        came = [(route.taken, "read")] if own else []
+        came += [(sink.letters, "dead letters"), (sink.carried, "from the spool")]
+        went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
+        went = (went if own else []) + _went(sink)
+        if route.unaccounted and own:
+            went.append((route.unaccounted, "UNACCOUNTED before the sink"))
+        if sink.unaccounted:
+            went.append((sink.unaccounted, "UNACCOUNTED"))
+        yield f"{way} -> {sink.sink}: {_sum(came)} = {_sum(went)}"
+
+
+def _went(sink: SinkPart) -> list[tuple[int, str]]:
+    dropped = [(count, f"dropped ({reason})") for reason, count in sink.dropped.items()]
+    return [
+        (sink.delivered, "delivered"),
+        (sink.known, "known from before"),
+        *dropped,
+        (sink.dead_lettered, "dead-lettered"),
+        (sink.buffered, "buffered"),
+    ]
+
+
+def _sum(terms: list[tuple[int, str]]) -> str:
+    shown = [f"{count:,} {what}" for count, what in terms if count]
+    return " + ".join(shown) or f"0 {terms[0][1] if terms else ''}".strip()

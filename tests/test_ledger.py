@@ -1,0 +1,134 @@
+"""Every entry is on one side of an account and on the other, or the difference shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ledger import Ledger, Line, Tally
+
+
+def test_an_account_balances_when_what_came_is_somewhere() -> None:
+    tally = Ledger().page("1", "api").passage("logs", "r").tally("out")
+    tally.routed, tally.letters, tally.carried = 10, 2, 3
+    tally.known, tally.delivered, tally.dead_lettered, tally.dropped["refused"] = 1, 5, 2, 3
+    assert (tally.came, tally.went, tally.open) == (15, 11, 4)
+    assert Line(tally, 4).unaccounted == 0
+    assert Line(tally, 3).unaccounted == 1
+    assert Line(tally, 6).unaccounted == -2
+
+
+def test_what_waits_for_room_counts_as_buffered() -> None:
+    ledger = Ledger()
+    tally = ledger.page("1", "api").passage("logs", "r").tally("out")
+    tally.routed, tally.waiting = 5, 2
+    (line,) = ledger.lines({tally: 3})
+    assert (line.buffered, line.unaccounted) == (5, 0)
+
+
+def test_a_route_owes_what_was_read_and_neither_filtered_nor_given_to_each_of_its_sinks() -> None:
+    page = Ledger().page("1", "api")
+    passage = page.passage("logs", "r")
+    passage.bind(("one", "two"))
+    page.read["logs"] = passage.taken = 10
+    passage.filtered["keep"] = 4
+    passage.tally("one").routed = passage.tally("two").routed = 6
+    assert passage.unaccounted == 0
+    passage.tally("two").routed = 5
+    assert passage.unaccounted == 1
+    page.read["logs"] += 3
+    passage.tally("two").routed = 6
+    assert passage.unaccounted == 3
+
+
+def test_dead_letters_go_on_an_account_that_the_route_owes_nothing_to() -> None:
+    page = Ledger().page("1", "api")
+    passage = page.passage("logs", "r")
+    passage.bind(("out",))
+    page.read["logs"] = passage.taken = passage.tally("out").routed = 2
+    letters = passage.tally("out").beside("rejected")
+    letters.letters += 2
+    assert letters is passage.tally("rejected")
+    assert passage.unaccounted == 0
+    assert letters.open == 2
+
+
+def test_a_removed_containers_figures_are_kept_with_those_of_all_that_are() -> None:
+    ledger = Ledger()
+    for number in range(3):
+        page = ledger.page(str(number), f"job-{number}")
+        page.read["logs"] += 5
+        passage = page.passage("logs", "r")
+        passage.bind(("out",))
+        passage.taken, passage.filtered["keep"] = 5, 1
+        tally = passage.tally("out")
+        tally.routed = tally.delivered = 4
+        ledger.forget(str(number))
+    (page,) = ledger
+    (tally,) = page.tallies
+    assert (page.name, page.read, tally.routed, tally.delivered) == (
+        "(removed)",
+        {"logs": 15},
+        12,
+        12,
+    )
+    assert [passage.unaccounted for passage in page.passages.values()] == [0]
+
+
+def test_a_removed_container_keeps_its_page_until_nothing_of_it_is_buffered() -> None:
+    ledger = Ledger()
+    tally = ledger.page("1", "job").passage("logs", "r").tally("out")
+    tally.routed = 3
+    ledger.forget("1")
+    assert [page.name for page in ledger] == ["job"]
+    tally.delivered = 3
+    ledger.page("2", "other")
+    ledger.forget("2")
+    assert [page.name for page in ledger] == ["(removed)"]
+
+
+def test_containers_beyond_the_bound_share_a_page() -> None:
+    ledger = Ledger(most=2)
+    pages = [ledger.page(str(number), f"web-{number}") for number in range(5)]
+    assert pages[2] is pages[3] is pages[4]
+    assert len(ledger.pages) == 2
+    passage = pages[2].passage("logs", "r")
+    passage.bind(("out",))  # some of the containers on this page are taken by no route
+    pages[2].read["logs"] = 10
+    passage.taken = passage.tally("out").routed = 4
+    assert passage.unaccounted == 0
+
+
+MOVES = ("deliver", "drop", "bury", "know", "lose", "double")
+
+
+@given(st.lists(st.tuples(st.sampled_from(MOVES), st.integers(1, 50)), max_size=30))
+def test_whatever_happens_the_difference_is_what_was_lost_less_what_was_doubled(
+    moves: list[tuple[str, int]],
+) -> None:
+    ledger = Ledger()
+    tally = ledger.page("1", "api").passage("logs", "r").tally("out")
+    letters = tally.beside("rejected")
+    buffered: Counter[Tally] = Counter()
+    wrong = 0
+    for move, count in moves:
+        tally.routed += count
+        if move == "deliver":
+            tally.delivered += count
+        elif move == "drop":
+            tally.dropped["drop_newest"] += count
+        elif move == "bury":
+            tally.dead_lettered += count
+            letters.letters += count
+            buffered[letters] += count
+        elif move == "know":
+            tally.known += count
+        elif move == "lose":
+            wrong += count
+        else:
+            buffered[tally] += 2 * count
+            wrong -= count
+    differences = {line.tally: line.unaccounted for line in ledger.lines(buffered)}
+    assert differences == {tally: wrong, letters: 0}
