@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +13,17 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
 from pipeline.buffer import MemoryBuffer
-from pipeline.component import Context, Duration, Payload, RetryConfig, Sink, SinkConfig
+from pipeline.component import (
+    BatchConfig,
+    BufferConfig,
+    Context,
+    Duration,
+    Payload,
+    RetryConfig,
+    Sink,
+    SinkConfig,
+    Size,
+)
 from pipeline.delivery import Delivery
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
@@ -331,7 +342,140 @@ async def test_a_sink_that_does_not_close_keeps_nobody_from_ending(
     assert "does not close" in caplog.text
 
 
-def _one_at_a_time() -> Any:
-    from pipeline.component import BatchConfig, Size
+# ----------------------------------------------------------- sent, and not known to be there
 
+
+class Unsure(Scripted):
+    """Says of how many payloads it does not know whether they have arrived."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(*answers)
+        self.unsure = 0
+        self.broken: Unavailable | None = None
+
+    async def open(self) -> None:
+        await super().open()
+        self.broken = None
+
+    async def send(self, payload: Payload[list[bytes]]) -> None:
+        await super().send(payload)
+        self.unsure += 1
+
+    def unconfirmed(self) -> int:
+        if self.broken is not None:
+            raise self.broken
+        return self.unsure
+
+
+@asynccontextmanager
+async def delivering(run: Run) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(run.delivery.run(), name="delivery")
+        yield
+        task.cancel()
+
+
+def put(run: Run, *batches: Batch) -> None:
+    for one in batches:
+        run.receipts.append(Acknowledged())
+        assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.002)
+
+
+def settled(run: Run) -> list[int]:
+    return [receipt.settled for receipt in run.receipts]
+
+
+async def test_what_was_sent_is_settled_and_counted_when_it_has_arrived() -> None:
+    sink = Unsure()
+    run = Run(sink)
+    async with delivering(run):
+        put(run, batch("a"))
+        await until(lambda: sink.taken == [b"a"])
+        put(run, batch("b"))
+        await until(lambda: sink.taken == [b"a", b"b"])
+        await asyncio.sleep(0.05)
+        assert (settled(run), run.count("delivered_entries"), run.buffer.entries) == ([0, 0], 0, 2)
+        sink.unsure = 1
+        await until(lambda: settled(run) == [1, 0])
+        assert (run.count("delivered_entries"), run.buffer.entries) == (1, 1)
+        sink.unsure = 0
+        await until(lambda: settled(run) == [1, 1])
+        assert (run.count("delivered_entries"), run.buffer.entries) == (2, 0)
+
+
+async def test_what_was_sent_last_arrives_after_all_when_its_connection_breaks_and_nothing_follows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Unsure()
+    run = Run(sink)
+    async with delivering(run):
+        put(run, batch("a"))
+        await until(lambda: sink.taken)
+        sink.opening = [Unavailable("refused"), None]
+        sink.broken = Unavailable("gone")
+        await until(lambda: sink.opened == 3)
+        assert len(sink.payloads) == 1  # it is the sink that sends it again, as it opens
+        assert settled(run) == [0]
+        sink.unsure = 0
+        await until(lambda: settled(run) == [1])
+        assert run.delivery.problem is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "sink test: gone; retrying",
+        "sink test: back to normal",
+    ]
+
+
+async def test_the_end_comes_when_everything_has_arrived_and_not_before() -> None:
+    sink = Unsure()
+    run = Run(sink)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(run.of(batch("a")), name="run")
+        await until(lambda: sink.taken)
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        sink.unsure = 0
+        await task
+    assert settled(run) == [1]
+
+
+async def test_cancelled_before_it_arrived_what_was_sent_is_not_settled() -> None:
+    sink = Unsure()
+    run = Run(sink)
+    async with delivering(run):
+        put(run, batch("a"))
+        await until(lambda: sink.taken)
+    assert (settled(run), run.buffer.entries, sink.closed) == ([0], 1, 1)
+
+
+async def test_no_more_than_half_of_the_memory_is_taken_for_what_may_not_have_arrived() -> None:
+    sink = Unsure()
+    run = Run(sink, buffer=BufferConfig(memory=Size(2**16)), batch=_one_at_a_time())
+    async with delivering(run):
+        put(run, *[batch("x" * 6000) for _ in range(10)])
+        await until(lambda: len(sink.taken) >= 6)
+        await asyncio.sleep(0.1)
+        assert len(sink.taken) == 6
+        sink.unsure = 0
+        await until(lambda: len(sink.taken) == 10)
+
+
+async def test_a_payload_that_is_refused_waits_for_those_before_it() -> None:
+    sink = Unsure(None, Refused("too old"))
+    run = Run(sink, batch=_one_at_a_time())
+    async with delivering(run):
+        put(run, batch("a"), batch("old"))
+        await until(lambda: len(sink.payloads) == 2)
+        await asyncio.sleep(0.05)
+        assert settled(run) == [0, 0]
+        sink.unsure = 0
+        await until(lambda: settled(run) == [1, 1])
+
+
+def _one_at_a_time() -> BatchConfig:
     return BatchConfig(bytes=Size(1))

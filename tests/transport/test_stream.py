@@ -251,3 +251,56 @@ async def test_a_full_backlog_ends_in_a_timeout_that_is_told() -> None:
         stream = to(listener.getsockname()[1], timeout=0.2)
         with pytest.raises(Unavailable, match="does not answer"):
             await stream.open()
+
+
+# ------------------------------------------------------------------------ what has arrived
+
+
+async def test_what_the_peers_kernel_has_is_confirmed_whether_the_peer_reads_it_or_not() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        await stream.send(b"one")
+        await accepted.get()
+        async with asyncio.timeout(10):
+            while stream.unconfirmed():
+                await asyncio.sleep(0.001)
+        await stream.close()
+
+
+async def test_what_the_kernel_still_has_is_not_confirmed_payload_by_payload() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        connection = await accepted.get()
+        await stream.send(b"x" * 1000)
+        for _ in range(3):
+            await stream.send(b"x" * 100_000)
+        await asyncio.sleep(0.1)
+        assert stream.unconfirmed() == 3
+        await read(connection, 301_000)
+        async with asyncio.timeout(10):
+            while stream.unconfirmed():
+                await asyncio.sleep(0.001)
+        await stream.close()
+
+
+async def test_what_a_broken_connection_has_left_is_said_until_the_next_has_delivered_it() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        connection = await accepted.get()
+        await stream.send(b"a" * 1000)
+        await read(connection, 1000)
+        await stream.send(b"b" * 500_000)
+        reset(connection)
+        await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable):
+            stream.unconfirmed()
+        async with asyncio.TaskGroup() as tasks:
+            opening = tasks.create_task(stream.open())
+            second = await accepted.get()
+            assert await read(second, 500_000) == b"b" * 500_000
+            await opening
+        assert stream.unconfirmed() == 0
+        await stream.close()
