@@ -29,7 +29,7 @@ class Manners(enum.Enum):
     """How a peer behaves."""
 
     GOOD = "reads as fast as it can"
-    HALF_OPEN = "is gone without a word: no packet of the agent's is answered any more"
+    HALF_OPEN = "has what had come by now; of later packets none is answered, as if it had vanished"
     SILENT = "takes connections, and never reads from them"
     SLOW = "reads a byte a second"
     RESETTING = "breaks every connection in the middle of a frame"
@@ -59,7 +59,7 @@ class Connection:
                 raise ConnectionResetError
             if manners is Manners.SLOW:
                 self._pause(1.0)
-            if manners in (Manners.HALF_OPEN, Manners.SILENT):
+            if manners is Manners.SILENT:
                 self._pause(0.1)
             else:
                 with suppress(TimeoutError):

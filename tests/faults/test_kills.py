@@ -19,6 +19,9 @@ from tests.servers.daemon import eventually
 from tests.servers.rsyslog import Rsyslog
 
 KILLS, AGENTS = 100, 2
+MOMENTS = [0.0] * 8 + [0.002, 0.02] * 2 + [-0.001, -0.001, -1.2]
+"""Seconds after an acknowledgement; negative, so long without one. In the longest of these the
+checkpoint is saved once."""
 SCRIPT = "i=1; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 CONFIG = """
 [logs]
@@ -43,13 +46,14 @@ class Deadly(LumberjackPeer):
         self.left = 0
         """Windows until then."""
         self.moment = 0.0
-        """Seconds after the acknowledgement; negative for before it."""
+        """One of `MOMENTS`."""
         self.acknowledged = 0
         """The highest `event.sequence` that the agent may know to be delivered."""
 
     def answer(self, connection: Any, count: int) -> None:
         self.left -= 1
         if self.left == 0 and self.moment < 0:
+            time.sleep(-self.moment)
             self._kill()
         self.acknowledged = max(self.acknowledged, sequence(self.windows[-1][-1]))
         super().answer(connection, count)
@@ -100,7 +104,7 @@ def kill_often(folder: Path, url: str, container_id: str, seed: int) -> int:
         for _ in range(KILLS // AGENTS):
             receiver.windows.clear()
             receiver.left = dice.choice([1, 1, 1, 2, 2, 3, 3, 60])  # after 60 some are saved
-            receiver.moment = dice.choice([-1, 0, 0, 0, 0.002, 0.02])
+            receiver.moment = dice.choice(MOMENTS)
             saved, known = checkpointed(agent, container_id), receiver.acknowledged
             agent.start()
             assert agent.process.wait(60) == -signal.SIGKILL, agent.said
