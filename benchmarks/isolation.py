@@ -257,8 +257,8 @@ def report(figures: Figures, floods: Figures, lines: int, runs: int, version: st
             "|---|---|---|---|---|---|---|---|---|---|",
             *(
                 row(
-                    name, found, "{rate:,.0f}", "{to_alone:.2f}", "{to_good:.2f}", "{spread:.2f}", "{cpu:.2f}",
-                    "{p50:.1f}", "{p99:.1f}", "{max:.0f}", "{disk:.1f}",
+                    name, found, "{rate:,.0f}", "{to_alone:.2f}", "{to_good:.2f}", "{spread:.2f}",
+                    "{cpu:.2f}", "{p50:.1f}", "{p99:.1f}", "{max:.0f}", "{disk:.1f}",
                 )
                 for name, found in figures.items()
             ),
