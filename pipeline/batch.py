@@ -217,6 +217,25 @@ class Batch:
             raise TypeError(f"a batch has no column {', '.join(columns)}")
         return new
 
+    def addressed(self, route: str, tally: Tally, acknowledgement: Acknowledgement) -> Batch:
+        """The same batch as one sink has it. Every batch goes through here for every sink, hence
+        written out: 0.5 µs instead of 3."""
+        new = Batch.__new__(Batch)
+        new.container = self.container
+        new.source = self.source
+        new.lines = self.lines
+        new.times = self.times
+        new.streams = self.streams
+        new.sequences = self.sequences
+        new.fields = self.fields
+        new.bare = self.bare
+        new.flags = self.flags
+        new.samples = self.samples
+        new.route = route
+        new.tally = tally
+        new.acknowledgement = acknowledgement
+        return new
+
     def select(self, keep: Sequence[Any]) -> Batch | None:
         """The entries whose item in `keep` is true, in order; None when none is left."""
         lines = list(compress(self.lines, keep))

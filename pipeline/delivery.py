@@ -192,10 +192,10 @@ class Delivery:
         self._delivered.inc(part.entries)
         self._delivered_bytes.inc(part.size)
         self._truncated.inc(part.truncated)
-        refused = Counter(id(batch) for batch, _, _ in part.refused)
+        refused = Counter(id(batch) for batch, _, _ in part.refused) if part.refused else {}
         left = part.entries
         for batch in part.batches:
-            count = min(len(batch) - refused[id(batch)], left)
+            count = min(len(batch) - refused.get(id(batch), 0), left)
             batch.tally.delivered += count
             left -= count
 

@@ -69,7 +69,7 @@ class Leg:
         reach = self._reach
         if reach is None:
             behind.hold()
-            return batch.replace(route=self._route, tally=self.tally, acknowledgement=behind)
+            return batch.addressed(self._route, self.tally, behind)
         if batch.sequences[0] <= reach.known:
             new = batch.select([sequence > reach.known for sequence in batch.sequences])
             self.tally.known += len(batch) - (len(new) if new else 0)
@@ -79,7 +79,7 @@ class Leg:
             batch = new
         behind.hold()
         receipt = reach.open(until, behind)
-        return batch.replace(route=self._route, tally=self.tally, acknowledgement=receipt)
+        return batch.addressed(self._route, self.tally, receipt)
 
     def skip(self, until: int) -> None:
         """The stages have left nothing."""
