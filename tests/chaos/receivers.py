@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -50,8 +51,9 @@ class Peer:
     def ask(self, command: str) -> Any:
         """Gives a command, and its answer when it is done."""
         assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # then there is no answer either
+            self._process.stdin.write(command + "\n")
+            self._process.stdin.flush()
         return json.loads(self._answer())
 
     def _answer(self) -> str:

@@ -25,7 +25,7 @@ class Figures:
     exits: list[int]
     peak: int
     settled: float
-    """Seconds from the last fault until all was delivered."""
+    """Seconds from the last fault until all was delivered, or given up."""
     troubles: list[str] = field(default_factory=list)
 
     @property
@@ -39,8 +39,9 @@ class Figures:
             f"seed {self.seed}, {self.minutes:g} minutes",
             f"{self.containers.total()} containers ({kinds}), {self.removed} of them removed",
             f"{written:,} lines in the Engine's logs",
-            f"{self.lives} lives of the agent, at most {self.peak / 2**20:.0f} MiB resident; "
-            f"all delivered {self.settled:.0f} s after the last fault",
+            f"{self.lives} lives of the agent, at most {self.peak / 2**20:.0f} MiB resident",
+            f"{self.settled:.0f} s after the last fault "
+            + ("all was delivered" if self.good else "it was not waited for any longer"),
             "",
             "| sink | delivered | lost | taken by its kernel, never read | repeated "
             "| out of order | not the Engine's |",
