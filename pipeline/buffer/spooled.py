@@ -34,6 +34,10 @@ COMMIT_EVERY = 0.05
 COMMIT_BYTES = 2**20
 """Bytes of memory that are not waited with."""
 
+SPILL = 0.5
+"""Of the memory, what is in use when writing begins, so that nobody has to wait for room as long as
+the disk is as quick as they are."""
+
 RETRY = 1.0
 """Seconds after which a disk that fails is tried again."""
 
@@ -106,7 +110,10 @@ class SpooledBuffer:
                 return True
         self._held.pending.push(Item(batch, size))
         self._arrived.ring()
-        if self._spilling and (self._held.pending.bytes == size or self._is_worth_it()):
+        if not self._spilling and self.bytes >= self.limit * SPILL:
+            self._spilling = True
+            self._work.ring()
+        elif self._spilling and (self._held.pending.bytes == size or self._is_worth_it()):
             self._work.ring()
         return True
 
@@ -124,7 +131,7 @@ class SpooledBuffer:
         """Bytes of memory that are not for what is pending. While there is anything on disk, half
         of it is for what comes from there, so that neither way ever stops the other."""
         front = self._held.taken.bytes + self._held.loaded.bytes
-        return max(front, self.limit // 2) if self._overflows else front
+        return max(front, self.limit // 2) if self.disk.entries else front
 
     def _make_room(self, size: int) -> None:
         """Gives up what waits longest of what is not on disk (nothing is being written now),
@@ -253,7 +260,24 @@ class SpooledBuffer:
                 self._spilling = False  # the memory suffices again
                 return
             await self._work.wait_until(self._is_worth_it, COMMIT_EVERY)
-        items = self._held.unsafe()
+        written = True
+        while written and (items := self._piece()):
+            await self._write_piece(items)
+            written = self._finishing and items[-1].safe
+
+    def _piece(self) -> list[Item]:
+        """What to write next: a quarter of the memory, so that those who wait for room need not
+        wait for all of it to be written."""
+        items: list[Item] = []
+        size = 0
+        for item in self._held.unsafe():
+            if items and size >= self.limit // 4:
+                break
+            items.append(item)
+            size += item.size
+        return items
+
+    async def _write_piece(self, items: list[Item]) -> None:
         try:
             await self.disk.write(items)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -241,11 +241,11 @@ async def test_drop_oldest_removes_the_oldest_that_nobody_is_sending(tmp_path: P
 async def test_drop_oldest_with_a_disk_smaller_than_the_memory_gives_up_from_memory(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, memory=2**17, disk=20_000, policy="drop_oldest") as made:
+    async with running(tmp_path, memory=2**17, disk=600, policy="drop_oldest") as made:
         await made.fill(50)
         sending = await made.take(10 * ONE)
         await made.fill(500)
-        assert used(tmp_path) <= 20_000
+        assert used(tmp_path) <= 600
         assert made.dropped
         made.deliver(sending)
         kept = await made.drain()
@@ -260,7 +260,7 @@ async def test_drop_oldest_gives_up_nothing_for_a_batch_that_would_not_fit_all_t
         await made.fill(40)
         dropped = len(made.dropped)
         assert dropped
-        await made.fill(1, size=15_000)
+        await made.fill(1, size=25_000)
         assert made.dropped[dropped:] == [40]
         assert await made.drain() == list(range(dropped, 40))
 
@@ -384,11 +384,33 @@ async def test_where_the_last_that_was_written_is_damaged_its_file_goes_all_the_
         raw = bytearray(last.read_bytes())
         raw[-1] ^= 1
         last.write_bytes(raw)
+        made.buffer.close()
         await made.drain()
         ((lost, why),) = made.lost
         assert why == "spool_damaged"
         assert made.released == list(range(200 - lost))
         await until(lambda: not segments(tmp_path))
+
+
+async def test_writing_begins_before_the_memory_is_full_and_frees_it_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[int] = []
+    append = Spool.append
+
+    def noting(spool: Spool, batches: Sequence[Batch], handed_out: int) -> None:
+        pieces.append(sum(one.size for one in batches))
+        append(spool, batches, handed_out)
+
+    monkeypatch.setattr(Spool, "append", noting)
+    async with running(tmp_path, memory=2**20) as made:
+        assert all(made.offer() for _ in range(800))
+        assert made.buffer.bytes > 0.75 * 2**20
+        await until(lambda: not made.buffer.unsaved)
+        assert made.buffer.blocked_entries == 0
+        assert len(pieces) >= 4
+        assert max(pieces) <= 2**18 + ONE
+        assert await made.drain() == list(range(800))
 
 
 async def _numbers(made: Any) -> list[int]:
