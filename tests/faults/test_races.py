@@ -92,8 +92,8 @@ to = ["out"]
 def test_containers_of_some_milliseconds_come_once_and_leave_nothing_behind(
     containers: Containers, tmp_path: Path
 ) -> None:
-    """`docker run --rm`, four at a time. Measured: 197 of 200 in five runs; of the others the Engine
-    had removed the log before it could be opened, and the agent's log said so."""
+    """`docker run --rm`, four at a time. Measured: 197 of 200 in five runs; the log of the others
+    was removed before it could be opened, and the agent said so."""
     count = 24
     with LumberjackPeer() as receiver:
         config = CONFIG.format(port=receiver.port)
