@@ -282,7 +282,7 @@ def _listed(container_id: str, facts: Mapping[str, Any]) -> dict[str, Any]:
         "Image": "image",
         "Labels": facts.get("labels", {}),
         "State": "running" if running else "exited",
-        "Created": 0,
+        "Created": facts.get("created", 0),
     }
 
 

@@ -115,6 +115,7 @@ class DockerSource:
         self._checkpoint.belongs_to(self._engine.id)
         self._checkpoint.looked = self._checkpoint.looked or self._beginning.began
         self._happenings.cursor.reconnected()
+        self._caught_up = False
         self._on_connected()
 
     def disconnected(self) -> None:
@@ -306,15 +307,17 @@ class DockerSource:
     # -------------------------------------------------------- what happened while away
 
     async def _catch_up(self) -> None:
-        """Containers that ended while no agent was looking, read to their end."""
-        if not self._checkpoint.last_saved:
-            return
+        """Containers that ended while no agent was looking, or while the Engine did not tell of
+        them, read to their end."""
         listed = await self._list_all()
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
             if item.get("State") not in ("exited", "dead"):
                 if self._beginning.is_new(item):
                     self._beginning.created(container.id)
+                continue
+            followed = self.followed.get(container.id)
+            if followed is not None and followed.tail is not None:
                 continue
             position = self._checkpoint[container.id]
             unread = position is not None or self._beginning.is_new(item)

@@ -327,3 +327,26 @@ async def test_a_removal_that_nobody_told_of_is_found_out(tmp_path: Path) -> Non
         filters = [json.loads(r.query["filters"]) for r in made.fake.requests
                    if r.path == "/containers/json" and "filters" in r.query]  # fmt: skip
         assert {"id": [ONE]} in filters
+
+
+async def test_what_the_engine_never_told_of_is_read_when_it_is_found_ended(tmp_path: Path) -> None:
+    """An Engine that is killed forgets its events."""
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
+        made.fake.containers[ONE] = {"name": "web", "running": False, "created": 1 << 40}
+        made.fake.cut_events()
+        await made.until(lambda: made.lines(ONE) == [b"last words"])
+        asked = made.asked(logs(ONE))
+        made.fake.cut_events()
+        lists = made.asked("/containers/json")
+        await made.until(lambda: made.asked("/containers/json") > lists + 1)
+        assert made.asked(logs(ONE)) == asked
+
+
+async def test_what_had_ended_before_the_agent_began_is_not_read(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        made.fake.containers[ONE] = {"name": "web", "running": False, "created": 1}
+        lists = made.asked("/containers/json")
+        made.fake.cut_events()
+        await made.until(lambda: made.asked("/containers/json") > lists + 1)
+        assert made.asked(logs(ONE)) == 0
