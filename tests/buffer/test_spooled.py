@@ -389,7 +389,31 @@ async def test_where_the_last_that_was_written_is_damaged_its_file_goes_all_the_
         ((lost, why),) = made.lost
         assert why == "spool_damaged"
         assert made.released == list(range(200 - lost))
+        theirs, nobodys = made.ledger.tallies()  # known again once nothing else is on disk
+        assert (theirs.dropped["spool_damaged"], theirs.open) == (lost, 0)
+        assert (nobodys.carried, nobodys.dropped.total()) == (0, 0)
         await until(lambda: not segments(tmp_path))
+
+
+async def test_damage_is_nobodys_until_it_is_known_whose_it_was(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(400)
+        await until(lambda: not made.buffer.unsaved)
+        first = segments(tmp_path)[0]
+        raw = bytearray(first.read_bytes())
+        raw[-1] ^= 1
+        first.write_bytes(raw)
+        while not made.lost:
+            made.deliver(await made.take())
+        ((lost, _),) = made.lost
+        theirs, nobodys = made.ledger.tallies()
+        assert (nobodys.carried, nobodys.dropped["spool_damaged"]) == (lost, lost)
+        assert theirs.open == made.buffer.entries + lost
+        assert made.buffer.disk.tallies[theirs] == made.buffer.disk.entries + lost
+        made.buffer.close()
+        await made.drain()
+        assert (theirs.dropped["spool_damaged"], theirs.open) == (lost, 0)
+        assert (nobodys.carried, nobodys.dropped.total()) == (0, 0)
 
 
 async def test_writing_begins_before_the_memory_is_full_and_frees_it_piece_by_piece(
