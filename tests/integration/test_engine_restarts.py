@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,56 @@ async def test_an_agent_started_before_the_engine_waits_for_it(fresh_engine: Fre
         await following.connected()
         await asyncio.to_thread(run, engine, "steady")
         await following.until_lines("steady", 3)
+
+
+@asynccontextmanager
+async def way(path: Path, engine: PrivateEngine) -> AsyncIterator[None]:
+    """A socket that leads to an Engine, and is gone with the context."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(engine.url.removeprefix("unix://"))
+        writers.extend((writer, back))
+        await asyncio.gather(pump(reader, back), pump(there, writer))
+
+    server = await asyncio.start_unix_server(handle, path)
+    yield
+    server.close()
+    for writer in writers:
+        writer.close()
+    path.unlink(missing_ok=True)
+
+
+async def test_what_starts_and_ends_while_an_engine_cannot_be_reached_that_then_forgets_it_is_read(
+    fresh_engine: FreshEngine, tmp_path: Path
+) -> None:
+    engine = await asyncio.to_thread(fresh_engine)
+
+    async def hello(name: str) -> None:
+        await asyncio.to_thread(
+            engine.docker, "run", "--name", name, "--network", "none", "busybox:local", "echo", name
+        )
+
+    path = tmp_path / "docker.sock"
+    async with follow(f"unix://{path}", state=tmp_path / "state") as following:
+        async with way(path, engine):
+            await following.connected()
+            await hello("known")
+            await following.until_lines("known", 1)
+            known = following.source.followed.values()
+            await following.until(lambda: all(one.tail and one.tail.idle for one in known))
+        await following.until(lambda: following.source.watch.problem is not None)
+        await hello("unseen")
+        await asyncio.to_thread(engine.docker, "start", "--attach", "known")
+        await asyncio.to_thread(engine.restart)
+        async with way(path, engine):
+            await following.until_lines("known", 2)
+            assert await following.until_lines("unseen", 1) == ["unseen"]
+            assert following.lines("known") == ["known", "known"]

@@ -316,16 +316,14 @@ class DockerSource:
                 if self._beginning.is_new(item):
                     self._beginning.created(container.id)
                 continue
-            followed = self.followed.get(container.id)
-            if followed is not None and followed.tail is not None:
-                continue
             position = self._checkpoint[container.id]
             unread = position is not None or self._beginning.is_new(item)
             if unread and not await self._was_read_to_end(container.id, position):
                 followed = self.followed.get(container.id) or self._meet(container)
-                if followed is not None and followed.tail is None:
+                if followed is not None and not followed.reading:
                     self._start(followed, position or Position())
-        for container_id in self._checkpoint.known() - {one.id for one, _ in present}:
+        gone = self._checkpoint.known() - {one.id for one, _ in present}
+        for container_id in gone - self.followed.keys():  # `_check_ended` lets go of the others
             self._checkpoint.forget(container_id)
 
     async def _was_read_to_end(self, container_id: str, position: Position | None) -> bool:
