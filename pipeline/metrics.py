@@ -26,6 +26,12 @@ class Metrics:
         self.received_bytes = counter(
             "received_bytes", "Bytes of messages read from a container.", "container"
         )
+        self.log_gaps = counter(
+            "log_gaps",
+            "Places in a container's log where the Engine may have lost lines before they were "
+            "read: passed over, rotated away, or damaged.",
+            "container",
+        )
         self.filtered = counter(
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
         )
@@ -57,7 +63,7 @@ class Metrics:
 
     def forget_container(self, name: str) -> None:
         """The container is gone, and its series with it."""
-        for metric in (self.received, self.received_bytes):
+        for metric in (self.received, self.received_bytes, self.log_gaps):
             with contextlib.suppress(KeyError):
                 metric.remove(name)
 

@@ -61,6 +61,12 @@ def from_nanoseconds(nanoseconds: int) -> bytes:
     return moment.strftime("%Y-%m-%dT%H:%M:%S").encode() + b".%09dZ" % rest
 
 
+def nanoseconds(time: bytes) -> int:
+    """Since the epoch."""
+    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
+    return int(whole.timestamp()) * 10**9 + int(time[20:29])
+
+
 def to_since(time: bytes) -> str:
     """The same moment as the Engine's `since` takes it: `seconds.nnnnnnnnn` since the epoch."""
     whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)

@@ -16,12 +16,21 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from pipeline.batch import ENTRY_OVERHEAD
 from pipeline.checkpoint import Position
-from pipeline.sources.docker.frames import Columns, Decoder, Partial, no_columns
+from pipeline.sources.docker.frames import Columns, Partial, no_columns
+
+
+class Decoded(Protocol):
+    """Of a decoder: how far it has come."""
+
+    completed: int
+
+    def open_partials(self) -> list[Partial]: ...
 
 
 class Cursor:
@@ -34,7 +43,16 @@ class Cursor:
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
 
-    def see(self, columns: Columns, decoder: Decoder) -> None:
+    @property
+    def newest(self) -> bytes:
+        """The newest time seen."""
+        return self._anchor[0]
+
+    def gap(self) -> None:
+        """Lines are missing before those that come next: the numbers show it."""
+        self.position = msgspec.structs.replace(self.position, sequence=self.position.sequence + 1)
+
+    def see(self, columns: Columns, decoder: Decoded) -> None:
         """Takes note of lines that `decoder` has just given, consumed before or not."""
         if not columns.lines:
             return
@@ -51,7 +69,7 @@ class Cursor:
         elif partials[0].before >= first:
             self._safe = before
 
-    def advance(self, columns: Columns, decoder: Decoder) -> Position:
+    def advance(self, columns: Columns, decoder: Decoded) -> Position:
         """The position after these lines (one or more), the last that `decoder` has given."""
         since, anchor = self._safe
         self.position = Position(
@@ -95,16 +113,24 @@ lines: after the clock was set back, or beside a line that stayed open for long.
 class Replay:
     """Takes out of a reopened stream what had been consumed before it was opened."""
 
-    def __init__(self, position: Position) -> None:
+    def __init__(
+        self, position: Position, *, from_before: bool = False, behind_gap: bool = False
+    ) -> None:
+        """`from_before`: the stream begins before the position's time, and not at it.
+        `behind_gap`: it begins behind the position, with a line that is new."""
         self._position = position
+        self._before = from_before
+        self._behind = behind_gap
         self._held: deque[Columns] = deque()
         self._held_bytes = 0
         self._count = 0
         self._passed = 0
         """Lines that were counted and are no longer held."""
-        self.done = position.skip == 0
+        self.done = position.skip == 0 and not (from_before or behind_gap)
         self.gap = False
         """The line at the position is no longer in the log: lines between may be missing."""
+        self.inexact = False
+        """It is not certain that the first line given is the one behind the position."""
 
     def filter(
         self, columns: Columns, partials: Sequence[Partial] = (), *, last: bool = False
@@ -114,8 +140,12 @@ class Replay:
         if self.done or not (columns.lines or last):
             return columns
         if self._count == 0 and self._is_past(columns, partials):
-            self.gap = True
+            self.gap = self.inexact = True
             return self._release(columns, 0)
+        if self._before:
+            columns = self._from_position(columns)
+            if not (columns.lines or last):
+                return columns
         self._count += len(columns.lines)
         if self._count < self._position.skip and not last:
             self._hold(columns)
@@ -126,7 +156,20 @@ class Replay:
         """Whether the stream begins behind the position. The line that it begins with may be
         complete after others, or not yet."""
         times = [*columns.times, *(partial.time for partial in partials)]
+        if self._behind:
+            return bool(columns.times)
+        if not self._position.skip:
+            return False
         return bool(self._position.since and times) and min(times) > self._position.since.encode()
+
+    def _from_position(self, columns: Columns) -> Columns:
+        """As the Engine's `since` would have it."""
+        since = self._position.since.encode()
+        for index, time in enumerate(columns.times):
+            if time >= since:
+                self._before = False
+                return _without_first(columns, index)
+        return no_columns()
 
     def _hold(self, columns: Columns) -> None:
         self._held.append(columns)
@@ -152,6 +195,7 @@ class Replay:
         mark = self._position.mark
         if not mark or not skip or fingerprint(columns, skip - 1) == mark:
             return skip
+        self.inexact = True
         for index in range(len(columns.lines)):
             if fingerprint(columns, index) == mark:
                 return index + 1

@@ -14,6 +14,7 @@ from pipeline.route import Router
 from pipeline.settlement import Ahead, Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.rotation import Rotation, read_rotation
 from pipeline.sources.docker.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Followed:
         """Number of readings of its stats."""
         self.ends = 0
         """How often it was seen to end."""
+        self.rotation: Rotation | None = None
         self._router = router
         self._engine = engine
         self._audience = audience
@@ -88,6 +90,7 @@ class Followed:
         try:
             answer = await self._engine.get(f"/containers/{before.id}/json")
             container = from_inspect(answer, self._engine.host)
+            self.rotation = read_rotation(answer)
         except EngineError:
             return
         except (LookupError, TypeError, AttributeError) as error:
@@ -101,3 +104,6 @@ class Followed:
 
     async def distribute(self, batch: Batch) -> None:
         await self.logs.distribute(batch)
+
+    def resumed_inexactly(self) -> None:
+        """The log goes on, and what it was read as before tells nothing of the numbers to come."""

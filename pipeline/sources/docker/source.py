@@ -23,6 +23,7 @@ from pipeline.sources.docker.events import action_of
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.happenings import Happenings
 from pipeline.sources.docker.parting import Parting
+from pipeline.sources.docker.silence import Silence
 from pipeline.sources.docker.tail import Tail
 from pipeline.sources.docker.watch import Event, Watch
 
@@ -95,6 +96,7 @@ class DockerSource:
         self._beginning = Beginning(engine, checkpoint, reading.start)
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
+        self._silence = Silence(engine, self._tails, metrics)
         self._caught_up = False
         self._started_early: list[tuple[Event, Followed]] = []
         """Starts seen before it was known whether the container was there before."""
@@ -108,6 +110,10 @@ class DockerSource:
             self._tasks = tasks
             tasks.create_task(self.watch.run(), name="docker watch")
             tasks.create_task(self._happenings.run(), name="docker events")
+            tasks.create_task(self._silence.run(), name="docker silence")
+
+    def _tails(self) -> Iterator[Tail]:
+        return (one.tail for one in self.followed.values() if one.tail is not None)
 
     # ------------------------------------------------------------ what the watch tells us
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -20,9 +20,14 @@ from pipeline.checkpoint import Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.settlement import Account
-from pipeline.sources.docker.cursor import Cursor, Replay
+from pipeline.sources.docker.cursor import Cursor, Decoded, Replay
+from pipeline.sources.docker.damage import MARGIN, Around, Before, way_around
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder, no_columns
+from pipeline.sources.docker.glance import first_time
+from pipeline.sources.docker.leaps import Leaps
+from pipeline.sources.docker.partly import up_to
+from pipeline.sources.docker.rotation import Rotation
 from pipeline.sources.docker.stream import ByteStream
 from pipeline.timestamps import NO_TIME, timestamp, to_since
 
@@ -30,6 +35,8 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 """Seconds between attempts to open a stream that should be there."""
+DAEMON_SAYS = b"Error grabbing logs: "
+"""How dockerd begins what it says of itself in a terminal's stream, which has no types."""
 
 
 class Subject(Protocol):
@@ -37,12 +44,28 @@ class Subject(Protocol):
 
     container: Container
     """May be replaced while it is followed (a rename)."""
+    rotation: Rotation | None
+    """How the Engine rotates its log, as far as it was learned."""
 
     async def learn(self) -> None:
         """Asks the Engine for the container's full facts, unless they are known. Never raises."""
 
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through the container's lanes."""
+
+    def resumed_inexactly(self) -> None:
+        """The lines that come next have other numbers than they had, or might have had, before."""
+
+
+class End(NamedTuple):
+    """How a stream has ended."""
+
+    decoder: Decoder | None = None
+    """None when it gave nothing at all."""
+    damaged: bool = False
+    """The daemon said that it could read no further."""
+    leapt: bool = False
+    """The lines that come next may not be those that follow. It is to be opened again."""
 
 
 class Tail:
@@ -78,6 +101,13 @@ class Tail:
         self._news = asyncio.Event()
         self.gone = False
         """The container is removed."""
+        self._leaps: Leaps | None = None
+        self._damaged = 0
+        """How often in a row the log could not be read from the cursor on."""
+        self._stream: ByteStream | None = None
+        self.listening: float | None = None
+        """Since when the stream has been silent (`time.monotonic`); None when there is none, or
+        what it gave is still being worked on."""
         self._said: str | None = None
         """The trouble that was told of last, until there are lines again."""
         self.count_as(subject.container.name)
@@ -155,60 +185,199 @@ class Tail:
     # ------------------------------------------------------------------------ one stream
 
     async def _read_once(self, starts: int) -> bool:
-        """From the cursor to the stream's end. True when that was the container's end too."""
-        position = self._cursor.position
-        parameters = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": "1"}
-        if position.since:
-            parameters["since"] = to_since(position.since.encode())
-        async with self._opening:
-            stream = await self._engine.logs(self._id, **parameters)
-        try:
-            await self._subject.learn()
-            decoder = await self._follow(stream, position)
-        finally:
-            stream.close()
+        """From the cursor to the log's end. True when that was the container's end too."""
+        before = self._cursor.position
+        way = await self._way_around()
+        end = await self._read_stream(way)
+        while end.leapt:
+            end = await self._read_stream(None)
         try:
             state = (await self._engine.get(f"/containers/{self._id}/json"))["State"]
         except NotFound:
             state, self.gone = {}, True
         ended = not (state.get("Running") or state.get("Restarting"))
-        if decoder is not None and (ended or starts != self._starts):
-            await self._give_up_on_open_lines(decoder)
+        behind_all = way is not None and not (way.exact or way.lines)
+        if end.damaged or (ended and not behind_all and await self._has_more()):
+            moved = self._cursor.position != before
+            self._damaged = 0 if moved else self._damaged + 1
+            return False
+        self._damaged = 0
+        if ended and behind_all:
+            self._note_gap(b"", "the log is damaged")
+            self._subject.resumed_inexactly()
+        if end.decoder is not None and (ended or starts != self._starts):
+            await self._give_up_on_open_lines(end.decoder)
         if ended:
             self._note_end(str(state.get("StartedAt", "")))
         return ended
 
-    async def _follow(self, stream: ByteStream, position: Position) -> Decoder | None:
-        data = await stream.read()
+    async def _has_more(self) -> bool:
+        """Whether the log of a container that has ended has a line that was not read. That the
+        log is damaged is something that dockerd says only in one reading of two (measured)."""
+        if self.gone or self._engine.podman or not self.has_read:
+            return False
+        try:
+            last = await first_time(self._engine, self._id)(1)
+        except NotFound:
+            return False
+        return last is None or last > self._newest_read
+
+    async def _read_stream(self, way: Around | None, until: bytes = b"") -> End:
+        """One stream, from the cursor on, and up to the log's end and beyond, or to a time."""
+        position = self._cursor.position
+        parameters = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        parameters |= {"until": to_since(until)} if until else {"follow": "1"}
+        if way is not None:
+            parameters["tail"] = str(way.lines)
+        elif position.since:
+            parameters["since"] = to_since(position.since.encode())
+        asked = timestamp(time.time() + self._engine.clock_offset)
+        async with self._opening:
+            stream = await self._engine.logs(self._id, **parameters)
+        try:
+            if not until:
+                await self._subject.learn()
+            self._stream = stream
+            leaps = self._watch_for_leaps(asked)
+            return await self._follow(stream, position, way, leaps)
+        finally:
+            self._stream = self.listening = None
+            stream.close()
+
+    async def _follow(
+        self, stream: ByteStream, position: Position, way: Around | None, leaps: Leaps | None
+    ) -> End:
+        data = await self._next(stream)
         if not data:
-            return None
+            return End()
         decoder = new_decoder(data, self._max_line, podman=self._engine.podman)
-        replay = Replay(position)
+        exact = way is not None and way.exact
+        replay = Replay(position, from_before=exact, behind_gap=way is not None and not exact)
         self._cursor = cursor = Cursor(position)
+        damaged = False
         while data:
-            columns = decoder.feed(data)
-            cursor.see(columns, decoder)
+            columns, seen = decoder.feed(data), cast(Decoded, decoder)
+            errors = decoder.errors()
+            if (
+                columns.times
+                and not columns.times[-1]
+                and columns.lines[-1].startswith(DAEMON_SAYS)
+            ):
+                errors.append(columns.lines[-1])
+                columns, seen = up_to(columns, decoder, len(columns.lines) - 1)
+            leap = leaps.find(columns, len(data)) if leaps else None
+            if leap is not None:
+                columns, seen = up_to(columns, decoder, leap)
+            cursor.see(columns, seen)
             if not replay.done:
-                columns = self._replayed(replay, columns, decoder)
+                columns = self._replayed(replay, columns, decoder, way)
             if columns.lines:
-                await self._emit(columns, cursor.advance(columns, decoder))
-            for error in decoder.errors():
-                self._trouble("daemon", error[:300].decode(errors="replace"))
-            data = await stream.read()
+                if leaps and leap is None:
+                    leaps.resumed(columns.times[0])
+                await self._emit(columns, cursor.advance(columns, seen))
+            if leap is not None:
+                return End(decoder, leapt=True)
+            if errors:
+                # Nothing comes behind it, and that of an ended container may be kept open.
+                self._trouble("daemon", errors[0][:300].decode(errors="replace"))
+                damaged = True
+                break
+            data = await self._next(stream)
         if not replay.done and (columns := replay.filter(no_columns(), last=True)).lines:
             await self._emit(columns, cursor.advance(columns, decoder))
-        return decoder
+        return End(decoder, damaged=damaged)
 
-    def _replayed(self, replay: Replay, columns: Columns, decoder: Decoder) -> Columns:
+    async def _next(self, stream: ByteStream) -> bytes:
+        self.listening = time.monotonic()
+        try:
+            return await stream.read()
+        finally:
+            self.listening = None
+
+    def _replayed(
+        self, replay: Replay, columns: Columns, decoder: Decoder, way: Around | None
+    ) -> Columns:
         columns = replay.filter(columns, decoder.open_partials())
-        if replay.done and replay.gap:
-            self._metrics.source_errors.labels("gap").inc()
-            log.warning(
-                "logs of %s: the line read last has been rotated away; lines between it and the "
-                "oldest one kept may be lost",
-                self._subject.container.name,
-            )
+        if not replay.done:
+            return columns
+        if replay.gap:
+            why = "the log is damaged" if way else "the Engine no longer has the line read last"
+            self._note_gap(min(columns.times), why)
+        if replay.inexact:
+            self._subject.resumed_inexactly()
         return columns
+
+    def _note_gap(self, until: bytes, why: str) -> None:
+        """Lines may be missing between the cursor and `until` (empty for the log's end)."""
+        since, self._said = self._cursor.position.since, None
+        self._cursor.gap()
+        name = self._subject.container.name
+        self._metrics.log_gaps.labels(name).inc()
+        log.warning(
+            "logs of %s: lines between %s and %s may be lost: %s",
+            name,
+            since or "its beginning",
+            until.decode() or "its end",
+            why,
+        )
+
+    def _watch_for_leaps(self, asked: bytes) -> Leaps | None:
+        """For the stream that was just opened."""
+        rotation = self._subject.rotation
+        if rotation is None or self._engine.podman:
+            return None
+        if self._leaps is None or self._leaps.rotation != rotation:
+            self._leaps = Leaps(rotation)
+        self._leaps.opened(asked, self._engine.clock_offset)
+        return self._leaps
+
+    async def _way_around(self) -> Around | None:
+        """Where the log cannot be read from the cursor on, how it can."""
+        if not self._damaged:
+            return None
+        first = first_time(self._engine, self._id)
+        position, newest, margin = self._cursor.position, self._newest_read, MARGIN
+        if self._damaged > 1:
+            margin = 1
+        way = await way_around(position, newest, first, margin=margin, exact=True)
+        if way.exact and self._damaged <= 2:
+            return way
+        await self._read_up_to_the_damage(way if way.exact else None)
+        position, newest = self._cursor.position, self._newest_read
+        return await way_around(position, newest, first, margin=1, exact=False)
+
+    async def _read_up_to_the_damage(self, way: Around | None) -> None:
+        """`way`: around one before the cursor."""
+        now = timestamp(time.time() + self._engine.clock_offset)
+        before = Before(self._cursor.position.since.encode(), now)
+        while not before.done:
+            end = await self._read_stream(way, before.middle)
+            before.read(damaged=end.damaged)
+
+    @property
+    def _newest_read(self) -> bytes:
+        return max(self._cursor.newest, self._cursor.position.since.encode())
+
+    # ------------------------------------------------------------------- seen from outside
+
+    @property
+    def container(self) -> Container:
+        return self._subject.container
+
+    @property
+    def newest(self) -> bytes:
+        """The newest time read; empty for none."""
+        return self._cursor.newest
+
+    @property
+    def has_read(self) -> bool:
+        """Whether any line of the log was ever read."""
+        return self._cursor.position.mark != 0
+
+    def reopen(self) -> None:
+        """Gives up the stream, and opens another one at the cursor."""
+        if self._stream is not None:
+            self._stream.close()
 
     async def _give_up_on_open_lines(self, decoder: Decoder) -> None:
         columns = decoder.flush()

@@ -18,6 +18,7 @@ from pipeline.settlement import Account
 from pipeline.sources.docker import tail as module
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.rotation import Rotation
 from pipeline.sources.docker.tail import Tail
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
 
@@ -39,6 +40,8 @@ class Subject:
 
     def __init__(self) -> None:
         self.container = Container(ONE, "web", "image")
+        self.rotation: Rotation | None = None
+        self.inexact = 0
         self.lines: list[bytes] = []
         self.sequences: list[int] = []
         self.learned = 0
@@ -53,6 +56,9 @@ class Subject:
             raise bug
         self.lines += batch.lines
         self.sequences += batch.sequences
+
+    def resumed_inexactly(self) -> None:
+        self.inexact += 1
 
 
 class Reading:
@@ -79,12 +85,18 @@ class Reading:
 
     @property
     def since(self) -> list[str]:
-        """What each request for the log asked for."""
-        return [r.query.get("since", "") for r in self.fake.requests if r.path == LOGS]
+        """What each request to follow the log asked for."""
+        asked = (r.query for r in self.fake.requests if r.path == LOGS and "follow" in r.query)
+        return [query.get("since", "") for query in asked]
 
     def errors(self, kind: str) -> float:
         value = self.metrics.registry.get_sample_value
         return value("dockline_source_errors_total", {"kind": kind}) or 0.0
+
+    @property
+    def gaps(self) -> float:
+        value = self.metrics.registry.get_sample_value
+        return value("dockline_log_gaps_total", {"container": "web"}) or 0.0
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
@@ -261,17 +273,19 @@ async def test_a_log_that_can_never_be_read_is_said_once_and_its_container_known
 
 
 @pytest.mark.usefixtures("quick")
-async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on(
+async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on_behind_it(
     local: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Frames of type 3, and the end: a file of the log is damaged."""
+    """Frames of type 3, and the end, whatever is asked for: a file of the log is damaged. Of a
+    real one see `test_damage.py`."""
     complaint = b"\x03\0\0\0" + len(b"Error grabbing logs").to_bytes(4) + b"Error grabbing logs"
     damaged: Script = [head(), line(b"one", 1), complaint]
-    mended: Script = [head(), line(b"one", 1), line(b"two", 2), Fault.STALL]
-    async with reading(local, *[damaged] * 4, mended) as made:
+    behind: Script = [head(), line(b"two", 2), Fault.STALL]
+    async with reading(local, *[damaged] * 4, behind) as made:
         await made.until(lambda: b"two" in made.lines)
         assert made.lines == [b"one", b"two"]
-        assert made.errors("daemon") == 4
+        assert made.subject.sequences == [1, 3]
+        assert (made.gaps, made.subject.inexact) == (1, 1)
         assert len([r for r in caplog.records if "Error grabbing logs" in r.message]) == 1
 
 

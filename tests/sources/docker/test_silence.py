@@ -1,0 +1,97 @@
+"""Streams that say nothing while their log grows, on a real Engine; and idle ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources.docker import silence as module
+from pipeline.testing.following import Following, follow
+from pipeline.testing.private_engine import PrivateEngine
+
+COUNTING = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVERY", 0.1)
+    monkeypatch.setattr(module, "FIRST", 0.5)
+    monkeypatch.setattr(module, "AFTER_TROUBLE", 0.2)
+
+
+def numbers(following: Following, name: str) -> list[int]:
+    return [int(line.split()[1]) for line in following.lines(name)]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_log_that_is_truncated_from_outside_is_read_on(
+    engine: PrivateEngine,
+    start: Callable[..., str],
+    log_file: Callable[[str], Path],
+    reported: Callable[[str], list[tuple[str, str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with follow(engine.url) as following:
+        await following.connected()
+        name = start(COUNTING)
+        await following.until_lines(name, 20)
+        log_file(name).write_bytes(b"")
+        for _ in range(3):
+            await following.until_lines(name, len(following.lines(name)) + 20)
+        read = numbers(following, name)
+        assert read == sorted(set(read))
+        assert len(read) + 2 >= read[-1] + 1  # what came while it was being truncated
+        assert len(reported(name)) == 1
+        assert following.errors("silent") >= 3
+        assert caplog.text.count("truncated") == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_log_that_was_truncated_is_simply_followed_once_the_engine_has_rotated_it(
+    engine: PrivateEngine, start: Callable[..., str], log_file: Callable[[str], Path]
+) -> None:
+    async with follow(engine.url) as following:
+        await following.connected()
+        name = start(COUNTING, "--log-opt", "max-size=8k", "--log-opt", "max-file=3")
+        await following.until_lines(name, 20)
+        log_file(name).write_bytes(b"")
+        rotated = log_file(name).with_suffix(".log.1")
+        await following.until(rotated.exists)
+        await following.until_lines(name, len(following.lines(name)) + 5)
+        noticed = following.errors("silent")
+        await following.until_lines(name, len(following.lines(name)) + 40)
+        assert following.errors("silent") <= noticed + 1
+        assert numbers(following, name) == sorted(set(numbers(following, name)))
+
+
+async def test_an_idle_log_is_asked_ever_more_seldom_and_never_opened_anew(
+    engine: PrivateEngine, start: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes | None] = []
+    first_time = module.first_time
+
+    def counted(*arguments: object) -> Callable[[int], object]:
+        ask = first_time(*arguments)  # type: ignore[arg-type]
+
+        async def first(lines: int) -> bytes | None:
+            asked.append(await ask(lines))
+            return asked[-1]
+
+        return first
+
+    monkeypatch.setattr(module, "EVERY", 0.02)
+    monkeypatch.setattr(module, "FIRST", 0.2)
+    monkeypatch.setattr(module, "LONGEST", 1.6)
+    monkeypatch.setattr(module, "first_time", counted)
+    async with follow(engine.url) as following:
+        await following.connected()
+        name = start("echo line 1; sleep 60")
+        await following.until_lines(name, 1)
+        await following.until(lambda: len(asked) == 3)
+        await asyncio.sleep(1.6)
+        assert len(asked) <= 4  # after 0.2, 0.6, 1.4 and 3 s at the earliest
+        assert following.errors("silent") == 0
+        assert all(asked)
