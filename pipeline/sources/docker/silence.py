@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.frames import FrameError
 from pipeline.sources.docker.glance import first_time
 from pipeline.sources.docker.tail import Tail
 
@@ -97,7 +98,7 @@ class Silence:
         try:
             async with asyncio.timeout(PATIENCE):
                 last = await first_time(self._engine, tail.container.id)(1)
-        except (EngineError, OSError):
+        except (EngineError, OSError, FrameError):
             return False
         return last > tail.newest if last else last == b"" and tail.has_read
 

@@ -13,6 +13,7 @@ from pipeline.checkpoint import Position
 from pipeline.sources.docker import cursor as module
 from pipeline.sources.docker.cursor import Cursor, Replay
 from pipeline.sources.docker.frames import Columns, Frames
+from pipeline.sources.docker.partly import up_to
 
 Frame = tuple[bytes, int, bytes]
 """Time, stream, text with its newline, if it has one."""
@@ -96,6 +97,23 @@ def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
     assert position.sequence == len(everything)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
+def test_a_stream_given_up_at_any_of_its_lines_is_resumed_exactly_there(
+    seed: int, share: float, at: float
+) -> None:
+    frames = log_of(seed)
+    everything, _ = read(frames, Position())
+    data = encode(frames)
+    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    columns = decoder.feed(data[: round(share * len(data))])
+    first, seen = up_to(columns, decoder, round(at * len(columns.lines)))
+    cursor.see(first, seen)
+    if first.lines:
+        rest, _ = read(frames, cursor.advance(first, seen))
+        assert first.lines + rest == everything
+
+
 def test_a_thousand_lines_of_the_same_second_are_resumed_exactly() -> None:
     frames = [(stamp(0), 1, b"line %d\n" % (n % 7)) for n in range(1000)]
     first, position = read(frames, Position(), stop=20_000)
@@ -117,7 +135,29 @@ def test_when_the_line_at_the_position_was_rotated_away_nothing_is_skipped_and_i
     left = Columns([b"a", b"b"], [stamp(8), stamp(9)], bytearray(b"\1\1"), [], {})
     assert replay.filter(left).lines == [b"a", b"b"]
     assert replay.gap
+    assert replay.inexact
     assert replay.done
+
+
+def test_a_gap_leaves_a_number_out() -> None:
+    cursor = Cursor(Position(sequence=7))
+    decoder = Frames(1 << 20)
+    columns = decoder.feed(encode([(stamp(1), 1, b"one\n")]))
+    cursor.see(columns, decoder)
+    cursor.gap()
+    assert cursor.advance(columns, decoder).sequence == 9
+
+
+def test_a_stream_that_begins_before_the_position_is_filtered_as_the_engine_would() -> None:
+    frames = [(stamp(n), 1, b"line %d\n" % n) for n in range(50)]
+    _, position = read(frames, Position(), stop=len(encode(frames[:30])))
+    replay = Replay(position, from_before=True)
+    decoder, lines = Frames(1 << 20), list[bytes]()
+    data = encode(frames[10:])
+    for at in range(0, len(data), 97):
+        lines += replay.filter(decoder.feed(data[at : at + 97]), decoder.open_partials()).lines
+    assert lines == [b"line %d" % n for n in range(30, 50)]
+    assert not (replay.gap or replay.inexact)
 
 
 def test_lines_given_up_on_while_open_are_read_again_and_keep_their_numbers() -> None:
