@@ -8,8 +8,9 @@ To read the code in the order in which a line travels:
 4. ``route``            which lanes a container has; a lane runs its stages
 5. ``buffer``           what stands between a lane and a sink
 6. ``delivery``         gathers, encodes, sends, retries, settles
-7. ``ledger``, ``checkpoint``   what is outstanding, and where to resume
-8. ``agent``            the only module that knows all of the above
+7. ``settlement``, ``checkpoint``   what is outstanding, and where to resume
+8. ``ledger``           what became of every entry
+9. ``agent``            the only module that knows all of the above
 """
 
 __version__ = "0.1.0"

@@ -34,7 +34,8 @@ from pipeline.sources.docker.stats import StatsPoller, stats_batch
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 1.0
-"""Seconds between two looks at whether the checkpoint has moved: what a crash may repeat."""
+"""Seconds between two looks at whether the checkpoint has moved: what a crash of the host may
+repeat. The end of the process costs less: see `journal`."""
 
 
 class Agent:
@@ -191,7 +192,7 @@ class Agent:
                 await self._finish(keeping)
             return not any(outlet.buffer.entries for outlet in self.outlets.values())
         finally:
-            await self._save_now()
+            await self.checkpoint.save()
             self.checkpoint.close()
             await self.engine.close()
             if self.admin is not None:
@@ -220,12 +221,8 @@ class Agent:
         must not take those that it has met for new ones, nor new ones for old."""
         await self.source.watch.available()
         while True:
-            await self._save_now()
+            await self.checkpoint.save()
             await asyncio.sleep(SAVE_EVERY)
-
-    async def _save_now(self) -> None:
-        self.source.note_progress()
-        await self.checkpoint.save()
 
     async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
         """Lets each sink finish, those that only take dead letters last, until the deadline."""

@@ -1,7 +1,8 @@
 """The last position of each container that is safe to resume from, on disk.
 
 One small JSON file, replaced as a whole: written beside, fsynced, renamed, and the folder fsynced.
-A file that cannot be understood is set aside and said so; it never stops the agent.
+What has changed since is in a journal, so that the end of the process costs nothing of it. A file
+that cannot be understood is set aside and said so; it never stops the agent.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import DocklineError
+from pipeline.journal import Journal
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Ahead, Progress
 
@@ -55,6 +57,20 @@ class State(msgspec.Struct):
     containers: dict[str, Position] = {}
     ahead: dict[str, Ahead] = {}
     """By container: the sinks that have more of its log than its position says."""
+    changes: int = 0
+    """How many there were, ever: those of the journal up to this number are in here."""
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """One line of the journal."""
+
+    number: int
+    """How many changes there were when it was written."""
+    container: str
+    """Its id; empty for the events."""
+    position: Position | None
+    """None where the container is forgotten."""
+    ahead: Ahead = {}
 
 
 class Checkpoint:
@@ -68,6 +84,11 @@ class Checkpoint:
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
         self._dirty = False
+        self._journal = Journal(folder, self._change_of) if folder is not None else None
+        self._progress: dict[str, Progress] = {}
+        self._changes = 0
+        self._moved: set[str] = set()
+        """Containers of which something has since the state was saved."""
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         """One thread, so that a write that is still under way when its save was cancelled is over
         before the next one begins."""
@@ -106,27 +127,56 @@ class Checkpoint:
                 folder,
                 error.strerror,
             )
-            self._file = None
+            self._file = self._journal = None
             return
-        self._read()
+        self._replay(wanted=self._read())
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Whether there is something to go on from."""
         assert self._file is not None
         try:
             raw = self._file.read_bytes()
         except FileNotFoundError:
-            return
+            return False
         except OSError as error:
             log.warning("%s cannot be read (%s): beginning anew", self._file, error.strerror)
-            return
+            return False
         try:
             version = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("version")
             if version is None or msgspec.json.decode(version) != VERSION:
                 raise ValueError("it was written by another version of dockline")
             self.state = msgspec.json.decode(raw, type=State)
             self.last_saved = self.looked = self.state.saved
+            self._changes = self.state.changes
+            return True
         except (ValueError, msgspec.MsgspecError) as error:
             self._set_aside(str(error))
+        return False
+
+    def _replay(self, *, wanted: bool) -> None:
+        """What the journal knows better than the file. Without a file it means nothing."""
+        assert self._journal is not None
+        try:
+            for raw in self._journal.read():
+                change = msgspec.json.decode(raw, type=Change)
+                if wanted and change.number > self.state.changes:
+                    self._apply(change)
+        except (OSError, msgspec.MsgspecError) as error:
+            log.warning("what was noted since %s was saved is of no use: %s", self._file, error)
+        self._journal.start()
+
+    def _apply(self, change: Change) -> None:
+        state, container = self.state, change.container
+        self._changes = max(self._changes, change.number)
+        state.ahead.pop(container, None)
+        if not container:
+            state.events = change.position or Position()
+        elif change.position is None:
+            state.containers.pop(container, None)
+        else:
+            state.containers[container] = change.position
+            if change.ahead:
+                state.ahead[container] = change.ahead
 
     def belongs_to(self, engine: str) -> None:
         """Says which Engine the containers are of. A file of another Engine is set aside when the
@@ -134,6 +184,7 @@ class Checkpoint:
         if self.state.engine and engine and self.state.engine != engine:
             self._stale = "it belongs to another Engine"
             self.state, self.last_saved, self.looked = State(), 0.0, 0.0
+            self._progress.clear()
         self.state.engine = engine or self.state.engine
         self._dirty = True
 
@@ -152,48 +203,66 @@ class Checkpoint:
 
     def move(self, container_id: str, position: Position) -> None:
         self.state.containers[container_id] = position
-        self._dirty = True
+        self._changed(container_id)
 
     def ahead(self, container_id: str) -> Ahead:
         """What some sinks have of a container's log beyond its position."""
         return self.state.ahead.get(container_id, {})
 
-    def note(self, container_id: str, progress: Progress) -> None:
-        """Takes over which sinks are ahead of a container's position now."""
-        position = self.state.containers.get(container_id)
-        if position is None or not progress.moved:
-            return
-        progress.moved = False
-        ahead = progress.ahead_of(position.sequence)
-        if ahead != self.state.ahead.get(container_id, {}):
-            self._dirty = True
-            if ahead:
-                self.state.ahead[container_id] = ahead
-            else:
-                del self.state.ahead[container_id]
+    def follow(self, container_id: str) -> Progress:
+        """Of the sinks in a container's log: kept with its position from now on."""
+        ahead = self.ahead(container_id)
+        progress = Progress(ahead, lambda: self._changed(container_id))
+        self._progress[container_id] = progress
+        return progress
 
     def move_events(self, position: Position) -> None:
         self.state.events = position
-        self._dirty = True
+        self._changed("")
 
     def known(self) -> set[str]:
         """Ids of all containers that have a position."""
         return set(self.state.containers)
 
     def forget(self, container_id: str) -> None:
+        self._progress.pop(container_id, None)
         self.state.ahead.pop(container_id, None)
         if self.state.containers.pop(container_id, None) is not None:
-            self._dirty = True
+            self._changed(container_id)
+
+    def _changed(self, container_id: str) -> None:
+        self._changes += 1
+        self._dirty = True
+        self._moved.add(container_id)
+        if self._journal is not None:
+            self._journal.note(container_id)
+
+    def _change_of(self, container_id: str) -> bytes:
+        """Called by the journal's thread. The number comes first: what is newer than it says is
+        noted again."""
+        number = self._changes
+        if not container_id:
+            return msgspec.json.encode(Change(number, "", self.state.events))
+        position = self.state.containers.get(container_id)
+        ahead = self._ahead_of(container_id, position)
+        return msgspec.json.encode(Change(number, container_id, position, ahead))
+
+    def _ahead_of(self, container_id: str, position: Position | None) -> Ahead:
+        progress = self._progress.get(container_id)
+        if progress is None or position is None:
+            return self.ahead(container_id)
+        return progress.ahead_of(position.sequence)
 
     async def save(self) -> None:
         """Writes the file if anything has moved. Trouble is reported, not raised."""
-        if self._file is None or not self._dirty:
+        if self._file is None or self._journal is None or not self._dirty:
             return
         self._dirty = False
-        self.state.saved = self.looked
-        raw = msgspec.json.encode(self.state)
+        generation = self._journal.begin()
+        raw = self._encode()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, self._write, raw)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._writer, self._write, raw, generation)
         except OSError as error:
             self._dirty = True
             if self._failures():
@@ -202,16 +271,30 @@ class Checkpoint:
             self._dirty = True
             raise
 
-    def _write(self, raw: bytes) -> None:
+    def _encode(self) -> bytes:
+        state = self.state
+        for container_id in self._moved:
+            ahead = self._ahead_of(container_id, state.containers.get(container_id))
+            state.ahead.pop(container_id, None)
+            if ahead and container_id in state.containers:
+                state.ahead[container_id] = ahead
+        self._moved.clear()
+        state.saved, state.changes = self.looked, self._changes
+        return msgspec.json.encode(state)
+
+    def _write(self, raw: bytes, generation: int) -> None:
         if self._stale:
             self._set_aside(self._stale)
             self._stale = ""
-        if self._file is not None:
+        if self._file is not None and self._journal is not None:
             _replace(self._file, raw)
+            self._journal.remove_before(generation - 1)  # a line may still be on its way to that
 
     def close(self) -> None:
         """Lets go of the lock. `save` first."""
         self._writer.shutdown(wait=False)
+        if self._journal is not None:
+            self._journal.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -136,11 +136,11 @@ class Progress:
     given only what is new to it.
     """
 
-    __slots__ = ("_doubtful", "_known", "_reaches", "moved")
+    __slots__ = ("_doubtful", "_known", "_moved", "_reaches")
 
-    def __init__(self, known: Ahead) -> None:
-        self.moved = False
-        """Some reach has changed since somebody set this to False."""
+    def __init__(self, known: Ahead, moved: Callable[[], None] = lambda: None) -> None:
+        """`moved` is called whenever some reach has changed."""
+        self._moved = moved
         self._doubtful = 0
         self._known = known
         self._reaches: dict[tuple[str, str], Reach] = {}
@@ -149,11 +149,8 @@ class Progress:
         key = route, sink
         if key not in self._reaches:
             known = self._known.get(route, {}).get(sink, NOTHING)
-            self._reaches[key] = Reach(known, self._move)
+            self._reaches[key] = Reach(known, self._moved)
         return self._reaches[key]
-
-    def _move(self) -> None:
-        self.moved = True
 
     def doubt(self, sequence: int) -> None:
         """From the entry after that one on, numbers may be others than they were before, or would
@@ -162,14 +159,14 @@ class Progress:
         self._known = {}
         for reach in self._reaches.values():
             reach.known = reach.reached = NOTHING
-        self.moved = True
+        self._moved()
 
     def ahead_of(self, sequence: int) -> dict[str, dict[str, int]]:
-        """The sinks that have more than all entries up to that one."""
+        """The sinks that have more than all entries up to that one. Any thread may ask."""
         ahead: dict[str, dict[str, int]] = {}
         if sequence < self._doubtful:
             return ahead
-        for (route, sink), reach in self._reaches.items():
+        for (route, sink), reach in list(self._reaches.items()):
             if reach.reached > sequence:
                 ahead.setdefault(route, {})[sink] = reach.reached
         return ahead

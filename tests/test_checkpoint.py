@@ -172,3 +172,122 @@ async def test_forgetting_a_container_is_saved_too(tmp_path: Path) -> None:
     assert again.known() == set()
     again.close()
     assert not os.path.lexists(tmp_path / "checkpoint.new")
+
+
+# ---------------------------------------------------------------------------- the journal
+
+
+async def noted(folder: Path) -> None:
+    """Waits until all that has changed is in the journal."""
+    async with asyncio.timeout(10):
+        while b'"' not in b"".join([file.read_bytes() for file in folder.glob("journal.*")]):
+            await asyncio.sleep(0.005)
+
+
+async def abandon(checkpoint: Checkpoint) -> None:
+    """As the end of the process does a moment later: nothing more is saved."""
+    checkpoint.close()
+    assert checkpoint._journal is not None
+    await asyncio.to_thread(checkpoint._journal.join)
+
+
+async def test_what_has_moved_since_the_last_save_comes_back_from_the_journal(
+    tmp_path: Path,
+) -> None:
+    await save(tmp_path)
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    checkpoint.looked = 2e9
+    await checkpoint.save()
+    there, further = Position(since=HERE.since, skip=9), Position(since=HERE.since, skip=10)
+    checkpoint.move("a" * 64, there)
+    checkpoint.move("a" * 64, further)
+    checkpoint.move("b" * 64, there)
+    checkpoint.move_events(further)
+    await abandon(checkpoint)
+    again = await opened(tmp_path)
+    assert (again["a" * 64], again["b" * 64], again.state.events) == (further, there, further)
+    assert again.last_saved == 2e9
+    again.close()
+
+
+async def test_what_was_forgotten_since_the_last_save_stays_forgotten(tmp_path: Path) -> None:
+    await save(tmp_path)
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    await checkpoint.save()
+    checkpoint.forget("a" * 64)
+    await abandon(checkpoint)
+    again = await opened(tmp_path)
+    assert again.known() == set()
+    again.close()
+
+
+async def test_what_sinks_have_beyond_a_position_comes_back_too(tmp_path: Path) -> None:
+    await save(tmp_path)
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    progress = checkpoint.follow("a" * 64)
+    await checkpoint.save()
+    progress.of("r", "quick").skip(HERE.sequence + 5)
+    await abandon(checkpoint)
+    second = await opened(tmp_path)
+    assert second.ahead("a" * 64) == {"r": {"quick": HERE.sequence + 5}}
+    second.belongs_to("engine-1")
+    await second.save()
+    second.close()
+    third = await opened(tmp_path)
+    assert third.ahead("a" * 64) == {"r": {"quick": HERE.sequence + 5}}
+    progress = third.follow("a" * 64)
+    progress.doubt(HERE.sequence + 1)
+    await abandon(third)
+    fourth = await opened(tmp_path)
+    assert fourth.ahead("a" * 64) == {}
+    fourth.close()
+
+
+async def test_a_journal_is_not_believed_where_the_saved_state_is_newer(tmp_path: Path) -> None:
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    checkpoint.looked = 1e9
+    old, new = Position(since=HERE.since, skip=1), Position(since=HERE.since, skip=2)
+    checkpoint.move("a" * 64, old)
+    await checkpoint.save()
+    checkpoint.move("a" * 64, old)
+    await noted(tmp_path)
+    checkpoint.move("a" * 64, new)
+    await checkpoint.save()
+    checkpoint.close()
+    again = await opened(tmp_path)
+    assert again["a" * 64] == new
+    again.close()
+
+
+async def test_old_journals_are_removed(tmp_path: Path) -> None:
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    for number in range(10):
+        checkpoint.move("a" * 64, Position(sequence=number))
+        await checkpoint.save()
+        await asyncio.sleep(0.02)
+    assert len(list(tmp_path.glob("journal.*"))) <= 2
+    checkpoint.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{"], ids=["missing", "empty", "torn"])
+async def test_a_journal_without_a_saved_state_means_nothing(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    checkpoint = await opened(tmp_path)
+    checkpoint.belongs_to("engine-1")
+    await checkpoint.save()
+    checkpoint.move("a" * 64, HERE)
+    await abandon(checkpoint)
+    assert list(tmp_path.glob("journal.*"))
+    if content is None:
+        (tmp_path / "checkpoint.json").unlink()
+    else:
+        (tmp_path / "checkpoint.json").write_bytes(content)
+    again = await opened(tmp_path)
+    assert again.known() == set()
+    again.close()

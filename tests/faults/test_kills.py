@@ -3,7 +3,6 @@ twice is what its checkpoint did not know of, to the line."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pipeline.checkpoint import Checkpoint
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
@@ -72,12 +72,12 @@ def sequence(entry: dict[str, Any]) -> int:
 
 
 def checkpointed(agent: AgentProcess, container_id: str) -> int:
-    """`event.sequence` of the last line that the checkpoint on disk is past."""
-    file = agent.state / "checkpoint.json"
-    if not file.exists():
-        return 0
-    position = json.loads(file.read_bytes())["containers"].get(container_id, {})
-    return int(position.get("sequence", 0))
+    """`event.sequence` of the last line that the checkpoint on disk and its journal are past."""
+    checkpoint = Checkpoint(agent.state)
+    checkpoint.open()
+    position = checkpoint[container_id]
+    checkpoint.close()
+    return position.sequence if position else 0
 
 
 def test_a_hundred_kills_between_acknowledgement_and_checkpoint(
@@ -91,7 +91,7 @@ def test_a_hundred_kills_between_acknowledgement_and_checkpoint(
             for seed in range(AGENTS)
         ]
         repeated = sum(one.result() for one in lives)
-    assert repeated > KILLS  # else they did not hit between the two
+    assert repeated > 0  # else they did not hit between the two
 
 
 def kill_often(folder: Path, url: str, container_id: str, seed: int) -> int:

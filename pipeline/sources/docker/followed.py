@@ -11,15 +11,13 @@ from typing import Any, Protocol
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
 from pipeline.route import Router
-from pipeline.settlement import Ahead, Progress
+from pipeline.settlement import Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.rotation import Rotation, read_rotation
 from pipeline.sources.docker.tail import Tail
 
 log = logging.getLogger(__name__)
-
-NOTHING: Ahead = {}
 
 
 class Audience(Protocol):
@@ -41,11 +39,11 @@ class Followed:
         router: Router,
         engine: Engine,
         audience: Audience,
-        ahead: Ahead = NOTHING,
+        progress: Progress,
     ) -> None:
-        """`ahead`: what some sinks have of its log beyond the position that it is read from."""
+        """`progress`: of the sinks in its log."""
         self.container = container
-        self.progress = Progress(ahead)
+        self.progress = progress
         self.tail: Tail | None = None
         self.task: asyncio.Task[None] | None = None
         self.happened = 0

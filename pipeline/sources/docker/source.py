@@ -215,8 +215,8 @@ class DockerSource:
         """A container that was not known; None when it is not to be followed."""
         if container.id == self._myself or not self._reading.selects(container):
             return None
-        ahead = self._checkpoint.ahead(container.id)
-        followed = Followed(container, self._router, self._engine, self, ahead)
+        progress = self._checkpoint.follow(container.id)
+        followed = Followed(container, self._router, self._engine, self, progress)
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed
@@ -277,11 +277,6 @@ class DockerSource:
     def _moved(self, container_id: str, position: Position) -> None:
         if container_id in self.followed:  # one that is removed has nothing to resume
             self._checkpoint.move(container_id, position)
-
-    def note_progress(self) -> None:
-        """Tells the checkpoint which sinks have more than the containers' positions say."""
-        for container_id, followed in self.followed.items():
-            self._checkpoint.note(container_id, followed.progress)
 
     def _let_go(self, container_id: str) -> None:
         """The container is removed. Its tail reads what it still can, and ends."""
