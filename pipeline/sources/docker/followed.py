@@ -103,5 +103,6 @@ class Followed:
     async def distribute(self, batch: Batch) -> None:
         await self.logs.distribute(batch)
 
-    def resumed_inexactly(self) -> None:
-        """The log goes on, and what it was read as before tells nothing of the numbers to come."""
+    def resumed_inexactly(self, sequence: int) -> None:
+        """What sinks are known to have by its number is known no more, from there on."""
+        self.progress.doubt(sequence)

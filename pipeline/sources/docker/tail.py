@@ -19,6 +19,7 @@ from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Account
 from pipeline.sources.docker.cursor import Cursor, Decoded, Replay
 from pipeline.sources.docker.damage import MARGIN, Around, Before, way_around
@@ -32,6 +33,7 @@ from pipeline.sources.docker.stream import ByteStream
 from pipeline.timestamps import NO_TIME, timestamp, to_since
 
 log = logging.getLogger(__name__)
+_missed = RateLimit()
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 """Seconds between attempts to open a stream that should be there."""
@@ -53,8 +55,8 @@ class Subject(Protocol):
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through the container's lanes."""
 
-    def resumed_inexactly(self) -> None:
-        """The lines that come next have other numbers than they had, or might have had, before."""
+    def resumed_inexactly(self, sequence: int) -> None:
+        """The lines after that one have other numbers than they had, or might have had, before."""
 
 
 class End(NamedTuple):
@@ -97,6 +99,8 @@ class Tail:
         self._opening = opening
         self._available = available
         self._starts = 0
+        self._opened = 0
+        """How many there were when its log was opened last."""
         self._started = asyncio.Event()
         self._news = asyncio.Event()
         self.gone = False
@@ -159,6 +163,8 @@ class Tail:
             await self._available()
             return await self._read_once(starts)
         except NotFound:
+            if self._opened < starts:
+                self._note_missed()
             return True
         except Unreadable as error:
             self._trouble("unreadable", str(error))
@@ -167,6 +173,17 @@ class Tail:
         except (EngineError, OSError, FrameError) as error:
             self._trouble("stream", str(error))
             return False
+
+    def _note_missed(self) -> None:
+        """The container was removed before its log could be opened."""
+        self._metrics.source_errors.labels("missed").inc()
+        if count := _missed():
+            log.warning(
+                "%d containers were removed before their log could be opened, the last one %s: "
+                "what they wrote is lost",
+                count,
+                self._subject.container.name,
+            )
 
     async def _pause(self, wait: float) -> None:
         """Until there is news of the container, or it is time."""
@@ -204,7 +221,7 @@ class Tail:
         self._damaged = 0
         if ended and behind_all:
             self._note_gap(b"", "the log is damaged")
-            self._subject.resumed_inexactly()
+            self._subject.resumed_inexactly(self._cursor.position.sequence)
         if end.decoder is not None and (ended or starts != self._starts):
             await self._give_up_on_open_lines(end.decoder)
         if ended:
@@ -234,6 +251,7 @@ class Tail:
         asked = timestamp(time.time() + self._engine.clock_offset)
         async with self._opening:
             stream = await self._engine.logs(self._id, **parameters)
+        self._opened = self._starts
         try:
             if not until:
                 await self._subject.learn()
@@ -304,7 +322,7 @@ class Tail:
             why = "the log is damaged" if way else "the Engine no longer has the line read last"
             self._note_gap(min(columns.times), why)
         if replay.inexact:
-            self._subject.resumed_inexactly()
+            self._subject.resumed_inexactly(self._cursor.position.sequence)
         return columns
 
     def _note_gap(self, until: bytes, why: str) -> None:
@@ -383,6 +401,7 @@ class Tail:
         columns = decoder.flush()
         if columns.lines:
             await self._emit(columns, self._cursor.flushed(len(columns.lines)))
+            self._subject.resumed_inexactly(self._cursor.position.sequence)
 
     def _note_end(self, started: str) -> None:
         """So that the next run of the agent need not read this log again to find nothing new."""

@@ -350,3 +350,38 @@ async def test_what_had_ended_before_the_agent_began_is_not_read(tmp_path: Path)
         made.fake.cut_events()
         await made.until(lambda: made.asked("/containers/json") > lists + 1)
         assert made.asked(logs(ONE)) == 0
+
+
+async def test_a_container_that_is_removed_before_its_log_is_opened_is_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as made:
+        made.fake.emit("create", ONE, name="brief")
+        made.fake.emit("start", ONE, name="brief")  # the answer for its log is a 404
+        made.fake.emit("destroy", ONE, name="brief")
+        await made.until(lambda: made.errors("missed") == 1)
+    said = [record.getMessage() for record in caplog.records]
+    assert any("the last one brief: what they wrote is lost" in one for one in said)
+
+
+async def test_one_that_is_removed_after_its_log_was_read_is_not_missed(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
+        made.fake.emit("start", ONE, name="brief")
+        await made.until(lambda: made.lines(ONE))
+        made.fake.emit("destroy", ONE, name="brief")
+        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        assert made.errors("missed") == 0
+
+
+async def test_after_a_gap_no_sink_is_taken_to_have_a_line_by_its_number(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        made.fake.emit("create", ONE, name="web")
+        await made.until(lambda: ONE in made.source.followed)
+        progress = made.source.followed[ONE].progress
+        progress.of("all", "kept").skip(500)
+        assert progress.ahead_of(100) == {"all": {"kept": 500}}
+        made.source.followed[ONE].resumed_inexactly(102)
+        assert progress.ahead_of(100) == {}
+        progress.of("all", "kept").skip(103)
+        assert (progress.ahead_of(100), progress.ahead_of(102)) == ({}, {"all": {"kept": 103}})

@@ -57,7 +57,7 @@ class Subject:
         self.lines += batch.lines
         self.sequences += batch.sequences
 
-    def resumed_inexactly(self) -> None:
+    def resumed_inexactly(self, sequence: int) -> None:
         self.inexact += 1
 
 
