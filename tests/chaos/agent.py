@@ -61,6 +61,8 @@ class Agent:
         self.exits: list[int] = []
         self.peak = 0
         """Bytes: the most that any of its lives had resident."""
+        self.unbalanced: list[str] = []
+        """What its ledger said at any time that it could not account for."""
         (folder / "dockline.toml").write_text(
             CONFIG.format(engine=engine, state=folder / "state", port=self.port, **ports)
         )
@@ -126,7 +128,13 @@ class Agent:
     def _watch(self) -> None:
         while not self._watching.is_set():
             self._measure()
+            self._audit()
             time.sleep(0.25)
+
+    def _audit(self) -> None:
+        for line in self.metrics().splitlines() if self.alive else ():
+            if line.startswith("dockline_unaccounted_entries") and not line.endswith(" 0.0"):
+                self.unbalanced.append(f"in life {self.lives}, {line}")
 
     def _measure(self) -> None:
         process = self.process

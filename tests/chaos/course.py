@@ -194,6 +194,7 @@ class Course:
             faults.troubles.append(f"with all sinks there the agent ended with {status}")
         faults.troubles += [f"the agent said: {line}" for line in agent.bugs()]
         faults.troubles += _dropped(metrics)
+        faults.troubles += agent.unbalanced[:10]
         for peer in self._peers.values():
             peer.ask("vanish")
         self._read()

@@ -121,11 +121,13 @@ class DockerSource:
         self._checkpoint.belongs_to(self._engine.id)
         self._checkpoint.looked = self._checkpoint.looked or self._beginning.began
         self._happenings.cursor.reconnected()
-        self._caught_up = False
         self._on_connected()
 
     def disconnected(self) -> None:
-        pass
+        """The Engine may come back without what it would have told: after a break is as after a
+        restart of the agent."""
+        self._caught_up = False
+        self._checkpoint.last_saved = self._checkpoint.looked
 
     def event(self, event: Event) -> None:
         if not self._happenings.cursor.is_new(event):
