@@ -1,0 +1,108 @@
+"""A configured sink behind its real buffer and delivery, and numbered lines for it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from pipeline import component
+from pipeline.component import (
+    BatchConfig,
+    BufferConfig,
+    Context,
+    Duration,
+    RetryConfig,
+    Size,
+)
+from pipeline.ledger import Ledger
+from pipeline.metrics import Metrics
+from pipeline.outlet import Outlet
+from pipeline.settlement import Account
+from pipeline.testing.builders import batch
+
+PATIENCE = 30.0
+PAYLOAD = 2**16
+"""`batch.bytes` of the sinks here, of which messages are a part."""
+LINES_OF_A_BATCH = 100
+_FILLING = "x" * 91
+
+
+def line(number: int) -> str:
+    """A hundred bytes."""
+    return f"<{number:07}>{_FILLING}"
+
+
+def numbers(data: bytes) -> list[int]:
+    """Of all lines that stand whole in `data`, in whatever encoding."""
+    return [int(found) for found in re.findall(rb"<(\d{7})>x{91}", data)]
+
+
+class Sending:
+    """What was put, and what became of it."""
+
+    def __init__(self, kind: str, settings: dict[str, Any]) -> None:
+        settings = {
+            "buffer": BufferConfig(memory=Size(64 * 2**20)),
+            "batch": BatchConfig(bytes=Size(PAYLOAD)),
+            "retry": RetryConfig(initial=Duration(0.01), max=Duration(0.05)),
+            **settings,
+        }
+        config = component.config_type("sinks", kind)(type=kind, **settings)
+        self.metrics = Metrics(CollectorRegistry())
+        self.outlet = Outlet(config, Context("out"), self.metrics, Ledger())
+        self.sink: Any = self.outlet.delivery._sink
+        self.put = 0
+        self.settled = 0
+        """So many of the first lines may be forgotten by their source."""
+        self._account: Account[int] = Account(self._settle)
+
+    def lines(self, count: int) -> None:
+        """Puts so many more."""
+        for start in range(self.put, self.put + count, LINES_OF_A_BATCH):
+            end = min(start + LINES_OF_A_BATCH, self.put + count)
+            receipt = self._account.open(end)
+            some = batch(*map(line, range(start, end)), start=start)
+            assert self.outlet.offer(some.replace(acknowledgement=receipt))
+        self.put += count
+
+    def count(self, name: str, **labels: str) -> int:
+        """Of a metric of the sink."""
+        found = self.metrics.registry.get_sample_value(
+            f"dockline_{name}_total", {"sink": "out", **labels}
+        )
+        return int(found or 0)
+
+    @property
+    def delivered(self) -> int:
+        return self.count("delivered_entries")
+
+    def _settle(self, position: int) -> None:
+        self.settled = position
+
+
+@asynccontextmanager
+async def sending(kind: str, **settings: Any) -> AsyncIterator[Sending]:
+    """Delivers what is put, until the end of the context; then it is cancelled, as an agent that
+    stops with a destination that does not take what it has."""
+    one = await asyncio.to_thread(Sending, kind, settings)  # it looks for modules
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(one.outlet.delivery.run(), name="delivery")
+        try:
+            yield one
+        finally:
+            task.cancel()
+
+
+async def until(holds: Callable[[], object], what: str = "it did not happen") -> None:
+    """Waits for something to become true."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(what) from None

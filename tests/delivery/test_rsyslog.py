@@ -1,0 +1,104 @@
+"""A real rsyslog, killed while it takes messages and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.component import TLSConfig
+from tests.delivery.sending import PAYLOAD, Sending, line, sending, until
+from tests.servers.certificates import Authority
+from tests.servers.rsyslog import Rsyslog
+
+LINES = 60_000
+PAYLOAD_LINES = PAYLOAD // len(line(0))
+QUEUE = 50_000
+"""Messages that rsyslog reads before it has written them, at the most: its main queue."""
+
+
+def stored(server: Rsyslog) -> list[int]:
+    """Numbers of the lines that it has written down whole."""
+    written = server.output.read_bytes() if server.output.exists() else b""
+    return [int(found) for found in re.findall(rb'"message":"<(\d{7})>x{91}"', written)]
+
+
+def in_kernel(port: int) -> Iterator[int]:
+    """Bytes that wait to be read, for each connection to a port: `rx_queue` of proc(5)."""
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, queues, *_ = row.split()
+        if local.endswith(f":{port:04X}") and state in ("01", "08"):
+            yield int(queues.partition(":")[2], 16)
+
+
+async def everything_again(server: Rsyslog, sent: Sending) -> None:
+    await asyncio.to_thread(server.start)
+    await until(lambda: sent.settled == LINES, "not everything arrived")
+    last = f"{LINES - 1:07}".encode()
+    await until(lambda: last in server.output.read_bytes()[-10_000:])
+
+
+def gap(found: list[int]) -> tuple[int, int]:
+    """What one break has lost and what has come twice; all else is there, in order."""
+    if (start := next((at for at, n in enumerate(found) if at != n), None)) is None:
+        assert len(found) == LINES
+        return 0, 0
+    assert found[start:] == list(range(found[start], LINES))
+    return max(0, found[start] - start), max(0, start - found[start])
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+async def test_killed_while_it_stands_still_it_has_lost_what_its_kernel_had(
+    rsyslog: Rsyslog, authority: Authority, scheme: str
+) -> None:
+    """It stands still with all that it has read written down, so that the count is exact."""
+    port = getattr(rsyslog, scheme)
+    tls = {"tls": TLSConfig(ca=authority.ca)} if scheme == "tls" else {}
+    async with sending("syslog", address=f"{scheme}://localhost:{port}", **tls) as sent:
+        sent.lines(1000)
+        await until(lambda: len(stored(rsyslog)) == 1000)
+        size = sent.count("delivered_bytes") // 1000
+        assert rsyslog.process is not None
+        os.kill(rsyslog.process.pid, signal.SIGSTOP)
+        sent.lines(LINES - 1000)
+        await until(lambda: is_stuck(sent))
+        waiting = max(in_kernel(port))
+        assert sent.delivered >= 1000
+        await asyncio.to_thread(rsyslog.kill)
+        await everything_again(rsyslog, sent)
+        lost, repeated = gap(stored(rsyslog))
+    print(f"{scheme}: {lost} lost, {waiting} bytes in the kernel, {repeated} repeated")
+    assert 0 < lost * size <= waiting
+    assert repeated == 0
+
+
+def is_stuck(sent: Sending) -> bool:
+    """The kernels of both sides are full."""
+    sock = sent.sink._connection._socket
+    return not select.select([], [sock], [], 0)[1]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+async def test_killed_in_mid_stream_it_has_lost_one_run_of_messages_at_most(
+    rsyslog: Rsyslog, authority: Authority, scheme: str
+) -> None:
+    port = getattr(rsyslog, scheme)
+    tls = {"tls": TLSConfig(ca=authority.ca)} if scheme == "tls" else {}
+    async with sending("syslog", address=f"{scheme}://localhost:{port}", **tls) as sent:
+        sent.lines(LINES)
+        await until(lambda: sent.settled > 5000 and stored(rsyslog))
+        assert sent.settled < LINES
+        await asyncio.to_thread(rsyslog.kill)
+        await everything_again(rsyslog, sent)
+        lost, repeated = gap(stored(rsyslog))
+    print(f"{scheme}: {lost} lost, {repeated} repeated")
+    assert lost <= QUEUE
+    assert repeated <= PAYLOAD_LINES
