@@ -89,9 +89,7 @@ async def test_a_broken_connection_loses_what_the_kernel_had_and_repeats_a_paylo
     assert len(before) - after[0] <= PAYLOAD_LINES
 
 
-async def test_a_network_that_eats_acknowledgements_repeats_what_was_in_flight_and_loses_nothing() -> (
-    None
-):
+async def test_a_network_that_eats_acknowledgements_repeats_all_that_was_in_flight() -> None:
     """The receiver has it all; but as far as the sender can know, it has nothing."""
     with Breaking(appetite=APPETITE // 4) as receiver:
         async with sending("syslog", address=f"tcp://127.0.0.1:{receiver.port}") as sent:
