@@ -49,6 +49,8 @@ class Connection:
     """Without TLS."""
     resting: bool = False
     """Nobody reads from it any more."""
+    ended: bool = False
+    """All that has come is here, and no more will come."""
 
 
 class Breaking:
@@ -149,12 +151,15 @@ class Breaking:
                 return
         one = Connection(sock)
         self.connections.append(one)
-        limit = self._appetite if len(self.connections) == 1 else None
-        try:
-            while limit is None or len(one.received) < limit:
-                if not (data := sock.recv(1 << 14)):
-                    return
+        one.resting = self._has_enough(one, self._appetite if len(self.connections) == 1 else None)
+        one.ended = not one.resting
+
+    def _has_enough(self, one: Connection, appetite: int | None) -> bool:
+        """Reads as much as it wants; False when the connection ends before."""
+        with suppress(OSError):
+            while appetite is None or len(one.received) < appetite:
+                if not (data := one.socket.recv(1 << 14)):
+                    return False
                 one.received += data
-        except OSError:
-            return
-        one.resting = True
+            return True
+        return False

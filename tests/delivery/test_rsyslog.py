@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import select
+import selectors
 import signal
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +70,9 @@ async def test_killed_while_it_stands_still_it_has_lost_what_its_kernel_had(
         assert rsyslog.process is not None
         os.kill(rsyslog.process.pid, signal.SIGSTOP)
         sent.lines(LINES - 1000)
-        await until(lambda: is_stuck(sent))
-        waiting = max(in_kernel(port))
+        looks: deque[int] = deque(maxlen=10)
+        await until(lambda: is_stuck(sent) and is_full(port, looks))
+        waiting = looks[-1]
         assert sent.delivered >= 1000
         await asyncio.to_thread(rsyslog.kill)
         await everything_again(rsyslog, sent)
@@ -79,10 +82,18 @@ async def test_killed_while_it_stands_still_it_has_lost_what_its_kernel_had(
     assert repeated == 0
 
 
+def is_full(port: int, looks: deque[int]) -> bool:
+    """The kernel of the other side has taken nothing for so many looks."""
+    looks.append(max(in_kernel(port)))
+    return len(looks) == looks.maxlen and len(set(looks)) == 1
+
+
 def is_stuck(sent: Sending) -> bool:
-    """The kernels of both sides are full."""
+    """A part of a payload waits for room in this side's kernel."""
     sock = sent.sink._connection._socket
-    return not select.select([], [sock], [], 0)[1]
+    loop: Any = asyncio.get_running_loop()
+    key = loop._selector.get_map().get(sock.fileno())
+    return key is not None and bool(key.events & selectors.EVENT_WRITE)
 
 
 @pytest.mark.server
@@ -102,3 +113,30 @@ async def test_killed_in_mid_stream_it_has_lost_one_run_of_messages_at_most(
     print(f"{scheme}: {lost} lost, {repeated} repeated")
     assert lost <= QUEUE
     assert repeated <= PAYLOAD_LINES
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("framing", ["octet-counting", "lf"])
+async def test_what_ends_in_the_middle_of_a_message_is_half_a_message_with_lf_and_none_without(
+    rsyslog: Rsyslog, framing: str
+) -> None:
+    """The agent ends while rsyslog stands still: the kernel still sends what it has taken."""
+    assert rsyslog.process is not None
+    address = f"tcp://127.0.0.1:{rsyslog.tcp}"
+    async with sending("syslog", address=address, framing=framing) as sent:
+        sent.lines(1000)
+        await until(lambda: len(stored(rsyslog)) == 1000)
+        os.kill(rsyslog.process.pid, signal.SIGSTOP)
+        sent.lines(LINES - 1000)
+        await until(lambda: is_stuck(sent))
+        settled = sent.settled
+    os.kill(rsyslog.process.pid, signal.SIGCONT)
+    await until(lambda: not list(in_kernel(rsyslog.tcp)), "rsyslog keeps the connection")
+    await asyncio.to_thread(rsyslog.stop)  # and so writes down all that it has
+    whole = stored(rsyslog)
+    assert whole == list(range(len(whole)))
+    assert len(whole) >= settled
+    first, *_ = records = [one.raw for one in rsyslog.received(0)]
+    halves = records[len(whole) :]
+    assert len(halves) == (framing == "lf")
+    assert all(len(half) < len(first) for half in halves)
