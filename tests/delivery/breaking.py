@@ -64,7 +64,8 @@ class Breaking:
     ) -> None:
         self.connections: list[Connection] = []
         self._tls = tls
-        self._appetite = appetite
+        self.appetite = appetite
+        """May be set while there is nothing to read."""
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
 
@@ -151,13 +152,14 @@ class Breaking:
                 return
         one = Connection(sock)
         self.connections.append(one)
-        one.resting = self._has_enough(one, self._appetite if len(self.connections) == 1 else None)
+        one.resting = self._has_enough(one)
         one.ended = not one.resting
 
-    def _has_enough(self, one: Connection, appetite: int | None) -> bool:
+    def _has_enough(self, one: Connection) -> bool:
         """Reads as much as it wants; False when the connection ends before."""
+        first = one is self.connections[0]
         with suppress(OSError):
-            while appetite is None or len(one.received) < appetite:
+            while not first or self.appetite is None or len(one.received) < self.appetite:
                 if not (data := one.socket.recv(1 << 14)):
                     return False
                 one.received += data
