@@ -8,6 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline import component
@@ -32,6 +33,10 @@ from pipeline.sources.docker.source import DockerSource, Reading
 from pipeline.sources.docker.stats import StatsPoller, stats_batch
 
 log = logging.getLogger(__name__)
+
+FINISHING = 10.0
+"""Seconds that a disk has, after all else, to take what is left. One that hangs must not keep the
+agent from ending."""
 
 SAVE_EVERY = 1.0
 """Seconds between two looks at whether the checkpoint has moved: what a crash of the host may
@@ -192,7 +197,9 @@ class Agent:
                 await self._finish(keeping)
             return not any(outlet.buffer.entries for outlet in self.outlets.values())
         finally:
-            await self.checkpoint.save()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FINISHING):
+                    await self.checkpoint.save()
             self.checkpoint.close()
             await self.engine.close()
             if self.admin is not None:
@@ -257,8 +264,11 @@ class Agent:
         for spools in (keeping.keys() & first, keeping.keys() - first):
             for spool in spools:
                 spool.finish()
-            if spools:
-                await asyncio.wait([keeping[spool] for spool in spools])
+            tasks = [keeping[spool] for spool in spools]
+            if tasks and (left := (await asyncio.wait(tasks, timeout=FINISHING))[1]):
+                log.warning("%d spools do not come to an end: does their disk hang?", len(left))
+                for task in left:
+                    task.cancel()
 
     def _report_strays(self) -> None:
         """A spool whose sink was renamed or removed is kept, and not sent by anybody."""

@@ -12,7 +12,6 @@ import fcntl
 import logging
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -21,6 +20,7 @@ from pipeline.errors import DocklineError
 from pipeline.journal import Journal
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Ahead, Progress
+from pipeline.transport.blocking import BlockingThread
 
 VERSION = 1
 log = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     skip: int = 0
     mark: int = 0
     """CRC-32 of the last line consumed; 0 for none."""
+    first: int = 0
+    """Where none was consumed yet: that of the line which comes next; 0 where it is not known."""
     sequence: int = 0
     """`event.sequence` of the last entry consumed."""
     ended: str = ""
@@ -86,12 +88,14 @@ class Checkpoint:
         self._dirty = False
         self._journal = Journal(folder, self._change_of) if folder is not None else None
         self._progress: dict[str, Progress] = {}
+        self._generation, self._saved = 0, True
+        """Of the journal, and whether a state was saved since it was begun."""
         self._changes = 0
         self._moved: set[str] = set()
         """Containers of which something has since the state was saved."""
-        self._writer = ThreadPoolExecutor(1, "checkpoint")
-        """One thread, so that a write that is still under way when its save was cancelled is over
-        before the next one begins."""
+        self._writer = BlockingThread("checkpoint")
+        """A write that is still under way when its save was cancelled is over before the next one
+        begins, and one that hangs keeps nobody from ending."""
         self._failures = RateLimit()
         self._stale = ""
         """Why the file that is there is not ours to replace."""
@@ -159,6 +163,7 @@ class Checkpoint:
         try:
             for raw in self._journal.read():
                 change = msgspec.json.decode(raw, type=Change)
+                self._changes = max(self._changes, change.number)
                 if wanted and change.number > self.state.changes:
                     self._apply(change)
         except (OSError, msgspec.MsgspecError) as error:
@@ -167,7 +172,6 @@ class Checkpoint:
 
     def _apply(self, change: Change) -> None:
         state, container = self.state, change.container
-        self._changes = max(self._changes, change.number)
         state.ahead.pop(container, None)
         if not container:
             state.events = change.position or Position()
@@ -258,11 +262,11 @@ class Checkpoint:
         if self._file is None or self._journal is None or not self._dirty:
             return
         self._dirty = False
-        generation = self._journal.begin()
+        if self._saved:
+            self._generation, self._saved = self._journal.begin(), False
         raw = self._encode()
         try:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._writer, self._write, raw, generation)
+            await self._writer.run(self._write, raw, self._generation)
         except OSError as error:
             self._dirty = True
             if self._failures():
@@ -288,11 +292,12 @@ class Checkpoint:
             self._stale = ""
         if self._file is not None and self._journal is not None:
             _replace(self._file, raw)
+            self._saved = True
             self._journal.remove_before(generation - 1)  # a line may still be on its way to that
 
     def close(self) -> None:
         """Lets go of the lock. `save` first."""
-        self._writer.shutdown(wait=False)
+        self._writer.stop()
         if self._journal is not None:
             self._journal.close()
         if self._lock is not None:

@@ -235,6 +235,9 @@ class Sink(ABC, Generic[Data]):
         that acknowledges, and for one that never repeats, there are none."""
         return 0
 
+    def give_up(self) -> None:
+        """Forgets those payloads: they will not be asked for any more, and `open` sends none."""
+
     @abstractmethod
     async def close(self) -> None:
         """Lets go of everything. Never raises, and may be called without or during `open`."""

@@ -94,6 +94,8 @@ class Delivery:
         """What the destination may not have yet, the oldest first."""
         self._payloads = self._unreleased = 0
         """Of all that; bytes of memory of all that."""
+        self._lost_since = 0.0
+        """When the connection that it was sent on was found to be lost."""
         self._room = int(config.buffer.memory) // 2
         """Bytes beyond which nothing more is taken before some of it has arrived."""
         self._delivered = metrics.delivered.labels(name)
@@ -153,19 +155,44 @@ class Delivery:
             await self._ensure_open()
             self._settle_all_but(self._sink.unconfirmed())
             self._problem(None)
+            self._lost_since = 0.0
             return min(pause * 2, LAST_LOOK)
         except Unavailable as error:
-            self._open = False
-            self._problem(str(error))
-            self._retried.inc()
-            retry = self._config.retry
-            return random.uniform(0.5, 1) * min(max(pause * 2, retry.initial), retry.max)
+            problem = str(error)
+        except Exception as error:  # a bug in the sink; the entries must not suffer for it
+            log.exception("sink %s failed", self.name)
+            problem = f"{type(error).__name__}: {error}"
+        self._open = False
+        self._problem(problem)
+        self._retried.inc()
+        await self._give_up_in_time(problem)
+        retry = self._config.retry
+        return random.uniform(0.5, 1) * min(max(pause * 2, retry.initial), retry.max)
+
+    async def _give_up_in_time(self, problem: str) -> None:
+        """Refuses what was sent and will not arrive, when it is time to."""
+        now, after = asyncio.get_running_loop().time(), self._config.retry.give_up_after
+        self._lost_since = self._lost_since or now
+        if after is None or now - self._lost_since < after:
+            return
+        self._sink.give_up()
+        reason = f"given up after {float(after):g} s: {problem}"
+        for shipment in self._sent:
+            for part in shipment.parts:
+                await self._refuse(_without(part.batches, part.refused), reason, shipment)
+            self._payloads -= len(shipment.parts)
+            shipment.parts = []
+        self._settle_all_but(0)
 
     def _confirm(self) -> None:
         """Settles what has arrived."""
         try:
             self._settle_all_but(self._sink.unconfirmed())
+            self._lost_since = 0.0
         except Unavailable:  # said when it is sent again
+            self._open = False
+        except Exception:  # a bug in the sink; met again, and dealt with, when nothing is sent
+            log.exception("sink %s failed", self.name)
             self._open = False
 
     def _settle_all_but(self, unconfirmed: int) -> None:
@@ -178,6 +205,8 @@ class Delivery:
                 self._unreleased -= size
                 self._buffer.release(batch, size)
                 batch.acknowledgement.settle()
+        if not self._sent:
+            self._lost_since = 0.0
 
     def _account(self, shipment: _Shipment) -> None:
         """Together with its release, so that nothing is ever in two places."""

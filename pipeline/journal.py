@@ -13,6 +13,7 @@ those that a saved state has already from those that it has not.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -26,6 +27,9 @@ from threading import Thread
 from pipeline.ratelimit import RateLimit
 
 log = logging.getLogger(__name__)
+
+LARGEST = 16 << 20
+"""Bytes of a file, which lasts for as long as no state can be saved."""
 
 PAUSE = 0.01
 """Seconds between two writes: what the end of the process may cost."""
@@ -114,6 +118,8 @@ class Journal:
     def _write(self) -> None:
         try:
             file = self._open(self._generation)
+            if os.fstat(file).st_size > LARGEST:
+                raise OSError(errno.EFBIG, "the state it belongs to is not saved any more")
             keys = list(self._keys)
             for key in keys:
                 self._keys.pop(key, None)  # before it is looked at: it may change again meanwhile
@@ -122,8 +128,10 @@ class Journal:
             while data:
                 data = data[os.write(file, data) :]
         except OSError as error:
-            if count := self._failures():
-                log.warning("%s/journal cannot be written: %s (%d)", self._folder, error, count)
+            if self._failures():
+                log.warning("%s/journal cannot be written: %s", self._folder, error)
+        except Exception:  # a bug; what is noted next must not suffer for it
+            log.exception("a change cannot be noted in %s/journal", self._folder)
 
     def _open(self, generation: int) -> int:
         if self._file is None or self._file[0] != generation:

@@ -15,7 +15,7 @@ Nothing here knows an entry; everything is added to once per batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 MOST_PAGES = 10_000
@@ -136,6 +136,10 @@ class Page:
         """Entries by source: `logs`, `events`, `stats`."""
         self.passages: dict[tuple[str, str], Passage] = {}
         """By source and route."""
+        self.binding = 0
+        """How often its routes were bound."""
+        self.followed = False
+        """Its container is read."""
 
     def passage(self, source: str, route: str) -> Passage:
         key = source, route
@@ -145,8 +149,15 @@ class Page:
 
     def unbind(self) -> None:
         """No route takes the container, until it is bound anew."""
+        self.binding += 1
         for passage in self.passages.values():
             passage.bound = False
+
+    def read_late(self, source: str, entries: int, routes: Collection[str]) -> None:
+        """Entries that are taken by the routes of an earlier binding: the others never see them."""
+        for (of, route), passage in self.passages.items():
+            if of == source and passage.bound and route not in routes:
+                passage.missed += entries
 
     @property
     def tallies(self) -> Iterator[Tally]:
@@ -209,15 +220,24 @@ class Ledger:
     def forget(self, container_id: str) -> None:
         """The container is removed: its figures stay, among those of all that are, from when
         nothing of it is buffered any more."""
-        self._gone[container_id] = None
+        if container_id in self.pages:
+            self.pages[container_id].followed = False
+            self._gone[container_id] = None
         self.fold()
+
+    def spooled(self, container_id: str, name: str) -> Page:
+        """The page of a container of which entries come from a disk. It may be long gone."""
+        page = self.page(container_id, name)
+        if container_id and not page.followed:
+            self._gone[container_id] = None
+        return page
 
     def fold(self) -> None:
         """Closes the pages of some removed containers, if they can be."""
         for gone in list(self._gone)[:100]:
             del self._gone[gone]
             page = self.pages.get(gone)
-            if page is None:
+            if page is None or page.followed:
                 continue
             if page.open:
                 self._gone[gone] = None  # looked at again, after the others

@@ -47,6 +47,8 @@ class Outlet:
         self.config = config
         self.dead_letter: Outlet | None = None
         """Set once all outlets exist."""
+        self._letters_wait = True
+        """Until one has waited in vain; then no more do until there is room again."""
         self._dropped = metrics.dropped
         self.spool: SpooledBuffer | None = None
         """The buffer, where it has a disk behind its memory."""
@@ -81,7 +83,7 @@ class Outlet:
 
     def _tally(self, origin: Origin) -> Tally:
         """Where entries that come from the disk are accounted."""
-        page = self._ledger.page(origin.container_id, origin.container_name)
+        page = self._ledger.spooled(origin.container_id, origin.container_name)
         return page.passage(origin.source, origin.route).tally(self.name)
 
     def buffered(self) -> Counter[Tally]:
@@ -109,15 +111,23 @@ class Outlet:
         """A dead letter of another sink; False when there is no room for it in time."""
         letter.tally.letters += len(letter)
         if self.offer(letter):
+            self._letters_wait = True
             return True
+        if not self._letters_wait:
+            letter.tally.letters -= len(letter)
+            return False
         letter.tally.waiting += len(letter)
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.put(letter)
                 return True
         except TimeoutError:
+            self._letters_wait = False
             letter.tally.letters -= len(letter)
             return False
+        except BaseException:
+            letter.tally.letters -= len(letter)
+            raise
         finally:
             letter.tally.waiting -= len(letter)
 

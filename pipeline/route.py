@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, get_args
 
-from prometheus_client import Counter
+from prometheus_client import Counter as Series
 
 from pipeline.batch import Acknowledgement, Batch, Container, Source
 from pipeline.component import Stage
@@ -110,7 +111,7 @@ class Lane:
             for outlet in route.outlets
         ]
         self._passage = passage
-        self._steps: list[tuple[str, Stage, Counter]] = [
+        self._steps: list[tuple[str, Stage, Series]] = [
             (name, stage.bind(container), metrics.filtered.labels(route.name, name))
             for name, stage in route.stages
         ]
@@ -150,9 +151,12 @@ class Lanes:
 
     def __init__(self, page: Page, source: Source, lanes: Sequence[Lane], metrics: Metrics) -> None:
         self._page = page
+        self._binding = page.binding
         self._source = source
         self._lanes = lanes
         self._dropped = metrics.dropped
+        self.waiting: Counter[Tally] = Counter()
+        """Entries for which there was no room yet."""
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -167,13 +171,13 @@ class Lanes:
         makes us wait delays no other."""
         waiting = self._not_taken(batch)
         for _, left in waiting:
-            left.tally.waiting += len(left)
+            self._wait(left.tally, len(left))
         if len(waiting) == 1:
-            await _put(*waiting[0])
+            await self._put(*waiting[0])
         elif waiting:
             async with asyncio.TaskGroup() as tasks:
                 for place in waiting:
-                    tasks.create_task(_put(*place), name="put")
+                    tasks.create_task(self._put(*place), name="put")
 
     def offer(self, batch: Batch) -> int:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
@@ -190,13 +194,23 @@ class Lanes:
             self._drop(outlet, left, reason)
 
     def abandon(self, reason: str) -> None:
-        """Gives up what waits for room; whoever waited with it was cancelled."""
-        for lane in self._lanes:
-            for leg in lane.legs:
-                if count := leg.tally.waiting:
-                    leg.tally.waiting = 0
-                    leg.tally.dropped[reason] += count
-                    self._dropped.labels(leg.outlet.name, reason).inc(count)
+        """Gives up what waits for room; whoever waits with it is to be cancelled next."""
+        for tally, count in list(self.waiting.items()):
+            self._wait(tally, -count)
+            tally.dropped[reason] += count
+            self._dropped.labels(tally.sink, reason).inc(count)
+
+    def _wait(self, tally: Tally, count: int) -> None:
+        tally.waiting += count
+        self.waiting[tally] += count
+        if not self.waiting[tally]:
+            del self.waiting[tally]
+
+    async def _put(self, outlet: Outlet, batch: Batch) -> None:
+        """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
+        else."""
+        await outlet.put(batch)
+        self._wait(batch.tally, -len(batch))
 
     def _not_taken(self, batch: Batch) -> list[tuple[Outlet, Batch]]:
         waiting = []
@@ -212,6 +226,9 @@ class Lanes:
     def _addressed(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
         """For every sink that is to have it, what the stages have left of a batch."""
         self._page.read[self._source] += len(batch)
+        if self._binding != self._page.binding:
+            routes = {lane.route.name for lane in self._lanes}
+            self._page.read_late(self._source, len(batch), routes)
         until = batch.sequences[-1]
         for lane in self._lanes:
             left = lane.process(batch)
@@ -227,12 +244,6 @@ class Lanes:
         batch.acknowledgement.settle()
 
 
-async def _put(outlet: Outlet, batch: Batch) -> None:
-    """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere else."""
-    await outlet.put(batch)
-    batch.tally.waiting -= len(batch)
-
-
 class Router:
     """Binds lanes."""
 
@@ -245,6 +256,7 @@ class Router:
         """The lanes of a container from now on, for each source. `progress` is that of its log."""
         page = self._ledger.page(container.id, container.name)
         page.unbind()
+        page.followed = True
         return {
             source: self._lanes(container, page, source, progress if source == "logs" else None)
             for source in SOURCES

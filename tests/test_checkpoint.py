@@ -291,3 +291,20 @@ async def test_a_journal_without_a_saved_state_means_nothing(
     again = await opened(tmp_path)
     assert again.known() == set()
     again.close()
+
+
+async def test_while_no_state_can_be_saved_there_is_one_journal_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.journal.LARGEST", 1000)
+    monkeypatch.setattr("pipeline.journal.PAUSE", 0.001)
+    await asyncio.to_thread((tmp_path / "checkpoint.new").mkdir)
+    checkpoint = await opened(tmp_path)
+    for number in range(100):
+        checkpoint.move("a" * 64, Position(sequence=number))
+        await checkpoint.save()
+        await asyncio.sleep(0.003)
+    await abandon(checkpoint)
+    files = await asyncio.to_thread(lambda: list(tmp_path.glob("journal.*")))
+    assert len(files) <= 2
+    assert max(file.stat().st_size for file in files) < 2000

@@ -477,5 +477,69 @@ async def test_a_payload_that_is_refused_waits_for_those_before_it() -> None:
         await until(lambda: settled(run) == [1, 1])
 
 
+async def test_a_bug_in_a_sink_that_is_met_while_it_confirms_ends_nothing() -> None:
+    sink = Unsure()
+    run = Run(sink)
+    async with delivering(run):
+        put(run, batch("a"))
+        await until(lambda: sink.taken)
+        sink.broken = Unavailable("gone")
+        sink.opening = [KeyError("a bug"), None]
+        await until(lambda: sink.opened == 3)
+        sink.unsure = 0
+        await until(lambda: settled(run) == [1])
+
+
+async def test_what_was_sent_and_will_not_arrive_is_given_up_in_time_too() -> None:
+    class Dead(Unsure):
+        async def open(self) -> None:
+            if self.broken is not None:
+                raise Unavailable("refused")
+            await super().open()
+
+        def give_up(self) -> None:
+            self.unsure = 0
+
+    sink = Dead()
+    retry = RetryConfig(initial=Duration(0.001), max=Duration(0.002), give_up_after=Duration(0.05))
+    run = Run(sink, retry=retry)
+    async with delivering(run):
+        put(run, batch("a", "b"))
+        await until(lambda: sink.taken)
+        sink.broken = Unavailable("gone")
+        await until(lambda: settled(run) == [1])
+        assert run.count("dropped_entries", reason="refused") == 2
+        assert run.buffer.entries == 0
+
+
+async def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> None:
+    class Dying(Unsure):
+        dead = gave_up = False
+
+        async def open(self) -> None:
+            if self.dead:
+                raise Unavailable("refused")
+            await super().open()
+            self.unsure = 0
+
+        def give_up(self) -> None:
+            self.gave_up, self.unsure = True, 0
+
+    sink = Dying()
+    retry = RetryConfig(initial=Duration(0.001), max=Duration(0.002), give_up_after=Duration(0.4))
+    run = Run(sink, retry=retry)
+    async with delivering(run):
+        for text in ("a", "b"):
+            put(run, batch(text))
+            await until(lambda: sink.unsure == 1)
+            sink.dead, sink.broken = True, Unavailable("gone")
+            await until(lambda: run.delivery.problem == "refused")
+            assert not sink.gave_up
+            sink.dead = False
+            await until(lambda: set(settled(run)) == {1})
+            await asyncio.sleep(0.5)  # the time of the first has passed when the second begins
+    assert not sink.gave_up
+
+
 def _one_at_a_time() -> BatchConfig:
     return BatchConfig(bytes=Size(1))

@@ -132,3 +132,25 @@ def test_whatever_happens_the_difference_is_what_was_lost_less_what_was_doubled(
             wrong -= count
     differences = {line.tally: line.unaccounted for line in ledger.lines(buffered)}
     assert differences == {tally: wrong, letters: 0}
+
+
+def test_the_page_of_a_container_that_only_a_disk_knows_is_closed_when_nothing_of_it_is_left() -> (
+    None
+):
+    ledger = Ledger()
+    for number in range(5):
+        page = ledger.spooled(str(number), f"job-{number}")
+        tally = page.passage("logs", "r").tally("out")
+        tally.carried += 1
+        if number:
+            tally.delivered += 1
+    ledger.fold()
+    assert list(ledger.pages) == ["0"]
+
+
+def test_the_page_of_a_container_that_is_read_stays_whatever_comes_from_a_disk() -> None:
+    ledger = Ledger()
+    ledger.page("1", "web").followed = True
+    ledger.spooled("1", "web")
+    ledger.fold()
+    assert list(ledger.pages) == ["1"]

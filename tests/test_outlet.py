@@ -109,3 +109,31 @@ def test_no_name_of_a_sink_leads_its_spool_out_of_the_state_directory(tmp_path: 
     outlet = Outlet(config, Context("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
     assert outlet.spool is not None
     assert outlet.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()
+
+
+async def test_after_one_dead_letter_has_waited_in_vain_no_other_waits_until_there_is_room(
+    made: Made, letters: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.outlet.dead_letter = letters.outlet
+    assert letters.outlet.offer(letters.batch(0))
+    monkeypatch.setattr("pipeline.outlet.PATIENCE", 0.01)
+    assert not await made.outlet._bury(made.batch(1), "too old")
+    monkeypatch.setattr("pipeline.outlet.PATIENCE", 1000.0)
+    assert not await made.outlet._bury(made.batch(2), "too old")
+    ((taken, size),) = await letters.outlet.buffer.take(1, 1, 0)
+    letters.outlet.buffer.release(taken, size)
+    assert await made.outlet._bury(made.batch(3), "too old")
+    assert letters.outlet._letters_wait
+
+
+async def test_a_dead_letter_that_waits_for_room_when_all_ends_is_on_nobodys_account(
+    made: Made, letters: Made
+) -> None:
+    made.outlet.dead_letter = letters.outlet
+    assert letters.outlet.offer(letters.batch(0))
+    page = made.ledger.page("1", "api")
+    refused = made.batch(1).replace(tally=page.passage("logs", "r").tally("out"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await made.outlet._bury(refused, "too old")
+    assert [tally.open for tally in page.tallies] == [0, 0]

@@ -293,6 +293,36 @@ async def test_a_route_that_takes_a_container_only_by_its_new_name_owes_nothing_
     assert [passage.unaccounted for passage in page.passages.values()] == [0, 0]
 
 
+async def test_what_waited_through_a_rename_is_owed_by_no_route_that_never_saw_it(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    old, new = Kept(name="old"), Kept(name="new")
+    routes = [route(old, only="old", name="o"), route(new, only="new", name="n")]
+    router = Router(routes, metrics, ledger)
+    lanes = router.bind(container("old"), Progress({}))["logs"]
+    router.bind(container("new"), Progress({}))
+    await lanes.distribute(batch("a"))
+    (page,) = ledger
+    assert old.lines == [b"a"]
+    assert [passage.unaccounted for passage in page.passages.values()] == [0, 0]
+
+
+async def test_what_waits_for_room_is_abandoned_after_a_rename_as_well(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    full = Kept(room=0)
+    router = Router([route(full, only="old")], metrics, ledger)
+    lanes = router.bind(container("old"), Progress({}))["logs"]
+    async with asyncio.TaskGroup() as tasks:
+        putting = tasks.create_task(lanes.distribute(batch("a", "b")))
+        await asyncio.sleep(0)
+        router.bind(container("new"), Progress({}))
+        lanes.abandon("abandoned")
+        putting.cancel()
+    (tally,) = ledger.tallies()
+    assert (tally.dropped, tally.waiting, tally.open) == ({"abandoned": 2}, 0, 0)
+
+
 # --------------------------------------------------------------- what sinks have already
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.buffer.columns import NOWHERE, Origin, origin_of
-from pipeline.buffer.cursor import overlap
+from pipeline.buffer.cursor import Range, overlap
 from pipeline.buffer.held import Item
 from pipeline.buffer.spool import DAMAGED, Loss, Spool
 from pipeline.ledger import Tally
@@ -50,6 +50,8 @@ class Disk:
         self._lost = lost
         self._tally_of = tally_of
         self._delivered = delivered
+        self._given_up: tuple[Range, ...] = ()
+        """Of the spool, as far as it is accounted here."""
         self._suspense = 0
         """Damaged entries of this run of which it is not known whose they were."""
         self._found = 0
@@ -73,7 +75,7 @@ class Disk:
         """Those that are on disk and not in memory."""
         if self._next == self._end:
             return 0
-        given_up = overlap(self._spool.given_up, self._next, self._end)
+        given_up = overlap(self._given_up, self._next, self._end)
         return self._end - self._next - given_up
 
     @property
@@ -94,6 +96,7 @@ class Disk:
         await self._thread.run(self._spool.open)
         self._next = self._settled = self._stored = self._spool.settled
         self._end = self._found = self._spool.end
+        self._given_up = self._spool.given_up
         self.carried = self.entries
         self.opened = True
 
@@ -136,6 +139,7 @@ class Disk:
                 self._next = self._end
                 item.ticket.hand_over(self._settlement.open(self._end))
         self.full = self._spool.full
+        self._given_up = self._spool.given_up
         while self._spool.lost:
             self._account(self._spool.lost.popleft())
 

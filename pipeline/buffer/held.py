@@ -115,15 +115,15 @@ class Held:
     def entries(self) -> int:
         return self.taken.entries + self.loaded.entries + self.pending.entries
 
-    @property
-    def has_unsafe(self) -> bool:
-        """Whether anything is not on disk."""
-        return bool(self.pending or (self.taken and not self.taken.last.safe))
+    def has_unsafe(self, *, taken: bool) -> bool:
+        """Whether anything is not on disk, among those taken too."""
+        return bool(self.pending or (taken and self.taken and not self.taken.last.safe))
 
-    def unsafe(self) -> list[Item]:
-        """Those that are not on disk, in order: the last of those taken, and all that is
-        pending."""
-        return [item for section in (self.taken, self.pending) for item in section if not item.safe]
+    def unsafe(self, *, taken: bool = True) -> list[Item]:
+        """Those that are not on disk, in order: the last of those taken, if they are wanted, and
+        all that is pending."""
+        sections = (self.taken, self.pending) if taken else (self.pending,)
+        return [item for section in sections for item in section if not item.safe]
 
     def forget_safe(self) -> None:
         """What is pending no more, since it is on disk, leaves the memory."""

@@ -237,7 +237,8 @@ class SpooledBuffer:
     def _has_to_write(self) -> bool:
         if self._finishing:
             return True
-        return self._spilling and not self.disk.full and self._held.has_unsafe
+        unsafe = self._held.has_unsafe(taken=not self.disk.entries)
+        return self._spilling and not self.disk.full and unsafe
 
     async def _try(self) -> None:
         try:
@@ -270,7 +271,9 @@ class SpooledBuffer:
         wait for all of it to be written."""
         items: list[Item] = []
         size = 0
-        for item in self._held.unsafe():
+        # Where a disk was opened late, what is being sent overtook what is on it: it must not be
+        # written behind that.
+        for item in self._held.unsafe(taken=not self.disk.entries):
             if items and size >= self.limit // 4:
                 break
             items.append(item)

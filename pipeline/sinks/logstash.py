@@ -91,6 +91,9 @@ class Logstash(Sink[Any]):
     def unconfirmed(self) -> int:
         return self._wire.unconfirmed()
 
+    def give_up(self) -> None:
+        self._wire.give_up()
+
     async def close(self) -> None:
         await self._wire.close()
 
@@ -100,6 +103,7 @@ class _Wire(Protocol):
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[Any]: ...
     async def send(self, payload: Payload[Any]) -> None: ...
     def unconfirmed(self) -> int: ...
+    def give_up(self) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -107,7 +111,7 @@ class _Lines:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.open, self.close = stream.open, stream.close
-        self.unconfirmed = stream.unconfirmed
+        self.unconfirmed, self.give_up = stream.unconfirmed, stream.give_up
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[bytes]:
         return Payload(lines, sum(map(len, batches)), len(lines))
@@ -120,7 +124,7 @@ class _Udp:
     def __init__(self, datagrams: Datagrams) -> None:
         self._datagrams = datagrams
         self.open, self.close = datagrams.open, datagrams.close
-        self.unconfirmed = datagrams.unconfirmed
+        self.unconfirmed, self.give_up = datagrams.unconfirmed, datagrams.give_up
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[bytes]]:
         events = lines.split(b"\n")[:-1]
@@ -171,6 +175,9 @@ class _Lumberjack:
 
     def unconfirmed(self) -> int:
         return 0
+
+    def give_up(self) -> None:
+        pass
 
     async def _ready(self) -> None:
         """Logstash closes what was idle for a minute, which is no trouble worth reporting."""

@@ -108,6 +108,9 @@ class Syslog(Sink[Any]):
     def unconfirmed(self) -> int:
         return self._connection.unconfirmed()
 
+    def give_up(self) -> None:
+        self._connection.give_up()
+
     async def close(self) -> None:
         await self._connection.close()
 

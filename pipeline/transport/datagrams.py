@@ -67,6 +67,9 @@ class Datagrams:
         """None: a datagram is gone once it is sent."""
         return 0
 
+    def give_up(self) -> None:
+        pass
+
     async def close(self) -> None:
         """Never raises."""
         if self._socket is not None:

@@ -270,6 +270,11 @@ class Stream:
         while self._sent and self._sent[0][0] <= acknowledged:
             self._sent.popleft()
 
+    def give_up(self) -> None:
+        """Sends nothing again of what the peer may not have."""
+        self._drop()
+        self._owed.clear()
+
     async def _taken(self) -> None:
         """Waits until the peer's kernel has acknowledged all; nothing but asking tells."""
         assert self._socket is not None

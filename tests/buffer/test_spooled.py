@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.buffer.segment import Segment
 from pipeline.buffer.spool import Spool
 from pipeline.component import BufferConfig, Size
 from pipeline.errors import DocklineError
-from tests.buffer.spooled import ALL, Policy, running, until
+from tests.buffer.spooled import ALL, Made, Policy, running, until
 from tests.buffer.spools import numbered, numbers, segments, used
 
 ONE = numbered(0, size=1000).size
@@ -437,6 +438,91 @@ async def test_writing_begins_before_the_memory_is_full_and_frees_it_piece_by_pi
         assert await made.drain() == list(range(800))
 
 
+async def test_a_disk_that_is_opened_late_keeps_what_an_earlier_run_has_left_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, memory=10 * ONE) as before:
+        await before.fill(40)
+        await until(lambda: before.buffer.disk.entries > 20)
+    with monkeypatch.context() as broken:
+        broken.setattr(Spool, "open", _fail)
+        made = Made(tmp_path, memory=10 * ONE)
+        await made.buffer.open()
+        for _ in range(4):
+            assert made.offer()
+        sending = await made.take(2 * ONE)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.run(), name="spool")
+        await until(lambda: made.buffer.disk.opened)
+        carried = made.buffer.disk.carried
+        assert carried > 20
+        await made.fill(10)  # more than the memory holds
+        await until(lambda: made.buffer.disk.entries > carried)
+        made.deliver(sending)
+        await made.drain()
+        made.buffer.finish()
+    assert (len(made.released), made.lost) == (14 + carried, [])
+    assert sum(tally.open for tally in made.ledger.tallies()) == 0
+
+
+async def test_who_waits_for_room_behind_what_overtook_a_late_disk_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, memory=10 * ONE) as before:
+        await before.fill(40)
+        await until(lambda: before.buffer.disk.entries > 20)
+    with monkeypatch.context() as broken:
+        broken.setattr(Spool, "open", _fail)
+        made = Made(tmp_path, memory=10 * ONE)
+        await made.buffer.open()
+        assert made.offer()
+        sending = await made.take(2 * ONE)
+        assert made.offer(5)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.run(), name="spool")
+        for _ in range(5):
+            tasks.create_task(made.buffer.put(made.next(5)), name="put")
+        await until(lambda: made.buffer.disk.opened)
+        carried = made.buffer.disk.carried
+        await asyncio.sleep(0.1)
+        made.deliver(sending)
+        await until(lambda: not made.buffer.blocked_entries)
+        await made.drain()
+        made.buffer.finish()
+    assert len(made.released) == 31 + carried
+
+
+def _fail(spool: Spool) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+async def test_while_the_oldest_are_being_dropped_the_ledger_balances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, under_way = threading.Event(), threading.Event()
+    sync = Segment.sync
+
+    def slow(segment: Segment, number: int) -> None:
+        under_way.set()
+        go_on.wait(10)
+        sync(segment, number)
+
+    async with running(tmp_path, memory=60 * ONE, disk=2**18, policy="drop_oldest") as made:
+        monkeypatch.setattr(Segment, "sync", slow)
+        while len(made.lost) < 3:
+            made.offer()
+            if under_way.is_set():
+                open_ = sum(tally.open for tally in made.ledger.tallies())
+                assert open_ == made.buffer.entries
+                under_way.clear()
+                go_on.set()
+            await asyncio.sleep(0.001)
+            go_on.clear()
+        go_on.set()
+        monkeypatch.undo()
+        await made.drain()
+
+
 async def _numbers(made: Any) -> list[int]:
     made.put = max(made.put, made.buffer.entries)
     found: list[int] = await made.drain()
@@ -566,8 +652,7 @@ async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None
                         async with asyncio.timeout(0.005):
                             await made.fill(1)
                     except TimeoutError:
-                        made.put -= 1
-                        made.sources.pop()
+                        made.take_back()
                 elif what == "wait":
                     await asyncio.sleep(0.002)
                 elif what == "take" and made.waiting:

@@ -126,7 +126,7 @@ class Replay:
         self._count = 0
         self._passed = 0
         """Lines that were counted and are no longer held."""
-        self.done = position.skip == 0 and not (from_before or behind_gap)
+        self.done = not (position.skip or position.first or from_before or behind_gap)
         self.gap = False
         """The line at the position is no longer in the log: lines between may be missing."""
         self.inexact = False
@@ -146,11 +146,21 @@ class Replay:
             columns = self._from_position(columns)
             if not (columns.lines or last):
                 return columns
+        if not self._position.skip:
+            return self._begun(columns)
         self._count += len(columns.lines)
         if self._count < self._position.skip and not last:
             self._hold(columns)
             return no_columns()
         return self._release(columns, None)
+
+    def _begun(self, columns: Columns) -> Columns:
+        """Nothing was consumed before; whether these are the lines that were seen then."""
+        first = self._position.first
+        self.done = bool(columns.lines)
+        if first and columns.lines and fingerprint(columns, 0) != first:
+            self.gap = self.inexact = True
+        return columns
 
     def _is_past(self, columns: Columns, partials: Sequence[Partial]) -> bool:
         """Whether the stream begins behind the position. The line that it begins with may be
@@ -190,7 +200,8 @@ class Replay:
     def _consumed(self, columns: Columns) -> int:
         """How many are to be skipped. Where the count does not lead to the line it should, the
         log is not what it was (a driver that drops or merges lines), and the fingerprint of the
-        last one consumed decides, if it is found."""
+        last one consumed decides, if it is found. Where it should have been and is not, all of
+        them are new."""
         skip = min(self._position.skip - self._passed, len(columns.lines))
         mark = self._position.mark
         if not mark or not skip or fingerprint(columns, skip - 1) == mark:
@@ -199,7 +210,11 @@ class Replay:
         for index in range(len(columns.lines)):
             if fingerprint(columns, index) == mark:
                 return index + 1
-        return skip
+        if self._position.since or self._count < self._position.skip:
+            # It may have begun before the position, or the stream has ended before it.
+            return skip
+        self.gap = True
+        return 0
 
 
 def _size(columns: Columns) -> int:

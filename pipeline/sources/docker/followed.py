@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
-from pipeline.route import Router
+from pipeline.route import Lanes, Router
 from pipeline.settlement import Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.engine import Engine
@@ -56,11 +56,14 @@ class Followed:
         self._router = router
         self._engine = engine
         self._audience = audience
+        self._bound: list[Lanes] = []
+        """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
         self._bind()
 
     def _bind(self) -> None:
         lanes = self._router.bind(self.container, self.progress)
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
+        self._bound = [*(one for one in self._bound if one.waiting), self.logs]
 
     @property
     def reading(self) -> bool:
@@ -99,6 +102,11 @@ class Followed:
         self.change(container)
         if self.ends == ends:
             self._audience.inspected(container, answer)
+
+    def abandon(self, reason: str) -> None:
+        """Gives up what waits for room in a sink's buffer."""
+        for lanes in self._bound:
+            lanes.abandon(reason)
 
     async def distribute(self, batch: Batch) -> None:
         await self.logs.distribute(batch)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint, Position
@@ -12,6 +14,8 @@ from pipeline.settlement import Account
 from pipeline.sources.docker.events import EventCursor, event_batch
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.watch import Event
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Events that may wait for a blocked sink before they count as dropped."""
@@ -25,6 +29,10 @@ class Happenings:
         self._errors = metrics.source_errors
         self._account: Account[Position] = Account(checkpoint.move_events)
         self._backlog: asyncio.Queue[tuple[Lanes, Batch]] = asyncio.Queue(BACKLOG)
+
+        self._afterwards: dict[str, Callable[[], None]] = {}
+        self._busy = False
+        """One was taken from the backlog, and is not on its way yet."""
 
     def enter(self, event: Event, followed: Followed) -> None:
         """Takes an event, which the cursor has moved over, for the lanes of its container."""
@@ -43,6 +51,25 @@ class Happenings:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
+            self._busy = False
             lanes, batch = await self._backlog.get()
-            await lanes.distribute(batch)
+            self._busy = True
+            try:
+                await lanes.distribute(batch)
+            except Exception:  # a bug; what happens next must not suffer for it
+                self._errors.labels("bug").inc()
+                log.exception("an event of %s is lost", batch.container.name)
             batch.acknowledgement.settle()
+            if self._backlog.empty():
+                self._call_afterwards()
+
+    def afterwards(self, key: str, call: Callable[[], None]) -> None:
+        """Calls when all that has been entered is on its way. Of one key, the last call."""
+        self._afterwards[key] = call
+        if not self._busy and self._backlog.empty():
+            self._call_afterwards()
+
+    def _call_afterwards(self) -> None:
+        calls, self._afterwards = self._afterwards, {}
+        for call in calls.values():
+            call()

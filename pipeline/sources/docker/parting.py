@@ -52,6 +52,6 @@ class Parting:
                 followed.container.name,
                 MOST,
             )
-        followed.logs.abandon("abandoned")
+        followed.abandon("abandoned")
         if followed.task is not None:
             followed.task.cancel()

@@ -14,6 +14,7 @@ from pipeline.batch import Container
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
 from pipeline.route import Router
 from pipeline.settlement import Account
 from pipeline.sources.docker.beginning import Beginning, Start
@@ -98,6 +99,7 @@ class DockerSource:
         self._parting = Parting(metrics, self._forget)
         self._silence = Silence(engine, self._tails, metrics)
         self._caught_up = False
+        self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
         """Starts seen before it was known whether the container was there before."""
         self._tasks: asyncio.TaskGroup
@@ -168,7 +170,8 @@ class DockerSource:
             await self._catch_up()
             self._caught_up = True
             for event, followed in self._started_early:
-                self._start(followed, self._beginning.at_start(event))
+                if self.followed.get(followed.container.id) is followed:
+                    self._start(followed, self._beginning.at_start(event))
             self._started_early.clear()
         running = set()
         for item in containers:
@@ -299,7 +302,8 @@ class DockerSource:
     def _forget(self, followed: Followed) -> None:
         if followed.container.id not in self.followed:
             self._checkpoint.forget(followed.container.id)
-        self._router.forget(followed.container.id)
+        key = followed.container.id
+        self._happenings.afterwards(key, lambda: self._router.forget(key))
         self._forget_series(followed.container.name)
 
     def _forget_series(self, name: str) -> None:
@@ -327,7 +331,23 @@ class DockerSource:
                     self._start(followed, position or Position())
         gone = self._checkpoint.known() - {one.id for one, _ in present}
         for container_id in gone - self.followed.keys():  # `_check_ended` lets go of the others
+            self._note_missed(container_id)
             self._checkpoint.forget(container_id)
+
+    def _note_missed(self, container_id: str) -> None:
+        """A container that was removed while nobody looked, perhaps before it was read to its
+        end."""
+        position = self._checkpoint[container_id]
+        if position is None or position.ended:
+            return
+        self._metrics.source_errors.labels("missed").inc()
+        if count := self._missed():
+            log.warning(
+                "%d containers were removed while no agent looked, the last one %.12s: what they "
+                "wrote at their end is lost",
+                count,
+                container_id,
+            )
 
     async def _was_read_to_end(self, container_id: str, position: Position | None) -> bool:
         if position is None or not position.ended:

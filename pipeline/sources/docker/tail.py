@@ -21,7 +21,7 @@ from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Account
-from pipeline.sources.docker.cursor import Cursor, Decoded, Replay
+from pipeline.sources.docker.cursor import Cursor, Decoded, Replay, fingerprint
 from pipeline.sources.docker.damage import MARGIN, Around, Before, way_around
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder, no_columns
@@ -292,6 +292,8 @@ class Tail:
             if columns.lines:
                 if leaps and leap is None:
                     leaps.resumed(columns.times[0])
+                if not (cursor.position.mark or cursor.position.first):
+                    self._note_beginning(columns)
                 await self._emit(columns, cursor.advance(columns, seen))
             if leap is not None:
                 return End(decoder, leapt=True)
@@ -304,6 +306,11 @@ class Tail:
         if not replay.done and (columns := replay.filter(no_columns(), last=True)).lines:
             await self._emit(columns, cursor.advance(columns, decoder))
         return End(decoder, damaged=damaged)
+
+    def _note_beginning(self, columns: Columns) -> None:
+        """So that, if the log is read again from here, it is known whether these lines come."""
+        first = fingerprint(columns, 0)
+        self._account.open(msgspec.structs.replace(self._cursor.position, first=first)).settle()
 
     async def _next(self, stream: ByteStream) -> bytes:
         self.listening = time.monotonic()
@@ -400,8 +407,9 @@ class Tail:
     async def _give_up_on_open_lines(self, decoder: Decoder) -> None:
         columns = decoder.flush()
         if columns.lines:
-            await self._emit(columns, self._cursor.flushed(len(columns.lines)))
-            self._subject.resumed_inexactly(self._cursor.position.sequence)
+            position = self._cursor.flushed(len(columns.lines))
+            self._subject.resumed_inexactly(position.sequence)
+            await self._emit(columns, position)
 
     def _note_end(self, started: str) -> None:
         """So that the next run of the agent need not read this log again to find nothing new."""

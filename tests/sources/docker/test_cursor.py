@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.checkpoint import Position
 from pipeline.sources.docker import cursor as module
-from pipeline.sources.docker.cursor import Cursor, Replay
+from pipeline.sources.docker.cursor import Cursor, Replay, fingerprint
 from pipeline.sources.docker.frames import Columns, Frames
 from pipeline.sources.docker.partly import up_to
 
@@ -208,3 +208,37 @@ def test_counting_through_millions_of_lines_holds_few_of_them(
         most = max(most, sum(len(columns.lines) for columns in replay._held))
     assert fresh == [b"line %d" % n for n in range(4000, 5000)]
     assert 0 < most < 200
+
+
+# ------------------------------------------------------------- a log that is not what it was
+
+
+def columns_of(*lines: bytes, start: int = 0) -> Columns:
+    frames = [(stamp(start + number), 1, line + b"\n") for number, line in enumerate(lines)]
+    return Frames(1 << 20).feed(encode(frames))
+
+
+def test_where_the_line_read_last_is_nowhere_nothing_is_skipped_and_a_gap_is_told() -> None:
+    """A line was open from the very beginning, so the position has no time to be compared."""
+    replay = Replay(Position(skip=2, mark=12345))
+    new = columns_of(b"new 1", b"new 2", b"new 3")
+    assert replay.filter(new).lines == new.lines
+    assert (replay.gap, replay.inexact) == (True, True)
+
+
+def test_a_stream_that_ends_before_the_line_read_last_gives_nothing_and_tells_nothing() -> None:
+    replay = Replay(Position(skip=5, mark=12345))
+    assert replay.filter(columns_of(b"1", b"2")).lines == []
+    assert replay.filter(Columns([], [], bytearray(), [], {}), last=True).lines == []
+    assert not replay.gap
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_where_nothing_was_consumed_the_line_that_came_first_tells_whether_it_is_the_same_log(
+    gone: int,
+) -> None:
+    seen = columns_of(b"1", b"2", b"3")
+    replay = Replay(Position(first=fingerprint(seen, 0)))
+    again = columns_of(*[b"1", b"2", b"3"][gone:], start=gone)
+    assert replay.filter(again).lines == again.lines
+    assert (replay.done, replay.gap) == (True, bool(gone))

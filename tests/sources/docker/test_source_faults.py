@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container, Source
-from pipeline.checkpoint import Checkpoint
+from pipeline.checkpoint import Checkpoint, Position
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.route import Route, Router
@@ -385,3 +385,43 @@ async def test_after_a_gap_no_sink_is_taken_to_have_a_line_by_its_number(tmp_pat
         assert progress.ahead_of(100) == {}
         progress.of("all", "kept").skip(103)
         assert (progress.ahead_of(100), progress.ahead_of(102)) == ({}, {"all": {"kept": 103}})
+
+
+async def test_the_page_of_a_removed_container_stays_until_its_last_event_is_on_its_way(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, takes=("events",)) as made:
+        made.fake.emit("destroy", ONE, name="web")
+        await made.until(lambda: made.kept.batches)
+        (page,) = made.source._router._ledger
+        await made.until(lambda: not page.followed)
+        assert [passage.unaccounted for passage in page.passages.values()] == [0]
+        assert [(tally.routed, tally.open) for tally in page.tallies] == [(1, 1)]
+
+
+async def test_what_was_removed_while_no_agent_looked_is_counted_where_its_end_was_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as made:
+        made.checkpoint.move("b" * 64, Position(sequence=5))
+        made.checkpoint.move("c" * 64, Position(sequence=5, ended="2026-01-31T00:00:00Z"))
+        made.fake.cut_events()
+        await made.until(lambda: made.checkpoint.known() == set())
+        assert made.errors("missed") == 1
+    assert "removed while no agent looked, the last one bbbbbbbbbbbb" in caplog.text
+
+
+async def test_what_waits_for_room_is_given_up_and_counted_after_a_rename_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sources.docker.parting.MOST", 0)
+    async with world(tmp_path, kept=Full()) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.series("web"))
+        made.fake.emit("rename", ONE, name="other", oldName="/web")
+        made.fake.emit("destroy", ONE, name="other")
+        await made.until(lambda: made.errors("abandoned"))
+        labels = {"sink": "kept", "reason": "abandoned"}
+        value = made.metrics.registry.get_sample_value
+        assert value("dockline_dropped_entries_total", labels) == 1
