@@ -79,6 +79,11 @@ class Following:
         labels = {"kind": kind}
         return self.metrics.registry.get_sample_value("dockline_source_errors_total", labels) or 0
 
+    def gaps(self, name: str) -> float:
+        """How often lines of it may have been lost."""
+        labels = {"container": name}
+        return self.metrics.registry.get_sample_value("dockline_log_gaps_total", labels) or 0
+
     async def until(self, holds: Callable[[], object], what: str = "") -> None:
         """Waits for something to become true; fails after `PATIENCE`."""
         deadline = time.monotonic() + PATIENCE
