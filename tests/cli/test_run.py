@@ -174,7 +174,8 @@ def test_the_metrics_tell_what_went_through(steady: PrivateEngine, tmp_path: Pat
             assert (
                 agent.metric('dockline_received_entries_total{container="run-steady"}') or 0
             ) > 50
-            assert (agent.metric('dockline_delivered_entries_total{sink="out"}') or 0) > 50
+            delivered = 'dockline_delivered_entries_total{sink="out"}'
+            agent.until(lambda: (agent.metric(delivered) or 0) > 50)
             assert agent.metric("dockline_engine_up") == 1
             agent.until(lambda: 'name="run-steady"' in agent.get("/metrics")[1])
             page = agent.get("/metrics")[1]
