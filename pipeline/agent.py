@@ -253,9 +253,25 @@ class Agent:
                     outlet.delivery.problem or "slow",
                     "sent from its spool" if outlet.spool else "read again",
                 )
+                self._note_lost(outlet)
         for task in deliveries.values():
             task.cancel()
         await asyncio.wait(deliveries.values())
+
+    def _note_lost(self, outlet: Outlet) -> None:
+        """What was not delivered, of containers that are gone, is nowhere any more."""
+        if outlet.spool is not None:
+            return
+        followed = self.source.followed
+        inside = outlet.buffer.batches()
+        if lost := sum(len(one) for one in inside if one.container.id not in followed):
+            self.metrics.dropped.labels(outlet.name, "stopped").inc(lost)
+            log.warning(
+                "sink %s: %d of them are lost, since their containers are removed; buffer.disk "
+                "would have kept them",
+                outlet.name,
+                lost,
+            )
 
     async def _finish(self, keeping: Mapping[SpooledBuffer, asyncio.Task[None]]) -> None:
         """Those of dead letters first: what they have written is settled in the others."""

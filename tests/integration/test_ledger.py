@@ -109,6 +109,24 @@ def test_it_balances_at_all_times(flood: PrivateEngine, tmp_path: Path) -> None:
             assert parts(agent)["spooled"]["delivered"] == LINES
 
 
+def test_a_stop_says_how_much_of_removed_containers_is_lost(
+    flood: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as still, SyslogReceiver() as spooled, JsonLinesReceiver() as good:
+        still.reading.clear()
+        config = CONFIG.format(still=still.port, spooled=spooled.port, good=good.port)
+        with AgentProcess(tmp_path, flood.url, config) as agent:
+            agent.connected()
+            start(flood)
+            agent.until(lambda: parts(agent).get("good", {}).get("delivered") == LINES * 9 // 10)
+            flood.docker("rm", "--force", "ledger-flood")
+            agent.until(lambda: agent.metric("dockline_containers") == 0)
+            buffered = parts(agent)["still"]["buffered"]
+            assert agent.stop() == 1
+        assert f"sink still: {buffered} of them are lost" in agent.said
+        assert "sink good" not in agent.said
+
+
 def test_what_an_earlier_run_has_left_on_disk_is_carried_over(
     flood: PrivateEngine, tmp_path: Path
 ) -> None:
