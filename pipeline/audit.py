@@ -143,7 +143,6 @@ class LedgerMetrics(Collector):
                         counts[name, passage.route, sink, outcome] += count
         for labels, count in counts.items():
             entries.add_metric(labels, count)
-        yield entries
         unaccounted = GaugeMetricFamily(
             "dockline_unaccounted_entries",
             "Entries that came to a sink and are nowhere: 0, or there is a bug.",
@@ -151,7 +150,7 @@ class LedgerMetrics(Collector):
         )
         for sink, buffered in self._buffered().items():
             unaccounted.add_metric([sink], open_[sink] - buffered)
-        yield unaccounted
+        yield from (entries, unaccounted)  # not before: between two of them other things happen
 
 
 def _outcomes(tally: Tally) -> Iterator[tuple[str, int]]:

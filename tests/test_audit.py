@@ -208,3 +208,13 @@ def test_an_outlet_with_a_disk_counts_what_is_there_too(tmp_path: Path) -> None:
     tally = Ledger().page("1", "api").passage("logs", "r").tally("out")
     outlet.spool.disk.tallies[tally] = 7
     assert outlet.buffered() == {tally: 7}
+
+
+async def test_the_figures_of_one_scrape_are_of_one_moment(world: World) -> None:
+    """A scrape lets the event loop turn between two families."""
+    await world.lanes.distribute(batch("a", start=1))
+    families = LedgerMetrics(world.ledger, world._entries).collect()
+    next(families)
+    await world.lanes.distribute(batch("b", "c", start=2))
+    (unaccounted,) = families
+    assert [sample.value for sample in unaccounted.samples] == [0, 0]
