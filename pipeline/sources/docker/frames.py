@@ -87,23 +87,29 @@ class Decoder(Protocol):
         """What the daemon said of itself (type 3) since the last call."""
 
 
-def new_decoder(first: bytes, max_line: int, *, podman: bool = False) -> Decoder:
+def new_decoder(
+    first: bytes, max_line: int, *, podman: bool = False, one_time: bool = False
+) -> Decoder:
     """The decoder for a stream that begins with `first` (one byte or more).
 
-    `podman`: only a newline ends a line, whatever the size of its pieces.
+    `podman`: only a newline ends a line, whatever the size of its pieces. `one_time`: all pieces
+    of a line have the time of its first, so one of another time begins another line.
 
     A frame begins with its type, 0 to 3; a TTY's stream with the digit of a timestamp. That tells
     more than the content type, which Podman and API versions up to 1.41 get wrong or leave out.
     """
-    return Frames(max_line, podman=podman) if first[0] <= DAEMON_ERROR else TtyLines(max_line)
+    if first[0] > DAEMON_ERROR:
+        return TtyLines(max_line)
+    return Frames(max_line, podman=podman, one_time=one_time)
 
 
 class Frames:
     """A multiplexed stream."""
 
-    def __init__(self, max_line: int, *, podman: bool = False) -> None:
+    def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
         self.completed = 0
         self._whole_writes = not podman
+        self._one_time = one_time
         self._max_line = max_line
         self._rest = b""
         self._partials: dict[int, Partial] = {}
@@ -158,6 +164,9 @@ class Frames:
         stream = kind or STDOUT  # 0 is "stdin" in the format, and means stdout in logs
         time, text = split_timestamp(payload)
         partial = self._partials.pop(stream, None)
+        if partial is not None and self._one_time and time != partial.time:
+            _complete(partial, stream, columns)  # its writer has ended in the middle of it
+            partial = None
         if partial is None:
             partial = Partial(time, self._max_line, self.completed + len(columns.lines))
         partial.add(text.removesuffix(b"\n"))

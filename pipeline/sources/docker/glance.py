@@ -41,7 +41,9 @@ async def _ask(engine: Engine, container_id: str, lines: int) -> bytes | None:
         data = await stream.read()
         if not data:
             return b""
-        decoder = new_decoder(data, MOST_OF_LINE, podman=engine.podman)
+        decoder = new_decoder(
+            data, MOST_OF_LINE, podman=engine.podman, one_time=engine.lines_have_one_time
+        )
         while data:
             times = decoder.feed(data).times
             times += [partial.time for partial in decoder.open_partials()[:1]]

@@ -268,7 +268,10 @@ class Tail:
         data = await self._next(stream)
         if not data:
             return End()
-        decoder = new_decoder(data, self._max_line, podman=self._engine.podman)
+        engine = self._engine
+        decoder = new_decoder(
+            data, self._max_line, podman=engine.podman, one_time=engine.lines_have_one_time
+        )
         exact = way is not None and way.exact
         replay = Replay(position, from_before=exact, behind_gap=way is not None and not exact)
         self._cursor = cursor = Cursor(position)

@@ -244,3 +244,22 @@ def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out() -> None:
     )  # fmt: skip
     columns = decode(data, podman=True)
     assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO", b"line 3"]
+
+
+def test_a_piece_of_another_time_begins_another_line_where_a_line_has_one_time() -> None:
+    """As when a container is killed in the middle of a line, and started again: the piece that was
+    written last may have any size."""
+    early, late = b"2026-01-31T23:59:01.000000001Z", b"2026-01-31T23:59:02.000000001Z"
+    data = b"".join(
+        frame(1, time + b" " + text)
+        for time, text in (
+            (early, b"x" * 16384),
+            (early, b"x" * 8192),
+            (late, b"y" * 16384),
+            (late, b"y\n"),
+        )
+    )
+    columns = Frames(1 << 20, one_time=True).feed(data)
+    assert columns.lines == [b"x" * 24576, b"y" * 16385]
+    assert columns.times == [early, late]
+    assert Frames(1 << 20).feed(data).lines == [b"x" * 24576 + b"y" * 16385]
