@@ -115,7 +115,9 @@ def measure(
                 cpu=cpu_of(agent.process.pid) - cpu,
                 dockerd_cpu=cpu_of(engine.pid) - dockerd,
                 disk=sum(f.stat().st_size for f in agent.state.rglob("*") if f.is_file()),
-                errors=accounts(agent, "dockline_source_errors", "dockline_dropped"),
+                errors=accounts(
+                    agent, "dockline_source_errors", "dockline_dropped", "dockline_log_gaps"
+                ),
             )
 
 
@@ -173,7 +175,7 @@ def report(measured: Measured, rate: float, containers: int, version: str) -> st
         "bytes on disk": f"{measured.disk / 2**20:,.0f} MiB",
         "CPU s of the agent per million lines": f"{measured.cpu / millions:.2f}",
         "CPU s of dockerd per million lines": f"{measured.dockerd_cpu / millions:.2f}",
-        "the agent's errors and drops": errors,
+        "the agent's errors, gaps and drops": errors,
     }
     every = max(1, len(measured.samples) // 20)
     return "\n".join(
