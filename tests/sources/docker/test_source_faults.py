@@ -376,6 +376,7 @@ async def test_one_that_is_removed_after_its_log_was_read_is_not_missed(tmp_path
 
 async def test_after_a_gap_no_sink_is_taken_to_have_a_line_by_its_number(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
+        made.fake.containers[ONE] = {"name": "web", "running": False}
         made.fake.emit("create", ONE, name="web")
         await made.until(lambda: ONE in made.source.followed)
         progress = made.source.followed[ONE].progress
