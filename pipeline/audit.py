@@ -15,9 +15,6 @@ from pipeline.ledger import Ledger, Line, Page, Passage, Tally
 MOST_SERIES = 1000
 """Containers with series of their own; what is left is added up as one, `(others)`."""
 
-Buffered = Callable[[], Mapping[Tally, int]]
-"""Looks into every buffer."""
-
 
 class SinkPart(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one sink had of one route and container. All figures are entries."""

@@ -128,8 +128,8 @@ class Columns:
             facts, who = _unpack_beginning(unpacker, payload)
         containers = [self._unpack_container(one) for one in facts]
         return [
-            (Origin(containers[index].id, containers[index].name, source, route), entries)
-            for index, entries, source, route in who
+            (Origin(containers[index].id, containers[index].name, *(way or _UNKNOWN)), entries)
+            for index, entries, *way in who
         ]
 
     def _unpack_container(self, facts: bytes) -> Container:

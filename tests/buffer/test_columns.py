@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pipeline.batch import Batch, Samples
 from pipeline.buffer.columns import Columns, origin_of
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
+from tests.buffer.spools import numbered
 
 
 def there_and_back(*given: Batch) -> list[Batch]:
@@ -95,3 +97,16 @@ def test_stats_leave_their_samples_behind() -> None:
     (back,) = there_and_back(batch("x", of=of, source="stats", samples=Samples(of, 0.0, {"a": 1})))
     assert back.source == "stats"
     assert back.samples is None
+
+
+def test_what_was_written_before_routes_were_can_still_be_read() -> None:
+    one = numbered(3, 2)
+    columns = Columns()
+    facts = columns._pack_container(one.container)
+    assert isinstance(one.sequences, range)
+    numbers = one.sequences.start, one.sequences.stop, one.sequences.step
+    row = ["logs", one.lines, one.times, one.streams, numbers, None, False, None]
+    plain = msgpack.packb(([facts], [(0, 2)])) + msgpack.packb([row])
+    (again,) = columns.decode(plain, len(plain))
+    assert (again.lines, again.source, again.route) == (one.lines, "logs", "")
+    assert columns.whose(plain, len(plain)) == [(origin_of(again), 2)]
