@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import socket
 import struct
 import termios
+from collections.abc import Callable
 
 from pipeline.transport.address import Address
 
@@ -50,12 +52,34 @@ async def connect(address: Address, timeout: float) -> socket.socket:
 async def readable(sock: socket.socket) -> None:
     """Returns when `sock` has something to read, or has ended."""
     loop = asyncio.get_running_loop()
+    await _ready(sock, loop.add_reader, loop.remove_reader)
+
+
+async def writable(sock: socket.socket) -> None:
+    """Returns when the kernel takes more for `sock`, or it has failed."""
+    loop = asyncio.get_running_loop()
+    await _ready(sock, loop.add_writer, loop.remove_writer)
+
+
+async def _ready(
+    sock: socket.socket, add: Callable[..., object], remove: Callable[[socket.socket], object]
+) -> None:
     ready = asyncio.Event()
-    loop.add_reader(sock, ready.set)
+    add(sock, ready.set)
     try:
         await ready.wait()
     finally:
-        loop.remove_reader(sock)
+        remove(sock)
+
+
+def hung_up(sock: socket.socket) -> bool:
+    """Whether the peer has said that it sends no more, be what it said before read or not.
+
+    `POLLRDHUP` of poll(2).
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def unacknowledged(sock: socket.socket) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pipeline.component import TLSConfig
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
-from pipeline.transport.connecting import connect, readable, unacknowledged
+from pipeline.transport.connecting import connect, hung_up, readable, unacknowledged, writable
 from pipeline.transport.tls import PIECE, TLS, client_context
 from pipeline.transport.trouble import unavailable
 
@@ -27,6 +27,10 @@ its first process, and with it what the kernel still held."""
 GRACE = 0.2
 """Seconds in which a peer that does not want what it got is expected to say so, by whatever means
 it has: an alert, an error message, the end of the connection. Spent once per connection."""
+
+
+BLOCKED = 1.0
+"""Seconds between two looks at whether a peer that takes nothing has hung up."""
 
 
 class Closed(Unavailable):
@@ -231,8 +235,11 @@ class Stream:
         except OSError as error:
             raise unavailable(self.address, error) from error
         if self._ended and not said:
-            raise Closed(f"{self.address} closed the connection; its own log may say why")
+            raise self._closed()
         return said
+
+    def _closed(self) -> Closed:
+        return Closed(f"{self.address} closed the connection; its own log may say why")
 
     def _understand(self, received: bytes) -> bytes:
         if self._tls is None:
@@ -250,8 +257,23 @@ class Stream:
 
     async def _write(self, data: bytes) -> None:
         assert self._socket is not None
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                await self._take_more(self._socket)
         self._written += len(data)
+
+    async def _take_more(self, sock: socket.socket) -> None:
+        """Waits until the kernel does. A peer that has hung up without a reset, and takes nothing,
+        would be waited for until the kernel loses its patience."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BLOCKED):
+                await writable(sock)
+                return
+        if hung_up(sock):
+            raise self._closed()
 
     # -- what has arrived ----------------------------------------------------------------------
 

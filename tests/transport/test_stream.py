@@ -76,6 +76,24 @@ async def test_what_is_sent_arrives_and_closing_waits_for_it() -> None:
         assert await receiver.has(len(data)) == data
 
 
+async def test_a_peer_that_hangs_up_and_takes_nothing_is_not_waited_for() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        await stream.send(b"x")  # on probation
+        connection = await accepted.get()
+
+        def hang_up() -> None:
+            connection.send(b"what nobody reads")
+            connection.shutdown(socket.SHUT_WR)
+
+        asyncio.get_running_loop().call_later(0.1, hang_up)
+        with pytest.raises(Closed, match="closed the connection"):
+            async with asyncio.timeout(10):
+                await stream.send(b"x" * 30_000_000)
+        await stream.close()
+
+
 async def test_over_tls_large_data_arrive_whole(authority: Authority) -> None:
     receiver, data = Collector(), bytes(range(256)) * 12_000
     async with serve(receiver, tls=server_context(authority.issue("large"))) as port:
