@@ -1,164 +1,88 @@
-"""The whole agent on a real Engine, beside `docker logs`: CPU, wall time and memory.
+"""The whole agent on a real Engine, beside `docker logs`: CPU, time, memory, and what was lost.
 
 One container has logged a million JSON lines of 142 bytes. `docker logs --timestamps` reads them
-into /dev/null; dockline reads them, makes RFC 5424 of them and sends them over TCP, octet-counted,
-to a receiver that counts them. Both in turn, several times, on the same lines of the same Engine;
-the medians are printed and, with `--write`, kept in `benchmarks/results/`.
+into /dev/null; dockline reads them over the API or from the file, does with them what the workload
+says (`workloads`), and sends them over TCP to a receiver that looks at each line. Both in turn,
+several times, on the same lines of the same Engine; the ratios are those of pairs.
 
-    python -m benchmarks.agent [--lines 1000000] [--runs 3] [--write]
+    python -m benchmarks.agent [--workload w1|w2] [--read api|file] [--python PATH]
+                               [--lines 1000000] [--runs 3]
 
-CPU seconds are the operating system's own: of the child from `wait4`, of dockerd from /proc.
+`--python` is the interpreter of the agent, one with what dockline needs. `--read` and `--workload`
+may be given several times. CPU seconds are the operating system's own.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import resource
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from benchmarks.lines import LENGTH, cpu_of, engine_with_lines
-from benchmarks.receiver import Receiver
-from pipeline.testing.private_engine import PrivateEngine
+from benchmarks.lines import LENGTH, engine_with_lines
+from benchmarks.measured import Measured, median_of, progress
+from benchmarks.programs import docker_logs, dockline, refusal
+from benchmarks.workloads import Workload
 
-CONFIG = """\
-[engine]
-url = "{url}"
-[logs]
-start = "beginning"
-[stats]
-every = "off"
-[http]
-listen = "off"
-[state]
-directory = "{state}"
-[sinks.out]
-type = "syslog"
-address = "tcp://127.0.0.1:{port}"
-"""
-
-
-@dataclass
-class Measured:
-    """One run of one program."""
-
-    cpu: float
-    """Seconds, user and system."""
-    dockerd_cpu: float
-    wall: float
-    peak_mib: float
-    lines: int
+Pairs = list[tuple[Measured, Measured]]
+"""`docker logs` and the agent, one after the other."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--workload", choices=["w1", "w2"], action="append", help="default: w1")
+    parser.add_argument("--read", choices=["api", "file"], action="append", help="default: api")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the agent")
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, engine_with_lines(arguments.lines) as engine:
-        runs: dict[str, list[Measured]] = {"docker logs": [], "dockline": []}
-        for number in range(arguments.runs):
-            runs["docker logs"].append(docker_logs(engine, arguments.lines))
-            runs["dockline"].append(dockline(engine, Path(folder) / str(number), arguments.lines))
-            print(f"run {number + 1} of {arguments.runs}", file=sys.stderr)
+    wanted = [
+        (Workload(name, arguments.lines), read)
+        for read in arguments.read or ["api"]
+        for name in arguments.workload or ["w1"]
+    ]
+    for _, read in wanted:
+        if refused := refusal(read, arguments.python):
+            raise SystemExit(f'read = "{read}": {refused}')
+    pairs: dict[str, Pairs] = {f"{workload.name}, {read}": [] for workload, read in wanted}
+    with engine_with_lines(arguments.lines) as engine:
+        for run in range(arguments.runs):
+            for workload, read in wanted:
+                base = docker_logs(engine, arguments.lines)
+                agent = dockline(engine, workload, read, arguments.python)
+                if failed := base.failed or agent.failed:
+                    raise SystemExit(failed)
+                pairs[f"{workload.name}, {read}"].append((base, agent))
+                progress(f"run {run + 1}, {workload.name}, {read}: {agent.cpu / base.cpu:.2f}")
         version = engine.docker("version", "--format", "{{.Server.Version}}")
-    text = table(runs, arguments.lines, version)
-    print(text)
-    if arguments.write:
-        keep(text, runs)
+    print(
+        f"{arguments.lines:,} lines of {LENGTH} bytes, Engine {version}, {arguments.python}, "
+        f"{os.cpu_count()} cores, Linux {platform.release()}, medians of {arguments.runs}\n"
+    )
+    print(table(pairs))
 
 
-def docker_logs(engine: PrivateEngine, count: int) -> Measured:
-    command = ["docker", "logs", "--timestamps", "lines"]
-    null = subprocess.DEVNULL
-    with measuring(engine.pid) as measured:
-        child = subprocess.Popen(command, stdout=null, stderr=null, env=engine.environment)
-        usage = ended(child)
-        return measured(usage, count)
-
-
-def dockline(engine: PrivateEngine, folder: Path, count: int) -> Measured:
-    folder.mkdir()
-    with Receiver() as receiver:
-        config = folder / "dockline.toml"
-        config.write_text(CONFIG.format(url=engine.url, state=folder, port=receiver.port))
-        command = [sys.executable, "-m", "pipeline", "run", "-c", str(config)]
-        with measuring(engine.pid) as measured:
-            child = subprocess.Popen(command)
-            try:
-                receiver.wait_for(count, timeout=120)
-                wall = time.perf_counter()
-            finally:
-                child.send_signal(signal.SIGTERM)
-            return measured(ended(child), receiver.count(), wall)
-
-
-def ended(child: subprocess.Popen[bytes]) -> resource.struct_rusage:
-    """Waits for a child's end; what it used."""
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{child.args!r} ended with {child.returncode}")
-    return usage
-
-
-@contextmanager
-def measuring(dockerd: int) -> Iterator[Callable[..., Measured]]:
-    """Gives a function that tells what has happened since here, up to now or to `wall`."""
-    began, before = time.perf_counter(), cpu_of(dockerd)
-
-    def measured(usage: resource.struct_rusage, lines: int, wall: float | None = None) -> Measured:
-        return Measured(
-            cpu=usage.ru_utime + usage.ru_stime,
-            dockerd_cpu=cpu_of(dockerd) - before,
-            wall=(wall or time.perf_counter()) - began,
-            peak_mib=usage.ru_maxrss / 1024,
-            lines=lines,
-        )
-
-    yield measured
-
-
-def table(runs: dict[str, list[Measured]], count: int, version: str) -> str:
-    def median(name: str, figure: str) -> float:
-        return statistics.median(getattr(run, figure) for run in runs[name])
-
-    base = median("docker logs", "cpu")
-    python = platform.python_version()
+def table(pairs: dict[str, Pairs]) -> str:
     rows = [
-        f"{count:,} lines of {LENGTH} bytes, Engine {version}, CPython {python}, "
-        f"{os.cpu_count()} cores, medians of {len(runs['dockline'])}",
-        "",
-        "| | CPU s | ratio to `docker logs` | dockerd CPU s | wall s | peak MiB | lines |",
-        "|---|---|---|---|---|---|---|",
+        "| | CPU s | to `docker logs` | lines/s | ratio | dockerd CPU s | peak MiB | faults |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    rows += [
-        f"| {name} | {median(name, 'cpu'):.2f} | {median(name, 'cpu') / base:.2f} "
-        f"| {median(name, 'dockerd_cpu'):.2f} | {median(name, 'wall'):.2f} "
-        f"| {median(name, 'peak_mib'):.0f} | {median(name, 'lines'):,.0f} |"
-        for name in runs
-    ]
+    bases = [base for each in pairs.values() for base, _ in each]
+    agents = {name: [agent for _, agent in each] for name, each in pairs.items()}
+    for name, runs in {"docker logs": bases, **agents}.items():
+        each = pairs.get(name, [])
+        cpu = statistics.median([agent.cpu / base.cpu for base, agent in each] or [1.0])
+        rate = statistics.median([base.wall / agent.wall for base, agent in each] or [1.0])
+        rows.append(
+            f"| {name} | {median_of(runs, 'cpu'):.2f} | {cpu:.2f} "
+            f"| {runs[0].lines / median_of(runs, 'wall'):,.0f} | {rate:.2f} "
+            f"| {median_of(runs, 'dockerd_cpu'):.2f} | {median_of(runs, 'peak_mib'):.0f} "
+            f"| {'; '.join(sorted({run.faults for run in runs}))} |"
+        )
     return "\n".join(rows)
-
-
-def keep(text: str, runs: dict[str, list[Measured]]) -> None:
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / "agent.md").write_text(f"# The agent beside `docker logs`\n\n{text}\n")
-    figures = {name: [asdict(run) for run in each] for name, each in runs.items()}
-    (folder / "agent.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

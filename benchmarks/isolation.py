@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from benchmarks.lags import LagReceiver
+from benchmarks.lags import MARK, syslog_lags
 from benchmarks.lines import LENGTH, cpu_of, engine_with_lines
 from benchmarks.receiver import Receiver
 from benchmarks.writers import Writers
@@ -157,19 +157,20 @@ def latency(
     """Of the containers whose name begins with `app`, while `writers` write as well."""
     running = len(engine.docker("ps", "--quiet").split())
     with (
-        LagReceiver(app) as good,
+        Receiver(MARK) as good,
         second(beside) as port,
         agent(engine, folder, "now", good.port, port) as process,
     ):
         process.until(lambda: process.metric("dockline_containers") == running, "not followed")
         if writers is not None:
             writers.go()
-        process.until(good.count, "nothing came")
+        process.until(lambda: syslog_lags(good, app), "nothing came")
         time.sleep(WARM_UP)
-        before, began = good.count(), time.monotonic()
+        before, began = time.time(), time.monotonic()
         flooded = writers.written() if writers else 0
         time.sleep(seconds)
-        lags, took = good.lags(before), time.monotonic() - began
+        took = time.monotonic() - began
+        lags = syslog_lags(good, app, before)
         figures["written"].append(((writers.written() if writers else 0) - flooded) / took)
         figures["lines"].append(len(lags) / took)
         figures["p50"].append(lags[len(lags) // 2] * 1000)

@@ -14,6 +14,7 @@ from pipeline.testing.private_engine import PrivateEngine
 
 LENGTH = 142
 NAME = "lines"
+SLOW = 250
 
 
 @contextmanager
@@ -30,13 +31,24 @@ def write_lines(file: Path, count: int) -> None:
     """JSON lines of exactly `LENGTH` bytes, as a web service logs its requests."""
     with file.open("w") as out:
         for number in range(count):
-            line = (
-                f'{{"ts":"2026-11-24T08:00:00Z","level":"info","seq":{number},'
-                f'"path":"/api/items/{number % 10_000}",'
-                f'"status":{500 if number % 10 == 0 else 200},'
-                f'"duration_ms":{number * 7919 % 500},"user":"'
-            )
-            out.write(line + "u" * (LENGTH - len(line) - 2) + '"}\n')
+            out.write(line_of(number))
+
+
+def line_of(number: int, length: int = LENGTH) -> str:
+    """One line with its number in it; `length` bytes and a line feed."""
+    duration = number * 7919 % 500
+    start = (
+        f'{{"ts":"2026-11-24T08:00:00Z","level":"info","seq":{number},'
+        f'"path":"/api/items/{number % 10_000}",'
+        f'"status":{500 if number % 10 == 0 and duration < SLOW else 200},'
+        f'"duration_ms":{duration},"user":"'
+    )
+    return start + "u" * (length - len(start) - 2) + '"}\n'
+
+
+def is_kept(number: int) -> bool:
+    """Whether the line has status 200 and takes 250 ms or more, as half of them do."""
+    return number * 7919 % 500 >= SLOW
 
 
 def fill(engine: PrivateEngine, lines: Path, count: int) -> None:

@@ -1,0 +1,77 @@
+"""What is asked of every program that is compared: the lines of one container, to one receiver.
+
+W1: each line as RFC 5424 over TCP, nothing parsed.
+W2: parse the JSON, keep `status == 200 and duration_ms >= 250`, which is half of the lines, add the
+container's name, and send JSON lines over TCP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks import checking
+from benchmarks.lines import NAME, is_kept
+from benchmarks.receiver import Receiver
+
+Name = Literal["w1", "w2"]
+Read = Literal["api", "file"]
+
+CONFIG = """\
+[engine]
+url = "{url}"
+[logs]
+start = "beginning"
+read = "{read}"
+containers = 'name == "{container}"'
+[stats]
+every = "off"
+[http]
+listen = "off"
+[state]
+directory = "{state}"
+"""
+ROUTES = {
+    "w1": """\
+[sinks.out]
+type = "syslog"
+address = "tcp://127.0.0.1:{port}"
+""",
+    "w2": """\
+[sinks.out]
+type = "logstash"
+address = "tcp://127.0.0.1:{port}"
+[routes.all]
+stages = [{{ parse = "json" }}, {{ keep = "status == 200 and duration_ms >= 250" }}]
+to = ["out"]
+""",
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One of the two, with so many lines."""
+
+    name: Name
+    lines: int
+
+    @property
+    def expected(self) -> int:
+        """Messages that should come."""
+        return self.lines if self.name == "w1" else sum(map(is_kept, range(self.lines)))
+
+    def check(self, receiver: Receiver) -> checking.Verdict:
+        """What came of it, over all connections of one receiver."""
+        if self.name == "w1":
+            return checking.judged(self._came(receiver), range(self.lines))
+        wanted = frozenset(filter(is_kept, range(self.lines)))
+        return checking.judged(self._came(receiver), wanted)
+
+    def _came(self, receiver: Receiver) -> Iterator[int | None]:
+        for connection in receiver.used():
+            with connection.content() as content:
+                if self.name == "w1":
+                    yield from checking.syslog_lines(content)
+                else:
+                    yield from checking.json_lines(content, NAME)
