@@ -1,0 +1,136 @@
+"""The agents that dockline is held against, set up as those who know them would.
+
+Their configuration is in `benchmarks/peers/`, one file for each workload, with `@PORT@` and the like
+for what is known only when they run. A peer that is not on the machine is left out, and the report
+says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measured import Measured, running
+from benchmarks.programs import delivered
+from benchmarks.receiver import Receiver
+from benchmarks.workloads import Read, Workload
+from pipeline.testing.docker_client import DockerClient
+from pipeline.testing.private_engine import PrivateEngine
+from tests.servers import syslog_ng
+
+CONFIGS = Path(__file__).parent.parent / "peers"
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin:/sbin"])
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One program, and one way in which it reads."""
+
+    name: str
+    read: Read
+    command: tuple[str, ...]
+    """With `@CONFIG@` and `@FOLDER@`."""
+    version: str
+    libraries: str = ""
+
+    def configuration(self, workload: str) -> str:
+        """As the file in `benchmarks/peers/` has it."""
+        return (CONFIGS / f"{self.name.replace(' ', '-')}-{workload}.conf").read_text()
+
+    def run(self, engine: PrivateEngine, workload: Workload) -> Measured:
+        """Once, from the start of its process to its end."""
+        with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
+            command = self.prepare(engine, Path(folder), workload.name, receiver.port)
+            log, environment = Path(folder) / "log", self.environment
+            with running(command, engine.pid, log, environment) as program:
+                return delivered(program, receiver, workload)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LD_LIBRARY_PATH": self.libraries} if self.libraries else {}
+
+    def prepare(
+        self, engine: PrivateEngine, folder: Path, workload: str, port: int
+    ) -> tuple[str, ...]:
+        """Writes its configuration; the command that runs it."""
+        containers = engine.directory / "data" / "containers"
+        values = {
+            "FOLDER": str(folder),
+            "PORT": str(port),
+            "SOCKET": engine.url.removeprefix("unix://"),
+            "CONTAINERS": str(containers),
+            "DEPTH": str(len(containers.parts) + 1),
+            "CONFIG": str(folder / "peer.conf"),
+        }
+        text = _filled(self.configuration(workload), values)
+        (folder / "peer.conf").write_text(text)
+        _write_names(engine, folder)
+        return tuple(_filled(word, values) for word in self.command)
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def _write_names(engine: DockerClient, folder: Path) -> None:
+    """The containers' names by their ids, as each of the peers wants to have them."""
+    listed = engine.docker("ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}").splitlines()
+    names = dict(line.split() for line in listed)
+    table = [{"index": one, "value": name} for one, name in names.items()]
+    (folder / "names.json").write_text(
+        json.dumps({"version": 1, "nomatch": "unknown", "type": "string", "table": table})
+    )
+    rows = [f"{one},container.name,{name}\n" for one, name in names.items()]
+    (folder / "names.csv").write_text("".join(rows))
+
+
+def found() -> tuple[list[Peer], dict[str, str]]:
+    """The peers that this machine has; and why others are left out, by name."""
+    peers: list[Peer] = []
+    absent = {}
+    if rsyslogd := shutil.which("rsyslogd", path=PATH):
+        version = _said(rsyslogd, "-v").split("(")[0].strip()
+        command = (rsyslogd, "-n", "-f", "@CONFIG@", "-i", "@FOLDER@/pid")
+        if any(Path("/usr/lib").glob("*/rsyslog/imdocker.so")):
+            peers.append(Peer("rsyslog imdocker", "api", command, version))
+        else:
+            absent["rsyslog imdocker"] = "rsyslog-docker is not installed"
+        peers.append(Peer("rsyslog imfile", "file", command, version))
+    else:
+        absent["rsyslog"] = "it is not installed"
+    try:
+        ng = syslog_ng.find()
+    except pytest.skip.Exception as skipped:
+        absent["syslog-ng"] = str(skipped)
+    else:
+        command = (
+            ng.binary, "-F", "--no-caps", *ng.options, "-f", "@CONFIG@", "-R", "@FOLDER@/persist",
+            "-c", "@FOLDER@/control", "--pidfile", "@FOLDER@/pid",
+        )  # fmt: skip
+        environment = {"LD_LIBRARY_PATH": ng.libraries}
+        said = _said(ng.binary, "--version", environment=environment)
+        peers.append(Peer("syslog-ng", "file", command, said, ng.libraries))
+    if binary := shutil.which("fluent-bit", path=PATH):
+        said = _said(binary, "--version")
+        peers.append(Peer("fluent-bit", "file", (binary, "-c", "@CONFIG@"), said))
+    else:
+        absent["Fluent Bit"] = "there is no `fluent-bit` here, and Debian has none"
+    for name in ("Vector", "Promtail", "Logspout", "Filebeat"):
+        absent[name] = "Debian has none"
+    return peers, absent
+
+
+def _said(*command: str, environment: dict[str, str] | None = None) -> str:
+    """The first line of what a program says, or why it does not run."""
+    environment = {**os.environ, **(environment or {})}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return ((ran.stdout or ran.stderr).splitlines() or [f"exit {ran.returncode}"])[0]
