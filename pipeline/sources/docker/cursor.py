@@ -22,7 +22,7 @@ import msgspec
 
 from pipeline.batch import ENTRY_OVERHEAD
 from pipeline.checkpoint import Position
-from pipeline.sources.docker.frames import Columns, Partial, no_columns
+from pipeline.sources.docker.pieces import Columns, Partial, no_columns
 
 
 class Decoded(Protocol):

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from struct import Struct
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from pipeline.sources.docker.pieces import Columns, Partial, Pieces, complete, no_columns
 from pipeline.timestamps import split_timestamp
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
@@ -27,45 +28,6 @@ _NEWLINE, _SPACE, _Z = b"\n Z"
 
 class FrameError(ValueError):
     """The bytes are no log stream: the connection must be opened anew."""
-
-
-class Columns(NamedTuple):
-    """Complete lines, in the order in which they were completed."""
-
-    lines: list[bytes]
-    times: list[bytes]
-    """30 bytes each, as in `Batch.times`; empty where the Engine gave none."""
-    streams: bytearray
-    truncated: list[int]
-    """Indexes of lines that were cut to `max_line`."""
-    begun: dict[int, int]
-    """Of lines that came in parts, by index: how many lines were complete before they began."""
-
-
-def no_columns() -> Columns:
-    return Columns([], [], bytearray(), [], {})
-
-
-class Partial:
-    """A line whose end has not come yet. Holds no more than `limit` bytes of it."""
-
-    __slots__ = ("before", "parts", "room", "time", "truncated")
-
-    def __init__(self, time: bytes, limit: int, before: int) -> None:
-        self.time = time
-        self.parts: list[bytes] = []
-        self.room = limit
-        self.truncated = False
-        self.before = before
-        """Lines that were complete before this one began."""
-
-    def add(self, part: bytes) -> None:
-        if len(part) > self.room:
-            self.truncated = True
-            part = part[: self.room]
-        if part:
-            self.parts.append(part)
-            self.room -= len(part)
 
 
 class Decoder(Protocol):
@@ -108,11 +70,8 @@ class Frames:
 
     def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
         self.completed = 0
-        self._whole_writes = not podman
-        self._one_time = one_time
-        self._max_line = max_line
+        self._pieces = Pieces(max_line, whole_writes=not podman, one_time=one_time)
         self._rest = b""
-        self._partials: dict[int, Partial] = {}
         self._errors: list[bytes] = []
 
     def feed(self, data: bytes) -> Columns:
@@ -123,7 +82,7 @@ class Frames:
         streams = bytearray()
         columns = Columns(lines, times, streams, [], {})
         add_line, add_time, add_stream = lines.append, times.append, streams.append
-        partials = self._partials
+        partials = self._pieces.open
         header = _header
         position, end = 0, len(data)
         last_header = end - 8
@@ -161,30 +120,17 @@ class Frames:
             return
         if kind > DAEMON_ERROR:
             raise FrameError(f"a frame of type {kind}")
-        stream = kind or STDOUT  # 0 is "stdin" in the format, and means stdout in logs
         time, text = split_timestamp(payload)
-        partial = self._partials.pop(stream, None)
-        if partial is not None and self._one_time and time != partial.time:
-            _complete(partial, stream, columns)  # its writer has ended in the middle of it
-            partial = None
-        if partial is None:
-            partial = Partial(time, self._max_line, self.completed + len(columns.lines))
-        partial.add(text.removesuffix(b"\n"))
-        if text.endswith(b"\n") or (self._whole_writes and _is_last_words(text)):
-            _complete(partial, stream, columns)
-        else:
-            self._partials[stream] = partial
+        # 0 is "stdin" in the format, and means stdout in logs.
+        self._pieces.take(kind or STDOUT, time, text, self.completed, columns)
 
     def flush(self) -> Columns:
-        columns = no_columns()
-        for stream, partial in self._partials.items():
-            _complete(partial, stream, columns)
-        self._partials, self._rest = {}, b""
+        columns, self._rest = self._pieces.flush(), b""
         self.completed += len(columns.lines)
         return columns
 
     def open_partials(self) -> list[Partial]:
-        return list(self._partials.values())
+        return list(self._pieces.open.values())
 
     def errors(self) -> list[bytes]:
         errors, self._errors = self._errors, []
@@ -234,7 +180,7 @@ class TtyLines:
         if partial.parts and not piece.endswith(b"\r"):
             # CR and LF may come in two pieces, with a timestamp in between.
             partial.parts[-1] = partial.parts[-1].removesuffix(b"\r")
-        _complete(partial, STDOUT, columns)
+        complete(partial, STDOUT, columns)
 
     def flush(self) -> Columns:
         columns = no_columns()
@@ -264,28 +210,3 @@ def _second_after(stamp: bytes) -> bytes:
 
 _SLACK = 64
 """Bytes kept back when a TTY line is cut, so that a timestamp in it is never cut itself."""
-
-
-def _is_last_words(text: bytes) -> bool:
-    """Whether a piece without newline ends its line all the same: what a process wrote last.
-
-    Docker cuts a long line where its buffer is full, at 16 KiB or more; any other size means that
-    there was nothing more to come. Deciding that here, not when the stream ends, gives the same
-    lines whenever the log is read again after a restart. Podman's monitor cuts wherever its reading
-    of the pipe ends (measured: in the middle of any line of a burst), so there it says nothing.
-    """
-    return len(text) < _BUFFER and len(text) % _SMALLEST_BUFFER != 0
-
-
-_BUFFER, _SMALLEST_BUFFER = 16384, 4096
-
-
-def _complete(partial: Partial, stream: int, columns: Columns) -> None:
-    if partial.truncated:
-        columns.truncated.append(len(columns.lines))
-    parts = partial.parts
-    if len(parts) > 1:
-        columns.begun[len(columns.lines)] = partial.before
-    columns.lines.append(parts[0] if len(parts) == 1 else b"".join(parts))
-    columns.times.append(partial.time)
-    columns.streams.append(stream)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from pipeline.sources.docker.frames import Columns
+from pipeline.sources.docker.pieces import Columns
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.timestamps import to_seconds
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.sources.docker.cursor import Decoded
-from pipeline.sources.docker.frames import Columns, Partial
+from pipeline.sources.docker.pieces import Columns, Partial
 
 
 def up_to(columns: Columns, decoder: Decoded, count: int) -> tuple[Columns, Decoded]:

@@ -24,10 +24,11 @@ from pipeline.settlement import Account
 from pipeline.sources.docker.cursor import Cursor, Decoded, Replay, fingerprint
 from pipeline.sources.docker.damage import MARGIN, Around, Before, way_around
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
-from pipeline.sources.docker.frames import Columns, Decoder, FrameError, new_decoder, no_columns
+from pipeline.sources.docker.frames import Decoder, FrameError, new_decoder
 from pipeline.sources.docker.glance import first_time
 from pipeline.sources.docker.leaps import Leaps
 from pipeline.sources.docker.partly import up_to
+from pipeline.sources.docker.pieces import Columns, no_columns
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.sources.docker.stream import ByteStream
 from pipeline.timestamps import NO_TIME, timestamp, to_since

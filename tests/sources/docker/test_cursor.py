@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pipeline.checkpoint import Position
 from pipeline.sources.docker import cursor as module
 from pipeline.sources.docker.cursor import Cursor, Replay, fingerprint
-from pipeline.sources.docker.frames import Columns, Frames
+from pipeline.sources.docker.frames import Frames
 from pipeline.sources.docker.partly import up_to
+from pipeline.sources.docker.pieces import Columns
 
 Frame = tuple[bytes, int, bytes]
 """Time, stream, text with its newline, if it has one."""

@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.docker.frames import (
-    Columns,
-    FrameError,
-    Frames,
-    TtyLines,
-    new_decoder,
-    no_columns,
-)
+from pipeline.sources.docker.frames import FrameError, Frames, TtyLines, new_decoder
+from pipeline.sources.docker.pieces import Columns, no_columns
 from pipeline.timestamps import NO_TIME
 
 T1 = b"2026-01-31T23:59:59.000000001Z"

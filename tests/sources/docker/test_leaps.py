@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.sources.docker import leaps as leaps_module
 from pipeline.sources.docker import stream as stream_module
-from pipeline.sources.docker.frames import Columns
 from pipeline.sources.docker.leaps import Leaps
+from pipeline.sources.docker.pieces import Columns
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
