@@ -75,10 +75,10 @@ def table(pairs: dict[str, Pairs]) -> str:
     for name, runs in {"docker logs": bases, **agents}.items():
         each = pairs.get(name, [])
         cpu = statistics.median([agent.cpu / base.cpu for base, agent in each] or [1.0])
-        rate = statistics.median([base.wall / agent.wall for base, agent in each] or [1.0])
+        rate = statistics.median([agent.rate / base.rate for base, agent in each] or [1.0])
         rows.append(
             f"| {name} | {median_of(runs, 'cpu'):.2f} | {cpu:.2f} "
-            f"| {runs[0].lines / median_of(runs, 'wall'):,.0f} | {rate:.2f} "
+            f"| {median_of(runs, 'rate'):,.0f} | {rate:.2f} "
             f"| {median_of(runs, 'dockerd_cpu'):.2f} | {median_of(runs, 'peak_mib'):.0f} "
             f"| {'; '.join(sorted({run.faults for run in runs}))} |"
         )

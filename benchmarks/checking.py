@@ -10,6 +10,9 @@ from typing import Any
 import orjson
 
 
+FAULTLESS = "none"
+
+
 @dataclass
 class Verdict:
     """Of the lines that a program should have delivered."""
@@ -42,7 +45,7 @@ class Verdict:
             "reordered": self.reordered,
             "foreign": self.foreign,
         }
-        return ", ".join(f"{count:,} {what}" for what, count in found.items() if count) or "none"
+        return ", ".join(f"{count:,} {what}" for what, count in found.items() if count) or FAULTLESS
 
 
 def judged(came: Iterable[int | None], expected: range | frozenset[int]) -> Verdict:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.lines import cpu_of
@@ -27,6 +27,8 @@ class Measured:
     dockerd_cpu: float
     wall: float
     """From the start of the program to the last message's arrival, in seconds."""
+    flow: float = field(default=0.0, kw_only=True)
+    """The same from the first message's arrival: what the start took is another figure."""
     peak_mib: float
     """Resident memory, as the kernel's high-water mark of the program's own address space: what
     `wait4` tells begins with that of the process that started it."""
@@ -38,6 +40,11 @@ class Measured:
     """Lost, destroyed, repeated or reordered lines."""
     failed: str = ""
     """Why it did not do what it was asked for; its figures then mean nothing."""
+
+    @property
+    def rate(self) -> float:
+        """Lines per second while they flowed."""
+        return self.lines / (self.flow or self.wall)
 
 
 class Running:

@@ -11,8 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks import bare
+from benchmarks.checking import FAULTLESS
 from benchmarks.lines import NAME
 from benchmarks.measured import Measured, Running, running
 from benchmarks.receiver import Receiver
@@ -20,7 +24,7 @@ from benchmarks.workloads import CONFIG, ROUTES, Read, Workload
 from pipeline.testing.private_engine import PrivateEngine
 
 PATIENCE = 180.0
-IDLE = 8.0
+IDLE = 5.0
 """Seconds without a message after which the rest counts as lost."""
 
 
@@ -33,37 +37,71 @@ def docker_logs(engine: PrivateEngine, lines: int) -> Measured:
     return Measured(cpu, dockerd, wall, peak_mib=0.0, lines=lines, failed=failed)
 
 
+def bare_reader(engine: PrivateEngine, lines: int, pause: float) -> Measured:
+    """As many lines of the same log, thrown away; see `bare`."""
+    socket = engine.url.removeprefix("unix://")
+    command = [sys.executable, "-S", bare.__file__, socket, NAME, str(pause)]
+    with tempfile.TemporaryDirectory() as folder:
+        with running(command, engine.pid, Path(folder) / "said") as program:
+            cpu, dockerd = program.ended(PATIENCE)
+            wall, said = time.time() - program.began, program.said
+    if program.process.returncode:
+        return Measured(cpu, dockerd, wall, 0.0, lines, failed=said)
+    return Measured(cpu, dockerd, wall, 0.0, lines, flow=float(said.split()[0]))
+
+
 def dockline(
-    engine: PrivateEngine, workload: Workload, read: Read, python: str = sys.executable
+    engine: PrivateEngine,
+    workload: Workload,
+    read: Read,
+    python: str = sys.executable,
+    *,
+    container: str = NAME,
+    routes: str = "",
+    sinks: int = 1,
 ) -> Measured:
-    with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
+    """`routes` stands for those of the workload. With more than one sink, each has all of them,
+    at a receiver of its own: what came is that of the first, and the faults are those of all."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        receivers = [stack.enter_context(Receiver()) for _ in range(sinks)]
+        written = routes or ROUTES[workload.name]
+        ports = [receiver.port for receiver in receivers]
         config = Path(folder) / "dockline.toml"
-        config.write_text(configuration(engine.url, workload, read, folder, receiver.port))
+        config.write_text(configuration(engine.url, read, folder, container, written, ports))
         command = [python, "-m", "pipeline", "run", "-c", str(config)]
         with running(command, engine.pid, Path(folder) / "log") as program:
-            return delivered(program, receiver, workload)
+            return delivered(program, receivers, workload)
 
 
-def configuration(url: str, workload: Workload, read: Read, state: str, port: int) -> str:
-    start = CONFIG.format(url=url, read=read, container=NAME, state=state)
-    return start + ROUTES[workload.name].format(port=port)
+def configuration(
+    url: str, read: Read, state: str, container: str, routes: str, ports: Sequence[int]
+) -> str:
+    """Routes that have one sink called `out` have as many as there are ports: `out`, `out1` …"""
+    text = CONFIG.format(url=url, read=read, container=container, state=state)
+    text += routes.format(port=ports[0])
+    for number, port in enumerate(ports[1:], 1):
+        text += ROUTES["w1"].format(port=port).replace("out", f"out{number}")
+    return text
 
 
-def delivered(program: Running, receiver: Receiver, workload: Workload) -> Measured:
+def delivered(program: Running, receivers: Sequence[Receiver], workload: Workload) -> Measured:
     """Waits until all has come, or nothing comes any more; ends the program, and looks at it."""
-    complete = receiver.come(workload.expected, PATIENCE, IDLE)
+    complete = all([each.come(workload.expected, PATIENCE, IDLE) for each in receivers])
     alive, peak = program.alive, program.peak()
     cpu, dockerd = program.end()
-    verdict = workload.check(receiver)
+    receiver, last = receivers[0], max(each.last() for each in receivers)
+    verdicts = sorted({str(workload.check(each)) for each in receivers} - {FAULTLESS})
     failed = "" if complete or alive else f"it ended: {program.said[-300:]}"
     return Measured(
         cpu=cpu,
         dockerd_cpu=dockerd,
-        wall=receiver.last() - program.began,
+        wall=last - program.began,
+        flow=last - min(each.first() for each in receivers),
         peak_mib=peak,
         lines=workload.lines,
         came=receiver.count(),
-        faults=str(verdict),
+        faults="; ".join(verdicts) or FAULTLESS,
         failed=failed or ("" if receiver.count() else f"nothing came: {program.said[-300:]}"),
     )
 

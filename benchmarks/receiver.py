@@ -107,6 +107,10 @@ class Receiver:
         """When the last piece came, as `time.time()` has it; 0 before the first."""
         return max((one.times[one.pieces.value - 1] for one in self.used()), default=0.0)
 
+    def first(self) -> float:
+        """When the first piece came; 0 before it."""
+        return min((one.times[0] for one in self.used()), default=0.0)
+
     def wait_for(self, count: int, timeout: float) -> None:
         """Raises `TimeoutError` with how many have come."""
         if not self.come(count, timeout, timeout):

@@ -26,6 +26,7 @@ from pipeline.testing.private_engine import PrivateEngine
 from tests.servers import syslog_ng
 
 CONFIGS = Path(__file__).parent.parent / "peers"
+NAMES, MODULE = "syslog-ng-mod-add-contextual-data", "libadd-contextual-data.so"
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin:/sbin"])
 
 
@@ -50,7 +51,7 @@ class Peer:
             command = self.prepare(engine, Path(folder), workload.name, receiver.port)
             log, environment = Path(folder) / "log", self.environment
             with running(command, engine.pid, log, environment) as program:
-                return delivered(program, receiver, workload)
+                return delivered(program, [receiver], workload)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -113,7 +114,7 @@ def found() -> tuple[list[Peer], dict[str, str]]:
         absent["syslog-ng"] = str(skipped)
     else:
         command = (
-            ng.binary, "-F", "--no-caps", *ng.options, "-f", "@CONFIG@", "-R", "@FOLDER@/persist",
+            ng.binary, "-F", "--no-caps", *_with_names(ng.options), "-f", "@CONFIG@", "-R", "@FOLDER@/persist",
             "-c", "@FOLDER@/control", "--pidfile", "@FOLDER@/pid",
         )  # fmt: skip
         environment = {"LD_LIBRARY_PATH": ng.libraries}
@@ -127,6 +128,27 @@ def found() -> tuple[list[Peer], dict[str, str]]:
     for name in ("Vector", "Promtail", "Logspout", "Filebeat"):
         absent[name] = "Debian has none"
     return peers, absent
+
+
+def _with_names(options: tuple[str, ...]) -> list[str]:
+    """syslog-ng's options, with the module that knows a container's name by its id, which Debian
+    has as a package of its own; it is unpacked where syslog-ng itself was."""
+    found = []
+    for option in options:
+        if option.startswith("--module-path="):
+            folder = Path(option.partition("=")[2])
+            if not (folder / MODULE).exists():
+                _unpack(NAMES, folder)
+        found.append(option)
+    return found
+
+
+def _unpack(package: str, modules: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for command in (["apt-get", "-q", "download", package], ["sh", "-c", "dpkg -x *.deb ."]):
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        (module,) = Path(folder).glob(f"usr/lib/syslog-ng/*/{MODULE}")
+        shutil.copy(module, modules)
 
 
 def _said(*command: str, environment: dict[str, str] | None = None) -> str:
