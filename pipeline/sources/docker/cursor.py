@@ -36,9 +36,11 @@ class Decoded(Protocol):
 class Cursor:
     """Moves over the lines of one stream, which was opened at `position`."""
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, position: Position, *, before: int = 0) -> None:
+        """`before`: how many lines of the stream come before the first one at the position's time;
+        fewer than none where the stream begins behind that."""
         self.position = position
-        self._anchor = (position.since.encode(), 0)
+        self._anchor = (position.since.encode(), before)
         """A time, and how many lines the decoder had completed before the first frame of it."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""

@@ -18,6 +18,7 @@ from pipeline.settlement import Account
 from pipeline.sources.docker import tail as module
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.life import Life
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.sources.docker.tail import Tail
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
@@ -196,13 +197,13 @@ async def test_a_silent_stream_that_is_cut_now_and_then_is_not_waited_for_ever_l
 ) -> None:
     waits: list[float] = []
 
-    async def pause(tail: Tail, wait: float) -> None:
+    async def news(life: Life, wait: float) -> None:
         waits.append(wait)
         await asyncio.sleep(0)
 
     monkeypatch.setattr(module, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(Tail, "_pause", pause)
+    monkeypatch.setattr(Life, "news", news)
     async with reading(local, [head(), 0.15]) as made:
         await made.until(lambda: len(waits) > 4)
         assert waits == [0.01] * len(waits)
@@ -342,14 +343,13 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
 async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_nothing(
     local: FakeEngine,
 ) -> None:
-    class Blocked(Subject):
-        async def distribute(self, batch: Batch) -> None:
-            await asyncio.Event().wait()
+    async def blocked(batch: Batch) -> None:
+        await asyncio.Event().wait()
 
     gc.collect()
     before = _descriptors()
     async with reading(local, [head(), line(b"one", 1), Fault.STALL]) as made:
-        made.tail._subject = Blocked()
+        made.subject.distribute = blocked  # type: ignore[method-assign]
         await made.until(lambda: len(made.account))
         made.task.cancel()
         await asyncio.wait([made.task])
