@@ -16,11 +16,14 @@ from struct import Struct
 from typing import Protocol
 
 from pipeline.sources.docker.pieces import Columns, Partial, Pieces, complete, no_columns
+from pipeline.sources.docker.whole import whole_lines
 from pipeline.timestamps import split_timestamp
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
 MAX_FRAME = 1 << 24
 """No Engine sends a larger frame (its lines are cut at 16 KiB): the stream is out of step."""
+SINGLY = 16
+"""Feeds between two attempts to take all frames at once, where one has failed."""
 
 _header = Struct(">BxxxI").unpack_from
 _NEWLINE, _SPACE, _Z = b"\n Z"
@@ -73,10 +76,23 @@ class Frames:
         self._pieces = Pieces(max_line, whole_writes=not podman, one_time=one_time)
         self._rest = b""
         self._errors: list[bytes] = []
+        self._singly = 0
+        """For how many more feeds frames are looked at one by one."""
 
     def feed(self, data: bytes) -> Columns:
         if self._rest:
             data = self._rest + data
+        if self._singly:
+            self._singly -= 1
+        elif not self._pieces.open:
+            if (run := whole_lines(data)) is not None:
+                lines, times, stream, self._rest = run
+                self.completed += len(lines)
+                return Columns(lines, times, bytearray((stream,)) * len(lines), [], {})
+            self._singly = SINGLY
+        return self._one_by_one(data)
+
+    def _one_by_one(self, data: bytes) -> Columns:
         lines: list[bytes] = []
         times: list[bytes] = []
         streams = bytearray()
