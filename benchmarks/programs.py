@@ -41,10 +41,12 @@ def bare_reader(engine: PrivateEngine, lines: int, pause: float) -> Measured:
     """As many lines of the same log, thrown away; see `bare`."""
     socket = engine.url.removeprefix("unix://")
     command = [sys.executable, "-S", bare.__file__, socket, NAME, str(pause)]
-    with tempfile.TemporaryDirectory() as folder:
-        with running(command, engine.pid, Path(folder) / "said") as program:
-            cpu, dockerd = program.ended(PATIENCE)
-            wall, said = time.time() - program.began, program.said
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(command, engine.pid, Path(folder) / "said") as program,
+    ):
+        cpu, dockerd = program.ended(PATIENCE)
+        wall, said = time.time() - program.began, program.said
     if program.process.returncode:
         return Measured(cpu, dockerd, wall, 0.0, lines, failed=said)
     return Measured(cpu, dockerd, wall, 0.0, lines, flow=float(said.split()[0]))
@@ -87,7 +89,9 @@ def configuration(
 
 def delivered(program: Running, receivers: Sequence[Receiver], workload: Workload) -> Measured:
     """Waits until all has come, or nothing comes any more; ends the program, and looks at it."""
-    complete = all([each.come(workload.expected, PATIENCE, IDLE) for each in receivers])
+    complete = True
+    for each in receivers:
+        complete &= each.come(workload.expected, PATIENCE, IDLE)
     alive, peak = program.alive, program.peak()
     cpu, dockerd = program.end()
     receiver, last = receivers[0], max(each.last() for each in receivers)

@@ -1,8 +1,8 @@
 """The agents that dockline is held against, set up as those who know them would.
 
-Their configuration is in `benchmarks/peers/`, one file for each workload, with `@PORT@` and the like
-for what is known only when they run. A peer that is not on the machine is left out, and the report
-says so.
+Their configuration is in `benchmarks/peers/`, one file for each workload, with `@PORT@` and the
+like for what is known only when they run. A peer that is not on the machine is left out, and the
+report says so.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmarks.measured import Measured, running
-from benchmarks.programs import delivered
-from benchmarks.receiver import Receiver
-from benchmarks.workloads import Read, Workload
+from benchmarks.workloads import Read
 from pipeline.testing.docker_client import DockerClient
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers import syslog_ng
@@ -45,26 +43,18 @@ class Peer:
         """As the file in `benchmarks/peers/` has it."""
         return (CONFIGS / f"{self.name.replace(' ', '-')}-{workload}.conf").read_text()
 
-    def run(self, engine: PrivateEngine, workload: Workload) -> Measured:
-        """Once, from the start of its process to its end."""
-        with tempfile.TemporaryDirectory() as folder, Receiver() as receiver:
-            command = self.prepare(engine, Path(folder), workload.name, receiver.port)
-            log, environment = Path(folder) / "log", self.environment
-            with running(command, engine.pid, log, environment) as program:
-                return delivered(program, [receiver], workload)
-
     @property
     def environment(self) -> dict[str, str]:
         return {"LD_LIBRARY_PATH": self.libraries} if self.libraries else {}
 
     def prepare(
-        self, engine: PrivateEngine, folder: Path, workload: str, port: int
-    ) -> tuple[str, ...]:
-        """Writes its configuration; the command that runs it."""
+        self, engine: PrivateEngine, folder: Path, workload: str, ports: Sequence[int], of: str
+    ) -> Sequence[str]:
+        """They read every container there is; `of` has to be the only one."""
         containers = engine.directory / "data" / "containers"
         values = {
             "FOLDER": str(folder),
-            "PORT": str(port),
+            "PORT": str(ports[0]),
             "SOCKET": engine.url.removeprefix("unix://"),
             "CONTAINERS": str(containers),
             "DEPTH": str(len(containers.parts) + 1),
@@ -114,8 +104,8 @@ def found() -> tuple[list[Peer], dict[str, str]]:
         absent["syslog-ng"] = str(skipped)
     else:
         command = (
-            ng.binary, "-F", "--no-caps", *_with_names(ng.options), "-f", "@CONFIG@", "-R", "@FOLDER@/persist",
-            "-c", "@FOLDER@/control", "--pidfile", "@FOLDER@/pid",
+            ng.binary, "-F", "--no-caps", *_with_names(ng.options), "-f", "@CONFIG@",
+            "-R", "@FOLDER@/persist", "-c", "@FOLDER@/control", "--pidfile", "@FOLDER@/pid",
         )  # fmt: skip
         environment = {"LD_LIBRARY_PATH": ng.libraries}
         said = _said(ng.binary, "--version", environment=environment)

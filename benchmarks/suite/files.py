@@ -1,0 +1,36 @@
+"""Where results are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent.parent / "results"
+
+
+def path(run: int, quick: bool = False) -> Path:
+    return FOLDER / ("quick.json" if quick else f"full-{run}.json")
+
+
+def write(file: Path, results: dict[str, Any]) -> None:
+    file.write_text(json.dumps(_rounded(results), indent=1, ensure_ascii=False) + "\n")
+
+
+def runs(folder: Path = FOLDER) -> list[dict[str, Any]]:
+    """All full runs, in their order."""
+    return [json.loads(file.read_text()) for file in sorted(folder.glob("full-*.json"))]
+
+
+def quick() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path(0, quick=True).read_text())
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits of what was measured are plenty."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value
