@@ -12,14 +12,16 @@ TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman hapro
                     rsyslog-openssl openssl mmdebstrap ca-certificates libglib2.0-0t64
 # The last is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
 
-BENCH ?= $(sort $(wildcard benchmarks/bench_*.py)) benchmarks/agent.py
+BENCH_PACKAGES   := rsyslog rsyslog-docker libglib2.0-0t64
+BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest chaos bench venv lock image packages clean
+.PHONY: help demo test lint pytest chaos bench bench-quick bench-curves bench-check bench-loops venv lock \
+        image packages clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the screen
 	@scripts/debian-packages $(ENGINE_PACKAGES)
@@ -40,9 +42,27 @@ chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEE
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
-bench: $(VENV)/.dev packages ## every benchmark; BENCH=benchmarks/agent.py chooses
+bench: $(VENV)/.dev bench-packages ## the whole suite beside its peers, 25 minutes; RUN=2 repeats it
+	@$(BIN)/python -m benchmarks.suite --run $(or $(RUN),1)
+
+bench-quick: $(VENV)/.dev ## W1 and W2 beside docker logs, in two minutes
+	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@$(BIN)/python -m benchmarks.suite --quick
+
+bench-curves: $(VENV)/.dev ## how cost grows with lines, containers, sinks, stages and length
+	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@$(BIN)/python -m benchmarks.suite.curves
+
+bench-check: $(VENV)/.dev ## whether each hot loop is within its budget, in a minute
+	@$(BIN)/python -m benchmarks.check
+
+bench-loops: $(VENV)/.dev packages ## each benchmark of one loop; BENCH=benchmarks/bench_parse.py chooses
 	@for file in $(BENCH); do echo; echo "== $$file"; \
-	  $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit; done
+	  PYTHONPATH=benchmarks $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit; done
+
+.PHONY: bench-packages
+bench-packages:
+	@scripts/debian-packages $(ENGINE_PACKAGES) $(BENCH_PACKAGES)
 
 venv: $(VENV)/.dev ## the environment for development, in .venv
 

@@ -1,7 +1,7 @@
 """The whole suite: dockline beside its peers, and each goal beside its figure.
 
     python -m benchmarks.suite [--run 1] [--quick] [--lines 1000000] [--rounds 3] [--minutes 25]
-                               [--only PART ...]
+                               [--containers 500] [--only PART ...]
 
 A run leaves `results/full-RUN.json`; report and plots are made of all runs there are, so a second
 one is a column beside the first. `--quick` has W1 and W2 once, for dockline and `docker logs`, and
@@ -25,7 +25,7 @@ from benchmarks.measured import progress
 from benchmarks.programs import refusal
 from benchmarks.suite import files, goals, machine, peers, plots, report
 from benchmarks.suite.latency import latency
-from benchmarks.suite.many import many
+from benchmarks.suite.many import CONTAINERS, many
 from benchmarks.suite.programs import Dockline, Program, our_version
 from benchmarks.suite.turns import throughput
 
@@ -107,8 +107,11 @@ class Suite:
             return
         self.part("start", _start)
         self.part("scrape", _scrape)
-        reads = [program.read for program in self.ours]
-        self.part("many", lambda: many(self.peers, reads, in_time=lambda: self.in_time(0.9)))
+        self.part("many", self._many)
+
+    def _many(self) -> dict[str, Any]:
+        reads, count = [program.read for program in self.ours], self.arguments.containers
+        return many(self.peers, reads, containers=count, in_time=lambda: self.in_time(0.9))
 
 
 def _ours() -> tuple[list[Program], dict[str, str]]:
@@ -153,6 +156,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="measure nothing")
     parser.add_argument("--lines", type=int)
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--containers", type=int, default=CONTAINERS)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
