@@ -19,6 +19,7 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from benchmarks.checking import LINE
 from benchmarks.lines import LENGTH, line_of
 from benchmarks.receiver import Receiver
 from pipeline.testing.docker_client import DockerClient
@@ -164,7 +165,7 @@ def _write(
 
 # ------------------------------------------------------------------------------- what came
 
-_MESSAGE = re.compile(rb" (\S+) \S+ \S+ \S+ \{[^\n]*?\"seq\":(\d+),")
+_MESSAGE = re.compile(rb" (\S+) \S+ \S+ \S+ " + LINE.pattern)
 
 
 def faults(receiver: Receiver, names: Sequence[str], each: int) -> str:

@@ -50,6 +50,7 @@ SETTLING = 12.0
 PATIENCE = 60.0
 IDLE = """
 [logs]
+start = "5s"
 containers = 'name.startswith("{prefix}") and name < "{prefix}{end:04}"'
 [stats]
 every = "{stats}"
@@ -186,8 +187,9 @@ def _idle(folder: Path, crowd: Crowd, containers: int, seconds: float, stats: st
     with AgentProcess(folder / f"{containers}-{stats}", crowd.engine.url, config) as agent:
         pid, dockerd = agent.process.pid, crowd.dockerd
         agent.connected()
-        crowd.say(crowd.names[:containers], b"here")
-        agent.until(lambda: len(agent.output) >= containers, f"{len(agent.output)} lines")
+        tag = f"{pid} asks"
+        crowd.say(crowd.names[:containers], tag.encode())
+        agent.until(lambda: sum(tag in line for line in agent.output) >= containers)
         attached = time.perf_counter() - began
         time.sleep(SETTLING)
         began, cpu, theirs, sleeps = time.perf_counter(), cpu_of(pid), cpu_of(dockerd), _sleeps(pid)
@@ -231,13 +233,22 @@ def measure_busy(crowd: Crowd, rate: float, seconds: float, read: str = "") -> B
         config = BUSY.format(read=how, port=receiver.port)
         with AgentProcess(Path(folder) / "agent", crowd.engine.url, config, http=False) as agent:
             agent.connected()
-            names = [ALONE, *crowd.names]
-            crowd.say(names, b'{"seq":here}')
-            agent.until(lambda: receiver.count() == len(names), f"{receiver.count()} attached")
+            _wait_until_attached(crowd, receiver)
             one = _talk(crowd, agent, receiver, [ALONE], rate * crowd.count, seconds)
             many = _talk(crowd, agent, receiver, crowd.names, rate, seconds)
             agent.stop()
     return Busy(many, one)
+
+
+def _wait_until_attached(crowd: Crowd, receiver: Receiver) -> None:
+    """A line of each comes: those written before the agent has met a container are none of its."""
+    names = [ALONE, *crowd.names]
+    for _ in range(10):
+        before = receiver.count()
+        crowd.say(names, b'{"seq":none}')
+        if receiver.come(before + len(names), PATIENCE, 2.0):
+            return
+    raise TimeoutError(f"{receiver.count() - before} of {len(names)} containers are attached")
 
 
 def _talk(
