@@ -120,6 +120,7 @@ class Agent:
         selects = _selection(logs.containers) if logs.containers else _is_enabled
         return Reading(
             start=logs.start,
+            way=logs.read,
             max_line=int(logs.max_line),
             reconcile=float(logs.reconcile),
             selects=selects,

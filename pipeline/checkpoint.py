@@ -26,6 +26,19 @@ VERSION = 1
 log = logging.getLogger(__name__)
 
 
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a position is in the files of a log. A hint: what reads the files looks whether it is
+    still true, and what does not has no need of it."""
+
+    inode: int
+    offset: int
+    """Bytes from that file's beginning, to the end of a row behind which no line is open."""
+    beyond: int
+    """Complete lines behind that which were consumed."""
+    seal: int
+    """CRC-32 of the last bytes before it."""
+
+
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where to go on in one container's log.
 
@@ -44,6 +57,8 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """`event.sequence` of the last entry consumed."""
     ended: str = ""
     """Where the log was read to its end: when that run of the container had started."""
+    place: Place | None = None
+    """Where the log was read from its files."""
 
 
 class State(msgspec.Struct):

@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from pipeline.batch import ENTRY_OVERHEAD
-from pipeline.checkpoint import Position
+from pipeline.checkpoint import Place, Position
 from pipeline.sources.docker.pieces import Columns, Partial, no_columns
 
 
@@ -71,7 +71,15 @@ class Cursor:
         elif partials[0].before >= first:
             self._safe = before
 
-    def advance(self, columns: Columns, decoder: Decoded) -> Position:
+    def begins_behind(self, lines: int) -> None:
+        """The first line at the position's time turned out to come behind so many of the stream,
+        which had begun before it."""
+        since = self.position.since.encode()
+        self._anchor, self._safe = (
+            (since, lines) if one == (since, 0) else one for one in (self._anchor, self._safe)
+        )
+
+    def advance(self, columns: Columns, decoder: Decoded, place: Place | None = None) -> Position:
         """The position after these lines (one or more), the last that `decoder` has given."""
         since, anchor = self._safe
         self.position = Position(
@@ -79,6 +87,7 @@ class Cursor:
             skip=decoder.completed - anchor,
             mark=fingerprint(columns, len(columns.lines) - 1),
             sequence=self.position.sequence + len(columns.lines),
+            place=place,
         )
         return self.position
 
@@ -128,6 +137,9 @@ class Replay:
         self._count = 0
         self._passed = 0
         """Lines that were counted and are no longer held."""
+        self.earlier: int | None = None
+        """Lines of the stream that came before the position's time, once that has come."""
+        self._earlier = 0
         self.done = not (position.skip or position.first or from_before or behind_gap)
         self.gap = False
         """The line at the position is no longer in the log: lines between may be missing."""
@@ -180,7 +192,9 @@ class Replay:
         for index, time in enumerate(columns.times):
             if time >= since:
                 self._before = False
+                self.earlier = self._earlier + index
                 return _without_first(columns, index)
+        self._earlier += len(columns.lines)
         return no_columns()
 
     def _hold(self, columns: Columns) -> None:

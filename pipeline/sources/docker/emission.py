@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from pipeline.batch import Batch, Container
-from pipeline.checkpoint import Position
+from pipeline.checkpoint import Place, Position
 from pipeline.metrics import Metrics
 from pipeline.settlement import Account
 from pipeline.sources.docker.cursor import Cursor, Decoded, Replay, fingerprint
@@ -88,12 +88,12 @@ class Emission:
 
     # ---------------------------------------------------------------------------- lines
 
-    async def take(self, columns: Columns, decoder: Decoded) -> None:
+    async def take(self, columns: Columns, decoder: Decoded, place: Place | None = None) -> None:
         """Hands out lines (one or more), the last that `decoder` has given and the cursor has
-        seen."""
+        seen. `place`: behind them."""
         if not (self.position.mark or self.position.first):
             self._note_beginning(columns)
-        await self._emit(columns, self.cursor.advance(columns, decoder))
+        await self._emit(columns, self.cursor.advance(columns, decoder, place))
 
     async def give_up_on(self, columns: Columns) -> None:
         """Hands out lines that were still open at the container's end."""

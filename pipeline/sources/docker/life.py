@@ -44,9 +44,18 @@ class Life:
         self.doubted = True
         self._news.set()
 
-    async def news(self, wait: float) -> None:
-        """Until there is something new, or `wait` seconds have passed."""
+    def tell(self) -> None:
+        """There is something new."""
+        self._news.set()
+
+    def forget_news(self) -> None:
         self._news.clear()
+
+    async def until_news(self, wait: float | None = None) -> None:
+        """Until there is something new since it was forgotten, or `wait` seconds have passed."""
+        if wait is None:
+            await self._news.wait()
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._news.wait()

@@ -23,6 +23,8 @@ from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.events import action_of
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.happenings import Happenings
+from pipeline.sources.docker.jsonfile.local import Way
+from pipeline.sources.docker.jsonfile.notices import Notices
 from pipeline.sources.docker.parting import Parting
 from pipeline.sources.docker.silence import Silence
 from pipeline.sources.docker.tail import Tail
@@ -57,6 +59,9 @@ class Reading:
     """How logs are read."""
 
     start: Start = "now"
+    way: Way = "api"
+    """Over the API, or from the files where that can be (`auto`, `file`: the latter says where it
+    cannot)."""
     max_line: int = 1 << 20
     reconcile: float = 30.0
     selects: Callable[[Container], bool] = lambda container: True
@@ -98,6 +103,7 @@ class DockerSource:
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
         self._silence = Silence(engine, self._tails, metrics)
+        self._notices = Notices() if reading.way != "api" else None
         self._caught_up = False
         self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
@@ -113,6 +119,8 @@ class DockerSource:
             tasks.create_task(self.watch.run(), name="docker watch")
             tasks.create_task(self._happenings.run(), name="docker events")
             tasks.create_task(self._silence.run(), name="docker silence")
+            if self._notices is not None:
+                tasks.create_task(self._notices.run(), name="docker log files")
 
     def _tails(self) -> Iterator[Tail]:
         return (one.tail for one in self.followed.values() if one.tail is not None)
@@ -158,6 +166,8 @@ class DockerSource:
             followed.rename(event["Actor"]["Attributes"].get("name", followed.container.name))
         elif action in ("die", "destroy"):
             followed.ends += 1
+            if followed.tail is not None:
+                followed.tail.doubt()
             if self._stats is not None:
                 self._stats.remove(followed.container.id)
         if self._stats is not None:
@@ -181,7 +191,11 @@ class DockerSource:
                 with self._for_itself(container):
                     self._found_running(container, item)
         self._checkpoint.looked = max(self._checkpoint.looked, self.watch.asked)
-        await self._check_ended([key for key in self.followed if key not in running])
+        ended = [key for key in self.followed if key not in running]
+        for key in ended:
+            if (tail := self.followed[key].tail) is not None:
+                tail.doubt()
+        await self._check_ended(ended)
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
         """An element of the list; mends what events have not told."""
@@ -243,6 +257,7 @@ class DockerSource:
                 max_line=self._reading.max_line,
                 opening=self._opening,
                 available=self.watch.available,
+                files=self._notices,
             )
             followed.task = self._tasks.create_task(
                 self._read(followed, followed.tail), name=f"logs {followed.container.name}"

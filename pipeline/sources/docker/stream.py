@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.coalesce import FLOWING, selector_of
+from pipeline.coalesce import selector_of
 from pipeline.errors import EngineError
+from pipeline.sources.docker.gathering import Gathering, received
 
 if TYPE_CHECKING:
     from pipeline.sources.docker.endpoint import Endpoint
@@ -51,11 +52,6 @@ def parse_head(raw: bytes) -> Head:
     return Head(int(status), {name.lower(): value.strip() for name, _, value in pairs})
 
 
-_received = memoryview(bytearray(1 << 18))
-"""Where the kernel puts what it has: one for all streams, since each takes its bytes out before
-the loop reads the next. A new buffer for each read would be mapped and unmapped each time."""
-
-
 class ByteStream(asyncio.BufferedProtocol):
     """The body of one answer. One reader; `close` ends it at once, from any state."""
 
@@ -71,6 +67,7 @@ class ByteStream(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
         self._selector = selector_of(loop)
+        self._gathering = Gathering(self._gathered) if self._selector is not None else None
         self.head_arrived: asyncio.Future[Head] = loop.create_future()
 
     @property
@@ -85,6 +82,8 @@ class ByteStream(asyncio.BufferedProtocol):
         """Whatever has come; waits when nothing has; `b""` at the end.
 
         Raises `ConnectionError` when the connection broke, after what had come before."""
+        if self._gathering is not None and self._gathering.size:
+            self._gathering.end()
         while not self._chunks:
             if self._ended:
                 if self._error is not None:
@@ -124,16 +123,23 @@ class ByteStream(asyncio.BufferedProtocol):
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _received
+        return received() if self._gathering is None else self._gathering.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_received[:nbytes])
-        if nbytes >= FLOWING and self._selector is not None:
-            self._selector.flowing = True
+        if self._selector is not None:
+            self._selector.read()
+        waits = self._waiter is not None and not self._in_head
+        if waits and self._gathering is not None and self._gathering.add(nbytes):
+            return
+        data = bytes(received()[:nbytes])
         if self._in_head:
             data = self._take_head(data)
             if not data:
                 return
+        self._gathered(data)
+
+    def _gathered(self, data: bytes) -> None:
+        """For whoever reads."""
         self._chunks.append(data)
         self._waiting += len(data)
         if self._waiting >= HIGH_WATER and self._transport is not None:
@@ -143,6 +149,8 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport, self._ended, self._error = None, True, error
+        if self._gathering is not None and self._gathering.size:
+            self._gathering.end()
         if not self.head_arrived.done():
             self.head_arrived.set_exception(error or ConnectionResetError("closed at once"))
         self._wake()

@@ -20,6 +20,9 @@ from pipeline.settlement import Account
 from pipeline.sources.docker.emission import Emission, Subject
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import FrameError
+from pipeline.sources.docker.jsonfile.local import NotReadable
+from pipeline.sources.docker.jsonfile.notices import Notices
+from pipeline.sources.docker.jsonfile.reading import FileReading
 from pipeline.sources.docker.life import Life
 from pipeline.sources.docker.reading import StreamReading
 
@@ -47,8 +50,10 @@ class Tail:
         max_line: int,
         opening: asyncio.Semaphore,
         available: Callable[[], Awaitable[None]],
+        files: Notices | None = None,
     ) -> None:
-        """`available` waits until the Engine answers; `opening` bounds streams being opened."""
+        """`available` waits until the Engine answers; `opening` bounds streams being opened.
+        `files`: its log is read from its files where that can be."""
         self._subject = subject
         self._metrics = metrics
         self._available = available
@@ -58,10 +63,19 @@ class Tail:
         self._stream = StreamReading(
             engine, subject, self._life, self._emission, max_line=max_line, opening=opening
         )
+        self._file: FileReading | None = None
+        if files is not None:
+            self._file = FileReading(
+                engine, subject, self._life, self._emission, files, max_line=max_line
+            )
 
     def start(self) -> None:
         self._life.start()
         self._started.set()
+
+    def doubt(self) -> None:
+        """There is reason to think that the container has ended."""
+        self._life.doubt()
 
     def stop(self) -> None:
         """The container is removed: ends after what can still be read."""
@@ -87,12 +101,15 @@ class Tail:
             useful = lasted or self._emission.position != before
             wait = FIRST_WAIT if useful else min(wait * 2, LONGEST_WAIT)
             if starts == life.starts:
-                await life.news(wait)
+                life.forget_news()
+                await life.until_news(wait)
 
     async def _attempt(self, starts: int) -> bool | None:
         """Whether the log was read to the container's end; None where it can never be read."""
         try:
             await self._available()
+            if self._file is not None and (ended := await self._from_files(self._file)) is not None:
+                return ended
             return await self._stream.read()
         except NotFound:
             if self._life.opened < starts:
@@ -105,6 +122,16 @@ class Tail:
         except (EngineError, OSError, FrameError) as error:
             self._emission.trouble("stream", str(error))
             return False
+
+    async def _from_files(self, reading: FileReading) -> bool | None:
+        """None where the log has to be read over the API."""
+        try:
+            return await reading.read()
+        except NotReadable as error:
+            log.debug("logs of %s are read over the API: %s", self.container.name, error)
+        except OSError as error:
+            self._emission.trouble("file", f"its files cannot be read, so the API is: {error}")
+        return None
 
     def _note_missed(self) -> None:
         """The container was removed before its log could be opened."""

@@ -197,13 +197,13 @@ async def test_a_silent_stream_that_is_cut_now_and_then_is_not_waited_for_ever_l
 ) -> None:
     waits: list[float] = []
 
-    async def news(life: Life, wait: float) -> None:
+    async def until_news(life: Life, wait: float) -> None:
         waits.append(wait)
         await asyncio.sleep(0)
 
     monkeypatch.setattr(module, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(Life, "news", news)
+    monkeypatch.setattr(Life, "until_news", until_news)
     async with reading(local, [head(), 0.15]) as made:
         await made.until(lambda: len(waits) > 4)
         assert waits == [0.01] * len(waits)

@@ -1,0 +1,210 @@
+"""From the bytes of a json-file to columns of lines. As hot as `frames`.
+
+Pure: no I/O, no clock. Feed it any split of a file and it gives the same lines, and the same that a
+stream of the API would give.
+
+A row, with a newline behind it, is
+`{"log":"text\\n","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}`; the time has no zeros
+at its end, and there may be `"attrs"`. Docker ends a row where the text has a newline, so there is
+none before a text's end; a piece of a long line has none at all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.sources.docker.pieces import Columns, Partial, Pieces, no_columns
+from pipeline.timestamps import NO_TIME
+
+MOST_OF_ROW = 1 << 20
+"""Bytes without a newline after which they are no row: the text of one is 16 KiB at the most, six
+times as much where all of it is escaped, and labels are a few."""
+SEAL = 48
+"""Bytes before a place that are remembered of it. Every row is longer than that and ends in its
+time, so hardly two places of a log have the same."""
+_LARGEST_TEXT = 3 * 16384
+"""Bytes of one row's text: Docker cuts at 16 KiB, and makes three of a byte that is no UTF-8."""
+_STREAMS = {"stdout": 1, "stderr": 2}
+_BEGIN = b'{"log":"'
+"""How every row begins, and nothing within one: quotes in a text are escaped."""
+
+
+class Row(msgspec.Struct, gc=False):
+    """What there is between two newlines."""
+
+    log: str
+    stream: str
+    time: str
+
+
+_rows = msgspec.json.Decoder(Row).decode_lines
+_row = msgspec.json.Decoder(Row).decode
+
+
+class Safe(NamedTuple):
+    """A place behind which nothing is open."""
+
+    file: int
+    """As it was given to `begin_file`."""
+    offset: int
+    """Bytes from that file's beginning."""
+    completed: int
+    """Lines that were complete there."""
+    seal: bytes
+    """The last bytes before it, `SEAL` of them unless it is nearer to the beginning."""
+
+
+class JsonLines:
+    """The lines of one log, through all its files. A `Decoder` for `cursor` and `pieces`."""
+
+    def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:
+        """`tty`: lines end in CR LF, and only there. `one_time`: see `Pieces`."""
+        self.completed = 0
+        self.damaged = False
+        """What was fed last has something that is no row. Lines behind it come with the next call,
+        for which nothing need be fed."""
+        self._pieces = Pieces(max_line, whole_writes=not tty, one_time=one_time and not tty)
+        self._tty = tty
+        self._longest = max_line if max_line < _LARGEST_TEXT else None
+        self._rest = b""
+        self._skipping = False
+        """Up to the next newline, nothing is a row."""
+        self._before = b""
+        """The last bytes before `_rest`."""
+        self.safe = Safe(0, 0, 0, b"")
+        self._file, self._offset = 0, 0
+        """Of the first byte of `_rest`."""
+
+    def begin_file(self, file: int, offset: int = 0, before: bytes = b"") -> None:
+        """What is fed next is of that file, from there on; `before`: the last bytes before it."""
+        self._file, self._offset, self._before = file, offset, before
+        self.damaged = bool(self._rest)
+        self._rest, self._skipping = b"", False
+        if not self._pieces.open:
+            self._is_safe()
+
+    def _is_safe(self) -> None:
+        self.safe = Safe(self._file, self._offset, self.completed, self._before)
+
+    @property
+    def torn(self) -> bool:
+        """Whether a row has begun and not ended."""
+        return bool(self._rest)
+
+    def feed(self, data: bytes) -> Columns:
+        """All lines that `data` completes, up to damage."""
+        if self._rest:
+            data = self._rest + data
+        self.damaged = False
+        end = data.rfind(b"\n") + 1
+        if self._skipping or not end:
+            return self._without_row(data)
+        columns = None if self._pieces.open else self._whole(data[:end])
+        if columns is not None:
+            self._consume(data, end)
+        else:
+            columns = self._one_by_one(data, end)
+        self.completed += len(columns.lines)
+        if not self._pieces.open:
+            self._is_safe()
+        return columns
+
+    def _consume(self, data: bytes, end: int) -> None:
+        before = data[max(0, end - SEAL) : end]
+        self._before = before if end >= SEAL else (self._before + before)[-SEAL:]
+        self._offset += end
+        self._rest = data[end:]
+
+    def _without_row(self, data: bytes) -> Columns:
+        """There is no newline, or what is before the first is no row."""
+        if self._skipping and (end := data.find(b"\n") + 1):
+            self._skipping = False
+            self._consume(data, end)
+            return self.feed(b"")
+        self._rest = data
+        if len(data) > MOST_OF_ROW or self._skipping:
+            self.damaged, self._skipping = not self._skipping, True
+            self._consume(data, len(data))
+        return no_columns()
+
+    def _whole(self, block: bytes) -> Columns | None:
+        """What nearly every block is: rows that are one line each. None where one is not."""
+        try:
+            rows = _rows(block)
+            lines = "".join([row.log for row in rows]).encode().split(b"\n")
+        except (msgspec.MsgspecError, UnicodeError):
+            return None
+        if lines.pop() or len(lines) != len(rows):
+            return None
+        if self._longest is not None and max(map(len, lines)) > self._longest:
+            return None
+        times = " ".join([row.time for row in rows]).encode().split(b" ")
+        if len(times) != len(rows):
+            return None
+        times = [time if len(time) == 30 else _fixed(time) for time in times]
+        if block.count(b'"stream":"stdout"') == len(rows):
+            streams = bytearray(b"\1") * len(rows)
+        else:
+            streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
+        if self._tty:
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return Columns(lines, times, streams, [], {})
+
+    def _one_by_one(self, data: bytes, end: int) -> Columns:
+        """Up to damage, behind which it goes on the next time."""
+        columns, pieces, start = no_columns(), self._pieces, 0
+        while start < end:
+            stop = data.index(b"\n", start) + 1
+            row = _decoded(data[start : stop - 1])
+            if row is None:
+                self.damaged = True
+                # A writer that was killed leaves half a row, and the next one goes on behind it.
+                begin = data.rfind(_BEGIN, start + 1, stop)
+                start = begin if begin > 0 else stop
+                break
+            if not pieces.open:
+                self._safe_at(data, start, len(columns.lines))
+            time, stream = _fixed(row.time.encode()), _STREAMS.get(row.stream, 1)
+            text = row.log.encode(errors="replace")
+            pieces.take(stream, time, text, self.completed, columns)
+            start = stop
+        self._consume(data, start)
+        if self._tty:
+            columns.lines[:] = [line.removesuffix(b"\r") for line in columns.lines]
+        return columns
+
+    def _safe_at(self, data: bytes, start: int, lines: int) -> None:
+        before = data[max(0, start - SEAL) : start]
+        if start < SEAL:
+            before = (self._before + before)[-SEAL:]
+        self.safe = Safe(self._file, self._offset + start, self.completed + lines, before)
+
+    def flush(self) -> Columns:
+        """At the log's end: what was still open, as lines. A torn row is none."""
+        columns = self._pieces.flush()
+        if self._tty:
+            columns.lines[:] = [line.removesuffix(b"\r") for line in columns.lines]
+        self.completed += len(columns.lines)
+        return columns
+
+    def open_partials(self) -> list[Partial]:
+        return list(self._pieces.open.values())
+
+
+def _decoded(raw: bytes) -> Row | None:
+    try:
+        return _row(raw)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _fixed(time: bytes) -> bytes:
+    """With nine digits behind the point, as everywhere else; empty for what is no time."""
+    if len(time) == 30:
+        return time
+    if not 20 <= len(time) < 30 or not time.endswith(b"Z"):
+        return NO_TIME
+    seconds, _, fraction = time[:-1].partition(b".")
+    return b"%b.%bZ" % (seconds, fraction.ljust(9, b"0"))

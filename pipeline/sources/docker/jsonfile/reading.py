@@ -1,0 +1,297 @@
+"""One container's log from its files, while it grows and is rotated, until the container's end.
+
+Positions are the same as those of the API, so a log may be read now in this way and now in that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from pipeline.checkpoint import Position
+from pipeline.errors import EngineError
+from pipeline.sources.docker.cursor import Replay
+from pipeline.sources.docker.emission import Emission, Subject
+from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.jsonfile.files import Compressed, Files, LogFile, Lost
+from pipeline.sources.docker.jsonfile.lines import JsonLines
+from pipeline.sources.docker.jsonfile.local import folder_of, read_facts
+from pipeline.sources.docker.jsonfile.notices import Notices
+from pipeline.sources.docker.jsonfile.place import place_of
+from pipeline.sources.docker.life import Life
+from pipeline.sources.docker.pieces import Columns, no_columns
+
+DAMAGED = "the log is damaged"
+NO_LONGER = "its files no longer have the line read last"
+AGAIN = 1.0
+"""Seconds until the Engine is asked again, which did not answer."""
+RENAMING = 0.002
+"""Seconds until files are looked at again that were just being renamed."""
+RENAMINGS = 50
+"""How often, before it is left to the notices."""
+
+
+class FileReading:
+    """Reads one container's log from its files."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        subject: Subject,
+        life: Life,
+        emission: Emission,
+        notices: Notices,
+        *,
+        max_line: int,
+    ) -> None:
+        self._engine = engine
+        self._subject = subject
+        self._id = subject.container.id
+        self._life = life
+        self._emission = emission
+        self._notices = notices
+        self._max_line = max_line
+
+    async def read(self) -> bool:
+        """From the cursor to the container's end, and True then. False where it has to be called
+        again, to begin anew at the cursor.
+
+        Raises `NotReadable`, before any line, and `OSError`."""
+        before = None
+        while before != self._emission.position:
+            before = self._emission.position
+            with suppress(Lost):  # begins anew, and finds out what is missing
+                return await self._read_on()
+        return False
+
+    async def _read_on(self) -> bool:
+        files, folder = Files(), folder_of(self._engine, self._id)
+        try:
+            lines, found = await self._open(files, folder)
+            self._life.opened = self._life.starts
+            following = _Following(files, lines, self._life, self._emission, self._notices)
+            following.watch_newest()  # it may be renamed before the Engine has answered
+            try:
+                await self._subject.learn()
+                return await following.run(found=found)
+            finally:
+                following.close()
+        finally:
+            files.close()
+
+    async def _open(self, files: Files, folder: Path) -> tuple[JsonLines, bool]:
+        """The second: whether it begins at the position's place, and not before the position."""
+        facts = await asyncio.to_thread(read_facts, folder)
+        found = await asyncio.to_thread(_begin, files, facts.path, self._emission.position)
+        one_time = self._engine.lines_have_one_time
+        return JsonLines(self._max_line, tty=facts.tty, one_time=one_time), found
+
+
+def _begin(files: Files, path: Path, position: Position) -> bool:
+    with files.opening(path):
+        if position.place is not None and files.open_at(position.place):
+            return True
+        if position.since and not position.skip:
+            files.open_since(position.since.encode())
+        else:
+            files.open_oldest()
+        return False
+
+
+class _Following:
+    """Files that are open, and what is read from them."""
+
+    def __init__(
+        self,
+        files: Files,
+        lines: JsonLines,
+        life: Life,
+        emission: Emission,
+        notices: Notices,
+    ) -> None:
+        self._files = files
+        self._lines = lines
+        self._life = life
+        self._emission = emission
+        self._notices = notices
+        self._watched: LogFile | None = None
+        self._watch = -1
+        self._renamings = 0
+        self._lost: Lost | OSError | None = None
+        """Why the files cannot be followed beyond those that are held."""
+        self._ask_at = 0.0
+        """Until then (of the event loop's time) the Engine is not asked again."""
+        self._started = ""
+        """When the run of the container that has ended had begun."""
+        self._replay: Replay
+
+    def close(self) -> None:
+        if self._watched is not None:
+            self._notices.forget(self._watch, self._told)
+            self._watched = None
+
+    async def run(self, *, found: bool) -> bool:
+        """Until the container's end. Raises `Lost` and `OSError`."""
+        life = self._life
+        self._begin(found=found)
+        life.doubted = True  # it is asked, at the first end of what there is
+        while True:
+            life.forget_news()
+            self.watch_newest()
+            await self._read_to_end()
+            self._look()
+            if self._files.more:
+                continue
+            starts = life.starts
+            if life.doubted and await self._has_ended():
+                await self._read_to_end()
+                if self._files.more or starts != life.starts:
+                    continue
+                return await self._finish()
+            if not life.doubted:
+                await life.until_news()
+
+    def _begin(self, *, found: bool) -> None:
+        position, current = self._emission.position, self._files.current
+        if found and position.place is not None:
+            beyond = position.place.beyond
+            behind = msgspec.structs.replace(position, since="", first=0, skip=beyond)
+            self._replay = Replay(behind)
+            self._emission.begin(before=beyond - position.skip)
+        else:
+            self._replay = Replay(position, from_before=bool(position.since or position.skip))
+            self._emission.begin()
+        self._lines.begin_file(current.inode, current.offset, current.before)
+
+    # ------------------------------------------------------------------------- reading
+
+    async def _read_to_end(self) -> None:
+        """All that there is in the files that are held."""
+        files = self._files
+        while True:
+            more = files.more
+            data = await self._next_block()
+            if data:
+                await self._feed(data)
+                await asyncio.sleep(0)  # the others' turn
+            elif more:
+                files.advance()
+                self._lines.begin_file(files.current.inode)
+                if self._lines.damaged:
+                    self._emission.note_gap(b"", DAMAGED)
+                self._look()
+                self.watch_newest()
+            elif self._lost is not None:
+                raise self._lost
+            else:
+                break
+        if not self._replay.done and self._lines.completed:
+            await self._replay_no_more()
+
+    async def _next_block(self) -> bytes:
+        current = self._files.current
+        data = current.read_cached()
+        if data is None:
+            try:
+                data = await asyncio.to_thread(current.read)
+            except OSError as error:
+                if not isinstance(current, Compressed):
+                    raise
+                self._emission.note_gap(b"", str(error.strerror))
+                data = b""
+        return data
+
+    async def _feed(self, data: bytes) -> None:
+        lines, emission = self._lines, self._emission
+        while True:
+            columns = lines.feed(data)
+            emission.cursor.see(columns, lines)
+            if not self._replay.done:
+                columns = self._replayed(columns)
+            if columns.lines:
+                await emission.take(columns, lines, place_of(lines))
+            if not lines.damaged:
+                break
+            emission.note_gap(b"", DAMAGED)
+            data = b""
+
+    def _replayed(self, columns: Columns) -> Columns:
+        replay = self._replay
+        columns = replay.filter(columns, self._lines.open_partials())
+        if replay.earlier is not None:
+            self._emission.cursor.begins_behind(replay.earlier)
+        if replay.done:
+            self._emission.note_replayed(replay, columns, NO_LONGER)
+        return columns
+
+    async def _replay_no_more(self) -> None:
+        """All that was consumed before has been seen by now, if it is still there."""
+        columns = self._replay.filter(no_columns(), last=True)
+        if self._replay.done:
+            self._emission.note_replayed(self._replay, columns, NO_LONGER)
+        if columns.lines:
+            await self._emission.take(columns, self._lines, place_of(self._lines))
+
+    # ------------------------------------------------------------------- what happens to it
+
+    def _told(self, renamed: bool) -> None:
+        """By the notices."""
+        if renamed:
+            self._look()
+        self._life.tell()
+
+    def _look(self) -> None:
+        """For newer files, at once, while this one waits for its sinks: they may not stay."""
+        try:
+            settled = self._files.look()
+        except (Lost, OSError) as error:
+            self._lost = error
+            self._life.tell()
+            return
+        if settled:
+            self._renamings = 0
+            if self._files.newest is not self._watched:
+                self.watch_newest()
+                self._life.tell()
+        elif self._renamings < RENAMINGS:
+            self._renamings += 1
+            asyncio.get_running_loop().call_later(RENAMING, self._look_again)
+
+    def _look_again(self) -> None:
+        if self._watched is not None:
+            self._look()
+
+    def watch_newest(self) -> None:
+        """So that newer ones are noticed."""
+        newest = self._files.newest
+        if newest is self._watched or isinstance(newest, Compressed):
+            return
+        self.close()
+        self._watched = newest
+        self._watch = self._notices.watch(newest.descriptor, self._told)
+
+    async def _has_ended(self) -> bool:
+        loop, life = asyncio.get_running_loop(), self._life
+        if (wait := self._ask_at - loop.time()) > 0:
+            await life.until_news(wait)
+            return False
+        try:
+            state = await life.ask()
+        except EngineError:
+            # The files are there without it, and it may be that the container runs on.
+            life.doubted = True
+            self._ask_at = loop.time() + AGAIN
+            return False
+        self._started = state.started
+        return state.ended
+
+    async def _finish(self) -> bool:
+        lines, emission = self._lines, self._emission
+        if lines.torn:
+            emission.note_gap_at_end(DAMAGED)
+        await emission.give_up_on(lines.flush())
+        emission.note_end(self._started)
+        return True
