@@ -5,7 +5,8 @@
 
 A run leaves `results/full-RUN.json`; report and plots are made of all runs there are, so a second
 one is a column beside the first. `--quick` has W1 and W2 once, for dockline and `docker logs`, and
-leaves `results/quick.json` and `quick.md`. `--report` makes the report and the plots anew.
+leaves `results/quick.json` and `quick.md`. `--only` measures some parts, and keeps what the run's file
+has of the others. `--report` makes the report, the plots and README's table anew.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks import bench_scrape, start
 from benchmarks.lines import LENGTH, engine_with_lines
 from benchmarks.measured import progress
 from benchmarks.programs import refusal
-from benchmarks.suite import files, goals, machine, peers, plots, report
+from benchmarks.suite import files, goals, machine, peers, plots, readme, report
 from benchmarks.suite.latency import latency
 from benchmarks.suite.many import CONTAINERS, many
 from benchmarks.suite.programs import Dockline, Program, our_version
@@ -48,7 +49,9 @@ class Suite:
         if not arguments.quick:
             found, missing = peers.found()
             self.peers, absent = list(found), absent | missing
-        self.results: dict[str, Any] = {
+        self.file = files.path(arguments.run, arguments.quick)
+        partly = arguments.only != PARTS and self.file.exists()
+        self.results: dict[str, Any] = (files.read(self.file) if partly else {}) | {
             "run": arguments.run,
             "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "lines": arguments.lines,
@@ -77,7 +80,7 @@ class Suite:
             traceback.print_exc()
             self.results["failed"][name] = f"{type(error).__name__}: {error}"[:500]
         self.results["took"] = round(time.monotonic() - self.began)
-        files.write(files.path(self.arguments.run, self.arguments.quick), self.results)
+        files.write(self.file, self.results)
 
     def throughput_and_latency(self) -> None:
         """On one Engine, as both need no other container."""
@@ -172,6 +175,8 @@ def main() -> None:
     (files.FOLDER / "full.md").write_text(text := report.full(runs))
     plots.peers(runs, files.FOLDER / "full-peers.png")
     plots.goals(runs, files.FOLDER / "full-goals.png")
+    if any("throughput" in run for run in runs):
+        readme.README.write_text(readme.rewritten(readme.README.read_text(), runs))
     print(text)
 
 

@@ -17,14 +17,18 @@ def write(file: Path, results: dict[str, Any]) -> None:
     file.write_text(json.dumps(_rounded(results), indent=1, ensure_ascii=False) + "\n")
 
 
+def read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
 def runs(folder: Path = FOLDER) -> list[dict[str, Any]]:
     """All full runs, in their order."""
-    return [json.loads(file.read_text()) for file in sorted(folder.glob("full-*.json"))]
+    return [read(file) for file in sorted(folder.glob("full-*.json"))]
 
 
 def quick() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path(0, quick=True).read_text())
-    return found
+    return read(path(0, quick=True))
 
 
 def _rounded(value: Any) -> Any:
