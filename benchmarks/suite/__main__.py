@@ -5,8 +5,8 @@
 
 A run leaves `results/full-RUN.json`; report and plots are made of all runs there are, so a second
 one is a column beside the first. `--quick` has W1 and W2 once, for dockline and `docker logs`, and
-leaves `results/quick.json` and `quick.md`. `--only` measures some parts, and keeps what the run's file
-has of the others. `--report` makes the report, the plots and README's table anew.
+leaves `results/quick.json` and `quick.md`. `--only` measures some parts, and keeps what the run's
+file has of the others. `--report` makes the report, the plots and README's table anew.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     python -m benchmarks.suite.curves [--only rate containers sinks stages length] [--report]
 
 Leaves `results/curves.json`, `curves.md` and `curves.png`. CPU is the agent's, from the operating
-system; each point is the median of `--runs` runs, those of all points in turns.
+system, without what a start takes where a whole log is read; each point is the median of `--runs`
+runs, those of all points in turns.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,9 +114,10 @@ def _crowded(crowd: Crowd, program: Dockline, count: int) -> dict[str, float]:
 
 def by_sinks(programs: Sequence[Dockline], runs: int) -> Points:
     with engine_with_lines(LINES) as engine:
+        start = _start(engine, programs)
 
         def one(program: Dockline, sinks: Any) -> dict[str, float]:
-            return _read(program, engine, Workload("w1", LINES), sinks=int(sinks))
+            return _read(program, engine, Workload("w1", LINES), start, sinks=int(sinks))
 
         return measured(programs, SINKS, runs, one)
 
@@ -123,6 +125,7 @@ def by_sinks(programs: Sequence[Dockline], runs: int) -> Points:
 def by_stages(programs: Sequence[Dockline], runs: int) -> Points:
     """Parsed lines, and so many stages that set a field."""
     with engine_with_lines(LINES) as engine:
+        start = _start(engine, programs)
 
         def one(program: Dockline, count: Any) -> dict[str, float]:
             stages = ", ".join([PARSE, *(SET % number for number in range(int(count)))])
@@ -130,7 +133,7 @@ def by_stages(programs: Sequence[Dockline], runs: int) -> Points:
             routes = ROUTES["w1"].replace("syslog", "logstash")
             routes += table.replace("{", "{{").replace("}", "}}")
             several = Dockline(program.read, program.version, routes=routes)
-            return _read(several, engine, Parsed("w2", LINES))
+            return _read(several, engine, Parsed("w2", LINES), start)
 
         return measured(programs, STAGES, runs, one)
 
@@ -152,10 +155,11 @@ def by_length(programs: Sequence[Dockline], runs: int) -> Points:
         counts = {length: min(LINES, BYTES // length) for length in LENGTHS}
         for length, count in counts.items():
             _log(engine, Path(folder), image, length, count)
+        start = _start(engine, programs)
 
         def one(program: Dockline, length: Any) -> dict[str, float]:
             workload = Long("w1", counts[length])
-            found = _read(program, engine, workload, of=f"long-{length}")
+            found = _read(program, engine, workload, start, of=f"long-{length}")
             return found | {"mib": found["rate"] * length / 2**20}
 
         return measured(programs, LENGTHS, runs, one)
@@ -180,14 +184,31 @@ def _log(engine: PrivateEngine, folder: Path, image: str, length: int, count: in
         time.sleep(0.2)
 
 
+def _start(engine: PrivateEngine, programs: Sequence[Dockline]) -> dict[str, float]:
+    """CPU seconds of each for a log of one line, by name."""
+    engine.docker(
+        "run", "--detach", "--network", "none", "--name", "short", "busybox:local",
+        "sh", "-c", """echo '{"seq":0}'; exec sleep 1000000""",
+    )  # fmt: skip
+    one = Parsed("w1", 1)
+    return {
+        program.name: statistics.median(run(program, engine, one, of="short").cpu for _ in range(5))
+        for program in programs
+    }
+
+
 def _read(
-    program: Dockline, engine: PrivateEngine, workload: Workload, **options: Any
+    program: Dockline,
+    engine: PrivateEngine,
+    workload: Workload,
+    start: Mapping[str, float],
+    **options: Any,
 ) -> dict[str, float]:
     result = run(program, engine, workload, **options)
     if result.failed:
         raise RuntimeError(result.failed)
     return {
-        "cpu": result.cpu / result.lines * 1e6,
+        "cpu": (result.cpu - start[program.name]) / result.lines * 1e6,
         "rate": result.rate,
         "mib": result.peak_mib,
         "lost": float(workload.expected - result.came),

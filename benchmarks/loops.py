@@ -1,0 +1,157 @@
+"""The agent's hot loops, each as a call that does with some lines what the agent does with them.
+
+`check` holds them to their budgets. Lines are those of the whole-agent benchmarks, in batches of
+280, as many as a read of the Engine's socket finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from benchmarks.lines import line_of
+from pipeline import delivery
+from pipeline.batch import Batch
+from pipeline.buffer import MemoryBuffer
+from pipeline.component import Context, Payload, Sink, SinkConfig
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.syslog import SyslogEncoder
+from pipeline.metrics import Metrics
+from pipeline.sources.docker.frames import new_decoder
+from pipeline.sources.docker.jsonfile.lines import JsonLines
+from pipeline.stages import keep, parse
+from pipeline.testing.builders import batch, container
+
+PER_BATCH, BATCHES = 280, 40
+CONTAINERS = 500
+MAX_LINE = 1 << 20
+BLOCK = 1 << 18
+HALF = "status == 200 and duration_ms >= 250"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One call of `call` handles so many lines (or batches, for what costs by the batch)."""
+
+    name: str
+    units: int
+    call: Callable[[], object]
+
+
+def calibration(lines: Sequence[bytes]) -> list[bytes]:
+    """What the loops are held against: a plain comprehension that slices and adds bytes."""
+    return [line[:20] + line[30:] for line in lines]
+
+
+def lines() -> list[bytes]:
+    return [line_of(number)[:-1].encode() for number in range(PER_BATCH * BATCHES)]
+
+
+def loops() -> Iterator[Loop]:
+    texts = lines()
+    chunks = [texts[at : at + PER_BATCH] for at in range(0, len(texts), PER_BATCH)]
+    batches = [batch(*chunk) for chunk in chunks]
+    parser, half = parse.Stage("json"), keep.Stage(HALF)
+    parsed = [entry for one in batches if (entry := parser(one))]
+    syslog, json = SyslogEncoder(), JsonEncoder()
+    yield Loop("framing", len(texts), _framing(chunks))
+    yield Loop("files", len(texts), _files(texts))
+    yield Loop("syslog", len(texts), lambda: [syslog.stream([one]) for one in batches])
+    yield Loop("json", len(texts), lambda: [json.encode([one]) for one in batches])
+    yield Loop("parse", len(texts), lambda: [parser(one) for one in batches])
+    yield Loop("keep", len(texts), lambda: [half(one) for one in parsed])
+
+    def w2() -> None:
+        for one in batches:
+            if (found := parser(one)) and (kept := half(found)):
+                json.encode([kept])
+
+    yield Loop("w2", len(texts), w2)
+    yield Loop("delivery", CONTAINERS, _delivery())
+
+
+def _framing(chunks: Sequence[Sequence[bytes]]) -> Callable[[], object]:
+    time = b"2026-01-31T23:59:59.123456789Z "
+    reads = []
+    for chunk in chunks:
+        payloads = [time + line + b"\n" for line in chunk]
+        reads.append(b"".join(struct.pack(">BxxxI", 1, len(one)) + one for one in payloads))
+
+    def call() -> None:
+        decoder = new_decoder(reads[0], MAX_LINE)
+        for read in reads:
+            decoder.feed(read)
+
+    return call
+
+
+def _files(texts: Sequence[bytes]) -> Callable[[], object]:
+    """A json-file, in the blocks that are read of one."""
+    row = b'{"log":"%b\\n","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}\n'
+    content = b"".join([row % text.replace(b'"', b'\\"') for text in texts])
+    blocks = [content[at : at + BLOCK] for at in range(0, len(content), BLOCK)]
+
+    def call() -> None:
+        decoder = JsonLines(MAX_LINE)
+        decoder.begin_file(1)
+        for block in blocks:
+            decoder.feed(block)
+
+    return call
+
+
+class Nowhere(Sink[None]):
+    """Takes everything at once, so that what is left is the delivery's own cost."""
+
+    async def open(self) -> None: ...
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[None]:
+        return Payload(None, sum(map(len, batches)), 1)
+
+    async def send(self, payload: Payload[None]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def _delivery() -> Callable[[], object]:
+    """One line of each of many containers, through a buffer to a sink: what each costs as a batch.
+    The delivery's pause is left out, as it is not CPU."""
+    some = [
+        batch(b"one line", of=container(f"api-{number}", number=number))
+        for number in range(CONTAINERS)
+    ]
+
+    async def run() -> None:
+        config = SinkConfig(type="nowhere")
+        buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
+        metrics = Metrics(CollectorRegistry())
+        sink: Any = Nowhere(None, Context("nowhere"))
+        for one in some:
+            buffer.offer(one)
+        buffer.close()
+        await delivery.Delivery("nowhere", sink, buffer, config, metrics).run()
+
+    def call() -> None:
+        pause, delivery.GATHER = delivery.GATHER, 0.0
+        try:
+            asyncio.run(run())
+        finally:
+            delivery.GATHER = pause
+
+    return call
+
+
+def slower(loop: Loop, times: float) -> Loop:
+    """The same with so many times its work, for the test of the check itself."""
+
+    def call() -> None:
+        for _ in repeat(None, round(times)):
+            loop.call()
+
+    return Loop(loop.name, loop.units, call)
