@@ -23,8 +23,9 @@ from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.events import action_of
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.happenings import Happenings
-from pipeline.sources.docker.jsonfile.local import Way
+from pipeline.sources.docker.jsonfile.local import Refusals, Way
 from pipeline.sources.docker.jsonfile.notices import Notices
+from pipeline.sources.docker.jsonfile.reading import FromFiles
 from pipeline.sources.docker.parting import Parting
 from pipeline.sources.docker.silence import Silence
 from pipeline.sources.docker.tail import Tail
@@ -103,7 +104,7 @@ class DockerSource:
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
         self._silence = Silence(engine, self._tails, metrics)
-        self._notices = Notices() if reading.way != "api" else None
+        self._files = FromFiles(Notices(), Refusals(reading.way)) if reading.way != "api" else None
         self._caught_up = False
         self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
@@ -119,8 +120,8 @@ class DockerSource:
             tasks.create_task(self.watch.run(), name="docker watch")
             tasks.create_task(self._happenings.run(), name="docker events")
             tasks.create_task(self._silence.run(), name="docker silence")
-            if self._notices is not None:
-                tasks.create_task(self._notices.run(), name="docker log files")
+            if self._files is not None:
+                tasks.create_task(self._files.notices.run(), name="docker log files")
 
     def _tails(self) -> Iterator[Tail]:
         return (one.tail for one in self.followed.values() if one.tail is not None)
@@ -257,7 +258,7 @@ class DockerSource:
                 max_line=self._reading.max_line,
                 opening=self._opening,
                 available=self.watch.available,
-                files=self._notices,
+                files=self._files,
             )
             followed.task = self._tasks.create_task(
                 self._read(followed, followed.tail), name=f"logs {followed.container.name}"

@@ -20,9 +20,7 @@ from pipeline.settlement import Account
 from pipeline.sources.docker.emission import Emission, Subject
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import FrameError
-from pipeline.sources.docker.jsonfile.local import NotReadable
-from pipeline.sources.docker.jsonfile.notices import Notices
-from pipeline.sources.docker.jsonfile.reading import FileReading
+from pipeline.sources.docker.jsonfile.reading import FileReading, FromFiles
 from pipeline.sources.docker.life import Life
 from pipeline.sources.docker.reading import StreamReading
 
@@ -50,7 +48,7 @@ class Tail:
         max_line: int,
         opening: asyncio.Semaphore,
         available: Callable[[], Awaitable[None]],
-        files: Notices | None = None,
+        files: FromFiles | None = None,
     ) -> None:
         """`available` waits until the Engine answers; `opening` bounds streams being opened.
         `files`: its log is read from its files where that can be."""
@@ -108,9 +106,8 @@ class Tail:
         """Whether the log was read to the container's end; None where it can never be read."""
         try:
             await self._available()
-            if self._file is not None and (ended := await self._from_files(self._file)) is not None:
-                return ended
-            return await self._stream.read()
+            ended = await self._file.read() if self._file is not None else None
+            return await self._stream.read() if ended is None else ended
         except NotFound:
             if self._life.opened < starts:
                 self._note_missed()
@@ -122,16 +119,6 @@ class Tail:
         except (EngineError, OSError, FrameError) as error:
             self._emission.trouble("stream", str(error))
             return False
-
-    async def _from_files(self, reading: FileReading) -> bool | None:
-        """None where the log has to be read over the API."""
-        try:
-            return await reading.read()
-        except NotReadable as error:
-            log.debug("logs of %s are read over the API: %s", self.container.name, error)
-        except OSError as error:
-            self._emission.trouble("file", f"its files cannot be read, so the API is: {error}")
-        return None
 
     def _note_missed(self) -> None:
         """The container was removed before its log could be opened."""

@@ -144,10 +144,10 @@ class JsonLines:
         if len(times) != len(rows):
             return None
         times = [time if len(time) == 30 else _fixed(time) for time in times]
-        if block.count(b'"stream":"stdout"') == len(rows):
-            streams = bytearray(b"\1") * len(rows)
-        else:
+        if b'"stream":"stderr"' in block:
             streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
+        else:
+            streams = bytearray(b"\1") * len(rows)
         if self._tty:
             lines = [line.removesuffix(b"\r") for line in lines]
         return Columns(lines, times, streams, [], {})

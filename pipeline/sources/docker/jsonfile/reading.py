@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ from pipeline.sources.docker.emission import Emission, Subject
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.jsonfile.files import Compressed, Files, LogFile, Lost
 from pipeline.sources.docker.jsonfile.lines import JsonLines
-from pipeline.sources.docker.jsonfile.local import folder_of, read_facts
+from pipeline.sources.docker.jsonfile.local import NotReadable, Refusals, folder_of, read_facts
 from pipeline.sources.docker.jsonfile.notices import Notices
 from pipeline.sources.docker.jsonfile.place import place_of
 from pipeline.sources.docker.life import Life
@@ -34,6 +35,13 @@ RENAMINGS = 50
 """How often, before it is left to the notices."""
 
 
+class FromFiles(NamedTuple):
+    """What the readings of all containers share."""
+
+    notices: Notices
+    refusals: Refusals
+
+
 class FileReading:
     """Reads one container's log from its files."""
 
@@ -43,7 +51,7 @@ class FileReading:
         subject: Subject,
         life: Life,
         emission: Emission,
-        notices: Notices,
+        shared: FromFiles,
         *,
         max_line: int,
     ) -> None:
@@ -52,19 +60,24 @@ class FileReading:
         self._id = subject.container.id
         self._life = life
         self._emission = emission
-        self._notices = notices
+        self._shared = shared
         self._max_line = max_line
 
-    async def read(self) -> bool:
+    async def read(self) -> bool | None:
         """From the cursor to the container's end, and True then. False where it has to be called
-        again, to begin anew at the cursor.
-
-        Raises `NotReadable`, before any line, and `OSError`."""
+        again, to begin anew at the cursor; None where the API is to be asked, which is said."""
         before = None
-        while before != self._emission.position:
-            before = self._emission.position
-            with suppress(Lost):  # begins anew, and finds out what is missing
-                return await self._read_on()
+        try:
+            while before != self._emission.position:
+                before = self._emission.position
+                with suppress(Lost):  # begins anew, and finds out what is missing
+                    return await self._read_on()
+        except NotReadable as error:
+            self._shared.refusals.note(self._subject.container.name, error)
+            return None
+        except OSError as error:
+            self._emission.trouble("file", f"its files cannot be read, so the API is: {error}")
+            return None
         return False
 
     async def _read_on(self) -> bool:
@@ -72,7 +85,7 @@ class FileReading:
         try:
             lines, found = await self._open(files, folder)
             self._life.opened = self._life.starts
-            following = _Following(files, lines, self._life, self._emission, self._notices)
+            following = _Following(files, lines, self._life, self._emission, self._shared.notices)
             following.watch_newest()  # it may be renamed before the Engine has answered
             try:
                 await self._subject.learn()
