@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.coalesce import PAUSE, CoalescingLoop, CoalescingSelector, selector_of
+from pipeline.coalesce import LONGEST, PAUSE, CoalescingLoop, CoalescingSelector, selector_of
 
 
 def waits(selector: CoalescingSelector) -> float:
@@ -60,3 +60,41 @@ def test_small_writes_made_during_a_pause_arrive_in_one_read() -> None:
 
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         assert runner.run(read()) == [1000]
+
+
+class Stream:
+    """Has something to read so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.ended = False
+
+    def more(self) -> bool:
+        self.left -= 1
+        return self.left > 0
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def test_what_flows_fast_is_read_several_times_before_the_loop_turns() -> None:
+    with CoalescingSelector() as selector:
+        short, long = Stream(1), Stream(3)
+        selector.flows += [short, long]
+        began = time.perf_counter()
+        assert selector.select() == []
+        assert time.perf_counter() - began >= 3 * PAUSE
+        assert (short.left, long.left) == (0, 0)
+        assert not (short.ended or long.ended)
+        assert not selector.flows
+
+
+def test_what_flows_for_ever_does_not_keep_the_loop_from_turning() -> None:
+    with CoalescingSelector() as selector:
+        endless = Stream(1_000_000)
+        selector.flows.append(endless)
+        began = time.perf_counter()
+        selector.select(0)
+        assert time.perf_counter() - began >= LONGEST
+        assert endless.ended
+        assert 1_000_000 - endless.left <= LONGEST / PAUSE + 1

@@ -67,7 +67,8 @@ class ByteStream(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
         self._selector = selector_of(loop)
-        self._gathering = Gathering(self._gathered) if self._selector is not None else None
+        self._gathering: Gathering | None = None
+        """Where the loop can, and the bytes are what the socket gives."""
         self.head_arrived: asyncio.Future[Head] = loop.create_future()
 
     @property
@@ -82,7 +83,7 @@ class ByteStream(asyncio.BufferedProtocol):
         """Whatever has come; waits when nothing has; `b""` at the end.
 
         Raises `ConnectionError` when the connection broke, after what had come before."""
-        if self._gathering is not None and self._gathering.size:
+        if self._gathering is not None:
             self._gathering.end()
         while not self._chunks:
             if self._ended:
@@ -121,15 +122,19 @@ class ByteStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        plain = transport.get_extra_info("ssl_object") is None
+        if plain and self._selector is not None:
+            connection = transport.get_extra_info("socket").fileno()
+            self._gathering = Gathering(connection, self._selector, self._gathered)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return received() if self._gathering is None else self._gathering.room()
+        return received()
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._selector is not None:
             self._selector.read()
-        waits = self._waiter is not None and not self._in_head
-        if waits and self._gathering is not None and self._gathering.add(nbytes):
+        awaited = self._waiter is not None and not self._in_head
+        if awaited and self._gathering is not None and self._gathering.begin(nbytes):
             return
         data = bytes(received()[:nbytes])
         if self._in_head:
@@ -149,7 +154,7 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport, self._ended, self._error = None, True, error
-        if self._gathering is not None and self._gathering.size:
+        if self._gathering is not None:
             self._gathering.end()
         if not self.head_arrived.done():
             self.head_arrived.set_exception(error or ConnectionResetError("closed at once"))
