@@ -13,6 +13,7 @@ from itertools import compress
 from typing import Any, Literal, Protocol
 
 from pipeline.ledger import NOBODY, Tally
+from pipeline.shared import Shared
 
 Source = Literal["logs", "events", "stats"]
 
@@ -146,6 +147,7 @@ class Batch:
         "route",
         "samples",
         "sequences",
+        "shared",
         "source",
         "streams",
         "tally",
@@ -168,6 +170,7 @@ class Batch:
         route: str = "",
         tally: Tally = NOBODY,
         acknowledgement: Acknowledgement = UNTRACKED,
+        shared: Shared | None = None,
     ) -> None:
         self.container = container
         self.source = source
@@ -193,6 +196,8 @@ class Batch:
         self.tally = tally
         """Where that sink's part of it is accounted."""
         self.acknowledgement = acknowledgement
+        self.shared = shared
+        """What it was encoded to, where other sinks have the same entries; None where none do."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -211,15 +216,22 @@ class Batch:
     def replace(self, **columns: Any) -> Batch:
         """The same batch with other columns, such as `lines=` or `fields=`."""
         new = Batch.__new__(Batch)
+        columns.setdefault("shared", None)
         for name in self.__slots__:
             setattr(new, name, columns.pop(name) if name in columns else getattr(self, name))
         if columns:
             raise TypeError(f"a batch has no column {', '.join(columns)}")
         return new
 
-    def addressed(self, route: str, tally: Tally, acknowledgement: Acknowledgement) -> Batch:
-        """The same batch as one sink has it. Every batch goes through here for every sink, hence
-        written out: 0.5 µs instead of 3."""
+    def addressed(
+        self,
+        route: str,
+        tally: Tally,
+        acknowledgement: Acknowledgement,
+        shared: Shared | None = None,
+    ) -> Batch:
+        """The same batch as one sink has it, `shared` with those who have it too. Every batch goes
+        through here for every sink, hence written out: 0.5 µs instead of 3."""
         new = Batch.__new__(Batch)
         new.container = self.container
         new.source = self.source
@@ -234,6 +246,7 @@ class Batch:
         new.route = route
         new.tally = tally
         new.acknowledgement = acknowledgement
+        new.shared = shared
         return new
 
     def select(self, keep: Sequence[Any]) -> Batch | None:

@@ -20,6 +20,7 @@ from pipeline.ledger import Ledger, Page, Passage, Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Progress, Reach
+from pipeline.shared import Shared
 
 log = logging.getLogger(__name__)
 
@@ -62,25 +63,29 @@ class Leg:
         self._route = route
         self._reach = reach
 
-    def address(self, batch: Batch, until: int, behind: Acknowledgement) -> Batch | None:
+    def address(
+        self, batch: Batch, until: int, behind: Acknowledgement, shared: Shared | None
+    ) -> Batch | None:
         """What the stages have left, made this sink's own; None when the sink has all of it.
 
-        `until` is the last entry before the stages, `behind` what waits for this sink too."""
+        `until` is the last entry before the stages, `behind` what waits for this sink too,
+        `shared` is of all sinks that have the same entries."""
         self.tally.routed += len(batch)
         reach = self._reach
         if reach is None:
             behind.hold()
-            return batch.addressed(self._route, self.tally, behind)
+            return batch.addressed(self._route, self.tally, behind, shared)
         if batch.sequences[0] <= reach.known:
             new = batch.select([sequence > reach.known for sequence in batch.sequences])
             self.tally.known += len(batch) - (len(new) if new else 0)
             if new is None:
                 reach.skip(until)
                 return None
-            batch = new
+            if new is not batch:
+                batch, shared = new, None
         behind.hold()
         receipt = reach.open(until, behind)
-        return batch.addressed(self._route, self.tally, receipt)
+        return batch.addressed(self._route, self.tally, receipt, shared)
 
     def skip(self, until: int) -> None:
         """The stages have left nothing."""
@@ -231,11 +236,12 @@ class Lanes:
             self._page.read_late(self._source, len(batch), routes)
         until = batch.sequences[-1]
         for lane in self._lanes:
-            left = lane.process(batch)
+            left, behind = lane.process(batch), batch.acknowledgement
+            shared = Shared() if len(lane.legs) > 1 else None
             for leg in lane.legs:
                 if left is None:
                     leg.skip(until)
-                elif (own := leg.address(left, until, batch.acknowledgement)) is not None:
+                elif (own := leg.address(left, until, behind, shared)) is not None:
                     yield leg.outlet, own
 
     def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:

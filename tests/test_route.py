@@ -380,3 +380,14 @@ async def test_in_doubt_about_the_numbers_every_sink_is_given_everything_again(
     outlet.batches[0].acknowledgement.settle()
     assert progress.ahead_of(4) == {}
     assert progress.ahead_of(5) == {"r": {"out": 6}}
+
+
+async def test_sinks_that_have_the_same_entries_share_what_they_are_encoded_to(
+    metrics: Metrics,
+) -> None:
+    outs = Kept(name="a"), Kept(name="b"), Kept(name="c")
+    lanes = bound(metrics, route(*outs[:2], name="two"), route(*outs[2:], name="one"))
+    await lanes.distribute(batch(b"x"))
+    first, second, alone = (out.batches[0].shared for out in outs)
+    assert first is second is not None
+    assert alone is None

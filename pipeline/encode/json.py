@@ -34,6 +34,7 @@ import orjson
 from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
+from pipeline.shared import Part
 
 ECS_VERSION = "8.17.0"
 
@@ -60,13 +61,23 @@ class JsonEncoder:
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
+        self._encoding = "json", host
         self._templates: WeakKeyDictionary[Container, dict[_Key, bytes]] = WeakKeyDictionary()
         self._names = _Names(RESERVED)
         self._names_bare = _Names(RESERVED - {"message"})
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One line per entry, each ended by LF."""
-        return b"".join([self._encode(batch) for batch in batches if len(batch)])
+        return b"".join([self._once(batch) for batch in batches if len(batch)])
+
+    def _once(self, batch: Batch) -> bytes:
+        shared = batch.shared
+        if shared is None:
+            return self._encode(batch)
+        return shared.once(self._encoding, self._part, batch)[0]
+
+    def _part(self, batch: Batch) -> Part:
+        return self._encode(batch), 0
 
     def _encode(self, batch: Batch) -> bytes:
         columns: list[Sequence[Any]] = [batch.times]

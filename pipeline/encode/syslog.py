@@ -30,6 +30,7 @@ from pipeline.component import Payload
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
+from pipeline.shared import Part
 
 Standard = Literal["rfc5424", "rfc3164"]
 Framing = Literal["octet-counting", "lf"]
@@ -116,20 +117,34 @@ class SyslogEncoder:
         self._structured_data = structured_data.encode("utf-8", "replace") or b"-"
         self._max_message = max_message
         self._host = host
+        of_options = standard, framing, facility, structured_data, max_message, host
+        self._encoding = "syslog", *of_options
         self._headers: WeakKeyDictionary[Container, _Header] = WeakKeyDictionary()
         self._local_time = LocalTime("%b %e %H:%M:%S") if standard == "rfc3164" else None
 
     def stream(self, batches: Sequence[Batch]) -> Payload[bytes]:
         """All messages, framed, as one run of bytes."""
-        frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
         parts, truncated = [], 0
         for batch in filter(len, batches):
-            header, lines, lengths, cut = self._prepare(batch)
-            severities, times = self._severities(batch), self._times(batch)
-            parts.append(frame(header, severities, times, lines, lengths))
+            shared = batch.shared
+            part, cut = (
+                shared.once(self._encoding, self._part, batch) if shared else self._part(batch)
+            )
+            parts.append(part)
             truncated += cut
         data = b"".join(parts)
         return Payload(data, sum(map(len, batches)), len(data), truncated)
+
+    def _once(self, batch: Batch) -> Part:
+        shared = batch.shared
+        if shared is None:
+            return self._part(batch)
+        return shared.once(self._encoding, self._part, batch)
+
+    def _part(self, batch: Batch) -> Part:
+        frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
+        header, lines, lengths, cut = self._prepare(batch)
+        return frame(header, self._severities(batch), self._times(batch), lines, lengths), cut
 
     def datagrams(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
         """One message per datagram."""
