@@ -58,11 +58,15 @@ _SEVERITY = _spellings()
 
 def severities(batch: Batch) -> bytes | None:
     """The severity of each entry, `UNKNOWN` where it does not tell; None when none of them does."""
-    if batch.fields is None:
+    if not batch.fields:
         return None
     find = _SEVERITY.get
+    said = [entry.get("level") for entry in batch.fields]
     try:
-        quick = [find(entry.get("level"), UNKNOWN) for entry in batch.fields]
+        if said.count(said[0]) == len(said):  # they are equal, so they are found alike
+            quick = [find(said[0], UNKNOWN)] * len(said)
+        else:
+            quick = [find(one, UNKNOWN) for one in said]
     except TypeError:  # a level that is a list or an object
         quick = [UNKNOWN] * len(batch)
     if UNKNOWN in quick:
