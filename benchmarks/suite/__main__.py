@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
-    arguments.lines = arguments.lines or (400_000 if arguments.quick else 1_000_000)
+    arguments.lines = arguments.lines or (750_000 if arguments.quick else 1_000_000)
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
     if not arguments.report:
         Suite(arguments).all()

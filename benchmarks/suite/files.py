@@ -24,7 +24,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def runs(folder: Path = FOLDER) -> list[dict[str, Any]]:
     """All full runs, in their order."""
-    return [read(file) for file in sorted(folder.glob("full-*.json"))]
+    numbered = {int(file.stem.partition("-")[2]): file for file in folder.glob("full-*.json")}
+    return [read(numbered[run]) for run in sorted(numbered)]
 
 
 def quick() -> dict[str, Any]:

@@ -174,7 +174,7 @@ def about(results: Results) -> str:
         f"{name}: {program['version']}" for name, program in results["programs"].items()
     )
     return (
-        f"{results['began']}, {results.get('took', 0) / 60:.0f} minutes; {results['lines']:,} JSON "
+        f"{results['began']}, it took {results.get('took', 0):,} s; {results['lines']:,} JSON "
         f"lines of {results['length']} bytes in one container. {it['cores']} cores of "
         f"{it['processor']}, {it['memory_gib']} GiB, {it['system']}, Linux {it['kernel']}, "
         f"{it['engine']}; CPython {it['python']}, {packages}. {programs}."
