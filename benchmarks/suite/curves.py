@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,8 @@ def by_length(programs: Sequence[Dockline], runs: int) -> Points:
         def one(program: Dockline, length: Any) -> dict[str, float]:
             workload = Long("w1", counts[length])
             found = _read(program, engine, workload, start, of=f"long-{length}")
-            return found | {"mib": found["rate"] * length / 2**20}
+            kib = length / 1024
+            return found | {"mib": found["rate"] * kib / 1024, "cpu_kib": found["cpu"] / kib}
 
         return measured(programs, LENGTHS, runs, one)
 
@@ -249,9 +250,13 @@ AXES = {
         "CPU µs per line", log=False,
     ),
     "length": Axis(
-        by_length, "Length of lines", "bytes", "cpu", "CPU µs per line",
+        by_length, "Length of lines", "bytes", "cpu_kib", "CPU µs per KiB of lines",
     ),
 }  # fmt: skip
+
+LATENCY = replace(
+    AXES["rate"], title="Latency by lines per second", figure="p99", y="p99, ms", by=1
+)
 
 
 def panel(axis: Axis, points: Points) -> dict[str, Any]:
@@ -284,15 +289,19 @@ def report(results: dict[str, Any]) -> str:
 
 
 SHOWN = {
-    "cpu": ("CPU", "{:.3g}"), "p50": ("p50 ms", "{:.1f}"), "p99": ("p99 ms", "{:.1f}"),
-    "rate": ("lines/s", "{:,.0f}"), "mib": ("MiB", "{:.0f}"), "lost": ("lost", "{:.0f}"),
+    "cpu": ("CPU µs per line", "{:.3g}"), "cpu_kib": ("CPU µs per KiB", "{:.3g}"),
+    "p50": ("p50 ms", "{:.1f}"), "p99": ("p99 ms", "{:.1f}"), "rate": ("lines/s", "{:,.0f}"),
+    "mib": ("MiB", "{:.0f}"), "lost": ("lost", "{:.0f}"),
 }  # fmt: skip
 
 
 def _rows(axis: Axis, points: Points) -> str:
     some = next(iter(next(iter(points.values())).values()))
     figures = [name for name in SHOWN if any(name in run for run in some)]
-    units = {"cpu": axis.y, "mib": "MiB/s" if axis.x == "bytes" else "peak MiB"}
+    units = {
+        "cpu": axis.y if axis.by != 1 else SHOWN["cpu"][0],
+        "mib": "MiB/s" if axis.x == "bytes" else "peak MiB",
+    }
     heads = [units.get(name, SHOWN[name][0]) for name in figures]
     rows = []
     for program, by_x in points.items():
@@ -330,9 +339,10 @@ def main() -> None:
             kept["points"][name] = AXES[name].measure(programs, arguments.runs)
             files.write(file, kept)
         kept = json.loads(file.read_text())
-    kept["panels"] = [
-        panel(AXES[name], kept["points"][name]) for name in AXES if name in kept["points"]
-    ]
+    points = kept["points"]
+    kept["panels"] = [panel(AXES[name], points[name]) for name in AXES if name in points]
+    if "rate" in points:
+        kept["panels"].insert(1, panel(LATENCY, points["rate"]))
     plots.curves(kept, files.FOLDER / "curves.png")
     (files.FOLDER / "curves.md").write_text(text := report(kept))
     print(text)

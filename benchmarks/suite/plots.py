@@ -75,7 +75,7 @@ def _bars(axes: Axes, runs: Sequence[Results], names: Sequence[str], what: str, 
                 value = found[0] * by
                 alpha = LIGHT if workload == "w2" else 1.0
                 axes.barh(place, value, height * 0.92, color=color, alpha=alpha)
-                text = f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+                text = f"{value:,.0f}" if what == "rate" else f"{value:.2f}"
                 furthest = max(one * by for one in found if one is not None)
                 axes.annotate(
                     text, (furthest, place), (7, 0), textcoords="offset points",
@@ -119,7 +119,7 @@ def goals(runs: Sequence[Results], file: Path) -> None:
     axes.set_yticks(range(len(rows)), [goal.what.replace("`", "") for goal, _ in rows], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("share of what the goal allows (1 and less is met)")
-    axes.margins(x=0.28)
+    axes.margins(x=0.28, y=0.02)
     legend = [Patch(color="#5b8e7d", label="met"), Patch(color=OURS, label="missed")]
     dots = ", dots: the repeated run" if len(runs) > 1 else ""
     axes.legend(handles=legend, loc="lower right", title=f"bars: the first run{dots}")
@@ -153,11 +153,12 @@ def _panel(axes: Axes, panel: dict[str, Any]) -> None:
     axes.set_title(panel["title"], fontsize=11)
     axes.set_xlabel(panel["x"])
     axes.set_ylabel(panel["y"])
-    if panel.get("log"):
+    if panel["log"] and any(panel["series"].values()):
         axes.set_xscale("log")
-        ticks = sorted({x for points in panel["series"].values() for x, _ in points})
-        axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], fontsize=8)
-        axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    ticks = sorted({x for points in panel["series"].values() for x, _ in points})
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], fontsize=8)
+    axes.minorticks_off()
+    most = max((y for points in panel["series"].values() for _, y in points), default=1)
+    axes.set_ylim(0, 1.1 * most)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=9)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.suite import files, plots, readme, report
+from benchmarks.suite import curves, files, plots, readme, report
 from benchmarks.suite.goals import API, FILES, GOALS, best_bare
 
 STEPS = ("w1", "w2", "fan-out")
@@ -164,3 +164,15 @@ def test_pictures_that_the_readme_and_the_report_show_are_there() -> None:
         if file.exists():
             for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", file.read_text()):
                 assert (file.parent / link).exists(), f"{file.name}: {link}"
+
+
+def test_curves_leave_out_runs_that_failed_and_draw_the_rest(tmp_path: Path) -> None:
+    points: curves.Points = {
+        API: {1000.0: [{"cpu": 0.1}, {"cpu": 0.3}, {"cpu": 0.2}], 5000.0: [{"failed": 1.0}]}
+    }
+    panel = curves.panel(curves.AXES["rate"], points)
+    assert panel["series"] == {API: [(1000.0, 20.0)]}
+    plots.curves({"panels": [panel]}, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    text = report.table(["", "x"], [["a", "b"]])
+    assert text == "|  | x |\n| --- | --- |\n| a | b |"
