@@ -36,6 +36,10 @@ SLOW_REQUESTS = 64
 TIMEOUT = 10.0
 """Seconds after which an answer is given up."""
 
+BURSTS = 20
+"""In one interval, at most, in which containers are asked one after another. A poll by itself finds
+us and the Engine asleep: for 500 containers every 10 s, polls one by one took 6.4 % of a core."""
+
 _GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo 1, spread evenly however many there are."""
 
@@ -43,8 +47,8 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 class StatsPoller:
     """Reads every container's stats once per interval, and publishes each reading.
 
-    Containers are spread over the interval, each at its own moment of it, and one is never asked
-    again before it has answered: a poll that comes late is skipped, not caught up with. What goes
+    Containers are spread over the interval, in `BURSTS` of it, and one is never asked again before
+    it has answered: a poll that comes late is skipped, not caught up with. What goes
     wrong with one is counted in `dockline_source_errors_total` and disturbs no other:
     `stats_unavailable`, `stats_timeout`, `stats_refused` (an error in a 200, as Podman has it for
     a stopped container), and `stats_late` for each poll skipped.
@@ -78,7 +82,7 @@ class StatsPoller:
             return
         target = self._targets[container.id] = _Target(container, inspection)
         order = next(self._order)
-        phase = order * _GOLDEN % 1 * self._every
+        phase = int(order * _GOLDEN % 1 * BURSTS) / BURSTS * self._every
         now = asyncio.get_running_loop().time()
         self._queue.put_nowait((now + (phase - now) % self._every, order, target))
 
