@@ -100,22 +100,18 @@ def found() -> tuple[list[Peer], dict[str, str]]:
         absent["rsyslog"] = "it is not installed"
     try:
         ng = syslog_ng.find()
-    except pytest.skip.Exception as skipped:
-        absent["syslog-ng"] = str(skipped)
+        options = _with_names(ng.options)
+    except (pytest.skip.Exception, subprocess.CalledProcessError) as reason:
+        absent["syslog-ng"] = str(reason)
     else:
         command = (
-            ng.binary, "-F", "--no-caps", *_with_names(ng.options), "-f", "@CONFIG@",
+            ng.binary, "-F", "--no-caps", *options, "-f", "@CONFIG@",
             "-R", "@FOLDER@/persist", "-c", "@FOLDER@/control", "--pidfile", "@FOLDER@/pid",
         )  # fmt: skip
         environment = {"LD_LIBRARY_PATH": ng.libraries}
         said = _said(ng.binary, "--version", environment=environment)
         peers.append(Peer("syslog-ng", "file", command, said, ng.libraries))
-    if binary := shutil.which("fluent-bit", path=PATH):
-        said = _said(binary, "--version")
-        peers.append(Peer("fluent-bit", "file", (binary, "-c", "@CONFIG@"), said))
-    else:
-        absent["Fluent Bit"] = "there is no `fluent-bit` here, and Debian has none"
-    for name in ("Vector", "Promtail", "Logspout", "Filebeat"):
+    for name in ("Fluent Bit", "Vector", "Promtail", "Logspout", "Filebeat"):
         absent[name] = "Debian has none"
     return peers, absent
 
