@@ -47,7 +47,6 @@ def many(
             busy = measure_busy(crowd, RATE, TALK, read)
             progress(f"{read}: {busy}")
             found["busy"][read] = asdict(busy) | {"ratio": busy.ratio}
-        found["busy_ratio"] = found["busy"]["api"]["ratio"]
         found["peers"] = {}
         for program in sorted(programs, key=lambda program: program.read):
             if in_time():

@@ -49,13 +49,15 @@ def results(**changed: Any) -> dict[str, Any]:
         },
         "latency": {
             API: [{"p50": 3.0, "p99": 9.0, "max": 20.0, "cpu": 0.1, "lost": 0}],
+            FILES: [{"p50": 3.0, "p99": 9.0, "max": 20.0, "cpu": 0.1, "lost": 0}],
             "rsyslog imdocker": [{"failed": "nothing came"}],
         },
         "start": {"ready": 0.4, "ready_cpu": 0.3, "import": 0.2, "import_cpu": 0.2},
         "scrape": {"p99": 100.0, "stall": 10.0},
         "many": {
-            "cpu_idle": 0.005, "cpu_stats": 0.04, "kib_stats": 30.0, "attached": 3.0,
-            "busy": {"api": busy}, "busy_ratio": 1.2,
+            "cpu_idle": 0.005, "cpu_stats": 0.04, "kib_idle": 20.0, "kib_stats": 30.0,
+            "attached": 3.0,
+            "busy": {"api": busy, "file": busy},
             "peers": {"rsyslog imdocker": {"failed": "0 of 501 attached"}},
         },
     } | changed  # fmt: skip
