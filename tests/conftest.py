@@ -11,6 +11,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from pipeline.errors import EngineError
+from pipeline.testing import ways
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
@@ -59,6 +60,20 @@ def _running(*arguments: str, isolated: bool = False) -> Iterator[PrivateEngine]
         except EngineError as error:
             pytest.skip(str(error))
         yield private
+
+
+@pytest.fixture(params=["api", "file"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the tests start reads logs over the API, and then from files."""
+    with ways.reading(request.param):
+        yield request.param
+
+
+@pytest.fixture
+def over_the_api() -> Iterator[None]:
+    """What the test starts reads logs over the API."""
+    with ways.reading("api"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from pipeline.testing.ways import chosen
+
 PATIENCE = 60.0
 """Seconds until what a test waits for counts as not happening."""
 
@@ -32,6 +34,9 @@ class AgentProcess:
         self.config = folder / "dockline.toml"
         self.state = folder / "state"
         listen = "127.0.0.1:0" if http else "off"
+        config = config if "[logs]" in config else f"{config}\n[logs]\n"
+        if "\nread = " not in config:
+            config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
         self.config.write_text(
             f'[engine]\nurl = "{engine}"\n[state]\ndirectory = "{self.state}"\n'
             f'[http]\nlisten = "{listen}"\n{config}'

@@ -18,6 +18,7 @@ from pipeline.route import Route, Router
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.testing.ways import chosen
 
 PATIENCE = 30.0
 """Seconds until what a test waits for counts as not happening."""
@@ -117,7 +118,7 @@ async def follow(
         Router([route], metrics, Ledger()),
         checkpoint,
         metrics,
-        Reading(**reading),  # type: ignore[arg-type]
+        Reading(**{"way": chosen.way, **reading}),  # type: ignore[arg-type]
     )
     running = Following(source, kept, metrics)
     try:

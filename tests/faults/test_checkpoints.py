@@ -12,6 +12,8 @@ from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SCRIPT = "i=1; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 CONFIG = """
 [logs]

@@ -8,12 +8,16 @@ import http.client
 import socket
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head
 from pipeline.testing.following import follow
 from tests.faults.containers import Containers
 from tests.faults.peers import Manners, SyslogPeer
 from tests.faults.relay import Relay
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 EVENTS = 300
 """The Engine remembers 256 of all types."""

@@ -11,12 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.checkpoint import Checkpoint
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
 from tests.servers.daemon import eventually
 from tests.servers.rsyslog import Rsyslog
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 KILLS, AGENTS = 100, 2
 MOMENTS = [0.0] * 8 + [0.002, 0.02] * 2 + [-0.001, -0.001, -1.2]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 CONFIG = """
 [logs]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer, Manners
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 NAME = "names-web"
 SCRIPT = "i=1; while [ $i -le {count} ]; do echo {word} $i; i=$((i+1)); done; {then}"

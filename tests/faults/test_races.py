@@ -14,6 +14,8 @@ from pipeline.testing.following import follow
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 ONE, TWO = "a" * 64, "b" * 64
 
 

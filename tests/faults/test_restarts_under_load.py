@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer, SyslogPeer
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 LINES = 400_000
 STOPS = 3
@@ -39,6 +43,7 @@ def test_clean_restarts_under_a_flood_lose_nothing_and_repeat_nothing(
                 agent.start()
             agent.until(lambda: len(syslog.messages) >= LINES, "not everything came")
             agent.until(lambda: lumberjack.count >= LINES, "not everything came")
+            agent.connected()
             assert agent.stop() == 0
         in_order = [str(number) for number in range(1, LINES + 1)]
         assert syslog.texts("restart-flood") == in_order

@@ -13,6 +13,8 @@ import pytest
 from pipeline.testing.following import follow
 from tests.faults.containers import Containers
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 COUNT = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 SMALL = ("--log-opt", "max-size=100k", "--log-opt", "max-file=2")
 
@@ -82,10 +84,11 @@ async def test_a_log_that_was_truncated_from_outside_goes_on_with_the_next_run_o
 
 
 async def test_a_damaged_log_is_said_once_and_disturbs_no_other(
-    containers: Containers, caplog: pytest.LogCaptureFixture
+    containers: Containers, caplog: pytest.LogCaptureFixture, both_ways: str
 ) -> None:
     """The Engine reads a json file up to the damage, and no further. It is tried again, more and
-    more seldom; what was read before does not come again."""
+    more seldom; what was read before does not come again. From the file, the rows behind the
+    damage are read at once."""
     async with follow(containers.url) as following:
         await following.connected()
         key = containers.start("damaged", COUNT)
@@ -93,13 +96,18 @@ async def test_a_damaged_log_is_said_once_and_disturbs_no_other(
         await following.until_lines("damaged", 20)
         with log_of(containers, key).open("ab") as log:
             log.write(b'\0\xff{"log":"half')
-        await following.until(lambda: following.errors("daemon") >= 3)
+        noticed = {
+            "api": lambda: following.errors("daemon") >= 3,
+            "file": lambda: following.gaps("damaged") == 1,
+        }
+        await following.until(noticed[both_ways])
         seen = len(following.lines("sound"))
         sound = await following.until_lines("sound", seen + 20)
         assert sound == [f"line {number}" for number in range(len(sound))]
         damaged = following.lines("damaged")
         assert damaged == [f"line {number}" for number in range(len(damaged))]
-        assert caplog.text.count("logs of damaged: Error grabbing logs") == 1
+        said = {"api": "logs of damaged: Error grabbing logs", "file": ": the log is damaged"}
+        assert caplog.text.count(said[both_ways]) == 1
 
 
 def log_of(containers: Containers, container_id: str) -> Path:

@@ -13,6 +13,8 @@ import pytest
 from pipeline.testing.following import follow
 from pipeline.testing.private_engine import PrivateEngine
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 FreshEngine = Callable[..., PrivateEngine]
 

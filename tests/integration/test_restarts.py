@@ -16,6 +16,8 @@ from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
 from tests.integration.test_spool import _with_port
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 STEADY = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.1; done"
 SINK = """
 [stats]

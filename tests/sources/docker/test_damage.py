@@ -15,6 +15,8 @@ from pipeline.sources.docker.damage import Around, way_around
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 
+pytestmark = pytest.mark.usefixtures("over_the_api")
+
 COUNTING = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 LogFile = Callable[[str], Path]
 Reported = Callable[[str], list[tuple[str, str]]]

@@ -20,6 +20,8 @@ from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.timestamps import from_nanoseconds
 
+pytestmark = pytest.mark.usefixtures("over_the_api")
+
 LINES = 200_000
 FLOOD = "awk 'BEGIN{{for(i=0;i<{lines};i++)print \"line \" i}}'; echo end; sleep 60"
 

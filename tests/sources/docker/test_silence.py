@@ -12,6 +12,8 @@ from pipeline.sources.docker import silence as module
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 
+pytestmark = pytest.mark.usefixtures("over_the_api")
+
 COUNTING = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 
 

@@ -12,6 +12,8 @@ import pytest
 from pipeline.testing.following import follow
 from pipeline.testing.private_engine import PrivateEngine
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class Host:
     """Starts containers on the Engine, and removes them all at the end."""

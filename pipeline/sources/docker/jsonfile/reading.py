@@ -135,6 +135,8 @@ class _Following:
         self._renamings = 0
         self._lost: Lost | OSError | None = None
         """Why the files cannot be followed beyond those that are held."""
+        self._missing = ""
+        """Why lines in front of the next one are missing."""
         self._ask_at = 0.0
         """Until then (of the event loop's time) the Engine is not asked again."""
         self._started = ""
@@ -194,7 +196,7 @@ class _Following:
                 files.advance()
                 self._lines.begin_file(files.current.inode)
                 if self._lines.damaged:
-                    self._emission.note_gap(b"", DAMAGED)
+                    self._missing = DAMAGED
                 self._look()
                 self.watch_newest()
             elif self._lost is not None:
@@ -213,7 +215,7 @@ class _Following:
             except OSError as error:
                 if not isinstance(current, Compressed):
                     raise
-                self._emission.note_gap(b"", str(error.strerror))
+                self._missing = str(error.strerror)
                 data = b""
         return data
 
@@ -225,11 +227,13 @@ class _Following:
             if not self._replay.done:
                 columns = self._replayed(columns)
             if columns.lines:
+                if self._missing:
+                    emission.note_gap(columns.times[0], self._missing)
+                    self._missing = ""
                 await emission.take(columns, lines, place_of(lines))
             if not lines.damaged:
                 break
-            emission.note_gap(b"", DAMAGED)
-            data = b""
+            self._missing, data = DAMAGED, b""
 
     def _replayed(self, columns: Columns) -> Columns:
         replay = self._replay
@@ -303,8 +307,8 @@ class _Following:
 
     async def _finish(self) -> bool:
         lines, emission = self._lines, self._emission
-        if lines.torn:
-            emission.note_gap_at_end(DAMAGED)
+        if lines.torn or self._missing:
+            emission.note_gap_at_end(self._missing or DAMAGED)
         await emission.give_up_on(lines.flush())
         emission.note_end(self._started)
         return True
