@@ -43,6 +43,7 @@ class AgentProcess:
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
+        self._said_before = 0
 
     def __enter__(self) -> AgentProcess:
         self.start()
@@ -60,6 +61,7 @@ class AgentProcess:
 
     def start(self) -> None:
         self._starts += 1
+        self._said_before = len(self.said) if self._starts > 1 else 0
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
@@ -116,7 +118,8 @@ class AgentProcess:
         return None
 
     def connected(self) -> None:
-        self.until(lambda: "connected to " in self.said, "not connected")
+        """Waits until it has reached the Engine since it was started last."""
+        self.until(lambda: "connected to " in self.said[self._said_before :], "not connected")
 
     def until(self, holds: Callable[[], object], what: str = "it did not happen") -> None:
         """Waits for something to become true; fails, with the agent's log, after `PATIENCE`."""
