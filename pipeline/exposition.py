@@ -23,12 +23,17 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Sample
 
 from pipeline.batch import Samples
 from pipeline.cadvisor import FAMILIES, Family, Number, Reading, number
 
 SLICE = 0.003
 """Seconds of work after which a scrape lets the event loop run."""
+
+TOGETHER = 500
+"""Series of the agent's own that are written between two looks at the time. The ledger has four
+for each container: 4,000 of them took 11 ms."""
 
 FEW = 100
 """Containers whose figures may be kept without a look at whether they still count."""
@@ -88,7 +93,7 @@ class Exposition(Collector):
         ]
 
     async def render(self, *, openmetrics: bool = False) -> list[bytes]:
-        """The page, one piece for each family that has any series."""
+        """The page, in one piece or more for each family that has any series."""
         pause = _Pause()
         pieces = []
         for piece in self._pieces(openmetrics, registry=True):
@@ -113,7 +118,7 @@ class Exposition(Collector):
         metrics = self._registry.collect() if registry and self._registry is not None else ()
         for metric in chain(self._machine, metrics):
             yield b""  # collecting the 1,000 children of a counter takes 2 ms or more by itself
-            yield _encode(_lines(metric, openmetrics))
+            yield from map(_encode, _lines(metric, openmetrics))
         if openmetrics:
             yield b"# EOF\n"
 
@@ -215,15 +220,21 @@ def _openmetrics_name(name: str, kind: str) -> tuple[str, str]:
     return (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
 
 
-def _lines(metric: Metric, openmetrics: bool) -> str:
-    """A family of prometheus_client."""
+def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
+    """A family of prometheus_client, `TOGETHER` series at a time."""
     name, kind = metric.name, metric.type
     if not openmetrics:
         name += {"counter": "_total", "info": "_info"}.get(kind, "")
         kind = _TEXT_TYPES.get(kind, kind)
     text = metric.documentation.replace("\\", r"\\").replace("\n", r"\n")
-    lines = [f"# HELP {name} {text}\n# TYPE {name} {kind}\n"]
-    for sample in metric.samples:
+    yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+    for start in range(0, len(metric.samples), TOGETHER):
+        yield _samples(metric.samples[start : start + TOGETHER])
+
+
+def _samples(samples: Sequence[Sample]) -> str:
+    lines = []
+    for sample in samples:
         labels = ",".join([f'{key}="{escape(value)}"' for key, value in sample.labels.items()])
         own = f"{{{labels}}}" if labels else ""
         value = repr(float(sample.value))
