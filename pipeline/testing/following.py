@@ -18,6 +18,7 @@ from pipeline.route import Route, Router
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.tail import Tail
 from pipeline.testing.ways import chosen
 
 PATIENCE = 30.0
@@ -98,6 +99,16 @@ class Following:
             f"{name} gave {len(self.lines(name))} lines of {count}",
         )
         return self.lines(name)
+
+    async def until_tail(self, name: str) -> Tail:
+        """What reads the log of that container, once it does."""
+
+        def found() -> list[Tail]:
+            tails = (one.tail for one in self.source.followed.values())
+            return [tail for tail in tails if tail and tail.container.name == name]
+
+        await self.until(found, f"{name} is not followed")
+        return found()[0]
 
     async def connected(self) -> None:
         await self.until(lambda: self.source.watch.problem is None, "not connected")

@@ -26,7 +26,7 @@ SEAL = 48
 time, so hardly two places of a log have the same."""
 _LARGEST_TEXT = 3 * 16384
 """Bytes of one row's text: Docker cuts at 16 KiB, and makes three of a byte that is no UTF-8."""
-_STREAMS = {"stdout": 1, "stderr": 2}
+_STREAMS, _ONLY_STDOUT = {"stdout": 1, "stderr": 2}, {"stdout"}
 _BEGIN = b'{"log":"'
 """How every row begins, and nothing within one: quotes in a text are escaped."""
 
@@ -144,10 +144,10 @@ class JsonLines:
         if len(times) != len(rows):
             return None
         times = [time if len(time) == 30 else _fixed(time) for time in times]
-        if b'"stream":"stderr"' in block:
-            streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
-        else:
+        if {row.stream for row in rows} == _ONLY_STDOUT:
             streams = bytearray(b"\1") * len(rows)
+        else:
+            streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
         if self._tty:
             lines = [line.removesuffix(b"\r") for line in lines]
         return Columns(lines, times, streams, [], {})
