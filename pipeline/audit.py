@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import msgspec
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from pipeline.ledger import Ledger, Line, Page, Passage, Tally
 
@@ -113,6 +115,21 @@ def _sink(line: Line) -> SinkPart:
     )
 
 
+class _Entries:
+    """The samples of `dockline_container_entries_total`, each made when it is asked for: counting
+    4,000 of them must not be interrupted, writing them may be."""
+
+    name = "dockline_container_entries"
+    labels = ("container", "route", "sink", "outcome")
+
+    def __init__(self, counts: Mapping[tuple[str, str, str, str], int]) -> None:
+        self._counts = counts
+
+    def __iter__(self) -> Iterator[Sample]:
+        for values, count in self._counts.items():
+            yield Sample(f"{self.name}_total", dict(zip(self.labels, values, strict=True)), count)
+
+
 class LedgerMetrics(Collector):
     """Per container what became of its entries, and per sink what nobody can tell."""
 
@@ -124,9 +141,9 @@ class LedgerMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         entries = CounterMetricFamily(
-            "dockline_container_entries",
+            _Entries.name,
             "Entries of a container, by what became of them at a sink.",
-            labels=["container", "route", "sink", "outcome"],
+            labels=_Entries.labels,
         )
         self._ledger.fold()
         counts: Counter[tuple[str, str, str, str]] = Counter()
@@ -138,8 +155,7 @@ class LedgerMetrics(Collector):
                     open_[sink] += tally.open - tally.waiting
                     for outcome, count in _outcomes(tally):
                         counts[name, passage.route, sink, outcome] += count
-        for labels, count in counts.items():
-            entries.add_metric(labels, count)
+        entries.samples = cast("list[Sample]", _Entries(counts))
         unaccounted = GaugeMetricFamily(
             "dockline_unaccounted_entries",
             "Entries that came to a sink and are nowhere: 0, or there is a bug.",

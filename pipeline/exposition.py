@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from prometheus_client import Metric
@@ -33,7 +33,7 @@ SLICE = 0.003
 
 TOGETHER = 500
 """Series of the agent's own that are written between two looks at the time. The ledger has four
-for each container: 4,000 of them took 11 ms."""
+for each container: 4,000 of them in one go took 11 ms, these take 1."""
 
 FEW = 100
 """Containers whose figures may be kept without a look at whether they still count."""
@@ -94,7 +94,7 @@ class Exposition(Collector):
 
     async def render(self, *, openmetrics: bool = False) -> list[bytes]:
         """The page, in one piece or more for each family that has any series."""
-        pause = _Pause()
+        pause = Pause()
         pieces = []
         for piece in self._pieces(openmetrics, registry=True):
             pieces.append(piece)
@@ -131,7 +131,7 @@ class Exposition(Collector):
         return [lines for _, lines in self._series.values()]
 
 
-class _Pause:
+class Pause:
     """Awaited between pieces of work: lets the loop run once `SLICE` is used up."""
 
     __slots__ = ("_loop", "_until")
@@ -228,11 +228,12 @@ def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
         kind = _TEXT_TYPES.get(kind, kind)
     text = metric.documentation.replace("\\", r"\\").replace("\n", r"\n")
     yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
-    for start in range(0, len(metric.samples), TOGETHER):
-        yield _samples(metric.samples[start : start + TOGETHER])
+    samples = iter(metric.samples)
+    while some := _samples(islice(samples, TOGETHER)):
+        yield some
 
 
-def _samples(samples: Sequence[Sample]) -> str:
+def _samples(samples: Iterable[Sample]) -> str:
     lines = []
     for sample in samples:
         labels = ",".join([f'{key}="{escape(value)}"' for key, value in sample.labels.items()])

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from aiohttp import hdrs, web
 
 from pipeline.errors import DocklineError
-from pipeline.exposition import Exposition
+from pipeline.exposition import Exposition, Pause
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -157,12 +157,15 @@ async def _scrape(exposition: Exposition, request: web.Request) -> web.StreamRes
 
 
 async def _send(request: web.Request, response: web.StreamResponse, body: list[bytes]) -> None:
+    """A client that is quick takes all of 7 MB without ever making us wait: 10 ms in the kernel."""
+    pause = Pause()
     try:
         async with asyncio.timeout(SEND_TIMEOUT):
             await response.prepare(request)
             if request.method != hdrs.METH_HEAD:
                 for piece in body:
                     await response.write(piece)
+                    await pause()
             await response.write_eof()
     except TimeoutError:
         if request.transport is not None:
