@@ -54,7 +54,7 @@ def in_a_process(url: str, pause: float) -> Figures:
 
 
 def _read(url: str, pause: float, answer: Connection) -> None:
-    coalesce.PAUSE = pause
+    coalesce.PAUSE = coalesce.SMALL_PAUSE = pause
     factory = coalesce.CoalescingLoop if pause else asyncio.SelectorEventLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         answer.send(runner.run(_drain(url)))

@@ -5,7 +5,12 @@ spends more on waking than on reading. With a pause of a third of a millisecond 
 at the sockets a read finds 157 lines instead of 4, a million lines cost the reader 0.77 CPU seconds
 instead of 2.5, and they come sooner, in 3.6 s instead of 6.9 (`benchmarks/results/coalesce.md`).
 The socket holds about 280 lines, so a pause much longer than this starves the Engine instead.
-Nothing pauses while little flows.
+Where reads are small, though many, it may be longer. Nothing pauses while little flows.
+
+Many containers that log a little each are read one by one, at the price of a batch for each line.
+So small reads have a rate: beyond it a stream that was just read is left alone for a while, and its
+lines wait in its socket. The more streams there are, the longer; one that was silent is read at
+once.
 
 The pause is a property of the event loop's selector, not of a stream: one pause serves all
 connections, and asyncio's own timers cannot wait for less than a millisecond. What flows so fast
@@ -23,6 +28,20 @@ from typing import Protocol
 PAUSE = 0.000_35
 """Seconds. `benchmarks/bench_coalesce.py` measures its neighbours; what the agent does with the
 lines lengthens the time between two reads, so it is the shorter of those that are equally good."""
+SMALL_PAUSE = 0.001
+"""Seconds, where no read since the last pause was large: ten lines of a stream of ten thousand a
+second."""
+LARGE = 4096
+"""Bytes of a read that say that the socket is being filled quickly."""
+SMALL_READS = 5000
+"""Small reads a second, of all streams together: ten streams are read every two milliseconds."""
+MANY, FEWER_READS = 100, 2000
+"""Where so many wait for their turn, this many reads a second: five hundred streams are read four
+times a second, and each read has a batch that is worth its price."""
+BURST = 30
+"""Small reads that may come at once without a rest."""
+LONGEST_REST = 0.25
+"""Seconds. A stream that is left alone for longer might fill its socket."""
 FLOWING = 0.002
 """Seconds; two reads no further apart than this say that more is on its way."""
 LONGEST = 0.003
@@ -40,28 +59,41 @@ class Flow(Protocol):
 
 
 class CoalescingSelector(selectors.DefaultSelector):
-    """Waits `PAUSE` before the next look, once, whenever `read` has found data to be flowing."""
+    """Waits for a moment before the next look, once, whenever `read` has found data to flow."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flowing = False
         self.flows: list[Flow] = []
         """Those that are to be read from before the next look, and none after it."""
+        self._large = False
         self._last_read = 0.0
+        self._small_reads = 0.0
+        """Those that are not paid off yet, by the rate that they may have."""
 
-    def read(self) -> None:
-        """A stream that is worth coalescing has given something."""
+    def read(self, size: int) -> float:
+        """A stream that is worth coalescing has given so many bytes; for how many seconds it
+        should be left alone."""
         now = time.monotonic()
-        self.flowing = now - self._last_read < FLOWING
+        since = now - self._last_read
+        self.flowing = self.flowing or since < FLOWING
         self._last_read = now
+        if size >= LARGE:
+            self._large = True
+            return 0.0
+        rate = SMALL_READS if self._small_reads < BURST + MANY else FEWER_READS
+        self._small_reads = max(0.0, self._small_reads - since * rate) + 1
+        if self._small_reads <= BURST:
+            return 0.0
+        return min((self._small_reads - BURST) / rate, LONGEST_REST)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.flows:
             self._read_on()
             timeout = 0
         elif self.flowing:
-            time.sleep(PAUSE)
-        self.flowing = False
+            time.sleep(PAUSE if self._large else SMALL_PAUSE)
+        self.flowing = self._large = False
         return super().select(timeout)
 
     def _read_on(self) -> None:

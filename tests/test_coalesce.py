@@ -8,7 +8,25 @@ import time
 
 import pytest
 
-from pipeline.coalesce import LONGEST, PAUSE, CoalescingLoop, CoalescingSelector, selector_of
+from pipeline.coalesce import (
+    BURST,
+    LARGE,
+    LONGEST,
+    PAUSE,
+    SMALL_PAUSE,
+    CoalescingLoop,
+    CoalescingSelector,
+    selector_of,
+)
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def waits(selector: CoalescingSelector) -> float:
@@ -19,11 +37,50 @@ def waits(selector: CoalescingSelector) -> float:
 
 def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one() -> None:
     with CoalescingSelector() as selector:
-        selector.read()
+        selector.read(LARGE)
         assert not selector.flowing
-        selector.read()
-        assert waits(selector) >= PAUSE
+        selector.read(LARGE)
+        assert PAUSE <= waits(selector) < SMALL_PAUSE
         assert not selector.flowing
+
+
+def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon() -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(2):
+            selector.read(LARGE - 1)
+        assert waits(selector) >= SMALL_PAUSE
+
+
+def test_few_small_reads_cost_no_rest_and_large_ones_never_do() -> None:
+    with CoalescingSelector() as selector:
+        assert {selector.read(100) for _ in range(BURST)} == {0.0}
+        assert {selector.read(LARGE) for _ in range(1000)} == {0.0}
+
+
+@pytest.mark.parametrize(("streams", "least", "most"), [(10, 0.001, 0.003), (500, 0.2, 0.25)])
+def test_the_more_streams_there_are_the_less_often_each_of_them_is_read(
+    monkeypatch: pytest.MonkeyPatch, streams: int, least: float, most: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("pipeline.coalesce.time", clock)
+    with CoalescingSelector() as selector:
+        due = [clock.now] * streams  # each is read as soon as it may be: it always has a line
+        rests = []
+        for _ in range(20 * streams):
+            stream = due.index(min(due))
+            clock.now = max(clock.now, due[stream])
+            rests.append(selector.read(200))
+            due[stream] = clock.now + max(rests[-1], 0.0001)
+        assert least <= sum(rests[-streams:]) / streams <= most
+
+
+def test_after_some_silence_nothing_is_owed() -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(2 * BURST):
+            rest = selector.read(100)
+        assert rest > 0
+        time.sleep(3 * rest)
+        assert selector.read(100) == 0.0
 
 
 def test_the_loop_offers_its_selector_and_other_loops_offer_none() -> None:
@@ -51,8 +108,8 @@ def test_small_writes_made_during_a_pause_arrive_in_one_read() -> None:
         assert selector is not None
         for _ in range(10):
             theirs.send(b"x" * 100)
-        selector.read()
-        selector.read()
+        selector.read(LARGE)
+        selector.read(LARGE)
         sizes = [len(await loop.sock_recv(ours, 1 << 16))]
         ours.close()
         theirs.close()

@@ -12,10 +12,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from pipeline.coalesce import CoalescingSelector
+from pipeline.coalesce import LARGE, CoalescingSelector
 
-LARGE = 4096
-"""Bytes of a read that say that more is on its way."""
 ENOUGH = 1 << 17
 """Bytes that are worth a batch: some 700 lines."""
 SIZE = 1 << 18

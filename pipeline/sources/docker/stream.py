@@ -62,6 +62,7 @@ class ByteStream(asyncio.BufferedProtocol):
         self._head = b""
         self._in_head = True
         self._paused = False
+        self._resting: asyncio.TimerHandle | None = None
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -99,9 +100,9 @@ class ByteStream(asyncio.BufferedProtocol):
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
         self._waiting = 0
-        if self._paused and self._transport is not None:
+        if self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            self._read_on()
         return data
 
     async def read_all(self) -> bytes:
@@ -131,8 +132,8 @@ class ByteStream(asyncio.BufferedProtocol):
         return received()
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._selector is not None:
-            self._selector.read()
+        if self._selector is not None and (rest := self._selector.read(nbytes)):
+            self._rest(rest)
         awaited = self._waiter is not None and not self._in_head
         if awaited and self._gathering is not None and self._gathering.begin(nbytes):
             return
@@ -152,8 +153,25 @@ class ByteStream(asyncio.BufferedProtocol):
             self._transport.pause_reading()
         self._wake()
 
+    def _rest(self, seconds: float) -> None:
+        """Leaves the socket alone for a while."""
+        if self._transport is not None and self._resting is None:
+            self._transport.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and self._resting is None and not self._paused:
+            self._transport.resume_reading()
+
     def connection_lost(self, error: Exception | None) -> None:
         self._transport, self._ended, self._error = None, True, error
+        if self._resting is not None:
+            self._resting.cancel()
         if self._gathering is not None:
             self._gathering.end()
         if not self.head_arrived.done():

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.coalesce import CoalescingSelector
-from pipeline.sources.docker.gathering import ENOUGH, LARGE, MOST, Gathering, received
+from pipeline.coalesce import LARGE, CoalescingSelector
+from pipeline.sources.docker.gathering import ENOUGH, MOST, Gathering, received
 
 
 @pytest.fixture(autouse=True)

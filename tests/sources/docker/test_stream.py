@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.coalesce import CoalescingLoop
 from pipeline.component import TLSConfig
 from pipeline.errors import EngineError
 from pipeline.sources.docker import stream as module
@@ -436,3 +437,79 @@ async def test_a_break_over_tls_is_an_error(
     assert await stream.read() == b"abc"
     with pytest.raises(ConnectionError):
         await stream.read()
+
+
+# ------------------------------------------------------------------- many streams, little in each
+
+the_loop_pauses = pytest.mark.parametrize("no_blocking_calls", [None], ids=[""])
+"""In place of the fixture that finds that the loop blocks: here it does so on purpose."""
+
+
+@the_loop_pauses
+def test_a_stream_that_is_left_alone_for_a_while_gives_all_that_came_and_its_end() -> None:
+    """On the loop of the agent, where streams rest, more of them than may be read at once."""
+
+    async def read(number: int) -> tuple[bytes, bool]:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(ByteStream, sock=ours)
+        theirs.sendall(HEAD)
+        await stream.head_arrived
+        body, rested = b"", False
+        for line in range(5):
+            theirs.sendall(b"%d %d\n" % (number, line))
+            body += await stream.read()
+            rested = rested or stream._resting is not None
+        theirs.sendall(b"end")
+        theirs.close()
+        return body + await everything(stream), rested
+
+    async def read_all() -> list[tuple[bytes, bool]]:
+        return await asyncio.gather(*map(read, range(100)))
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        results = runner.run(read_all())
+    for number, (body, _) in enumerate(results):
+        assert body == b"".join(b"%d %d\n" % (number, line) for line in range(5)) + b"end"
+    assert any(rested for _, rested in results)
+
+
+@the_loop_pauses
+def test_a_stream_is_closed_while_it_is_left_alone() -> None:
+    async def close() -> bytes:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(ByteStream, sock=ours)
+        theirs.sendall(HEAD + b"x")
+        await stream.head_arrived
+        stream._rest(3600)
+        assert await stream.read() == b"x"
+        stream.close()
+        with theirs:
+            return await stream.read()
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        assert runner.run(close()) == b""
+
+
+@the_loop_pauses
+def test_resting_and_being_full_are_two_reasons_to_pause_and_both_have_to_end() -> None:
+    async def both() -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        transport, stream = await loop.create_connection(ByteStream, sock=ours)
+        theirs.sendall(HEAD)
+        await stream.head_arrived
+        feed(stream, b"x" * 200_000)
+        while not stream._paused:
+            feed(stream, b"x" * 200_000)
+        stream._rest(3600)
+        await stream.read()
+        assert not transport.is_reading()
+        stream._rested()
+        assert transport.is_reading()
+        stream.close()
+        theirs.close()
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        runner.run(both())
