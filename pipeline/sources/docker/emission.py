@@ -32,8 +32,9 @@ class Subject(Protocol):
     rotation: Rotation | None
     """How the Engine rotates its log, as far as it was learned."""
 
-    async def learn(self) -> None:
-        """Asks the Engine for the container's full facts, unless they are known. Never raises."""
+    async def learn(self) -> bool | None:
+        """Asks the Engine for the container's full facts. Whether it runs; None where there is no
+        answer to tell. Never raises."""
 
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through the container's lanes."""

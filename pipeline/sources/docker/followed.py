@@ -84,24 +84,26 @@ class Followed:
                 self.tail.count_as(container.name)
             self._audience.renamed(old.name)
 
-    async def learn(self) -> None:
-        """Takes over the facts of an inspection. Never raises: where there are none, the container
-        keeps those it has. What it has become while the Engine was answering counts for more."""
+    async def learn(self) -> bool | None:
+        """Takes over the facts of an inspection; whether they say that the container runs. Never
+        raises: where there are none, the container keeps those it has. What it has become while
+        the Engine was answering counts for more."""
         before, ends = self.container, self.ends
         try:
             answer = await self._engine.get(f"/containers/{before.id}/json")
             container = from_inspect(answer, self._engine.host)
             self.rotation = read_rotation(answer)
         except EngineError:
-            return
+            return None
         except (LookupError, TypeError, AttributeError) as error:
             log.warning("inspecting %s gives no container: %r", before.name, error)
-            return
+            return None
         if self.container is not before:
             container = replace(container, name=self.container.name)
         self.change(container)
         if self.ends == ends:
             self._audience.inspected(container, answer)
+        return bool((answer.get("State") or {}).get("Running")) and self.ends == ends
 
     def abandon(self, reason: str) -> None:
         """Gives up what waits for room in a sink's buffer."""

@@ -88,7 +88,8 @@ class FileReading:
             following = _Following(files, lines, self._life, self._emission, self._shared.notices)
             following.watch_newest()  # it may be renamed before the Engine has answered
             try:
-                await self._subject.learn()
+                if not await self._subject.learn():
+                    self._life.doubt()
                 return await following.run(found=found)
             finally:
                 following.close()
@@ -152,7 +153,6 @@ class _Following:
         """Until the container's end. Raises `Lost` and `OSError`."""
         life = self._life
         self._begin(found=found)
-        life.doubted = True  # it is asked, at the first end of what there is
         while True:
             life.forget_news()
             self.watch_newest()
