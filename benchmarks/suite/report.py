@@ -119,7 +119,7 @@ def many_table(results: Results) -> str:
     if not many:
         return f"Not measured: {results['failed'].get('many', 'it was left out')}"
     head = [
-        "", "CPU of a core, idle", "attached after", "µs of CPU a line, 500 containers",
+        "", "CPU of a core, idle", "attached after", f"µs of CPU a line, {many['containers']} containers",
         "one container", "ratio", "lost",
     ]  # fmt: skip
     rows = []
@@ -153,7 +153,7 @@ def other_figures(results: Results) -> str:
     lines += [
         f"- `/metrics` of 1,000 containers, {encoding}: {one['megabytes']:.2f} MB, p50 "
         f"{one['p50']:.0f} ms, p99 {one['p99']:.0f} ms; longest stall {one['stall']:.1f} ms, "
-        f"without scrapes {one['stall_idle']:.1f} ms. No peer here has such a page."
+        f"of CPU {one['stall_cpu']:.1f} ms; without scrapes {one['stall_idle']:.1f} ms. No peer here has such a page."
         for encoding in ("gzip", "identity")
         if (one := results.get("scrape", {}).get(encoding))
     ]
@@ -202,7 +202,7 @@ def full(results: Sequence[Results]) -> str:
             peer_table(one) if "throughput" in one else "W1 and W2 were left out.",
             "One container of 10,000 lines a second, from Docker's time to the receiver:",
             latency_table(one),
-            "500 containers; when they talk, 200 lines a second each:",
+            "Many containers; when they talk, each logs 200 lines a second:",
             many_table(one),
             other_figures(one),
         ]
