@@ -119,8 +119,8 @@ def many_table(results: Results) -> str:
     if not many:
         return f"Not measured: {results['failed'].get('many', 'it was left out')}"
     head = [
-        "", "CPU of a core, idle", "attached after", f"µs of CPU a line, {many['containers']} containers",
-        "one container", "ratio", "lost",
+        "", "CPU of a core, idle", "attached after",
+        f"µs of CPU a line, {many['containers']} containers", "one container", "ratio", "lost",
     ]  # fmt: skip
     rows = []
     for read, busy in many["busy"].items():
@@ -153,7 +153,8 @@ def other_figures(results: Results) -> str:
     lines += [
         f"- `/metrics` of 1,000 containers, {encoding}: {one['megabytes']:.2f} MB, p50 "
         f"{one['p50']:.0f} ms, p99 {one['p99']:.0f} ms; longest stall {one['stall']:.1f} ms, "
-        f"of CPU {one['stall_cpu']:.1f} ms; without scrapes {one['stall_idle']:.1f} ms. No peer here has such a page."
+        f"of CPU {one['stall_cpu']:.1f} ms; without scrapes {one['stall_idle']:.1f} ms. No peer here "
+        "has such a page."
         for encoding in ("gzip", "identity")
         if (one := results.get("scrape", {}).get(encoding))
     ]

@@ -55,8 +55,8 @@ def results(**changed: Any) -> dict[str, Any]:
         "start": {"ready": 0.4, "ready_cpu": 0.3, "import": 0.2, "import_cpu": 0.2},
         "scrape": {"p99": 100.0, "stall": 10.0},
         "many": {
-            "containers": 500, "cpu_idle": 0.005, "cpu_stats": 0.04, "kib_idle": 20.0, "kib_stats": 30.0,
-            "attached": 3.0,
+            "containers": 500, "cpu_idle": 0.005, "cpu_stats": 0.04,
+            "kib_idle": 20.0, "kib_stats": 30.0, "attached": 3.0,
             "busy": {"api": busy, "file": busy},
             "peers": {"rsyslog imdocker": {"failed": "0 of 501 attached"}},
         },
