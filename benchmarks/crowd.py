@@ -32,6 +32,8 @@ TICK = 0.02
 """Seconds between two writes to one container."""
 SLICES = 20
 """Of a tick: containers are written to one after the other, as hosts have it, not all at once."""
+STARTING = 30.0
+"""Seconds that the process which writes has to begin."""
 F_SETPIPE_SZ = 1031
 ROTATION = ("--log-opt", "max-file=2", "--log-opt")
 """So that a log which was written to before is soon looked through for where to begin."""
@@ -125,7 +127,8 @@ class Pace:
             daemon=True,
         )
         self.process.start()
-        self._ready.wait()
+        if not self._ready.wait(STARTING):
+            raise TimeoutError("the process that writes does not start")
 
     def go(self) -> None:
         self._go.set()
