@@ -153,8 +153,8 @@ def other_figures(results: Results) -> str:
     lines += [
         f"- `/metrics` of 1,000 containers, {encoding}: {one['megabytes']:.2f} MB, p50 "
         f"{one['p50']:.0f} ms, p99 {one['p99']:.0f} ms; longest stall {one['stall']:.1f} ms, "
-        f"of CPU {one['stall_cpu']:.1f} ms; without scrapes {one['stall_idle']:.1f} ms. No peer here "
-        "has such a page."
+        f"of CPU {one['stall_cpu']:.1f} ms; without scrapes {one['stall_idle']:.1f} ms. "
+        "No peer here has such a page."
         for encoding in ("gzip", "identity")
         if (one := results.get("scrape", {}).get(encoding))
     ]
