@@ -1,6 +1,6 @@
 """Several reads of a log stream made one, while a lot of it comes.
 
-A socket holds only some 280 lines, so a stream that flows has to be read often: every third of a
+A socket holds only some 280 lines, so a stream that flows has to be read often: every half of a
 millisecond (`pipeline.coalesce`). What is done with the lines has a price per batch and a small one
 per line, so it is better done less often: what comes in large reads is put together until `ENOUGH`
 of it is there, or a read finds so little that no more is on its way. A stream in which little flows
