@@ -277,8 +277,8 @@ def report(results: dict[str, Any]) -> str:
     parts = [
         "# How cost grows",
         f"`make bench-curves` wrote this and `curves.json`. {it['cores']} cores of "
-        f"{it['processor']}, {it['engine']}, CPython {it['python']}; medians of "
-        f"{results['runs']} runs, {results['began']}.",
+        f"{it['processor']}, {it['engine']}, CPython {it['python']}; runs of each point: "
+        f"{results['runs']}, medians; {results['began']}.",
         "![Curves](curves.png)",
     ]
     for name in AXES:
