@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.batch import Container, Inspection, Samples
-from pipeline.exposition import Exposition, container_labels, label_names
+from pipeline.exposition import TOGETHER, Exposition, container_labels, label_names
 from pipeline.metrics import Metrics
 from tests.servers.prometheus import promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
@@ -124,6 +124,20 @@ async def test_both_formats_say_the_same() -> None:
     plain = lines(await page(exposition))
     assert plain == lines(await page(exposition, openmetrics=True))
     assert len(plain) > 60
+
+
+async def test_a_family_of_many_series_comes_in_pieces_under_one_header() -> None:
+    registry = CollectorRegistry()
+    gauge = Gauge("many", "Of many series.", ["number"], registry=registry)
+    for number in range(TOGETHER + 1):
+        gauge.labels(number).set(number)
+    pieces = await Exposition(registry=registry).render()
+    assert [piece.count(b"\nmany{") + piece.startswith(b"many{") for piece in pieces if piece] == [
+        0,
+        TOGETHER,
+        1,
+    ]
+    assert b"".join(pieces).count(b"# TYPE many gauge") == 1
 
 
 async def test_every_kind_of_metric_in_the_registry_comes_out_valid() -> None:
