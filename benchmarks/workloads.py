@@ -2,7 +2,8 @@
 
 W1: each line as RFC 5424 over TCP, nothing parsed.
 W2: parse the JSON, keep `status == 200 and duration_ms >= 250`, which is half of the lines, add the
-container's name, and send JSON lines over TCP.
+container's name, and send JSON lines over TCP. What is sent are the parsed fields, without the text
+that they were parsed from, by dockline as by its peers.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ address = "tcp://127.0.0.1:{port}"
 type = "logstash"
 address = "tcp://127.0.0.1:{port}"
 [routes.all]
-stages = [{{ parse = "json" }}, {{ keep = "status == 200 and duration_ms >= 250" }}]
+stages = [
+  {{ parse = "json" }},
+  {{ keep = "status == 200 and duration_ms >= 250" }},
+  {{ remove = ["message"] }},
+]
 to = ["out"]
 """,
 }
