@@ -79,7 +79,7 @@ class LogFile:
             if error.errno != errno.EOPNOTSUPP:
                 raise
             return None
-        if count < len(known):
+        if count <= len(known) and self.size != self.offset:
             return None  # truncated, or not cached: it is read once more to see which
         return self._took(known, bytes(_views[: count - len(known)]))
 

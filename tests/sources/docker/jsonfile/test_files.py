@@ -12,6 +12,7 @@ import pytest
 from pipeline.checkpoint import Place
 from pipeline.sources.docker.jsonfile import files as module
 from pipeline.sources.docker.jsonfile.files import Files, Lost, Truncated
+from pipeline.sources.docker.jsonfile.lines import SEAL
 from pipeline.sources.docker.jsonfile.place import seal_of
 from tests.sources.docker.jsonfile.rows import at, row
 
@@ -210,3 +211,20 @@ def test_one_that_was_given_up_while_it_was_opened_is_closed(files: Files, path:
         files.close()
         files.open_oldest()
     assert descriptors() == before
+
+
+def test_a_page_that_is_not_in_memory_is_not_taken_for_the_end(files: Files, path: Path) -> None:
+    """The bytes before it may be, and are read together with it."""
+    write(path, *range(1000))
+    data = path.read_bytes()
+    oldest(files, path)
+    current = files.current
+    os.fsync(current.descriptor)
+    for page in range(4096, len(data), 4096):
+        current.seek(page, data[page - SEAL : page])
+        os.posix_fadvise(current.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(current.descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        os.pread(current.descriptor, SEAL, page - SEAL)
+        found = current.read_cached()
+        assert found != b""
+        assert data[page:].startswith(found or current.read())
