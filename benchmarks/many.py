@@ -321,7 +321,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _hold(count: int) -> None:
     with crowd_of(count) as crowd:
         print(f"--containers {count} --engine {crowd.engine.url}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # else it all stays there
+        signal.sigwait(ends)
 
 
 def _measure(crowd: Crowd, arguments: argparse.Namespace) -> list[str]:
