@@ -132,17 +132,15 @@ class ByteStream(asyncio.BufferedProtocol):
         return received()
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._in_head:
+            if data := self._take_head(bytes(received()[:nbytes])):
+                self._gathered(data)
+            return
         if self._selector is not None and (rest := self._selector.read(nbytes)):
             self._rest(rest)
-        awaited = self._waiter is not None and not self._in_head
-        if awaited and self._gathering is not None and self._gathering.begin(nbytes):
-            return
-        data = bytes(received()[:nbytes])
-        if self._in_head:
-            data = self._take_head(data)
-            if not data:
-                return
-        self._gathered(data)
+        awaited, gathering = self._waiter is not None, self._gathering
+        if not (awaited and gathering is not None and gathering.begin(nbytes)):
+            self._gathered(bytes(received()[:nbytes]))
 
     def _gathered(self, data: bytes) -> None:
         """For whoever reads."""
