@@ -33,6 +33,8 @@ SMALL_PAUSE = 0.001
 second."""
 LARGE = 4096
 """Bytes of a read that say that the socket is being filled quickly."""
+LARGE_RESTED = 1 << 15
+"""Likewise, after a rest: some 180 lines, of the 280 that a socket holds."""
 SMALL_READS = 5000
 """Small reads a second, of all streams together: ten streams are read every two milliseconds."""
 MANY, FEWER_READS = 100, 2000
@@ -71,14 +73,14 @@ class CoalescingSelector(selectors.DefaultSelector):
         self._small_reads = 0.0
         """Those that are not paid off yet, by the rate that they may have."""
 
-    def read(self, size: int) -> float:
-        """A stream that is worth coalescing has given so many bytes; for how many seconds it
-        should be left alone."""
+    def read(self, size: int, *, rested: bool = False) -> float:
+        """A stream that is worth coalescing has given so many bytes, `rested` after it was left
+        alone; for how many seconds it should be left alone."""
         now = time.monotonic()
         since = now - self._last_read
         self.flowing = self.flowing or since < FLOWING
         self._last_read = now
-        if size >= LARGE:
+        if size >= (LARGE_RESTED if rested else LARGE):
             self._large = True
             return 0.0
         rate = SMALL_READS if self._small_reads < BURST + MANY else FEWER_READS

@@ -11,6 +11,7 @@ import pytest
 from pipeline.coalesce import (
     BURST,
     LARGE,
+    LARGE_RESTED,
     LONGEST,
     PAUSE,
     SMALL_PAUSE,
@@ -55,6 +56,14 @@ def test_few_small_reads_cost_no_rest_and_large_ones_never_do() -> None:
     with CoalescingSelector() as selector:
         assert {selector.read(100) for _ in range(BURST)} == {0.0}
         assert {selector.read(LARGE) for _ in range(1000)} == {0.0}
+
+
+def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_filled_quickly() -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(2 * BURST):
+            selector.read(100)
+        assert selector.read(LARGE, rested=True) > 0
+        assert selector.read(LARGE_RESTED, rested=True) == 0.0
 
 
 @pytest.mark.parametrize(("streams", "least", "most"), [(10, 0.001, 0.003), (500, 0.2, 0.25)])

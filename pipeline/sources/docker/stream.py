@@ -63,6 +63,8 @@ class ByteStream(asyncio.BufferedProtocol):
         self._in_head = True
         self._paused = False
         self._resting: asyncio.TimerHandle | None = None
+        self._has_rested = False
+        """And was not read since."""
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -136,10 +138,12 @@ class ByteStream(asyncio.BufferedProtocol):
             if data := self._take_head(bytes(received()[:nbytes])):
                 self._gathered(data)
             return
-        if self._selector is not None and (rest := self._selector.read(nbytes)):
-            self._rest(rest)
-        awaited, gathering = self._waiter is not None, self._gathering
-        if not (awaited and gathering is not None and gathering.begin(nbytes)):
+        if self._selector is not None:
+            rested, self._has_rested = self._has_rested, False
+            if rest := self._selector.read(nbytes, rested=rested):
+                self._rest(rest)
+        gathering = self._gathering if self._waiter is not None and not self._resting else None
+        if gathering is None or not gathering.begin(nbytes):
             self._gathered(bytes(received()[:nbytes]))
 
     def _gathered(self, data: bytes) -> None:
@@ -159,7 +163,7 @@ class ByteStream(asyncio.BufferedProtocol):
             self._resting = loop.call_later(seconds, self._rested)
 
     def _rested(self) -> None:
-        self._resting = None
+        self._resting, self._has_rested = None, True
         self._read_on()
 
     def _read_on(self) -> None:
