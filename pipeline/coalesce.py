@@ -35,8 +35,8 @@ LARGE = 4096
 """Bytes of a read that say that the socket is being filled quickly."""
 LARGE_RESTED = 1 << 15
 """Likewise, after a rest: some 180 lines, of the 280 that a socket holds."""
-SMALL_READS = 5000
-"""Small reads a second, of all streams together: ten streams are read every two milliseconds."""
+SMALL_READS = 8000
+"""Small reads a second, of all streams together: ten streams rest for little over a millisecond."""
 MANY, FEWER_READS = 100, 2000
 """Where so many wait for their turn, this many reads a second: five hundred streams are read four
 times a second, and each read has a batch that is worth its price."""
