@@ -200,7 +200,12 @@ def test_a_sink_that_stands_still(
         if policy == "block":
             made.agent.until(lambda: len(good.flood) == KEPT)
         else:
-            assert (policy == "drop_oldest") == (still.flood[-1] == LINES)
+            # Of the newest, a few fit where the many before them did not.
+            together = sum(
+                one == other for one, other in zip(still.flood, good.flood, strict=False)
+            )
+            assert (policy == "drop_newest") == (together > 0.9 * len(still.flood))
+            assert policy == "drop_newest" or still.flood[-1] == LINES
         assert good.flood == [number for number in range(1, LINES + 1) if number % 10 != 7]
         assert good.steady == list(range(good.steady[0], good.steady[-1] + 1))
         assert made.memory("VmHWM") < MOST_MEMORY
@@ -247,7 +252,7 @@ def test_no_quiet_line_waits_for_a_flood(
         with AgentProcess(tmp_path, engine.url, config) as agent:
             agent.connected()
             for number in range(QUIET):
-                start(f"pressure-quiet-{number}", "while true; do echo hello; sleep 0.2; done")
+                start(f"pressure-quiet-{number}", "while true; do echo hello; sleep 0.05; done")
             agent.until(lambda: len(lags.of) == QUIET)
             before = {app: len(all_) for app, all_ in lags.of.items()}
             start(FLOOD, f"seq 1 {LINES}")
