@@ -47,6 +47,11 @@ class Measured:
         return self.lines / (self.flow or self.wall)
 
 
+def as_installed() -> dict[str, str]:
+    """Our environment, but that Python keeps what it compiles, as an installed package has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Running:
     """A program from its start to `end`, with the CPU that it and dockerd have used since."""
 
@@ -65,7 +70,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **(environment or {})},
+                env={**as_installed(), **(environment or {})},
             )
 
     @property
