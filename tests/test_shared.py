@@ -11,8 +11,16 @@ from pipeline.batch import UNTRACKED, Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.ledger import NOBODY
-from pipeline.shared import KEPT, MOST, Part, Shared
+from pipeline.shared import MOST, Kept, Part, Shared
 from pipeline.testing.builders import batch
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """What is kept, and nothing of what other tests have left in a traceback."""
+    made = Kept()
+    monkeypatch.setattr(shared, "KEPT", made)
+    return made
 
 
 def addressed(*lines: bytes, sinks: int = 2, **kwargs: Any) -> list[Batch]:
@@ -20,11 +28,11 @@ def addressed(*lines: bytes, sinks: int = 2, **kwargs: Any) -> list[Batch]:
     return [one.addressed("all", NOBODY, UNTRACKED, common) for _ in range(sinks)]
 
 
-def test_sinks_of_one_encoding_send_the_very_same_bytes() -> None:
+def test_sinks_of_one_encoding_send_the_very_same_bytes(kept: Kept) -> None:
     first, second = addressed(b"a", b"b")
     data = SyslogEncoder().stream([first]).data
     assert SyslogEncoder().stream([second]).data is data
-    assert KEPT.size == len(data)
+    assert kept.size == len(data)
 
 
 def test_what_was_cut_is_counted_by_each_of_them() -> None:
@@ -71,37 +79,39 @@ def test_entries_that_were_taken_out_for_one_sink_are_in_nobody_elses() -> None:
     assert whole.endswith(SyslogEncoder().stream([half]).data)
 
 
-def test_nothing_is_kept_when_the_last_sink_has_let_go() -> None:
+def test_nothing_is_kept_when_the_last_sink_has_let_go(kept: Kept) -> None:
     first, second = addressed(b"a")
     SyslogEncoder().stream([first])
     del first
-    assert KEPT.size > 0
+    assert kept.size > 0
     SyslogEncoder().stream([second])
     JsonEncoder().encode([second])
     del second
-    assert KEPT.size == 0
-    assert not KEPT._parts
+    assert kept.size == 0
+    assert not kept._parts
 
 
-def test_a_sink_that_is_far_behind_costs_no_more_than_so_much_and_encodes_for_itself() -> None:
+def test_a_sink_that_is_far_behind_costs_no_more_than_so_much_and_encodes_for_itself(
+    kept: Kept,
+) -> None:
     behind = []
     for _ in range(3 * MOST // 100_000):
         first, second = addressed(b"x" * 7000, *[b"x" * 5000] * 19)
         JsonEncoder().encode([first])
         behind.append(second)
-        assert KEPT.size <= MOST
-    assert len(KEPT._parts) < len(behind) / 2
+        assert kept.size <= MOST
+    assert len(kept._parts) < len(behind) / 2
     assert JsonEncoder().encode(behind[:1]) == JsonEncoder().encode(behind[-1:])
 
 
-def test_a_batch_of_one_sink_is_not_kept() -> None:
+def test_a_batch_of_one_sink_is_not_kept(kept: Kept) -> None:
     one = batch(b"a")
     SyslogEncoder().stream([one])
     assert one.shared is None
-    assert KEPT.size == 0
+    assert kept.size == 0
 
 
-def test_an_encoder_that_fails_keeps_nothing() -> None:
+def test_an_encoder_that_fails_keeps_nothing(kept: Kept) -> None:
     def fails(one: Batch) -> Part:
         raise ZeroDivisionError
 
@@ -109,4 +119,4 @@ def test_an_encoder_that_fails_keeps_nothing() -> None:
     with pytest.raises(ZeroDivisionError):
         common.once("x", fails, None)
     assert common.once("x", lambda one: (b"y", 0), None) == (b"y", 0)
-    assert shared.KEPT.size == 1
+    assert kept.size == 1

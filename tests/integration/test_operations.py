@@ -38,7 +38,7 @@ def test_the_agent_asks_for_what_is_documented_and_for_nothing_else(
     private.docker(*run, "sh", "-c", script)
     (tmp_path / "dockline.toml").write_text(
         f'[state]\ndirectory = "{tmp_path}"\n'
-        '[http]\nlisten = "127.0.0.1:0"\n[stats]\nevery = "1s"\n'
+        '[http]\nlisten = "127.0.0.1:0"\n[stats]\nevery = "1s"\n[logs]\nread = "api"\n'
     )
     begin = private.log_path.stat().st_size
     agent = subprocess.Popen(
