@@ -74,6 +74,11 @@ class Emission:
         return self.cursor.position
 
     @property
+    def unsettled(self) -> int:
+        """Batches that were handed out and have not arrived everywhere."""
+        return len(self._account)
+
+    @property
     def newest(self) -> bytes:
         """The newest time read, by this reading or before it; empty for none."""
         return max(self.cursor.newest, self.position.since.encode())

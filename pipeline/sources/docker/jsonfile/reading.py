@@ -29,6 +29,12 @@ DAMAGED = "the log is damaged"
 NO_LONGER = "its files no longer have the line read last"
 AGAIN = 1.0
 """Seconds until the Engine is asked again, which did not answer."""
+AHEAD = 4
+"""Blocks that were read and have not arrived everywhere, beyond which the sinks go first. Measured:
+W2 of the benchmarks takes an eighth less CPU than with 8 MiB of them, and a tenth less time."""
+LOOK, STANDS_STILL, UNPACED = 0.001, 0.02, 1.0
+"""Seconds between two looks at whether they have; for which one block is waited for; and for which
+none is after that. A sink that stands still is no reason to keep the others waiting."""
 RENAMING = 0.002
 """Seconds until files are looked at again that were just being renamed."""
 RENAMINGS = 50
@@ -138,6 +144,7 @@ class _Following:
         """Why the files cannot be followed beyond those that are held."""
         self._missing = ""
         """Why lines in front of the next one are missing."""
+        self._unpaced_until = 0.0
         self._ask_at = 0.0
         """Until then (of the event loop's time) the Engine is not asked again."""
         self._started = ""
@@ -191,7 +198,7 @@ class _Following:
             data = await self._next_block()
             if data:
                 await self._feed(data)
-                await asyncio.sleep(0)  # the others' turn
+                await self._let_others()
             elif more:
                 files.advance()
                 self._lines.begin_file(files.current.inode)
@@ -205,6 +212,17 @@ class _Following:
                 break
         if not self._replay.done and self._lines.completed:
             await self._replay_no_more()
+
+    async def _let_others(self) -> None:
+        """The others' turn, the sinks' above all: a file runs away from nobody, and what is encoded
+        right after it was read is still in the processor's caches."""
+        await asyncio.sleep(0)
+        now = asyncio.get_running_loop().time
+        patience = now() + STANDS_STILL
+        while self._emission.unsettled > AHEAD and now() >= self._unpaced_until:
+            if now() > patience:
+                self._unpaced_until = now() + UNPACED
+            await asyncio.sleep(LOOK)
 
     async def _next_block(self) -> bytes:
         current = self._files.current
