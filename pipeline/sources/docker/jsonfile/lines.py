@@ -112,8 +112,7 @@ class JsonLines:
         return columns
 
     def _consume(self, data: bytes, end: int) -> None:
-        before = data[max(0, end - SEAL) : end]
-        self._before = before if end >= SEAL else (self._before + before)[-SEAL:]
+        self._before = self._last_before(data, end)
         self._offset += end
         self._rest = data[end:]
 
@@ -153,16 +152,18 @@ class JsonLines:
         return Columns(lines, times, streams, [], {})
 
     def _one_by_one(self, data: bytes, end: int) -> Columns:
-        """Up to damage, behind which it goes on the next time."""
+        """Up to a row behind damage, with which it goes on the next time."""
         columns, pieces, start = no_columns(), self._pieces, 0
         while start < end:
             stop = data.index(b"\n", start) + 1
             row = _decoded(data[start : stop - 1])
             if row is None:
-                self.damaged = True
                 # A writer that was killed leaves half a row, and the next one goes on behind it.
                 begin = data.rfind(_BEGIN, start + 1, stop)
                 start = begin if begin > 0 else stop
+                self.damaged = True
+                continue
+            if self.damaged:
                 break
             if not pieces.open:
                 self._safe_at(data, start, len(columns.lines))
@@ -176,10 +177,14 @@ class JsonLines:
         return columns
 
     def _safe_at(self, data: bytes, start: int, lines: int) -> None:
-        before = data[max(0, start - SEAL) : start]
-        if start < SEAL:
-            before = (self._before + before)[-SEAL:]
+        before = self._last_before(data, start)
         self.safe = Safe(self._file, self._offset + start, self.completed + lines, before)
+
+    def _last_before(self, data: bytes, place: int) -> bytes:
+        """The last bytes before a place in `data`, or fewer near the beginning of the file."""
+        if place >= SEAL:
+            return data[place - SEAL : place]
+        return (self._before + data[:place])[-SEAL:]
 
     def flush(self) -> Columns:
         """At the log's end: what was still open, as lines. A torn row is none."""

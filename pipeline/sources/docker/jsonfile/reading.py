@@ -17,7 +17,14 @@ from pipeline.errors import EngineError
 from pipeline.sources.docker.cursor import Replay
 from pipeline.sources.docker.emission import Emission, Subject
 from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.jsonfile.files import Compressed, Files, LogFile, Lost
+from pipeline.sources.docker.jsonfile.files import (
+    MOMENT,
+    TRIES,
+    Compressed,
+    Files,
+    LogFile,
+    Lost,
+)
 from pipeline.sources.docker.jsonfile.lines import JsonLines
 from pipeline.sources.docker.jsonfile.local import NotReadable, Refusals, folder_of, read_facts
 from pipeline.sources.docker.jsonfile.notices import Notices
@@ -35,10 +42,6 @@ W2 of the benchmarks takes an eighth less CPU than with 8 MiB of them, and a ten
 LOOK, STANDS_STILL, UNPACED = 0.001, 0.05, 1.0
 """Seconds between two looks at whether they have; for which it is waited while nothing arrives; and
 for which it is not after that. A sink that stands still is no reason to keep the others waiting."""
-RENAMING = 0.002
-"""Seconds until files are looked at again that were just being renamed."""
-RENAMINGS = 50
-"""How often, before it is left to the notices."""
 
 
 class FromFiles(NamedTuple):
@@ -293,9 +296,9 @@ class _Following:
             if self._files.newest is not self._watched:
                 self.watch_newest()
                 self._life.tell()
-        elif self._renamings < RENAMINGS:
+        elif self._renamings < TRIES:  # then it is left to the notices
             self._renamings += 1
-            asyncio.get_running_loop().call_later(RENAMING, self._look_again)
+            asyncio.get_running_loop().call_later(MOMENT, self._look_again)
 
     def _look_again(self) -> None:
         if self._watched is not None:

@@ -104,6 +104,14 @@ def test_what_is_no_row_is_damage_between_the_lines_around_it(rubbish: bytes) ->
     assert not lines.damaged
 
 
+def test_damage_in_a_row_is_told_once_and_costs_no_more_the_more_there_is() -> None:
+    lines, times = JsonLines(MAX), 200_000
+    assert lines.feed(row("a\n") + b"x\n" * times + row("b\n")).lines == [b"a"]
+    assert lines.damaged
+    assert lines.feed(b"").lines == [b"b"]
+    assert not lines.damaged
+
+
 def test_a_row_behind_half_a_row_is_read() -> None:
     """As where the Engine was killed while it wrote."""
     lines = JsonLines(MAX)
