@@ -26,7 +26,14 @@ async def test_rotation_that_is_faster_than_reading_loses_lines_and_nothing_else
     sequence numbers."""
     async with follow(containers.url) as following:
         await following.connected()
-        containers.start("rotated", "seq 1 50000; sleep 1; echo 50001; sleep 600", *SMALL)
+        key = containers.start(
+            "rotated",
+            "echo 0; until [ -e /go ]; do sleep 0.05; done; seq 1 50000; sleep 1; echo 50001;"
+            " sleep 600",
+            *SMALL,
+        )
+        assert await following.until_lines("rotated", 1) == ["0"]
+        await asyncio.to_thread(containers.engine.docker, "exec", key, "touch", "/go")
         await following.until(lambda: "50001" in following.lines("rotated"), "it does not go on")
         numbers = [int(line) for line in following.lines("rotated")]
         assert numbers == sorted(set(numbers))
@@ -35,7 +42,7 @@ async def test_rotation_that_is_faster_than_reading_loses_lines_and_nothing_else
         holes = sum(after != before + 1 for before, after in pairwise(sequences))
         assert sequences == sorted(set(sequences))
         assert holes == following.gaps("rotated")
-        assert (len(numbers) == 50_001) == (holes == 0)
+        assert (len(numbers) == 50_002) == (holes == 0)
 
 
 async def test_what_was_rotated_away_while_no_agent_ran_is_told(

@@ -21,6 +21,7 @@ from pathlib import Path
 from pipeline.checkpoint import Place
 from pipeline.sources.docker.jsonfile.lines import SEAL
 from pipeline.sources.docker.jsonfile.place import seal_of
+from pipeline.sources.docker.rotation import Rotation
 
 BLOCK = 256 * 1024
 """Bytes that are read at once: a thousand lines or two."""
@@ -156,6 +157,10 @@ class Files:
     def more(self) -> bool:
         """Whether there are newer files than the current one."""
         return len(self._held) > 1
+
+    def are_all_of(self, rotation: Rotation | None) -> bool:
+        """Whether there are as many as the rotation keeps: older ones may have been removed."""
+        return rotation is not None and len(self._held) >= rotation.files
 
     def close(self) -> None:
         """Also while a thread is still opening them: it closes them then."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.cadvisor import table
 from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.rotation import read_rotation
+from pipeline.sources.docker.rotation import Rotation, read_rotation
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Facts(NamedTuple):
 
     path: Path
     tty: bool
+    rotation: Rotation | None
 
 
 def folder_of(engine: Engine, container_id: str) -> Path:
@@ -81,7 +82,7 @@ def read_facts(folder: Path) -> Facts:
     rotation = read_rotation({"HostConfig": host})
     if rotation is not None and rotation.files < 2:
         raise NotReadable("the Engine truncates its log instead of renaming it (max-file=1)")
-    return Facts(path, bool(table(config, "Config").get("Tty")))
+    return Facts(path, bool(table(config, "Config").get("Tty")), rotation)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -26,13 +26,20 @@ from pipeline.sources.docker.jsonfile.files import (
     Lost,
 )
 from pipeline.sources.docker.jsonfile.lines import JsonLines
-from pipeline.sources.docker.jsonfile.local import NotReadable, Refusals, folder_of, read_facts
+from pipeline.sources.docker.jsonfile.local import (
+    Facts,
+    NotReadable,
+    Refusals,
+    folder_of,
+    read_facts,
+)
 from pipeline.sources.docker.jsonfile.notices import Notices
 from pipeline.sources.docker.jsonfile.place import place_of
 from pipeline.sources.docker.life import Life
 from pipeline.sources.docker.pieces import Columns, no_columns
 
 DAMAGED = "the log is damaged"
+ROTATED = "it may have been rotated away before it was first read"
 NO_LONGER = "its files no longer have the line read last"
 AGAIN = 1.0
 """Seconds until the Engine is asked again, which did not answer."""
@@ -49,6 +56,16 @@ class FromFiles(NamedTuple):
 
     notices: Notices
     refusals: Refusals
+
+
+class Begun(NamedTuple):
+    """Where reading begins in the files."""
+
+    found: bool = False
+    """At the position's place, and not before the position."""
+    behind_more: bool = False
+    """At the oldest row there is, of a log that is to be read from its first, and that may have
+    had more before."""
 
 
 class FileReading:
@@ -92,36 +109,35 @@ class FileReading:
     async def _read_on(self) -> bool:
         files, folder = Files(), folder_of(self._engine, self._id)
         try:
-            lines, found = await self._open(files, folder)
+            lines, begun = await self._open(files, folder)
             self._life.opened = self._life.starts
             following = _Following(files, lines, self._life, self._emission, self._shared.notices)
             following.watch_newest()  # it may be renamed before the Engine has answered
             try:
                 if not await self._subject.learn():
                     self._life.doubt()
-                return await following.run(found=found)
+                return await following.run(begun)
             finally:
                 following.close()
         finally:
             files.close()
 
-    async def _open(self, files: Files, folder: Path) -> tuple[JsonLines, bool]:
-        """The second: whether it begins at the position's place, and not before the position."""
+    async def _open(self, files: Files, folder: Path) -> tuple[JsonLines, Begun]:
         facts = await asyncio.to_thread(read_facts, folder)
-        found = await asyncio.to_thread(_begin, files, facts.path, self._emission.position)
+        begun = await asyncio.to_thread(_begin, files, facts, self._emission.position)
         one_time = self._engine.lines_have_one_time
-        return JsonLines(self._max_line, tty=facts.tty, one_time=one_time), found
+        return JsonLines(self._max_line, tty=facts.tty, one_time=one_time), begun
 
 
-def _begin(files: Files, path: Path, position: Position) -> bool:
-    with files.opening(path):
+def _begin(files: Files, facts: Facts, position: Position) -> Begun:
+    with files.opening(facts.path):
         if position.place is not None and files.open_at(position.place):
-            return True
+            return Begun(found=True)
         if position.since and not position.skip:
             files.open_since(position.since.encode())
-        else:
-            files.open_oldest()
-        return False
+            return Begun()
+        files.open_oldest()
+        return Begun(behind_more=not position.since and files.are_all_of(facts.rotation))
 
 
 class _Following:
@@ -159,10 +175,12 @@ class _Following:
             self._notices.forget(self._watch, self._told)
             self._watched = None
 
-    async def run(self, *, found: bool) -> bool:
+    async def run(self, begun: Begun) -> bool:
         """Until the container's end. Raises `Lost` and `OSError`."""
         life = self._life
-        self._begin(found=found)
+        self._begin(found=begun.found)
+        if begun.behind_more:
+            self._missing = ROTATED
         while True:
             life.forget_news()
             self.watch_newest()

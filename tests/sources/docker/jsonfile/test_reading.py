@@ -91,6 +91,25 @@ async def test_what_was_rotated_and_compressed_while_no_agent_ran_is_read(
         assert following.gaps(name) == 0
 
 
+async def test_what_was_rotated_away_before_a_log_was_first_read_is_told(
+    engine: PrivateEngine, start: Start, log_file: LogFile
+) -> None:
+    """As many files as the rotation keeps, and there may have been more before."""
+    name = start("until [ -e /stop ]; do sleep 0.05; done; seq 1 700; sleep 600", *SMALL)
+    oldest = Path(f"{await asyncio.to_thread(log_file, name)}.2")
+    async with follow(engine.url, way="file", start="beginning") as following:
+        await following.until_tail(name)
+        assert not oldest.exists()
+        await stop(engine, name)
+        assert len(await following.until_lines(name, 700)) == 700
+        assert following.gaps(name) == 0
+        assert oldest.exists()
+    async with follow(engine.url, way="file", start="beginning") as following:
+        await following.until_lines(name, 1)
+        assert following.gaps(name) == 1
+        assert following.sequences(name)[0] == 2
+
+
 ALL_SORTS = r"""
     echo plain; echo error >&2; printf 'no newline' >&2; echo; echo; printf 'a\\000b\\r\\n'
     printf 'bad \\377 bytes\\n'; echo 'quotes " and \\'; printf '\\303\\274\\360\\237\\220\\263\\n'
