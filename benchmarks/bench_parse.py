@@ -17,6 +17,7 @@ import msgspec
 import orjson
 from calibration import LINES, batches, headline, json_lines, measure
 
+from pipeline.records import Shape
 from pipeline.stages import parse
 
 NUMBER = secrets.randbits(60) | 1 << 60
@@ -48,6 +49,8 @@ def main() -> None:
         "tried: orjson, joined, with numbers between": joined_and_checked,
         "tried: msgspec, line by line": lambda some: list(map(decode, some)),
     }
+    decode_record = Shape(tuple(decode(lines[0]))).decode
+    ways["msgspec, line by line, as records"] = lambda some: list(map(decode_record, some))
     for name, way in ways.items():
         measure(name, lambda batch, way=way: way(batch.lines), whole)
     logfmt = [

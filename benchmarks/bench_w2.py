@@ -18,8 +18,10 @@ from pipeline.stages import keep, parse
 def main() -> None:
     headline("W2")
     whole = batches(json_lines())
-    parser, filter_ = parse.Stage("json"), keep.Stage("status == 200 and duration_ms >= 250")
+    parser = parse.Stage("json").bind(whole[0].container)
+    filter_ = keep.Stage("status == 200 and duration_ms >= 250")
     encoder = JsonEncoder()
+    parser(whole[0])  # it learns the names
     parsed = [result for batch in whole if (result := parser(batch))]
     kept = [result for batch in parsed if (result := filter_(batch))]
     share = sum(map(len, kept)) / sum(map(len, whole))

@@ -57,7 +57,8 @@ def loops() -> Iterator[Loop]:
     texts = lines()
     chunks = [texts[at : at + PER_BATCH] for at in range(0, len(texts), PER_BATCH)]
     batches = [batch(*chunk) for chunk in chunks]
-    parser, half = parse.Stage("json"), keep.Stage(HALF)
+    parser, half = parse.Stage("json").bind(batches[0].container), keep.Stage(HALF)
+    parser(batches[0])  # it learns the names
     parsed = [entry for one in batches if (entry := parser(one))]
     syslog, json = SyslogEncoder(), JsonEncoder()
     yield Loop("framing", len(texts), _framing(chunks))

@@ -126,8 +126,8 @@ class Lane:
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
         self._passage.taken += len(batch)
-        if self._steps and batch.fields is not None:
-            batch = batch.replace(fields=[dict(fields) for fields in batch.fields])
+        if self._steps and (entries := batch.fields) is not None:
+            batch = batch.replace(fields=[dict(fields) for fields in entries])
         for name, stage, filtered in self._steps:
             try:
                 result = stage(batch)

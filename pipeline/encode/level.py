@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.batch import Batch
+from pipeline.records import Records
 
 LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 """Our word for each severity of RFC 5424, section 6.2.1."""
@@ -29,6 +30,8 @@ UNKNOWN: Final = len(LEVELS)
 
 KEYS = ("level", "log.level", "severity", "lvl", "levelname", "@l")
 """Fields that are asked, in this order; an object `log` with a `level` in it comes last."""
+
+_TELLING: Final = (*KEYS, "log")
 
 _WORDS = {
     0: "emergency emerg panic",
@@ -58,10 +61,14 @@ _SEVERITY = _spellings()
 
 def severities(batch: Batch) -> bytes | None:
     """The severity of each entry, `UNKNOWN` where it does not tell; None when none of them does."""
-    if not batch.fields:
+    parsed = batch.parsed
+    if not parsed:
         return None
     find = _SEVERITY.get
-    said = [entry.get("level") for entry in batch.fields]
+    if type(parsed) is Records:
+        said = parsed.column("level")
+    else:
+        said = [entry.get("level") for entry in parsed]
     try:
         if said.count(said[0]) == len(said):  # they are equal, so they are found alike
             quick = [find(said[0], UNKNOWN)] * len(said)
@@ -70,7 +77,8 @@ def severities(batch: Batch) -> bytes | None:
     except TypeError:  # a level that is a list or an object
         quick = [UNKNOWN] * len(batch)
     if UNKNOWN in quick:
-        pairs = zip(quick, batch.fields, strict=True)
+        told = parsed.only(_TELLING) if type(parsed) is Records else parsed
+        pairs = zip(quick, told, strict=True)
         quick = [_search(entry) if known == UNKNOWN else known for known, entry in pairs]
     found = bytes(quick)
     return None if found.count(UNKNOWN) == len(found) else found

@@ -24,14 +24,15 @@ A comparison with a field that is missing is false, `!=` and `not in` as well; `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pipeline.batch import Batch, Container
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope, EntryScope
 from pipeline.expression.template import has_placeholders, pieces, text_of
 from pipeline.expression.translate import translate
+from pipeline.records import Records, Shape
 
 __all__ = [
     "Predicate",
@@ -43,14 +44,15 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class Predicate:
     """Which entries of a batch are meant."""
 
-    text: str
-    fields: frozenset[str]
-    """Names of all fields at the top level that it may read."""
-    _mask: Callable[[Batch], list[bool]] = field(repr=False)
+    def __init__(self, text: str) -> None:
+        """Raises `ConfigError`, with the column, for what is not an expression about entries."""
+        self.text = text
+        self._mask = _OverEntries(lambda scope: _truth(translate(text, scope)))
+        self.fields = self._mask.fields
+        """Names of all fields at the top level that it may read."""
 
     def __call__(self, batch: Batch) -> list[bool]:
         """One truth value for each entry. Never raises, whatever the entries hold."""
@@ -59,9 +61,7 @@ class Predicate:
 
 def compile_predicate(text: str) -> Predicate:
     """Raises `ConfigError`, with the column, for what is not an expression about entries."""
-    scope = EntryScope(Namespace())
-    code = _truth(translate(text, scope))
-    return Predicate(text, frozenset(scope.fields), _over_entries(code, scope))
+    return Predicate(text)
 
 
 def compile_container(text: str) -> Callable[[Container], bool]:
@@ -78,11 +78,12 @@ def compile_template(text: str) -> Callable[[Batch], list[str]]:
     """The text for each entry, its placeholders filled in; what is missing is empty.
 
     Raises `ConfigError`, with the column, for a brace or an expression that is wrong."""
-    namespace = Namespace()
-    scope = EntryScope(namespace)
-    parts = [code.source for code in pieces(text, namespace, scope)]
-    joined = parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))"
-    return _over_entries(Code(joined, "text"), scope)
+
+    def code(scope: EntryScope) -> Code:
+        parts = [one.source for one in pieces(text, scope.namespace, scope)]
+        return Code(parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))", "text")
+
+    return _OverEntries(code)
 
 
 def _truth(code: Code) -> Code:
@@ -91,12 +92,35 @@ def _truth(code: Code) -> Code:
     return Code(f"(True if {code.source} else False)", "boolean")
 
 
-def _over_entries(code: Code, scope: EntryScope) -> Callable[[Batch], list[Any]]:
-    """A function from a batch to the value for each of its entries."""
+class _OverEntries:
+    """From a batch to the value for each of its entries: one function where fields are
+    dictionaries, and one for each shape of records."""
+
+    def __init__(self, code: Callable[[EntryScope], Code]) -> None:
+        self._code = code
+        scope = EntryScope(Namespace())
+        self._of_dictionaries = _function(code(scope), scope)
+        self._of_records: WeakKeyDictionary[Shape, _Values] = WeakKeyDictionary()
+        self.fields = frozenset(scope.fields)
+
+    def __call__(self, batch: Batch) -> list[Any]:
+        records = batch.parsed
+        if type(records) is not Records or not self.fields:
+            return self._of_dictionaries(batch)
+        values = self._of_records.get(records.shape)
+        if values is None:
+            scope = EntryScope(Namespace(), records.shape)
+            values = self._of_records[records.shape] = _function(self._code(scope), scope)
+        return values(batch)
+
+
+_Values = Callable[[Batch], list[Any]]
+
+
+def _function(code: Code, scope: EntryScope) -> _Values:
     if scope.is_constant:
         result = f"[{code.source}] * len(batch.lines)"
     else:
         result = f"[{code.source} for {scope.loop()}]"
-    body = [*scope.preparation(), f"return {result}"]
-    values: Callable[[Batch], list[Any]] = scope.namespace.function("batch", body)
+    values: _Values = scope.namespace.function("batch", [*scope.preparation(), f"return {result}"])
     return values

@@ -11,9 +11,7 @@ from typing import Any
 
 from pipeline.encode.json import RESERVED
 from pipeline.errors import ConfigError
-from pipeline.expression.values import MISSING
-
-Fields = dict[str, Any]
+from pipeline.records import MISSING, Fields
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -29,10 +27,11 @@ class Path:
     """Reads and changes that place. Objects on the way are copied before they are changed, since
     lanes share them; lists are only read, by index."""
 
-    __slots__ = ("flat", "keys")
+    __slots__ = ("_first", "flat", "keys")
 
     def __init__(self, keys: tuple[str | int, ...]) -> None:
         self.keys = keys
+        self._first = str(keys[0])
         self.flat = ".".join(map(str, keys))
 
     @classmethod
@@ -56,17 +55,19 @@ class Path:
 
     def get(self, fields: Fields) -> Any:
         """The value, or `MISSING`."""
-        value: Any = fields
-        for key in self.keys:
+        return self.below(fields.get(self._first, MISSING), fields.get(self.flat, MISSING))
+
+    def below(self, value: Any, flat: Any) -> Any:
+        """The same of an entry that has these as its fields of the first key and of the flat
+        name."""
+        for key in self.keys[1:]:
             if type(value) is dict:
                 value = value.get(key, MISSING)
             elif type(value) is list and type(key) is int and -len(value) <= key < len(value):
                 value = value[key]
             else:
-                value = MISSING
-            if value is MISSING:
-                return fields.get(self.flat, MISSING)
-        return value
+                return flat
+        return flat if value is MISSING else value
 
     def put(self, fields: Fields, value: Any) -> None:
         """Sets the value, making the objects that lead to it. Where there is the flat name already,

@@ -13,6 +13,7 @@ from typing import Final
 from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.paths import Path
+from pipeline.records import Shape
 
 Keys = tuple[str | int, ...]
 """A name and what follows it: `http.tags[0]` is `("http", "tags", 0)`."""
@@ -80,8 +81,10 @@ class EntryScope(Scope):
         "time": Code("time.decode()", "text"),
     }
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, shape: Shape | None = None) -> None:
+        """`shape`: the entries' fields are records of it, and not dictionaries."""
         super().__init__(namespace)
+        self._shape = shape
         self.fields: set[str] = set()
         """Names of the fields at the top level that the code may read."""
         self._columns: dict[str, str] = {}
@@ -112,7 +115,9 @@ class EntryScope(Scope):
     def has(self, key: str) -> Code:
         self._use("fields")
         self.fields.add(key)
-        return Code(f"({quote(key)} in entry)", "boolean")
+        if self._shape is None:
+            return Code(f"({quote(key)} in entry)", "boolean")
+        return Code(f"({self._of_entry(key)} is not MISSING)", "boolean")
 
     def _field(self, keys: Keys) -> Code:
         self._use("fields")
@@ -121,13 +126,22 @@ class EntryScope(Scope):
             raise ConfigError("the key of a field is text")
         self.fields.add(first)
         if len(keys) == 1:
-            return Code(f"entry.get({quote(first)}, MISSING)")
+            return Code(self._of_entry(first))
         path = Path(keys)
         self.fields.add(path.flat)
-        return Code(f"{self.namespace.constant(path.get)}(entry)")
+        parts = f"{self._of_entry(first)}, {self._of_entry(path.flat)}"
+        return Code(f"{self.namespace.constant(path.below)}({parts})")
+
+    def _of_entry(self, name: str) -> str:
+        if self._shape is None:
+            return f"entry.get({quote(name)}, MISSING)"
+        attribute = self._shape.attributes.get(name)
+        return f"entry.{attribute}" if attribute else "MISSING"
 
     def _use(self, name: str) -> None:
         variable, values = self._COLUMNS[name]
+        if name == "fields" and self._shape is not None:
+            values = "batch.parsed"
         self._columns[variable] = values
 
     def _once(self, code: Code) -> Code:

@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
 from pipeline.expression.translate import translate
-from pipeline.expression.values import MISSING
+from pipeline.records import MISSING
 
 MOST_CHARACTERS: Final = 8192
 MOST_PLACEHOLDERS: Final = 100

@@ -20,20 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-
-class Missing:
-    """The value of a field that an entry does not have. False, and equal to nothing."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = Missing()
+from pipeline.records import MISSING
 
 NUMBERS: Final = frozenset((int, float))
 """Types that are numbers; `bool` is not one."""

@@ -22,11 +22,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from pipeline import component
-from pipeline.batch import Batch
+from pipeline.batch import Batch, Container
 from pipeline.errors import ConfigError
 from pipeline.expression.patterns import compile_pattern
+from pipeline.records import NOT_JSON, Fields, RecordReader, Records
 
-Fields = dict[str, Any]
 Parser = Callable[[list[bytes]], list[Fields]]
 """Fields of each line, empty where there are none. No two are the same object."""
 
@@ -51,17 +51,37 @@ class Stage(component.Stage):
     """Gives each entry the fields that a parser finds in its line."""
 
     def __init__(self, config: str | Pattern) -> None:
+        self._config = config
         self._parse = _regex(config.regex) if isinstance(config, Pattern) else _PARSERS[config]
 
+    def bind(self, container: Container) -> component.Stage:
+        if self._config in ("json", "auto"):
+            auto = self._config == "auto"
+            return _AsRecords(RecordReader(self._parse, _json_or_nothing, all_json=auto))
+        return self
+
     def __call__(self, batch: Batch) -> Batch | None:
-        parsed = self._parse(batch.lines)
-        if not any(parsed):
-            return batch
-        if batch.fields is None:
-            return batch.replace(fields=parsed)
-        for fields, new in zip(batch.fields, parsed, strict=True):
-            fields.update(new)
-        return batch
+        return _with(batch, self._parse(batch.lines))
+
+
+class _AsRecords(component.Stage):
+    """Parses one container's JSON."""
+
+    def __init__(self, reader: RecordReader) -> None:
+        self._reader = reader
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        return _with(batch, self._reader.read(batch.lines))
+
+
+def _with(batch: Batch, parsed: Records | list[Fields]) -> Batch:
+    if batch.parsed is None:
+        nothing = type(parsed) is list and not any(parsed)
+        return batch if nothing else batch.replace(parsed=parsed)
+    added = parsed.dictionaries() if type(parsed) is Records else parsed
+    for fields, new in zip(batch.fields or (), added, strict=True):
+        fields.update(new)
+    return batch
 
 
 # ------------------------------------------------------------------------------------ JSON
@@ -71,8 +91,6 @@ _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 one array; but then `[1` and `2]` have to be told from `[1,2]`, which costs what it saves (see
 `benchmarks/bench_parse.py`). And it keeps the digits of integers beyond 64 bits."""
 
-_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 """White space, and the bytes of a byte order mark."""
 
@@ -81,7 +99,7 @@ def _json(lines: list[bytes]) -> list[Fields]:
     parsed: list[Fields] = []
     try:
         parsed.extend(map(_object, lines))
-    except _NOT_JSON:  # what came before is in the list
+    except NOT_JSON:  # what came before is in the list
         parsed += [_json_or_nothing(line) for line in lines[len(parsed) :]]
     return parsed
 
@@ -94,7 +112,7 @@ def _json_or_nothing(line: bytes) -> Fields:
         return _object(line)
     except UnicodeDecodeError:
         return _json_or_nothing(line.decode("utf-8", "replace").encode())
-    except _NOT_JSON:
+    except NOT_JSON:
         return {}
 
 

@@ -35,7 +35,7 @@ class Stage(component.Stage):
                 raise ConfigError(error.message, f"[{index}]") from None
 
     def __call__(self, batch: Batch) -> Batch | None:
-        if batch.fields is not None:
+        if self._paths and batch.fields is not None:
             for path in self._paths:
                 path.pop_all(batch.fields)
         return batch.replace(bare=True) if self._bare else batch

@@ -19,7 +19,7 @@ from pipeline.batch import Batch
 from pipeline.errors import ConfigError
 from pipeline.expression import text_of
 from pipeline.expression.paths import Path, flatten
-from pipeline.expression.values import MISSING
+from pipeline.records import MISSING
 
 Config = Annotated[
     dict[str, str | dict[str, Any]],

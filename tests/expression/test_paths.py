@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.expression.paths import Path, flatten
-from pipeline.expression.values import MISSING
+from pipeline.records import MISSING
 
 NESTED = {"http": {"status": 503, "from": {"ip": "::1"}}, "tags": ["a", "b"]}
 

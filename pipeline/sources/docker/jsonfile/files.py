@@ -23,8 +23,10 @@ from pipeline.sources.docker.jsonfile.lines import SEAL
 from pipeline.sources.docker.jsonfile.place import seal_of
 from pipeline.sources.docker.rotation import Rotation
 
-BLOCK = 256 * 1024
-"""Bytes that are read at once: a thousand lines or two."""
+BLOCK = 128 * 1024
+"""Bytes that are read at once: some hundred lines, which with all that is made of them stay in the
+processor's caches. Measured: a tenth less CPU in W2 of the benchmarks than with twice as many, and
+with half as many not less."""
 MOST_HELD, MOST_HELD_BYTES = 64, 64 << 20
 """Newer files that are held open at once, for a log that is read more slowly than it rotates: the
 disk keeps them as long, when the Engine has removed them."""

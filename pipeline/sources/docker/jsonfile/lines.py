@@ -211,5 +211,4 @@ def _fixed(time: bytes) -> bytes:
         return time
     if not 20 <= len(time) < 30 or not time.endswith(b"Z"):
         return NO_TIME
-    seconds, _, fraction = time[:-1].partition(b".")
-    return b"%b.%bZ" % (seconds, fraction.ljust(9, b"0"))
+    return (time[:-1] + b"." if len(time) == 20 else time[:-1]).ljust(29, b"0") + b"Z"
