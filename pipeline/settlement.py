@@ -114,6 +114,10 @@ class Reach:
         """For a batch that ends with that entry, or did before it was filtered."""
         return self._account.open(sequence, behind)
 
+    def __len__(self) -> int:
+        """Batches that the sink has not settled."""
+        return len(self._account)
+
     def skip(self, sequence: int) -> None:
         """All to that entry was filtered, or is known."""
         self._account.skip(sequence)
@@ -151,6 +155,11 @@ class Progress:
             known = self._known.get(route, {}).get(sink, NOTHING)
             self._reaches[key] = Reach(known, self._moved)
         return self._reaches[key]
+
+    @property
+    def unsettled(self) -> int:
+        """Batches that the quickest of the sinks has not settled."""
+        return min(map(len, self._reaches.values()), default=0)
 
     def doubt(self, sequence: int) -> None:
         """From the entry after that one on, numbers may be others than they were before, or would

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from pipeline.settlement import Account, Receipt
+from pipeline.batch import UNTRACKED
+from pipeline.settlement import Account, Progress, Receipt
 
 
 def opened(count: int) -> tuple[list[int], Account[int], list[Receipt[int]]]:
@@ -62,3 +63,16 @@ def test_a_batch_opened_behind_settled_ones_moves_past_them_when_its_turn_comes(
     assert moved == [1]
     third.settle()
     assert moved == [1, 2]
+
+
+def test_what_is_unsettled_of_a_log_is_what_the_quickest_of_its_sinks_has_not_settled() -> None:
+    progress = Progress({})
+    assert progress.unsettled == 0
+    quick, slow = progress.of("all", "quick"), progress.of("all", "slow")
+    receipts = [
+        (quick.open(number, UNTRACKED), slow.open(number, UNTRACKED)) for number in range(5)
+    ]
+    assert progress.unsettled == 5
+    for of_quick, _ in receipts[:3]:
+        of_quick.settle()
+    assert (progress.unsettled, len(slow)) == (2, 5)

@@ -32,6 +32,10 @@ class Subject(Protocol):
     rotation: Rotation | None
     """How the Engine rotates its log, as far as it was learned."""
 
+    @property
+    def unsettled(self) -> int:
+        """Batches of its log that the quickest of its sinks has not settled."""
+
     async def learn(self) -> bool | None:
         """Asks the Engine for the container's full facts. Whether it runs; None where there is no
         answer to tell. Never raises."""
@@ -75,8 +79,8 @@ class Emission:
 
     @property
     def unsettled(self) -> int:
-        """Batches that were handed out and have not arrived everywhere."""
-        return len(self._account)
+        """Batches that were handed out and have not arrived at the quickest of the sinks."""
+        return self._subject.unsettled
 
     @property
     def newest(self) -> bytes:

@@ -70,6 +70,10 @@ class Followed:
         """Whether its log is being read, or was as far as it can be."""
         return self.tail is not None and not self.tail.idle
 
+    @property
+    def unsettled(self) -> int:
+        return self.progress.unsettled
+
     def rename(self, name: str) -> None:
         self.change(replace(self.container, name=name))
 

@@ -58,6 +58,8 @@ class Subject:
         self.lines += batch.lines
         self.sequences += batch.sequences
 
+    unsettled = 0
+
     def resumed_inexactly(self, sequence: int) -> None:
         self.inexact += 1
 
