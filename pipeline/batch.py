@@ -262,6 +262,16 @@ class Batch:
         new.shared = shared
         return new
 
+    def marked(self, name: str, values: Mapping[int, Any]) -> Batch:
+        """The same entries, the field `name` set on those at the indexes that have a value. For a
+        stage: it changes the dictionaries in `fields`."""
+        fields = self.fields
+        if fields is None:
+            fields = [{} for _ in self.lines]
+        for index, value in values.items():
+            fields[index][name] = value
+        return self.replace(fields=fields)
+
     def select(self, keep: Sequence[Any]) -> Batch | None:
         """The entries whose item in `keep` is true, in order; None when none is left."""
         lines = list(compress(self.lines, keep))

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.timestamps import (
     NO_TIME,
+    all_seconds,
     from_nanoseconds,
     split_timestamp,
     timestamp,
@@ -44,3 +45,8 @@ def test_seconds_go_there_and_back() -> None:
     assert to_seconds(FORM) == pytest.approx(1769903999.123456789)
     assert timestamp(1769903999.5) == b"2026-01-31T23:59:59.500000000Z"
     assert timestamp(0) == b"1970-01-01T00:00:00.000000000Z"
+
+
+def test_the_seconds_of_many_are_those_of_each() -> None:
+    times = [from_nanoseconds(number * 333_333_333) for number in (0, 1, 2, 9, 9, 3, 10**10)]
+    assert all_seconds(times) == [pytest.approx(to_seconds(time), abs=1e-6) for time in times]

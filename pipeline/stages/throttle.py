@@ -1,0 +1,139 @@
+"""Lets a number of entries through per time, and drops what is beyond it.
+
+    { throttle = { rate = 100, per = "1s", burst = 500, key = "{path}" } }
+
+It is a token bucket: one that holds `burst` entries and gets `rate` more in each `per`, at an even
+pace. Each container has a bucket of its own; with a `key`, a template as in `set`, one for each
+text that it gives.
+
+What is dropped counts as filtered by this stage, and is told in the log itself: the next entry of
+the same key that is let through has the number of those that were dropped before it in its field
+`throttled`. Where no more comes, only the metrics have it.
+
+The clock is that of the entries' own times, so that a log that is read late is cut no more than it
+would have been at its time. Buckets of keys that have not been seen for longest are forgotten
+beyond `keys` of them, and begin full again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from copy import copy
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from pipeline import component
+from pipeline.batch import Batch, Container
+from pipeline.component import Duration
+from pipeline.keys import Recent, compile_key
+from pipeline.timestamps import all_seconds, to_seconds
+
+SET_BACK: Final = 10.0
+"""Seconds by which a time is earlier than the one before, when a clock was set back. Below that,
+two streams were written at once."""
+
+TOLERANCE: Final = 0.1
+"""Part of a burst by which too many may come, where that spares a look at each entry's time."""
+
+ONE: Final = 0.999
+"""What an entry needs of a bucket. Times are floating point: entries that come exactly as often as
+they may are not to be cut by a millionth."""
+
+
+class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many entries are let through."""
+
+    rate: Annotated[float, Meta(gt=0, examples=[100])]
+    """How many entries in each `per`."""
+    per: Annotated[Duration, Meta(gt=0)] = Duration(1)
+    """The time that `rate` is for."""
+    burst: Annotated[int | None, Meta(ge=1, examples=[500])] = None
+    """How many may come at once after a quiet time; `rate` of them without it."""
+    key: Annotated[str | None, Meta(min_length=1, examples=["{path}"])] = None
+    """A template: entries for which it gives the same text have a bucket together."""
+    keys: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """How many buckets a container may have."""
+
+
+Config = Annotated[
+    Throttle, Meta(examples=[{"rate": 100, "per": "1s", "burst": 500, "key": "{path}"}])
+]
+
+
+class Bucket:
+    """How many entries of one key may still come, at a time, and how many could not."""
+
+    __slots__ = ("cut", "time", "tokens")
+
+    def __init__(self, tokens: float) -> None:
+        self.tokens = tokens
+        self.time = 0.0
+        self.cut = 0
+
+    def fill(self, now: float, rate: float, burst: float) -> None:
+        """With what it got up to now. Time that goes back fills nothing."""
+        elapsed = now - self.time
+        if elapsed > 0:
+            self.tokens = min(burst, self.tokens + elapsed * rate)
+            self.time = now
+        elif elapsed < -SET_BACK:
+            self.time = now
+
+
+class Stage(component.Stage):
+    """Takes a token for each entry."""
+
+    def __init__(self, config: Throttle) -> None:
+        self._keys = compile_key(config.key) if config.key else None
+        self._rate = config.rate / config.per
+        self._burst = float(config.burst or max(1.0, config.rate))
+        self._most = config.keys
+        self._buckets: Recent[Bucket] = self._new()
+
+    def _new(self) -> Recent[Bucket]:
+        return Recent(self._most, lambda: Bucket(self._burst))
+
+    def bind(self, container: Container) -> component.Stage:
+        bound = copy(self)
+        bound._buckets = self._new()
+        return bound
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        keys = self._keys(batch) if self._keys else [""] * len(batch)
+        counts = Counter(keys)
+        first, last = to_seconds(batch.times[0]), to_seconds(batch.times[-1])
+        buckets = {key: self._buckets.get(key) for key in counts}
+        for bucket in buckets.values():
+            bucket.fill(first, self._rate, self._burst)
+        if 0 <= (last - first) * self._rate <= TOLERANCE * self._burst and all(
+            bucket.tokens >= counts[key] and not bucket.cut for key, bucket in buckets.items()
+        ):
+            for key, bucket in buckets.items():
+                bucket.tokens -= counts[key]
+            return batch
+        return self._one_by_one(batch, keys, buckets)
+
+    def _one_by_one(
+        self, batch: Batch, keys: list[str], buckets: Mapping[str, Bucket]
+    ) -> Batch | None:
+        """Where the exact time of each entry counts."""
+        rate, burst = self._rate, self._burst
+        passed: list[bool] = []
+        marks: dict[int, int] = {}
+        for key, now in zip(keys, all_seconds(batch.times), strict=True):
+            bucket = buckets[key]
+            bucket.fill(now, rate, burst)
+            if bucket.tokens < ONE:
+                bucket.cut += 1
+                passed.append(False)
+                continue
+            bucket.tokens -= 1
+            if bucket.cut:
+                marks[len(passed)] = bucket.cut
+                bucket.cut = 0
+            passed.append(True)
+        if marks:
+            batch = batch.marked("throttled", marks)
+        return batch.select(passed)
