@@ -178,8 +178,8 @@ class Agent:
             if self.admin is not None:
                 await self.admin.start()
                 log.info("metrics on http://%s/metrics", self.admin.address)
-            gc.collect()
             gc.freeze()  # what was imported and built so far lives as long as the process
+            gc.enable()
             spools = [outlet.spool for outlet in self.outlets.values() if outlet.spool]
             for spool in spools:
                 await spool.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -38,6 +39,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> int:
     """0 after a clean drain, 1 when data had to be left behind. Raises `DocklineError`."""
+    gc.disable()  # what is imported and built now is not garbage; the agent enables it again
     from pipeline.agent import Agent
     from pipeline.coalesce import CoalescingLoop
     from pipeline.config import find, read

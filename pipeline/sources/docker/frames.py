@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Protocol
 
 from pipeline.sources.docker.pieces import Columns, Partial, Pieces, complete, no_columns
-from pipeline.sources.docker.whole import whole_lines
+from pipeline.sources.docker.whole import LONGEST, whole_lines
 from pipeline.timestamps import split_timestamp
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
@@ -73,6 +73,7 @@ class Frames:
 
     def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
         self.completed = 0
+        self._max_line = max_line
         self._pieces = Pieces(max_line, whole_writes=not podman, one_time=one_time)
         self._rest = b""
         self._errors: list[bytes] = []
@@ -85,12 +86,15 @@ class Frames:
         if self._singly:
             self._singly -= 1
         elif not self._pieces.open:
-            if (run := whole_lines(data)) is not None:
+            if (run := whole_lines(data)) is not None and self._are_short(run.lines):
                 lines, times, stream, self._rest = run
                 self.completed += len(lines)
                 return Columns(lines, times, bytearray((stream,)) * len(lines), [], {})
             self._singly = SINGLY
         return self._one_by_one(data)
+
+    def _are_short(self, lines: list[bytes]) -> bool:
+        return self._max_line >= LONGEST or max(map(len, lines), default=0) <= self._max_line
 
     def _one_by_one(self, data: bytes) -> Columns:
         lines: list[bytes] = []
@@ -100,6 +104,7 @@ class Frames:
         add_line, add_time, add_stream = lines.append, times.append, streams.append
         partials = self._pieces.open
         header = _header
+        most = self._max_line + 32
         position, end = 0, len(data)
         last_header = end - 8
         while position <= last_header:
@@ -112,7 +117,7 @@ class Frames:
                 break
             # What nearly every frame is: a whole line behind a timestamp of 30 bytes.
             if (
-                size > 31
+                31 < size <= most
                 and data[stop - 1] == _NEWLINE
                 and data[start + 30] == _SPACE
                 and data[start + 29] == _Z

@@ -18,10 +18,11 @@ _PREFIXES: Final = (b"\1\0\0\0", b"\2\0\0\0")
 """Of a frame of stdout, of stderr; its size follows."""
 _SHORTEST: Final = 4 + 31
 """Of a piece: the size, a timestamp and a space."""
-_LONGEST: Final = 4 + 16384 + 31
+LONGEST: Final = 16384
+"""Bytes of a line of one frame."""
 _SIZES: Final = [
     b"never so" if length < _SHORTEST else (length - 4 + 1).to_bytes(4, "big")
-    for length in range(_LONGEST + 1)
+    for length in range(_SHORTEST + LONGEST + 1)
 ]
 """How a piece of each length begins: with the size of its frame, line feed included."""
 
@@ -69,4 +70,4 @@ def whole_lines(data: bytes) -> Run | None:
 
 def _is_begun(piece: bytes) -> bool:
     """Whether a frame is of a common size, and not complete."""
-    return len(piece) < 4 or len(piece) - 4 < int.from_bytes(piece[:4], "big") < _LONGEST
+    return len(piece) < 4 or len(piece) - 4 < int.from_bytes(piece[:4], "big") < _SHORTEST + LONGEST

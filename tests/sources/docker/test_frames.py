@@ -148,6 +148,13 @@ def test_a_line_without_end_stays_within_the_limit_and_is_marked() -> None:
     assert columns.truncated == [0]
 
 
+def test_a_line_of_one_frame_stays_within_the_limit_too() -> None:
+    data = line(1, b"a") + line(1, b"x" * 2000) + line(1, b"y" * 1024) + line(1, b"b")
+    columns = decode(data, max_line=1024)
+    assert [len(text) for text in columns.lines] == [1, 1024, 1024, 1]
+    assert columns.truncated == [1]
+
+
 def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -> None:
     decoder = Frames(1 << 20)
     decoder.feed(line(1, b"a") + frame(1, T1 + b" " + LONG) + line(2, b"b", T2))

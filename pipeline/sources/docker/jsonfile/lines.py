@@ -101,7 +101,7 @@ class JsonLines:
         end = data.rfind(b"\n") + 1
         if self._skipping or not end:
             return self._without_row(data)
-        columns = None if self._pieces.open else self._whole(data[:end])
+        columns = None if self._pieces.open else self._whole(memoryview(data)[:end])
         if columns is not None:
             self._consume(data, end)
         else:
@@ -128,7 +128,7 @@ class JsonLines:
             self._consume(data, len(data))
         return no_columns()
 
-    def _whole(self, block: bytes) -> Columns | None:
+    def _whole(self, block: memoryview) -> Columns | None:
         """What nearly every block is: rows that are one line each. None where one is not."""
         try:
             rows = _rows(block)
