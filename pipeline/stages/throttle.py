@@ -51,7 +51,7 @@ class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The time that `rate` is for."""
     burst: Annotated[int | None, Meta(ge=1, examples=[500])] = None
     """How many may come at once after a quiet time; `rate` of them without it."""
-    key: Annotated[str | None, Meta(min_length=1, examples=["{path}"])] = None
+    key: Annotated[str | None, Meta(examples=["{path}"])] = None
     """A template: entries for which it gives the same text have a bucket together."""
     keys: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     """How many buckets a container may have."""

@@ -1,0 +1,125 @@
+"""Keeps a part of the entries, evenly, and says on each how many it stands for.
+
+    { sample = 10 }
+    { sample = { rate = 0.1, key = "{trace_id}", keep = "level == 'error'" } }
+
+`10` keeps one in ten, as `{ rate = 0.1 }` does. Nothing is left to chance: of each container's
+entries the first is kept, and then every tenth.
+
+With a `key`, a template as in `set`, all entries for which it gives the same text are kept or
+dropped together: a trace stays whole. Which ones are kept depends on the text alone, so every
+host, every container and every restart decides alike, and what a lower rate keeps, a higher one
+keeps as well. Entries without a key are counted.
+
+Kept entries have the field `sample_rate`, the number of entries that each stands for: 10. A sum of
+it is an estimate of how many there were. Entries for which the expression `keep` is true are always
+kept, and without the field, since they stand for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from fractions import Fraction
+from typing import Annotated, Final
+from zlib import crc32
+
+from msgspec import Meta, Struct
+
+from pipeline import component
+from pipeline.batch import Batch, Container
+from pipeline.errors import ConfigError
+from pipeline.expression import Predicate, compile_predicate
+from pipeline.keys import compile_key
+
+_HASHES: Final = 2**32
+_SPREAD: Final = 0x9E3779B1
+"""2**32 divided by the golden ratio, odd: the checksums of numbers that follow each other are a
+pattern, which this takes apart."""
+
+
+class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part is kept."""
+
+    rate: Annotated[float, Meta(gt=0, le=1, examples=[0.1])]
+    """The part of the entries that is kept."""
+    key: Annotated[str | None, Meta(examples=["{trace_id}"])] = None
+    """A template: entries for which it gives the same text are kept or dropped together."""
+    keep: Annotated[str | None, Meta(examples=["level == 'error'"])] = None
+    """An expression: entries for which it is true are kept, whatever the rate."""
+
+
+Config = Annotated[
+    int | Sample,
+    Meta(examples=[10, {"rate": 0.1, "key": "{trace_id}", "keep": "level == 'error'"}]),
+]
+
+
+class Stage(component.Stage):
+    """Counts, or takes the key's checksum."""
+
+    def __init__(self, config: int | Sample) -> None:
+        if isinstance(config, int):
+            if config < 1:
+                raise ConfigError("must be at least 1: one in how many is kept?")
+            share, key, keep = Fraction(1, config), None, None
+        else:
+            share, key, keep = _share(config.rate), config.key, config.keep
+        self._part, self._of = share.numerator, share.denominator
+        self._below = float(share) * _HASHES
+        self._stands_for = self._of if self._part == 1 else self._of / self._part
+        self._key = compile_key(key) if key else None
+        self._keep = _predicate(keep) if keep else None
+        self._counted = 0
+
+    def bind(self, container: Container) -> component.Stage:
+        return copy(self)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        always: list[int] = []
+        rest: Sequence[int] = range(len(batch))
+        if self._keep is not None:
+            kept = self._keep(batch)
+            always, rest = _indexes(kept, True), _indexes(kept, False)
+        chosen = self._every(rest) if self._key is None else self._by_key(self._key(batch), rest)
+        indexes = sorted([*always, *chosen]) if always else chosen
+        if not indexes:
+            return None
+        sampled = set(chosen)
+        marks = {n: self._stands_for for n, index in enumerate(indexes) if index in sampled}
+        return batch.pick(indexes).marked("sample_rate", marks)
+
+    def _every(self, indexes: Sequence[int]) -> list[int]:
+        """Those whose turn it is: `part` in `of`, evenly."""
+        part, of, start = self._part, self._of, self._counted
+        self._counted = (start + len(indexes)) % of
+        if part == 1:
+            return list(indexes[-start % of :: of])
+        return [index for n, index in enumerate(indexes, start) if n * part % of < part]
+
+    def _by_key(self, keys: list[str], indexes: Sequence[int]) -> list[int]:
+        taken = {key for key in set(keys) if key and _checksum(key) < self._below}
+        chosen = [index for index in indexes if keys[index] in taken]
+        if "" not in keys:
+            return chosen
+        return sorted([*chosen, *self._every([index for index in indexes if not keys[index]])])
+
+
+def _share(rate: float) -> Fraction:
+    """As it is written: 0.1 is one in ten, and not what binary floating point makes of it."""
+    return Fraction(str(rate)).limit_denominator(10**6) or Fraction(1, 10**6)
+
+
+def _checksum(key: str) -> int:
+    return crc32(key.encode("utf-8", "replace")) * _SPREAD % _HASHES
+
+
+def _indexes(truth: list[bool], wanted: bool) -> list[int]:
+    return [index for index, true in enumerate(truth) if true is wanted]
+
+
+def _predicate(text: str) -> Predicate:
+    try:
+        return compile_predicate(text)
+    except ConfigError as error:
+        raise ConfigError(error.message, "keep", error.column) from None
