@@ -59,6 +59,8 @@ def main() -> None:
     quoted = [b'level=info msg="request served" status=200 user=u%05d' % n for n in range(LINES)]
     mixed = [line if n % 10 else b"a line of plain text" for n, line in enumerate(lines)]
     access = rb'10.0.0.1 - - [31/Jan/2026:23:59:59 +0000] "GET /items/%05d HTTP/1.1" 200 1234'
+    klog = b'I0131 23:59:59.000000       1 controller.go:116] "Pod updated" pod="kube/dns%05d"'
+    syslog = b"<34>Oct 11 22:14:15 web-1 su[%d]: 'su root' failed for lonvick on /dev/pts/8"
     pattern = r'^(?P<ip>\S+) \S+ \S+ \[[^\]]+\] "(?P<method>\S+) (?P<path>\S+) \S+" (?P<status>\d+)'
     cases: tuple[tuple[str, Any, list[bytes]], ...] = (
         ("json", "json", lines),
@@ -66,6 +68,10 @@ def main() -> None:
         ("json, all text", "json", [b"a line of plain text"] * LINES),
         ("auto, all json", "auto", lines),
         ("auto, all text", "auto", [b"a line of plain text"] * LINES),
+        ("auto, all access log", "auto", [access % n for n in range(LINES)]),
+        ("nginx", "nginx", [access % n for n in range(LINES)]),
+        ("klog", "klog", [klog % n for n in range(LINES)]),
+        ("syslog", "syslog", [syslog % n for n in range(LINES)]),
         ("logfmt, five pairs", "logfmt", logfmt),
         ("logfmt, four pairs, one quoted", "logfmt", quoted),
         ("regex, four groups", parse.Pattern(regex=pattern), [access % n for n in range(LINES)]),

@@ -31,6 +31,26 @@ class TestAuto(StageKit):
         return parse.Stage("auto")
 
 
+class TestNginx(StageKit):
+    def make(self) -> Stage:
+        return parse.Stage("nginx")
+
+
+class TestApache(StageKit):
+    def make(self) -> Stage:
+        return parse.Stage("apache")
+
+
+class TestSyslog(StageKit):
+    def make(self) -> Stage:
+        return parse.Stage("syslog")
+
+
+class TestKlog(StageKit):
+    def make(self) -> Stage:
+        return parse.Stage("klog")
+
+
 class TestRegex(StageKit):
     def make(self) -> Stage:
         return parse.Stage(parse.Pattern(regex=r"(?P<first>\S+)(?: (?P<second>.*))?"))
@@ -226,7 +246,10 @@ def test_a_pattern_that_is_wrong_slow_or_without_names_is_refused(text: str) -> 
     assert caught.value.path == "regex"
 
 
-@pytest.mark.parametrize("value", ["json", "logfmt", "auto", {"regex": "(?P<a>b)"}])
+@pytest.mark.parametrize(
+    "value",
+    ["json", "logfmt", "nginx", "apache", "syslog", "klog", "auto", {"regex": "(?P<a>b)"}],
+)
 def test_what_a_user_may_write(value: Any) -> None:
     parse.Stage(msgspec.convert(value, parse.Config))
 

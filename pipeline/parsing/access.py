@@ -1,0 +1,72 @@
+"""Access logs in the common and the combined format, as Apache and nginx write them.
+
+https://httpd.apache.org/docs/2.4/logs.html#accesslog,
+https://nginx.org/en/docs/http/ngx_http_log_module.html
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from pipeline.records import Fields
+
+_QUOTED: Final = r'"((?:[^"\\]++|\\.)*+)"'
+
+_ACCESS: Final = re.compile(
+    r"(\S++) (\S++) ([^\[]*?) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
+    rf"{_QUOTED} (\d{{3}}|-) (\d{{1,18}}|-)(?: {_QUOTED} {_QUOTED}(?: {_QUOTED})?+)?+(?=\s|\Z)",
+    re.ASCII | re.DOTALL,
+)
+"""Client, identity, user, time, request, status, size; referer, agent; and, as in nginx's `main`,
+`X-Forwarded-For`. What else a format puts behind these is passed over."""
+
+_MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
+
+def certain(line: bytes) -> Fields:
+    """The fields of a line of an access log."""
+    if b'] "' not in line:
+        return {}
+    found = _ACCESS.match(line.decode("utf-8", "replace"))
+    if found is None:
+        return {}
+    client, identity, user, time, request, status, size, referer, agent, forwarded = found.groups()
+    fields: Fields = {"client": client, "timestamp": _rfc3339(time)}
+    if identity != "-":
+        fields["identity"] = identity
+    if user != "-":
+        fields["user"] = user
+    add_request(fields, request)
+    if status != "-":
+        fields["status"] = int(status)
+    if size != "-":
+        fields["size"] = int(size)
+    for name, value in (("referer", referer), ("agent", agent), ("forwarded_for", forwarded)):
+        if value is not None and value != "-":
+            fields[name] = value
+    return fields
+
+
+def add_request(fields: Fields, request: str) -> None:
+    """`method`, `path` and `protocol` of a request line, or all of one that is none as `request`:
+    such as what a TLS client says to a port without TLS."""
+    method, _, rest = request.partition(" ")
+    path, _, protocol = rest.rpartition(" ")
+    if path and protocol.startswith("HTTP/"):
+        fields["method"], fields["path"], fields["protocol"] = method, path, protocol
+    elif request not in ("-", ""):
+        fields["request"] = request
+
+
+@lru_cache(1024)
+def _rfc3339(time: str) -> str:
+    """Of `31/Jan/2026:23:59:59 +0000`. The lines of one second share it."""
+    if time[3:6] not in _MONTHS:
+        return time
+    month = _MONTHS.index(time[3:6]) + 1
+    zone = "Z" if time[21:] in ("+0000", "-0000") else f"{time[21:24]}:{time[24:]}"
+    return f"{time[7:11]}-{month:02}-{time[:2]}T{time[12:20]}{zone}"

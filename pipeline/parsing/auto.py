@@ -1,0 +1,46 @@
+"""Whatever a line is for certain: JSON, klog, syslog, an access log, logfmt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pipeline.parsing import access, json, klog, logfmt, syslog
+from pipeline.records import Fields
+
+Format = Callable[[bytes], Fields]
+
+_BY_FIRST: Final[dict[bytes, Format]] = {
+    **dict.fromkeys((b"{", b" ", b"\t", b"\r", b"\n", b"\xef"), json.parse_one),
+    **dict.fromkeys((b"I", b"W", b"E", b"F"), klog.certain),
+    b"<": syslog.certain,
+}
+"""Formats that a line's first byte may tell. No line is of two, so the order in which they are
+tried is a matter of speed alone: with all of them in turn, plain text costs three times as much."""
+
+
+class Auto:
+    """Of one container: remembers which format its last line had, and tries that first."""
+
+    def __init__(self) -> None:
+        self._last: Format = json.parse_one
+
+    def parse(self, lines: list[bytes]) -> list[Fields]:
+        if lines[0].startswith(b"{"):
+            parsed = json.parse(lines)
+            if all(parsed):
+                return parsed
+            pairs = zip(parsed, lines, strict=True)
+            return [fields or self._guess(line) for fields, line in pairs]
+        return [self._last(line) or self._guess(line) for line in lines]
+
+    def _guess(self, line: bytes) -> Fields:
+        certain = _BY_FIRST.get(line[:1])
+        fields = certain(line) if certain is not None else {}
+        if not fields and b'] "' in line:
+            certain, fields = access.certain, access.certain(line)
+        if not fields and line.count(b"=") > 1:
+            certain, fields = logfmt.certain, logfmt.certain(line)
+        if fields and certain is not None:
+            self._last = certain
+        return fields
