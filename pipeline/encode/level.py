@@ -4,12 +4,12 @@
 |----------|-------------|------------------------------------------------|------------------------|
 | 0        | `emergency` | emerg, panic                                   | 0                      |
 | 1        | `alert`     |                                                | 1                      |
-| 2        | `critical`  | crit, fatal, f                                 | 2, 60                  |
+| 2        | `critical`  | crit, fatal, ftl, f                            | 2, 60                  |
 | 3        | `error`     | err, eror, severe, failure, fail, e            | 3, 50                  |
-| 4        | `warning`   | warn, w                                        | 4, 40                  |
+| 4        | `warning`   | warn, wrn, w                                   | 4, 40                  |
 | 5        | `notice`    |                                                | 5                      |
-| 6        | `info`      | information, informational, log, i             | 6, 30                  |
-| 7        | `debug`     | dbug, trace, trce, verbose, fine, finer, finest, d | 7, 10, 20          |
+| 6        | `info`      | information, informational, inf, log, i        | 6, 30                  |
+| 7        | `debug`     | dbg, dbug, trace, trce, verbose, vrb, fine, finer, finest, d | 7, 10, 20|
 
 Words in any case. Numbers from 0 to 7 are RFC 5424's severities; 10 to 60 are those of pino and
 bunyan, which write them into `level`.
@@ -33,23 +33,24 @@ KEYS = ("level", "log.level", "severity", "lvl", "levelname", "@l")
 
 _TELLING: Final = (*KEYS, "log")
 
-_WORDS = {
+WORDS: Final = {
     0: "emergency emerg panic",
     1: "alert",
-    2: "critical crit fatal f",
+    2: "critical crit fatal ftl f",
     3: "error err eror severe failure fail e",
-    4: "warning warn w",
+    4: "warning warn wrn w",
     5: "notice",
-    6: "info information informational log i",
-    7: "debug dbug trace trce verbose fine finer finest d",
+    6: "info information informational inf log i",
+    7: "debug dbg dbug trace trce verbose vrb fine finer finest d",
 }
+"""The spellings of each severity, in lower case."""
 _PINO = {10: 7, 20: 7, 30: 6, 40: 4, 50: 3, 60: 2}
 
 
 def _spellings() -> dict[Any, int]:
     table: dict[Any, int] = dict(_PINO) | {number: number for number in range(8)}
     table |= {str(number): severity for number, severity in table.items()}
-    for severity, words in _WORDS.items():
+    for severity, words in WORDS.items():
         for word in words.split():
             table |= dict.fromkeys((word, word.upper(), word.capitalize()), severity)
     return table
@@ -89,12 +90,16 @@ def _search(entry: dict[str, Any]) -> int:
     log = entry.get("log")
     nested = log.get("level") if isinstance(log, dict) else None
     for value in (*map(entry.get, KEYS), nested):
-        if isinstance(value, str):
-            severity = _SEVERITY.get(value.strip().lower(), UNKNOWN)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            severity = _SEVERITY.get(value, UNKNOWN)
-        else:
-            continue
+        severity = severity_of(value)
         if severity != UNKNOWN:
             return severity
+    return UNKNOWN
+
+
+def severity_of(value: Any) -> int:
+    """What one value says: a number or a word in any case; `UNKNOWN` where it is neither."""
+    if isinstance(value, str):
+        return _SEVERITY.get(value.strip().lower(), UNKNOWN)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _SEVERITY.get(value, UNKNOWN)
     return UNKNOWN

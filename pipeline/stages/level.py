@@ -1,0 +1,171 @@
+"""Finds the level of each entry, and sets the field `level` to one of `emergency`, `alert`,
+`critical`, `error`, `warning`, `notice`, `info` and `debug`.
+
+    { level = "auto" }
+    { level = { from = "severity", map = { "L1" = "critical" } } }
+    { level = { default = "info" } }
+
+`auto` asks the fields `level`, `log.level`, `severity`, `lvl`, `levelname` and `@l` first, in all
+the usual spellings, numbers of pino and syslog included. If they do not tell, the first of these in
+the first 128 bytes of the message does:
+
+- a prefix of the kernel's or of syslog's: `<3>`, `<34>`; one of klog's: `E0131 12:00:00`;
+- a key: `level=info`, `severity: "warn"`, `"lvl":30`;
+- a word in brackets, `[warn]`, `[E]`; or at the beginning, before a colon or in angle brackets,
+  `info: up`, `<error> down`; or before a colon in capitals, `LOG:  ready`;
+- a word in capitals that stands alone: `2026-01-31 ERROR foo`. `no error found` tells nothing.
+
+Colours are looked through. An entry in which no level is found stays as it is, unless there is a
+`default`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.encode.level import KEYS, LEVELS, UNKNOWN, WORDS, severities, severity_of
+from pipeline.expression import text_of
+from pipeline.expression.paths import Path
+from pipeline.records import MISSING, Fields, Records
+
+Level = Literal["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to look, and what else there is to find."""
+
+    from_: Annotated[str | None, msgspec.Meta(examples=["severity"])] = msgspec.field(
+        default=None, name="from"
+    )
+    """The only field to ask, or `message` for the text alone. Without it, the usual fields and then
+    the text."""
+    map: Annotated[dict[str, Level], msgspec.Meta(examples=[{"W": "warning", "100": "debug"}])] = (
+        msgspec.field(default_factory=dict)
+    )
+    """Levels of values that mean something else here, or nothing elsewhere; in any case of letters.
+    A word among them is found in the text, too."""
+    default: Annotated[Level | None, msgspec.Meta(examples=["info"])] = None
+    """For an entry in which no level is found."""
+
+
+Config = Annotated[
+    Literal["auto"] | Options,
+    msgspec.Meta(examples=["auto", {"from": "severity", "map": {"W": "warning"}}]),
+]
+
+_HEAD: Final = 128
+"""Bytes of the message that are looked at: what comes after time, thread and logger is prose."""
+
+_COLOUR: Final = re.compile(rb"\x1b\[[\d;]*m")
+
+
+class Stage(component.Stage):
+    """One severity for each entry, then the words for them."""
+
+    def __init__(self, config: str | Options) -> None:
+        options = config if isinstance(config, Options) else Options()
+        self._map = {name.lower(): LEVELS.index(level) for name, level in options.map.items()}
+        self._default = UNKNOWN if options.default is None else LEVELS.index(options.default)
+        asked = options.from_
+        self._paths = [Path.parse(key) for key in (KEYS if asked is None else [asked])]
+        self._asks_usual = asked is None and not self._map
+        self._asks_text = asked in (None, "message")
+        if asked == "message":
+            self._paths = []
+        self._pattern = _pattern(self._map)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        found = self._from_fields(batch)
+        if self._asks_text and not batch.bare and UNKNOWN in found:
+            pairs = zip(found, batch.lines, strict=True)
+            found = [self._in_text(line) if one == UNKNOWN else one for one, line in pairs]
+        if self._default != UNKNOWN:
+            found = [self._default if one == UNKNOWN else one for one in found]
+        return _set(batch, found)
+
+    def _from_fields(self, batch: Batch) -> Iterable[int]:
+        if self._asks_usual:
+            return severities(batch) or [UNKNOWN] * len(batch)
+        parsed = batch.parsed
+        if not parsed or not self._paths:
+            return [UNKNOWN] * len(batch)
+        if type(parsed) is Records:
+            names = {str(name) for path in self._paths for name in (path.keys[0], path.flat)}
+            parsed = parsed.only(names)
+        return [self._in_fields(fields) for fields in parsed]
+
+    def _in_fields(self, fields: Fields) -> int:
+        for path in self._paths:
+            value = path.get(fields)
+            if value is not MISSING:
+                severity = self._severity(value)
+                if severity != UNKNOWN:
+                    return severity
+        return UNKNOWN
+
+    def _severity(self, value: Any) -> int:
+        if self._map and not isinstance(value, (dict, list)):
+            mapped = self._map.get(text_of(value).strip().lower())
+            if mapped is not None:
+                return mapped
+        return severity_of(value)
+
+    def _in_text(self, line: bytes) -> int:
+        head = line[:_HEAD]
+        if b"\x1b" in head:
+            head = _COLOUR.sub(b"", line[: 2 * _HEAD])[:_HEAD]
+        found = self._pattern.search(head)
+        if found is None:
+            return UNKNOWN
+        word = found[found.lastindex or 0].decode("ascii", "replace")
+        if found.lastgroup == "priority":
+            return int(word) % 8 if int(word) < 192 else UNKNOWN  # RFC 5424, 6.2.1
+        return self._severity(word)
+
+
+def _pattern(own: Iterable[str]) -> re.Pattern[bytes]:
+    """One group of it matches, which holds the word."""
+    extra = sorted((word for word in own if re.fullmatch(r"[a-z]\w*", word)), key=len, reverse=True)
+    words = sorted({word for some in WORDS.values() for word in some.split()}, key=len)[::-1]
+    long = [word for word in words if len(word) > 2]
+    alone = [word for word in long if word not in ("log", "fail", "failure", "fine")]
+    every, capitals = "|".join([*extra, *words]), "|".join([*extra, *alone]).upper()
+    ends = "|".join([*extra, *long])
+    pattern = (
+        r"\A<(?P<priority>\d{1,3})>"
+        r"|\A([IWEF])\d{4}\ \d\d:\d\d:\d\d"
+        rf"|\A(?i:({ends}))(?=:\s|:\Z)"
+        rf"|\A<(?i:({ends}))>"
+        r"|\b(?i:log[._]?level|level|lvl|severity|levelname)[\"']?\s?[=:]\s?[\"']?(\w+)"
+        rf"|\[\s?(?i:({every}))\s*\]"
+        rf"|(?<![\w.=/-])({ends.upper()})(?=:\s)"
+        rf"|(?<![\w.=/-])({capitals})(?![\w.=/-])"
+    )
+    return re.compile(pattern.encode())
+
+
+def _set(batch: Batch, found: Iterable[int]) -> Batch:
+    """The batch with `level` in all entries that have one; itself where it says so already."""
+    levels = [_WORDS_AND_NONE[severity] for severity in found]
+    parsed = batch.parsed
+    if type(parsed) is Records and "level" in parsed.shape.attributes:
+        attribute = parsed.shape.attributes["level"]
+        for record, level, said in zip(parsed, levels, parsed.column("level"), strict=True):
+            if level is not MISSING and level != said:
+                setattr(record, attribute, level)  # like dictionaries, it is the lane's own
+        return batch
+    if levels.count(MISSING) == len(levels):
+        return batch
+    fields = [{} for _ in batch.lines] if batch.fields is None else batch.fields
+    _LEVEL.put_all(fields, levels)
+    return batch.replace(fields=fields)
+
+
+_LEVEL: Final = Path.target("level")
+_WORDS_AND_NONE: Final = (*LEVELS, MISSING)
