@@ -10,10 +10,17 @@ class ConfigError(DocklineError):
 
     `path` is the key inside the table that was being read, as the user wrote it (`"batch.bytes"`,
     or empty for the table itself); whoever reads the file adds the table's own path and the line.
-    `column` is where in a string value the trouble is, counted from 0, where that helps.
+    `column` is where in a string value the trouble is, counted from 0, where that helps. What a
+    user wrote may be part of `message`: it is kept on one line, and not endless.
     """
 
+    LONGEST = 500
+    """Characters of a message."""
+
     def __init__(self, message: str, path: str = "", column: int | None = None) -> None:
+        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+        if len(message) > self.LONGEST:
+            message = message[: self.LONGEST - 1] + "…"
         super().__init__(message)
         self.message = message
         self.path = path

@@ -23,24 +23,41 @@ _SLIPS: Final = (
 )
 """What users of other languages write, and what it is here."""
 
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+"""What Python's own reader takes for one."""
+
+_NO_CHARACTER: Final = re.compile("[\0\ud800-\udfff]")
+
 
 class Source:
     """The text of an expression, and the places in it that its tree tells of."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._rows = ("[" + text).encode("utf-8", "surrogatepass").split(b"\n")
+        self._bytes = ("[" + text).encode("utf-8", "surrogatepass")
+        self._rows = [0, *(end.end() for end in _LINE_END.finditer(self._bytes))]
+        """Where each begins."""
 
     def column(self, row: int, offset: int) -> int:
         """Characters before a place given as the parser does: row from 1, offset in bytes."""
-        before = [*self._rows[: row - 1], self._rows[row - 1][:offset]]
-        return len(b"\n".join(before).decode("utf-8", "replace")) - 1
+        before = self._bytes[: self._start(row) + offset]
+        return min(len(before.decode("utf-8", "replace")) - 1, len(self.text))
+
+    def place(self, row: int, letter: int) -> int:
+        """The same for a letter of the row, counted from 1, as a `SyntaxError` has it. The end of
+        the text for a row below it."""
+        if row > len(self._rows):
+            return len(self.text)
+        return min(max(self.column(row, 0) + letter - 1, 0), len(self.text))
+
+    def _start(self, row: int) -> int:
+        return self._rows[min(row, len(self._rows)) - 1]
 
     def is_written(self, name: str, node: ast.expr) -> bool:
         """Whether the name that a node ends with stands there in these letters. Python takes other
         letters for them too, such as full-width ones."""
-        row = self._rows[(node.end_lineno or 1) - 1]
-        return row[: node.end_col_offset].endswith(name.encode())
+        end = self._start(node.end_lineno or 1) + (node.end_col_offset or 0)
+        return self._bytes[:end].endswith(name.encode())
 
     def error(self, message: str, node: ast.expr) -> ConfigError:
         return ConfigError(message, column=self.column(node.lineno, node.col_offset))
@@ -53,7 +70,8 @@ def parse(source: Source) -> ast.expr:
     """
     text = source.text
     if len(text) > MOST_CHARACTERS:
-        raise ConfigError(f"the expression is longer than {MOST_CHARACTERS} characters")
+        message = f"the expression is longer than {MOST_CHARACTERS} characters"
+        raise ConfigError(message, column=MOST_CHARACTERS)
     if not text.strip():
         raise ConfigError("the expression is empty")
     node = _only_item(_tree(source), source)
@@ -71,18 +89,28 @@ def _tree(source: Source) -> ast.expr:
         raise ConfigError("the expression is nested too deeply") from None
     except SyntaxError as error:
         raise _unreadable(source, error) from None
-    except ValueError:  # a NUL, half a surrogate pair, or a number of thousands of digits
-        raise ConfigError("the expression holds a character or number that cannot be") from None
+    except ValueError:  # a NUL, or half a surrogate pair
+        raise _no_text(source) from None
+
+
+def _no_text(source: Source) -> ConfigError:
+    found = _NO_CHARACTER.search(source.text)
+    message = "the expression holds a character that cannot be in a text"
+    return ConfigError(message, column=found.start() if found else 0)
 
 
 def _unreadable(source: Source, error: SyntaxError) -> ConfigError:
+    if _NO_CHARACTER.search(source.text):
+        return _no_text(source)
     text = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: "x" * len(found[0]), source.text)
     for pattern, hint in _SLIPS:
         if found := re.search(pattern, text):
             return ConfigError(hint, column=found.start())
+    column = source.place(error.lineno or 1, error.offset or 1)
     if "escape sequence" in error.msg:
-        return ConfigError(f'{error.msg}; put an r before the text, as in r"\\d+"')
-    column = min(max((error.offset or 2) - 2, 0), len(source.text)) if error.lineno == 1 else None
+        return ConfigError(f'{error.msg}; put an r before the text, as in r"\\d+"', column=column)
+    if "value too large" in error.msg or "integer string conversion" in error.msg:
+        return ConfigError("this number is too large", column=column)
     return ConfigError("this cannot be read as an expression", column=column)
 
 

@@ -31,7 +31,8 @@ def has_placeholders(text: str) -> bool:
 def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
     """The parts of a template, each a text. Raises `ConfigError`, with the column."""
     if len(text) > MOST_CHARACTERS:
-        raise ConfigError(f"the text is longer than {MOST_CHARACTERS} characters")
+        message = f"the text is longer than {MOST_CHARACTERS} characters"
+        raise ConfigError(message, column=MOST_CHARACTERS)
     render = namespace.constant(text_of)
     found: list[Code] = []
     position = placeholders = 0
@@ -44,11 +45,12 @@ def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
             found.append(Code(quote(plain), "text", plain))
         else:
             placeholders += 1
+            if placeholders > MOST_PLACEHOLDERS:
+                message = f"the text has more than {MOST_PLACEHOLDERS} placeholders"
+                raise ConfigError(message, column=position)
             code = _placeholder(piece["expression"], scope, position + 1)
             found.append(code if code.kind == "text" else Code(f"{render}({code.source})", "text"))
         position = piece.end()
-    if placeholders > MOST_PLACEHOLDERS:
-        raise ConfigError(f"the text has more than {MOST_PLACEHOLDERS} placeholders")
     return found or [Code("''", "text", "")]
 
 

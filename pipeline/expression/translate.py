@@ -51,7 +51,10 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 def translate(text: str, scope: Scope) -> Code:
     """Raises `ConfigError`, with the column, for all that is not an expression of ours."""
     source = syntax.Source(text)
-    code = Translator(source, scope).code(syntax.parse(source))
+    try:
+        code = Translator(source, scope).code(syntax.parse(source))
+    except ConfigError as error:
+        raise ConfigError(error.message, column=error.column or 0) from None
     if isinstance(code.literal, tuple):
         raise ConfigError('a list stands only after "in"', column=0)
     return code
