@@ -5,8 +5,8 @@
 One container's million lines of 142 bytes, as in `benchmarks.agent`. Each step is charged what the
 kernel and the interpreter take for it alone, in CPU seconds of its process, on blocks that the step
 before it has just left in the processor's caches. Beside their sum stand the whole agent, which
-does all of it at once, and the goal, as multiples of `docker logs` in the same run. What the agent takes
-beyond the sum is for what lies between the steps: the event loop, buffers, the ledger,
+does all of it at once, and the goal, as multiples of `docker logs` in the same run. What the agent
+takes beyond the sum is for what lies between the steps: the event loop, buffers, the ledger,
 acknowledgements, and caches that the kernel and dockerd have emptied meanwhile.
 """
 
