@@ -11,6 +11,8 @@ from aiohttp import hdrs, web
 from pipeline.audit import Report
 from pipeline.exposition import Exposition
 from pipeline.server import Server, metrics_page, weights
+from pipeline.tap import Tap
+from pipeline.tapping import Tapping
 
 INDEX = """\
 dockline
@@ -19,6 +21,7 @@ dockline
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
 /audit    what became of every entry, as JSON; `dockline audit` shows it
+/tap      entries as they pass, as JSON lines; `dockline tap` shows them
 """
 
 
@@ -32,8 +35,10 @@ class Admin:
         exposition: Exposition,
         ready: Callable[[], list[str]],
         audit: Callable[[], Report],
+        tapping: Tapping | None = None,
     ) -> None:
         """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
+        self._tapping = tapping or Tapping(Tap())
         self._ready = ready
         self._report = audit
         self._server = Server(
@@ -44,6 +49,7 @@ class Admin:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/audit", self._audit),
+                web.get("/tap", self._tapping.handle, allow_head=False),
             ],
         )
 
@@ -58,6 +64,7 @@ class Admin:
 
     async def close(self) -> None:
         """Takes two seconds at most, whatever clients do. May be called at any time."""
+        self._tapping.close()
         await self._server.close()
 
     async def _index(self, request: web.Request) -> web.Response:

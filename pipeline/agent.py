@@ -31,6 +31,8 @@ from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.myself import own_container
 from pipeline.sources.docker.source import DockerSource, Reading
 from pipeline.sources.docker.stats import StatsPoller, stats_batch
+from pipeline.tap import Tap
+from pipeline.tapping import Tapping
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +53,15 @@ class Agent:
         self._config = config
         self.metrics = metrics = Metrics()
         self.ledger = Ledger()
+        self.tap = Tap()
+        self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
         self._router = Router(
-            [self._route(*item) for item in config.routes.items()], metrics, self.ledger
+            [self._route(*item) for item in config.routes.items()], metrics, self.ledger, self.tap
         )
         self._poller = self._make_poller()
         self.exposition = Exposition(
@@ -67,7 +71,13 @@ class Agent:
         self.source: DockerSource
         """Once it runs."""
         self.admin = (
-            Admin(config.http.listen, self.exposition, self.not_ready, self.audit)
+            Admin(
+                config.http.listen,
+                self.exposition,
+                self.not_ready,
+                self.audit,
+                Tapping(self.tap, config.http.tap),
+            )
             if config.http.listen
             else None
         )
@@ -77,7 +87,14 @@ class Agent:
     def _make_outlets(self) -> dict[str, Outlet]:
         state, host = Path(self._config.state.directory), os.uname().nodename
         outlets = {
-            name: Outlet(sink, Context(name, host, self._alive), self.metrics, self.ledger, state)
+            name: Outlet(
+                sink,
+                Context(name, host, self._alive),
+                self.metrics,
+                self.ledger,
+                state,
+                self.tap,
+            )
             for name, sink in self._config.sinks.items()
         }
         for outlet in outlets.values():

@@ -20,6 +20,7 @@ from pipeline.errors import Refused, Unavailable
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
+from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Delivery:
         config: SinkConfig,
         metrics: Metrics,
         dead_letter: Callable[[Batch, str], Awaitable[bool]] | None = None,
+        tap: Tap | None = None,
     ) -> None:
         """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
         returns False when it cannot, and then the entries count as dropped."""
@@ -89,6 +91,7 @@ class Delivery:
         self._buffer = buffer
         self._config = config
         self._dead_letter = dead_letter
+        self._tap = tap or Tap()
         self._open = False
         self._sent: deque[_Shipment] = deque()
         """What the destination may not have yet, the oldest first."""
@@ -319,6 +322,8 @@ class Delivery:
                 shipment.dead_lettered[batch.tally] += len(batch)
             else:
                 self._dropped.labels(self.name, "refused").inc(len(batch))
+                if self._tap.tappers:
+                    self._tap.dropped(batch, self.name, "refused", reason)
                 shipment.refused[batch.tally] += len(batch)
 
 

@@ -22,6 +22,7 @@ from pipeline.component import Context, SinkConfig
 from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
+from pipeline.tap import Tap
 from pipeline.timestamps import to_seconds
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Outlet:
         metrics: Metrics,
         ledger: Ledger,
         state: Path = Path(),
+        tap: Tap | None = None,
     ) -> None:
         """`state`: the state directory, in which a sink with `buffer.disk` has its spool."""
         self.name = context.name
@@ -50,6 +52,7 @@ class Outlet:
         self._letters_wait = True
         """Until one has waited in vain; then no more do until there is room again."""
         self._dropped = metrics.dropped
+        self._tap = tap = tap or Tap()
         self.spool: SpooledBuffer | None = None
         """The buffer, where it has a disk behind its memory."""
         self.buffer: MemoryBuffer | SpooledBuffer
@@ -67,6 +70,7 @@ class Outlet:
             config,
             metrics,
             self._bury,
+            tap,
         )
         self.offer = self.buffer.offer
         self.put = self.buffer.put
@@ -74,11 +78,15 @@ class Outlet:
     def _drop(self, batch: Batch, policy: str) -> None:
         self._dropped.labels(self.name, policy).inc(len(batch))
         batch.tally.dropped[policy] += len(batch)
+        if self._tap.tappers:
+            self._tap.dropped(batch, self.name, policy)
         batch.acknowledgement.settle()
 
     def _lose(self, entries: int, reason: str) -> None:
         """Entries that were settled when they were written to the disk, and will not come back."""
         self._dropped.labels(self.name, reason).inc(entries)
+        if self._tap.tappers:
+            self._tap.lost(self.name, entries, reason)
         log.warning("sink %s: %d entries of its spool are lost: %s", self.name, entries, reason)
 
     def _tally(self, origin: Origin) -> Tally:
@@ -110,6 +118,8 @@ class Outlet:
     async def take_in(self, letter: Batch) -> bool:
         """A dead letter of another sink; False when there is no room for it in time."""
         letter.tally.letters += len(letter)
+        if self._tap.tappers:
+            self._tap.passed(letter, self.name)
         if self.offer(letter):
             self._letters_wait = True
             return True

@@ -21,6 +21,7 @@ from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Progress, Reach
 from pipeline.shared import Shared
+from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +104,11 @@ class Lane:
         metrics: Metrics,
         passage: Passage,
         progress: Progress | None = None,
+        tap: Tap | None = None,
     ) -> None:
         """`progress` where what is read has a position to resume at."""
         self.route = route
+        self._tap = tap or Tap()
         self.legs = [
             Leg(
                 route.name,
@@ -140,6 +143,9 @@ class Lane:
             if left < len(batch):
                 filtered.inc(len(batch) - left)
                 self._passage.filtered[name] += len(batch) - left
+                if self._tap.tappers:
+                    sinks = [leg.outlet.name for leg in self.legs]
+                    self._tap.filtered(batch, result, self.route.name, name, sinks)
             if result is None:
                 return None
             batch = result
@@ -154,12 +160,20 @@ class Lanes:
     read again.
     """
 
-    def __init__(self, page: Page, source: Source, lanes: Sequence[Lane], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        page: Page,
+        source: Source,
+        lanes: Sequence[Lane],
+        metrics: Metrics,
+        tap: Tap | None = None,
+    ) -> None:
         self._page = page
         self._binding = page.binding
         self._source = source
         self._lanes = lanes
         self._dropped = metrics.dropped
+        self._tap = tap or Tap()
         self.waiting: Counter[Tally] = Counter()
         """Entries for which there was no room yet."""
 
@@ -204,6 +218,8 @@ class Lanes:
             self._wait(tally, -count)
             tally.dropped[reason] += count
             self._dropped.labels(tally.sink, reason).inc(count)
+            if self._tap.tappers:
+                self._tap.lost(tally.sink, count, reason, tally.passage.route)
 
     def _wait(self, tally: Tally, count: int) -> None:
         tally.waiting += count
@@ -220,6 +236,8 @@ class Lanes:
     def _not_taken(self, batch: Batch) -> list[tuple[Outlet, Batch]]:
         waiting = []
         for outlet, left in self._addressed(batch):
+            if self._tap.tappers:
+                self._tap.passed(left, outlet.name)
             try:
                 if not outlet.offer(left):
                     waiting.append((outlet, left))
@@ -247,16 +265,21 @@ class Lanes:
     def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
         batch.tally.dropped[reason] += len(batch)
         self._dropped.labels(outlet.name, reason).inc(len(batch))
+        if self._tap.tappers:
+            self._tap.dropped(batch, outlet.name, reason)
         batch.acknowledgement.settle()
 
 
 class Router:
     """Binds lanes."""
 
-    def __init__(self, routes: Sequence[Route], metrics: Metrics, ledger: Ledger) -> None:
+    def __init__(
+        self, routes: Sequence[Route], metrics: Metrics, ledger: Ledger, tap: Tap | None = None
+    ) -> None:
         self._routes = routes
         self._metrics = metrics
         self._ledger = ledger
+        self._tap = tap or Tap()
 
     def bind(self, container: Container, progress: Progress) -> dict[Source, Lanes]:
         """The lanes of a container from now on, for each source. `progress` is that of its log."""
@@ -280,5 +303,5 @@ class Router:
             if source in route.sources and route.takes(container):
                 passage = page.passage(source, route.name)
                 passage.bind(tuple(outlet.name for outlet in route.outlets))
-                lanes.append(Lane(route, container, self._metrics, passage, progress))
-        return Lanes(page, source, lanes, self._metrics)
+                lanes.append(Lane(route, container, self._metrics, passage, progress, self._tap))
+        return Lanes(page, source, lanes, self._metrics, self._tap)

@@ -20,6 +20,17 @@ def colours(stream: TextIO) -> Callable[[Colour, str], str]:
     return lambda colour, text: f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
+def printable(text: str) -> str:
+    """Text of unknown origin on one line: without what controls a terminal, tabs as spaces."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "\ufffd"
+
+
 def print_problems(
     problems: Sequence[Problem], file: str, stream: TextIO, *, warning: bool = False
 ) -> None:

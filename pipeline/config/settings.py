@@ -124,13 +124,17 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The agent's own HTTP endpoint: `/metrics`, `/healthz` and `/readyz`."""
+    """The agent's own HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, and what commands ask."""
 
     listen: Annotated[ListenAddress | None, Meta(examples=["0.0.0.0:9114", "[::]:9114", "off"])] = (
         ListenAddress("127.0.0.1:9114")
     )
     """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint. Where
     `$DOCKLINE_HTTP_LISTEN` is set, that is the default; the image sets it to `0.0.0.0:9114`."""
+    tap: Literal["local", "all", "off"] = "local"
+    """Who may look at entries with `dockline tap`: those who ask from the same host (in a
+    container: from the same container, as with `docker exec`) over a loopback address; `all` who
+    reach the endpoint, which asks for no password; or nobody."""
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

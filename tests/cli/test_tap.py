@@ -1,0 +1,158 @@
+"""`dockline tap`, against a real agent on a real Engine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.private_engine import PrivateEngine
+from pipeline.testing.receivers import JsonLinesReceiver
+
+NAME = "tapped-1"
+CONFIG = """
+[stats]
+every = "off"
+[logs]
+containers = 'name.startswith("tapped-")'
+[sinks.good]
+type = "logstash"
+address = "tcp://127.0.0.1:{good}"
+[sinks.full]
+type = "syslog"
+address = "tcp://127.0.0.1:1"
+buffer = {{ memory = "64KiB", when_full = "drop_newest" }}
+[routes.even]
+stages = [{{ parse = "json" }}, {{ keep = "n % 2 == 0" }}, {{ set = {{ env = "prod" }} }}]
+to = ["good"]
+[routes.all]
+to = ["full"]
+"""
+COUNTING = 'n=0; while true; do n=$((n+1)); echo "{\\"n\\":$n}"; usleep 2000; done'
+
+
+@pytest.fixture
+def agent(engine: PrivateEngine, busybox: str, tmp_path: Path) -> Iterator[AgentProcess]:
+    with JsonLinesReceiver() as good, _running(tmp_path, engine, good.port) as agent:
+        agent.connected()
+        engine.docker(
+            "run", "--detach", "--network", "none", "--name", NAME, busybox, "sh", "-c", COUNTING
+        )
+        try:
+            yield agent
+        finally:
+            engine.docker("rm", "--force", NAME)
+
+
+def _running(folder: Path, engine: PrivateEngine, good: int) -> AgentProcess:
+    return AgentProcess(folder, engine.url, CONFIG.format(good=good))
+
+
+def command(agent: AgentProcess, *options: str) -> list[str]:
+    return [
+        sys.executable, "-m", "pipeline", "tap", "--url", f"http://{agent.address}", *options,
+    ]  # fmt: skip
+
+
+def tapped(agent: AgentProcess, *options: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        command(agent, "--json", *options), capture_output=True, text=True, check=True, timeout=60
+    )
+    return [one for line in done.stdout.splitlines() if "entry" in (one := json.loads(line))]
+
+
+def test_entries_are_shown_as_they_leave_the_stages(agent: AgentProcess) -> None:
+    found = tapped(agent, "--sink", "good", "--limit", "20")
+    assert len(found) == 20
+    assert {(one["route"], one["sink"]) for one in found} == {("even", "good")}
+    numbers = [one["entry"]["n"] for one in found]
+    assert numbers == [*range(numbers[0], numbers[0] + 40, 2)]
+    assert numbers[0] % 2 == 0
+    assert {one["entry"]["env"] for one in found} == {"prod"}
+    both = tapped(agent, "--container", "tapped-*", "--limit", "50")
+    assert {one["route"] for one in both} == {"even", "all"}
+
+
+def test_what_is_dropped_is_shown_with_why(agent: AgentProcess) -> None:
+    found = tapped(agent, "--dropped", "--route", "even", "--limit", "10")
+    assert {one["dropped"] for one in found} == {"filtered"}
+    assert {one["stage"] for one in found} == {"keep"}
+    assert all(one["entry"]["n"] % 2 for one in found)
+    [full] = tapped(agent, "--dropped", "--sink", "full", "--limit", "1")
+    assert (full["dropped"], full["sink"], full["route"]) == ("drop_newest", "full", "all")
+
+
+def test_people_see_a_line_for_each_entry(agent: AgentProcess) -> None:
+    done = subprocess.run(
+        command(agent, "--dropped", "--route", "even", "--limit", "1"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    [line] = done.stdout.splitlines()
+    time, name, way = line.split("  ")[:3]
+    assert (len(time), name, way) == (len("12:00:00.000"), NAME, "even -> keep")
+    assert '  filtered  {"n":' in line
+
+
+def test_a_flood_is_sampled_and_the_agent_takes_all_of_it(
+    agent: AgentProcess, engine: PrivateEngine, tmp_path: Path
+) -> None:
+    lines = 100_000
+    with (tmp_path / "tap").open("w+") as out, (tmp_path / "said").open("w+") as said:
+        tap = subprocess.Popen(
+            command(agent, "--container", "tapped-*", "--route", "all"), stdout=out, stderr=said
+        )
+        try:
+            agent.until(lambda: NAME in (tmp_path / "tap").read_text())
+            engine.docker(
+                "run", "--rm", "--network", "none", "--name", "tapped-flood", "busybox:local",
+                "seq", "1", str(lines),
+            )  # fmt: skip
+            taken = 'dockline_received_entries_total{container="tapped-flood"}'
+            agent.until(lambda: "sampled: 1 in " in (tmp_path / "said").read_text())
+            report = json.loads(agent.get("/audit")[1])
+            assert report["balanced"]
+            assert agent.metric(taken) in (None, lines)
+        finally:
+            tap.send_signal(signal.SIGINT)
+            assert tap.wait(30) == 0
+        assert 0 < len((tmp_path / "tap").read_text().splitlines()) < lines / 10
+
+
+def test_it_ends_with_the_agent_and_says_so(agent: AgentProcess) -> None:
+    with subprocess.Popen(
+        command(agent), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tap:
+        assert tap.stdout is not None
+        tap.stdout.readline()
+        agent.stop()
+        _, said = tap.communicate(timeout=60)
+    assert (tap.returncode, said.splitlines()[-1]) == (
+        0,
+        f"dockline: the agent at http://{agent.address} has ended the stream",
+    )
+
+
+def test_what_the_agent_refuses_is_one_sentence(
+    agent: AgentProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://{agent.address}"
+    assert main(["tap", "--url", url, "--route", "evn"]) == 1
+    assert capsys.readouterr().err == ('dockline: there is no route "evn"; there are: all, even\n')
+
+
+def test_no_agent_and_no_sense_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tap", "--url", "http://127.0.0.1:1"]) == 1
+    assert "no agent answers at http://127.0.0.1:1 (Connection refused)" in capsys.readouterr().err
+    assert main(["tap", "--limit", "0"]) == 2
+    assert "must be 1 or more" in capsys.readouterr().err
