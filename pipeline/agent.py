@@ -18,7 +18,7 @@ from pipeline.batch import Container, Samples
 from pipeline.buffer import SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.checkpoint import Checkpoint
-from pipeline.component import Context
+from pipeline.component import Context, StageContext
 from pipeline.config import Config, RouteConfig
 from pipeline.exposition import Exposition
 from pipeline.expression import compile_container
@@ -60,6 +60,7 @@ class Agent:
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
+        self._stage_context = StageContext(metrics.derived)
         self._router = Router(
             [self._route(*item) for item in config.routes.items()], metrics, self.ledger, self.tap
         )
@@ -104,7 +105,7 @@ class Agent:
 
     def _route(self, name: str, config: RouteConfig) -> Route:
         stages = [
-            (stage.name, component.implementation("stages", stage.name)(stage.config))
+            (stage.name, component.stage(stage.name, stage.config, self._stage_context))
             for stage in config.stages
         ]
         takes = _selection(config.containers)

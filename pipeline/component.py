@@ -24,6 +24,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 import msgspec
 
 from pipeline.batch import Batch, Container, Source
+from pipeline.derived import Derived
 from pipeline.errors import ConfigError
 
 Data = TypeVar("Data")
@@ -144,6 +145,14 @@ class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 # ----------------------------------------------------------------------------------- stages
 
 
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage may know of the agent it runs in."""
+
+    derived: Derived = field(default_factory=Derived)
+    """Where it registers the metrics that it makes out of entries."""
+
+
 class Stage(ABC):
     """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
 
@@ -152,6 +161,12 @@ class Stage(ABC):
 
         Raises `ConfigError`, its `column` set for a place inside an expression.
         """
+
+    def attach(self, context: StageContext) -> None:  # noqa: B027 - few need it
+        """Called once, before `bind`, by whoever builds a whole configuration. A stage that needs
+        something of the agent takes it here; without it, it works by itself.
+
+        Raises `ConfigError` for what cannot be with the other stages."""
 
     def bind(self, container: Container) -> Stage:
         """The stage for one container. One that holds state returns a new object each time."""
@@ -276,3 +291,10 @@ def implementation(kind: Kind, name: str) -> Any:
         if own and issubclass(value, base):
             return value
     raise TypeError(f"{found.__name__} defines no subclass of {base.__name__}")
+
+
+def stage(name: str, config: Any, context: StageContext) -> Stage:
+    """A stage of a route, ready to be bound. Raises `ConfigError`."""
+    made: Stage = implementation("stages", name)(config)
+    made.attach(context)
+    return made

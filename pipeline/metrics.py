@@ -11,6 +11,8 @@ import contextlib
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
+from pipeline.derived import Derived
+
 # They are a second series for each counter, and half of the time of a scrape.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -20,6 +22,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self.derived = Derived(self.registry)
+        """What the stages make out of entries."""
         counter, gauge = self._counter, self._gauge
 
         self.received = counter("received_entries", "Entries read from a container.", "container")

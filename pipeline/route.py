@@ -294,6 +294,7 @@ class Router:
     def forget(self, container_id: str) -> None:
         """The container is removed, and nothing of it will be read any more."""
         self._ledger.forget(container_id)
+        self._metrics.derived.forget(container_id)
 
     def _lanes(
         self, container: Container, page: Page, source: Source, progress: Progress | None

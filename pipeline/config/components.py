@@ -63,7 +63,7 @@ def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
     if config is INVALID:
         return INVALID
     try:
-        component.implementation("stages", name)(config)
+        component.stage(name, config, converter.stage_context)
     except (ValueError, DocklineError) as error:
         return rejected(error, value, path, report)
     return StageConfig(name, config)

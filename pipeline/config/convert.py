@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from msgspec import structs
 
-from pipeline.component import Secret, SinkConfig
+from pipeline.component import Secret, SinkConfig, StageContext
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
@@ -36,6 +36,7 @@ class Converter:
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self.stage_context = StageContext()
 
     def convert(self, value: Any, type_: Any, path: Path) -> Any:
         """`value`, standing at `path`, as `type_`."""

@@ -35,10 +35,12 @@ from pipeline.expression.translate import translate
 from pipeline.records import Records, Shape
 
 __all__ = [
+    "OverEntries",
     "Predicate",
     "compile_container",
     "compile_predicate",
     "compile_template",
+    "compile_value",
     "has_placeholders",
     "text_of",
 ]
@@ -50,7 +52,7 @@ class Predicate:
     def __init__(self, text: str) -> None:
         """Raises `ConfigError`, with the column, for what is not an expression about entries."""
         self.text = text
-        self._mask = _OverEntries(lambda scope: _truth(translate(text, scope)))
+        self._mask = OverEntries(lambda scope: _truth(translate(text, scope)))
         self.fields = self._mask.fields
         """Names of all fields at the top level that it may read."""
 
@@ -74,7 +76,7 @@ def compile_container(text: str) -> Callable[[Container], bool]:
     return takes
 
 
-def compile_template(text: str) -> Callable[[Batch], list[str]]:
+def compile_template(text: str) -> OverEntries:
     """The text for each entry, its placeholders filled in; what is missing is empty.
 
     Raises `ConfigError`, with the column, for a brace or an expression that is wrong."""
@@ -83,7 +85,14 @@ def compile_template(text: str) -> Callable[[Batch], list[str]]:
         parts = [one.source for one in pieces(text, scope.namespace, scope)]
         return Code(parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))", "text")
 
-    return _OverEntries(code)
+    return OverEntries(code)
+
+
+def compile_value(text: str) -> OverEntries:
+    """What an expression gives for each entry; `MISSING` where that is nothing.
+
+    Raises `ConfigError`, with the column, for what is not an expression about entries."""
+    return OverEntries(lambda scope: translate(text, scope))
 
 
 def _truth(code: Code) -> Code:
@@ -92,9 +101,14 @@ def _truth(code: Code) -> Code:
     return Code(f"(True if {code.source} else False)", "boolean")
 
 
-class _OverEntries:
+class OverEntries:
     """From a batch to the value for each of its entries: one function where fields are
     dictionaries, and one for each shape of records."""
+
+    fields: frozenset[str]
+    """Names of all fields at the top level that it may read."""
+    facts: frozenset[str]
+    """What it may read of the container, such as `container.name`."""
 
     def __init__(self, code: Callable[[EntryScope], Code]) -> None:
         self._code = code
@@ -102,6 +116,7 @@ class _OverEntries:
         self._of_dictionaries = _function(code(scope), scope)
         self._of_records: WeakKeyDictionary[Shape, _Values] = WeakKeyDictionary()
         self.fields = frozenset(scope.fields)
+        self.facts = scope.facts
 
     def __call__(self, batch: Batch) -> list[Any]:
         records = batch.parsed

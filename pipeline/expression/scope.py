@@ -164,6 +164,11 @@ class EntryScope(Scope):
         return f"{', '.join(columns)} in zip({', '.join(columns.values())})"
 
     @property
+    def facts(self) -> frozenset[str]:
+        """What it uses of the container and the batch, as `container.name`."""
+        return frozenset(self._facts)
+
+    @property
     def is_constant(self) -> bool:
         """Whether all entries of a batch give the same."""
         return not self._columns

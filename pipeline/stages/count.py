@@ -1,0 +1,66 @@
+"""Counts entries, as a metric on `/metrics`. The entries go on unchanged.
+
+    { count = { name = "http_requests", labels = { path = "{path}", status = "{status}" } } }
+    { count = { name = "errors", when = "status >= 500", labels = { at = "{container.service}" } } }
+
+The first gives `http_requests_total{path="/",status="200"}`. Labels are templates as in `set`; an
+expression `when` chooses what counts. Stages that say the same name, labels, help and limit count
+together, in whatever routes they are.
+
+Every combination of values is a series, which costs memory here and in Prometheus, so there are
+at most `series` of them. What comes beyond is counted under `other`, for every label: a sum over
+all series stays right, and an alert can watch for it. A value is cut to 200 characters.
+
+A series stays as long as the agent runs. One with a label made of `container.name` or
+`container.id` goes when the container is removed; for containers that live shorter than the time
+between two scrapes, take `container.service` or `container.image` instead. A restart of the agent
+begins at zero, which `rate()` and `increase()` expect, and may count again what it reads again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import compress
+from typing import Annotated
+
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.component import StageContext
+from pipeline.measuring import Labelling, Measure
+
+
+class Count(Measure, frozen=True, kw_only=True):
+    """What is counted, and under what name. `_total` is added to it."""
+
+
+Config = Annotated[
+    Count,
+    Meta(
+        examples=[
+            {"name": "http_requests", "labels": {"path": "{path}", "status": "{status}"}},
+        ]
+    ),
+]
+
+
+class Stage(component.Stage):
+    """Adds up groups of entries."""
+
+    def __init__(self, config: Count) -> None:
+        self._config = config
+        self._labelling = Labelling(config)
+        self.attach(StageContext())
+
+    def attach(self, context: StageContext) -> None:
+        config = self._config
+        text = config.help or "Log entries, counted by a stage of dockline."
+        names = self._labelling.names
+        self._counter = context.derived.counter(config.name, text, names, config.series)
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        labelling = self._labelling
+        groups = Counter(compress(labelling.rows(batch), labelling.mask(batch)))
+        self._counter.add(groups, labelling.owner(batch))
+        return batch
