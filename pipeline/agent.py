@@ -22,6 +22,7 @@ from pipeline.component import Context, StageContext
 from pipeline.config import Config, RouteConfig
 from pipeline.exposition import Exposition
 from pipeline.expression import compile_container
+from pipeline.labels import Labels
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
@@ -61,8 +62,13 @@ class Agent:
         metrics.registry.register(OutletGauges(self.outlets.values()))
         metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
         self._stage_context = StageContext(metrics.derived)
+        self._labels = self._make_labels()
         self._router = Router(
-            [self._route(*item) for item in config.routes.items()], metrics, self.ledger, self.tap
+            [self._route(*item) for item in config.routes.items()],
+            metrics,
+            self.ledger,
+            self.tap,
+            self._labels,
         )
         self._poller = self._make_poller()
         self.exposition = Exposition(
@@ -103,6 +109,12 @@ class Agent:
                 outlet.dead_letter = outlets[outlet.config.dead_letter]
         return outlets
 
+    def _make_labels(self) -> Labels:
+        config = self._config.labels
+        routes = {name: route.labels for name, route in self._config.routes.items()}
+        honour = () if config.honour == "off" else config.honour
+        return Labels(honour, routes, _selection(config.containers))
+
     def _route(self, name: str, config: RouteConfig) -> Route:
         stages = [
             (stage.name, component.stage(stage.name, stage.config, self._stage_context))
@@ -110,7 +122,7 @@ class Agent:
         ]
         takes = _selection(config.containers)
         if config.labels:
-            takes = _or_asks_for(name, takes)
+            takes = _or_asks_for(name, takes, self._labels)
         return Route(
             name=name,
             sources=frozenset(config.sources),
@@ -135,7 +147,7 @@ class Agent:
 
     def _reading(self) -> Reading:
         logs = self._config.logs
-        selects = _selection(logs.containers) if logs.containers else _is_enabled
+        selects = _selection(logs.containers) if logs.containers else self._is_enabled
         return Reading(
             start=logs.start,
             way=logs.read,
@@ -144,6 +156,9 @@ class Agent:
             selects=selects,
             events=self._config.events.enabled,
         )
+
+    def _is_enabled(self, container: Container) -> bool:
+        return self._labels.of(container).enabled
 
     def _make_poller(self) -> StatsPoller | None:
         every = self._config.stats.every
@@ -330,14 +345,12 @@ def _everything(container: Container) -> bool:
     return True
 
 
-def _is_enabled(container: Container) -> bool:
-    return container.labels.get("dockline.enable", "").lower() not in ("false", "0", "no", "off")
-
-
-def _or_asks_for(route: str, takes: Callable[[Container], bool]) -> Callable[[Container], bool]:
+def _or_asks_for(
+    route: str, takes: Callable[[Container], bool], labels: Labels
+) -> Callable[[Container], bool]:
     """A route with `labels = true` also takes a container that names it in `dockline.route`."""
 
     def takes_or_is_asked(container: Container) -> bool:
-        return container.labels.get("dockline.route") == route or takes(container)
+        return labels.of(container).route == route or takes(container)
 
     return takes_or_is_asked
