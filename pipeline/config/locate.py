@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Path = tuple[str | int, ...]
 """Keys from the top of the file, and indices of arrays: `("routes", "shop", "stages", 0)`."""
@@ -27,6 +27,8 @@ class Place:
     """Empty for an element of an array; the whole header, brackets included, for a table's."""
     value: str
     """Quotes and escapes included; empty for a table's header."""
+    end: int = field(default=0, compare=False)
+    """Characters of the text up to the end of the value, or of the header."""
 
 
 def locate(text: str) -> dict[Path, Place]:
@@ -213,7 +215,7 @@ class _Scanner:
         return found
 
     def _note(self, path: Path, start: int, key: str, value: str) -> None:
-        self.found.append((path, Place(self._line_of(start), key, value)))
+        self.found.append((path, Place(self._line_of(start), key, value, self.at)))
 
     def _line_of(self, position: int) -> int:
         return bisect_right(self._line_ends, position - 1) + 1

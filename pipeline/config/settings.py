@@ -13,8 +13,7 @@ from msgspec import Meta, Struct, field
 
 from pipeline.batch import Source
 from pipeline.component import Duration, SinkConfig, Size, TLSConfig
-from pipeline.labels import NAMES as LABEL_NAMES
-from pipeline.labels import Name as LabelName
+from pipeline.timestamps import nanoseconds, split_timestamp
 
 
 class EngineURL(str):
@@ -59,6 +58,24 @@ class ContainerExpression(str):
         return cls(text)
 
 
+class EntryTime(str):
+    """When a line was written, in the form of `pipeline.timestamps`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> EntryTime:
+        """Raises `ValueError` with a sentence fit for the user."""
+        time, rest = split_timestamp(str(text).encode())
+        try:
+            nanoseconds(time)
+        except ValueError:
+            rest = b"no time"
+        if rest:
+            raise ValueError(f'"{text}" is not a time; write it like "2026-01-31T23:59:59.123Z"')
+        return cls(time.decode())
+
+
 class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Docker Engine whose containers are followed, or Podman through the same API."""
 
@@ -90,29 +107,12 @@ class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ContainerExpression | None, Meta(examples=['name.startswith("shop-") and project != ""'])
     ] = None
     """An expression; containers for which it is false are not followed at all. Without it every
-    container is, but for those labelled `dockline.enable = "false"`, which an expression overrules;
-    never the agent's own."""
+    container is, but for those labelled `dockline.enable = "false"`, and never the agent's own."""
     max_line: Annotated[Size, Meta(ge=1024)] = Size(2**20)
     """A longer line is cut to this and marked `truncated`."""
     reconcile: Annotated[Duration, Meta(gt=0)] = Duration(30)
     """How often the list of containers is asked for again, since the Engine's events can be
     lost."""
-
-
-class LabelsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What containers may ask for by themselves, with labels such as `dockline.parse`: see
-    docs/labels.md."""
-
-    honour: Annotated[
-        Literal["off"] | list[LabelName], Meta(examples=[["enable", "tag"], "off"])
-    ] = field(default_factory=lambda: [*LABEL_NAMES])
-    """Which of them count; `"off"` for none."""
-    containers: Annotated[
-        ContainerExpression | None,
-        Meta(examples=['project == "shop"', 'image.startswith("acme/")']),
-    ] = None
-    """An expression; of containers for which it is false, no label counts. Without it, those of
-    every container do."""
 
 
 class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,19 +203,44 @@ class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The reference it was started from."""
     labels: Annotated[dict[str, str], Meta(examples=[{"com.docker.compose.project": "shop"}])] = {}
     """Its labels."""
+    id: str = "0" * 64
+    """Its id."""
+    host: str = ""
+    """Name of the Engine's host."""
+
+
+class CaseLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of a test with more to it than its text."""
+
+    line: str
+    """The text."""
+    stream: Literal["stdout", "stderr"] = "stdout"
+    """Where the container writes it."""
+    time: EntryTime | None = None
+    """When; without it, a millisecond after the line before."""
 
 
 class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A test of a route, run by `dockline test`: these lines in, those entries out."""
 
+    name: Annotated[str, Meta(examples=["errors go on, the rest does not"])] = ""
+    """What is tested, for reports."""
     route: Annotated[str, Meta(examples=["all"])]
     """Name of the route."""
     container: CaseContainer = CaseContainer()
-    """Where the lines come from."""
-    input: Annotated[list[str], Meta(examples=[['{"level":"error","msg":"boom"}', "plain text"]])]
-    """The lines, as a container would write them."""
+    """Where the lines come from. The route has to take it."""
+    input: Annotated[
+        list[str | CaseLine], Meta(examples=[['{"level":"error","msg":"boom"}', "plain text"]])
+    ]
+    """The lines, as a container would write them; a text of several lines is several. For one with
+    more to it, a table: `{ line = "text", stream = "stderr", time = "2026-01-31T12:00:00Z" }`, of
+    which the last two may be left out."""
     expect: Annotated[list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])]
-    """One table for each entry that comes out, with the fields to compare."""
+    """One table for each entry that comes out, in order; `[]` where nothing does. A table names
+    the fields to compare, of what a JSON sink would get; the entry may have others. Those inside
+    of objects are written `log.level = "error"` or `log = { level = "error" }`."""
+    absent: Annotated[list[str], Meta(examples=[["password", "http.headers"]])] = []
+    """Fields that no entry that comes out may have."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -223,7 +248,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     engine: EngineConfig = EngineConfig()
     logs: LogsConfig = LogsConfig()
-    labels: LabelsConfig = LabelsConfig()
     stats: StatsConfig = StatsConfig()
     events: EventsConfig = EventsConfig()
     state: StateConfig = StateConfig()

@@ -14,7 +14,13 @@ from msgspec import Struct, structs
 
 from pipeline.component import Duration, Secret, Size
 from pipeline.config.problems import quote
-from pipeline.config.settings import ContainerExpression, EngineURL, ListenAddress, StageConfig
+from pipeline.config.settings import (
+    ContainerExpression,
+    EngineURL,
+    EntryTime,
+    ListenAddress,
+    StageConfig,
+)
 from pipeline.config.substitute import Substituted
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
@@ -37,6 +43,7 @@ _PARSED: dict[type, str] = {
     ListenAddress: 'an address such as "127.0.0.1:9114"',
     EngineURL: 'an address such as "unix:///var/run/docker.sock"',
     ContainerExpression: "an expression",
+    EntryTime: 'a time such as "2026-01-31T23:59:59.123Z"',
 }
 
 

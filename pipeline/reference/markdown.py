@@ -12,6 +12,7 @@ from pipeline.config.settings import (
     Config,
     ContainerExpression,
     EngineURL,
+    EntryTime,
     ListenAddress,
     StageConfig,
 )
@@ -130,8 +131,9 @@ def _limits(type_: Any) -> Iterator[str]:
 
 _NAMES: dict[Any, str] = {
     Size: "size", Duration: "duration", Secret: "secret", ContainerExpression: "expression",
-    EngineURL: "address", ListenAddress: "address", StageConfig: "stage", str: "string",
-    int: "whole number", float: "number", bool: "`true` or `false`", Any: "any value",
+    EngineURL: "address", ListenAddress: "address", EntryTime: "time", StageConfig: "stage",
+    str: "string", int: "whole number", float: "number", bool: "`true` or `false`",
+    Any: "any value",
 }  # fmt: skip
 
 

@@ -1,0 +1,121 @@
+"""Running the `[[tests]]` of a configuration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.batch import Container
+from pipeline.cli._compare import Pair, find, pair_up
+from pipeline.cli._reasons import not_followed, not_taken
+from pipeline.config import Reading
+from pipeline.config.settings import CaseConfig, CaseLine
+from pipeline.errors import DocklineError
+from pipeline.records import MISSING
+from pipeline.trial import Entry, Line, Trial
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A line of which nothing came out under its own number."""
+
+    number: int
+    stage: str
+    joined: int | None
+    """The entry that it became a part of."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one test went."""
+
+    index: int
+    case: CaseConfig
+    trouble: str = ""
+    """Why it could not be run; empty where it could."""
+    entries: Sequence[Entry] = ()
+    pairs: Sequence[Pair] = ()
+    unwanted: Sequence[tuple[int, str]] = ()
+    """Fields that are to be absent, by the entry (counted from 0) that has them."""
+    lost: Sequence[Lost] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return not self.trouble and not self.unwanted and self.as_expected
+
+    @property
+    def as_expected(self) -> bool:
+        return all(pair.matches for pair in self.pairs)
+
+    @property
+    def path(self) -> str:
+        return f"tests[{self.index}]"
+
+
+def run(reading: Reading, index: int) -> Result:
+    """One test. Never raises `DocklineError`."""
+    config, began = reading.config, time.perf_counter()
+    case = config.tests[index]
+    container = Container(
+        case.container.id,
+        case.container.name,
+        case.container.image,
+        case.container.labels,
+        host=case.container.host,
+    )
+    if reasons := _not_run(reading, case.route, container):
+        return Result(index, case, reasons)
+    given = lines(case.input)
+    try:
+        trial = Trial(case.route, config.routes[case.route], container)
+        entries = trial.run(given)
+    except DocklineError as error:
+        return Result(index, case, str(error))
+    return Result(
+        index,
+        case,
+        entries=entries,
+        pairs=pair_up(case.expect, [entry.json for entry in entries]),
+        unwanted=[
+            (place, name)
+            for place, entry in enumerate(entries)
+            for name in case.absent
+            if find(entry.json, name) is not MISSING
+        ],
+        lost=_lost(trial, len(given)),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _not_run(reading: Reading, name: str, container: Container) -> str:
+    """Why the container's lines would not come to the route; empty where they would."""
+    config, conceal = reading.config, reading.conceal
+    route = config.routes[name]
+    if "logs" not in route.sources:
+        return f"the route takes {' and '.join(route.sources)}, and a test has lines of a log"
+    if reasons := not_followed(config, container, conceal):
+        return f"the container is not followed at all: {'; '.join(reasons)}"
+    if reasons := not_taken(config, name, container, conceal):
+        return f"the route does not take the container: {'; '.join(reasons)}"
+    return ""
+
+
+def lines(written: Sequence[str | CaseLine]) -> list[Line]:
+    """As a container would write them: what stands on several lines is several."""
+    entries = [one if isinstance(one, CaseLine) else CaseLine(line=one) for one in written]
+    return [
+        Line(text.encode("utf-8", "replace"), one.stream, (one.time or "").encode())
+        for one in entries
+        for text in str(one.line).removesuffix("\n").split("\n")
+    ]
+
+
+def _lost(trial: Trial, count: int) -> list[Lost]:
+    found = []
+    for number in range(1, count + 1):
+        steps = trial.steps(number)
+        if steps and steps[-1].after is None:
+            found.append(Lost(number, steps[-1].stage, steps[-1].joined))
+    return found

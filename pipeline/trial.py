@@ -1,0 +1,238 @@
+"""A route tried out on given lines: the real lanes and stages, and no Engine and no sink.
+
+Used by `dockline test` and `dockline explain`. What comes out is what a JSON sink would get.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline import component
+from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.component import Stage, StageContext
+from pipeline.config import RouteConfig
+from pipeline.encode.json import JsonEncoder
+from pipeline.errors import DocklineError
+from pipeline.ledger import Ledger
+from pipeline.metrics import Metrics
+from pipeline.records import Records
+from pipeline.route import Lanes, Route, Router
+from pipeline.settlement import Progress
+from pipeline.timestamps import from_nanoseconds, nanoseconds
+
+FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
+"""Of the first line, where nothing is said; the others follow, each by `BETWEEN`."""
+BETWEEN = 1_000_000
+"""Nanoseconds."""
+LONG_AFTER = 1e12
+"""A time of the loop's clock at which no stage holds back anything any more."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, as a container would write it."""
+
+    text: bytes
+    stream: Literal["stdout", "stderr"] = "stdout"
+    time: bytes = b""
+    """In the form of `timestamps`; empty for a little after the line before."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One entry between two stages."""
+
+    message: str
+    fields: dict[str, Any]
+    bare: bool
+    """The message was removed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one stage made of one line."""
+
+    stage: str
+    before: Snapshot
+    after: Snapshot | None
+    """None where the stage let go of no entry of this number."""
+    joined: int | None = None
+    """Then the number of the entry that it became a part of, where it did."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What came out."""
+
+    number: int
+    """`event.sequence`: that of the (first) line it was made of, counted from 1."""
+    json: dict[str, Any]
+
+
+class Trial:
+    """One route with one container, used once."""
+
+    def __init__(self, name: str, config: RouteConfig, container: Container) -> None:
+        """Raises `DocklineError` like the stages' own construction. Whether the route takes the
+        container is not asked."""
+        self._container = container
+        context = StageContext()
+        self._recorders = [
+            _Recorder(stage.name, component.stage(stage.name, stage.config, context))
+            for stage in config.stages
+        ]
+        self._outlet = _Outlet()
+        route = Route(
+            name=name,
+            sources=frozenset(config.sources),
+            takes=lambda container: True,
+            stages=[(one.name, one) for one in self._recorders],
+            outlets=[self._outlet],
+        )
+        metrics = Metrics()
+        router = Router([route], metrics, Ledger())
+        self._lanes: Lanes = router.bind(container, Progress({}))["logs"]
+
+    def run(self, lines: Sequence[Line]) -> list[Entry]:
+        """What comes out of the route, what the stages held back included.
+
+        Raises `DocklineError` where a stage has failed, a bug in it."""
+        if lines:
+            self._lanes.offer(_batch(self._container, lines))
+            self._flush()
+        for recorder in self._recorders:
+            if recorder.error is not None:
+                raise DocklineError(
+                    f"the stage {recorder.name} has failed, a bug in it: {recorder.error!r}"
+                )
+        return list(_entries(self._outlet.batches))
+
+    def steps(self, number: int) -> list[Step]:
+        """What the stages made of that line, counted from 1, until one let go of no such entry."""
+        found = []
+        for recorder in self._recorders:
+            before = recorder.taken.get(number)
+            if before is None:
+                break
+            after = recorder.given.get(number)
+            joined = None if after is not None else recorder.part_of(before, number)
+            found.append(Step(recorder.name, before, after, joined))
+        return found
+
+    def _flush(self) -> None:
+        """What a stage held back goes through those behind it."""
+        for place, recorder in enumerate(self._recorders):
+            batch = recorder.flush(LONG_AFTER)
+            for later in self._recorders[place + 1 :]:
+                if batch is None:
+                    break
+                batch = later(batch)
+            if batch is not None:
+                self._outlet.offer(batch)
+
+
+class _Recorder(Stage):
+    """A stage, and all that it takes and gives."""
+
+    def __init__(self, name: str, stage: Stage) -> None:
+        super().__init__(None)
+        self.name = name
+        self._stage = stage
+        self.taken: dict[int, Snapshot] = {}
+        self.given: dict[int, Snapshot] = {}
+        self.error: Exception | None = None
+
+    def bind(self, container: Container) -> Stage:
+        self._stage = self._stage.bind(container)
+        return self
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        self.taken.update(_snapshots(batch))
+        try:
+            result = self._stage(batch)
+        except Exception as error:
+            self.error = self.error or error
+            return batch
+        self.given.update(_snapshots(result))
+        return result
+
+    def flush(self, now: float) -> Batch | None:
+        result = self._stage.flush(now)
+        self.given.update(_snapshots(result))
+        return result
+
+    def part_of(self, lost: Snapshot, number: int) -> int | None:
+        """The entry before (or else after) that line which the stage has put it into."""
+        if not lost.message:
+            return None
+        for other in sorted(self.given, key=lambda one: (one > number, abs(one - number))):
+            whole, before = self.given[other].message, self.taken.get(other)
+            grown = before is None or len(whole) > len(before.message)
+            if grown and lost.message in whole:
+                return other
+        return None
+
+
+class _Outlet:
+    """What takes the place of all sinks."""
+
+    name = "trial"
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def offer(self, batch: Batch) -> bool:
+        self.batches.append(batch)
+        return True
+
+    async def put(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+
+def _batch(container: Container, lines: Sequence[Line]) -> Batch:
+    times: list[bytes] = []
+    for line in lines:
+        following = from_nanoseconds(nanoseconds(times[-1]) + BETWEEN) if times else FIRST_TIME
+        times.append(line.time or following)
+    return Batch(
+        container,
+        [line.text for line in lines],
+        times,
+        bytes(STREAM_NAMES.index(line.stream) for line in lines),
+        range(1, len(lines) + 1),
+    )
+
+
+def _snapshots(batch: Batch | None) -> Iterable[tuple[int, Snapshot]]:
+    """Of each entry, by its number."""
+    if batch is None:
+        return
+    parsed = batch.parsed
+    # what a stage finds is not to be changed by looking at it, so records stay records
+    entries = parsed.dictionaries() if type(parsed) is Records else parsed
+    for index, number in enumerate(batch.sequences):
+        message = batch.lines[index].decode("utf-8", "replace")
+        fields = _copy(entries[index]) if entries is not None else {}
+        yield number, Snapshot(message, fields, batch.bare)
+
+
+def _copy(fields: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return copy.deepcopy(fields)
+    except RecursionError:
+        return dict(fields)
+
+
+def _entries(batches: Iterable[Batch]) -> Iterable[Entry]:
+    encoder = JsonEncoder()
+    for batch in batches:
+        lines = encoder.encode([batch]).splitlines()
+        for number, line in zip(batch.sequences, lines, strict=True):
+            try:
+                yield Entry(number, json.loads(line))
+            except RecursionError:
+                raise DocklineError("an entry is nested too deeply to be looked at") from None

@@ -1,0 +1,365 @@
+"""`dockline test`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from pipeline.cli import main
+
+Write = Callable[[str], str]
+
+ROUTE = """\
+[routes.errors]
+containers = 'labels["com.docker.compose.project"] == "shop" and name.startswith("api-")'
+stages = [
+  { parse = "json" },
+  { keep = "level in ('error', 'fatal') or status >= 500" },
+  { set = { env = "prod" } },
+]
+to = ["console"]
+[sinks.console]
+type = "console"
+"""
+SHOP = 'container = { name = "api-1", labels = { "com.docker.compose.project" = "shop" } }\n'
+BOOM = '{"level":"error","msg":"boom","n":1,"b":true,"http":{"status":500,"tags":[{"a":1,"b":2}]}}'
+
+
+def case(given: str, expect: str, more: str = SHOP) -> str:
+    return f"[[tests]]\nroute = 'errors'\n{more}input = {given}\nexpect = {expect}\n"
+
+
+def out(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_what_comes_out_as_expected_passes(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(ROUTE + case(f"['{BOOM}', '{{\"level\":\"info\"}}']", '[{ msg = "boom" }]'))
+    assert main(["test", "-c", file]) == 0
+    assert out(capsys) == ["ok tests[0] errors", "1 test: 1 passed"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "{}",
+        'message = "m", env = "prod"',
+        'log.level = "error"',
+        '"log.level" = "error"',
+        "http.status = 500",
+        "n = 1.0, b = true",
+        "http = { tags = [{ a = 1 }] }",
+        'container.name = "api-1", event = { sequence = 1 }',
+        "container.labels.com_docker_compose_project = 'shop'",
+        '"@timestamp" = 2026-01-31T12:00:00.000000000Z',
+    ],
+)
+def test_only_fields_that_are_named_are_compared(fields: str, write: Write) -> None:
+    line = f"{{ line = '{BOOM}', time = \"2026-01-31T12:00:00Z\" }}"
+    expect = "[{}]" if fields == "{}" else f"[{{ {fields} }}]"
+    text = ROUTE.replace('env = "prod"', 'env = "prod", message = "m"')
+    if "@timestamp" in fields:  # TOML's own dates have no nanoseconds
+        expect = '[{ "@timestamp" = "2026-01-31T12:00:00.000000000Z" }]'
+    assert main(["test", "-c", write(text + case(f"[{line}]", expect))]) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ('level = "fatal"', ['expected "fatal"', 'got      "error"']),
+        ("n = true", ["expected true", "got      1"]),
+        ('n = "1"', ['expected "1"', "got      1"]),
+        ("http.status = 1", ["expected 1", "got      500"]),
+        ("http.tags = []", ["expected []", "got      [{ a = 1, b = 2 }]"]),
+        ('mgs = "boom"', ['expected "boom"', 'got      no such field; did you mean "msg"?']),
+        ('stream = "stderr"', ['expected "stderr"', 'got      "stdout"']),
+    ],
+)
+def test_each_field_that_differs_is_shown_with_both_values(
+    fields: str, told: list[str], write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(ROUTE + case(f"['{BOOM}']", f"[{{ {fields} }}]"))
+    assert main(["test", "-c", file]) == 1
+    found = out(capsys)
+    name = fields.partition(" =")[0]
+    assert found[:2] == [f"FAILED tests[0] errors ({file}:11)", "  entry 1, from line 1"]
+    assert found[2].strip() == name
+    assert [line.strip() for line in found[3:5]] == told
+    assert found[-1] == "1 test: 1 failed"
+
+
+def test_what_is_missing_and_what_is_too_much_is_told_apart(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = """['{"level":"error","n":1}', '{"level":"info"}', '{"level":"fatal","n":3}']"""
+    expect = "[{ n = 0 }, { n = 1 }]"
+    file = write(ROUTE + case(given, expect))
+    assert main(["test", "-c", file]) == 1
+    assert out(capsys)[1:-1] == [
+        "  expected entry 1 did not come out",
+        "    - { n = 0 }",
+        "  entry 2, from line 3, was not expected",
+        '    + { level = "fatal", n = 3, env = "prod" }',
+        "  line 2 was dropped by the stage keep",
+    ]
+
+
+def test_nothing_is_expected_of_an_empty_list(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "-c", write(ROUTE + case("['text', 'x']", "[]"))]) == 0
+    capsys.readouterr()
+    assert main(["test", "-c", write(ROUTE + case(f"['{BOOM}']", "[]"))]) == 1
+    assert "  entry 1, from line 1, was not expected" in out(capsys)
+
+
+def test_fields_can_be_expected_to_be_absent(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = 'absent = ["n", "http.status", "password"]\n'
+    assert main(["test", "-c", write(ROUTE + case(f"['{BOOM}']", "[{}]", SHOP + absent))]) == 1
+    assert out(capsys)[1:-1] == [
+        "  entry 1, from line 1",
+        "    n: expected to be absent",
+        "  entry 1, from line 1",
+        "    http.status: expected to be absent",
+    ]
+
+
+def test_a_parsed_field_of_a_taken_name_is_found_where_it_went(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = """['{"level":"error","host":"db"}']"""
+    assert main(["test", "-c", write(ROUTE + case(line, '[{ host = "db" }]'))]) == 1
+    assert "the parsed field is at fields.host: the name is taken" in "".join(out(capsys))
+    assert main(["test", "-c", write(ROUTE + case(line, '[{ fields.host = "db" }]'))]) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            'container = { name = "web-1", labels = { "com.docker.compose.project" = "blog" } }\n',
+            'the route does not take the container: labels["com.docker.compose.project"] == "shop" '
+            'is false: labels["com.docker.compose.project"] is "blog"; name.startswith("api-") is '
+            'false: name is "web-1"',
+        ),
+        (
+            'container.labels = { "dockline.enable" = "false" }\n',
+            'the container is not followed at all: its label dockline.enable is "false"',
+        ),
+    ],
+)
+def test_a_container_that_the_route_does_not_take_is_an_error(
+    more: str, told: str, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "-c", write(ROUTE + case("[]", "[]", more))]) == 1
+    assert out(capsys)[1:] == [f"  {told}", "1 test: 1 failed"]
+
+
+def test_a_route_without_logs_cannot_be_tested(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = ROUTE.replace("[routes.errors]", '[routes.errors]\nfrom = ["events"]')
+    assert main(["test", "-c", write(text + case("[]", "[]"))]) == 1
+    assert "  the route takes events, and a test has lines of a log" in out(capsys)
+
+
+def test_lines_have_a_stream_and_a_time_and_a_text_of_several_lines_is_several(
+    write: Write,
+) -> None:
+    text = "[[tests]]\nroute = 'all'\ncontainer.image = 'shop/api:1.4'\ncontainer.host = 'h'\n"
+    text += (
+        'input = ["a\\nb\\n", { line = "c", stream = "stderr", '
+        'time = "2026-01-31T13:00:00+01:00" }, ""]\n'
+        'expect = [{ message = "a", container.image.tag = "1.4", host.name = "h" }, '
+        '{ message = "b", stream = "stdout" }, '
+        '{ message = "c", stream = "stderr", "@timestamp" = "2026-01-31T12:00:00.000000000Z" }, '
+        '{ message = "", "@timestamp" = "2026-01-31T12:00:00.001000000Z" }]\n'
+    )
+    assert main(["test", "-c", write(text)]) == 0
+
+
+def test_one_route_s_tests_are_chosen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    text = ROUTE + case("['x']", "[{}]") + "[routes.all]\nto = ['console']\n"
+    file = write(text + "[[tests]]\nroute = 'all'\ninput = ['x']\nexpect = [{}]\n")
+    assert main(["test", "-c", file, "--route", "all"]) == 0
+    assert out(capsys) == ["ok tests[1] all", "1 test: 1 passed"]
+    assert main(["test", "-c", file, "--route", "eror"]) == 2
+    assert capsys.readouterr().err == (
+        'dockline: there is no route "eror"; did you mean "errors"?\n'
+    )
+
+
+def test_a_bad_configuration_is_told_as_check_does(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(ROUTE + case("['x', { lin = 'y' }]", "[]"))
+    assert main(["test", "-c", file]) == 2
+    assert f'{file}:14: tests[0].input[1].lin: unknown key "lin"; did you mean "line"?' in (
+        capsys.readouterr().err
+    )
+
+
+def test_no_tests_is_said(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(ROUTE)
+    assert main(["test", "-c", file]) == 0
+    assert out(capsys) == [f"{file} has no [[tests]] to run"]
+
+
+def test_no_line_and_no_name_controls_the_terminal(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "[[tests]]\nname = '''a\nb'''\nroute = 'all'\n"
+    file = write(text + 'input = ["\\u001b[2J\\u009b2J"]\nexpect = [{ message = "\\u001b" }]\n')
+    assert main(["test", "-c", file]) == 1
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\x9b" not in printed
+    assert "\\u001b[2J\\u009b2J" in printed
+
+
+# ------------------------------------------------------------------------------------ secrets
+
+
+def secret_file(write: Write, expect: str) -> str:
+    text = ROUTE.replace('"prod"', '"prod", token = "x${TOKEN}y", escaped = "$${{HOME}}"')
+    return write(text + case(f"['{BOOM}']", expect))
+
+
+def test_what_was_substituted_is_never_shown(
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TOKEN", "s3\"cr\\3t'" * 30)
+    report = tmp_path / "report.xml"
+    file = secret_file(write, '[{ token = "no", masg = "x${TOKEN}" }, { message = "${TOKEN}" }]')
+    assert main(["test", "-c", file, "--junit", str(report)]) == 1
+    shown = capsys.readouterr().out
+    assert 'got      "x${TOKEN}y"' in shown
+    for text in (shown, report.read_text()):
+        assert "cr" not in text.replace("secret", "")
+
+
+def test_an_update_writes_what_stands_for_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "s3\"cr\\3t'")
+    file = secret_file(write, "[]")
+    assert main(["test", "-c", file, "--update"]) == 0
+    text = Path(file).read_text()
+    assert "cr" not in text
+    assert 'token = "x${TOKEN}y", escaped = "$${HOME}" }' in text.splitlines()[-2]
+    assert main(["test", "-c", file]) == 0
+
+
+# ----------------------------------------------------------------------------------- --update
+
+
+def test_an_update_changes_nothing_but_what_is_expected(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = case("['x']", "[ ]   # as it is")
+    bad = case(
+        f"['{BOOM}', '{BOOM}']  # two",
+        '[\n  # the first\n  { level = "info", nope = 1, log.level = "x" },  # wrong\n]\n# end',
+    )
+    file = write(f"# top\n{ROUTE}{good}\n\n{bad}")
+    before = Path(file).read_text()
+    assert main(["test", "-c", file, "--update"]) == 0
+    assert out(capsys) == [
+        "ok tests[0] errors",
+        "updated tests[1] errors",
+        "2 tests: 2 passed, 1 updated",
+    ]
+    whole = (
+        '{ level = "error", msg = "boom", n = 1, b = true, '
+        'http = { status = 500, tags = [{ a = 1, b = 2 }] }, env = "prod" }'
+    )
+    assert Path(file).read_text() == before.replace(
+        '  { level = "info", nope = 1, log.level = "x" },  # wrong\n',
+        '  { level = "error", log = { level = "error" } },  # wrong\n' + f"  {whole},\n",
+    )
+    assert main(["test", "-c", file]) == 0
+
+
+def test_an_update_of_what_passes_writes_nothing(write: Write) -> None:
+    file = write(ROUTE + case("['x']", "[]"))
+    Path(file).chmod(0o400)
+    before = Path(file).stat()
+    assert main(["test", "-c", file, "--update"]) == 0
+    assert Path(file).stat() == before
+
+
+def test_an_update_writes_any_text_that_may_come_out(write: Write) -> None:
+    given = '["\\u001b[0m\\"\'\\\\ \\u007f ${x:-y}", "", "ä \\U0001f600", "\\u2028"]'
+    text = f"[[tests]]\nroute = 'all'\ninput = {given.replace('${', '$${')}\nexpect = []\n"
+    file = write(text)
+    assert main(["test", "-c", file, "--update"]) == 0
+    assert main(["test", "-c", file]) == 0
+
+
+def test_null_cannot_be_expected_and_is_left_out(write: Write) -> None:
+    given = """['{"level":"error","a":null,"b":[{"c":null}],"d":1}']"""
+    file = write(ROUTE + case(given, "[{ a = 1, d = 2 }]"))
+    assert main(["test", "-c", file, "--update"]) == 0
+    assert Path(file).read_text().endswith("expect = [{ d = 1 }]\n")
+
+
+def test_tables_in_double_brackets_are_left_alone(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "[[tests]]\nroute = 'all'\ninput = ['x']\n[[tests.expect]]\nmessage = 'y'\n"
+    file = write(text)
+    assert main(["test", "-c", file, "--update"]) == 1
+    assert "the expect of tests[0] cannot be updated: " in capsys.readouterr().err
+    assert Path(file).read_text() == text
+
+
+def test_an_update_mends_neither_an_error_nor_what_is_to_be_absent(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = ROUTE + case("['x']", "[{}]", "") + case(f"['{BOOM}']", "[]", SHOP + "absent = ['n']\n")
+    file = write(text)
+    assert main(["test", "-c", file, "--update"]) == 1
+    assert Path(file).read_text().startswith(text[:-3])
+    found = out(capsys)
+    assert found[-1] == "2 tests: 2 failed, 1 updated"
+    assert "    n: expected to be absent" in found
+
+
+# -------------------------------------------------------------------------------------- JUnit
+
+
+def test_a_junit_report_has_every_test(write: Write, tmp_path: Path) -> None:
+    text = ROUTE + case("['x']", "[]") + case("['\x7fx']", "[{}]", SHOP + "name = 'a \x7f< b'\n")
+    file = write((text + case("[]", "[]", "")).replace("\x7f", "\ufffe"))
+    report = tmp_path / "report.xml"
+    assert main(["test", "-c", file, "--junit", str(report)]) == 1
+    suites = ElementTree.parse(report).getroot()
+    assert (suites.tag, suites[0].tag, suites[0].get("name")) == ("testsuites", "testsuite", file)
+    counts = [suites[0].get(name) for name in ("tests", "failures", "errors")]
+    assert counts == ["3", "1", "1"]
+    passed, failed, error = suites[0]
+    assert (passed.get("name"), passed.get("classname"), len(passed)) == (
+        "tests[0] errors",
+        "errors",
+        0,
+    )
+    assert failed.get("name") == "tests[1] errors: a \ufffd< b"
+    assert failed[0].tag == "failure"
+    assert "line 1 was dropped by the stage keep" in (failed[0].text or "")
+    assert error[0].tag == "error"
+    assert (error[0].get("message") or "").startswith("the route does not take the container: ")
+
+
+def test_a_report_that_cannot_be_written_is_told(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "-c", write(ROUTE), "--junit", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"dockline: cannot write {tmp_path}: Is a directory\n"
