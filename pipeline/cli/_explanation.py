@@ -1,0 +1,134 @@
+"""What becomes of one container, and of lines of it: the facts, as JSON has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.batch import Container
+from pipeline.cli._container import Found
+from pipeline.cli._reasons import not_followed, not_taken
+from pipeline.config import Config, Reading
+from pipeline.records import MISSING
+from pipeline.trial import Entry, Line, Snapshot, Step, Trial
+
+Facts = dict[str, Any]
+
+DEEPEST = 16
+"""Levels of objects that are compared field by field."""
+
+
+def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
+    """Nothing that was substituted is in the answer. Raises `DocklineError` where a stage fails, a
+    bug in it."""
+    config, container = reading.config, found.container
+    reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
+    routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
+    taken = [route["name"] for route in routes if route["takes"] and "logs" in route["from"]]
+    trials = {name: Trial(name, config.routes[name], container) for name in taken}
+    entries = {name: trial.run(lines) for name, trial in trials.items()}
+    facts = {
+        "container": {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "project": container.project,
+            "service": container.service,
+            "host": container.host,
+            "labels": dict(sorted(container.labels.items())),
+        },
+        "followed": not reasons,
+        "reasons": reasons,
+        "notes": list(found.notes),
+        "routes": routes,
+        "lines": [
+            {
+                "line": line.text.decode("utf-8", "replace"),
+                "stream": line.stream,
+                "routes": [
+                    _way(name, config, trial.steps(number), _entry(entries[name], number))
+                    for name, trial in trials.items()
+                ],
+            }
+            for number, line in enumerate(lines, 1)
+        ],
+    }
+    concealed: Facts = _concealed(facts, reading)
+    return concealed
+
+
+def _concealed(value: Any, reading: Reading) -> Any:
+    if isinstance(value, dict):
+        return {reading.conceal(key): _concealed(inner, reading) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_concealed(inner, reading) for inner in value]
+    return reading.conceal(value) if isinstance(value, str) else value
+
+
+def _route(reading: Reading, name: str, container: Container, *, followed: bool) -> Facts:
+    route = reading.config.routes[name]
+    reasons = not_taken(reading.config, name, container, reading.conceal) if followed else []
+    return {
+        "name": name,
+        "takes": followed and not reasons,
+        "reasons": reasons,
+        "containers": route.containers and str(route.containers),
+        "labels": route.labels,
+        "from": list(route.sources),
+        "stages": [stage.name for stage in route.stages],
+        "to": _sinks(reading.config, name),
+    }
+
+
+def _sinks(config: Config, route: str) -> list[Facts]:
+    return [{"name": name, "type": config.sinks[name].type} for name in config.routes[route].to]
+
+
+def _entry(entries: Sequence[Entry], number: int) -> Entry | None:
+    return next((entry for entry in entries if entry.number == number), None)
+
+
+def _way(name: str, config: Config, steps: Sequence[Step], entry: Entry | None) -> Facts:
+    """What a route made of one line."""
+    return {
+        "route": name,
+        "stages": [_step(step) for step in steps],
+        "entry": entry.json if entry else None,
+        "to": _sinks(config, name) if entry else [],
+    }
+
+
+def _step(step: Step) -> Facts:
+    if step.after is None:
+        outcome = "joined" if step.joined else "dropped"
+        return {"stage": step.stage, "outcome": outcome, "line": step.joined, "changes": []}
+    changes = list(_changes(step.before, step.after))
+    outcome = "changed" if changes else "unchanged"
+    return {"stage": step.stage, "outcome": outcome, "line": None, "changes": changes}
+
+
+def _changes(before: Snapshot, after: Snapshot) -> Iterator[Facts]:
+    """One for each part of an entry that is new, gone or another."""
+    old, new = (MISSING if one.bare else one.message for one in (before, after))
+    if old != new:
+        yield _change("message", old, new)
+    yield from _field_changes(before.fields, after.fields)
+
+
+def _field_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], way: str = "", depth: int = 0
+) -> Iterator[Facts]:
+    """Inside of objects, too: `http.status`."""
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name, MISSING), after.get(name, MISSING)
+        if isinstance(old, dict) and isinstance(new, dict) and depth < DEEPEST:
+            yield from _field_changes(old, new, f"{way}{name}.", depth + 1)
+        elif repr(old) != repr(new):  # which tells True from 1
+            taken = not way and name == "message"
+            yield _change(f'fields["{name}"]' if taken else f"{way}{name}", old, new)
+
+
+def _change(field: str, before: Any, after: Any) -> Facts:
+    sides = {"before": before, "after": after}
+    known = {side: value for side, value in sides.items() if value is not MISSING}
+    return {"field": field, **known}
