@@ -236,6 +236,14 @@ class Batch:
             raise TypeError(f"a batch has no column {', '.join(columns)}")
         return new
 
+    def owned(self) -> Batch:
+        """The same batch with fields that may be changed. Records are nobody's: who wants to change
+        them makes dictionaries of them."""
+        parsed = self.parsed
+        if type(parsed) is Records or parsed is None:
+            return self.replace()
+        return self.replace(parsed=[dict(fields) for fields in parsed])
+
     def addressed(
         self,
         route: str,

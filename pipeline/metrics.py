@@ -8,6 +8,7 @@ has one registers a collector. Tests pass their own registry.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
@@ -62,14 +63,27 @@ class Metrics:
         self.containers = gauge("containers", "Containers being followed.")
         self.engine_up = gauge("engine_up", "1 while the Engine answers.")
         self.label_errors = gauge(
-            "label_errors", "dockline.* labels that are not understood.", "container"
+            "label_errors", "dockline.* labels that are not understood.", "container", "label"
         )
+        self._wrong: dict[str, set[str]] = {}
+        """Labels that are not understood, by container."""
 
     def forget_container(self, name: str) -> None:
         """The container is gone, and its series with it."""
         for metric in (self.received, self.received_bytes, self.log_gaps):
             with contextlib.suppress(KeyError):
                 metric.remove(name)
+        self.set_label_errors(name, ())
+
+    def set_label_errors(self, name: str, labels: Collection[str]) -> None:
+        """The labels of a container that are not understood; all others of it are."""
+        before = self._wrong.pop(name, set())
+        for label in before.difference(labels):
+            self.label_errors.remove(name, label)
+        for label in labels:
+            self.label_errors.labels(name, label).set(1)
+        if labels:
+            self._wrong[name] = set(labels)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"dockline_{name}", text, labels, registry=self.registry)

@@ -16,6 +16,7 @@ from prometheus_client import Counter as Series
 
 from pipeline.batch import Acknowledgement, Batch, Container, Source
 from pipeline.component import Stage
+from pipeline.labels import PREFIX, Labels, Reported
 from pipeline.ledger import Ledger, Page, Passage, Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
@@ -105,8 +106,10 @@ class Lane:
         passage: Passage,
         progress: Progress | None = None,
         tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
     ) -> None:
-        """`progress` where what is read has a position to resume at."""
+        """`progress` where what is read has a position to resume at. `first`: stages before the
+        route's own."""
         self.route = route
         self._tap = tap or Tap()
         self.legs = [
@@ -121,7 +124,7 @@ class Lane:
         self._passage = passage
         self._steps: list[tuple[str, Stage, Series]] = [
             (name, stage.bind(container), metrics.filtered.labels(route.name, name))
-            for name, stage in route.stages
+            for name, stage in (*first, *route.stages)
         ]
         self._errors = metrics.stage_errors
         self._bugs = RateLimit()
@@ -129,8 +132,8 @@ class Lane:
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
         self._passage.taken += len(batch)
-        if self._steps and (entries := batch.fields) is not None:
-            batch = batch.replace(fields=[dict(fields) for fields in entries])
+        if self._steps and batch.parsed is not None:
+            batch = batch.owned()
         for name, stage, filtered in self._steps:
             try:
                 result = stage(batch)
@@ -167,7 +170,12 @@ class Lanes:
         lanes: Sequence[Lane],
         metrics: Metrics,
         tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
     ) -> None:
+        """`first`: what is done once, before any lane. It keeps all entries, and holds none."""
+        self._first = first if lanes else ()
+        self._stage_errors = metrics.stage_errors
+        self._bugs = RateLimit()
         self._page = page
         self._binding = page.binding
         self._source = source
@@ -253,6 +261,8 @@ class Lanes:
             routes = {lane.route.name for lane in self._lanes}
             self._page.read_late(self._source, len(batch), routes)
         until = batch.sequences[-1]
+        for name, stage in self._first:
+            batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
             left, behind = lane.process(batch), batch.acknowledgement
             shared = Shared() if len(lane.legs) > 1 else None
@@ -261,6 +271,16 @@ class Lanes:
                     leg.skip(until)
                 elif (own := leg.address(left, until, behind, shared)) is not None:
                     yield leg.outlet, own
+
+    def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
+        """As the container asks for with a label."""
+        try:
+            return stage(batch) or batch
+        except Exception:  # a bug in it, as in a lane
+            if self._bugs():
+                log.exception("stage %s of label %s%s failed: skipped", name, PREFIX, name)
+            self._stage_errors.labels("", name).inc()
+            return batch
 
     def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
         batch.tally.dropped[reason] += len(batch)
@@ -274,8 +294,15 @@ class Router:
     """Binds lanes."""
 
     def __init__(
-        self, routes: Sequence[Route], metrics: Metrics, ledger: Ledger, tap: Tap | None = None
+        self,
+        routes: Sequence[Route],
+        metrics: Metrics,
+        ledger: Ledger,
+        tap: Tap | None = None,
+        labels: Labels | None = None,
     ) -> None:
+        self._labels = labels or Labels(())
+        self._reported = Reported(metrics)
         self._routes = routes
         self._metrics = metrics
         self._ledger = ledger
@@ -286,6 +313,7 @@ class Router:
         page = self._ledger.page(container.id, container.name)
         page.unbind()
         page.followed = True
+        self._reported.note(container, self._labels.of(container).errors)
         return {
             source: self._lanes(container, page, source, progress if source == "logs" else None)
             for source in SOURCES
@@ -295,14 +323,31 @@ class Router:
         """The container is removed, and nothing of it will be read any more."""
         self._ledger.forget(container_id)
         self._metrics.derived.forget(container_id)
+        self._reported.forget(container_id)
 
     def _lanes(
         self, container: Container, page: Page, source: Source, progress: Progress | None
     ) -> Lanes:
+        first, once = self._labelled(container, source)
         lanes = []
         for route in self._routes:
             if source in route.sources and route.takes(container):
                 passage = page.passage(source, route.name)
                 passage.bind(tuple(outlet.name for outlet in route.outlets))
-                lanes.append(Lane(route, container, self._metrics, passage, progress, self._tap))
-        return Lanes(page, source, lanes, self._metrics, self._tap)
+                lanes.append(
+                    Lane(route, container, self._metrics, passage, progress, self._tap, first)
+                )
+        return Lanes(page, source, lanes, self._metrics, self._tap, once)
+
+    def _labelled(
+        self, container: Container, source: Source
+    ) -> tuple[Sequence[tuple[str, Stage]], Sequence[tuple[str, Stage]]]:
+        """What the container's labels ask for: in each lane, and once before them. One that joins
+        lines holds them back and has to answer for them, as only a lane can; what is done after it
+        is done there, too."""
+        wish = self._labels.of(container)
+        if source != "logs":
+            return (), [("tag", wish.tags)] if wish.tags else []
+        if wish.join is not None:
+            return wish.stages, ()
+        return (), [(name, stage.bind(container)) for name, stage in wish.stages]

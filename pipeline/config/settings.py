@@ -13,6 +13,8 @@ from msgspec import Meta, Struct, field
 
 from pipeline.batch import Source
 from pipeline.component import Duration, SinkConfig, Size, TLSConfig
+from pipeline.labels import NAMES as LABEL_NAMES
+from pipeline.labels import Name as LabelName
 from pipeline.timestamps import nanoseconds, split_timestamp
 
 
@@ -107,12 +109,29 @@ class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ContainerExpression | None, Meta(examples=['name.startswith("shop-") and project != ""'])
     ] = None
     """An expression; containers for which it is false are not followed at all. Without it every
-    container is, but for those labelled `dockline.enable = "false"`, and never the agent's own."""
+    container is, but for those labelled `dockline.enable = "false"`, which an expression overrules;
+    never the agent's own."""
     max_line: Annotated[Size, Meta(ge=1024)] = Size(2**20)
     """A longer line is cut to this and marked `truncated`."""
     reconcile: Annotated[Duration, Meta(gt=0)] = Duration(30)
     """How often the list of containers is asked for again, since the Engine's events can be
     lost."""
+
+
+class LabelsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What containers may ask for by themselves, with labels such as `dockline.parse`: see
+    docs/labels.md."""
+
+    honour: Annotated[
+        Literal["off"] | list[LabelName], Meta(examples=[["enable", "tag"], "off"])
+    ] = field(default_factory=lambda: [*LABEL_NAMES])
+    """Which of them count; `"off"` for none."""
+    containers: Annotated[
+        ContainerExpression | None,
+        Meta(examples=['project == "shop"', 'image.startswith("acme/")']),
+    ] = None
+    """An expression; of containers for which it is false, no label counts. Without it, those of
+    every container do."""
 
 
 class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -248,6 +267,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     engine: EngineConfig = EngineConfig()
     logs: LogsConfig = LogsConfig()
+    labels: LabelsConfig = LabelsConfig()
     stats: StatsConfig = StatsConfig()
     events: EventsConfig = EventsConfig()
     state: StateConfig = StateConfig()

@@ -24,6 +24,7 @@ stages = [
   { parse = "json" },
   { count = { name = "http_requests", labels = { status = "{status}" }, help = "Requests." } },
   { count = { name = "lines", labels = { of = "{container.name}" }, when = "ms >= 100" } },
+  { observe = { name = "http_seconds", value = "ms / 1000", help = "Times.", buckets = [0.1, 1] } },
 ]
 to = ["out"]
 """
@@ -47,7 +48,9 @@ def test_entries_are_counted_on_the_page_until_their_container_goes(
         agent.until(lambda: agent.metric(own) == 300, "not every line was counted")
         assert agent.metric(shared) == 100
         done = promtool("check", "metrics", stdin=agent.get("/metrics")[1].encode())
-        assert b"http_requests" not in done.stdout + done.stderr
+        assert b"http_" not in done.stdout + done.stderr
+        assert agent.metric('http_seconds_bucket{le="0.1"}') == 101
+        assert agent.metric("http_seconds_count") == 400
         engine.docker("rm", "--force", NAME)
         agent.until(lambda: agent.metric(own) is None, "the container's own series did not go")
         assert agent.metric(shared) == 100

@@ -1,0 +1,248 @@
+"""What a container asks for with its own labels, `dockline.*`: a closed list, each value checked.
+
+A label that is not understood, or has a value that it cannot have, is said once in the agent's log
+and shown in `dockline_label_errors`; the container is followed as if it had none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args
+from weakref import WeakKeyDictionary
+
+from pipeline import component
+from pipeline.batch import Batch, Container
+from pipeline.component import Stage
+from pipeline.errors import ConfigError, DocklineError
+from pipeline.expression.paths import Path
+from pipeline.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "dockline."
+Name = Literal["enable", "route", "parse", "join", "tag"]
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
+
+MOST_TAGS: Final = 32
+LONGEST_TAG: Final = 256
+"""Characters of a tag's name, and of its value: every entry of the container has them."""
+MOST_ERRORS: Final = 16
+"""Of one container that are told of."""
+
+_TAG: Final = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", re.ASCII)
+_YES: Final = ("true", "1", "yes", "on")
+_NO: Final = ("false", "0", "no", "off")
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What one container asks for."""
+
+    enabled: bool = True
+    route: str = ""
+    """A route that is to take it, beside those that do anyway."""
+    parse: Stage | None = None
+    join: Stage | None = None
+    tags: Stage | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong, by label."""
+
+    @property
+    def stages(self) -> Sequence[tuple[str, Stage]]:
+        """What is done to its logs before any route's stages, in that order."""
+        named = (("join", self.join), ("parse", self.parse), ("tag", self.tags))
+        return [(name, stage) for name, stage in named if stage is not None]
+
+
+NOTHING: Final = Wish()
+
+
+class Labels:
+    """Reads the labels of containers, as far as the operator honours them."""
+
+    def __init__(
+        self,
+        honour: Iterable[Name] = NAMES,
+        routes: Mapping[str, bool] | None = None,
+        honours: Callable[[Container], bool] = lambda container: True,
+    ) -> None:
+        """`routes`: all there are, and whether a container may choose them. `honours`: whether the
+        labels of a container count at all."""
+        self._honour: Set[Name] = frozenset(honour)
+        self._routes = routes or {}
+        self._honours = honours
+        self._wishes: WeakKeyDictionary[Container, Wish] = WeakKeyDictionary()
+
+    def of(self, container: Container) -> Wish:
+        """What it asks for."""
+        wish = self._wishes.get(container)
+        if wish is None:
+            wish = self._wishes[container] = self._read(container)
+        return wish
+
+    def _read(self, container: Container) -> Wish:
+        given = {name: text for name, text in container.labels.items() if name.startswith(PREFIX)}
+        if not given or not self._honour or not self._honours(container):
+            return NOTHING
+        found: dict[str, Any] = {}
+        tags: dict[Path, str] = {}
+        errors: dict[str, str] = {}
+        for label, text in given.items():
+            name, _, key = label.removeprefix(PREFIX).partition(".")
+            try:
+                if name not in NAMES or (name == "tag") != bool(key):
+                    raise ConfigError(_unknown(label))
+                if name not in self._honour:
+                    continue
+                if name == "tag":
+                    tags[_tag(key, text, len(tags))] = text
+                else:
+                    found[_ATTRIBUTES[name]] = getattr(self, f"_{name}")(text)
+            except DocklineError as error:
+                if len(errors) < MOST_ERRORS:
+                    errors[_safe(label)] = str(error)
+        return Wish(**found, tags=Tags(tags) if tags else None, errors=errors)
+
+    def _enable(self, text: str) -> bool:
+        if text.lower() in (*_YES, *_NO):
+            return text.lower() in _YES
+        raise ConfigError(
+            f'{_quoted(text)} is neither "true" nor "false"; the container is followed'
+        )
+
+    def _route(self, text: str) -> str:
+        may = self._routes.get(text)
+        if may is None:
+            raise ConfigError(f"there is no route {_quoted(text)}{_nearest(text, self._routes)}")
+        if not may:
+            raise ConfigError(
+                f"the route {_quoted(text)} is not for containers to choose: it has no "
+                "`labels = true`"
+            )
+        return text
+
+    def _parse(self, text: str) -> Stage:
+        return _stage("parse", text)
+
+    def _join(self, text: str) -> Stage:
+        return _stage("join", text)
+
+
+_ATTRIBUTES: Final = {"enable": "enabled", "route": "route", "parse": "parse", "join": "join"}
+
+
+class Tags(Stage):
+    """The same fields for all entries of a container."""
+
+    def __init__(self, config: Mapping[Path, str]) -> None:
+        self._paths = list(config.items())
+        self._flat = {path.flat: text for path, text in self._paths if len(path.keys) == 1}
+        self._nested = [(path, text) for path, text in self._paths if len(path.keys) > 1]
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        flat = self._flat
+        if batch.fields is None:
+            fields = [flat.copy() for _ in batch.lines]
+        else:
+            fields = batch.fields
+            for one in fields:
+                one.update(flat)
+        for path, text in self._nested:
+            for one in fields:
+                path.put(one, text)
+        return batch.replace(fields=fields)
+
+
+class Reported:
+    """What was said of the labels of containers that are followed."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._said: dict[str, dict[str, str]] = {}
+        """By container, its errors."""
+
+    def note(self, container: Container, errors: Mapping[str, str]) -> None:
+        """Says what is new, and counts what there is."""
+        said = self._said.get(container.id, {})
+        for label, error in errors.items():
+            if said.get(label) != error:
+                log.warning("container %s: label %s: %s", container.name, label, error)
+        if errors:
+            self._said[container.id] = dict(errors)
+        else:
+            self._said.pop(container.id, None)
+        self._metrics.set_label_errors(container.name, errors)
+
+    def forget(self, container_id: str) -> None:
+        self._said.pop(container_id, None)
+
+
+def _stage(name: str, text: str) -> Stage:
+    """A stage for a value that it takes as a word."""
+    if name not in component.names("stages"):
+        raise ConfigError("this version cannot join lines")
+    words = _words(component.config_type("stages", name))
+    if text not in words:
+        known = ", ".join(_quoted(word) for word in words)
+        raise ConfigError(
+            f"{_quoted(text)} is not understood{_nearest(text, words) or f'; known: {known}'}"
+        )
+    made: Stage = component.implementation("stages", name)(text)
+    return made
+
+
+def _words(type_: Any) -> list[str]:
+    """The strings that a configuration's type lists."""
+    found = []
+    for part in get_args(type_):
+        found += [part] if isinstance(part, str) else _words(part)
+    return found
+
+
+def _tag(key: str, text: str, before: int) -> Path:
+    if not _TAG.fullmatch(key) or len(key) > LONGEST_TAG:
+        raise ConfigError(
+            f"{_quoted(key)} is no name of a field; write letters, digits, _ and -, dots between"
+        )
+    if len(text) > LONGEST_TAG or not text.isprintable():
+        raise ConfigError(f"a tag's value is one line of at most {LONGEST_TAG} characters")
+    if before >= MOST_TAGS:
+        raise ConfigError(f"there are more than {MOST_TAGS} tags; the others are used")
+    return Path.target(key)
+
+
+def _unknown(label: str) -> str:
+    name = label.removeprefix(PREFIX)
+    head = name.partition(".")[0]
+    if head == "tag":
+        return "a tag has a name, as in dockline.tag.team"
+    if head in NAMES:
+        return f"there is no such label; did you mean {PREFIX}{head}?"
+    if near := _near(head, NAMES):
+        name = near + _safe(name[len(head) :]) * (near == "tag")
+        return f"there is no such label; did you mean {PREFIX}{name}?"
+    known = (PREFIX + (f"{one}.NAME" if one == "tag" else one) for one in NAMES)
+    return f"there is no such label; known: {', '.join(known)}"
+
+
+def _nearest(text: str, known: Iterable[str]) -> str:
+    near = _near(text, known)
+    return f'; did you mean "{near}"?' if near is not None else ""
+
+
+def _near(text: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(text[:64].lower(), known, n=1)), None)
+
+
+def _quoted(text: str) -> str:
+    return f'"{_safe(text)}"'
+
+
+def _safe(text: str) -> str:
+    """Anybody's text, for a log and a metric: short, on one line, and all of it text."""
+    short = text if len(text) <= 64 else text[:63] + "…"
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in short)

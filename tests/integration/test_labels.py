@@ -1,0 +1,103 @@
+"""Labels of real containers, as the agent takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.private_engine import PrivateEngine
+
+CONFIG = """
+[stats]
+every = "off"
+[sinks.all]
+type = "file"
+path = "{folder}/all"
+[sinks.chosen]
+type = "file"
+path = "{folder}/chosen"
+[routes.all]
+to = ["all"]
+[routes.chosen]
+containers = 'name == "nobody"'
+labels = true
+stages = [{{ keep = "status >= 500" }}]
+to = ["chosen"]
+{more}
+"""
+SCRIPT = """echo '{"status":503,"a":1}'; echo '{"status":200}'; echo text; sleep 600"""
+LABELS = {
+    "dockline.parse": "json",
+    "dockline.route": "chosen",
+    "dockline.tag.team": "shop",
+    "dockline.prase": "json",
+    "dockline.tag.host": "x",
+}
+NAME = "labels-one"
+
+
+@pytest.fixture
+def running(engine: PrivateEngine, busybox: str) -> Iterator[None]:
+    """A container with labels, and one that wants not to be followed."""
+    options = [f"--label={name}={value}" for name, value in LABELS.items()]
+    run = ("run", "--detach", "--network", "none", "--name")
+    engine.docker(*run, NAME, *options, busybox, "sh", "-c", SCRIPT)
+    engine.docker(*run, "labels-none", "--label=dockline.enable=false", busybox, "sh", "-c", SCRIPT)
+    yield
+    engine.docker("rm", "--force", NAME, "labels-none")
+
+
+def came(agent: AgentProcess, sink: str) -> dict[str, list[dict[str, Any]]]:
+    """Entries by container."""
+    path, found = agent.folder / sink, dict[str, list[dict[str, Any]]]()
+    for line in path.read_text().splitlines() if path.exists() else []:
+        entry = json.loads(line)
+        found.setdefault(entry["container"]["name"], []).append(entry)
+    return found
+
+
+def agent(folder: Path, engine: PrivateEngine, more: str = "") -> AgentProcess:
+    config = CONFIG.format(folder=folder, more=more)
+    return AgentProcess(folder, engine.url, config + '\n[logs]\nstart = "beginning"\n')
+
+
+@pytest.mark.usefixtures("running")
+def test_a_container_is_parsed_tagged_and_routed_as_it_asks(
+    tmp_path: Path, engine: PrivateEngine
+) -> None:
+    with agent(tmp_path, engine) as one:
+        one.until(lambda: len(came(one, "all").get(NAME, [])) == 3 and came(one, "chosen"))
+        assert [entry.get("status") for entry in came(one, "all")[NAME]] == [503, 200, None]
+        assert all(entry["team"] == "shop" for entry in came(one, "all")[NAME])
+        assert [entry["a"] for entry in came(one, "chosen")[NAME]] == [1]
+        assert "labels-none" not in came(one, "all")
+        for label in ("dockline.prase", "dockline.tag.host"):
+            sample = f'dockline_label_errors{{container="{NAME}",label="{label}"}}'
+            assert one.metric(sample) == 1
+            assert one.said.count(f"container {NAME}: label {label}: ") == 1
+        assert "did you mean dockline.parse?" in one.said
+        engine.docker("rename", NAME, f"{NAME}-b")
+        engine.docker("rename", f"{NAME}-b", NAME)
+        engine.docker("rm", "--force", NAME)
+        one.until(lambda: f'container="{NAME}"' not in one.get("/metrics")[1])
+        assert one.said.count("label dockline.prase: ") == 1
+        assert one.stop() == 0
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("more", ['honour = "off"', "containers = 'name == \"other\"'"])
+def test_an_operator_may_switch_labels_off(
+    tmp_path: Path, engine: PrivateEngine, more: str
+) -> None:
+    with agent(tmp_path, engine, f"[labels]\n{more}") as one:
+        one.until(lambda: len(came(one, "all").get("labels-none", [])) == 3)
+        one.until(lambda: len(came(one, "all").get(NAME, [])) == 3)
+        assert not any("status" in entry or "team" in entry for entry in came(one, "all")[NAME])
+        assert one.stop() == 0
+        assert not came(one, "chosen")
+        assert "label" not in one.said
