@@ -153,6 +153,33 @@ class StageContext:
     """Where it registers the metrics that it makes out of entries."""
 
 
+@dataclass(frozen=True)
+class FieldUse:
+    """A place in a stage's configuration where a field of the entries is read."""
+
+    field: str
+    """The field's own name: `http` of `http.status`."""
+    written: str
+    """The name as an expression has it, `http.status`, which may be the field's own as well."""
+    key: str = ""
+    """The key in the stage's configuration, such as `rules[1].when`; empty for the whole of it."""
+    column: int | None = None
+    """The character inside that string."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a stage does, as far as `dockline check` wants to know. What it does not tell counts
+    as possible, so that nobody is warned without reason."""
+
+    reads: Sequence[FieldUse] = ()
+    makes: frozenset[str] | None = None
+    """Names of fields that entries may have after it and had not before; None for any."""
+    condition: str = ""
+    """An expression that is true of what goes on. The stage does nothing else: entries that do go
+    on are as they were."""
+
+
 class Stage(ABC):
     """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
 
@@ -176,6 +203,10 @@ class Stage(ABC):
     def __call__(self, batch: Batch) -> Batch | None:
         """What goes on to the next stage; None when nothing does. Never raises for bad data:
         an entry that the stage cannot understand goes on unchanged (or marked in its fields)."""
+
+    def effect(self) -> Effect:
+        """For the warnings of `dockline check`. Called on a stage that is not bound."""
+        return Effect()
 
     def flush(self, now: float) -> Batch | None:
         """What the stage held back and should now let go. `now` is the loop's clock."""

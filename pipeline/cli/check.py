@@ -9,8 +9,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.cli._live import Answer
     from pipeline.config import Problem, Reading
+
+NAME = "./dockline.toml"
+"""Nothing reads a file because it lies in the working directory: an agent is run from anywhere."""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -33,13 +38,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 def main(args: argparse.Namespace) -> int:
     from pipeline.config import ConfigErrors, find, read
 
+    path = find(args.config, os.environ)
+    overlooked = _overlooked(args.config, path)
     try:
-        reading = read(find(args.config, os.environ), os.environ)
+        reading = read(path, os.environ)
     except ConfigErrors as errors:
         if args.format == "text":
+            _print_warnings(overlooked, errors.file)
             raise
-        _print_json(file=errors.file, valid=False, errors=[*map(_json, errors.problems)])
+        problems = [*map(_json, errors.problems)]
+        warnings = [*map(_json, overlooked)]
+        _print_json(file=errors.file, valid=False, errors=problems, warnings=warnings)
         return 2
+    reading.warnings[:0] = overlooked
     answers: list[Answer] = []
     if args.live:
         from pipeline.cli._live import reach
@@ -52,10 +63,30 @@ def main(args: argparse.Namespace) -> int:
     return 1 if any(answer.trouble for answer in answers) else 0
 
 
-def _print_text(reading: Reading, answers: list[Answer]) -> None:
-    from pipeline.cli._terminal import colours, print_problems
+def _overlooked(given: str | None, path: Path | None) -> list[Problem]:
+    """A warning of a file in the working directory, which looks as if it was meant."""
+    from pathlib import Path
 
-    print_problems(reading.warnings, reading.file, sys.stderr, warning=True)
+    from pipeline.config import Problem
+
+    try:
+        if given or not Path(NAME).is_file() or (path and path.samefile(NAME)):
+            return []
+    except OSError:  # the file that was meant is not there
+        pass
+    return [Problem(f"{NAME} is not what is checked and run", hint=f"to use it, write -c {NAME}")]
+
+
+def _print_warnings(warnings: list[Problem], file: str) -> None:
+    from pipeline.cli._terminal import print_problems
+
+    print_problems(warnings, file, sys.stderr, warning=True)
+
+
+def _print_text(reading: Reading, answers: list[Answer]) -> None:
+    from pipeline.cli._terminal import colours
+
+    _print_warnings(reading.warnings, reading.file)
     paint, config = colours(sys.stdout), reading.config
     print(f"{paint('green', 'ok')}: {reading.file}")
     for name, sink in config.sinks.items():

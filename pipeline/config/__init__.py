@@ -8,7 +8,8 @@ In reading order:
 4. ``substitute``   `${NAME}` and `${file:...}`
 5. ``convert``      from TOML values to the Structs, every error noted; ``components`` for sinks and
                     stages, ``scalars`` for single values, ``wording`` for what they are called
-6. ``check``        what no single value can tell: names that must exist, and advice
+6. ``check``        what no single value can tell, such as names that must exist; ``advice`` warns
+                    of what is valid, and probably not meant
 7. ``file``         all of the above, for one file
 
 and for those who document it: ``fields``, ``examples``, ``schema``.

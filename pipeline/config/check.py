@@ -1,4 +1,4 @@
-"""What no single value can tell: names that must exist, and advice on what is probably a slip."""
+"""What no single value can tell: names that must exist, and ways that must not lead in a circle."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import component
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, quote
-from pipeline.config.settings import Config
 from pipeline.config.wording import listed, nearest, shown
 
 _REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -75,29 +73,3 @@ def _check_dead_letters(sinks: Mapping[str, Any], report: Report) -> None:
             through = f", through {listed(map(shown, way[1:-1]))}" if len(way) > 2 else ""
             message = f"the dead letters of {shown(name)} come back to itself{through}"
             report.error(("sinks", name, "dead_letter"), message)
-
-
-def advise(config: Config, report: Report) -> None:
-    """Warnings about a valid configuration that does less than it seems to say."""
-    letters = {sink.dead_letter for sink in config.sinks.values()}
-    fed = {name for route in config.routes.values() for name in route.to} | letters
-    for name in config.sinks:
-        if name not in fed:
-            report.warning(("sinks", name), "no route leads to this sink")
-    for name, route in config.routes.items():
-        path = ("routes", name, "from")
-        if "stats" in route.sources and config.stats.every is None:
-            report.warning(path, "takes stats, which stats.every turns off")
-        if "events" in route.sources and not config.events.enabled:
-            report.warning(path, "takes events, which events.enabled turns off")
-        for index, target in enumerate(route.to):
-            takes = takes_from(config.sinks[target].type)
-            if not takes & set(route.sources):
-                message = f"{quote(target)} takes only {listed(sorted(takes))}; this route has none"
-                report.warning(("routes", name, "to", index), message)
-
-
-def takes_from(sink_type: str) -> frozenset[str]:
-    """The sources whose entries a sink can use."""
-    takes: frozenset[str] = component.implementation("sinks", sink_type).takes
-    return takes

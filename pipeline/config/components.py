@@ -71,11 +71,11 @@ def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
 
 def rejected(error: Exception, value: Any, path: Path, report: Report) -> Invalid:
     """Notes what a component, or a Struct's own check, has against a value that converted."""
-    if _hides_something(value):
+    if hides_something(value):
         message = "what ${…} stands for is not accepted here; the reason could show it"
         report.error(path, message, about="key")
     elif isinstance(error, ConfigError):
-        inner = _inside(value, error.path)
+        inner = inside(value, error.path)
         report.error((*path, *inner), error.message, column=error.column)
     else:
         report.error(path, str(error))
@@ -103,16 +103,18 @@ def _named(
     return str(name)
 
 
-def _hides_something(value: Any) -> bool:
+def hides_something(value: Any) -> bool:
+    """Whether something was put in for `${...}` anywhere in it."""
     if isinstance(value, dict):
-        return any(map(_hides_something, value.values()))
+        return any(map(hides_something, value.values()))
     if isinstance(value, list):
-        return any(map(_hides_something, value))
+        return any(map(hides_something, value))
     return isinstance(value, Substituted)
 
 
-def _inside(value: Any, path: str) -> Path:
-    """A path such as `batch.bytes` or `rules[1].keep` in keys and indices."""
+def inside(value: Any, path: str) -> Path:
+    """What a component calls a place in its configuration, such as `batch.bytes` or
+    `rules[1].keep`, in keys and indices."""
     if isinstance(value, dict) and path in value:
         return (path,)
     parts = re.findall(r"[^.\[\]]+", path)

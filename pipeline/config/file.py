@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import component
-from pipeline.config.check import advise, check_names, takes_from
+from pipeline.config.advice import advise, takes_from
+from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
 from pipeline.config.locate import locate
 from pipeline.config.problems import ConfigErrors, Problem, Report
@@ -82,7 +83,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
     check_names(tree, report)
     if report.errors:
         raise ConfigErrors(file, report.errors)
-    advise(config, report)
+    advise(config, tree, report)
     return Reading(file, config, report.warnings, dict(_hidden(tree)))
 
 

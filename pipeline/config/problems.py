@@ -88,8 +88,12 @@ class Report:
         round. `column`: the character inside a string value where the trouble is."""
         self.errors.append(self._problem(path, message, hint, about, column))
 
-    def warning(self, path: Path, message: str, hint: str = "") -> None:
-        self.warnings.append(self._problem(path, message, hint, "key", None))
+    def warning(
+        self, path: Path, message: str, hint: str = "", *, column: int | None = None
+    ) -> None:
+        """`column`: the character of a string value to mark; its key is marked without one."""
+        about: About = "key" if column is None else "value"
+        self.warnings.append(self._problem(path, message, hint, about, column))
 
     def _problem(
         self,

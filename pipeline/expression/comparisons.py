@@ -59,9 +59,9 @@ def _with_literal(symbol: str, helper: str, left: Code, right: Code, namespace: 
         quick = f"type({x} := {left.source}) in NUMBERS"
     elif not isinstance(value, str):
         return f"{helper}({left.source}, {literal})"
-    elif _is_word(value) and symbol == "==":
+    elif is_word(value) and symbol == "==":
         return f"({left.source} == {literal})"
-    elif _is_word(value) and symbol == "!=":
+    elif is_word(value) and symbol == "!=":
         return f"(({x} := {left.source}) is not MISSING and {x} != {literal})"
     else:
         quick = f"type({x} := {left.source}) is str"
@@ -88,7 +88,7 @@ def _in_list(negated: bool, left: Code, right: Code, namespace: Namespace) -> st
         raise ConfigError("the list is empty")
     word, helper = ("not in", "none_of") if negated else ("in", "one_of")
     options = "{" + ", ".join(map(quote, values)) + "}"
-    if all(_is_word(value) for value in values):
+    if all(is_word(value) for value in values):
         if left.kind == "text":
             return f"({left.source} {word} {options})"
         quick = f"type({x} := {left.source}) is str"
@@ -99,7 +99,7 @@ def _in_list(negated: bool, left: Code, right: Code, namespace: Namespace) -> st
     return f"({x} {word} {options} if {quick} else {helper}({x}, {right.source}))"
 
 
-def _is_word(value: Any) -> bool:
+def is_word(value: Any) -> bool:
     """Whether nothing but the same text is equal to it."""
     return (
         isinstance(value, str) and number(value) is None and value.lower() not in ("true", "false")

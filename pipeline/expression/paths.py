@@ -23,6 +23,11 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield prefix + key, value
 
 
+def names(paths: Iterable[Path]) -> frozenset[str]:
+    """Names of the fields that exist once all of these were set."""
+    return frozenset(name for path in paths for name in (str(path.keys[0]), path.flat))
+
+
 class Path:
     """Reads and changes that place. Objects on the way are copied before they are changed, since
     lanes share them; lists are only read, by index."""

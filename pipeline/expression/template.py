@@ -28,6 +28,15 @@ def has_placeholders(text: str) -> bool:
     return "{" in text or "}" in text
 
 
+def placeholders(text: str) -> list[tuple[int, str]]:
+    """Column and text of each expression in a template that is in order."""
+    return [
+        (found.start("expression"), found["expression"])
+        for found in _PIECE.finditer(text)
+        if found["expression"] is not None
+    ]
+
+
 def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
     """The parts of a template, each a text. Raises `ConfigError`, with the column."""
     if len(text) > MOST_CHARACTERS:
@@ -35,7 +44,7 @@ def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
         raise ConfigError(message, column=MOST_CHARACTERS)
     render = namespace.constant(text_of)
     found: list[Code] = []
-    position = placeholders = 0
+    position = count = 0
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None:
@@ -44,8 +53,8 @@ def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
             plain = re.sub(r"\{\{|\}\}", lambda pair: _BRACES[pair[0]], piece["text"])
             found.append(Code(quote(plain), "text", plain))
         else:
-            placeholders += 1
-            if placeholders > MOST_PLACEHOLDERS:
+            count += 1
+            if count > MOST_PLACEHOLDERS:
                 message = f"the text has more than {MOST_PLACEHOLDERS} placeholders"
                 raise ConfigError(message, column=position)
             code = _placeholder(piece["expression"], scope, position + 1)

@@ -15,6 +15,7 @@ from msgspec import Meta
 from pipeline import component
 from pipeline.batch import Batch
 from pipeline.expression import compile_predicate
+from pipeline.expression.insight import fields_read, opposite
 
 Config = Annotated[str, Meta(examples=["level == 'debug' or message.startswith('GET /health')"])]
 
@@ -27,3 +28,7 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         return batch.select(list(map(not_, self._predicate(batch))))
+
+    def effect(self) -> component.Effect:
+        text = self._predicate.text
+        return component.Effect(fields_read(text), frozenset(), condition=opposite(text))

@@ -15,6 +15,7 @@ from msgspec import Meta
 from pipeline import component
 from pipeline.batch import Batch
 from pipeline.expression import compile_predicate
+from pipeline.expression.insight import fields_read
 
 Config = Annotated[str, Meta(examples=["level in ('error', 'fatal') or status >= 500"])]
 
@@ -27,3 +28,7 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         return batch.select(self._predicate(batch))
+
+    def effect(self) -> component.Effect:
+        text = self._predicate.text
+        return component.Effect(fields_read(text), frozenset(), condition=text)

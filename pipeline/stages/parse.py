@@ -39,6 +39,7 @@ import msgspec
 
 from pipeline import component
 from pipeline.batch import Batch, Container
+from pipeline.expression.patterns import compile_pattern
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
 from pipeline.parsing.auto import Auto
 from pipeline.records import Fields, RecordReader, Records
@@ -89,6 +90,11 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         return _with(batch, self._parse(batch.lines))
+
+    def effect(self) -> component.Effect:
+        if isinstance(self._config, Pattern):
+            return component.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
+        return component.Effect()
 
 
 class _AsRecords(component.Stage):

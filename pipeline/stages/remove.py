@@ -39,3 +39,6 @@ class Stage(component.Stage):
             for path in self._paths:
                 path.pop_all(batch.fields)
         return batch.replace(bare=True) if self._bare else batch
+
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset())

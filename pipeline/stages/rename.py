@@ -18,7 +18,7 @@ from pipeline import component
 from pipeline.batch import Batch
 from pipeline.errors import ConfigError
 from pipeline.expression import text_of
-from pipeline.expression.paths import Path, flatten
+from pipeline.expression.paths import Path, flatten, names
 from pipeline.records import MISSING
 
 Config = Annotated[
@@ -53,6 +53,14 @@ class Stage(component.Stage):
             elif any(value is not MISSING for value in values):
                 lines, bare = _replaced(lines, values), False
         return batch.replace(lines=lines, fields=fields, bare=bare)
+
+    def effect(self) -> component.Effect:
+        reads = [
+            component.FieldUse(str(old.keys[0]), old.flat, old.flat)
+            for old, _ in self._moves
+            if old is not _MESSAGE
+        ]
+        return component.Effect(reads, names(new for _, new in self._moves))
 
 
 def _move(old: str, new: Any) -> tuple[Path, Path]:

@@ -20,7 +20,8 @@ from pipeline import component
 from pipeline.batch import Batch
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template, has_placeholders, text_of
-from pipeline.expression.paths import Path, flatten
+from pipeline.expression.insight import fields_of_template
+from pipeline.expression.paths import Path, flatten, names
 
 Scalar = str | int | float | bool
 Config = Annotated[
@@ -35,6 +36,7 @@ class Stage(component.Stage):
     """Computes whole columns, then puts them in place."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
         self._fields: list[tuple[Path, Column]] = []
         self._message: Column | None = None
         for name, value in flatten(config):
@@ -58,6 +60,15 @@ class Stage(component.Stage):
         for path, values in columns:
             path.put_all(fields, values)
         return batch.replace(fields=fields)
+
+    def effect(self) -> component.Effect:
+        reads = [
+            use
+            for name, value in flatten(self._config)
+            if isinstance(value, str) and has_placeholders(value)
+            for use in fields_of_template(value, name)
+        ]
+        return component.Effect(reads, names(path for path, _ in self._fields))
 
 
 def _column(value: Any) -> Column:

@@ -96,6 +96,8 @@ class StageKit(ABC):
         before = [_columns(one) for one in batches]
         results = self.run(*[_owned(one) for one in batches])
         assert [_columns(one) for one in batches] == before, "a column that came in was changed"
+        effect = self.make().effect()
+        had = {name for one in batches for fields in one.fields or () for name in fields}
         allowed = {number for one in batches for number in one.sequences}
         last = -1
         for result in results:
@@ -108,6 +110,10 @@ class StageKit(ABC):
             assert all(type(row.message) is bytes and len(row.time) == 30 for row in rows)
             assert all(type(row.fields) is dict for row in rows)
             assert len({id(row.fields) for row in rows}) == len(rows), "entries share their fields"
+            names = {name for row in rows for name in row.fields}
+            assert effect.makes is None or names <= had | effect.makes, (
+                "a field it does not tell of"
+            )
             last = sequences[-1]
 
 

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,7 +82,33 @@ def test_warnings_do_not_change_the_status(
     assert main(["check", "-c", file]) == 0
     out, error = capsys.readouterr()
     assert out.startswith("ok: ")
-    assert error.startswith(f"{file}:3: warning: sinks.b: no route leads to this sink\n")
+    assert error.startswith(f"{file}:3: warning: sinks.b: no route leads to this sink; name it")
+
+
+def test_a_file_in_the_working_directory_that_is_not_meant_is_warned_of(
+    write: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", tmp_path / "none.toml")
+    (tmp_path / "dockline.toml").write_text(BAD)
+    monkeypatch.chdir(tmp_path)
+    said = "warning: ./dockline.toml is not what is checked and run; to use it, write -c "
+    assert main(["check"]) == 0
+    assert capsys.readouterr().err == f"built-in defaults: {said}./dockline.toml\n"
+    assert main(["check", "--format", "json"]) == 0
+    assert "./dockline.toml" in json.loads(capsys.readouterr().out)["warnings"][0]["message"]
+
+    (tmp_path / "other.toml").write_text("nope = 1")
+    monkeypatch.setenv("DOCKLINE_CONFIG", str(tmp_path / "other.toml"))
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/other.toml: {said}")
+
+    monkeypatch.setenv("DOCKLINE_CONFIG", str(tmp_path / "dockline.toml"))
+    assert main(["check"]) == 2
+    assert main(["check", "-c", str(tmp_path / "other.toml")]) == 2
+    assert said not in capsys.readouterr().err
 
 
 def test_json_has_every_error(

@@ -31,7 +31,8 @@ ENVIRON = {
 
 def load(file: Path) -> Config:
     reading = read(file, ENVIRON)
-    assert reading.warnings == []
+    meant = {"listen = …": "prometheus"}  # is scraped from another host
+    assert [one for one in reading.warnings if meant.get(one.excerpt) != file.stem] == []
     return reading.config
 
 

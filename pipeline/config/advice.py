@@ -1,0 +1,195 @@
+"""Warnings about a valid configuration: it does less than it seems to say, or shows too much.
+
+Nothing here knows a stage or a sink by name: stages tell of themselves in `Stage.effect`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pipeline import component
+from pipeline.component import Effect, FieldUse
+from pipeline.config.components import hides_something, inside
+from pipeline.config.locate import Path
+from pipeline.config.problems import Report, dotted, quote
+from pipeline.config.settings import Config, RouteConfig, StageConfig
+from pipeline.config.substitute import Substituted
+from pipeline.config.wording import listed, nearest
+from pipeline.expression.insight import never_true
+
+
+def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
+    """`tree`: what `config` was made from."""
+    _unfed_sinks(config, report)
+    for name, route in config.routes.items():
+        path = ("routes", name)
+        _sources(route, config, path, report)
+        _containers(route, config, path, report)
+        _stages(route, config, tree["routes"][name], path, report)
+    _secrets(tree, report)
+    _listeners(tree, report)
+
+
+def takes_from(sink_type: str) -> frozenset[str]:
+    """The sources whose entries a sink can use."""
+    takes: frozenset[str] = component.implementation("sinks", sink_type).takes
+    return takes
+
+
+# ------------------------------------------------------------------------- what leads where
+
+
+def _unfed_sinks(config: Config, report: Report) -> None:
+    fed: set[str] = set()
+    reached = [name for route in config.routes.values() for name in route.to]
+    while reached:
+        name = reached.pop()
+        fed.add(name)
+        letter = config.sinks[name].dead_letter
+        reached += [letter] if letter and letter not in fed else []
+    for name in config.sinks:
+        if name not in fed:
+            hint = "name it in the `to` of a route, or remove it"
+            report.warning(("sinks", name), "no route leads to this sink", hint)
+
+
+def _sources(route: RouteConfig, config: Config, path: Path, report: Report) -> None:
+    place = (*path, "from")
+    if not route.sources:
+        report.warning(place, "this route takes nothing", 'write "logs", "events" or "stats"')
+    if "stats" in route.sources and config.stats.every is None:
+        report.warning(place, "takes stats, which stats.every turns off")
+    if "events" in route.sources and not config.events.enabled:
+        report.warning(place, "takes events, which events.enabled turns off")
+    for index, target in enumerate(route.to):
+        takes = takes_from(config.sinks[target].type)
+        if route.sources and not takes & set(route.sources):
+            message = f"{quote(target)} takes only {listed(sorted(takes))}; this route has none"
+            report.warning((*path, "to", index), message)
+
+
+def _containers(route: RouteConfig, config: Config, path: Path, report: Report) -> None:
+    """A route that no container can match."""
+    text, of_all = route.containers, config.logs.containers
+    if text is None or (route.labels and "route" in config.labels.honour):
+        return
+    if never_true(text, containers=True):
+        message = "no container can match: this is never true, so the route takes nothing"
+        report.warning((*path, "containers"), message, "is an `and` meant to be an `or`?")
+    elif of_all is not None and never_true(text, of_all, containers=True):
+        message = "no container can match: logs.containers leaves out every one that this could"
+        report.warning((*path, "containers"), message, "allow them there, or remove the route")
+
+
+# --------------------------------------------------------------------------------- stages
+
+
+def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: Report) -> None:
+    """Stages that let nothing through, and fields that nothing has made."""
+    labels = sorted({"parse", "tag"} & set(config.labels.honour))
+    made: frozenset[str] | None = frozenset() if route.sources == ["logs"] else None
+    conditions: list[str] = []
+    for index, stage in enumerate(route.stages):
+        place = (*path, "stages", index, stage.name)
+        effect = _effect(stage)
+        value = table["stages"][index][stage.name]
+        if made is not None and not hides_something(value):
+            for use in _missing(effect.reads, made):
+                where = (*place, *inside(value, use.key))
+                message = f"no stage before this one makes a field {quote(use.written)}"
+                hint = nearest(use.written, made) or _how_to_make(labels)
+                report.warning(where, message, hint, column=use.column)
+        conditions = [*conditions, effect.condition] if effect.condition else []
+        if conditions and never_true(*conditions):
+            _report_end(effect.condition, index == len(route.stages) - 1, place, report)
+            return
+        made = None if made is None or effect.makes is None else made | effect.makes
+
+
+def _effect(stage: StageConfig) -> Effect:
+    effect: Effect = component.implementation("stages", stage.name)(stage.config).effect()
+    return effect
+
+
+def _report_end(condition: str, is_last: bool, place: Path, report: Report) -> None:
+    alone = never_true(condition)
+    message = "lets nothing through" + ("" if alone else " of what the stages before it leave")
+    rest = "its sinks" if is_last else "the stages after it and the sinks of this route"
+    report.warning(place, message, f"{rest} get nothing; correct the expression, or remove it")
+
+
+def _missing(reads: Sequence[FieldUse], made: frozenset[str]) -> list[FieldUse]:
+    """Where each field that is not made is read first."""
+    first: dict[str, FieldUse] = {}
+    for use in reads:
+        if not made & {use.field, use.written}:
+            first.setdefault(use.written, use)
+    return list(first.values())
+
+
+def _how_to_make(labels: list[str]) -> str:
+    """`labels`: those by which a container may ask for fields."""
+    if labels:
+        names = listed((f"dockline.{name}" for name in labels), "or")
+        return f'only a label of a container could ({names}); put {{ parse = "auto" }} before it'
+    return 'it is always missing; put what reads it, such as { parse = "auto" }, before this'
+
+
+# ---------------------------------------------------------------- secrets, and open doors
+
+_SECRET: Final = re.compile(
+    r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|token|credentials?|authorization|cookie"
+    r"|(?:api|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
+)
+"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
+
+_WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s@]+)@", re.IGNORECASE)
+
+_EVERYWHERE: Final = re.compile(r"(?:\w+://)?(?:0\.0\.0\.0|\[::\]|\*)?:\d+")
+
+_OF_USERS: Final = ("routes", "tests")
+"""Tables whose keys are fields and labels, and no settings."""
+
+
+def _secrets(tree: dict[str, Any], report: Report) -> None:
+    """In plain text, where every reader of the file sees them. Those of the type `Secret` were
+    reported when they were converted."""
+    known = {problem.path for problem in report.warnings}
+    for path, value in _strings(tree):
+        written = value.written if isinstance(value, Substituted) else str(value)
+        found = _WITH_PASSWORD.match(written)
+        hint = "write ${NAME} or ${file:/run/secrets/NAME}"
+        if dotted(path) in known:
+            continue
+        if found and "${" not in found[1]:
+            report.warning(path, "a password in plain text, in an address", f"{hint} in its place")
+        elif _is_secret(path[-1]) and value and "${" not in written and value[0] != "/":
+            report.warning(path, "a secret in plain text", hint)
+
+
+def _is_secret(key: str | int) -> bool:
+    return isinstance(key, str) and bool(_SECRET.fullmatch(key.lower().replace("-", "_")))
+
+
+def _listeners(tree: dict[str, Any], report: Report) -> None:
+    """Written in the file: the image's own default is for a network of its own."""
+    for path, value in _strings(tree):
+        if path[-1] == "listen" and path in report.places and _EVERYWHERE.fullmatch(value):
+            message = "listens on every address of this host, for whoever can reach it"
+            hint = "listen on 127.0.0.1 or on one address, unless a firewall or a container's own "
+            report.warning(path, message, hint + "network stands before it")
+
+
+def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every string of the configuration, but for those that are about entries."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if path or key not in _OF_USERS:
+                yield from _strings(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strings(inner, (*path, index))
+    elif isinstance(value, str) and path:
+        yield path, value

@@ -1,0 +1,290 @@
+"""What can be told of an expression without an entry: which fields it reads, and whether anything
+can make it true. `dockline check` warns of what is certain; all else counts as possible.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeGuard
+
+from pipeline.batch import Batch, Container
+from pipeline.component import FieldUse
+from pipeline.errors import ConfigError
+from pipeline.expression import compile_container, compile_predicate
+from pipeline.expression.comparisons import is_word
+from pipeline.expression.scope import EntryScope
+from pipeline.expression.syntax import Source, parse
+from pipeline.expression.template import placeholders
+from pipeline.expression.values import NUMBERS, number
+
+Keys = tuple[Any, ...]
+
+_ONE_ENTRY: Final = Batch(Container("0" * 64, "", ""), [b""], [b""], b"\1", range(1))
+
+
+# ------------------------------------------------------------------------------ fields
+
+
+def fields_read(text: str, key: str = "") -> list[FieldUse]:
+    """Where an expression about entries reads a field, but for one of which it also asks whether
+    there is any. `key`: its own place in the stage's configuration."""
+    return sorted(_uses(text, key, 0), key=lambda use: use.column or 0)
+
+
+def fields_of_template(text: str, key: str = "") -> list[FieldUse]:
+    """The same of a text with expressions in braces."""
+    return [
+        use for column, expression in placeholders(text) for use in _uses(expression, key, column)
+    ]
+
+
+def _uses(text: str, key: str, start: int) -> Iterator[FieldUse]:
+    source = Source(text)
+    tree = parse(source)
+    asked = {_literal(node.left) for node in ast.walk(tree) if _asks_for_a_field(node)}
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        keys = _keys(node)
+        if isinstance(node, ast.Call):
+            nodes += [*node.args, *_called_on(node)]
+        elif _asks_for_a_field(node):
+            continue
+        elif not keys:
+            nodes += ast.iter_child_nodes(node)
+        elif keys[0] == "fields" or keys[0] not in EntryScope.RESERVED:
+            assert isinstance(node, ast.expr)
+            keys = keys[1:] if keys[0] == "fields" else keys
+            if keys[0] in asked:
+                continue
+            column = start + source.column(node.lineno, node.col_offset)
+            yield FieldUse(str(keys[0]), ".".join(map(str, keys)), key, column)
+
+
+def _called_on(call: ast.Call) -> list[ast.expr]:
+    """The text of a function that stands behind it."""
+    return [call.func.value] if isinstance(call.func, ast.Attribute) else []
+
+
+def _asks_for_a_field(node: ast.AST) -> TypeGuard[ast.Compare]:
+    """`"level" in fields`: for one that may be missing."""
+    return isinstance(node, ast.Compare) and _keys(node.comparators[-1]) == ("fields",)
+
+
+def _keys(node: ast.AST) -> Keys:
+    """A name and what follows it; nothing for what is no name."""
+    match node:
+        case ast.Name(id=name):
+            return (name,)
+        case ast.Attribute(value=value, attr=name):
+            return (*keys, name) if (keys := _keys(value)) else ()
+        case ast.Subscript(value=value, slice=ast.Constant(value=name)):
+            return (*keys, name) if (keys := _keys(value)) else ()
+        case ast.Subscript(value=value, slice=index):
+            return (*keys, ast.unparse(index)) if (keys := _keys(value)) else ()
+    return ()
+
+
+# ------------------------------------------------------------------------------- truth
+
+
+def never_true(*texts: str, containers: bool = False) -> bool:
+    """Whether these cannot all be true of one entry (or container) at once, for certain."""
+    try:
+        trees = [parse(Source(text)) for text in texts]
+        both = trees[0] if len(trees) == 1 else ast.BoolOp(ast.And(), trees)
+        return _Judge(containers).truth(both) is False
+    except (ConfigError, RecursionError):
+        return False
+
+
+def opposite(text: str) -> str:
+    """The expression that is true where this one is not."""
+    return f"not ({text}\n)"
+
+
+@dataclass
+class _Demands:
+    """What the parts of an `and` ask of one value."""
+
+    is_text: bool
+    """It cannot be anything else."""
+    allowed: list[set[str]] = field(default_factory=list)
+    """Sets of texts, one of each of which it has to be."""
+    banned: set[str] = field(default_factory=set)
+    beginnings: list[tuple[str, ...]] = field(default_factory=list)
+    endings: list[tuple[str, ...]] = field(default_factory=list)
+    low: tuple[float, bool] = (float("-inf"), False)
+    """The least number, and whether it is not allowed itself."""
+    high: tuple[float, bool] = (float("inf"), True)
+    """The largest number, and whether it is allowed itself."""
+    is_number: bool = False
+
+    def take(self, operator: type[ast.cmpop], value: Any) -> None:
+        """A comparison with a literal."""
+        many = value if isinstance(value, tuple) else (value,)
+        if operator in (ast.Eq, ast.In) and self._are_words(many):
+            self.allowed.append(set(many))
+        elif operator in (ast.NotEq, ast.NotIn):
+            self.banned |= {one for one in many if isinstance(one, str)}
+        elif all(type(one) in NUMBERS for one in many):
+            self._bound(operator, min(many), max(many))
+
+    def _are_words(self, many: tuple[Any, ...]) -> bool:
+        """Texts that nothing else is equal to, as 503 is to "503"."""
+        return all(isinstance(one, str) and (self.is_text or is_word(one)) for one in many)
+
+    def _bound(self, operator: type[ast.cmpop], least: float, most: float) -> None:
+        self.is_number = True
+        if operator in (ast.Gt, ast.GtE, ast.Eq, ast.In):
+            self.low = max(self.low, (least, operator is ast.Gt))
+        if operator in (ast.Lt, ast.LtE, ast.Eq, ast.In):
+            self.high = min(self.high, (most, operator is not ast.Lt))
+
+    def _has(self, value: float) -> bool:
+        return self.low <= (value, False) and (value, True) <= self.high
+
+    def contradict(self) -> bool:
+        (low, is_above), (high, reached) = self.low, self.high
+        if low > high or (low == high and (is_above or not reached)):
+            return True
+        if self.allowed:
+            return not any(map(self._fits, set.intersection(*self.allowed)))
+        return not (_overlap(self.beginnings, "startswith") and _overlap(self.endings, "endswith"))
+
+    def _fits(self, text: str) -> bool:
+        value = number(text)
+        in_range = value is not None and self._has(value)
+        return (
+            text not in self.banned
+            and all(map(text.startswith, self.beginnings))
+            and all(map(text.endswith, self.endings))
+            and (in_range or not self.is_number)
+        )
+
+
+def _overlap(demands: list[tuple[str, ...]], affix: str) -> bool:
+    """Whether one text can have an affix of each."""
+    return all(
+        any(getattr(a, affix)(b) or getattr(b, affix)(a) for a in one for b in other)
+        for index, one in enumerate(demands)
+        for other in demands[:index]
+    )
+
+
+class _Judge:
+    def __init__(self, containers: bool) -> None:
+        self._containers = containers
+
+    def truth(self, node: ast.expr) -> bool | None:
+        """None where it depends."""
+        match node:
+            case ast.BoolOp(op=ast.And(), values=parts):
+                found = [self.truth(part) for part in parts]
+                if False in found or self._contradict(parts):
+                    return False
+                return None if None in found else True
+            case ast.BoolOp(values=parts):
+                found = [self.truth(part) for part in parts]
+                return True if True in found else (None if None in found else False)
+            case ast.UnaryOp(op=ast.Not(), operand=part):
+                inner = self.truth(part)
+                return None if inner is None else not inner
+        return False if self._contradict([node]) else self._constant(node)
+
+    def _constant(self, node: ast.expr) -> bool | None:
+        """The truth of what has no names in it."""
+        called = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+        names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
+        if any(id(name) not in called for name in names):
+            return None
+        text = ast.unparse(node)
+        if self._containers:
+            return compile_container(text)(_ONE_ENTRY.container)
+        return compile_predicate(text)(_ONE_ENTRY)[0]
+
+    def _contradict(self, parts: list[ast.expr]) -> bool:
+        parts = [*_flat(parts)]
+        is_true = {ast.dump(part) for part in parts}
+        is_false = {
+            ast.dump(part.operand)
+            for part in parts
+            if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+        }
+        if is_true & is_false:
+            return True
+        demands: dict[str, _Demands] = {}
+        for part in parts:
+            self._note(part, demands)
+        return any(one.contradict() for one in demands.values())
+
+    def _note(self, part: ast.expr, demands: dict[str, _Demands]) -> None:
+        """What one part asks of which value."""
+        if isinstance(part, ast.Compare):
+            sides = [part.left, *part.comparators]
+            for left, operator, right in zip(sides, part.ops, sides[1:], strict=False):
+                self._compare(left, type(operator), right, demands)
+        elif isinstance(part, ast.Call):
+            name = part.func.id if isinstance(part.func, ast.Name) else ""
+            name = part.func.attr if isinstance(part.func, ast.Attribute) else name
+            arguments = [*_called_on(part), *part.args]
+            affix = _literal(arguments[-1])
+            if name in ("startswith", "endswith") and affix is not None:
+                texts = affix if isinstance(affix, tuple) else (affix,)
+                found = self._demands(arguments[0], demands)
+                (found.beginnings if name == "startswith" else found.endings).append(texts)
+
+    def _compare(
+        self,
+        left: ast.expr,
+        operator: type[ast.cmpop],
+        right: ast.expr,
+        demands: dict[str, _Demands],
+    ) -> None:
+        value = _literal(right)
+        if value is None and operator in _MIRRORED:
+            left, operator, value = right, _MIRRORED[operator], _literal(left)
+        if value is None or _literal(left) is not None:
+            return
+        if operator in (ast.In, ast.NotIn) and not isinstance(value, tuple):
+            return  # a part of a text
+        self._demands(left, demands).take(operator, value)
+
+    def _demands(self, node: ast.expr, demands: dict[str, _Demands]) -> _Demands:
+        """Those on one value, by what it is called."""
+        keys = _keys(node)
+        name = ".".join(map(str, keys)) if keys else ast.dump(node)
+        text = bool(keys) and (
+            self._containers or (keys[0] in EntryScope.RESERVED and keys[0] != "fields")
+        )
+        return demands.setdefault(name, _Demands(text))
+
+
+_MIRRORED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Eq: ast.Eq,
+    ast.NotEq: ast.NotEq,
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+}
+
+
+def _flat(parts: list[ast.expr]) -> Iterator[ast.expr]:
+    """The parts of an `and`, of those inside it too."""
+    for part in parts:
+        if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And):
+            yield from _flat(part.values)
+        else:
+            yield part
+
+
+def _literal(node: ast.expr) -> Any:
+    """A literal's value, a tuple for a list; None for null and for what is none."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return tuple(value) if isinstance(value, (list, set, tuple)) else value
