@@ -261,6 +261,11 @@ class Sink(ABC, Generic[Data]):
 
         Raises `Unavailable` with a sentence that says what is wrong and what to do."""
 
+    def reached(self) -> str:
+        """What `open` has reached, for `dockline check --live`: the address, and what was agreed
+        with the peer. Empty where there is nothing to say."""
+        return ""
+
     @abstractmethod
     def encode(self, batches: Sequence[Batch]) -> Payload[Data]:
         """All entries of `batches`, in order, as one payload. Synchronous and pure; must not raise

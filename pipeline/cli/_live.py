@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from pipeline import component
@@ -32,10 +33,21 @@ class Answer:
     """What was reached."""
     trouble: str = ""
     """A sentence; empty when it was reached."""
+    seconds: float = 0.0
+    """How long it took."""
 
-    def json(self) -> dict[str, str | bool]:
-        detail = self.trouble or self.detail
-        return {"what": self.what, "reached": not self.trouble, "detail": detail}
+    @property
+    def sentence(self) -> str:
+        return f"{self.trouble or self.detail} ({1000 * self.seconds:.3g} ms)"
+
+    def json(self) -> dict[str, str | bool | float]:
+        detail, seconds = self.trouble or self.detail, round(self.seconds, 6)
+        return {
+            "what": self.what,
+            "reached": not self.trouble,
+            "detail": detail,
+            "seconds": seconds,
+        }
 
 
 def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
@@ -50,7 +62,11 @@ def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
         made = component.implementation("sinks", sink.type)(sink, Context(name))
         attempts[f"sink {name}"] = partial(_sink, made, sink.type)
     return [
-        Answer(answer.what, reading.conceal(answer.detail), reading.conceal(answer.trouble))
+        replace(
+            answer,
+            detail=reading.conceal(answer.detail),
+            trouble=reading.conceal(answer.trouble),
+        )
         for answer in asyncio.run(_try_all(attempts))
     ]
 
@@ -60,13 +76,15 @@ async def _try_all(attempts: Mapping[str, Attempt]) -> list[Answer]:
 
 
 async def _try(what: str, attempt: Attempt) -> Answer:
+    start, detail, trouble = perf_counter(), "", ""
     try:
         async with asyncio.timeout(PATIENCE):
-            return Answer(what, detail=await attempt())
+            detail = await attempt()
     except TimeoutError:
-        return Answer(what, trouble=f"no answer within {PATIENCE:g} seconds")
+        trouble = f"no answer within {PATIENCE:g} seconds"
     except DocklineError as error:
-        return Answer(what, trouble=str(error))
+        trouble = str(error)
+    return Answer(what, detail, trouble, perf_counter() - start)
 
 
 async def _engine(engine: Engine) -> str:
@@ -80,6 +98,6 @@ async def _engine(engine: Engine) -> str:
 async def _sink(sink: Sink[Any], kind: str) -> str:
     try:
         await sink.open()
-        return kind
+        return ", ".join(part for part in (kind, sink.reached()) if part)
     finally:
         await sink.close()

@@ -100,7 +100,7 @@ def _print_text(reading: Reading, answers: list[Answer]) -> None:
         print(f"  tests  {len(config.tests)}")
     for answer in answers:
         word = paint("red", "failed") if answer.trouble else paint("green", "reached")
-        print(f"  {word} {answer.what}: {answer.trouble or answer.detail}")
+        print(f"  {word} {answer.what}: {answer.sentence}")
 
 
 def _summary(reading: Reading) -> dict[str, Any]:

@@ -82,6 +82,9 @@ class Logstash(Sink[Any]):
     async def open(self) -> None:
         await self._wire.open()
 
+    def reached(self) -> str:
+        return self._wire.reached()
+
     def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
         return self._wire.payload(self._json.encode(batches), batches)
 
@@ -100,6 +103,7 @@ class Logstash(Sink[Any]):
 
 class _Wire(Protocol):
     async def open(self) -> None: ...
+    def reached(self) -> str: ...
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[Any]: ...
     async def send(self, payload: Payload[Any]) -> None: ...
     def unconfirmed(self) -> int: ...
@@ -110,7 +114,7 @@ class _Wire(Protocol):
 class _Lines:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self.open, self.close = stream.open, stream.close
+        self.open, self.reached, self.close = stream.open, stream.reached, stream.close
         self.unconfirmed, self.give_up = stream.unconfirmed, stream.give_up
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[bytes]:
@@ -123,7 +127,7 @@ class _Lines:
 class _Udp:
     def __init__(self, datagrams: Datagrams) -> None:
         self._datagrams = datagrams
-        self.open, self.close = datagrams.open, datagrams.close
+        self.open, self.reached, self.close = datagrams.open, datagrams.reached, datagrams.close
         self.unconfirmed, self.give_up = datagrams.unconfirmed, datagrams.give_up
 
     def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[bytes]]:
@@ -155,7 +159,7 @@ class _Lumberjack:
         self._stream = stream
         self._config = config
         self._acknowledgements = Acknowledgements()
-        self.close = stream.close
+        self.reached, self.close = stream.reached, stream.close
 
     async def open(self) -> None:
         self._acknowledgements = Acknowledgements()

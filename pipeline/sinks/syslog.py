@@ -94,6 +94,9 @@ class Syslog(Sink[Any]):
     async def open(self) -> None:
         await self._connection.open()
 
+    def reached(self) -> str:
+        return self._connection.reached()
+
     def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
         if isinstance(self._connection, Datagrams):
             return self._encoder.datagrams(batches)

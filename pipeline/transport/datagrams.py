@@ -45,6 +45,13 @@ class Datagrams:
         except (OSError, UnicodeError) as error:
             raise unavailable(self.address, error) from error
 
+    def reached(self) -> str:
+        """What the name was found to be."""
+        if self._socket is None:
+            return str(self.address)
+        found = self._socket.getpeername()[0]
+        return f"{self.address} ({found}); over UDP nothing tells whether anybody listens"
+
     async def send(self, datagrams: Sequence[bytes]) -> int:
         """Returns when the kernel has taken all; how many of them had to be cut to fit its limit.
 

@@ -96,6 +96,16 @@ class Stream:
             self._drop()
             raise
 
+    def reached(self) -> str:
+        """Whom `open` has reached: `tls://logs:6514 (10.0.0.7), TLSv1.3, certificate until
+        2027-01-31`."""
+        parts = [str(self.address)]
+        if self._socket is not None:
+            parts[0] += f" ({self._socket.getpeername()[0]})"
+        if self._tls is not None:
+            parts += [self._tls.version, f"certificate until {self._tls.expires}"]
+        return ", ".join(parts)
+
     async def close(self) -> None:
         """Says goodbye, and waits for a moment until the peer has taken all. Never raises."""
         try:

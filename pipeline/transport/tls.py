@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,6 +92,14 @@ class TLS:
     def version(self) -> str:
         """Such as `TLSv1.3`; empty before the handshake."""
         return self._state.version() or ""
+
+    @property
+    def expires(self) -> str:
+        """The last day on which the peer's certificate is valid, such as `2027-01-31`."""
+        until = (self._state.getpeercert() or {}).get("notAfter")
+        if not isinstance(until, str):
+            return ""
+        return time.strftime("%Y-%m-%d", time.gmtime(ssl.cert_time_to_seconds(until)))
 
     def outgoing(self) -> bytes:
         """Takes what waits to be sent to the peer."""

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.certificates import authority, stranger
+
+__all__ = ["authority", "stranger"]
+
 Write = Callable[[str], str]
 
 

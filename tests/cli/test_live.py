@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import socket
 from collections.abc import Callable
 
@@ -10,6 +12,8 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.testing.private_engine import PrivateEngine
+from tests.servers.certificates import Authority
+from tests.servers.receivers import Beats, Collector, serve, server_context, udp
 
 NO_ENGINE = '[engine]\nurl = "unix:///nowhere/docker.sock"\n'
 
@@ -25,7 +29,83 @@ def test_a_reached_engine_and_an_opened_sink_are_told_with_status_0(
     assert main(["check", "--live", "-c", file]) == 0
     reached = [line.strip() for line in capsys.readouterr().out.splitlines() if "  reached" in line]
     assert reached[0].startswith(f"reached engine: {engine.url}, API 1.")
-    assert reached[1] == "reached sink out: prometheus"
+    assert re.fullmatch(r"reached sink out: prometheus \([0-9.e+]+ ms\)", reached[1])
+
+
+async def check(file: str) -> int:
+    return await asyncio.to_thread(main, ["check", "--live", "-c", file])
+
+
+def found(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines about sinks, without their times."""
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if " ms)" in line]
+    assert all(re.search(r" \([0-9.e+]+ ms\)$", line) for line in lines)
+    return [line[: line.rindex(" (")] for line in lines if " sink " in line]
+
+
+async def test_a_sink_is_told_with_what_was_agreed_and_gets_no_log_line(
+    engine: PrivateEngine,
+    authority: Authority,
+    write: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plain, secret, beats = Collector(), Collector(), Beats()
+    tls = server_context(authority.issue("live"))
+    async with (
+        serve(plain) as first,
+        serve(secret, tls=tls) as second,
+        serve(beats) as third,
+        udp() as sock,
+    ):
+        port = sock.getsockname()[1]
+        file = write(
+            f'[engine]\nurl = "{engine.url}"\n'
+            f'[sinks.tcp]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{first}"\n'
+            f'[sinks.tls]\ntype = "syslog"\naddress = "tls://localhost:{second}"\n'
+            f'tls = {{ ca = "{authority.ca}" }}\n'
+            f'[sinks.beats]\ntype = "logstash"\naddress = "lumberjack://localhost:{third}"\n'
+            f'[sinks.udp]\ntype = "logstash"\naddress = "udp://localhost:{port}"\n'
+        )
+        assert await check(file) == 0
+        lines = found(capsys)
+        with pytest.raises(BlockingIOError):
+            sock.recv(1)
+    assert lines[0] == f"reached sink tcp: syslog, tcp://127.0.0.1:{first} (127.0.0.1)"
+    assert re.fullmatch(
+        rf"reached sink tls: syslog, tls://localhost:{second} \(127\.0\.0\.1\), TLSv1\.3, "
+        r"certificate until \d{4}-\d\d-\d\d",
+        lines[1],
+    )
+    assert lines[2].startswith(f"reached sink beats: logstash, lumberjack://localhost:{third} (")
+    assert lines[3].endswith("over UDP nothing tells whether anybody listens")
+    assert len(plain.connections) == len(secret.connections) == beats.connections == 1
+    assert (plain.data, secret.data, beats.windows) == (b"", b"", [])
+
+
+async def test_each_sink_that_cannot_be_reached_is_told_with_its_reason(
+    authority: Authority,
+    stranger: Authority,
+    write: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    tls = server_context(stranger.issue("live"))
+    async with serve(Collector(), tls=tls) as untrusted:
+        file = write(
+            NO_ENGINE
+            + f'[sinks.a]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{nobody}"\n'
+            + f'[sinks.b]\ntype = "syslog"\naddress = "tls://localhost:{untrusted}"\n'
+            + f'tls = {{ ca = "{authority.ca}" }}\n'
+            + '[sinks.c]\ntype = "syslog"\naddress = "udp://no-such-host.invalid:514"\n'
+        )
+        assert await check(file) == 1
+    refused, distrusted, nameless = found(capsys)
+    assert refused.startswith(f"failed sink a: tcp://127.0.0.1:{nobody}")
+    assert "refused" in refused
+    assert distrusted.startswith(f"failed sink b: tls://localhost:{untrusted}")
+    assert "not trusted here" in distrusted
+    assert nameless.startswith("failed sink c: udp://no-such-host.invalid:514")
 
 
 def test_what_cannot_be_reached_is_told_with_its_reason_and_status_1(
@@ -61,4 +141,5 @@ def test_json_says_what_was_reached_and_hides_what_was_substituted(
         ("sink out", True),
     ]
     assert "unix://${PLACE}" in live[0]["detail"]
+    assert all(0 < one["seconds"] < 10 for one in live)
     assert "hidden" not in str(live)
