@@ -7,25 +7,25 @@ import gc
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline import component, selection
+from pipeline import component
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report, report
-from pipeline.batch import Container, Samples
+from pipeline.batch import Samples
 from pipeline.buffer import SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.checkpoint import Checkpoint
 from pipeline.component import Context, StageContext
 from pipeline.config import Config, RouteConfig
 from pipeline.exposition import Exposition
-from pipeline.labels import Labels
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.route import Route, Router
+from pipeline.selection import Selection
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.myself import own_container
@@ -61,13 +61,13 @@ class Agent:
         metrics.registry.register(OutletGauges(self.outlets.values()))
         metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
         self._stage_context = StageContext(metrics.derived)
-        self._labels = self._make_labels()
+        self._selection = Selection(config)
         self._router = Router(
             [self._route(*item) for item in config.routes.items()],
             metrics,
             self.ledger,
             self.tap,
-            self._labels,
+            self._selection.labels,
         )
         self._poller = self._make_poller()
         self.exposition = Exposition(
@@ -108,24 +108,15 @@ class Agent:
                 outlet.dead_letter = outlets[outlet.config.dead_letter]
         return outlets
 
-    def _make_labels(self) -> Labels:
-        config = self._config.labels
-        routes = {name: route.labels for name, route in self._config.routes.items()}
-        honour = () if config.honour == "off" else config.honour
-        return Labels(honour, routes, selection.taken("", config.containers, by_label=False))
-
     def _route(self, name: str, config: RouteConfig) -> Route:
         stages = [
             (stage.name, component.stage(stage.name, stage.config, self._stage_context))
             for stage in config.stages
         ]
-        takes = selection.taken(name, config.containers, by_label=False)
-        if config.labels:
-            takes = _or_asks_for(name, takes, self._labels)
         return Route(
             name=name,
             sources=frozenset(config.sources),
-            takes=takes,
+            takes=self._selection.takes(name),
             stages=stages,
             outlets=[self.outlets[sink] for sink in config.to],
         )
@@ -146,18 +137,14 @@ class Agent:
 
     def _reading(self) -> Reading:
         logs = self._config.logs
-        selects = selection.followed(logs.containers) if logs.containers else self._is_enabled
         return Reading(
             start=logs.start,
             way=logs.read,
             max_line=int(logs.max_line),
             reconcile=float(logs.reconcile),
-            selects=selects,
+            selects=self._selection.follows,
             events=self._config.events.enabled,
         )
-
-    def _is_enabled(self, container: Container) -> bool:
-        return self._labels.of(container).enabled
 
     def _make_poller(self) -> StatsPoller | None:
         every = self._config.stats.every
@@ -334,14 +321,3 @@ class Agent:
                 sink,
                 size,
             )
-
-
-def _or_asks_for(
-    route: str, takes: Callable[[Container], bool], labels: Labels
-) -> Callable[[Container], bool]:
-    """A route with `labels = true` also takes a container that names it in `dockline.route`."""
-
-    def takes_or_is_asked(container: Container) -> bool:
-        return labels.of(container).route == route or takes(container)
-
-    return takes_or_is_asked

@@ -5,29 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.batch import Container
+from pipeline.config import Config
 from pipeline.expression import compile_container
+from pipeline.labels import Labels
 
-ENABLE, ROUTE = "dockline.enable", "dockline.route"
-"""Labels on a container."""
-
-
-def followed(expression: str | None) -> Callable[[Container], bool]:
-    """By `logs.containers`; without it, all that are not labelled otherwise."""
-    return compile_container(expression) if expression else is_enabled
+Choice = Callable[[Container], bool]
 
 
-def is_enabled(container: Container) -> bool:
-    return container.labels.get(ENABLE, "").lower() not in ("false", "0", "no", "off")
+class Selection:
+    """What a configuration says about containers, and what they may say themselves."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        routes = {name: route.labels for name, route in config.routes.items()}
+        honour = () if config.labels.honour == "off" else config.labels.honour
+        self.labels = Labels(honour, routes, _choice(config.labels.containers))
+        """What containers ask for."""
+        expression = config.logs.containers
+        self.follows: Choice = compile_container(expression) if expression else self._is_enabled
+        """By `logs.containers`; without it, all that are not labelled otherwise."""
+
+    def takes(self, route: str) -> Choice:
+        """By the route's `containers`, or because a container asks for it and may."""
+        config = self._config.routes[route]
+        takes = _choice(config.containers)
+
+        def takes_or_is_asked(container: Container) -> bool:
+            return self.labels.of(container).route == route or takes(container)
+
+        return takes_or_is_asked if config.labels else takes
+
+    def _is_enabled(self, container: Container) -> bool:
+        return self.labels.of(container).enabled
 
 
-def taken(route: str, expression: str | None, *, by_label: bool) -> Callable[[Container], bool]:
-    """By a route's `containers`. `by_label`: it also takes a container that names it itself."""
-    takes = compile_container(expression) if expression else _everything
-
-    def takes_or_is_asked(container: Container) -> bool:
-        return container.labels.get(ROUTE) == route or takes(container)
-
-    return takes_or_is_asked if by_label else takes
+def _choice(expression: str | None) -> Choice:
+    return compile_container(expression) if expression else _everything
 
 
 def _everything(container: Container) -> bool:

@@ -8,19 +8,21 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pipeline import component
 from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.component import Stage, StageContext
-from pipeline.config import RouteConfig
+from pipeline.config import Config
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import DocklineError
+from pipeline.labels import PREFIX, Labels, Wish
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.records import Records
 from pipeline.route import Lanes, Route, Router
+from pipeline.selection import Selection
 from pipeline.settlement import Progress
 from pipeline.timestamps import from_nanoseconds, nanoseconds
 
@@ -76,26 +78,29 @@ class Entry:
 class Trial:
     """One route with one container, used once."""
 
-    def __init__(self, name: str, config: RouteConfig, container: Container) -> None:
+    def __init__(self, name: str, config: Config, container: Container) -> None:
         """Raises `DocklineError` like the stages' own construction. Whether the route takes the
         container is not asked."""
         self._container = container
         context = StageContext()
-        self._recorders = [
+        route_config = config.routes[name]
+        labels = _RecordedLabels(Selection(config).labels)
+        own = [
             _Recorder(stage.name, component.stage(stage.name, stage.config, context))
-            for stage in config.stages
+            for stage in route_config.stages
         ]
         self._outlet = _Outlet()
         route = Route(
             name=name,
-            sources=frozenset(config.sources),
+            sources=frozenset(route_config.sources),
             takes=lambda container: True,
-            stages=[(one.name, one) for one in self._recorders],
+            stages=[(one.name, one) for one in own],
             outlets=[self._outlet],
         )
         metrics = Metrics()
-        router = Router([route], metrics, Ledger())
+        router = Router([route], metrics, Ledger(), labels=labels)
         self._lanes: Lanes = router.bind(container, Progress({}))["logs"]
+        self._recorders = [*labels.recorders, *own]
 
     def run(self, lines: Sequence[Line]) -> list[Entry]:
         """What comes out of the route, what the stages held back included.
@@ -175,6 +180,27 @@ class _Recorder(Stage):
             if grown and lost.message in whole:
                 return other
         return None
+
+
+class _RecordedLabels(Labels):
+    """What containers ask for, its stages recorded; they come before the route's own."""
+
+    def __init__(self, labels: Labels) -> None:
+        super().__init__(())
+        self._labels = labels
+        self.recorders: list[_Recorder] = []
+
+    def _read(self, container: Container) -> Wish:
+        wish = self._labels.of(container)
+        recorded = {name: _Recorder(f"{PREFIX}{name}", stage) for name, stage in wish.stages}
+        self.recorders = list(recorded.values())
+        return replace(
+            wish,
+            join=recorded.get("join"),
+            parse=recorded.get("parse"),
+            tags=recorded.get("tag"),
+            errors={},
+        )
 
 
 class _Outlet:

@@ -16,7 +16,7 @@ from pipeline.trial import Line, Snapshot, Step, Trial
 
 def trial(stages: str) -> Trial:
     text = f'[routes.r]\nto = ["console"]\nstages = [{stages}]'
-    return Trial("r", parse(text, {}).config.routes["r"], container())
+    return Trial("r", parse(text, {}).config, container())
 
 
 def test_what_comes_out_is_what_a_json_sink_would_get() -> None:

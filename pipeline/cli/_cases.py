@@ -69,7 +69,7 @@ def run(reading: Reading, index: int) -> Result:
         return Result(index, case, reasons)
     given = lines(case.input)
     try:
-        trial = Trial(case.route, config.routes[case.route], container)
+        trial = Trial(case.route, config, container)
         entries = trial.run(given)
     except DocklineError as error:
         return Result(index, case, str(error))

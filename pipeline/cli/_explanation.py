@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.batch import Container
 from pipeline.cli._container import Found
-from pipeline.cli._reasons import not_followed, not_taken
+from pipeline.cli._reasons import not_followed, not_taken, not_understood
 from pipeline.config import Config, Reading
 from pipeline.records import MISSING
 from pipeline.trial import Entry, Line, Snapshot, Step, Trial
@@ -25,7 +25,7 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
     routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
     taken = [route["name"] for route in routes if route["takes"] and "logs" in route["from"]]
-    trials = {name: Trial(name, config.routes[name], container) for name in taken}
+    trials = {name: Trial(name, config, container) for name in taken}
     entries = {name: trial.run(lines) for name, trial in trials.items()}
     facts = {
         "container": {
@@ -39,7 +39,7 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
         },
         "followed": not reasons,
         "reasons": reasons,
-        "notes": list(found.notes),
+        "notes": [*found.notes, *not_understood(config, container, reading.conceal)],
         "routes": routes,
         "lines": [
             {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline import selection
 from pipeline.batch import Container
 from pipeline.cli._compare import shown
 from pipeline.config import Config
 from pipeline.expression.explanation import Part, why_false
+from pipeline.selection import Selection
+
+ENABLE, ROUTE = "dockline.enable", "dockline.route"
+"""Labels on a container."""
 
 Conceal = Callable[[str], str]
 """Takes out of a text what must not be shown: `Reading.conceal`."""
@@ -16,31 +19,38 @@ Conceal = Callable[[str], str]
 
 def not_followed(config: Config, container: Container, conceal: Conceal) -> list[str]:
     """A sentence for each reason; none where it is followed."""
-    if selection.followed(config.logs.containers)(container):
+    if Selection(config).follows(container):
         return []
     if expression := config.logs.containers:
         return [
             f"logs.containers: {_sentence(part, conceal)}"
             for part in why_false(expression, container)
         ]
-    return [f"its label {selection.ENABLE} is {shown(conceal(container.labels[selection.ENABLE]))}"]
+    return [f"its label {ENABLE} is {shown(conceal(container.labels[ENABLE]))}"]
+
+
+def not_understood(config: Config, container: Container, conceal: Conceal) -> list[str]:
+    """A sentence for each of its labels that is wrong."""
+    errors = Selection(config).labels.of(container).errors
+    return [conceal(f"its label {label}: {error}") for label, error in errors.items()]
 
 
 def not_taken(config: Config, name: str, container: Container, conceal: Conceal) -> list[str]:
     """The same for a route, of a container that is followed."""
     route = config.routes[name]
-    if selection.taken(name, route.containers, by_label=route.labels)(container):
+    if Selection(config).takes(name)(container):
         return []
     reasons = [
         _sentence(part, conceal) for part in why_false(route.containers or "True", container)
     ]
-    asked = container.labels.get(selection.ROUTE)
-    if asked == name:
-        reasons.append(f"its label {selection.ROUTE} names the route, which needs labels = true")
-    elif route.labels and asked is not None:
-        reasons.append(f"its label {selection.ROUTE} is {shown(conceal(asked))}")
+    asked = container.labels.get(ROUTE)
+    if asked == name and not route.labels:
+        reasons.append(f"its label {ROUTE} names the route, which needs labels = true")
+    elif asked is not None and route.labels:
+        ignored = ", which does not count" if asked == name else ""
+        reasons.append(f"its label {ROUTE} is {shown(conceal(asked))}{ignored}")
     elif route.labels:
-        reasons.append(f"it has no label {selection.ROUTE} = {shown(name)}")
+        reasons.append(f"it has no label {ROUTE} = {shown(name)}")
     return reasons
 
 
