@@ -212,8 +212,10 @@ class Agent:
                     outlet: tasks.create_task(outlet.delivery.run(), name=f"sink {outlet.name}")
                     for outlet in self.outlets.values()
                 }
+                flushing = tasks.create_task(self._router.flusher.run(), name="held entries")
                 await self._read_until(stop)
                 await self._drain(deliveries)
+                flushing.cancel()
                 await self._finish(keeping)
             return not any(outlet.buffer.entries for outlet in self.outlets.values())
         finally:
@@ -252,10 +254,12 @@ class Agent:
             await asyncio.sleep(SAVE_EVERY)
 
     async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
-        """Lets each sink finish, those that only take dead letters last, until the deadline."""
+        """Has what stages hold back sent too, and lets each sink finish, those that only take dead
+        letters last, until the deadline."""
         left = set(deliveries)
         try:
             async with asyncio.timeout(float(self._config.agent.shutdown)):
+                await self._router.flusher.finish()
                 while left:
                     letterboxes = {outlet.dead_letter for outlet in left}
                     closing = (left - letterboxes) or left

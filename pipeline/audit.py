@@ -49,7 +49,9 @@ class RoutePart(msgspec.Struct, frozen=True, omit_defaults=True):
     filtered: dict[str, int] = {}
     """By stage."""
     unaccounted: int = 0
-    """Read, and neither filtered nor given to a sink."""
+    """Read, and neither filtered nor held back nor given to a sink."""
+    held: int = 0
+    """In stages that wait for what comes next, such as `join`."""
 
 
 class ContainerPart(msgspec.Struct, frozen=True):
@@ -94,8 +96,9 @@ def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
         passage.source,
         passage.came,
         [_sink(lines[tally]) for tally in passage.tallies.values()],
-        dict(passage.filtered),
+        {stage: count for stage, count in passage.filtered.items() if count},
         passage.unaccounted,
+        passage.held,
     )
 
 
@@ -148,9 +151,11 @@ class LedgerMetrics(Collector):
         self._ledger.fold()
         counts: Counter[tuple[str, str, str, str]] = Counter()
         open_: Counter[str] = Counter()
+        held: Counter[str] = Counter()
         for number, page in enumerate(self._ledger):
             name = page.name if number < MOST_SERIES else "(others)"
             for passage in page.passages.values():
+                held[passage.route] += passage.held
                 for sink, tally in passage.tallies.items():
                     open_[sink] += tally.open - tally.waiting
                     for outcome, count in _outcomes(tally):
@@ -163,7 +168,18 @@ class LedgerMetrics(Collector):
         )
         for sink, buffered in self._buffered().items():
             unaccounted.add_metric([sink], open_[sink] - buffered)
-        yield from (entries, unaccounted)  # not before: between two of them other things happen
+        waiting = GaugeMetricFamily(
+            "dockline_held_entries",
+            "Entries that a stage holds back, waiting for what comes next.",
+            labels=["route"],
+        )
+        for route, count in held.items():
+            waiting.add_metric([route], count)
+        yield from (
+            entries,
+            unaccounted,
+            waiting,
+        )  # not before: between two of them other things happen
 
 
 def _outcomes(tally: Tally) -> Iterator[tuple[str, int]]:

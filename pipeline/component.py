@@ -183,6 +183,12 @@ class Effect:
 class Stage(ABC):
     """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
 
+    held: int = 0
+    """Entries that came and have neither gone on nor been filtered out: nothing forgets them, and
+    they count as held back, until `flush` or a later batch has let go of what became of them."""
+    oldest_held: int = 0
+    """The sequence number of the first of them, where there are any."""
+
     def __init__(self, config: Any) -> None:  # noqa: B027 - nothing to prepare is common
         """Prepares what is the same for all containers (compiles expressions, and so on).
 
@@ -209,7 +215,9 @@ class Stage(ABC):
         return Effect()
 
     def flush(self, now: float) -> Batch | None:
-        """What the stage held back and should now let go. `now` is the loop's clock."""
+        """What the stage held back and should now let go. `now` is the loop's clock. Lanes ask
+        about ten times a second while something is `held`, and with `math.inf` when all is to go:
+        the container has ended or the agent stops."""
         return None
 
 

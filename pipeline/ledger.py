@@ -2,12 +2,15 @@
 
 For each route that a container's entries take, and for each sink of it:
 
-    read    = filtered by each stage + routed to the sink
+    read    = filtered by each stage + held back by stages + routed to the sink
     routed  = known + delivered + dropped for each reason + dead-lettered + buffered
 
 Both sides are counted by different hands: what comes in by the lane, what goes out by the delivery,
 the buffer's policy and the spool, and what is buffered by looking into the buffers. An entry that
 somebody forgets shows as a difference, for as long as the process lives.
+
+Lines that a stage has joined to others leave one entry, and count as filtered by it but for that
+one; those that it may yet join are held back.
 
 Nothing here knows an entry; everything is added to once per batch.
 """
@@ -85,7 +88,9 @@ class Passage:
         self.bound = False
         """The route takes the container now."""
         self.filtered: Counter[str] = Counter()
-        """By stage."""
+        """By stage: entries that came to it, less those that went on."""
+        self.held = 0
+        """In stages that wait for what comes next."""
         self.taken = 0
         self.sinks: tuple[str, ...] = ()
         """Those that the route leads to."""
@@ -112,7 +117,7 @@ class Passage:
     @property
     def unaccounted(self) -> int:
         """Entries that came, and neither a stage nor a sink has; 0 where the account balances."""
-        passed = self.came - self.filtered.total()
+        passed = self.came - self.filtered.total() - self.held
         parts = [passed - self.tallies[sink].routed for sink in self.sinks]
         return max(parts or [self.came - self.taken], key=abs)
 
@@ -167,7 +172,8 @@ class Page:
     @property
     def open(self) -> bool:
         """Something is still on its way to a sink."""
-        return any(tally.open for tally in self.tallies)
+        held = any(passage.held for passage in self.passages.values())
+        return held or any(tally.open for tally in self.tallies)
 
     def add(self, other: Page) -> None:
         self.read.update(other.read)

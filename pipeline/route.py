@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, get_args
 
 from prometheus_client import Counter as Series
 
-from pipeline.batch import Acknowledgement, Batch, Container, Source
+from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container, Source
 from pipeline.component import Stage
+from pipeline.holding import Flusher, Owed
 from pipeline.labels import PREFIX, Labels, Reported
 from pipeline.ledger import Ledger, Page, Passage, Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
-from pipeline.settlement import Progress, Reach
+from pipeline.settlement import NOTHING, Progress, Reach
 from pipeline.shared import Shared
 from pipeline.tap import Tap
 
@@ -89,10 +91,46 @@ class Leg:
         receipt = reach.open(until, behind)
         return batch.addressed(self._route, self.tally, receipt, shared)
 
+    @property
+    def known(self) -> int:
+        """The last entry that the sink had, with all before it, when the agent began."""
+        return NOTHING if self._reach is None else self._reach.known
+
     def skip(self, until: int) -> None:
         """The stages have left nothing."""
         if self._reach is not None:
             self._reach.skip(until)
+
+
+class Step:
+    """A stage bound to one container, and its part in the ledger."""
+
+    __slots__ = ("_debt", "_filtered", "_held", "_passage", "holds", "name", "stage")
+
+    def __init__(self, name: str, stage: Stage, filtered: Series, passage: Passage) -> None:
+        self.name = name
+        self.stage = stage
+        self.holds = type(stage).flush is not Stage.flush
+        """It may hold entries back."""
+        self._filtered = filtered
+        self._passage = passage
+        self._held = self._debt = 0
+
+    def account(self, came: int, went: int) -> int:
+        """After it was given so many entries, and let so many go on. How many it filtered out."""
+        gone = came - went
+        if self.holds:
+            held = self.stage.held
+            gone -= held - self._held
+            self._passage.held += held - self._held
+            self._held = held
+        if gone > 0 or (gone and self.holds):
+            self._passage.filtered[self.name] += gone
+            self._debt -= gone  # a counter cannot go back: what was made of nothing is made up for
+            if self._debt < 0:
+                self._filtered.inc(-self._debt)
+                self._debt = 0
+        return gone
 
 
 class Lane:
@@ -122,37 +160,126 @@ class Lane:
             for outlet in route.outlets
         ]
         self._passage = passage
-        self._steps: list[tuple[str, Stage, Series]] = [
-            (name, stage.bind(container), metrics.filtered.labels(route.name, name))
+        self._steps = [
+            Step(name, stage.bind(container), metrics.filtered.labels(route.name, name), passage)
             for name, stage in (*first, *route.stages)
         ]
+        self._holding = [step for step in self._steps if step.holds]
+        self._owed = Owed()
+        self._until = NOTHING
+        self._cuts = sorted({leg.known for leg in self.legs} - {NOTHING}) if self._holding else []
+        """Entries that some sink had last when the agent began. Nothing may be joined to them, or
+        it would be taken for known as they are."""
         self._errors = metrics.stage_errors
         self._bugs = RateLimit()
+
+    @property
+    def holds(self) -> bool:
+        """Whether some stage holds something back."""
+        return any(step.stage.held for step in self._holding)
+
+    def take(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
+        """What its sinks are to have, now that a batch has come."""
+        until, behind = batch.sequences[-1], batch.acknowledgement
+        if not self._holding:
+            yield from self._address(self.process(batch), until, behind)
+            return
+        rest: Batch | None = batch
+        while self._cuts and self._cuts[0] <= until:
+            cut = self._cuts.pop(0)
+            if rest is not None and any(leg.known == cut for leg in self.legs):
+                known = [sequence <= cut for sequence in rest.sequences]
+                yield from self._take(rest.select(known), behind)
+                yield from self.flush(math.inf)
+                rest = rest.select([not is_known for is_known in known])
+        yield from self._take(rest, behind)
+
+    def _take(self, batch: Batch | None, behind: Acknowledgement) -> Iterator[tuple[Outlet, Batch]]:
+        if batch is None:
+            return
+        self._until = batch.sequences[-1]
+        left, held = self.process(batch), self._first_held()
+        if held is not None:
+            self._owed.add(self._until, behind)
+        yield from self._address(left, self._safe(held), self._owed.oldest_or(behind))
+        self._owed.settle_before(held)
+
+    def flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+        """What its sinks are to have, now that it is so late."""
+        before = self._first_held()
+        if before is None:
+            return
+        results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
+        let_go = [left for left in results if left is not None]
+        held = self._first_held()
+        if held == before and not let_go:
+            return
+        behind = self._owed.oldest_or(UNTRACKED)
+        for number, left in enumerate(let_go, 1):
+            later = (one.sequences[0] - 1 for one in let_go[number:])
+            yield from self._address(left, min(later, default=self._safe(held)), behind)
+        if not let_go:
+            yield from self._address(None, self._safe(held), behind)
+        self._owed.settle_before(held)
+
+    def _flushed(self, number: int, step: Step, now: float) -> Batch | None:
+        if not step.holds:
+            return None
+        try:
+            result = step.stage.flush(now)
+        except Exception:  # a bug in it
+            self._note_bug(step)
+            return None
+        step.account(0, 0 if result is None else len(result))
+        return None if result is None else self._through(self._steps[number + 1 :], result)
+
+    def _first_held(self) -> int | None:
+        """The first entry that some stage holds back."""
+        stages = (step.stage for step in self._holding)
+        return min((stage.oldest_held for stage in stages if stage.held), default=None)
+
+    def _safe(self, held: int | None) -> int:
+        """The last entry before which nothing is held back."""
+        return self._until if held is None else held - 1
+
+    def _address(
+        self, left: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        shared = Shared() if len(self.legs) > 1 else None
+        for leg in self.legs:
+            if left is None:
+                leg.skip(until)
+            elif (own := leg.address(left, until, behind, shared)) is not None:
+                yield leg.outlet, own
 
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
         self._passage.taken += len(batch)
         if self._steps and batch.parsed is not None:
             batch = batch.owned()
-        for name, stage, filtered in self._steps:
+        return self._through(self._steps, batch)
+
+    def _through(self, steps: Sequence[Step], batch: Batch) -> Batch | None:
+        for step in steps:
             try:
-                result = stage(batch)
-            except Exception:  # a stage never raises for bad data: this is a bug in it
-                if self._bugs():
-                    log.exception("stage %s of route %s failed: skipped", name, self.route.name)
-                self._errors.labels(self.route.name, name).inc()
+                result = step.stage(batch)
+            except Exception:  # a stage never raises for bad data
+                self._note_bug(step)
                 continue
-            left = 0 if result is None else len(result)
-            if left < len(batch):
-                filtered.inc(len(batch) - left)
-                self._passage.filtered[name] += len(batch) - left
-                if self._tap.tappers:
-                    sinks = [leg.outlet.name for leg in self.legs]
-                    self._tap.filtered(batch, result, self.route.name, name, sinks)
+            gone = step.account(len(batch), 0 if result is None else len(result))
+            if gone > 0 and self._tap.tappers and not step.holds:  # else they are in other entries
+                sinks = [leg.outlet.name for leg in self.legs]
+                self._tap.filtered(batch, result, self.route.name, step.name, sinks)
             if result is None:
                 return None
             batch = result
         return batch
+
+    def _note_bug(self, step: Step) -> None:
+        """Called where its exception was caught."""
+        if self._bugs():
+            log.exception("stage %s of route %s failed: skipped", step.name, self.route.name)
+        self._errors.labels(self.route.name, step.name).inc()
 
 
 class Lanes:
@@ -169,6 +296,7 @@ class Lanes:
         source: Source,
         lanes: Sequence[Lane],
         metrics: Metrics,
+        flusher: Flusher,
         tap: Tap | None = None,
         first: Sequence[tuple[str, Stage]] = (),
     ) -> None:
@@ -176,12 +304,16 @@ class Lanes:
         self._first = first if lanes else ()
         self._stage_errors = metrics.stage_errors
         self._bugs = RateLimit()
+        self._tap = tap or Tap()
         self._page = page
+        self._flusher = flusher
+        self._putting: set[asyncio.Task[None]] = set()
+        """What was held back, let go, and waits for room."""
+        self._ended = False
         self._binding = page.binding
         self._source = source
         self._lanes = lanes
         self._dropped = metrics.dropped
-        self._tap = tap or Tap()
         self.waiting: Counter[Tally] = Counter()
         """Entries for which there was no room yet."""
 
@@ -196,9 +328,14 @@ class Lanes:
 
         Buffers with room get it first, and full ones are waited for together, so that one which
         makes us wait delays no other."""
-        waiting = self._not_taken(batch)
+        if self._putting:
+            await asyncio.wait(self._putting)
+        waiting = self._not_taken(self._addressed(batch))
         for _, left in waiting:
             self._wait(left.tally, len(left))
+        await self._put_all(waiting)
+
+    async def _put_all(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
         if len(waiting) == 1:
             await self._put(*waiting[0])
         elif waiting:
@@ -206,11 +343,38 @@ class Lanes:
                 for place in waiting:
                     tasks.create_task(self._put(*place), name="put")
 
+    async def _put_late(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
+        try:
+            await self._put_all(waiting)
+        except Exception:  # a bug in a buffer; whoever lets things go has others to look after
+            log.exception("entries that were held back are lost")
+
+    def flush(self, now: float) -> None:
+        """Takes what the stages let go by now into the sinks' buffers; all of it where `now` is
+        `math.inf`. While something waits for room, nothing more is let go."""
+        if not self.waiting:
+            self._flush(now)
+
+    def end(self) -> None:
+        """Lets go of everything, and holds nothing back from now on: others take the place of these
+        lanes, and go on with what comes next."""
+        self._ended = True
+        self._flush(math.inf)
+
+    def _flush(self, now: float) -> None:
+        refused = self._not_taken(self._let_go(now))
+        for _, left in refused:
+            self._wait(left.tally, len(left))
+        if refused:
+            task = self._flusher.create_task(self._put_late(refused))
+            self._putting.add(task)
+            task.add_done_callback(self._putting.discard)
+
     def offer(self, batch: Batch) -> int:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
 
         Returns how many buffers had no room; those do not get it."""
-        refused = self._not_taken(batch)
+        refused = self._not_taken(self._addressed(batch))
         for outlet, left in refused:
             self._drop(outlet, left, "backlog")
         return len(refused)
@@ -221,13 +385,18 @@ class Lanes:
             self._drop(outlet, left, reason)
 
     def abandon(self, reason: str) -> None:
-        """Gives up what waits for room; whoever waits with it is to be cancelled next."""
-        for tally, count in list(self.waiting.items()):
-            self._wait(tally, -count)
-            tally.dropped[reason] += count
-            self._dropped.labels(tally.sink, reason).inc(count)
+        """Gives up what waits for room, or for what comes next; whoever waits with it is to be
+        cancelled next."""
+        for task in self._putting:
+            task.cancel()
+        for tally, entries in list(self.waiting.items()):
+            self._wait(tally, -entries)
+            tally.dropped[reason] += entries
+            self._dropped.labels(tally.sink, reason).inc(entries)
             if self._tap.tappers:
-                self._tap.lost(tally.sink, count, reason, tally.passage.route)
+                self._tap.lost(tally.sink, entries, reason, tally.passage.route)
+        for outlet, left in self._let_go(math.inf):
+            self._drop(outlet, left, reason)
 
     def _wait(self, tally: Tally, count: int) -> None:
         tally.waiting += count
@@ -241,9 +410,9 @@ class Lanes:
         await outlet.put(batch)
         self._wait(batch.tally, -len(batch))
 
-    def _not_taken(self, batch: Batch) -> list[tuple[Outlet, Batch]]:
+    def _not_taken(self, addressed: Iterable[tuple[Outlet, Batch]]) -> list[tuple[Outlet, Batch]]:
         waiting = []
-        for outlet, left in self._addressed(batch):
+        for outlet, left in addressed:
             if self._tap.tappers:
                 self._tap.passed(left, outlet.name)
             try:
@@ -260,17 +429,26 @@ class Lanes:
         if self._binding != self._page.binding:
             routes = {lane.route.name for lane in self._lanes}
             self._page.read_late(self._source, len(batch), routes)
-        until = batch.sequences[-1]
         for name, stage in self._first:
             batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
-            left, behind = lane.process(batch), batch.acknowledgement
-            shared = Shared() if len(lane.legs) > 1 else None
-            for leg in lane.legs:
-                if left is None:
-                    leg.skip(until)
-                elif (own := leg.address(left, until, behind, shared)) is not None:
-                    yield leg.outlet, own
+            yield from lane.take(batch)
+        if self._ended:
+            yield from self._let_go(math.inf)
+        self._note_held()
+
+    def _let_go(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+        for lane in self._lanes:
+            yield from lane.flush(now)
+        self._note_held()
+
+    def _note_held(self) -> None:
+        self._flusher.note(self, holding=self.holding)
+
+    @property
+    def holding(self) -> bool:
+        """Whether some stage holds something back."""
+        return any(lane.holds for lane in self._lanes)
 
     def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
         """As the container asks for with a label."""
@@ -307,6 +485,8 @@ class Router:
         self._metrics = metrics
         self._ledger = ledger
         self._tap = tap or Tap()
+        self.flusher = Flusher()
+        """To be run while anything is read; and to be finished afterwards."""
 
     def bind(self, container: Container, progress: Progress) -> dict[Source, Lanes]:
         """The lanes of a container from now on, for each source. `progress` is that of its log."""
@@ -337,7 +517,7 @@ class Router:
                 lanes.append(
                     Lane(route, container, self._metrics, passage, progress, self._tap, first)
                 )
-        return Lanes(page, source, lanes, self._metrics, self._tap, once)
+        return Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
 
     def _labelled(
         self, container: Container, source: Source

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -30,7 +31,7 @@ FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
 """Of the first line, where nothing is said; the others follow, each by `BETWEEN`."""
 BETWEEN = 1_000_000
 """Nanoseconds."""
-LONG_AFTER = 1e12
+AT_THE_END = math.inf
 """A time of the loop's clock at which no stage holds back anything any more."""
 
 
@@ -131,7 +132,7 @@ class Trial:
     def _flush(self) -> None:
         """What a stage held back goes through those behind it."""
         for place, recorder in enumerate(self._recorders):
-            batch = recorder.flush(LONG_AFTER)
+            batch = recorder.flush(AT_THE_END)
             for later in self._recorders[place + 1 :]:
                 if batch is None:
                     break

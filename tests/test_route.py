@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage
+from pipeline.holding import EVERY
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
 from pipeline.route import Lane, Lanes, Outlet, Route, Router
 from pipeline.settlement import Account, Progress
+from pipeline.stages import join
 from pipeline.testing.builders import batch, container
 
 
@@ -391,3 +394,229 @@ async def test_sinks_that_have_the_same_entries_share_what_they_are_encoded_to(
     first, second, alone = (out.batches[0].shared for out in outs)
     assert first is second is not None
     assert alone is None
+
+
+# ------------------------------------------------------------------- what is held back
+
+
+class Pairing(Stage):
+    """Holds every other entry back until its successor has come, and lets the first one go."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self.kept: Batch | None = None
+
+    def bind(self, container: Container) -> Stage:
+        return type(self)()
+
+    def __call__(self, one: Batch) -> Batch | None:
+        results = []
+        for index in range(len(one)):
+            if self.kept is None:
+                self.kept = one.pick([index])
+            else:
+                results.append(self.kept)
+                self.kept = None
+        self._count()
+        return one.replace(**merged(results)) if results else None
+
+    def flush(self, now: float) -> Batch | None:
+        if now < 100:
+            return None
+        kept, self.kept = self.kept, None
+        self._count()
+        return kept
+
+    def _count(self) -> None:
+        self.held = 0 if self.kept is None else 1
+        self.oldest_held = 0 if self.kept is None else self.kept.sequences[0]
+
+
+def merged(batches: list[Batch]) -> dict[str, Any]:
+    return {
+        "lines": [line for one in batches for line in one.lines],
+        "times": [time for one in batches for time in one.times],
+        "streams": b"".join(one.streams for one in batches),
+        "sequences": [number for one in batches for number in one.sequences],
+    }
+
+
+class Log:
+    """A container's log, of which a batch is distributed at a time."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.moved: list[int] = []
+        self._account: Account[int] = Account(self.moved.append)
+        self._lanes = lanes
+        self.read = 0
+
+    async def write(self, *lines: str) -> None:
+        first, self.read = self.read + 1, self.read + len(lines)
+        receipt = self._account.open(self.read)
+        await self._lanes.distribute(batch(*lines, start=first, acknowledgement=receipt))
+        receipt.settle()
+
+
+def settle(outlet: Kept) -> None:
+    for one in outlet.batches:
+        one.acknowledgement.settle()
+    outlet.batches.clear()
+
+
+def balance(ledger: Ledger) -> tuple[int, int, int, int]:
+    """Of one passage with one sink: read, filtered, held, routed."""
+    (page,) = ledger
+    (passage,) = page.passages.values()
+    (tally,) = passage.tallies.values()
+    assert passage.unaccounted == 0
+    return passage.came, passage.filtered.total(), passage.held, tally.routed
+
+
+HELD = (("pair", Pairing()), ("drop", Without(b"x")))
+
+
+async def test_what_is_held_back_is_not_settled_until_what_came_of_it_is(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out, progress = Kept(), Progress({})
+    lanes = bound(metrics, route(out, stages=HELD), ledger=ledger, progress=progress)
+    log = Log(lanes)
+    await log.write("a")
+    assert (log.moved, out.lines, balance(ledger)) == ([], [], (1, 0, 1, 0))
+    await log.write("b", "c")
+    assert (log.moved, out.lines, balance(ledger)) == ([], [b"a"], (3, 1, 1, 1))
+    settle(out)
+    assert log.moved == [1]  # and "c" is in the second batch
+    assert progress.ahead_of(1) == {"r": {"out": 2}}
+    await log.write("d", "e", "f")
+    settle(out)
+    assert (log.moved[-1], balance(ledger)) == (6, (6, 3, 0, 3))
+    value = metrics.registry.get_sample_value
+    labels = {"route": "r", "stage": "pair"}
+    assert value("dockline_filtered_entries_total", labels) == 3
+
+
+async def test_what_the_stages_behind_filter_out_of_it_is_settled_too(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    lanes = bound(metrics, route(out, stages=HELD), ledger=ledger)
+    log = Log(lanes)
+    await log.write("x")
+    lanes.flush(99)
+    assert log.moved == []
+    lanes.flush(100)
+    assert (log.moved, out.lines, balance(ledger)) == ([1], [], (1, 1, 0, 0))
+
+
+async def test_one_timer_lets_go_of_what_every_container_holds(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    class Brief(Pairing):
+        def flush(self, now: float) -> Batch | None:
+            return super().flush(100)
+
+    out = Kept()
+    router = Router([route(out, stages=(("pair", Brief()),))], metrics, ledger)
+    async with asyncio.TaskGroup() as tasks:
+        flusher = tasks.create_task(router.flusher.run())
+        for number in range(3):
+            lanes = router.bind(container(f"c{number}", number=number), Progress({}))["logs"]
+            await lanes.distribute(batch(str(number)))
+        assert out.lines == []
+        await asyncio.sleep(3 * EVERY)
+        flusher.cancel()
+    assert out.lines == [b"0", b"1", b"2"]
+
+
+async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_container(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    full, moved = Kept(room=0), list[int]()
+    account: Account[int] = Account(moved.append)
+    router = Router([route(full, stages=HELD)], metrics, ledger)
+    lanes = router.bind(container(), Progress({}))["logs"]
+    receipt = account.open(1)
+    await lanes.distribute(batch("a", start=1, acknowledgement=receipt))
+    receipt.settle()
+    (tally,) = ledger.tallies()
+    async with asyncio.TaskGroup() as tasks:
+        flusher = tasks.create_task(router.flusher.run())
+        await asyncio.sleep(0)
+        lanes.flush(100)
+        assert (tally.waiting, tally.open, balance(ledger)) == (1, 1, (1, 0, 0, 1))
+        next_one = tasks.create_task(lanes.distribute(batch("b", start=2)))
+        finishing = tasks.create_task(router.flusher.finish())
+        await asyncio.sleep(0.01)
+        assert not next_one.done()
+        full.room = 1
+        full.roomy.set()
+        await asyncio.wait_for(finishing, 5)
+        flusher.cancel()
+    assert full.lines[:1] == [b"a"]
+    settle(full)
+    assert (moved, tally.waiting) == ([1], 0)
+
+
+async def test_at_the_end_all_is_let_go(metrics: Metrics, ledger: Ledger) -> None:
+    out = Kept()
+    router = Router([route(out, stages=HELD)], metrics, ledger)
+    await router.bind(container(), Progress({}))["logs"].distribute(batch("a"))
+    await router.flusher.finish()
+    assert (out.lines, balance(ledger)) == ([b"a"], (1, 0, 0, 1))
+
+
+async def test_lanes_that_others_have_replaced_hold_nothing_back(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    log = Log(bound(metrics, route(out, stages=HELD), ledger=ledger))
+    await log.write("a")
+    log._lanes.end()
+    await log.write("b")
+    assert out.lines == [b"a", b"b"]
+    settle(out)
+    assert log.moved[-1] == 2
+
+
+async def test_a_container_that_is_given_up_loses_what_is_held_and_that_is_counted(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    log = Log(bound(metrics, route(out, stages=HELD), ledger=ledger))
+    await log.write("a")
+    log._lanes.abandon("abandoned")
+    (tally,) = ledger.tallies()
+    assert (tally.dropped, log.moved, balance(ledger)) == ({"abandoned": 1}, [1], (1, 0, 0, 1))
+
+
+async def test_nothing_is_joined_across_what_a_sink_is_known_to_have(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    """Else the whole would be taken for known, and its end be lost."""
+    out = Kept()
+    join_ = join.Stage("indent")
+    progress = Progress({"r": {"out": 12}})
+    lanes = bound(metrics, route(out, stages=(("join", join_),)), ledger=ledger, progress=progress)
+    await lanes.distribute(batch("a", " b", " c", " d", "e", start=10))
+    assert out.lines == [b" d"]
+    assert [n for one in out.batches for n in one.sequences] == [13]
+    (tally,) = ledger.tallies()
+    assert (tally.known, tally.routed, balance(ledger)) == (1, 2, (5, 2, 1, 2))
+
+
+async def test_a_bug_in_what_lets_go_is_counted_and_keeps_nothing_else_from_going(
+    metrics: Metrics, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Faulty(Pairing):
+        def flush(self, now: float) -> Batch | None:
+            raise ZeroDivisionError
+
+    out = Kept()
+    stages = (("faulty", Faulty()), ("pair", Pairing()))
+    lanes = bound(metrics, route(out, stages=stages), ledger=ledger)
+    await lanes.distribute(batch("a", "b", "c"))
+    lanes.flush(100)
+    assert out.lines == [b"a"]
+    assert balance(ledger) == (3, 1, 1, 1)
+    assert "faulty" in caplog.text

@@ -58,6 +58,7 @@ def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:
         came = [(route.taken, "read")] if own else []
         came += [(sink.letters, "dead letters"), (sink.carried, "from the spool")]
         went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
+        went.append((route.held, "held back"))
         went = (went if own else []) + _went(sink)
         if route.unaccounted and own:
             went.append((route.unaccounted, "UNACCOUNTED before the sink"))

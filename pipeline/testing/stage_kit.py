@@ -10,6 +10,7 @@ A stage that holds entries back (a multi-line join) is asked for them with `flus
 from __future__ import annotations
 
 import copy
+import math
 import random
 from abc import ABC, abstractmethod
 from itertools import pairwise
@@ -19,7 +20,7 @@ from pipeline.batch import Batch
 from pipeline.component import Stage
 from pipeline.testing.builders import batch, container, entries
 
-LONG_AFTER = 1e12
+LONG_AFTER = math.inf
 """A time of the loop's clock at which nothing is worth holding back any more."""
 
 LINES: tuple[bytes, ...] = (

@@ -43,6 +43,9 @@ class Subject(Protocol):
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through the container's lanes."""
 
+    def ended(self) -> None:
+        """All that a run of the container has written was distributed."""
+
     def resumed_inexactly(self, sequence: int) -> None:
         """The lines after that one have other numbers than they had, or might have had, before."""
 

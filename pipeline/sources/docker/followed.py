@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -58,10 +59,14 @@ class Followed:
         self._audience = audience
         self._bound: list[Lanes] = []
         """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
+        self._lanes: list[Lanes] = []
         self._bind()
 
     def _bind(self) -> None:
+        for old in self._lanes:
+            old.end()
         lanes = self._router.bind(self.container, self.progress)
+        self._lanes = list(lanes.values())
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
         self._bound = [*(one for one in self._bound if one.waiting), self.logs]
 
@@ -116,6 +121,10 @@ class Followed:
 
     async def distribute(self, batch: Batch) -> None:
         await self.logs.distribute(batch)
+
+    def ended(self) -> None:
+        """What comes next is of another run of the container: nothing is joined to this one's."""
+        self.logs.flush(math.inf)
 
     def resumed_inexactly(self, sequence: int) -> None:
         """What sinks are known to have by its number is known no more, from there on."""

@@ -87,6 +87,8 @@ class Tail:
             starts, before = life.starts, self._emission.position
             began = time.monotonic()
             ended = await self._attempt(starts)
+            if ended or life.gone:
+                self._subject.ended()
             if life.gone or ended is None:
                 return
             if ended and starts == life.starts:

@@ -60,6 +60,9 @@ class Subject:
 
     unsettled = 0
 
+    def ended(self) -> None:
+        pass
+
     def resumed_inexactly(self, sequence: int) -> None:
         self.inexact += 1
 

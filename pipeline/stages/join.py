@@ -1,0 +1,369 @@
+"""Joins lines that belong together to one entry: stack traces, above all.
+
+    { join = "python" }
+    { join = { start = "^\\\\d{4}-\\\\d{2}-\\\\d{2} " } }
+    { join = { continue = "^\\\\s" } }
+
+- `python`, `java` (and Kotlin, Scala), `go`, `node`, `ruby`, `dotnet`: the stack traces of that
+  language, with the exceptions that they were caused by, and the panic of all goroutines. A trace
+  is an entry of its own, apart from the log line that came before it; other lines go on at once.
+- `indent`: a line that begins with white space belongs to the one before it.
+- `{ start = "…" }`: an entry begins with a line in which the pattern is found, and all others
+  belong to the one before them. This also keeps a trace with the log line that tells of it.
+- `{ continue = "…" }`: a line in which the pattern is found belongs to the one before it.
+- `{ like = "java", lines = 1000 }`: other bounds than the usual ones.
+
+The entry has the time, the stream, the fields and the `event.sequence` of its first line, and the
+messages of all, with newlines between them. Lines of standard output and standard error are never
+joined to each other, and those of one between those of the other do no harm; but entries keep their
+order, so what came after the first line of a join waits for its last. Put `join` before `parse`.
+
+A line to which others may yet be joined is held back until one comes that is none of them, or none
+has come for `timeout`; or the container ends, or the agent stops. A join that goes on for ten times
+as long is let go as it is, and so is one that has reached `lines` or `bytes`: what else belongs to
+it becomes another entry. What is held back is not acknowledged: after a kill it is read again.
+`dockline audit` shows it as `held back`, and the lines that were joined to others as
+`filtered by join`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from pipeline import component
+from pipeline.batch import UNTRACKED, Batch, Container
+from pipeline.component import Duration, Size
+from pipeline.errors import ConfigError
+from pipeline.expression.patterns import Search, compile_pattern
+from pipeline.records import Fields
+from pipeline.traces import CLOSED, LANGUAGES
+
+OPEN: Final = "open"
+"""The state of those that join to any line."""
+
+LONGEST: Final = 10
+"""Times `timeout` that a join may go on from its first line."""
+
+MOST_WAITING: Final = 4096
+"""Entries that may wait behind a line of the other stream to which others may yet be joined."""
+
+Name = Literal["python", "java", "go", "node", "ruby", "dotnet", "indent"]
+
+
+class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What belongs together, and how much of it. One of `like`, `start` and `continue`."""
+
+    like: Annotated[Name | None, Meta(examples=["java"])] = None
+    """A language, or `indent`: for other bounds than the usual ones."""
+    start: Annotated[str | None, Meta(examples=[r"^\d{4}-\d{2}-\d{2} "])] = None
+    """A regular expression that is found in the first line of each entry."""
+    continue_: Annotated[str | None, Meta(examples=[r"^\s"])] = msgspec.field(
+        name="continue", default=None
+    )
+    """A regular expression that is found in every further line of an entry."""
+    lines: Annotated[int, Meta(ge=2)] = 500
+    """Most lines of an entry."""
+    bytes: Annotated[Size, Meta(ge=1)] = Size(256 * 2**10)
+    """Most bytes of an entry of more than one line."""
+    timeout: Annotated[Duration, Meta(gt=0)] = Duration(1)
+    """How long to wait for a further line; a tenth of a second more, at the most."""
+
+
+Config = Annotated[Name | Own, Meta(examples=["python", {"start": r"^\d{4}-\d{2}-\d{2} "}])]
+
+
+class Reader(Protocol):
+    """Tells which lines belong together."""
+
+    def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
+        """See `traces.Language`."""
+
+
+class Stage(component.Stage):
+    """Made for each container anew."""
+
+    def __init__(self, config: str | Own) -> None:
+        self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
+        self._reader = _reader(self._config)
+
+    def bind(self, container: Container) -> component.Stage:
+        return _Joining(self._reader, self._config)
+
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset())
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        raise TypeError("a join is of one container: bind it first")
+
+
+class _Entry:
+    """Lines of one stream that belong together, or one that may be the first of some."""
+
+    __slots__ = (
+        "began", "count", "fields", "flag", "lines", "open", "sequence", "size", "stream", "time",
+        "touched",
+    )  # fmt: skip
+
+    def __init__(self, batch: Batch, index: int, fields: Fields | None) -> None:
+        line = batch.lines[index]
+        self.lines = [line]
+        self.size = len(line)
+        self.time = batch.times[index]
+        self.stream = batch.streams[index]
+        self.sequence = batch.sequences[index]
+        self.fields = fields
+        self.flag = batch.flags.get(self.sequence) if batch.flags else None
+        self.open = True
+        """Lines may yet be joined to it."""
+        self.began: float | None = None
+        self.touched: float | None = None
+        """When its first line and its last came, as far as somebody has looked."""
+
+    def add(self, batch: Batch, index: int) -> None:
+        line = batch.lines[index]
+        self.lines.append(line)
+        self.size += len(line) + 1
+        self.touched = None
+        if batch.flags:
+            self.flag = self.flag or batch.flags.get(batch.sequences[index])
+
+    @property
+    def message(self) -> bytes:
+        return b"\n".join(self.lines)
+
+    def is_overdue(self, now: float, timeout: float) -> bool:
+        if self.began is None:
+            self.began = now
+        if self.touched is None:
+            self.touched = now
+        return now - self.touched >= timeout or now - self.began >= LONGEST * timeout
+
+
+class _Joining(component.Stage):
+    """One container's."""
+
+    def __init__(self, reader: Reader, config: Own) -> None:
+        self._reader = reader
+        self._most_lines, self._most_bytes = config.lines, int(config.bytes)
+        self._timeout = float(config.timeout)
+        self._states: dict[int, str] = {}
+        """By stream."""
+        self._open: dict[int, _Entry] = {}
+        """The last entry of each stream, where lines may be joined to it."""
+        self._waiting: deque[_Entry] = deque()
+        """All that is held back, in order: the first one is open."""
+        self._like: Batch | None = None
+        """A batch without entries, for what is let go by time."""
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        if batch.source != "logs" or batch.bare:
+            return batch
+        streams = batch.streams
+        first = streams[0]
+        if streams.count(first) == len(streams):
+            joins = self._read(first, batch.lines)
+            if joins is None and not self._waits_for_other_than(first):
+                return self._without_last(batch, first)
+            self._add(batch, first, range(len(streams)), joins)
+        else:
+            self._add_mixed(batch)
+        return self._let_go(batch)
+
+    def flush(self, now: float) -> Batch | None:
+        for entry in self._waiting:
+            if entry.open and (now == _AT_THE_END or entry.is_overdue(now, self._timeout)):
+                self._close(entry)
+        return None if self._like is None else self._let_go(self._like)
+
+    # ------------------------------------------------------------------------- what comes
+
+    def _read(self, stream: int, lines: list[bytes]) -> list[bool] | None:
+        joins, self._states[stream] = self._reader.read(lines, self._states.get(stream, CLOSED))
+        return joins
+
+    def _waits_for_other_than(self, stream: int) -> bool:
+        waiting = self._waiting
+        return len(waiting) > 1 or (bool(waiting) and waiting[0].stream != stream)
+
+    def _without_last(self, batch: Batch, stream: int) -> Batch | None:
+        """No line continues, so all are complete but for the last, and there is nothing else."""
+        before, last = self._waiting.popleft() if self._waiting else None, len(batch) - 1
+        self._open.pop(stream, None)
+        if self._states[stream]:
+            fields = batch.fields
+            self._hold(_Entry(batch, last, fields[last] if fields else None), batch)
+        elif before is None:
+            return batch
+        else:
+            last += 1
+        self._count()
+        if not last:
+            return self._batch(batch, [before]) if before is not None else None
+        whole = batch if last == len(batch) else _beginning(batch, last)
+        return whole if before is None else self._batch(batch, [before], whole)
+
+    def _add_mixed(self, batch: Batch) -> None:
+        """Of more than one stream."""
+        streams, new = batch.streams, []
+        for stream in sorted(set(streams)):
+            indexes = [index for index, of in enumerate(streams) if of == stream]
+            joins = self._read(stream, [batch.lines[index] for index in indexes])
+            new.append(self._entries(batch, stream, indexes, joins))
+        self._waiting.extend(sorted((one for of in new for one in of), key=_sequence))
+
+    def _add(
+        self, batch: Batch, stream: int, indexes: Iterable[int], joins: list[bool] | None
+    ) -> None:
+        self._waiting.extend(self._entries(batch, stream, indexes, joins))
+
+    def _entries(
+        self, batch: Batch, stream: int, indexes: Iterable[int], joins: list[bool] | None
+    ) -> list[_Entry]:
+        """The entries that begin with those lines of a stream; the others are joined to them, or
+        to the one before."""
+        entry, entries, fields, lines = self._open.get(stream), [], batch.fields, batch.lines
+        for number, index in enumerate(indexes):
+            if (
+                entry is not None
+                and joins is not None
+                and joins[number]
+                and len(entry.lines) < self._most_lines
+                and entry.size + len(lines[index]) < self._most_bytes
+            ):
+                entry.add(batch, index)
+                continue
+            if entry is not None:
+                entry.open = False
+            entry = _Entry(batch, index, fields[index] if fields else None)
+            entries.append(entry)
+        if entry is not None:
+            self._keep_open(entry, batch)
+        return entries
+
+    def _keep_open(self, entry: _Entry, batch: Batch) -> None:
+        if not self._states[entry.stream]:
+            self._close(entry)
+            return
+        self._open[entry.stream] = entry
+        if self._like is None or self._like.container is not batch.container:
+            self._like = batch.replace(
+                lines=[], times=[], streams=b"", sequences=[], fields=None, flags=None,
+                acknowledgement=UNTRACKED,
+            )  # fmt: skip
+
+    def _hold(self, entry: _Entry, batch: Batch) -> None:
+        self._waiting.append(entry)
+        self._keep_open(entry, batch)
+
+    def _close(self, entry: _Entry) -> None:
+        entry.open = False
+        self._open.pop(entry.stream, None)
+
+    # -------------------------------------------------------------------------- what goes
+
+    def _let_go(self, like: Batch) -> Batch | None:
+        """The entries before the first that is open."""
+        waiting, complete = self._waiting, []
+        while waiting:
+            if waiting[0].open:
+                if not self._is_too_much():
+                    break
+                self._close(waiting[0])
+            complete.append(waiting.popleft())
+        self._count()
+        return self._batch(like, complete) if complete else None
+
+    def _is_too_much(self) -> bool:
+        """What waits behind the first entry."""
+        waiting = self._waiting
+        if len(waiting) > MOST_WAITING:
+            return True
+        size = sum(entry.size for entry in waiting) if len(waiting) > 1 else 0
+        return size > 2 * max(self._most_bytes, _LEAST_WAITING)
+
+    def _count(self) -> None:
+        waiting = self._waiting
+        self.held = sum(len(entry.lines) for entry in waiting)
+        self.oldest_held = waiting[0].sequence if waiting else 0
+
+    def _batch(self, like: Batch, entries: list[_Entry], rest: Batch | None = None) -> Batch:
+        """Those entries, and then the rest."""
+        flags = {entry.sequence: entry.flag for entry in entries if entry.flag}
+        fields: list[Fields] | None = None
+        if (rest is not None and rest.fields is not None) or any(e.fields for e in entries):
+            after = [] if rest is None else rest.fields or [{} for _ in rest.lines]
+            fields = [entry.fields or {} for entry in entries] + after
+        return like.replace(
+            lines=[entry.message for entry in entries] + (rest.lines if rest else []),
+            times=[entry.time for entry in entries] + (rest.times if rest else []),
+            streams=bytes([entry.stream for entry in entries]) + (rest.streams if rest else b""),
+            sequences=[*[entry.sequence for entry in entries], *(rest.sequences if rest else [])],
+            fields=fields,
+            flags={**flags, **((rest.flags if rest else None) or {})} or None,
+        )
+
+
+_AT_THE_END: Final = float("inf")
+_LEAST_WAITING: Final = 2**20
+
+
+def _sequence(entry: _Entry) -> int:
+    return entry.sequence
+
+
+def _beginning(batch: Batch, count: int) -> Batch:
+    fields = batch.fields
+    return batch.replace(
+        lines=batch.lines[:count],
+        times=batch.times[:count],
+        streams=batch.streams[:count],
+        sequences=batch.sequences[:count],
+        fields=fields if fields is None else fields[:count],
+    )
+
+
+# ------------------------------------------------------------------------- who tells
+
+
+class _Indented:
+    """A line that begins with white space, and is not empty."""
+
+    def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
+        joins = [line[:1] in _SPACES for line in lines]
+        return (joins if True in joins else None), OPEN
+
+
+_SPACES: Final = frozenset((b" ", b"\t"))
+
+
+class _Found:
+    """A line in which a pattern is found, or one in which it is not."""
+
+    def __init__(self, search: Search, *, joins: bool) -> None:
+        self._search = search
+        self._joins = joins
+
+    def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
+        search, joins = self._search, self._joins
+        found = [(search(line.decode("utf-8", "replace")) is not None) is joins for line in lines]
+        return (found if True in found else None), OPEN
+
+
+def _reader(config: Own) -> Reader:
+    given = [key for key in ("like", "start", "continue_") if getattr(config, key) is not None]
+    if len(given) != 1:
+        raise ConfigError('say what belongs together with one of "like", "start" and "continue"')
+    if config.like is not None:
+        return _Indented() if config.like == "indent" else LANGUAGES[config.like]
+    key = given[0].rstrip("_")
+    text = config.start if config.start is not None else config.continue_
+    assert text is not None
+    try:
+        return _Found(compile_pattern(text).search, joins=key == "continue")
+    except ConfigError as error:
+        raise ConfigError(error.message, key, error.column) from None

@@ -1,0 +1,214 @@
+"""What a stack trace looks like, language by language: which lines belong to the one before.
+
+Each language is a few rules: in a state, a line that matches leads to another state and belongs to
+the entry; one that matches none begins anew. All lines are looked at as bytes, up to their first
+`LOOKED_AT` of them, so that none takes long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+LOOKED_AT: Final = 2048
+"""Bytes of a line that are looked at."""
+
+CLOSED: Final = ""
+"""The state in which nothing is joined to what came."""
+
+Rules = Sequence[tuple[str, str]]
+
+
+class Language:
+    """The traces of one language's runtime, as it prints them."""
+
+    def __init__(self, marks: Sequence[bytes], heads: Rules, states: Mapping[str, Rules]) -> None:
+        """`marks`: texts, one of which is in every trace of two lines and more. `heads`: what a
+        first line looks like, and the state behind it; `states`: what comes in each state. Heads
+        are looked for anywhere in a line, all else at its beginning."""
+        self._marks = marks
+        self._heads = [(re.compile(text.encode()).search, state) for text, state in heads]
+        self._states = {
+            name: [(re.compile(text.encode()).match, state) for text, state in rules]
+            for name, rules in states.items()
+        }
+
+    def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
+        """For each line whether it belongs to the one before it, None where none does; and the
+        state behind the last one. `state`: that before the first one."""
+        if not state:
+            whole = b"\n".join(lines)
+            if not any(mark in whole for mark in self._marks):
+                return None, self._begun(lines[-1])
+        belongs = []
+        for line in lines:
+            found = self._next(line[:LOOKED_AT], state) if state else CLOSED
+            belongs.append(bool(found))
+            state = found or self._begun(line)
+        return (belongs if True in belongs else None), state
+
+    def _next(self, line: bytes, state: str) -> str:
+        for match, following in self._states[state]:
+            if match(line):
+                return following
+        return CLOSED
+
+    def _begun(self, line: bytes) -> str:
+        line = line[:LOOKED_AT]
+        for search, state in self._heads:
+            if search(line):
+                return state
+        return CLOSED
+
+
+_BLANK: Final = r"\s*$"
+_INDENTED: Final = r"[ \t]+\S"
+
+_CHAINED: Final = "(?:During handling of the above exception|The above exception was the direct)"
+PYTHON: Final = Language(
+    [b"Traceback (most recent call last):"],
+    [
+        (r"\+ Exception Group Traceback \(most recent call last\):", "group"),
+        (r"Traceback \(most recent call last\):\s*$", "frames"),
+    ],
+    {
+        "frames": [
+            (_INDENTED, "frames"),
+            (r"[A-Za-z_][\w.]*(?:: |:?\s*$)", "raised"),
+        ],
+        "raised": [  # the message's further lines and notes are told from others by nothing else
+            (r"(?!  \+ Exception Group )[ \t]+\S", "raised"),
+            (_BLANK, "between"),
+            (_CHAINED, "chain"),
+        ],
+        "group": [(_INDENTED, "group"), (_BLANK, "between")],
+        "between": [(_CHAINED, "chain")],
+        "chain": [
+            (_BLANK, "chain"),
+            (r"  \+ Exception Group Traceback", "group"),
+            (r"Traceback \(most recent call last\):", "frames"),
+        ],
+    },
+)
+
+_JAVA_NEXT: Final = [
+    (r"[ \t]+at \S", "frames"),
+    (r"[ \t]*(?:Caused by|Suppressed|Wrapped by): ", "frames"),
+    (r"[ \t]*\.\.\. \d+ (?:more|common frames omitted)", "frames"),
+    (r"[ \t]*\[CIRCULAR REFERENCE", "frames"),
+]
+JAVA: Final = Language(
+    [b"\tat ", b"\n    at ", b"\n  at ", b"\nCaused by: "],
+    [
+        (r"(?:Exception|Error|Throwable|Failure)(?:[:;,\]]|\s*$)", "head"),
+        (r'^(?:Exception in thread "[^"]*" )?(?:[A-Za-z_$][\w$]*\.)+[A-Z][\w$]*(?::|\s*$)', "head"),
+        (r"Caused by: ", "frames"),
+    ],
+    {
+        "head": [*_JAVA_NEXT, (r"[ \t]*nested exception is:", "head"), (_BLANK, "head")],
+        "frames": [*_JAVA_NEXT, (r"[ \t]*nested exception is:", "head")],
+    },
+)
+
+GO: Final = Language(
+    [b"goroutine ", b"\n\t"],
+    [
+        (r"(?:^|[\s\]])panic: |^fatal error: |^SIG[A-Z]+: |^unexpected fault address", "panic"),
+        (r"panic serving \S+: |^goroutine \d+ (?:\S+ )*\[", "frames"),
+    ],
+    {
+        "panic": [
+            (r"\t|\[signal |panic: |\[recovered|runtime: |PC=", "panic"),
+            (_BLANK, "panic"),
+            (r"(?:runtime )?goroutine \d+ |runtime stack:", "frames"),
+        ],
+        "frames": [
+            (_INDENTED, "frames"),
+            (r"goroutine \d+ |created by |\[signal |\.\.\.|panic\(|\[originating from ", "frames"),
+            (r"[^\s(\[:]+(?:\[\.\.\.\])?\(", "frames"),
+            (_BLANK, "between"),
+            (r"exit status \d+", "between"),
+        ],
+        "between": [
+            (r"(?:runtime )?goroutine \d+ |runtime stack:|exit status \d+", "frames"),
+            (r"[a-z][a-z0-9]{1,5} +0x[0-9a-f]+\s*$", "between"),
+        ],
+    },
+)
+
+_NODE_NEXT: Final = [
+    (_INDENTED, "frames"),
+    (r"[}\]],?\s*$", "frames"),
+    (r"Emitted '[^']*' event", "frames"),
+    (r"Caused by: |From previous event:", "frames"),
+]
+NODE: Final = Language(
+    [b"\n    at ", b"\n   at ", b"\n\tat ", b"    ^"],
+    [
+        (r"(?:Error|Exception|Warning|Rejection)\b", "head"),
+        (r"^\S+:\d+\s*$", "source"),
+    ],
+    {
+        "head": [(r"\s+at \S", "frames"), (r"  (?:\[cause\]|code|errno|details): ", "frames")],
+        "source": [(r"\s*\^+\s*$", "caret"), (r"(?!\s*at ).*\S", "code")],
+        "code": [(r"\s*\^+\s*$", "caret")],
+        "caret": [
+            (_BLANK, "caret"),
+            (r"(?:Uncaught )?\S*(?:Error|Exception|Warning)\b|Thrown at:|\[[A-Z]\w+", "frames"),
+            (r"\S+: ", "frames"),
+        ],
+        "frames": [*_NODE_NEXT, (_BLANK, "after")],
+        "after": [(r"Node\.js v\d", "ended"), (r"\s+at \S|Emitted '[^']*' event", "frames")],
+        "ended": [],
+    },
+)
+
+_RUBY_PLACE: Final = r"\S+:\d+:in [`']"
+RUBY: Final = Language(
+    [b"\tfrom ", b"\n    from ", b":in `", b":in '"],
+    [(_RUBY_PLACE, "head"), (r"[A-Z]\w*(?:::\w+)* \(.*\):\s*$", "rails")],
+    {
+        "head": [
+            (r"\s+from ", "frames"),
+            (_BLANK, "snippet"),
+            (r"\s+\S", "head"),
+            (r"Did you mean\?", "head"),
+        ],
+        "snippet": [
+            (r"\s+from ", "frames"),
+            (r"\s*$|\s+\S|Did you mean\?", "snippet"),
+            (r"(?!\S+:\d+:in ).*\S", "code"),
+        ],
+        "code": [(r"\s*[~^]+\s*$", "snippet")],
+        "frames": [(r"\s+from |\s+\.\.\. \d+ levels", "frames"), (_RUBY_PLACE, "head")],
+        "rails": [
+            (_RUBY_PLACE, "rails"),
+            (r"\s+\d+: |\s*$|\s+\S|Causes:|Caused by:", "rails"),
+        ],
+    },
+)
+
+DOTNET: Final = Language(
+    [b"\n   at ", b"\n ---> ", b"\n      ", b"\n--- End of "],
+    [
+        (r"^(?:\S+ )?(?:trce|dbug|info|warn|fail|crit): ", "logged"),
+        (r"Exception(?:[:\s(]|$)|^Unhandled exception", "head"),
+    ],
+    {
+        "logged": [(r" {6}", "logged")],
+        "head": [
+            (r"\s+at \S", "head"),
+            (r"\s*(?:---> |--- End of )", "head"),
+        ],
+    },
+)
+
+LANGUAGES: Final[Mapping[str, Language]] = {
+    "python": PYTHON,
+    "java": JAVA,
+    "go": GO,
+    "node": NODE,
+    "ruby": RUBY,
+    "dotnet": DOTNET,
+}

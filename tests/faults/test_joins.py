@@ -1,0 +1,110 @@
+"""What a stage holds back is in the hands of nobody but the agent, and survives its death."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.testing.agent_process import AgentProcess
+from tests.faults.containers import Containers
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+
+TRACE = """\
+Traceback (most recent call last):
+  File "/app/shop.py", line 12, in charge
+    return rates[currency] / total
+ZeroDivisionError: division by zero
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/app/shop.py", line 31, in <module>
+    main()
+shop.errors.PaymentFailed: card"""
+SLOWLY = (
+    "echo before; while IFS= read -r line; do echo \"$line\"; sleep 0.4; done <<'END'\n{}\nEND\n"
+)
+CONFIG = """
+[logs]
+start = "beginning"
+containers = 'name == "join-slowly"'
+[stats]
+every = "off"
+[events]
+enabled = false
+[sinks.out]
+type = "console"
+format = "json"
+[sinks.kept]
+type = "file"
+path = "{folder}/kept"
+[routes.all]
+stages = [{{ join = {join} }}]
+to = ["out", "kept"]
+"""
+
+
+def messages(agent: AgentProcess) -> Counter[object]:
+    return Counter(entry["message"] for entry in agent.entries)
+
+
+def audit(agent: AgentProcess) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(agent.get("/audit")[1])
+    return report
+
+
+def start(containers: Containers, folder: Path, script: str, join: str) -> AgentProcess:
+    containers.start("join-slowly", script)
+    return AgentProcess(folder, containers.url, CONFIG.format(folder=folder, join=join))
+
+
+def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_once(
+    containers: Containers, tmp_path: Path
+) -> None:
+    script = SLOWLY.format(TRACE) + "echo after; sleep 1000"
+    with start(containers, tmp_path, script, '"python"') as agent:
+        agent.until(lambda: messages(agent)["before"], "nothing came")
+        for lines in (3, 7):
+            agent.until(lambda at_least=lines: held(agent) >= at_least, "nothing is held back")
+            assert audit(agent)["balanced"]
+            agent.process.kill()
+            agent.process.wait()
+            agent.start()
+        agent.until(lambda: messages(agent)["after"], "the end did not come")
+        report = audit(agent)
+        assert report["balanced"]
+        assert agent.stop() == 0
+        assert messages(agent) == {"before": 1, TRACE: 1, "after": 1}
+        kept = [
+            json.loads(line)["message"] for line in (tmp_path / "kept").read_text().splitlines()
+        ]
+        assert kept == ["before", TRACE, "after"]
+
+
+def test_a_join_ends_with_its_container_and_with_the_agent(
+    containers: Containers, tmp_path: Path
+) -> None:
+    join = '{ like = "indent", timeout = "1h" }'
+    script = "echo one; echo ' two'; sleep 1; exit 0"
+    with start(containers, tmp_path, script, join) as agent:
+        agent.until(lambda: messages(agent)["one\n two"], "nothing came at the container's end")
+        containers.engine.docker("start", "join-slowly")
+        agent.until(lambda: held(agent) == 2, "nothing is held back")
+        containers.engine.docker("rm", "--force", "join-slowly")
+        agent.until(lambda: messages(agent)["one\n two"] == 2, "nothing came at its removal")
+        containers.start("join-slowly", "echo one; echo ' two'; sleep 1000")
+        agent.until(lambda: held(agent) == 2, "nothing is held back")
+        assert audit(agent)["balanced"]
+        assert agent.stop(signal.SIGTERM) == 0
+        assert messages(agent) == {"one\n two": 3}
+
+
+def held(agent: AgentProcess) -> int:
+    routes = [route for one in audit(agent)["containers"] for route in one["routes"]]
+    return sum(route.get("held", 0) for route in routes)
