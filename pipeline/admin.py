@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.audit import Report
 from pipeline.exposition import Exposition
+from pipeline.overview import Overview
 from pipeline.server import Server, metrics_page, weights
 from pipeline.tap import Tap
 from pipeline.tapping import Tapping
@@ -21,6 +22,7 @@ dockline
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
 /audit    what became of every entry, as JSON; `dockline audit` shows it
+/top      what it does just now, as JSON; `dockline top` shows it
 /tap      entries as they pass, as JSON lines; `dockline tap` shows them
 """
 
@@ -36,9 +38,11 @@ class Admin:
         ready: Callable[[], list[str]],
         audit: Callable[[], Report],
         tapping: Tapping | None = None,
+        overview: Callable[[], Awaitable[Overview]] | None = None,
     ) -> None:
         """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
         self._tapping = tapping or Tapping(Tap())
+        self._overview = overview
         self._ready = ready
         self._report = audit
         self._server = Server(
@@ -49,6 +53,7 @@ class Admin:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/audit", self._audit),
+                web.get("/top", self._top),
                 web.get("/tap", self._tapping.handle, allow_head=False),
             ],
         )
@@ -75,6 +80,12 @@ class Admin:
 
     async def _audit(self, request: web.Request) -> web.Response:
         body = msgspec.json.encode(self._report())
+        return web.Response(body=body, content_type="application/json")
+
+    async def _top(self, request: web.Request) -> web.Response:
+        if self._overview is None:
+            raise web.HTTPNotFound
+        body = msgspec.json.encode(await self._overview())
         return web.Response(body=body, content_type="application/json")
 
     async def _readyz(self, request: web.Request) -> web.Response:

@@ -24,6 +24,7 @@ from pipeline.exposition import Exposition
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
+from pipeline.overview import Observer, Overview
 from pipeline.route import Route, Router
 from pipeline.selection import Selection
 from pipeline.sources.docker.endpoint import resolve
@@ -73,6 +74,14 @@ class Agent:
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
         )
+        self._observer = Observer(
+            self.ledger,
+            metrics,
+            list(config.routes),
+            lambda: [outlet.now() for outlet in self.outlets.values()],
+            {name: outlet.buffer for name, outlet in self.outlets.items()},
+            os.uname().nodename,
+        )
         self._myself = own_container()
         self.source: DockerSource
         """Once it runs."""
@@ -83,6 +92,7 @@ class Agent:
                 self.not_ready,
                 self.audit,
                 Tapping(self.tap, config.http.tap),
+                self.overview,
             )
             if config.http.listen
             else None
@@ -180,6 +190,10 @@ class Agent:
         return report(
             self.ledger, buffered, {one.name: one.carried for one in self.outlets.values()}
         )
+
+    async def overview(self) -> Overview:
+        """What it does just now."""
+        return await self._observer.overview(self.source.watch.problem or "")
 
     def _entries(self) -> Mapping[str, int]:
         return {one.name: one.buffer.entries - one.carried for one in self.outlets.values()}

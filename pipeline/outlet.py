@@ -22,6 +22,7 @@ from pipeline.component import Context, SinkConfig
 from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
+from pipeline.overview import SinkNow
 from pipeline.tap import Tap
 from pipeline.timestamps import to_seconds
 
@@ -145,6 +146,24 @@ class Outlet:
     def carried(self) -> int:
         """Entries on disk that an earlier run of the agent has left there."""
         return self.spool.disk.carried if self.spool is not None else 0
+
+    def now(self) -> SinkNow:
+        """What there is to be seen of it beside its counters."""
+        buffer, disk = self.buffer, self.spool.disk if self.spool is not None else None
+        trouble = (self.spool.problem if self.spool is not None else None, self.delivery.problem)
+        oldest = buffer.oldest()
+        return SinkNow(
+            self.name,
+            self.config.type,
+            "; ".join(filter(None, trouble)),
+            memory=buffer.bytes,
+            memory_limit=buffer.limit,
+            disk=disk.bytes if disk is not None else 0,
+            disk_limit=disk.limit if disk is not None else 0,
+            entries=buffer.entries,
+            blocked=buffer.blocked_entries,
+            lag=round(max(0.0, time.time() - to_seconds(oldest)), 3) if oldest else 0.0,
+        )
 
     def not_ready(self) -> str | None:
         """Why no more can be taken; None while it can, or waits within its limit."""
