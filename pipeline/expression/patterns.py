@@ -44,6 +44,25 @@ class Pattern:
 
 def compile_pattern(text: str) -> Pattern:
     """Raises `ConfigError` for a pattern that is wrong, or could take too long."""
+    compiled, cost = _compile(text)
+    search = compiled.search if cost <= steps.LINEAR else _within(compiled.search)
+    return Pattern(search, compiled.groupindex)
+
+
+def compile_linear(text: str) -> re.Pattern[str]:
+    """For a pattern that has to be tried on every text, however long. Raises `ConfigError` also
+    where its steps grow with the square of the text."""
+    compiled, cost = _compile(text)
+    if cost > steps.LINEAR:
+        raise ConfigError(
+            "on long texts this pattern would take too long, and here none may be left out; "
+            r'begin with what is fixed, as in "id=\d+", or say how much there is, as in "\d{1,20}"'
+        )
+    return compiled
+
+
+def _compile(text: str) -> tuple[re.Pattern[str], int]:
+    """And the steps it may take."""
     if len(text) > MOST_CHARACTERS:
         raise ConfigError(f"the pattern is longer than {MOST_CHARACTERS} characters")
     if "\b" in text:
@@ -53,14 +72,11 @@ def compile_pattern(text: str) -> Pattern:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what some later Python might read otherwise
-            compiled = re.compile(text)
-            cost = steps.of_search(text)
+            return re.compile(text), steps.of_search(text)
     except (re.error, OverflowError) as error:
         raise ConfigError(f"the pattern cannot be read: {error}") from None
     except RecursionError:
         raise ConfigError("the pattern is nested too deeply") from None
-    search = compiled.search if cost <= steps.LINEAR else _within(compiled.search)
-    return Pattern(search, compiled.groupindex)
 
 
 def _within(search: Search) -> Search:

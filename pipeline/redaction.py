@@ -1,0 +1,240 @@
+"""What is personal or secret in a text, found and replaced. Each search takes time that grows with
+the text and no more, whatever the text is.
+
+Texts may be JSON as it was written, so what follows `\\n` or `\\t` in one begins there, and what
+stands as `%40` or `\\u0040` is read as well (the latter by `unescaped`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv6Address
+from itertools import accumulate
+from typing import Final, Literal, NamedTuple
+
+What = Literal["email", "card", "ip", "jwt", "aws_key", "bearer"]
+
+Put = Callable[[str], str]
+"""What stands for a thing that was found. It is given in one spelling: a card as its digits."""
+
+
+class Kind(NamedTuple):
+    """One kind of thing."""
+
+    may_have: Callable[[str], object]
+    """Whether a text can have one: a quick look, false only where there is none. That of our own
+    kinds (see `KINDS`) may be asked about many texts at once, joined by anything or in JSON."""
+    replace: Callable[[str, Put], str]
+    """The text without any of them."""
+    numbers: bool = False
+    """A number can be one."""
+
+
+def unescaped(text: str) -> str:
+    """The same JSON without `\\u00XX` where the character itself can stand."""
+    return _ESCAPED.sub(_character, text) if "\\u00" in text else text
+
+
+_ESCAPED: Final = re.compile(r"\\++u00([2-7][0-9A-Fa-f])")
+"""JSON inside of a string of JSON has two backslashes."""
+
+
+def _character(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return found[0] if character in '"\\\x7f' else character
+
+
+def own(pattern: re.Pattern[str]) -> Kind:
+    """What a pattern matches; it must be one of `compile_linear`."""
+
+    def replace(text: str, put: Put) -> str:
+        return pattern.sub(lambda found: found[0] and put(found[0]), text)
+
+    return Kind(pattern.search, replace, numbers=True)
+
+
+def is_local(pattern: str) -> bool:
+    """Whether what it matches in a text it also matches where more text stands around that. Not so
+    for all that looks beyond the match, or never gives back. In doubt it is not."""
+    without_negation = re.sub(r"(?<!\\)\[\^", "[", pattern)
+    return not re.search(r"[\^$]|\\[AZbB]|\(\?[^:P]|[*+?}]\+", without_negation)
+
+
+# --------------------------------------------------------------------------------- e-mail
+
+_BEGIN: Final = r"(?:(?<=\\[bfnrt])|(?<![\w.%+-])(?<!\\(?=[bfnrt])))"
+_EMAIL: Final = re.compile(_BEGIN + r"[\w.%+-]+(?:@|%40)(?:[\w-]+\.)+[^\W\d_]{2,}")
+_DOMAIN: Final = re.compile(r"@[\w-]+\.")
+"""Starts with a literal, which `re` looks for quickly, as do all of these that are for looking."""
+
+
+def _emails(text: str, put: Put) -> str:
+    return _EMAIL.sub(lambda found: put(found[0].replace("%40", "@").lower()), text)
+
+
+# ---------------------------------------------------------------------------------- cards
+
+_LIKE_CARD: Final = re.compile(r"[2-6][0-9 -]{12}")
+"""Takes a fifth of the time of the next one, which most texts are spared by it."""
+_MAYBE_CARD: Final = re.compile(r"[2-6](?:[ -]?[0-9]){12}")
+_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,}+")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_ISSUERS: Final = re.compile(
+    r"220[0-4]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"
+    r"|30[0-59]|3[46789]|352[89]|35[3-8]|[456]"
+)
+_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+
+
+def _may_have_card(text: str) -> object:
+    return _LIKE_CARD.search(text) and _MAYBE_CARD.search(text)
+
+
+def _cards(text: str, put: Put) -> str:
+    return _RUN.sub(partial(_without_cards, put), text)
+
+
+def _without_cards(put: Put, found: re.Match[str]) -> str:
+    """A run of digits, single spaces and dashes between them, without the numbers of cards: 13 to
+    19 digits from one separator to another, of a known issuer, with Luhn's check digit."""
+    run, text = found[0], found.string
+    groups = [group.span() for group in _DIGITS.finditer(run)]
+    if _is_part_of_more(text[max(0, found.start() - 2) : found.start()]):
+        del groups[0]
+    behind = text[found.end() : found.end() + 2]
+    if groups and (behind[:1].isalpha() or (behind[:1] == "." and behind[1:].isdigit())):
+        del groups[-1]
+    digits = run.replace(" ", "").replace("-", "")
+    values = list(map(int, digits))
+    sums = [
+        [0, *accumulate(_DOUBLED[v] if i % 2 == odd else v for i, v in enumerate(values))]
+        for odd in (0, 1)
+    ]
+    places = dict(zip(_places(run), range(len(digits)), strict=True))
+    pieces, done, first = [], 0, 0
+    while first < len(groups):
+        start, last = groups[first][0], None
+        at = places[start]
+        if _ISSUERS.match(digits, at):
+            for index in range(first, min(first + 19, len(groups))):
+                end = places[groups[index][1] - 1] + 1
+                if end - at > 19:
+                    break
+                if end - at >= 13 and (sums[end % 2][end] - sums[end % 2][at]) % 10 == 0:
+                    last = index
+        if last is None:
+            first += 1
+            continue
+        stop = groups[last][1]
+        number = digits[at : places[stop - 1] + 1]
+        pieces += [run[done:start], put(number)]
+        done, first = stop, last + 1
+    return "".join([*pieces, run[done:]])
+
+
+def _places(run: str) -> list[int]:
+    """Where the digits are."""
+    return [place for place, character in enumerate(run) if character not in " -"]
+
+
+def _is_part_of_more(before: str) -> bool:
+    """Whether the digits after that belong to a word, or are the decimals of a number."""
+    if before[-1:].isalpha():
+        return not re.fullmatch(r"\\[bfnrt]", before)
+    return before[-1:] == "." and before[:1].isdigit()
+
+
+# ------------------------------------------------------------------------------ addresses
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
+_IPV4: Final = (
+    rf"(?:(?<![0-9A-Za-z.])|(?<=\\[bfnrt])){_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z]|\.[0-9])"
+)
+_IPV6: Final = (
+    r"(?:(?<![0-9A-Za-z_:.])|(?<=[A-Za-z_]:)(?!:)|(?<=\\[bfnrt]))"
+    r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,9}(?:\.[0-9]{1,3}){0,3}(?![0-9A-Za-z])"
+)
+_ADDRESS: Final = re.compile(f"{_IPV6}|{_IPV4}")
+_MAYBE_IPV4: Final = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
+_MAYBE_IPV6: Final = re.compile(r":[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:")
+
+
+def _may_have_address(text: str) -> object:
+    return "::" in text or _MAYBE_IPV4.search(text) or _MAYBE_IPV6.search(text)
+
+
+def _addresses(text: str, put: Put) -> str:
+    def without(found: re.Match[str]) -> str:
+        return _without_ipv6(found[0], put) if ":" in found[0] else put(found[0])
+
+    return _ADDRESS.sub(without, text)
+
+
+def _without_ipv6(text: str, put: Put) -> str:
+    """What has the form of an address, perhaps with a colon behind it, a port, or a word before."""
+    behind = ":" if text.endswith(":") and not text.endswith("::") else ""
+    text = text.removesuffix(behind)
+    if _is_ipv6(text):
+        return put(text) + behind
+    front, _, port = text.rpartition(":")
+    if port.isdigit() and front.count(":") == 7 and _is_ipv6(front):
+        return f"{put(front)}:{port}{behind}"
+    before, _, rest = text.partition(":")
+    if rest.count(":") == 7 and _is_ipv6(rest):
+        return f"{before}:{put(rest)}{behind}"
+    return text + behind
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return IPv6Address(text).packed != bytes(16)  # `::` stands for no address, and is code
+    except ValueError:
+        return False
+
+
+# ----------------------------------------------------------------------------- credentials
+
+_JWT: Final = re.compile(
+    r"(?<![\w-])(?>[\w-]*?eyJ)[\w-]++(?:\.[\w-]*+){2,4}",
+    re.ASCII,
+)
+_AWS_KEY: Final = re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])")
+_BEARER: Final = re.compile(
+    r"""(\bbearer(?:[\s:="']|%20){1,4})(?=[\w.~+/\\-]*[0-9]|[\w.~+/\\-]{20})([\w.~+/\\-]+=*)""",
+    re.ASCII | re.IGNORECASE,
+)
+_AWS_PREFIXES: Final = ("AKIA", "ASIA", "ABIA", "ACCA")
+
+
+def _may_have_aws_key(text: str) -> bool:
+    return any(prefix in text for prefix in _AWS_PREFIXES)
+
+
+def _jwts(text: str, put: Put) -> str:
+    def without(found: re.Match[str]) -> str:
+        before, token = found[0].split("eyJ", 1)
+        return before + put("eyJ" + token)
+
+    return _JWT.sub(without, text)
+
+
+def _may_have_bearer(text: str) -> bool:
+    return "earer" in text.lower()
+
+
+KINDS: Final[dict[What, Kind]] = {
+    "bearer": Kind(
+        _may_have_bearer,
+        lambda text, put: _BEARER.sub(lambda found: found[1] + put(found[2]), text),
+    ),
+    "jwt": Kind(lambda text: "eyJ" in text, _jwts),
+    "aws_key": Kind(
+        _may_have_aws_key, lambda text, put: _AWS_KEY.sub(lambda found: put(found[0]), text)
+    ),
+    "email": Kind(lambda text: _DOMAIN.search(text) or "%40" in text, _emails),
+    "card": Kind(_may_have_card, _cards, numbers=True),
+    "ip": Kind(_may_have_address, _addresses),
+}
+"""In the order in which they are looked for: of a token that holds an address, all is replaced."""

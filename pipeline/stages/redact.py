@@ -1,0 +1,230 @@
+"""Replaces what is personal or secret, in the message and in all fields.
+
+    { redact = ["email", "card"] }
+    { redact = { what = ["bearer"], patterns = ['(?<=password=)[^\\s&]+'], with = "***" } }
+    { redact = { what = ["email", "ip"], with = "sha256", key = "${REDACTION_KEY}" } }
+
+- `email`: addresses such as `bob@example.com`, `bob%40example.com` as well.
+- `card`: numbers of payment cards: 13 to 19 digits, single spaces or dashes in them or none, of an
+  issuer that there is, and with the right check digit (Luhn).
+- `ip`: addresses of IPv4 and IPv6; a port, a prefix length or a zone behind one stays.
+- `jwt`: JSON Web Tokens, signed and encrypted ones.
+- `aws_key`: identifiers of AWS access keys, such as `AKIA…`. A secret access key looks like any
+  other text of 40 characters; use a pattern with what stands before it.
+- `bearer`: the token after `Bearer`, which itself stays.
+
+A message and the fields that were read from it are both treated, whether the line was parsed
+before or after: texts at any depth, names of fields, and for cards and patterns numbers, too. What
+is nested more than 100 levels deep is replaced as a whole. Write `parse` before `redact`, since
+`{"card":[redacted]}` is no JSON any more.
+
+With `with = "sha256"` each thing becomes a short keyed hash (HMAC), such as
+`sha256:5e884898da280471`: equal things become equal texts, so they can still be counted and
+followed. A hash without a key would protect nothing here: all numbers of a bank's cards, and all
+IPv4 addresses, are tried in seconds. So there always is a key, and whoever has it can try them,
+too: keep it away from those who read the logs. Without `key` it is random, never stored, and made
+anew with each start of the agent, so hashes can be compared until then, and on one host.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+import orjson
+
+from pipeline import component
+from pipeline.batch import Batch
+from pipeline.component import Secret
+from pipeline.errors import ConfigError
+from pipeline.expression.paths import Path
+from pipeline.expression.patterns import compile_linear
+from pipeline.records import Fields, Records
+from pipeline.redaction import KINDS, Kind, What, is_local, own, unescaped
+
+_REDACTED: Final = "[redacted]"
+_HASH: Final = "sha256"
+_DEEPEST: Final = 100
+_SHORTEST_KEY: Final = 16
+_RANDOM_KEY: Final = secrets.token_bytes(32)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is replaced, where, and by what."""
+
+    what: Annotated[list[What], msgspec.Meta(examples=[["email", "card"]])] = msgspec.field(
+        default_factory=list
+    )
+    """Kinds of things, as above."""
+    patterns: Annotated[list[str], msgspec.Meta(examples=[[r"secret=\S+"]])] = msgspec.field(
+        default_factory=list
+    )
+    """Regular expressions of Python's; all that one matches is replaced. They are tried on texts of
+    any length, so one is refused whose time could grow with the square of that."""
+    fields: Annotated[list[str] | None, msgspec.Meta(examples=[["message", "http.headers"]])] = None
+    """Only these, `message` being the message itself. Without it, everything."""
+    with_: str = msgspec.field(default=_REDACTED, name="with")
+    """What stands in place of each thing; or `sha256` for a keyed hash of it."""
+    key: Annotated[Secret | None, msgspec.Meta(examples=["${REDACTION_KEY}"])] = None
+    """Key of the hashes, 16 characters or more. The same one gives the same hashes everywhere."""
+
+
+Config = Annotated[
+    list[What] | Options,
+    msgspec.Meta(examples=[["email", "card"], {"what": ["ip"], "with": "sha256"}]),
+]
+
+_written: Final = msgspec.json.Encoder().encode_lines
+
+
+class Stage(component.Stage):
+    """Looks at the text of a whole batch first: most have nothing, and cost only that."""
+
+    def __init__(self, config: list[What] | Options) -> None:
+        options = config if isinstance(config, Options) else Options(what=config)
+        if not options.what and not options.patterns:
+            raise ConfigError("say what to redact: write what = […], patterns = […] or both")
+        self._put = _replacement(options)
+        self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
+        self._patterns = [_pattern(text, n) for n, text in enumerate(options.patterns)]
+        self._all_local = all(map(is_local, options.patterns))
+        self._kinds = [kind for name, kind in KINDS.items() if name in options.what]
+        asked = options.fields
+        if asked == []:
+            raise ConfigError("name the fields, or leave this out for all of them", "fields")
+        self._message = asked is None or "message" in asked
+        self._paths = None if asked is None else [Path.parse(f) for f in asked if f != "message"]
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        if self._message:
+            batch = self._with_lines(batch)
+        if batch.parsed is None or self._paths == []:
+            return batch
+        return self._with_fields(batch)
+
+    # -- the message -----------------------------------------------------------------------
+
+    def _with_lines(self, batch: Batch) -> Batch:
+        joined = unescaped(_text(b"\n".join(batch.lines)))
+        own = self._patterns
+        if self._all_local:
+            own = [kind for kind in own if kind.may_have(joined)]
+        kinds = [*own, *(kind for kind in self._kinds if kind.may_have(joined))]
+        if not kinds:
+            return batch
+        texts = joined.split("\n")
+        if len(texts) != len(batch):
+            texts = [unescaped(_text(line)) for line in batch.lines]
+        lines = [
+            line if (new := self._clean(text, kinds)) == text else _bytes(new)
+            for line, text in zip(batch.lines, texts, strict=True)
+        ]
+        return batch.replace(lines=lines)
+
+    def _clean(self, text: str, kinds: Sequence[Kind]) -> str:
+        for kind in kinds:
+            if kind.may_have(text):
+                text = kind.replace(text, self._put)
+        return text
+
+    # -- the fields ------------------------------------------------------------------------
+
+    def _with_fields(self, batch: Batch) -> Batch:
+        if self._paths is not None:
+            fields = batch.fields or []
+            kinds = [*self._patterns, *self._kinds]
+            for path in self._paths:
+                values = [self._value(path.get(one), kinds, _DEEPEST) for one in fields]
+                path.put_all(fields, values)
+            return batch.replace(fields=fields)
+        written = _json(batch.parsed) if self._kinds else ""
+        kinds = [
+            *self._patterns,
+            *(kind for kind in self._kinds if written is None or kind.may_have(written)),
+        ]
+        if not kinds:
+            return batch
+        return batch.replace(
+            fields=[self._value(one, kinds, _DEEPEST) for one in batch.fields or []]
+        )
+
+    def _value(self, value: Any, kinds: Sequence[Kind], levels: int) -> Any:
+        """The same value where there is nothing in it, else a new one: inner ones are shared."""
+        if type(value) is str:
+            text = unescaped(value)
+            return value if (new := self._clean(text, kinds)) == text else new
+        if type(value) is dict:
+            return self._object(value, kinds, levels) if levels else self._too_deep
+        if type(value) is list:
+            if not levels:
+                return self._too_deep
+            return [self._value(one, kinds, levels - 1) for one in value]
+        if type(value) in (int, float):
+            return self._number(value, kinds)
+        return value
+
+    def _object(self, fields: Fields, kinds: Sequence[Kind], levels: int) -> Fields:
+        new: Fields = {}
+        for name, value in fields.items():
+            key = self._clean(name, kinds)
+            while key is not name and key in new:
+                key += "_"
+            new[key] = self._value(value, kinds, levels - 1)
+        return new
+
+    def _number(self, value: float, kinds: Sequence[Kind]) -> Any:
+        kinds = [kind for kind in kinds if kind.numbers]
+        if not kinds:
+            return value
+        try:
+            text = str(value)
+        except ValueError:  # CPython's limit on decimal digits
+            return value
+        new = self._clean(text, kinds)
+        return value if new == text else new
+
+
+def _replacement(options: Options) -> Callable[[str], str]:
+    if options.with_ != _HASH:
+        if options.key is not None:
+            raise ConfigError('a key is for with = "sha256" only', "key")
+        return lambda thing: options.with_
+    if options.key is not None and len(options.key) < _SHORTEST_KEY:
+        raise ConfigError(f"the key is shorter than {_SHORTEST_KEY} characters", "key")
+    key = _RANDOM_KEY if options.key is None else str(options.key).encode()
+
+    def hashed(thing: str) -> str:
+        digest = hmac.digest(key, thing.encode("utf-8", "surrogatepass"), "sha256")
+        return f"sha256:{digest[:8].hex()}"
+
+    return hashed
+
+
+def _pattern(text: str, number: int) -> Kind:
+    try:
+        pattern = compile_linear(text)
+        if pattern.search(""):
+            raise ConfigError("the pattern matches where there is nothing")
+    except ConfigError as error:
+        raise ConfigError(error.message, f"patterns[{number}]") from None
+    return own(pattern)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _json(parsed: list[Fields] | Records | None) -> str | None:
+    """All fields of a batch in one text; None where a look at that would not do."""
+    try:
+        written = (_written(parsed) if type(parsed) is Records else orjson.dumps(parsed)).decode()
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return None if "\\u00" in written else written
