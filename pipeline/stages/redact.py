@@ -2,7 +2,7 @@
 
     { redact = ["email", "card"] }
     { redact = { what = ["bearer"], patterns = ['(?<=password=)[^\\s&]+'], with = "***" } }
-    { redact = { what = ["email", "ip"], with = "sha256", key = "${REDACTION_KEY}" } }
+    { redact = { what = ["email", "ip"], with = "sha256" } }
 
 - `email`: addresses such as `bob@example.com`, `bob%40example.com` as well.
 - `card`: numbers of payment cards: 13 to 19 digits, single spaces or dashes in them or none, of an
