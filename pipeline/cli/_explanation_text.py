@@ -54,7 +54,8 @@ def _routes(facts: Facts, paint: Paint) -> Iterator[str]:
 
 
 def _lines(facts: Facts, paint: Paint) -> Iterator[str]:
-    names = [name for route in facts["routes"] if route["takes"] for name in route["stages"]]
+    ways = [way for line in facts["lines"] for way in line["routes"]]
+    names = [stage["stage"] for way in ways for stage in way["stages"]]
     width = max(map(len, names), default=0)
     for number, line in enumerate(facts["lines"], 1):
         yield ""

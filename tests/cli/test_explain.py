@@ -136,6 +136,25 @@ def test_what_each_stage_does_to_a_line_and_where_it_goes(
     ]
 
 
+def test_what_labels_ask_for_comes_first_and_what_is_wrong_with_them_is_told(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ["dockline.parse=json", "dockline.tag.team=core", "dockline.rout=x"]
+    command = [word for label in labels for word in ("--label", label)]
+    assert main(["explain", "-c", write(CONFIG), *command, "--line", '{"a":1}']) == 0
+    found = out(capsys)
+    assert (
+        "  note: its label dockline.rout: there is no such label; did you mean dockline.route?"
+        in (found)
+    )
+    assert found[-4:] == [
+        "  route all",
+        "    dockline.parse  + a = 1",
+        '    dockline.tag    + team = "core"',
+        "    → log (file)",
+    ]
+
+
 def test_json_has_all_of_it(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["explain", "-c", write(CONFIG), *SHOP, "--json", "--stream", "stderr"]
     assert main([*command, "--line", '{"level":"error","message":"m"}']) == 0
@@ -227,8 +246,9 @@ def test_a_container_of_the_engine_is_found_by_name_and_by_id(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = write(f'[engine]\nurl = "{engine.url}"\n{CONFIG}')
+    lines = ["--line", '{"level":"info"}', "--line", '{"level":"error"}']
     for name in ("api-explained", running, running[:12]):
-        assert main(["explain", "-c", file, name, "--line", '{"level":"info"}']) == 0
+        assert main(["explain", "-c", file, name, *lines]) == 0
         found = out(capsys)
         assert found[0] == f"api-explained {running[:12]} {busybox}"
         assert '  label com.docker.compose.project = "shop"' in found
