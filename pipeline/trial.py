@@ -109,7 +109,7 @@ class Trial:
         Raises `DocklineError` where a stage has failed, a bug in it."""
         if lines:
             self._lanes.offer(_batch(self._container, lines))
-            self._flush()
+            self._lanes.end()
         for recorder in self._recorders:
             if recorder.error is not None:
                 raise DocklineError(
@@ -128,17 +128,6 @@ class Trial:
             joined = None if after is not None else recorder.part_of(before, number)
             found.append(Step(recorder.name, before, after, joined))
         return found
-
-    def _flush(self) -> None:
-        """What a stage held back goes through those behind it."""
-        for place, recorder in enumerate(self._recorders):
-            batch = recorder.flush(AT_THE_END)
-            for later in self._recorders[place + 1 :]:
-                if batch is None:
-                    break
-                batch = later(batch)
-            if batch is not None:
-                self._outlet.offer(batch)
 
 
 class _Recorder(Stage):
@@ -163,11 +152,13 @@ class _Recorder(Stage):
         except Exception as error:
             self.error = self.error or error
             return batch
-        self.given.update(_snapshots(result))
-        return result
+        return self._gave(result)
 
     def flush(self, now: float) -> Batch | None:
-        result = self._stage.flush(now)
+        return self._gave(self._stage.flush(now))
+
+    def _gave(self, result: Batch | None) -> Batch | None:
+        self.held, self.oldest_held = self._stage.held, self._stage.oldest_held
         self.given.update(_snapshots(result))
         return result
 

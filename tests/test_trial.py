@@ -49,22 +49,13 @@ def test_no_lines_and_no_stages_give_nothing_and_everything() -> None:
     assert [entry.json["message"] for entry in trial("").run([Line(b"\xff")])] == ["\ufffd"]
 
 
-class Joined(Stage):
-    """Holds back all lines, and lets go of them as one."""
-
-    def __init__(self, config: object) -> None:
-        super().__init__(config)
-        self.held: list[Batch] = []
-
-    def __call__(self, batch: Batch) -> Batch | None:
-        self.held.append(batch)
-        return None
-
-    def flush(self, now: float) -> Batch | None:
-        if not self.held:
-            return None
-        batch = self.held.pop()
-        return batch.pick([0]).replace(lines=[b"\n".join(batch.lines)])
+def test_what_a_stage_holds_back_comes_out_through_the_stages_behind_it() -> None:
+    tried = trial('{ join = "indent" }, { set = { env = "prod" } }')
+    [entry, last] = tried.run([Line(b"one"), Line(b"  two"), Line(b"last")])
+    assert (entry.json["message"], entry.json["env"]) == ("one\n  two", "prod")
+    assert (last.number, last.json["message"], last.json["env"]) == (3, "last", "prod")
+    assert [(step.stage, step.joined) for step in tried.steps(2)] == [("join", 1)]
+    assert [step.stage for step in tried.steps(1)] == ["join", "set"]
 
 
 class Broken(Stage):
@@ -79,17 +70,6 @@ def replaced(stage: type[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
         return stage if (kind, name) == ("stages", "drop") else real(kind, name)
 
     monkeypatch.setattr("pipeline.component.implementation", implementation)
-
-
-def test_what_a_stage_holds_back_comes_out_through_the_stages_behind_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    replaced(Joined, monkeypatch)
-    tried = trial('{ drop = "a == 1" }, { set = { env = "prod" } }')
-    [entry] = tried.run([Line(b"one"), Line(b"two")])
-    assert (entry.json["message"], entry.json["env"]) == ("one\ntwo", "prod")
-    assert [(step.stage, step.joined) for step in tried.steps(2)] == [("drop", 1)]
-    assert [step.stage for step in tried.steps(1)] == ["drop", "set"]
 
 
 def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
