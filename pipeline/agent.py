@@ -61,7 +61,6 @@ class Agent:
         self.outlets = self._make_outlets()
         metrics.registry.register(OutletGauges(self.outlets.values()))
         metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
-        self._stage_context = StageContext(metrics.derived)
         self._selection = Selection(config)
         self._router = Router(
             [self._route(*item) for item in config.routes.items()],
@@ -120,7 +119,10 @@ class Agent:
 
     def _route(self, name: str, config: RouteConfig) -> Route:
         stages = [
-            (stage.name, component.stage(stage.name, stage.config, self._stage_context))
+            (
+                stage.name,
+                component.stage(stage.name, stage.config, self._stage_context(name, stage.name)),
+            )
             for stage in config.stages
         ]
         return Route(
@@ -129,6 +131,12 @@ class Agent:
             takes=self._selection.takes(name),
             stages=stages,
             outlets=[self.outlets[sink] for sink in config.to],
+        )
+
+    def _stage_context(self, route: str, stage: str) -> StageContext:
+        errors = self.metrics.stage_errors
+        return StageContext(
+            self.metrics.derived, failed=lambda count: errors.labels(route, stage).inc(count)
         )
 
     def _make_source(self) -> DockerSource:

@@ -145,12 +145,22 @@ class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 # ----------------------------------------------------------------------------------- stages
 
 
+Python = Literal["allow", "refuse", "ignore"]
+"""What becomes of stages that are the user's own code: they run; the configuration is refused; they
+are not even imported, since nothing goes through them."""
+
+
 @dataclass(frozen=True)
 class StageContext:
     """What a stage may know of the agent it runs in."""
 
     derived: Derived = field(default_factory=Derived)
     """Where it registers the metrics that it makes out of entries."""
+    python: Python = "allow"
+    """Whether the user's own code may run. Where a configuration is read, that is asked for; where
+    one has been read, it was allowed."""
+    failed: Callable[[int], object] = lambda count: None
+    """Counts entries that the user's own code failed for."""
 
 
 @dataclass(frozen=True)

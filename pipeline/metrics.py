@@ -41,7 +41,10 @@ class Metrics:
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
         )
         self.stage_errors = counter(
-            "stage_errors", "Batches that a stage failed on, a bug in it.", "route", "stage"
+            "stage_errors",
+            "Batches that a stage failed on, a bug in it; entries, where it runs code of yours.",
+            "route",
+            "stage",
         )
         self.delivered = counter("delivered_entries", "Entries that a sink has taken.", "sink")
         self.delivered_bytes = counter(

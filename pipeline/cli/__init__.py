@@ -77,6 +77,18 @@ def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
     )
 
 
+def add_allow_python(parser: argparse.ArgumentParser) -> None:
+    """For a command through whose hands entries go; `args.python` is for `pipeline.config.read`."""
+    parser.add_argument(
+        "--allow-python",
+        dest="python",
+        action="store_const",
+        const="allow",
+        default="refuse",
+        help="allow stages that run Python code of yours (the stage `python`)",
+    )
+
+
 def _report(error: DocklineError) -> int:
     from pipeline.cli._terminal import colours, print_problems
     from pipeline.config import ConfigErrors

@@ -79,7 +79,7 @@ def _no_answer(address: str, error: Exception) -> DocklineError:
 
 
 def _address(config: str | None) -> str:
-    listen = read(find(config, os.environ), os.environ).config.http.listen
+    listen = read(find(config, os.environ), os.environ, python="ignore").config.http.listen
     if not listen:
         raise DocklineError('the agent cannot be asked: http.listen is "off"')
     host, port = parse_listen(listen)

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.cli._cases import Result, run
 from pipeline.cli._compare import updated
 from pipeline.cli._results import suggested
+from pipeline.component import Python
 from pipeline.config import Reading
 from pipeline.config.edit import Document, Row
 from pipeline.config.file import parse
@@ -18,7 +19,11 @@ from pipeline.errors import DocklineError
 
 
 def update(
-    path: Path, reading: Reading, results: Sequence[Result], environ: Mapping[str, str]
+    path: Path,
+    reading: Reading,
+    results: Sequence[Result],
+    environ: Mapping[str, str],
+    python: Python = "refuse",
 ) -> tuple[Reading, list[Result]]:
     """Rewrites the `expect` of the tests that came out otherwise. Gives the new configuration, and
     those tests anew.
@@ -35,7 +40,7 @@ def update(
                 "write it as expect = [ … ]"
             ) from error
     changed = str(document)
-    new = parse(changed, environ, reading.file)
+    new = parse(changed, environ, reading.file, python=python)
     again = [run(new, result.index) for result in results]
     for result in again:
         if not result.as_expected or result.trouble:

@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli import add_allow_python
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -32,6 +34,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="for people, or for programs"
     )
+    add_allow_python(parser)
     return parser
 
 
@@ -41,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     path = find(args.config, os.environ)
     overlooked = _overlooked(args.config, path)
     try:
-        reading = read(path, os.environ)
+        reading = read(path, os.environ, python=args.python)
     except ConfigErrors as errors:
         if args.format == "text":
             _print_warnings(overlooked, errors.file)

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pipeline.cli import add_allow_python
+
 if TYPE_CHECKING:
     from pipeline.batch import Container
 
@@ -37,6 +39,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         help="where it writes the lines (default: stdout)",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+    add_allow_python(parser)
     return parser
 
 
@@ -53,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.config import find, read
     from pipeline.trial import Line
 
-    reading = read(find(args.config, os.environ), os.environ)
+    reading = read(find(args.config, os.environ), os.environ, python=args.python)
     found = Found(_described(args)) if described else ask(args.container, reading, os.environ)
     lines = [Line(os.fsencode(text), args.stream) for text in args.line]
     facts = explained(reading, found, lines)

@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cli import add_allow_python
+
 if TYPE_CHECKING:
     from pipeline.agent import Agent
 
@@ -34,6 +36,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
         choices=("debug", "info", "warning", "error"),
         help="how much the agent says of itself on standard error (default: info)",
     )
+    add_allow_python(parser)
     return parser
 
 
@@ -49,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)-7s %(message)s",
         stream=sys.stderr,
     )
-    reading = read(find(args.config, os.environ), os.environ)
+    reading = read(find(args.config, os.environ), os.environ, python=args.python)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()

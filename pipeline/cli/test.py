@@ -17,6 +17,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pipeline.cli import add_allow_python
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "rest of the file stays as it is",
     )
     parser.add_argument("--junit", metavar="FILE", help="also write a JUnit XML report")
+    add_allow_python(parser)
     return parser
 
 
@@ -50,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.config import find, read
 
     path = find(args.config, os.environ)
-    reading = read(path, os.environ)
+    reading = read(path, os.environ, python=args.python)
     if args.route is not None and args.route not in reading.config.routes:
         return _no_such_route(args.route, reading)
     results = [
@@ -63,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     if args.update and path is not None and changing:
         from pipeline.cli._update import update
 
-        reading, changed = update(path, reading, changing, os.environ)
+        reading, changed = update(path, reading, changing, os.environ, args.python)
         anew = {result.index: result for result in changed}
         results = [anew.get(result.index, result) for result in results]
     shown = [concealed(result, reading.conceal) for result in results]

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from msgspec import structs
 
-from pipeline.component import Secret, SinkConfig, StageContext
+from pipeline.component import Python, Secret, SinkConfig, StageContext
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
@@ -34,9 +34,9 @@ from pipeline.errors import DocklineError
 class Converter:
     """Converts the values of one file. What cannot be converted is in the report, and `INVALID`."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, python: Python = "refuse") -> None:
         self.report = report
-        self.stage_context = StageContext()
+        self.stage_context = StageContext(python=python)
 
     def convert(self, value: Any, type_: Any, path: Path) -> Any:
         """`value`, standing at `path`, as `type_`."""

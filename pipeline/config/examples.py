@@ -11,13 +11,15 @@ from typing import Any
 
 from pipeline import component
 
-_BLOCK = re.compile(r"^```toml\n(.*?)^```$|((?:^    [^\n]*\n|^\n)+)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^```toml\n(.*?)^```$|^```\w+\n.*?^```$|((?:^    [^\n]*\n|^\n)+)", re.DOTALL | re.MULTILINE
+)
 
 
 def blocks(kind: component.Kind, name: str) -> list[str]:
-    """Every fenced or indented block in the docstring of a component."""
+    """Every fenced or indented block in the docstring of a component, but for other languages."""
     text = inspect.getdoc(component.module(kind, name)) or ""
-    found = [textwrap.dedent(block[1] or block[2]) for block in _BLOCK.finditer(text)]
+    found = [textwrap.dedent(block[1] or block[2] or "") for block in _BLOCK.finditer(text)]
     return [block for block in found if block.strip()]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import component
+from pipeline.component import Python
 from pipeline.config.advice import advise, takes_from
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
@@ -56,22 +57,25 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     return read(path, environ).config
 
 
-def read(path: Path | None, environ: Mapping[str, str]) -> Reading:
+def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "refuse") -> Reading:
     """The same with all that `check` tells. Raises `ConfigErrors`."""
     if path is None:
         return parse("", environ)
-    return parse(_text(path), environ, str(path))
+    return parse(_text(path), environ, str(path), python=python)
 
 
-def parse(text: str, environ: Mapping[str, str], file: str = NO_FILE) -> Reading:
-    """The configuration in a text; `file` is its name for messages. Raises `ConfigErrors`."""
+def parse(
+    text: str, environ: Mapping[str, str], file: str = NO_FILE, *, python: Python = "refuse"
+) -> Reading:
+    """The configuration in a text; `file` is its name for messages. `python` is what becomes of
+    stages that are the user's own code. Raises `ConfigErrors`."""
     try:
-        return _parse(text, environ, file)
+        return _parse(text, environ, file, python)
     except RecursionError:
         raise ConfigErrors(file, [Problem("tables or arrays are nested too deeply")]) from None
 
 
-def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
+def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> Reading:
     text = text.replace("\r\n", "\n").removeprefix("\ufeff")  # as Windows editors write it
     try:
         written = tomllib.loads(text)
@@ -79,7 +83,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str) -> Reading:
         raise ConfigErrors(file, [explain(text, str(error))]) from None
     report = Report(file, locate(text))
     tree = with_defaults(substitute(written, environ, report), environ)
-    config = Converter(report).convert(tree, Config, ())
+    config = Converter(report, python).convert(tree, Config, ())
     check_names(tree, report)
     if report.errors:
         raise ConfigErrors(file, report.errors)
