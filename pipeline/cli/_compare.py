@@ -12,6 +12,8 @@ from pipeline.config.wording import nearest, toml
 from pipeline.encode.json import RESERVED
 from pipeline.records import MISSING
 
+LONGEST = 100_000
+"""Characters of a value that are looked at for where it differs from another."""
 LARGEST_TABLE = 250_000
 """Expected entries times those that came out, up to which the best pairing is looked for."""
 
@@ -169,6 +171,22 @@ def updated(expected: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, An
     return result
 
 
+def shown_apart(expected: Any, got: Any, most: int = 200) -> tuple[str, str]:
+    """Two values that differ, as `shown` does; of long ones the part where they begin to."""
+    texts = shown(expected, LONGEST), shown(got, LONGEST)
+    if max(map(len, texts)) <= most:
+        return texts
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((place for place, (one, other) in pairs if one != other), min(map(len, texts)))
+    start = max(0, same - most // 4)
+    left, right = (_cut(("…" if start else "") + text[start:], most) for text in texts)
+    return left, right
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def shown(value: Any, most: int = 200) -> str:
     """A value on one line, as it would be written in the configuration; not endless, and without
     what could control a terminal."""
@@ -176,4 +194,4 @@ def shown(value: Any, most: int = 200) -> str:
         return "no such field"
     text = json.dumps(value) if _has_null(value) else toml(value)
     text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return _cut(text, most)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from msgspec import structs
 
 from pipeline.cli._cases import Lost, Result, lines
-from pipeline.cli._compare import Difference, Pair, shown, suggestion
+from pipeline.cli._compare import Difference, Pair, shown, shown_apart, suggestion
 from pipeline.cli._terminal import Colour
 from pipeline.config.settings import CaseLine
 from pipeline.errors import DocklineError
@@ -100,9 +100,10 @@ def _pair(result: Result, pair: Pair) -> Text:
     text: Text = [(None, f"  {_place(result, got)}")]
     for one in pair.differences:
         text.append((None, f"    {one.field}"))
-        text.append(("green", f"      expected {shown(one.expected)}"))
+        wanted, other = shown_apart(one.expected, one.got)
         hint = f"; {one.hint}" if one.hint else ""
-        text.append(("red", f"      got      {shown(one.got)}{hint}"))
+        text.append(("green", f"      expected {wanted}"))
+        text.append(("red", f"      got      {other}{hint}"))
     if any(one.got is MISSING for one in pair.differences):
         text.append(("dim", f"    the entry: {shown(suggested(result, got))}"))
     return text

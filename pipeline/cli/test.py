@@ -98,7 +98,7 @@ def _print(path: Path | None, file: str, results: list[Result], changed: set[int
             word = paint("red", "FAILED")
         else:
             word = paint("yellow", "updated") if result.index in changed else paint("green", "ok")
-        print(f"{word} {paint('bold', title(result))}{paint('dim', place)}")
+        print(f"{word} {paint('bold', title(result))}{place and paint('dim', place)}")
         for tint, text in () if result.passed else explained(result):
             print(paint(tint, text) if tint else text)
     if not results:

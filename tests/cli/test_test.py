@@ -93,6 +93,17 @@ def test_each_field_that_differs_is_shown_with_both_values(
     assert found[-1] == "1 test: 1 failed"
 
 
+def test_of_long_values_the_part_that_differs_is_shown(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "x" * 500
+    text = f"[[tests]]\nroute = 'all'\ninput = ['{long}ab{long}']\n"
+    assert main(["test", "-c", write(f"{text}expect = [{{ message = '{long}b{long}' }}]\n")]) == 1
+    expected, got = [line.strip() for line in out(capsys)[3:5]]
+    assert expected.split() == ["expected", "…" + "x" * 50 + "b" + "x" * 147 + "…"]
+    assert got.split() == ["got", "…" + "x" * 50 + "ab" + "x" * 146 + "…"]
+
+
 def test_what_is_missing_and_what_is_too_much_is_told_apart(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +194,25 @@ def test_lines_have_a_stream_and_a_time_and_a_text_of_several_lines_is_several(
         '{ message = "", "@timestamp" = "2026-01-31T12:00:00.001000000Z" }]\n'
     )
     assert main(["test", "-c", write(text)]) == 0
+
+
+def test_labels_of_the_container_count_as_they_do_for_the_agent(write: Write) -> None:
+    labels = '{ "dockline.parse" = "json", "dockline.tag.team" = "core" }'
+    text = f"[[tests]]\nroute = 'all'\ncontainer = {{ labels = {labels} }}\n"
+    text += """input = ['{"a":1}']\nexpect = [{ a = 1, team = "core" }]\n"""
+    assert main(["test", "-c", write(text)]) == 0
+    assert main(["test", "-c", write('[labels]\nhonour = "off"\n' + text)]) == 1
+
+
+def test_what_a_stage_holds_back_comes_out_at_the_end_and_joined_lines_are_told(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "[routes.r]\nstages = [{ join = 'indent' }]\nto = ['console']\n[[tests]]\nroute = 'r'\n"
+    text += 'input = ["""\none\n  two\n"""]\n'
+    assert main(["test", "-c", write(text + 'expect = [{ message = "one\\n  two" }]\n')]) == 0
+    capsys.readouterr()
+    assert main(["test", "-c", write(text + 'expect = [{ message = "one" }, {}]\n')]) == 1
+    assert "  line 2 was joined to line 1 by the stage join" in out(capsys)
 
 
 def test_one_route_s_tests_are_chosen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.config.edit import Document, Row
 from pipeline.errors import DocklineError
@@ -77,3 +79,36 @@ def test_several_arrays_are_changed_at_once() -> None:
 def test_an_array_of_tables_is_refused() -> None:
     with pytest.raises(DocklineError, match="brackets"):
         edited("[[t]]\n[[t.a]]\nx = 1\n", Row(0, "1"))
+
+
+GAPS = st.sampled_from(["", " ", "\n", " # x\n", "\n  # é, ]\n\n", "  # '\n# \"\n", "\t\n\t"])
+ELEMENTS = st.sampled_from(
+    ["1", "'#]'", '"\\"#,"', "[1, # no\n 2]", "{ a = '}', b = [1] }", "'''\n#'''", '"é☃"', "{}"]
+)
+
+
+@given(data=st.data(), elements=st.lists(ELEMENTS, max_size=5), newline=st.sampled_from("nr"))
+def test_any_array_has_what_it_is_to_have_and_the_rest_is_untouched(
+    data: st.DataObject, elements: list[str], newline: str
+) -> None:
+    gap = lambda: data.draw(GAPS)  # noqa: E731
+    inside = "".join(f"{gap()}{one}{gap()}," for one in elements) + gap()
+    before, behind = '"é" = 1 # a = [1]\n[[t]]\n  a =  ', "  # end\nz = '''\n[9]'''\n"
+    kept = [index for index in range(len(elements)) if data.draw(st.booleans())]
+    rows: list[Row] = []
+    for index in kept:
+        rows += [Row(None, '"new"')] * data.draw(st.integers(0, 1))
+        rows.append(Row(index, data.draw(st.sampled_from([None, "[7]"]))))
+    text = before + f"[{inside}]" + behind
+    ends = "\r\n" if newline == "r" else "\n"
+    result = edited(text.replace("\n", ends), *rows)
+    assert result.startswith(before.replace("\n", ends))
+    assert result.endswith(behind.replace("\n", ends))
+    assert result.replace("\r\n", "\n").count("\r") == 0
+    old = values(text)
+    wanted = [
+        tomllib.loads(f"x = {row.text}")["x"] if row.text else old[row.index or 0] for row in rows
+    ]
+    assert values(result) == wanted
+    comments = [line for line in result.splitlines() if "# é, ]" in line]
+    assert len(comments) == inside.count("# é, ]")
