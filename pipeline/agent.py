@@ -162,6 +162,7 @@ class Agent:
             reconcile=float(logs.reconcile),
             selects=self._selection.follows,
             events=self._config.events.enabled,
+            last_lines=self._config.events.last_lines,
         )
 
     def _make_poller(self) -> StatsPoller | None:

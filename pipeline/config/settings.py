@@ -147,10 +147,21 @@ class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens to containers (start, die, oom, rename, health), as entries for routes."""
+    """What happens to containers (start, die, oom, rename, health), as entries for routes.
+
+    An entry has a sentence as its message, and under `docker.event` an `action` and what is special
+    to it. A `die` has `exit_code`, `oom_killed` (left out where nobody can tell), `last_lines` and
+    `last_lines_complete`. Logs may come after the event, so a `die` waits up to half a second until
+    the container's log is read to its end; `last_lines_complete` says whether it was. A container
+    whose logs no route takes has neither. For example `keep = "docker.event.exit_code != 0"`.
+    """
 
     enabled: bool = True
     """Whether they reach the routes with `from = ["events"]`."""
+    last_lines: Annotated[int, Meta(ge=0, le=50)] = 5
+    """How many of a container's last lines go with its `die`, as `docker.event.last_lines`, each
+    cut to 1 KiB; 0 for none. They are as they were read: no stage of a route for logs has seen
+    them."""
 
 
 class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

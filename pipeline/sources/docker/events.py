@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
@@ -49,6 +50,14 @@ def event_batch(
         fields=[fields],
         acknowledgement=acknowledgement,
     )
+
+
+def with_details(batch: Batch, details: Mapping[str, Any]) -> Batch:
+    """The same entry with more of what was found out since."""
+    (fields,) = batch.fields or [{}]
+    event = {**fields["docker"]["event"], **details}
+    words = b" (out of memory)" if details.get("oom_killed") else b""
+    return batch.replace(lines=[batch.lines[0] + words], fields=[{"docker": {"event": event}}])
 
 
 def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:

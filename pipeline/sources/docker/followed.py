@@ -14,6 +14,7 @@ from pipeline.errors import EngineError
 from pipeline.route import Lanes, Router
 from pipeline.settlement import Progress
 from pipeline.sources.docker.describe import from_inspect
+from pipeline.sources.docker.ending import LastLines
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.rotation import Rotation, read_rotation
 from pipeline.sources.docker.tail import Tail
@@ -41,8 +42,10 @@ class Followed:
         engine: Engine,
         audience: Audience,
         progress: Progress,
+        *,
+        last_lines: int = 0,
     ) -> None:
-        """`progress`: of the sinks in its log."""
+        """`progress`: of the sinks in its log. `last_lines`: how many to keep for when it ends."""
         self.container = container
         self.progress = progress
         self.tail: Tail | None = None
@@ -54,6 +57,11 @@ class Followed:
         self.ends = 0
         """How often it was seen to end."""
         self.rotation: Rotation | None = None
+        self.last_lines = LastLines(last_lines)
+        self.died = b""
+        """When it ended last; empty where nobody saw that."""
+        self.out_of_memory = False
+        """The Engine has said so since it was started last."""
         self._router = router
         self._engine = engine
         self._audience = audience
@@ -120,6 +128,8 @@ class Followed:
             lanes.abandon(reason)
 
     async def distribute(self, batch: Batch) -> None:
+        if self.events:
+            self.last_lines.note(batch)
         await self.logs.distribute(batch)
 
     def ended(self) -> None:

@@ -11,7 +11,8 @@ from pipeline.checkpoint import Checkpoint, Position
 from pipeline.metrics import Metrics
 from pipeline.route import Lanes
 from pipeline.settlement import Account
-from pipeline.sources.docker.events import EventCursor, event_batch
+from pipeline.sources.docker.ending import Ending
+from pipeline.sources.docker.events import EventCursor, event_batch, with_details
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.watch import Event
 
@@ -28,21 +29,22 @@ class Happenings:
         self.cursor = EventCursor(checkpoint.state.events)
         self._errors = metrics.source_errors
         self._account: Account[Position] = Account(checkpoint.move_events)
-        self._backlog: asyncio.Queue[tuple[Lanes, Batch]] = asyncio.Queue(BACKLOG)
+        self._backlog: asyncio.Queue[tuple[Lanes, Batch, Ending | None]] = asyncio.Queue(BACKLOG)
 
         self._afterwards: dict[str, Callable[[], None]] = {}
         self._busy = False
         """One was taken from the backlog, and is not on its way yet."""
 
-    def enter(self, event: Event, followed: Followed) -> None:
-        """Takes an event, which the cursor has moved over, for the lanes of its container."""
+    def enter(self, event: Event, followed: Followed, ending: Ending | None = None) -> None:
+        """Takes an event, which the cursor has moved over, for the lanes of its container.
+        `ending`: what goes with it, and is not known yet."""
         if not followed.events:
             return
         followed.happened += 1
         batch = event_batch(event, followed.container, followed.happened)
         batch.acknowledgement = self._account.open(self.cursor.position)
         try:
-            self._backlog.put_nowait((followed.events, batch))
+            self._backlog.put_nowait((followed.events, batch, ending))
         except asyncio.QueueFull:
             followed.events.refuse(batch, "backlog")
             batch.acknowledgement.settle()
@@ -52,9 +54,11 @@ class Happenings:
         """Until it is cancelled."""
         while True:
             self._busy = False
-            lanes, batch = await self._backlog.get()
+            lanes, batch, ending = await self._backlog.get()
             self._busy = True
             try:
+                if ending is not None:
+                    batch = with_details(batch, await ending.details())
                 await lanes.distribute(batch)
             except Exception:  # a bug; what happens next must not suffer for it
                 self._errors.labels("bug").inc()

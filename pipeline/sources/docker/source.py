@@ -19,8 +19,9 @@ from pipeline.route import Router
 from pipeline.settlement import Account
 from pipeline.sources.docker.beginning import Beginning, Start
 from pipeline.sources.docker.describe import from_event, from_list
+from pipeline.sources.docker.ending import Ending
 from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.events import action_of
+from pipeline.sources.docker.events import action_of, event_time
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.happenings import Happenings
 from pipeline.sources.docker.jsonfile.local import Refusals, Way
@@ -67,6 +68,8 @@ class Reading:
     reconcile: float = 30.0
     selects: Callable[[Container], bool] = lambda container: True
     events: bool = True
+    last_lines: int = 0
+    """How many lines of a container are told with its end, where a route takes events."""
 
 
 class DockerSource:
@@ -159,12 +162,15 @@ class DockerSource:
                 # It may be started when no agent looks, and is then as new as it is now.
                 self._checkpoint.move(followed.container.id, Position())
         elif action == "start":
+            followed.out_of_memory = False
             if self._caught_up or self._beginning.knows(followed.container.id):
                 self._start(followed, self._beginning.at_start(event))
             else:
                 self._started_early.append((event, followed))
         elif action == "rename":
             followed.rename(event["Actor"]["Attributes"].get("name", followed.container.name))
+        elif action == "oom":
+            followed.out_of_memory = True
         elif action in ("die", "destroy"):
             followed.ends += 1
             if followed.tail is not None:
@@ -174,7 +180,16 @@ class DockerSource:
         if self._stats is not None:
             self._stats.observe(event)
         if self._reading.events:
-            self._happenings.enter(event, followed)
+            self._happenings.enter(event, followed, self._ending(event, action, followed))
+
+    def _ending(self, event: Event, action: str, followed: Followed) -> Ending | None:
+        if action != "die" or not followed.events:
+            return None
+        ending = Ending(followed, event_time(event), self._engine)
+        name = followed.container.name
+        asking = ending.ask(followed.container.id, self._inspecting)
+        self._tasks.create_task(asking, name=f"ending {name}")
+        return ending
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
         if not self._caught_up:
@@ -236,7 +251,14 @@ class DockerSource:
         if container.id == self._myself or not self._reading.selects(container):
             return None
         progress = self._checkpoint.follow(container.id)
-        followed = Followed(container, self._router, self._engine, self, progress)
+        followed = Followed(
+            container,
+            self._router,
+            self._engine,
+            self,
+            progress,
+            last_lines=self._reading.last_lines if self._reading.events else 0,
+        )
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed

@@ -56,6 +56,10 @@ class Tail:
         self._metrics = metrics
         self._available = available
         self._started = asyncio.Event()
+        self._read_to = 0
+        """The start of the container up to whose end its log was read."""
+        self._at_end = asyncio.Event()
+        """Set and cleared whenever that changes."""
         self._life = Life(engine, subject.container.id)
         self._emission = Emission(engine, subject, position, account, metrics)
         self._stream = StreamReading(
@@ -106,10 +110,11 @@ class Tail:
 
     async def _attempt(self, starts: int) -> bool | None:
         """Whether the log was read to the container's end; None where it can never be read."""
+        self._read_to = min(self._read_to, starts - 1)
         try:
             await self._available()
             ended = await self._file.read() if self._file is not None else None
-            return await self._stream.read() if ended is None else ended
+            ended = await self._stream.read() if ended is None else ended
         except NotFound:
             if self._life.opened < starts:
                 self._note_missed()
@@ -121,6 +126,10 @@ class Tail:
         except (EngineError, OSError, FrameError) as error:
             self._emission.trouble("stream", str(error))
             return False
+        self._read_to = starts
+        self._at_end.set()
+        self._at_end.clear()
+        return ended
 
     def _note_missed(self) -> None:
         """The container was removed before its log could be opened."""
@@ -152,6 +161,20 @@ class Tail:
     def idle(self) -> bool:
         """Whether it waits for the container's next start."""
         return not self._started.is_set()
+
+    @property
+    def starts(self) -> int:
+        """How often the container was seen to start."""
+        return self._life.starts
+
+    def has_read_to_end(self, start: int) -> bool:
+        """Whether the log was read as far as it went when the container ended after that start."""
+        return self._read_to >= start
+
+    async def until_end(self, start: int) -> None:
+        """Waits for that."""
+        while not self.has_read_to_end(start):
+            await self._at_end.wait()
 
     @property
     def newest(self) -> bytes:

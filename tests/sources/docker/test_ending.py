@@ -1,0 +1,135 @@
+"""What comes with the event that a container has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.sources.docker.ending import LONGEST, LastLines
+from pipeline.testing.builders import batch
+from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
+from pipeline.testing.following import Following, follow
+from pipeline.testing.private_engine import PrivateEngine
+from tests.sources.docker.conftest import Start
+
+ONE, TWO = "a" * 64, "b" * 64
+BOTH_WAYS = pytest.mark.usefixtures("both_ways")
+
+
+async def deaths(
+    following: Following, name: str, count: int = 1
+) -> list[tuple[str, dict[str, Any]]]:
+    """The sentence and the fields of each `die`, once there are so many."""
+
+    def found() -> list[tuple[str, dict[str, Any]]]:
+        return [
+            (one.lines[0].decode(), one.fields[0]["docker"]["event"])
+            for one in following.kept.batches
+            if one.source == "events" and one.container.name == name and one.fields
+            if one.fields[0]["docker"]["event"]["action"] == "die"
+        ]
+
+    await following.until(lambda: len(found()) >= count, f"{name} has not died {count} times")
+    return found()
+
+
+@BOTH_WAYS
+async def test_how_a_container_failed_and_what_it_said_last(
+    engine: PrivateEngine, start: Start
+) -> None:
+    script = "for n in 1 2 3 4 5 6 7; do echo line $n; done; sleep 0.2; echo boom >&2; exit 3"
+    async with follow(engine.url, last_lines=3) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, script)
+        (died,) = await deaths(following, name)
+    assert died[0] == f"container {name} die with exit code 3"
+    assert died[1].pop("last_lines") == ["line 6", "line 7", "boom"]
+    assert died[1] == {
+        "action": "die",
+        "exit_code": 3,
+        "oom_killed": False,
+        "last_lines_complete": True,
+    }
+
+
+@BOTH_WAYS
+async def test_each_run_of_a_container_has_its_own_last_lines(
+    engine: PrivateEngine, start: Start
+) -> None:
+    """The third says nothing."""
+    script = "echo x >> /runs; n=$(wc -l < /runs); sleep 0.3; [ $n = 3 ] || echo run $n; exit $n"
+    async with follow(engine.url, last_lines=5) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, script, "--restart", "on-failure:3")
+        died = await deaths(following, name, 4)
+    assert [fields["exit_code"] for _, fields in died] == [1, 2, 3, 4]
+    expected = [["run 1"], ["run 2"], [], ["run 4"]]
+    assert [fields["last_lines"] for _, fields in died] == expected
+
+
+async def test_one_that_was_killed_for_memory_says_so(engine: PrivateEngine, start: Start) -> None:
+    options = ("--memory", "32m", "--memory-swap", "32m")
+    async with follow(engine.url, last_lines=5) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, "echo hungry; exec tail /dev/zero", *options)
+        ((sentence, fields),) = await deaths(following, name)
+    assert sentence == f"container {name} die with exit code 137 (out of memory)"
+    assert (fields["exit_code"], fields["oom_killed"]) == (137, True)
+    assert fields["last_lines"] == ["hungry"]
+
+
+async def test_without_last_lines_there_are_none(engine: PrivateEngine, start: Start) -> None:
+    async with follow(engine.url, last_lines=0) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, "echo one")
+        ((_, fields),) = await deaths(following, name)
+    assert fields == {"action": "die", "exit_code": 0, "oom_killed": False}
+
+
+async def test_a_log_that_does_not_end_and_an_engine_that_does_not_answer_hold_up_nobody(
+    tmp_path: Path,
+) -> None:
+    """What there is by then comes, and says that it is not all; others wait for it no longer."""
+    async with FakeEngine(tmp_path / "docker.sock") as fake:
+        state = json_answer({"Id": ONE, "Name": "/web", "State": {"Running": True}})
+        fake.answer(f"/containers/{ONE}/logs", [head(), frame(b"one\n"), Fault.STALL])
+        fake.answer(f"/containers/{ONE}/json", [state], [Fault.STALL])
+        async with follow(fake.url, last_lines=5) as following:
+            await following.connected()
+            fake.emit("start", ONE, name="web")
+            await following.until_lines("web", 1)
+            began = time.monotonic()
+            for _ in range(20):
+                fake.emit("die", ONE, name="web", exitCode="9")
+            fake.emit("create", TWO, name="other")
+            died = await deaths(following, "web", 20)
+            await following.until(lambda: following.actions("other"))
+            assert time.monotonic() - began < 5
+    assert died[0][1] == {
+        "action": "die",
+        "exit_code": 9,
+        "last_lines": died[0][1]["last_lines"],
+        "last_lines_complete": False,
+    }
+
+
+def test_of_many_batches_the_last_lines_are_kept_and_long_ones_cut() -> None:
+    last = LastLines(3)
+    last.note(batch("a", "b", "c", "d"))
+    last.note(batch(b"x" * 5000))
+    kept = list(last.between(b"2026", b"2027"))
+    assert kept == [b"c", b"d", b"x" * LONGEST]
+
+
+def test_a_time_without_a_fraction_is_of_the_run_that_follows_in_its_second() -> None:
+    last = LastLines(3)
+    one = batch("before", "after")
+    last.note(
+        one.replace(times=[b"2026-01-31T23:59:58.000000000Z", b"2026-01-31T23:59:59.000000000Z"])
+    )
+    ended = b"2026-01-31T23:59:59.400000000Z"
+    assert list(last.between(ended, b"2027")) == [b"after"]
