@@ -100,4 +100,35 @@ def test_an_operator_may_switch_labels_off(
         assert not any("status" in entry or "team" in entry for entry in came(one, "all")[NAME])
         assert one.stop() == 0
         assert not came(one, "chosen")
-        assert "label" not in one.said
+        assert f"container {NAME}: label" not in one.said
+
+
+TRACE = r"""Traceback (most recent call last):
+  File "/app/main.py", line 3, in <module>
+    raise ValueError("boom")
+ValueError: boom"""
+
+
+@pytest.fixture
+def tracing(engine: PrivateEngine, busybox: str) -> Iterator[str]:
+    name = "labels-trace"
+    script = f"echo '{{\"a\":1}}'; cat <<'END'\n{TRACE}\nEND\necho after; sleep 600"
+    labels = ("--label=dockline.join=python", "--label=dockline.parse=auto")
+    run = ("run", "--detach", "--network", "none", "--name", name, "--label=dockline.tag.team=shop")
+    engine.docker(*run, *labels, busybox, "sh", "-c", script)
+    yield name
+    engine.docker("rm", "--force", name)
+
+
+def test_lines_are_joined_before_they_are_parsed_and_tagged(
+    tmp_path: Path, engine: PrivateEngine, tracing: str
+) -> None:
+    config = '[logs]\nstart = "beginning"\n[stats]\nevery = "off"\n'
+    with AgentProcess(tmp_path, engine.url, config) as one:
+        one.until(lambda: sum("after" in line for line in one.output) >= 1)
+        assert one.stop() == 0
+    entries = [entry for entry in one.entries if entry["container"]["name"] == tracing]
+    assert [entry["message"] for entry in entries] == ['{"a":1}', TRACE, "after"]
+    assert entries[0]["a"] == 1
+    assert all(entry["team"] == "shop" for entry in entries)
+    assert one.said.count("label") == 0
