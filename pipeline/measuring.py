@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from pipeline.batch import Batch
+from pipeline.component import FieldUse
 from pipeline.derived import Values
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_predicate, compile_template
+from pipeline.expression.insight import fields_of_template, fields_read
 
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +43,11 @@ class Labelling:
         templates = {
             name: compiled(compile_template, config, "labels", name) for name in config.labels
         }
+        reads = fields_read(config.when, "when") if config.when else []
+        for name, template in config.labels.items():
+            reads += fields_of_template(template, f"labels.{name}")
+        self.reads: Sequence[FieldUse] = reads
+        """The fields that this depends on."""
         self.names: Values = tuple(sorted(templates))
         self._columns = [templates[name] for name in self.names]
         self._is_owned = any(

@@ -59,6 +59,9 @@ class Stage(component.Stage):
         names = self._labelling.names
         self._counter = context.derived.counter(config.name, text, names, config.series)
 
+    def effect(self) -> component.Effect:
+        return component.Effect(self._labelling.reads, frozenset())
+
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling
         groups = Counter(compress(labelling.rows(batch), labelling.mask(batch)))

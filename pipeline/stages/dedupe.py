@@ -75,6 +75,9 @@ class Stage(component.Stage):
         bound._start()
         return bound
 
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset(("duplicates",)))
+
     def __call__(self, batch: Batch) -> Batch | None:
         passed, dropped, within = self._passed, self._dropped, self._within
         keep: list[bool] = []

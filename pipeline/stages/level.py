@@ -80,6 +80,9 @@ class Stage(component.Stage):
             self._paths = []
         self._pattern = _pattern(self._map)
 
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset(("level",)))
+
     def __call__(self, batch: Batch) -> Batch | None:
         found = self._from_fields(batch)
         if self._asks_text and not batch.bare and UNKNOWN in found:

@@ -36,7 +36,8 @@ from pipeline import component
 from pipeline.batch import Batch
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
-from pipeline.expression.paths import Path
+from pipeline.expression.insight import fields_of_template
+from pipeline.expression.paths import Path, names
 from pipeline.records import MISSING
 
 LARGEST: Final = 64 * 2**20
@@ -84,15 +85,19 @@ class Stage(component.Stage):
             self._on = compile_template(config.on)
         except ConfigError as error:
             raise ConfigError(error.message, "on", error.column) from None
+        self._reads = fields_of_template(config.on, "on")
         columns, rows = _read(config)
-        names = _chosen(config, columns)
-        self._paths = [_target(name, place) for name, place in names.items()]
-        self._default = tuple(config.missing.get(name, MISSING) for name in names)
-        defaults = dict(zip(names, self._default, strict=True))
+        chosen = _chosen(config, columns)
+        self._paths = [_target(name, place) for name, place in chosen.items()]
+        self._default = tuple(config.missing.get(name, MISSING) for name in chosen)
+        defaults = dict(zip(chosen, self._default, strict=True))
         self._rows = {
             key: tuple(row.get(name, default) for name, default in defaults.items())
             for key, row in rows.items()
         }
+
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, names(self._paths))
 
     def __call__(self, batch: Batch) -> Batch | None:
         find = self._rows.get

@@ -27,6 +27,7 @@ from pipeline.component import StageContext
 from pipeline.derived import Values
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_value
+from pipeline.expression.insight import fields_read
 from pipeline.expression.values import to_float
 from pipeline.measuring import Labelling, Measure, compiled
 from pipeline.records import MISSING
@@ -69,6 +70,10 @@ class Stage(component.Stage):
         self._histogram = context.derived.histogram(
             config.name, text, names, config.series, config.buckets
         )
+
+    def effect(self) -> component.Effect:
+        reads = fields_read(self._config.value, "value")
+        return component.Effect([*reads, *self._labelling.reads], frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling

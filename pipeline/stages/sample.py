@@ -30,6 +30,7 @@ from pipeline import component
 from pipeline.batch import Batch, Container
 from pipeline.errors import ConfigError
 from pipeline.expression import Predicate, compile_predicate
+from pipeline.expression.insight import fields_of_template, fields_read
 from pipeline.keys import compile_key
 
 _HASHES: Final = 2**32
@@ -71,9 +72,14 @@ class Stage(component.Stage):
         self._key = compile_key(key) if key else None
         self._keep = _predicate(keep) if keep else None
         self._counted = 0
+        self._reads = fields_of_template(key, "key") if key else []
+        self._reads += fields_read(keep, "keep") if keep else []
 
     def bind(self, container: Container) -> component.Stage:
         return copy(self)
+
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, frozenset(("sample_rate",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         always: list[int] = []

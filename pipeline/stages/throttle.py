@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 from pipeline import component
 from pipeline.batch import Batch, Container
 from pipeline.component import Duration
+from pipeline.expression.insight import fields_of_template
 from pipeline.keys import Recent, compile_key
 from pipeline.timestamps import all_seconds, to_seconds
 
@@ -87,6 +88,7 @@ class Stage(component.Stage):
 
     def __init__(self, config: Throttle) -> None:
         self._keys = compile_key(config.key) if config.key else None
+        self._reads = fields_of_template(config.key, "key") if config.key else []
         self._rate = config.rate / config.per
         self._burst = float(config.burst or max(1.0, config.rate))
         self._most = config.keys
@@ -99,6 +101,9 @@ class Stage(component.Stage):
         bound = copy(self)
         bound._buckets = self._new()
         return bound
+
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, frozenset(("throttled",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         keys = self._keys(batch) if self._keys else [""] * len(batch)

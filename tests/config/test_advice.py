@@ -187,6 +187,24 @@ def test_a_field_that_something_may_make_is_not(text: str) -> None:
     assert warnings(text) == []
 
 
+@pytest.mark.parametrize(
+    ("stage", "path", "field"),
+    [
+        ('count = { name = "a", when = "status >= 500" }', "count.when", "status"),
+        ('count = { name = "a", labels = { path = "{path}" } }', "count.labels.path", "path"),
+        ('observe = { name = "a", value = "ms / 1000" }', "observe.value", "ms"),
+        ('throttle = { rate = 1, key = "{user}" }', "throttle.key", "user"),
+        ('sample = { rate = 0.1, keep = "level == 1" }', "sample.keep", "level"),
+    ],
+)
+def test_so_is_one_that_another_stage_reads(stage: str, path: str, field: str) -> None:
+    stages = ('{ set = { env = "prod" } }', '{ join = "java" }', f"{{ {stage} }}")
+    (problem,) = problems(route(*stages))
+    assert problem.path == f"routes.r.stages[2].{path}"
+    assert f'makes a field "{field}"' in problem.message
+    assert field in problem.excerpt[problem.mark[0] :]
+
+
 def test_what_was_put_in_is_not_looked_at() -> None:
     assert warnings(route('{ keep = "${SECRET} == 1" }'), SECRET="hidden") == []
 
