@@ -17,10 +17,12 @@ from pipeline.batch import Container, Inspection
 from pipeline.errors import DocklineError
 from pipeline.exposition import Exposition
 from pipeline.metrics import Metrics
+from pipeline.overview import ContainerNow, Overview
 from tests.servers.prometheus import PrometheusServer
 from tests.sources.docker.answers import answer, reading
 
 REPORT = Report(False, [ContainerPart("1", "api-1", {"logs": 3}, [])], {})
+OVERVIEW = Overview("web-1", 1.0, 2.0, "", [ContainerNow("1", "api-1", 3)], [], [])
 SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"]
 
 
@@ -31,7 +33,16 @@ class Running:
         self.metrics = Metrics(CollectorRegistry())
         self.exposition = Exposition(labels=["x"], registry=self.metrics.registry)
         self.missing: list[str] = []
-        self.admin = Admin("127.0.0.1:0", self.exposition, lambda: self.missing, lambda: REPORT)
+        self.admin = Admin(
+            "127.0.0.1:0",
+            self.exposition,
+            lambda: self.missing,
+            lambda: REPORT,
+            overview=self.overview,
+        )
+
+    async def overview(self) -> Overview:
+        return OVERVIEW
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Status, content type and text."""
@@ -51,7 +62,8 @@ async def running() -> AsyncIterator[Running]:
 async def test_the_index_names_the_endpoints(running: Running) -> None:
     status, kind, text = await running.get("/")
     assert (status, kind) == (200, "text/plain")
-    for path in ("/metrics", "/healthz", "/readyz", "/audit"):
+    assert "/tap" in text
+    for path in ("/metrics", "/healthz", "/readyz", "/audit", "/top"):
         assert path in text
         assert (await running.get(path))[0] == 200
 
@@ -60,6 +72,16 @@ async def test_the_ledger_is_served_as_json(running: Running) -> None:
     status, kind, text = await running.get("/audit")
     assert (status, kind) == (200, "application/json")
     assert msgspec.json.decode(text, type=Report) == REPORT
+
+
+async def test_what_it_does_just_now_is_served_as_json(running: Running) -> None:
+    status, kind, text = await running.get("/top")
+    assert (status, kind) == (200, "application/json")
+    assert msgspec.json.decode(text, type=Overview) == OVERVIEW
+
+
+async def test_nobody_is_shown_entries_in_another_name_than_this_hosts(running: Running) -> None:
+    assert (await running.get("/tap", Host="evil.example"))[0] == 403
 
 
 async def test_healthz_says_ok_whatever_is_not_ready(running: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from pipeline.component import (
 from pipeline.delivery import Delivery
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
+from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch
 
 QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
@@ -85,7 +87,10 @@ class Run:
         dead_letter = settings.pop("dead_letter", None)
         config = SinkConfig(type="test", **{"retry": QUICK, **settings})
         self.buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
-        self.delivery = Delivery("test", sink, self.buffer, config, self.metrics, dead_letter)
+        self.tap = Tap()
+        self.delivery = Delivery(
+            "test", sink, self.buffer, config, self.metrics, dead_letter, self.tap
+        )
         self.receipts: list[Acknowledged] = []
 
     async def of(self, *batches: Batch) -> Run:
@@ -112,6 +117,16 @@ async def test_batches_are_sent_as_one_payload_settled_and_counted() -> None:
     assert run.count("delivered_bytes") == 3
     assert run.buffer.bytes == 0
     assert run.sink.closed == 1
+
+
+async def test_who_looks_at_what_is_dropped_sees_what_was_refused_and_why() -> None:
+    run = Run(Scripted(Refused("too long")))
+    tapper = run.tap.open(Choice(dropped=True))
+    await run.of(batch("a", route="all"))
+    [found] = map(json.loads, tapper.read().splitlines())
+    assert found["entry"]["message"] == "a"
+    assert (found["dropped"], found["because"]) == ("refused", "too long")
+    assert (found["route"], found["sink"]) == ("all", "test")
 
 
 async def test_the_same_payload_is_sent_again_after_opening_anew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.settlement import Account
 from pipeline.sinks.console import Config
+from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch
 
 ROOM = 2**16
@@ -27,9 +29,14 @@ class Made:
     def __init__(self, policy: Any = "block", name: str = "out") -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.ledger = Ledger()
+        self.tap = Tap()
         buffer = BufferConfig(memory=Size(ROOM), when_full=policy)
         self.outlet = Outlet(
-            Config(type="console", buffer=buffer), Context(name), self.metrics, self.ledger
+            Config(type="console", buffer=buffer),
+            Context(name),
+            self.metrics,
+            self.ledger,
+            tap=self.tap,
         )
         self.metrics.registry.register(OutletGauges([self.outlet]))
         self.moved: list[int] = []
@@ -45,6 +52,11 @@ class Made:
 @pytest.fixture
 def made() -> Made:
     return Made()
+
+
+@pytest.fixture
+def dropping() -> Made:
+    return Made("drop_newest")
 
 
 @pytest.fixture
@@ -75,6 +87,23 @@ def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) ->
     left.acknowledgement.settle()
     assert made.moved[-1] == 2
     assert len(made.account) == 0
+
+
+async def test_who_looks_sees_what_the_policy_drops_what_a_disk_loses_and_dead_letters(
+    dropping: Made, letters: Made
+) -> None:
+    made = dropping
+    lost, passed = made.tap.open(Choice(dropped=True)), letters.tap.open(Choice(sinks=["letters"]))
+    for number in (1, 2):
+        made.outlet.offer(made.batch(number))
+    made.outlet._lose(9, "damaged")
+    first, second = map(json.loads, lost.read().splitlines())
+    assert (first["dropped"], first["entry"]["event"]["sequence"]) == ("drop_newest", 2)
+    assert (second["dropped"], second["entries"]) == ("damaged", 9)
+    made.outlet.dead_letter = letters.outlet
+    await made.outlet._bury(batch("a"), "too old")
+    [letter] = map(json.loads, passed.read().splitlines())
+    assert letter["entry"]["dead_letter"] == {"sink": "out", "reason": "too old"}
 
 
 async def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pipeline.metrics import Metrics
 from pipeline.route import Lane, Lanes, Outlet, Route, Router
 from pipeline.settlement import Account, Progress
 from pipeline.stages import join
+from pipeline.tap import Choice, Tap, Tapper
 from pipeline.testing.builders import batch, container
 
 
@@ -620,3 +622,39 @@ async def test_a_bug_in_what_lets_go_is_counted_and_keeps_nothing_else_from_goin
     assert out.lines == [b"a"]
     assert balance(ledger) == (3, 1, 1, 1)
     assert "faulty" in caplog.text
+
+
+def looked_at(metrics: Metrics, choice: Choice, one: Route) -> tuple[Lanes, Tapper]:
+    tap = Tap()
+    router = Router([one], metrics, Ledger(), tap=tap)
+    return router.bind(container(), Progress({}))["logs"], tap.open(choice)
+
+
+def seen(tapper: Tapper) -> list[tuple[str, str, str]]:
+    """Where entries were met, why they go no further, and their messages."""
+    found = map(json.loads, tapper.read().splitlines())
+    return [
+        (one.get("sink") or one["stage"], one.get("dropped", ""), one["entry"]["message"])
+        for one in found
+    ]
+
+
+async def test_who_looks_sees_what_each_sink_is_given(metrics: Metrics) -> None:
+    stages = (("drop", Without(b"b")),)
+    both = route(Kept(), Kept(name="other"), stages=stages)
+    lanes, tapper = looked_at(metrics, Choice(), both)
+    await lanes.distribute(batch("a", "b"))
+    assert seen(tapper) == [("out", "", "a"), ("other", "", "a")]
+
+
+async def test_who_looks_at_what_is_dropped_sees_what_stages_filter_and_what_had_no_room(
+    metrics: Metrics,
+) -> None:
+    stages = (("drop", Without(b"b")), ("keep", Without(b"a")))
+    lanes, tapper = looked_at(metrics, Choice(dropped=True), route(Kept(room=0), stages=stages))
+    lanes.offer(batch("a", "b", "c"))
+    assert seen(tapper) == [
+        ("drop", "filtered", "b"),
+        ("keep", "filtered", "a"),
+        ("out", "backlog", "c"),
+    ]

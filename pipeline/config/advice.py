@@ -180,6 +180,10 @@ def _listeners(tree: dict[str, Any], report: Report) -> None:
             message = "listens on every address of this host, for whoever can reach it"
             hint = "listen on 127.0.0.1 or on one address, unless a firewall or a container's own "
             report.warning(path, message, hint + "network stands before it")
+    if "tap" in tree.get("http", {}) and tree["http"]["tap"] == "all":
+        message = "whoever reaches the endpoint may see what all containers log"
+        hint = 'tap = "local" shows entries to this host only; docker exec reaches a container'
+        report.warning(("http", "tap"), message, hint)
 
 
 def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

@@ -256,3 +256,10 @@ def test_a_listener_on_every_address_is_warned_of_where_the_file_says_so(address
     assert "listens on every address" in problem.message
     assert warnings("", DOCKLINE_HTTP_LISTEN=address) == []
     assert warnings('[http]\nlisten = "127.0.0.1:9114"\n') == []
+
+
+def test_showing_entries_to_everybody_is_warned_of() -> None:
+    (problem,) = problems('[http]\ntap = "all"\n')
+    assert (problem.path, problem.line) == ("http.tap", 2)
+    assert "may see what all containers log" in problem.message
+    assert warnings('[http]\ntap = "local"\n') == warnings('[http]\ntap = "off"\n') == []

@@ -139,6 +139,16 @@ def test_a_neighbours_logs_come_out_as_json_lines_and_its_own_never(inside: Insi
     assert entries[0]["stream"] == "stdout"
 
 
+def test_inside_it_shows_entries_and_figures_to_those_who_may_run_something_there(
+    inside: Inside,
+) -> None:
+    eventually(inside.ticks)
+    run = ("exec", inside.name, "dockline")
+    [line] = inside.docker(*run, "tap", "--json", "--limit", "1").splitlines()
+    assert json.loads(line)["entry"]["container"]["name"] == inside.neighbour
+    assert inside.neighbour in inside.docker(*run, "top")
+
+
 def test_stopped_it_ends_cleanly_and_started_again_it_misses_and_repeats_nothing(
     inside: Inside,
 ) -> None:
