@@ -130,7 +130,8 @@ class Agent:
             sources=frozenset(config.sources),
             takes=self._selection.takes(name),
             stages=stages,
-            outlets=[self.outlets[sink] for sink in config.to],
+            outlets=[self.outlets[sink] for sink in config.sinks],
+            feeds=config.feeds,
         )
 
     def _stage_context(self, route: str, stage: str) -> StageContext:

@@ -50,6 +50,10 @@ class RoutePart(msgspec.Struct, frozen=True, omit_defaults=True):
     """By stage."""
     unaccounted: int = 0
     """Read, and neither filtered nor held back nor given to a sink."""
+    fed: bool = False
+    """It takes what other routes hand on, and nothing that is read."""
+    handed: dict[str, int] = {}
+    """On to other routes."""
     held: int = 0
     """In stages that wait for what comes next, such as `join`."""
 
@@ -98,6 +102,8 @@ def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
         [_sink(lines[tally]) for tally in passage.tallies.values()],
         {stage: count for stage, count in passage.filtered.items() if count},
         passage.unaccounted,
+        passage.fed is not None,
+        {name: feed.handed for name, feed in passage.feeds.items()},
         passage.held,
     )
 

@@ -10,7 +10,8 @@ the buffer's policy and the spool, and what is buffered by looking into the buff
 somebody forgets shows as a difference, for as long as the process lives.
 
 Lines that a stage has joined to others leave one entry, and count as filtered by it but for that
-one; those that it may yet join are held back.
+one; those that it may yet join are held back. What a route hands on to further routes is to each of
+them what was read, and to itself as if each were one more sink.
 
 Nothing here knows an entry; everything is added to once per batch.
 """
@@ -76,6 +77,18 @@ class Tally:
         return self.passage.tally(sink)
 
 
+class Feed:
+    """What one route hands on to another one, of one container."""
+
+    def __init__(self, to: Passage) -> None:
+        self.to = to
+        self.handed = 0
+        self.missed = 0
+        """What it would have handed on before the other one took the container."""
+        self.bound = False
+        """The other one takes the container now."""
+
+
 class Passage:
     """What one route takes from one container."""
 
@@ -95,6 +108,10 @@ class Passage:
         self.sinks: tuple[str, ...] = ()
         """Those that the route leads to."""
         self.tallies: dict[str, Tally] = {}
+        self.feeds: dict[str, Feed] = {}
+        """By the route that is handed something."""
+        self.fed: int | None = None
+        """Handed to it by other routes; None where it takes what is read."""
 
     def bind(self, sinks: tuple[str, ...]) -> None:
         """The route takes the container from now on."""
@@ -104,6 +121,27 @@ class Passage:
         for sink in sinks:
             self.tally(sink)
 
+    def bind_feeds(self, routes: Collection[Passage]) -> None:
+        """The routes that are handed what is left, from now on."""
+        before = {name for name, feed in self.feeds.items() if feed.bound}
+        for feed in self.feeds.values():
+            feed.bound = False
+        for to in routes:
+            to.fed = to.fed or 0
+            feed = self.feeds.setdefault(to.route, Feed(to))
+            feed.bound = not self.page.shared
+            if to.route not in before:
+                feed.missed = self.passed - feed.handed
+
+    def hand_on(self, entries: int, routes: Collection[str]) -> None:
+        """To these routes, which may be others than those that are bound by now."""
+        for name, feed in self.feeds.items():
+            if name in routes:
+                feed.handed += entries
+                feed.to.fed = (feed.to.fed or 0) + entries
+            else:
+                feed.missed += entries
+
     def tally(self, sink: str) -> Tally:
         if sink not in self.tallies:
             self.tallies[sink] = Tally(self, sink)
@@ -111,19 +149,33 @@ class Passage:
 
     @property
     def came(self) -> int:
-        """What was read while the route took the container."""
+        """What was read while the route took the container, or handed to it."""
+        if self.fed is not None:
+            return self.fed
         return self.page.read[self.source] - self.missed if self.bound else self.taken
+
+    @property
+    def passed(self) -> int:
+        """What came, and no stage has."""
+        return self.came - self.filtered.total() - self.held
 
     @property
     def unaccounted(self) -> int:
         """Entries that came, and neither a stage nor a sink has; 0 where the account balances."""
-        passed = self.came - self.filtered.total() - self.held
+        passed = self.passed
         parts = [passed - self.tallies[sink].routed for sink in self.sinks]
+        feeds = (feed for feed in self.feeds.values() if feed.bound)
+        parts += [passed - feed.missed - feed.handed for feed in feeds]
         return max(parts or [self.came - self.taken], key=abs)
 
     def add(self, other: Passage) -> None:
         self.filtered.update(other.filtered)
         self.taken += other.taken
+        if other.fed is not None:
+            self.fed = (self.fed or 0) + other.fed
+        for name, feed in other.feeds.items():
+            to = self.page.passage(self.source, name)
+            self.feeds.setdefault(name, Feed(to)).handed += feed.handed
         self.sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
         for sink, tally in other.tallies.items():
             self.tally(sink).add(tally)

@@ -53,6 +53,8 @@ class Route:
     takes: Callable[[Container], bool]
     stages: Sequence[tuple[str, Stage]]
     outlets: Sequence[Outlet]
+    feeds: Sequence[str] = ()
+    """Names of the routes that it leads to. They have their entries from it and its like alone."""
 
 
 class Leg:
@@ -145,17 +147,22 @@ class Lane:
         progress: Progress | None = None,
         tap: Tap | None = None,
         first: Sequence[tuple[str, Stage]] = (),
+        way: str = "",
+        feeds: Sequence[Lane] = (),
     ) -> None:
         """`progress` where what is read has a position to resume at. `first`: stages before the
-        route's own."""
+        route's own. `way`: the routes over which entries come to this one, itself included.
+        `feeds`: the lanes that get what is left."""
         self.route = route
+        self._feeds = feeds
+        self._fed = frozenset(lane.route.name for lane in feeds)
         self._tap = tap or Tap()
         self.legs = [
             Leg(
                 route.name,
                 outlet,
                 passage.tally(outlet.name),
-                progress.of(route.name, outlet.name) if progress else None,
+                progress.of(way or route.name, outlet.name) if progress else None,
             )
             for outlet in route.outlets
         ]
@@ -167,7 +174,9 @@ class Lane:
         self._holding = [step for step in self._steps if step.holds]
         self._owed = Owed()
         self._until = NOTHING
-        self._cuts = sorted({leg.known for leg in self.legs} - {NOTHING}) if self._holding else []
+        self._sinks = [leg.outlet.name for leg in self.legs]
+        self._sinks += [sink for lane in feeds for sink in lane._sinks]
+        self._cuts = sorted(self._known() - {NOTHING}) if self._holding else []
         """Entries that some sink had last when the agent began. Nothing may be joined to them, or
         it would be taken for known as they are."""
         self._errors = metrics.stage_errors
@@ -176,39 +185,51 @@ class Lane:
     @property
     def holds(self) -> bool:
         """Whether some stage holds something back."""
-        return any(step.stage.held for step in self._holding)
+        holding = any(step.stage.held for step in self._holding)
+        return holding or any(lane.holds for lane in self._feeds)
 
-    def take(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
-        """What its sinks are to have, now that a batch has come."""
-        until, behind = batch.sequences[-1], batch.acknowledgement
+    def _known(self) -> set[int]:
+        """What each of the sinks that it leads to had when the agent began."""
+        return {leg.known for leg in self.legs}.union(*(lane._known() for lane in self._feeds))
+
+    def take(
+        self, batch: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        """What its sinks are to have, now that a batch has come; None where nothing was left of it.
+
+        `until`: the last entry of what was read. All before it that are to come have come."""
         if not self._holding:
-            yield from self._address(self.process(batch), until, behind)
+            yield from self._address(batch and self.process(batch), until, behind)
             return
-        rest: Batch | None = batch
         while self._cuts and self._cuts[0] <= until:
             cut = self._cuts.pop(0)
-            if rest is not None and any(leg.known == cut for leg in self.legs):
-                known = [sequence <= cut for sequence in rest.sequences]
-                yield from self._take(rest.select(known), behind)
-                yield from self.flush(math.inf)
-                rest = rest.select([not is_known for is_known in known])
-        yield from self._take(rest, behind)
+            if cut not in self._known():
+                continue
+            known = [sequence <= cut for sequence in batch.sequences] if batch else []
+            yield from self._take(batch and batch.select(known), cut, behind)
+            yield from self.flush(math.inf)
+            batch = batch and batch.select([not is_known for is_known in known])
+        yield from self._take(batch, until, behind)
 
-    def _take(self, batch: Batch | None, behind: Acknowledgement) -> Iterator[tuple[Outlet, Batch]]:
-        if batch is None:
-            return
-        self._until = batch.sequences[-1]
-        left, held = self.process(batch), self._first_held()
-        if held is not None:
-            self._owed.add(self._until, behind)
+    def _take(
+        self, batch: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        self._until = until
+        left, held = batch and self.process(batch), self._first_held()
+        if held is not None and batch is not None:
+            self._owed.add(batch.sequences[-1], behind)
         yield from self._address(left, self._safe(held), self._owed.oldest_or(behind))
         self._owed.settle_before(held)
 
     def flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
         """What its sinks are to have, now that it is so late."""
+        if self._first_held() is not None:
+            yield from self._flush(now)
+        for lane in self._feeds:
+            yield from lane.flush(now)
+
+    def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
         before = self._first_held()
-        if before is None:
-            return
         results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
         let_go = [left for left in results if left is not None]
         held = self._first_held()
@@ -251,6 +272,10 @@ class Lane:
                 leg.skip(until)
             elif (own := leg.address(left, until, behind, shared)) is not None:
                 yield leg.outlet, own
+        if self._passage.feeds and left is not None:
+            self._passage.hand_on(len(left), self._fed)
+        for lane in self._feeds:
+            yield from lane.take(left, until, behind)
 
     def process(self, batch: Batch) -> Batch | None:
         """What is left of a batch after all stages."""
@@ -268,8 +293,7 @@ class Lane:
                 continue
             gone = step.account(len(batch), 0 if result is None else len(result))
             if gone > 0 and self._tap.tappers and not step.holds:  # else they are in other entries
-                sinks = [leg.outlet.name for leg in self.legs]
-                self._tap.filtered(batch, result, self.route.name, step.name, sinks)
+                self._tap.filtered(batch, result, self.route.name, step.name, self._sinks)
             if result is None:
                 return None
             batch = result
@@ -429,10 +453,11 @@ class Lanes:
         if self._binding != self._page.binding:
             routes = {lane.route.name for lane in self._lanes}
             self._page.read_late(self._source, len(batch), routes)
+        until = batch.sequences[-1]
         for name, stage in self._first:
             batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
-            yield from lane.take(batch)
+            yield from lane.take(batch, until, batch.acknowledgement)
         if self._ended:
             yield from self._let_go(math.inf)
         self._note_held()
@@ -481,7 +506,8 @@ class Router:
     ) -> None:
         self._labels = labels or Labels(())
         self._reported = Reported(metrics)
-        self._routes = routes
+        self._routes = {route.name: route for route in routes}
+        self._fed = {name for route in routes for name in route.feeds}
         self._metrics = metrics
         self._ledger = ledger
         self._tap = tap or Tap()
@@ -509,14 +535,21 @@ class Router:
         self, container: Container, page: Page, source: Source, progress: Progress | None
     ) -> Lanes:
         first, once = self._labelled(container, source)
-        lanes = []
-        for route in self._routes:
-            if source in route.sources and route.takes(container):
-                passage = page.passage(source, route.name)
-                passage.bind(tuple(outlet.name for outlet in route.outlets))
-                lanes.append(
-                    Lane(route, container, self._metrics, passage, progress, self._tap, first)
-                )
+
+        def lane(route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()) -> Lane | None:
+            if source not in route.sources or not route.takes(container):
+                return None
+            passage = page.passage(source, route.name)
+            passage.bind(tuple(outlet.name for outlet in route.outlets))
+            routes = [self._routes[name] for name in route.feeds]
+            feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
+            passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])
+            return Lane(
+                route, container, self._metrics, passage, progress, self._tap, first, way, feeds
+            )
+
+        roots = [route for route in self._routes.values() if route.name not in self._fed]
+        lanes = [one for route in roots if (one := lane(route, route.name, first))]
         return Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
 
     def _labelled(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch, Container, Source
 from pipeline.component import Stage
 from pipeline.holding import EVERY
 from pipeline.ledger import Ledger, Page
@@ -76,12 +76,17 @@ def metrics() -> Metrics:
 
 
 def route(
-    *outlets: Outlet, stages: tuple[tuple[str, Stage], ...] = (), only: str = "", name: str = "r"
+    *outlets: Outlet,
+    stages: tuple[tuple[str, Stage], ...] = (),
+    only: str = "",
+    name: str = "r",
+    feeds: tuple[str, ...] = (),
+    sources: tuple[Source, ...] = ("logs",),
 ) -> Route:
     def takes(one: Container) -> bool:
         return only in one.name
 
-    return Route(name, frozenset(["logs"]), takes, stages, outlets)
+    return Route(name, frozenset(sources), takes, stages, outlets, feeds)
 
 
 @pytest.fixture
@@ -658,3 +663,158 @@ async def test_who_looks_at_what_is_dropped_sees_what_stages_filter_and_what_had
         ("keep", "filtered", "a"),
         ("out", "backlog", "c"),
     ]
+
+
+# -------------------------------------------------------------------- routes that feed routes
+
+
+class Parsing(Stage):
+    """Gives each entry a field."""
+
+    def __call__(self, one: Batch) -> Batch | None:
+        return one.replace(fields=[{"line": line.decode()} for line in one.lines])
+
+
+def accounts(ledger: Ledger) -> dict[str, tuple[int, int, dict[str, int]]]:
+    """Of one container, by route: what came, what is missing, and what was handed on."""
+    (page,) = ledger
+    return {
+        passage.route: (
+            passage.came,
+            passage.unaccounted,
+            {name: feed.handed for name, feed in passage.feeds.items()},
+        )
+        for passage in page.passages.values()
+    }
+
+
+async def test_a_route_that_is_fed_has_what_the_others_leave_and_nothing_else(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    archive, alarm = Kept(name="archive"), Kept(name="alarm")
+    lanes = bound(
+        metrics,
+        route(alarm, stages=(("keep", Without(b"c")),), name="errors"),
+        route(archive, stages=(("drop", Without(b"b")),), name="all", feeds=("errors",)),
+        ledger=ledger,
+    )
+    await lanes.distribute(batch("a", "b", "c"))
+    assert (archive.lines, alarm.lines) == ([b"a", b"c"], [b"a"])
+    assert [one.route for one in (*archive.batches, *alarm.batches)] == ["all", "errors"]
+    assert accounts(ledger) == {"all": (3, 0, {"errors": 2}), "errors": (2, 0, {})}
+
+
+async def test_the_conditions_of_a_route_that_is_fed_still_apply(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    web, events = Kept(name="web"), Kept(name="events")
+    lanes = bound(
+        metrics,
+        route(Kept(), name="all", feeds=("web", "events")),
+        route(web, name="web", only="web"),
+        route(events, name="events", sources=("events",)),
+        ledger=ledger,
+    )
+    await lanes.distribute(batch("a"))
+    assert web.lines == events.lines == []
+    assert accounts(ledger) == {"all": (1, 0, {})}
+
+
+async def test_a_route_that_is_fed_changes_fields_for_itself_alone(metrics: Metrics) -> None:
+    plain, marked = Kept(name="plain"), Kept(name="marked")
+    lanes = bound(
+        metrics,
+        route(plain, stages=(("parse", Parsing(None)),), name="all", feeds=("marks",)),
+        route(marked, stages=(("mark", Marking(None)),), name="marks"),
+    )
+    await lanes.distribute(batch("a"))
+    assert plain.batches[0].fields == [{"line": "a"}]
+    assert marked.batches[0].fields == [{"line": "a", "marked": True}]
+
+
+async def test_an_entry_is_settled_when_every_route_it_was_handed_to_has_settled_it(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out, fed = Kept(name="out"), Kept(name="fed")
+    progress = Progress({})
+    lanes = bound(
+        metrics,
+        route(out, name="all", feeds=("more",)),
+        route(fed, stages=HELD, name="more"),
+        ledger=ledger,
+        progress=progress,
+    )
+    log = Log(lanes)
+    await log.write("a")
+    settle(out)
+    assert (log.moved, fed.lines, lanes.holding) == ([], [], True)
+    await log.write("b", "c")
+    settle(out)
+    assert (log.moved, fed.lines) == ([], [b"a"])
+    settle(fed)
+    assert log.moved == [1]
+    assert progress.ahead_of(1) == {"all": {"out": 3}, "all>more": {"fed": 2}}
+    lanes.flush(100)
+    assert fed.lines == [b"c"]
+    settle(fed)
+    assert log.moved[-1] == 3
+    assert accounts(ledger) == {"all": (3, 0, {"more": 3}), "more": (3, 0, {})}
+
+
+async def test_a_route_fed_over_two_ways_gets_entries_over_both_and_settles_each(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    lanes = bound(
+        metrics,
+        route(name="a", feeds=("b", "c")),
+        route(name="b", stages=(("drop", Without(b"x")),), feeds=("d",)),
+        route(name="c", stages=(("drop", Without(b"y")),), feeds=("d",)),
+        route(out, name="d"),
+        ledger=ledger,
+    )
+    log = Log(lanes)
+    await log.write("x", "y", "z")
+    assert out.lines == [b"y", b"z", b"x", b"z"]
+    out.batches.pop().acknowledgement.settle()
+    assert log.moved == []
+    settle(out)
+    assert log.moved == [3]
+    assert accounts(ledger) == {
+        "a": (3, 0, {"b": 3, "c": 3}),
+        "b": (3, 0, {"d": 2}),
+        "c": (3, 0, {"d": 2}),
+        "d": (4, 0, {}),
+    }
+
+
+async def test_a_sink_of_a_route_that_is_fed_is_given_only_what_is_new_to_it(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    lanes = bound(
+        metrics,
+        route(name="all", stages=(("join", join.Stage("indent")),), feeds=("more",)),
+        route(out, name="more"),
+        ledger=ledger,
+        progress=Progress({"all>more": {"out": 12}}),
+    )
+    await lanes.distribute(batch("a", " b", " c", " d", "e", start=10))
+    assert [(one.lines, list(one.sequences)) for one in out.batches] == [([b" d"], [13])]
+    assert accounts(ledger) == {"all": (5, 0, {"more": 2}), "more": (2, 0, {})}
+
+
+async def test_a_route_that_is_fed_and_takes_a_container_by_its_new_name_owes_nothing_of_before(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    routes = [route(Kept(), name="all", feeds=("web",)), route(Kept(), only="web", name="web")]
+    router = Router(routes, metrics, ledger)
+    for name in ("api", "web", "api", "web"):
+        lanes = router.bind(container(name), Progress({}))["logs"]
+        await lanes.distribute(batch("a", "b"))
+    old = router.bind(container("api"), Progress({}))["logs"]
+    router.bind(container("web"), Progress({}))
+    await old.distribute(batch("c"))
+    assert accounts(ledger) == {"all": (9, 0, {"web": 4}), "web": (4, 0, {})}
+    router.forget(container().id)
+    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]

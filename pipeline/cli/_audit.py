@@ -53,9 +53,14 @@ def _read(container: ContainerPart) -> str:
 def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:
     source = "" if route.source == "logs" else f" ({route.source})"
     way = f"{container.name}{source}, {route.route or 'unknown route'}"
+    read = "from other routes" if route.fed else "read"
+    for name, handed in route.handed.items():
+        went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
+        went += [(route.held, "held back"), (handed, "handed on")]
+        yield f"{way} -> route {name}: {_sum([(route.taken, read)])} = {_sum(went)}"
     for sink in route.sinks:
         own = sink.routed or not (sink.letters or sink.carried)
-        came = [(route.taken, "read")] if own else []
+        came = [(route.taken, read)] if own else []
         came += [(sink.letters, "dead letters"), (sink.carried, "from the spool")]
         went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
         went.append((route.held, "held back"))

@@ -81,7 +81,9 @@ def _route(reading: Reading, name: str, container: Container, *, followed: bool)
 
 
 def _sinks(config: Config, route: str) -> list[Facts]:
-    return [{"name": name, "type": config.sinks[name].type} for name in config.routes[route].to]
+    """Further routes that it leads to included."""
+    kinds = {name: sink.type for name, sink in config.sinks.items()}
+    return [{"name": name, "type": kinds.get(name, "route")} for name in config.routes[route].to]
 
 
 def _entry(entries: Sequence[Entry], number: int) -> Entry | None:

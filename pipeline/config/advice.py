@@ -14,7 +14,7 @@ from pipeline.component import Effect, FieldUse
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
-from pipeline.config.settings import Config, RouteConfig, StageConfig
+from pipeline.config.settings import FEED, Config, RouteConfig, StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
 from pipeline.expression.insight import never_true
@@ -43,7 +43,7 @@ def takes_from(sink_type: str) -> frozenset[str]:
 
 def _unfed_sinks(config: Config, report: Report) -> None:
     fed: set[str] = set()
-    reached = [name for route in config.routes.values() for name in route.to]
+    reached = [name for route in config.routes.values() for name in route.sinks]
     while reached:
         name = reached.pop()
         fed.add(name)
@@ -64,7 +64,10 @@ def _sources(route: RouteConfig, config: Config, path: Path, report: Report) -> 
     if "events" in route.sources and not config.events.enabled:
         report.warning(place, "takes events, which events.enabled turns off")
     for index, target in enumerate(route.to):
-        takes = takes_from(config.sinks[target].type)
+        if target.startswith(FEED):
+            takes = frozenset[str](config.routes[target.removeprefix(FEED)].sources)
+        else:
+            takes = takes_from(config.sinks[target].type)
         if route.sources and not takes & set(route.sources):
             message = f"{quote(target)} takes only {listed(sorted(takes))}; this route has none"
             report.warning((*path, "to", index), message)
@@ -89,7 +92,8 @@ def _containers(route: RouteConfig, config: Config, path: Path, report: Report) 
 def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: Report) -> None:
     """Stages that let nothing through, and fields that nothing has made."""
     labels = sorted({"parse", "tag"} & set(config.labels.honour))
-    made: frozenset[str] | None = frozenset() if route.sources == ["logs"] else None
+    fed = any(path[-1] in other.feeds for other in config.routes.values())
+    made: frozenset[str] | None = frozenset() if route.sources == ["logs"] and not fed else None
     conditions: list[str] = []
     for index, stage in enumerate(route.stages):
         place = (*path, "stages", index, stage.name)

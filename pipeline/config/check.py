@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, quote
+from pipeline.config.settings import FEED
 from pipeline.config.wording import listed, nearest, shown
 
 _REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("routes", "*", "to", "*"), "sinks"),
     (("sinks", "*", "dead_letter"), "sinks"),
     (("tests", "*", "route"), "routes"),
 )
@@ -35,7 +35,48 @@ def check_names(tree: dict[str, Any], report: Report) -> None:
             if isinstance(name, str) and name not in known:
                 hint = nearest(name, known) or f"known: {', '.join(known)}"
                 report.error(path, f"there is no {table[:-1]} {shown(name)}", hint)
+    _check_ways(tree, report)
     _check_dead_letters(_table(tree, "sinks"), report)
+
+
+def _check_ways(tree: Mapping[str, Any], report: Report) -> None:
+    """Where routes lead to: sinks, and other routes, never back to themselves."""
+    sinks, routes = _table(tree, "sinks"), _table(tree, "routes")
+    feeds: dict[str, dict[str, Path]] = {route: {} for route in routes}
+    for path, name in _matches(routes, ("*", "to", "*"), ("routes",)):
+        if not isinstance(name, str) or name in sinks:
+            continue
+        route = name.removeprefix(FEED)
+        if name == route:
+            hint = f"did you mean the route, {quote(FEED + name)}?" if name in routes else ""
+            hint = hint or nearest(name, sinks) or f"known: {', '.join(sinks)}"
+            report.error(path, f"there is no sink {shown(name)}", hint)
+        elif route not in routes:
+            hint = nearest(route, routes) or f"known: {', '.join(routes)}"
+            report.error(path, f"there is no route {shown(route)}", hint)
+        else:
+            feeds[str(path[1])][route] = path
+    for route in sorted(feeds):
+        way = _way_back(route, feeds)
+        if way:
+            through = f", through {listed(map(shown, way))}" if way != [route] else ""
+            first = feeds[route][way[0]]
+            report.error(first, f"the entries of {shown(route)} come back to itself{through}")
+
+
+def _way_back(start: str, feeds: Mapping[str, Mapping[str, Path]]) -> list[str]:
+    """The routes on the shortest way from a route to itself; that route where there are none
+    between; nothing where there is no way. Of a circle, only its first name finds one."""
+    ways: dict[str, list[str]] = {start: []}
+    reached = [start]
+    for route in reached:
+        for following in feeds[route]:
+            if following == start:
+                return ways[route] or [start]
+            if following > start and following not in ways:
+                ways[following] = [*ways[route], following]
+                reached.append(following)
+    return []
 
 
 def _table(tree: Mapping[str, Any], name: str) -> dict[str, Any]:

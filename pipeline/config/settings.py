@@ -202,6 +202,10 @@ class StageConfig(Struct, frozen=True):
     """Of the type that the stage's module calls `Config`."""
 
 
+FEED = "route:"
+"""What a route's name begins with where it stands beside sinks."""
+
+
 class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A way from containers, through stages, to sinks."""
 
@@ -220,8 +224,22 @@ class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Meta(examples=[[{"parse": "json"}, {"keep": "level in ('error', 'fatal')"}]]),
     ] = []
     """What is done to the entries, in this order."""
-    to: Annotated[list[str], Meta(min_length=1, examples=[["papertrail", "logstash"]])]
-    """Names of the sinks that get what is left."""
+    to: Annotated[
+        list[str],
+        Meta(min_length=1, examples=[["papertrail", "logstash"], ["archive", "route:errors"]]),
+    ]
+    """Names of the sinks that get what is left, and of further routes, written `route:NAME`: what
+    is left goes through their stages and to their sinks, too. A route that others lead to has its
+    entries from them alone, and its `from` and `containers` still choose among what comes."""
+
+    @property
+    def sinks(self) -> list[str]:
+        return [name for name in self.to if not name.startswith(FEED)]
+
+    @property
+    def feeds(self) -> list[str]:
+        """The routes that it leads to."""
+        return [name.removeprefix(FEED) for name in self.to if name.startswith(FEED)]
 
 
 class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,6 +40,54 @@ def test_without_sinks_there_is_one_named_console() -> None:
     assert parse('[routes.r]\nto=["console"]', {}).config.routes["r"].to == ["console"]
 
 
+def routes(**ways: list[str]) -> str:
+    return "".join(f"[routes.{name}]\nto={way}\n" for name, way in ways.items())
+
+
+def test_a_route_leads_to_other_routes() -> None:
+    config = parse(SINKS + routes(all=["a", "route:errors"], errors=["b"]), {}).config
+    assert (config.routes["all"].sinks, config.routes["all"].feeds) == (["a"], ["errors"])
+
+
+def test_a_route_to_a_route_that_is_not_there_gets_the_nearest_or_the_list() -> None:
+    assert errors(SINKS + routes(all=["route:eror", "route:", "errors"], errors=["a"])) == [
+        'routes.all.to[0]: there is no route "eror"; did you mean "errors"?',
+        'routes.all.to[1]: there is no route ""; known: all, errors',
+        'routes.all.to[2]: there is no sink "errors"; did you mean the route, "route:errors"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ways", "found"),
+    [
+        ({"x": ["route:x"]}, ['routes.x.to[0]: the entries of "x" come back to itself']),
+        (
+            {"z": ["route:x"], "x": ["a", "route:y"], "y": ["route:x"]},
+            ['routes.x.to[1]: the entries of "x" come back to itself, through "y"'],
+        ),
+        (
+            {"x": ["route:z"], "z": ["route:y", "a"], "y": ["route:x", "a"]},
+            ['routes.x.to[0]: the entries of "x" come back to itself, through "z" and "y"'],
+        ),
+        ({"x": ["route:y", "route:z"], "y": ["route:z"], "z": ["a"]}, []),
+    ],
+)
+def test_routes_that_lead_in_a_circle_are_an_error(
+    ways: dict[str, list[str]], found: list[str]
+) -> None:
+    text = SINKS + routes(**ways)
+    assert (errors(text) if found else []) == found
+    if not found:
+        parse(text, {})
+
+
+def test_a_route_of_which_nothing_can_be_handed_on_is_warned_of() -> None:
+    text = SINKS + routes(all=["a", "b", "route:happened"])
+    text += '[routes.happened]\nfrom=["events"]\nto=["a"]\n'
+    message = '"route:happened" takes only events; this route has none'
+    assert f"routes.all.to[2]: {message}" in warnings(text)
+
+
 def test_a_test_of_a_route_that_is_not_there_is_an_error() -> None:
     test = '[[tests]]\nroute="{}"\ninput=[]\nexpect=[]\n'
     assert errors(test.format("al")) == [
