@@ -154,3 +154,27 @@ def test_the_page_of_a_container_that_is_read_stays_whatever_comes_from_a_disk()
     ledger.spooled("1", "web")
     ledger.fold()
     assert list(ledger.pages) == ["1"]
+
+
+def test_what_is_handed_on_to_a_route_is_owed_by_the_one_and_come_to_the_other() -> None:
+    ledger = Ledger()
+    page = ledger.page("1", "api")
+    all_, errors = page.passage("logs", "all"), page.passage("logs", "errors")
+    all_.bind(())
+    errors.bind(("out",))
+    all_.bind_feeds([errors])
+    page.read["logs"] += 5
+    all_.taken += 5
+    all_.filtered["keep"] += 1
+    assert (all_.unaccounted, errors.came) == (4, 0)
+    all_.hand_on(4, {"errors"})
+    assert (all_.unaccounted, errors.came, errors.unaccounted) == (0, 4, 4)
+    errors.held, errors.tally("out").routed = 1, 3
+    assert errors.unaccounted == 0
+    assert page.open
+    errors.held, errors.tally("out").routed, errors.tally("out").delivered = 0, 4, 4
+    ledger.forget("1")
+    (removed,) = ledger
+    assert [passage.came for passage in removed.passages.values()] == [5, 4]
+    assert removed.passage("logs", "all").feeds["errors"].handed == 4
+    assert [passage.unaccounted for passage in removed.passages.values()] == [0, 0]

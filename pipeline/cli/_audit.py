@@ -57,6 +57,7 @@ def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:
     for name, handed in route.handed.items():
         went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
         went += [(route.held, "held back"), (handed, "handed on")]
+        went += [(route.unaccounted, "UNACCOUNTED before it")] if route.unaccounted else []
         yield f"{way} -> route {name}: {_sum([(route.taken, read)])} = {_sum(went)}"
     for sink in route.sinks:
         own = sink.routed or not (sink.letters or sink.carried)

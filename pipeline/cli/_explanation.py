@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.batch import Container
 from pipeline.cli._container import Found
 from pipeline.cli._reasons import not_followed, not_taken, not_understood
-from pipeline.config import Config, Reading
+from pipeline.config import Config, Reading, RouteConfig, StageConfig
+from pipeline.config.wording import listed
 from pipeline.records import MISSING
 from pipeline.trial import Entry, Line, Snapshot, Step, Trial
 
 Facts = dict[str, Any]
+
+BETWEEN = " → "
+"""Between the routes of a way over several."""
 
 DEEPEST = 16
 """Levels of objects that are compared field by field."""
@@ -24,8 +30,11 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     config, container = reading.config, found.container
     reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
     routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
-    taken = [route["name"] for route in routes if route["takes"] and "logs" in route["from"]]
-    trials = {name: Trial(name, config, container) for name in taken}
+    taken = {route["name"] for route in routes if route["takes"] and "logs" in route["from"]}
+    config = _with_ways(config, taken)
+    ways = [name for name in config.routes if name in taken or BETWEEN in name]
+    ways = [name for name in ways if BETWEEN in name or not _fed_by(config, name)]
+    trials = {name: Trial(name, config, container) for name in ways}
     entries = {name: trial.run(lines) for name, trial in trials.items()}
     facts = {
         "container": {
@@ -57,6 +66,28 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     return concealed
 
 
+def _with_ways(config: Config, taken: Collection[str]) -> Config:
+    """With a route for each way over several of them, of the stages of all."""
+    ways: dict[str, RouteConfig] = {}
+
+    def follow(name: str, stages: list[StageConfig], way: str) -> None:
+        stages = [*stages, *config.routes[name].stages]
+        if BETWEEN in way:
+            ways[way] = replace(config.routes[name], stages=stages)
+        for following in config.routes[name].feeds:
+            if following in taken:
+                follow(following, stages, f"{way}{BETWEEN}{following}")
+
+    for name in config.routes:
+        if name in taken and not _fed_by(config, name):
+            follow(name, [], name)
+    return replace(config, routes={**config.routes, **ways})
+
+
+def _fed_by(config: Config, route: str) -> list[str]:
+    return [name for name, other in config.routes.items() if route in other.feeds]
+
+
 def _concealed(value: Any, reading: Reading) -> Any:
     if isinstance(value, dict):
         return {reading.conceal(key): _concealed(inner, reading) for key, inner in value.items()}
@@ -68,6 +99,11 @@ def _concealed(value: Any, reading: Reading) -> Any:
 def _route(reading: Reading, name: str, container: Container, *, followed: bool) -> Facts:
     route = reading.config.routes[name]
     reasons = not_taken(reading.config, name, container, reading.conceal) if followed else []
+    fed_by = _fed_by(reading.config, name)
+    if followed and fed_by and not reasons:
+        feeding = (_route(reading, one, container, followed=True) for one in fed_by)
+        if not any(one["takes"] and set(one["from"]) & set(route.sources) for one in feeding):
+            reasons = [f"no route that leads to it takes the container: {listed(fed_by)}"]
     return {
         "name": name,
         "takes": followed and not reasons,
@@ -75,6 +111,7 @@ def _route(reading: Reading, name: str, container: Container, *, followed: bool)
         "containers": route.containers and str(route.containers),
         "labels": route.labels,
         "from": list(route.sources),
+        "fed_by": fed_by,
         "stages": [stage.name for stage in route.stages],
         "to": _sinks(reading.config, name),
     }

@@ -44,7 +44,8 @@ def _routes(facts: Facts, paint: Paint) -> Iterator[str]:
     for route in facts["routes"]:
         name = paint("bold", route["name"])
         sinks = ", ".join(sink["name"] for sink in route["to"])
-        way = " → ".join([", ".join(route["from"]), *route["stages"], sinks])
+        beginning = [f"route:{name}" for name in route["fed_by"]] or route["from"]
+        way = " → ".join([", ".join(beginning), *route["stages"], sinks])
         if route["takes"]:
             yield f"{paint('green', 'taken')} by route {name}: {way}"
         elif facts["followed"]:

@@ -276,3 +276,51 @@ def test_a_name_that_is_not_there_is_told_with_the_nearest(
     )
     assert main(["explain", "-c", file, "../../info"]) == 1
     assert 'there is no container "../../info"; there are ' in capsys.readouterr().err
+
+
+FED = """\
+[sinks.out]
+type = "console"
+[routes.all]
+containers = 'name == "api-1"'
+stages = [{ parse = "json" }]
+to = ["out", "route:errors"]
+[routes.errors]
+stages = [{ keep = "level == 'error'" }]
+to = ["out"]
+"""
+
+
+def test_a_route_that_others_lead_to_is_shown_behind_them(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = '{"level":"error"}'
+    assert main(["explain", "-c", write(FED), "--name", "api-1", "--line", line]) == 0
+    assert out(capsys) == [
+        "api-1",
+        "  followed",
+        "taken by route all: logs → parse → out, route:errors",
+        "taken by route errors: route:all → keep → out",
+        "",
+        f"line 1 {line}",
+        "  route all",
+        '    parse  + level = "error"',
+        "    → out (console), route:errors (route)",
+        "  route all → errors",
+        '    parse  + level = "error"',
+        "    keep   unchanged",
+        "    → out (console)",
+    ]
+
+
+def test_a_route_takes_no_container_that_those_which_lead_to_it_do_not_take(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "-c", write(FED), "--name", "web-1", "--line", "{}"]) == 0
+    assert out(capsys)[4:] == [
+        "not taken by route errors",
+        "  no route that leads to it takes the container: all",
+        "",
+        "line 1 {}",
+        "  no route takes it",
+    ]

@@ -140,3 +140,19 @@ def test_an_agent_without_an_endpoint_cannot_be_asked(
 ) -> None:
     assert main(["audit", "-c", write('[http]\nlisten = "off"')]) == 1
     assert 'http.listen is "off"' in capsys.readouterr().err
+
+
+def test_what_is_held_back_and_what_goes_on_to_other_routes_is_in_the_equations(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = SinkPart("out", routed=60, delivered=60)
+    first = RoutePart(
+        "all", "logs", 100, [], {"join": 30}, fed=False, handed={"errors": 67}, held=3
+    )
+    second = RoutePart("errors", "logs", 67, [out], {"keep": 7}, fed=True)
+    containers = [ContainerPart("1", "api-1", {"logs": 100}, [first, second])]
+    assert run(Report(balanced=True, containers=containers, carried={})) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "api-1, all -> route errors: 100 read = 30 filtered by join + 3 held back + 67 handed on",
+        "api-1, errors -> out: 67 from other routes = 7 filtered by keep + 60 delivered",
+    ]
