@@ -29,7 +29,7 @@ from msgspec import Meta, Struct
 
 from pipeline import component
 from pipeline.batch import Batch, Container
-from pipeline.component import Duration
+from pipeline.component import Duration, FieldUse
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.expression.paths import Path
@@ -60,6 +60,7 @@ class Stage(component.Stage):
 
     def __init__(self, config: Dedupe) -> None:
         self._identities = _of_messages if config.fields is None else _of_fields(config.fields)
+        self._fields = config.fields or []
         self._within = float(config.within)
         self._most = config.most
         self._start()
@@ -70,13 +71,18 @@ class Stage(component.Stage):
         self._dropped: dict[int, int] = {}
         """How many were the same as one that went on, and have not been told of."""
 
+    def effect(self) -> component.Effect:
+        reads = [
+            FieldUse(name.partition(".")[0], name, f"fields[{index}]")
+            for index, name in enumerate(self._fields)
+            if name not in ("message", "stream")
+        ]
+        return component.Effect(reads, frozenset({"duplicates"}))
+
     def bind(self, container: Container) -> component.Stage:
         bound = copy(self)
         bound._start()
         return bound
-
-    def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset(("duplicates",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         passed, dropped, within = self._passed, self._dropped, self._within

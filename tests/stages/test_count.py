@@ -120,3 +120,17 @@ to = ["console"]
         parse(text, {})
     found = [(problem.line, problem.path) for problem in caught.value.problems]
     assert found == [(7, "routes.b.stages[1].count.name"), (8, "routes.b.stages[2].count.name")]
+
+
+def test_check_warns_of_a_label_of_a_field_that_nothing_makes() -> None:
+    text = """\
+[routes.a]
+stages = [
+  { parse = { regex = "(?P<status>.)" } },
+  { count = { name = "hits", labels = { a = "{statsu}" }, when = "status == 5" } },
+]
+to = ["console"]
+"""
+    (warning,) = parse(text, {}).warnings
+    assert (warning.line, warning.path) == (4, "routes.a.stages[1].count.labels.a")
+    assert 'did you mean "status"' in warning.hint

@@ -151,3 +151,10 @@ def test_what_makes_no_sense_is_refused() -> None:
         make(fields=["a", "b..c"])
     assert caught.value.path == "fields[1]"
     assert msgspec.structs.asdict(dedupe.Dedupe())["most"] == 5000
+
+
+def test_check_knows_what_it_reads_and_makes() -> None:
+    effect = dedupe.Stage(dedupe.Dedupe(fields=["message", "http.status"])).effect()
+    found = [(use.field, use.written, use.key) for use in effect.reads]
+    assert found == [("http", "http.status", "fields[1]")]
+    assert effect.makes == {"duplicates"}

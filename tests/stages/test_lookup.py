@@ -183,3 +183,9 @@ def test_check_tells_of_the_file_under_the_line_that_names_it() -> None:
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (3, "routes.a.stages[0].lookup.file")
     assert problem.message == "/no cannot be read: No such file or directory"
+
+
+def test_check_knows_what_it_reads_and_makes(tmp_path: Path) -> None:
+    effect = made(tmp_path, USERS, key="user", set=["team"]).effect()
+    assert [(use.field, use.key) for use in effect.reads] == [("user", "on")]
+    assert effect.makes == {"team"}

@@ -106,3 +106,11 @@ def test_errors_name_their_place(config: dict[str, Any], path: str) -> None:
     with pytest.raises(ConfigError) as caught:
         observe.Stage(observe.Observe(**({"name": "n", "value": "n"} | config)))
     assert caught.value.path == path
+
+
+def test_check_knows_what_it_reads_and_that_it_makes_nothing() -> None:
+    config = observe.Observe(name="n", value="ms / 1000", labels={"a": "{b}"}, when="c == 1")
+    effect = observe.Stage(config).effect()
+    found = [(use.field, use.key) for use in effect.reads]
+    assert found == [("ms", "value"), ("c", "when"), ("b", "labels.a")]
+    assert effect.makes == frozenset()

@@ -143,3 +143,11 @@ def test_what_makes_no_sense_is_refused() -> None:
         with pytest.raises(ConfigError) as caught:
             make({"rate": 1, key: "{{" if key == "keep" else "{"})
         assert caught.value.path == key
+
+
+def test_check_knows_what_it_reads_and_makes() -> None:
+    config = {"rate": 1, "key": "{trace.id}", "keep": "level == 1"}
+    effect = make(config).effect()
+    found = [(use.field, use.written, use.key) for use in effect.reads]
+    assert found == [("trace", "trace.id", "key"), ("level", "level", "keep")]
+    assert effect.makes == make(5).effect().makes == {"sample_rate"}

@@ -134,3 +134,10 @@ def test_a_wrong_key_is_refused_with_its_place() -> None:
     with pytest.raises(ConfigError) as caught:
         throttle.Stage(throttle.Throttle(rate=1, key="{container.nmae}"))
     assert (caught.value.path, caught.value.column) == ("key", 1)
+
+
+def test_check_knows_what_it_reads_and_makes() -> None:
+    effect = throttle.Stage(throttle.Throttle(rate=1, key="x {path}")).effect()
+    assert [(use.field, use.key, use.column) for use in effect.reads] == [("path", "key", 3)]
+    assert effect.makes == {"throttled"}
+    assert throttle.Stage(throttle.Throttle(rate=1)).effect().reads == []
