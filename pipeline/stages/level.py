@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from copy import copy
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -79,6 +80,7 @@ class Stage(component.Stage):
         if asked == "message":
             self._paths = []
         self._pattern = _pattern(self._map)
+        self._from = options.from_ if self._paths else None
 
     def effect(self) -> component.Effect:
         return component.Effect(makes=frozenset(("level",)))
@@ -91,6 +93,10 @@ class Stage(component.Stage):
         if self._default != UNKNOWN:
             found = [self._default if one == UNKNOWN else one for one in found]
         return _set(batch, found)
+
+    def effect(self) -> component.Effect:
+        reads = [component.FieldUse(str(path.keys[0]), path.flat, "from") for path in self._paths]
+        return component.Effect(reads if self._from else (), frozenset(("level",)))
 
     def _from_fields(self, batch: Batch) -> Iterable[int]:
         if self._asks_usual:
@@ -159,15 +165,31 @@ def _set(batch: Batch, found: Iterable[int]) -> Batch:
     parsed = batch.parsed
     if type(parsed) is Records and "level" in parsed.shape.attributes:
         attribute = parsed.shape.attributes["level"]
-        for record, level, said in zip(parsed, levels, parsed.column("level"), strict=True):
-            if level is not MISSING and level != said:
-                setattr(record, attribute, level)  # like dictionaries, it is the lane's own
-        return batch
+        said = parsed.column("level")
+        if all(map(_agrees, levels, said)):
+            return batch
+        rows = zip(parsed, levels, said, strict=True)
+        records = [
+            record if _agrees(level, one) else _changed(record, attribute, level)
+            for record, level, one in rows
+        ]
+        return batch.replace(parsed=Records(parsed.shape, records))
     if levels.count(MISSING) == len(levels):
         return batch
     fields = [{} for _ in batch.lines] if batch.fields is None else batch.fields
     _LEVEL.put_all(fields, levels)
     return batch.replace(fields=fields)
+
+
+def _agrees(level: Any, said: Any) -> bool:
+    return level is MISSING or level == said
+
+
+def _changed(record: Any, attribute: str, level: Any) -> Any:
+    """A copy, since records are shared with other lanes."""
+    new = copy(record)
+    setattr(new, attribute, level)
+    return new
 
 
 _LEVEL: Final = Path.target("level")

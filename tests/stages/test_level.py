@@ -145,9 +145,11 @@ def test_parsed_json_stays_in_records_where_it_can() -> None:
     parsed = stage(batch(*lines))
     assert parsed is not None
     assert type(parsed.parsed) is Records
+    before = parsed.parsed.dictionaries()
     result = made(default="error")(parsed)
     assert result is not None
     assert type(result.parsed) is Records
+    assert parsed.parsed.dictionaries() == before, "records of another lane were changed"
     assert [row.fields for row in entries(result)] == [
         {"level": "info", "n": 1},
         {"level": "error", "n": 2},
