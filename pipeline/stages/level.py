@@ -79,11 +79,8 @@ class Stage(component.Stage):
         self._asks_text = asked in (None, "message")
         if asked == "message":
             self._paths = []
-        self._pattern = _pattern(self._map)
+        self._begin, self._inside = _patterns(self._map)
         self._from = options.from_ if self._paths else None
-
-    def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset(("level",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         found = self._from_fields(batch)
@@ -129,34 +126,61 @@ class Stage(component.Stage):
         head = line[:_HEAD]
         if b"\x1b" in head:
             head = _COLOUR.sub(b"", line[: 2 * _HEAD])[:_HEAD]
-        found = self._pattern.search(head)
-        if found is None:
-            return UNKNOWN
-        word = found[found.lastindex or 0].decode("ascii", "replace")
-        if found.lastgroup == "priority":
-            return int(word) % 8 if int(word) < 192 else UNKNOWN  # RFC 5424, 6.2.1
-        return self._severity(word)
+        if (found := self._begin.match(head)) is not None:
+            word = found[found.lastindex or 0].decode()
+            if found.lastgroup == "priority":
+                return int(word) % 8 if int(word) < 192 else UNKNOWN  # RFC 5424, 6.2.1
+            return self._severity(word)
+        found = self._inside.search(head)
+        while found is not None:
+            before = head[: found.start()][-1:]
+            if found.lastgroup == "bracketed" or before not in (
+                _WITHIN if found.lastgroup is None else _WORD
+            ):
+                return self._severity(found[found.lastindex or 0].decode("ascii", "replace"))
+            found = self._inside.search(head, found.start() + 1)
+        return UNKNOWN
 
 
-def _pattern(own: Iterable[str]) -> re.Pattern[bytes]:
-    """One group of it matches, which holds the word."""
-    extra = sorted((word for word in own if re.fullmatch(r"[a-z]\w*", word)), key=len, reverse=True)
-    words = sorted({word for some in WORDS.values() for word in some.split()}, key=len)[::-1]
+_WORD: Final = frozenset(bytes([byte]) for byte in range(128) if chr(byte).isalnum() or byte == 95)
+_WITHIN: Final = _WORD | {b".", b"=", b"/", b"-"}
+"""Bytes before a key, or a word in capitals, that make it a part of something else."""
+
+
+def _patterns(own: Iterable[str]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What may stand at the beginning, and what may stand anywhere; a group has the word, or all
+    is. Each alternative of the second begins with one character, so `re` passes over all others at
+    once: a text without a level takes 3 µs, and took 17."""
+    extra = [word for word in own if re.fullmatch(r"[a-z][a-z0-9_]*", word)]
+    words = [word for some in WORDS.values() for word in some.split()]
     long = [word for word in words if len(word) > 2]
     alone = [word for word in long if word not in ("log", "fail", "failure", "fine")]
-    every, capitals = "|".join([*extra, *words]), "|".join([*extra, *alone]).upper()
-    ends = "|".join([*extra, *long])
-    pattern = (
-        r"\A<(?P<priority>\d{1,3})>"
-        r"|\A([IWEF])\d{4}\ \d\d:\d\d:\d\d"
-        rf"|\A(?i:({ends}))(?=:\s|:\Z)"
-        rf"|\A<(?i:({ends}))>"
-        r"|\b(?i:log[._]?level|level|lvl|severity|levelname)[\"']?\s?[=:]\s?[\"']?(\w+)"
-        rf"|\[\s?(?i:({every}))\s*\]"
-        rf"|(?<![\w.=/-])({ends.upper()})(?=:\s)"
-        rf"|(?<![\w.=/-])({capitals})(?![\w.=/-])"
+    every, ends = _either(extra + words), _either(extra + long)
+    begin = (
+        r"<(?P<priority>\d{1,3})>"
+        r"|([IWEF])\d{4} \d\d:\d\d:\d\d"
+        rf"|(?i:({ends}))(?=:\s|:\Z)"
+        rf"|<(?i:({ends}))>"
     )
-    return re.compile(pattern.encode())
+    value = r"[\"']?\s?[=:]\s?[\"']?(?P<value>\w+)"
+    names = {"l": r"(?:og[._]?level|evelname|evel|vl)", "s": "everity"}
+    keys = "|".join(
+        f"{first}(?i:{rest}){value.replace('value', f'value{first}')}"
+        for low, rest in names.items()
+        for first in (low, low.upper())
+    )
+    capitals = [f"{word.upper()}(?=:\\s)" for word in _longest_first(extra + long)]
+    capitals += [f"{word.upper()}(?![\\w.=/-])" for word in _longest_first(extra + alone)]
+    inside = "|".join([keys, rf"\[\s?(?P<bracketed>(?i:{every}))\s*\]", *capitals])
+    return re.compile(begin.encode()), re.compile(inside.encode())
+
+
+def _longest_first(words: Iterable[str]) -> list[str]:
+    return sorted(set(words), key=lambda word: (-len(word), word))
+
+
+def _either(words: Iterable[str]) -> str:
+    return "|".join(_longest_first(words))
 
 
 def _set(batch: Batch, found: Iterable[int]) -> Batch:
