@@ -171,6 +171,31 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     assert died.container.name == name
 
 
+async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
+    host: Host,
+) -> None:
+    """Podman has no event `oom`; its inspection says it."""
+    async with follow(host.url, last_lines=2) as following:
+        await following.connected()
+        failing = await host.run("echo one; echo two; echo three; sleep 1; exit 3")
+        hungry = await host.run("echo hungry; exec tail /dev/zero", "--memory", "32m")
+
+        def died(name: str) -> list[dict[str, object]]:
+            return [
+                one.fields[0]["docker"]["event"]
+                for one in following.kept.batches
+                if one.source == "events" and one.container.name == name and one.fields
+                if one.fields[0]["docker"]["event"]["action"] == "die"
+            ]
+
+        await following.until(lambda: died(failing) and died(hungry), "they have not died")
+    (failed,), (starved,) = died(failing), died(hungry)
+    assert failed["last_lines"] == ["two", "three"] and failed["last_lines_complete"] is True
+    assert (failed["exit_code"], failed["oom_killed"]) == (3, False)
+    assert starved["last_lines"] == ["hungry"]
+    assert (starved["exit_code"], starved["oom_killed"]) == (137, True)
+
+
 async def test_pausing_breaks_nothing(host: Host, following: Following) -> None:
     name = await host.run(FOREVER)
     await following.until_lines(name, 3)
