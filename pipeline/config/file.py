@@ -88,7 +88,8 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
     if report.errors:
         raise ConfigErrors(file, report.errors)
     advise(config, tree, report)
-    return Reading(file, config, report.warnings, dict(_hidden(tree)))
+    warnings = sorted(report.warnings, key=lambda problem: problem.line or 0)
+    return Reading(file, config, warnings, dict(_hidden(tree)))
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def _unreadable(source: Source, error: SyntaxError) -> ConfigError:
             return ConfigError(hint, column=found.start())
     column = source.place(error.lineno or 1, error.offset or 1)
     if "escape sequence" in error.msg:
+        escape = re.search(r"\\.", error.msg)  # versions of Python mark the text or the escape
+        column = max(column, source.text.find(escape[0], column) if escape else 0)
         return ConfigError(f'{error.msg}; put an r before the text, as in r"\\d+"', column=column)
     if "value too large" in error.msg or "integer string conversion" in error.msg:
         return ConfigError("this number is too large", column=column)
