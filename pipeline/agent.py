@@ -79,6 +79,7 @@ class Agent:
             list(config.routes),
             lambda: [outlet.now() for outlet in self.outlets.values()],
             {name: outlet.buffer for name, outlet in self.outlets.items()},
+            self._spooled,
             os.uname().nodename,
         )
         self._myself = own_container()
@@ -200,6 +201,11 @@ class Agent:
         return report(
             self.ledger, buffered, {one.name: one.carried for one in self.outlets.values()}
         )
+
+    def _spooled(self) -> set[Tally]:
+        """Those of which entries are on disk."""
+        spools = [outlet.spool for outlet in self.outlets.values() if outlet.spool is not None]
+        return {tally for spool in spools for tally, count in spool.disk.tallies.items() if count}
 
     async def overview(self) -> Overview:
         """What it does just now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ import prometheus_client
 
 from pipeline.batch import Batch
 from pipeline.exposition import Pause
-from pipeline.ledger import Ledger, Page
+from pipeline.ledger import Ledger, Page, Tally
 from pipeline.metrics import Metrics
 from pipeline.timestamps import to_seconds
 
@@ -68,8 +68,8 @@ class ContainerNow(msgspec.Struct, omit_defaults=True):
     waiting: int = 0
     """Not delivered to each sink yet, counted for each."""
     lag: float = 0.0
-    """As of a sink, for this container's entries. Of what is far back in a long buffer: the
-    sink's, which is more."""
+    """As of a sink, for this container's entries. Of what is on disk, or far back in a long
+    buffer: the sink's, which is more."""
 
 
 class Overview(msgspec.Struct, omit_defaults=True):
@@ -105,14 +105,17 @@ class Observer:
         routes: Sequence[str],
         sinks: Callable[[], Sequence[SinkNow]],
         buffers: Mapping[str, Holding],
+        spooled: Callable[[], Collection[Tally]] = frozenset,
         host: str = "",
     ) -> None:
-        """`sinks`: each with what is known beside its counters. `buffers`: by sink."""
+        """`sinks`: each with what is known beside its counters. `buffers`: by sink. `spooled`:
+        those that have entries on disk."""
         self._ledger = ledger
         self._metrics = metrics
         self._routes = routes
         self._sinks = sinks
         self._buffers = buffers
+        self._spooled = spooled
         self._host = host
         self._began = time.time()
 
@@ -122,7 +125,7 @@ class Observer:
         self._count(sinks)
         routes = {name: RouteNow(name) for name in self._routes}
         for (route, stage), count in _values(self._metrics.filtered, "route", "stage").items():
-            if route in routes:
+            if count and route in routes:
                 routes[route].filtered[stage] = count
         containers = await self._containers(routes)
         return Overview(
@@ -150,7 +153,7 @@ class Observer:
         pause = Pause()
         size = _values(self._metrics.received_bytes, "container")
         await pause()
-        oldest = self._oldest()
+        oldest, spooled = self._oldest(), self._spooled()
         found = []
         now = time.time()
         for page in list(self._ledger):
@@ -159,25 +162,29 @@ class Observer:
                 if passage.route in routes:
                     routes[passage.route].taken += passage.taken
             if page.id and (page.followed or page.open):
-                found.append(self._container(page, size.get((page.name,), 0), oldest, now))
+                found.append(self._container(page, size.get((page.name,), 0), oldest, spooled, now))
         return found
 
     def _container(
-        self, page: Page, size: int, oldest: Mapping[str, bytes], now: float
+        self,
+        page: Page,
+        size: int,
+        oldest: Mapping[str, bytes],
+        spooled: Collection[Tally],
+        now: float,
     ) -> ContainerNow:
         dropped = waiting = 0
-        sinks = set()
+        moment = oldest.get(page.id)
+        moments = [moment] if moment else []
         for tally in page.tallies:
             if tally.dropped:
                 dropped += tally.dropped.total()
             if left := tally.open:
                 waiting += left
-                sinks.add(tally.sink)
-        moment = oldest.get(page.id)
-        if moment is None and sinks:
-            moments = [self._buffers[sink].oldest() for sink in sinks if sink in self._buffers]
-            moment = min(filter(None, moments), default=None)
-        lag = round(max(0.0, now - to_seconds(moment)), 3) if moment else 0.0
+                buffer = self._buffers.get(tally.sink)
+                if buffer is not None and (moment is None or tally in spooled):
+                    moments += filter(None, [buffer.oldest()])
+        lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
         return ContainerNow(page.id[:12], page.name, page.read["logs"], size, dropped, waiting, lag)
 
     def _oldest(self) -> dict[str, bytes]:

@@ -58,6 +58,7 @@ async def test_counters_of_sinks_routes_and_containers() -> None:
     metrics.dropped.labels("other", "drop_newest").inc(5)
     metrics.filtered.labels("all", "keep").inc(6)
     metrics.filtered.labels("removed", "keep").inc(6)
+    metrics.filtered.labels("all", "set")
     one.tally.dropped["refused"] += 1
     found = await seen(ledger, metrics)
     out, other = found.sinks
@@ -81,6 +82,21 @@ async def test_of_a_container_far_back_in_a_long_buffer_the_lag_is_the_sinks() -
     first, last = old(30, 1, ledger), old(20, 2, ledger)
     found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*[first] * LOOK, last))
     assert [round(one.lag) for one in found.containers] == [30, 30]
+
+
+async def test_of_a_container_with_entries_on_disk_the_lag_is_the_sinks() -> None:
+    ledger = Ledger()
+    batches = [old(30, 1, ledger), old(20, 2, ledger), old(10, 3, ledger)]
+    observer = Observer(
+        ledger,
+        Metrics(CollectorRegistry()),
+        ["all"],
+        list,
+        {"out": Kept(*batches)},
+        lambda: {batches[2].tally},
+    )
+    found = await observer.overview("")
+    assert [round(one.lag) for one in found.containers] == [30, 20, 30]
 
 
 async def test_a_removed_container_is_listed_until_its_entries_are_delivered() -> None:

@@ -60,7 +60,7 @@ def _follow(wanted: Wanted, where: str, json: bool, limit: int | None) -> None:
         elif "control" not in found:
             sys.stdout.write(show(found) + "\n")
         sys.stdout.flush()
-        shown += "entry" in found
+        shown += "control" not in found
         if shown == limit:
             return
     print(f"dockline: the agent at {where} has ended the stream", file=sys.stderr)
@@ -89,7 +89,7 @@ class Rows:
 
     def __call__(self, found: Mapping[str, Any]) -> str:
         paint = self._paint
-        way = f"{found.get('route', '')} -> {found.get('sink') or found.get('stage', '')}"
+        way = " -> ".join(str(found[one]) for one in ("route", "sink", "stage") if one in found)
         if "entry" not in found:
             lost = f"{found.get('entries', 0):,} entries dropped ({found.get('dropped', '')})"
             return f"{paint('bold', printable(way))}  {paint('red', printable(lost))}"
@@ -117,11 +117,21 @@ class Rows:
 
 
 def _text(entry: Mapping[str, Any]) -> str:
-    """The message; behind it, what stages have made of it."""
+    """The message; behind it, what stages have made of it that it does not say itself."""
     fields = {name: value for name, value in entry.items() if name not in RESERVED}
     fields |= entry.get("fields", {})
     message = str(entry.get("message", ""))
+    said = _object(message)
+    fields = {name: value for name, value in fields.items() if said.get(name, said) != value}
     if not fields:
         return message
     made = msgspec.json.encode(fields).decode()
     return f"{message}  {made}" if message else made
+
+
+def _object(message: str) -> Mapping[str, Any]:
+    """What a message says that is a JSON object; nothing of any other."""
+    if message.startswith("{"):
+        with suppress(msgspec.MsgspecError, RecursionError):
+            return msgspec.json.decode(message, type=dict[str, Any])
+    return {}

@@ -102,6 +102,14 @@ def test_people_see_a_line_for_each_entry(agent: AgentProcess) -> None:
     time, name, way = line.split("  ")[:3]
     assert (len(time), name, way) == (len("12:00:00.000"), NAME, "even -> keep")
     assert '  filtered  {"n":' in line
+    done = subprocess.run(
+        command(agent, "--route", "even", "--limit", "1"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.rstrip().endswith('}  {"env":"prod"}')  # what the message does not say
 
 
 def test_a_flood_is_sampled_and_the_agent_takes_all_of_it(
