@@ -68,8 +68,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Only these, `message` being the message itself. Without it, everything."""
     with_: str = msgspec.field(default=_REDACTED, name="with")
     """What stands in place of each thing; or `sha256` for a keyed hash of it."""
-    key: Annotated[Secret | None, msgspec.Meta(examples=["${REDACTION_KEY}"])] = None
-    """Key of the hashes, 16 characters or more. The same one gives the same hashes everywhere."""
+    key: Annotated[
+        Secret | None, msgspec.Meta(min_length=_SHORTEST_KEY, examples=["${REDACTION_KEY}"])
+    ] = None
+    """Key of the hashes. The same one gives the same hashes everywhere."""
 
 
 Config = Annotated[
@@ -192,8 +194,6 @@ def _replacement(options: Options) -> Callable[[str], str]:
         if options.key is not None:
             raise ConfigError('a key is for with = "sha256" only', "key")
         return lambda thing: options.with_
-    if options.key is not None and len(options.key) < _SHORTEST_KEY:
-        raise ConfigError(f"the key is shorter than {_SHORTEST_KEY} characters", "key")
     key = _RANDOM_KEY if options.key is None else str(options.key).encode()
 
     def hashed(thing: str) -> str:

@@ -17,8 +17,9 @@ Digits beyond nanoseconds are cut off. An entry keeps Docker's time where its ow
 no date that there is, or is before 1970 or after 2261, which many destinations do not take. Of an
 hour that a zone has twice it is the first.
 
-All that comes after this stage has that time, `dockline_lag_seconds` included. Where reading goes
-on after a restart does not depend on it.
+All that comes after this stage goes by that time: sinks, `throttle`, `dedupe`, and
+`dockline_lag_seconds`, which is the age of entries by their own time then. Where reading goes on
+after a restart does not depend on it.
 """
 
 from __future__ import annotations
