@@ -74,7 +74,11 @@ class PodmanServer:
     def podman(self, *arguments: str, stdin: bytes = b"") -> str:
         """The standard output of `podman ARGUMENTS`, on the same storage."""
         done = subprocess.run(
-            ["podman", *self._options, *arguments], input=stdin, capture_output=True, check=False
+            ["podman", *self._options, *arguments],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            cwd=self.log.parent,  # where a container's monitor leaves a file `oom`
         )
         if done.returncode:
             pytest.fail(f"podman {arguments[0]}: {done.stderr.decode(errors='replace')}")
