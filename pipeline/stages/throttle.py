@@ -77,7 +77,8 @@ class Bucket:
         """With what it got up to now. Time that goes back fills nothing."""
         elapsed = now - self.time
         if elapsed > 0:
-            self.tokens = min(burst, self.tokens + elapsed * rate)
+            tokens = self.tokens + elapsed * rate
+            self.tokens = tokens if tokens < burst else burst
             self.time = now
         elif elapsed < -SET_BACK:
             self.time = now
