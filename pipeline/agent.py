@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,16 +14,18 @@ from pipeline import component
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Samples
-from pipeline.buffer import SpooledBuffer
-from pipeline.buffer.folders import orphans
 from pipeline.checkpoint import Checkpoint
-from pipeline.component import Context, StageContext
-from pipeline.config import Config, RouteConfig
+from pipeline.component import Stage, StageContext
+from pipeline.config import Config, StageConfig
+from pipeline.config.compare import Difference, compare
+from pipeline.derived import Derived
 from pipeline.exposition import Exposition
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
+from pipeline.outlets import FINISHING, Change, Outlets
 from pipeline.overview import Observer, Overview
+from pipeline.reload import Reloader
 from pipeline.route import Route, Router
 from pipeline.selection import Selection
 from pipeline.sources.docker.endpoint import resolve
@@ -36,10 +37,6 @@ from pipeline.tap import Tap
 from pipeline.tapping import Tapping
 
 log = logging.getLogger(__name__)
-
-FINISHING = 10.0
-"""Seconds that a disk has, after all else, to take what is left. One that hangs must not keep the
-agent from ending."""
 
 SAVE_EVERY = 1.0
 """Seconds between two looks at whether the checkpoint has moved: what a crash of the host may
@@ -58,17 +55,15 @@ class Agent:
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
-        self.outlets = self._make_outlets()
-        metrics.registry.register(OutletGauges(self.outlets.values()))
-        metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
+        state, host = Path(config.state.directory), os.uname().nodename
+        self.outlets = Outlets(metrics, self.ledger, state, host, self._alive, self.tap)
+        self._change = change = self.outlets.plan(config.sinks)
+        self.outlets.apply(change)
+        metrics.registry.register(OutletGauges(self.outlets))
+        metrics.registry.register(LedgerMetrics(self.ledger, self.outlets.entries))
         self._selection = Selection(config)
-        self._router = Router(
-            [self._route(*item) for item in config.routes.items()],
-            metrics,
-            self.ledger,
-            self.tap,
-            self._selection.labels,
-        )
+        routes = _routes(config, change.outlets, self._selection, metrics, metrics.derived)
+        self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
         self._poller = self._make_poller()
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
@@ -77,8 +72,8 @@ class Agent:
             self.ledger,
             metrics,
             list(config.routes),
-            lambda: [outlet.now() for outlet in self.outlets.values()],
-            {name: outlet.buffer for name, outlet in self.outlets.items()},
+            lambda: [outlet.now() for outlet in self.outlets.named.values()],
+            self.outlets.buffers(),
             self._spooled,
             os.uname().nodename,
         )
@@ -99,47 +94,6 @@ class Agent:
         )
 
     # ------------------------------------------------------------------------------ wiring
-
-    def _make_outlets(self) -> dict[str, Outlet]:
-        state, host = Path(self._config.state.directory), os.uname().nodename
-        outlets = {
-            name: Outlet(
-                sink,
-                Context(name, host, self._alive),
-                self.metrics,
-                self.ledger,
-                state,
-                self.tap,
-            )
-            for name, sink in self._config.sinks.items()
-        }
-        for outlet in outlets.values():
-            if outlet.config.dead_letter:
-                outlet.dead_letter = outlets[outlet.config.dead_letter]
-        return outlets
-
-    def _route(self, name: str, config: RouteConfig) -> Route:
-        stages = [
-            (
-                stage.name,
-                component.stage(stage.name, stage.config, self._stage_context(name, stage.name)),
-            )
-            for stage in config.stages
-        ]
-        return Route(
-            name=name,
-            sources=frozenset(config.sources),
-            takes=self._selection.takes(name),
-            stages=stages,
-            outlets=[self.outlets[sink] for sink in config.sinks],
-            feeds=config.feeds,
-        )
-
-    def _stage_context(self, route: str, stage: str) -> StageContext:
-        errors = self.metrics.stage_errors
-        return StageContext(
-            self.metrics.derived, failed=lambda count: errors.labels(route, stage).inc(count)
-        )
 
     def _make_source(self) -> DockerSource:
         """It begins where the checkpoint is, so that has to be open."""
@@ -190,34 +144,62 @@ class Agent:
     def not_ready(self) -> list[str]:
         """A line for each thing that is not ready, for `/readyz`."""
         engine = self.source.watch.problem
-        sinks = (outlet.not_ready() for outlet in self.outlets.values())
+        sinks = (outlet.not_ready() for outlet in self.outlets.named.values())
         return [line for line in (engine, *sinks) if line]
 
     def audit(self) -> Report:
         """The ledger, as it stands."""
-        buffered: Counter[Tally] = Counter()
-        for outlet in self.outlets.values():
-            buffered.update(outlet.buffered())
-        return report(
-            self.ledger, buffered, {one.name: one.carried for one in self.outlets.values()}
-        )
+        return report(self.ledger, self.outlets.buffered(), self.outlets.carried())
 
     def _spooled(self) -> set[Tally]:
         """Those of which entries are on disk."""
-        spools = [outlet.spool for outlet in self.outlets.values() if outlet.spool is not None]
+        spools = [outlet.spool for outlet in self.outlets if outlet.spool is not None]
         return {tally for spool in spools for tally, count in spool.disk.tallies.items() if count}
 
     async def overview(self) -> Overview:
         """What it does just now."""
         return await self._observer.overview(self.source.watch.problem or "")
 
-    def _entries(self) -> Mapping[str, int]:
-        return {one.name: one.buffer.entries - one.carried for one in self.outlets.values()}
+    # --------------------------------------------------------------------------- reloading
+
+    async def reload(self, config: Config) -> Difference:
+        """Goes on with another configuration; `settle` is to follow. What cannot change while the
+        agent runs stays as it is, and is named in what is returned.
+
+        Raises `DocklineError`, and then nothing has changed.
+        """
+        difference = compare(self._config, config)
+        config = difference.config
+        derived = self.metrics.derived.draft()
+        change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
+        await self.outlets.prepare(change)
+        # From here to the end at once: no entry is read in between.
+        self._config = config
+        self.outlets.apply(change)
+        self._selection = selection
+        self._router.change(routes, selection.labels)
+        self.metrics.derived.adopt(derived)
+        self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
+        self._observer.change(list(config.routes), self.outlets.buffers())
+        self.source.change(self._reading())
+        self.outlets.begin(change)
+        self._change = change
+        return difference
+
+    def _plan(self, config: Config, derived: Derived) -> tuple[Change, Selection, list[Route]]:
+        change, selection = self.outlets.plan(config.sinks), Selection(config)
+        routes = _routes(config, change.outlets, selection, self.metrics, derived)
+        return change, selection, routes
+
+    async def settle(self) -> None:
+        """Waits until the sinks that were changed or removed have given way."""
+        await self.outlets.settle(self._change, float(self._config.agent.shutdown))
 
     # ----------------------------------------------------------------------------- running
 
-    async def run(self, stop: asyncio.Event) -> bool:
+    async def run(self, stop: asyncio.Event, reloader: Reloader | None = None) -> bool:
         """Until `stop` is set; then drains. True when everything that was read is delivered.
+        `reloader` is asked for other configurations meanwhile.
 
         Raises `DocklineError` when it cannot start.
         """
@@ -229,25 +211,15 @@ class Agent:
                 log.info("metrics on http://%s/metrics", self.admin.address)
             gc.freeze()  # what was imported and built so far lives as long as the process
             gc.enable()
-            spools = [outlet.spool for outlet in self.outlets.values() if outlet.spool]
-            for spool in spools:
-                await spool.open()
-            await asyncio.to_thread(self._report_strays)
+            await self.outlets.open()
             async with asyncio.TaskGroup() as tasks:
-                keeping = {
-                    spool: tasks.create_task(spool.run(), name=f"spool {spool.disk.folder.name}")
-                    for spool in spools
-                }
-                deliveries = {
-                    outlet: tasks.create_task(outlet.delivery.run(), name=f"sink {outlet.name}")
-                    for outlet in self.outlets.values()
-                }
+                self.outlets.start(tasks)
                 flushing = tasks.create_task(self._router.flusher.run(), name="held entries")
-                await self._read_until(stop)
-                await self._drain(deliveries)
+                await self._read_until(stop, reloader)
+                await self._drain()
                 flushing.cancel()
-                await self._finish(keeping)
-            return not any(outlet.buffer.entries for outlet in self.outlets.values())
+                await self.outlets.finish()
+            return not any(outlet.buffer.entries for outlet in self.outlets)
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FINISHING):
@@ -257,12 +229,14 @@ class Agent:
             if self.admin is not None:
                 await self.admin.close()
 
-    async def _read_until(self, stop: asyncio.Event) -> None:
+    async def _read_until(self, stop: asyncio.Event, reloader: Reloader | None) -> None:
         async with asyncio.TaskGroup() as tasks:
             reading = [
                 tasks.create_task(self.source.run(), name="docker"),
                 tasks.create_task(self._save(), name="checkpoint"),
             ]
+            if reloader is not None:
+                reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
             await stop.wait()
@@ -283,34 +257,19 @@ class Agent:
             await self.checkpoint.save()
             await asyncio.sleep(SAVE_EVERY)
 
-    async def _drain(self, deliveries: Mapping[Outlet, asyncio.Task[None]]) -> None:
-        """Has what stages hold back sent too, and lets each sink finish, those that only take dead
-        letters last, until the deadline."""
-        left = set(deliveries)
-        try:
-            async with asyncio.timeout(float(self._config.agent.shutdown)):
-                await self._router.flusher.finish()
-                while left:
-                    letterboxes = {outlet.dead_letter for outlet in left}
-                    closing = (left - letterboxes) or left
-                    for outlet in closing:
-                        outlet.buffer.close()
-                    await asyncio.wait([deliveries[outlet] for outlet in closing])
-                    left -= closing
-        except TimeoutError:
-            for outlet in filter(lambda outlet: outlet.buffer.entries, left):
-                log.warning(
-                    "sink %s: %d entries could not be delivered in time (%s); they are %s after "
-                    "the next start",
-                    outlet.name,
-                    outlet.buffer.entries,
-                    outlet.delivery.problem or "slow",
-                    "sent from its spool" if outlet.spool else "read again",
-                )
-                self._note_lost(outlet)
-        for task in deliveries.values():
-            task.cancel()
-        await asyncio.wait(deliveries.values())
+    async def _drain(self) -> None:
+        """Has what stages hold back sent too."""
+        within = float(self._config.agent.shutdown)
+        for outlet in await self.outlets.drain(within, self._router.flusher.finish):
+            log.warning(
+                "sink %s: %d entries could not be delivered in time (%s); they are %s after "
+                "the next start",
+                outlet.name,
+                outlet.buffer.entries,
+                outlet.delivery.problem or "slow",
+                "sent from its spool" if outlet.spool else "read again",
+            )
+            self._note_lost(outlet)
 
     def _note_lost(self, outlet: Outlet) -> None:
         """What was not delivered, of containers that are gone, is nowhere any more."""
@@ -327,31 +286,29 @@ class Agent:
                 lost,
             )
 
-    async def _finish(self, keeping: Mapping[SpooledBuffer, asyncio.Task[None]]) -> None:
-        """Those of dead letters first: what they have written is settled in the others."""
-        letterboxes = {outlet.dead_letter for outlet in self.outlets.values()}
-        first = {outlet.spool for outlet in letterboxes if outlet is not None}
-        for spools in (keeping.keys() & first, keeping.keys() - first):
-            for spool in spools:
-                spool.finish()
-            tasks = [keeping[spool] for spool in spools]
-            if tasks and (left := (await asyncio.wait(tasks, timeout=FINISHING))[1]):
-                log.warning("%d spools do not come to an end: does their disk hang?", len(left))
-                for task in left:
-                    task.cancel()
 
-    def _report_strays(self) -> None:
-        """A spool whose sink was renamed or removed is kept, and not sent by anybody."""
-        ours = [outlet.name for outlet in self.outlets.values() if outlet.spool]
-        try:
-            strays = orphans(Path(self._config.state.directory), ours)
-        except OSError as error:
-            log.warning("the spools cannot be looked through: %s", error)
-            return
-        for sink, size in strays.items():
-            log.warning(
-                "the spool of %s holds %d bytes, and no sink of that name has a buffer on disk: "
-                "they wait until one has",
-                sink,
-                size,
-            )
+def _routes(
+    config: Config,
+    outlets: Mapping[str, Outlet],
+    selection: Selection,
+    metrics: Metrics,
+    derived: Derived,
+) -> list[Route]:
+    def stage(route: str, one: StageConfig) -> tuple[str, Stage]:
+        errors = metrics.stage_errors
+        context = StageContext(
+            derived, failed=lambda count: errors.labels(route, one.name).inc(count)
+        )
+        return one.name, component.stage(one.name, one.config, context)
+
+    return [
+        Route(
+            name=name,
+            sources=frozenset(route.sources),
+            takes=selection.takes(name),
+            stages=[stage(name, one) for one in route.stages],
+            outlets=[outlets[sink] for sink in route.sinks],
+            feeds=route.feeds,
+        )
+        for name, route in config.routes.items()
+    ]

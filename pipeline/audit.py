@@ -34,6 +34,8 @@ class SinkPart(msgspec.Struct, frozen=True, omit_defaults=True):
     dropped: dict[str, int] = {}
     """By reason."""
     dead_lettered: int = 0
+    left: int = 0
+    """On the disk of a sink that was removed."""
     buffered: int = 0
     unaccounted: int = 0
     """Came and are nowhere; below 0, are in more places than one."""
@@ -119,6 +121,7 @@ def _sink(line: Line) -> SinkPart:
         tally.delivered,
         {reason: count for reason, count in tally.dropped.items() if count},
         tally.dead_lettered,
+        tally.left,
         line.buffered,
         line.unaccounted,
     )

@@ -190,6 +190,8 @@ class Derived(Collector):
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._families: dict[str, Family] = {}
+        self._before: Mapping[str, Family] = {}
+        """Those that go on where they are asked for as they were."""
         if registry is not None:
             registry.register(self)
 
@@ -229,8 +231,22 @@ class Derived(Collector):
                     f'"{min(both)}" too{hint}',
                     "name",
                 )
+        before = self._before.get(family.name)
+        if isinstance(before, type(family)) and before.says() == family.says():
+            family = before
         self._families[family.name] = family
         return family
+
+    def draft(self) -> Derived:
+        """For the stages of another configuration: what they make as it was made before goes on
+        counting, and the rest is new. It counts when it is adopted."""
+        draft = Derived()
+        draft._before = self._families
+        return draft
+
+    def adopt(self, draft: Derived) -> None:
+        """These are all, from now on."""
+        self._families = draft._families
 
     def forget(self, container_id: str) -> None:
         """The container is gone, and the series that were its own."""

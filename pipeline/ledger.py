@@ -3,7 +3,7 @@
 For each route that a container's entries take, and for each sink of it:
 
     read    = filtered by each stage + held back by stages + routed to the sink
-    routed  = known + delivered + dropped for each reason + dead-lettered + buffered
+    routed  = known + delivered + dropped for each reason + dead-lettered + left on disk + buffered
 
 Both sides are counted by different hands: what comes in by the lane, what goes out by the delivery,
 the buffer's policy and the spool, and what is buffered by looking into the buffers. An entry that
@@ -31,8 +31,8 @@ class Tally:
     """One sink's part in what one route takes from one container."""
 
     __slots__ = (
-        "carried", "dead_lettered", "delivered", "dropped", "known", "letters", "passage", "routed",
-        "sink", "waiting",
+        "carried", "dead_lettered", "delivered", "dropped", "known", "left", "letters", "missed",
+        "passage", "routed", "sink", "waiting",
     )  # fmt: skip
 
     def __init__(self, passage: Passage, sink: str) -> None:
@@ -46,6 +46,10 @@ class Tally:
         """Came from the spool, written by an earlier run of the agent."""
         self.known = 0
         """Read again after a restart, and the sink had them."""
+        self.missed = 0
+        """Came over the route while it did not lead to the sink."""
+        self.left = 0
+        """On the disk of a sink that was removed from the configuration."""
         self.delivered = 0
         self.dropped: Counter[str] = Counter()
         """Lost, by reason."""
@@ -59,7 +63,8 @@ class Tally:
 
     @property
     def went(self) -> int:
-        return self.known + self.delivered + self.dropped.total() + self.dead_lettered
+        done = self.known + self.delivered + self.dead_lettered
+        return done + self.dropped.total() + self.left
 
     @property
     def open(self) -> int:
@@ -68,7 +73,9 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Takes over another's figures."""
-        for name in ("routed", "letters", "carried", "known", "delivered", "dead_lettered"):
+        for name in (
+            "routed", "letters", "carried", "known", "delivered", "dead_lettered", "left",
+        ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dropped.update(other.dropped)
 
@@ -113,13 +120,30 @@ class Passage:
         self.fed: int | None = None
         """Handed to it by other routes; None where it takes what is read."""
 
-    def bind(self, sinks: tuple[str, ...]) -> None:
-        """The route takes the container from now on."""
+    def bind(self, sinks: tuple[str, ...], *, fed: bool = False) -> None:
+        """The route takes the container from now on: what is read, or what it is handed."""
+        if not fed:
+            self.fed = None
+        elif self.fed is None:
+            self.fed = self.taken
         if not self.bound:
             self.missed = self.page.read[self.source] - self.taken
-        self.bound, self.sinks = not self.page.shared, sinks
+        self.bound = not self.page.shared
         for sink in sinks:
-            self.tally(sink)
+            if sink not in self.sinks:
+                self._lead_to(sink, 0)
+        self.sinks = sinks
+
+    def _lead_to(self, sink: str, unaccounted: int) -> None:
+        """The sink misses what has passed so far and it was not given, but for that many."""
+        tally = self.tally(sink)
+        tally.missed = self.passed - tally.routed - unaccounted
+
+    def passed_late(self, entries: int, sinks: Collection[str]) -> None:
+        """Entries that went to the sinks of an earlier binding: the others never see them."""
+        for sink in self.sinks:
+            if sink not in sinks:
+                self.tally(sink).missed += entries
 
     def bind_feeds(self, routes: Collection[Passage]) -> None:
         """The routes that are handed what is left, from now on."""
@@ -127,7 +151,8 @@ class Passage:
         for feed in self.feeds.values():
             feed.bound = False
         for to in routes:
-            to.fed = to.fed or 0
+            if to.fed is None:
+                to.fed = to.taken
             feed = self.feeds.setdefault(to.route, Feed(to))
             feed.bound = not self.page.shared
             if to.route not in before:
@@ -138,9 +163,16 @@ class Passage:
         for name, feed in self.feeds.items():
             if name in routes:
                 feed.handed += entries
-                feed.to.fed = (feed.to.fed or 0) + entries
+                feed.to.take_late(entries)
             else:
                 feed.missed += entries
+
+    def take_late(self, entries: int) -> None:
+        """Is handed entries, or takes what is read though others hand it entries by now."""
+        if self.fed is not None:
+            self.fed += entries
+        else:
+            self.missed -= entries
 
     def tally(self, sink: str) -> Tally:
         if sink not in self.tallies:
@@ -162,13 +194,20 @@ class Passage:
     @property
     def unaccounted(self) -> int:
         """Entries that came, and neither a stage nor a sink has; 0 where the account balances."""
-        passed = self.passed
-        parts = [passed - self.tallies[sink].routed for sink in self.sinks]
+        parts = [self._owed(sink) for sink in self.sinks]
         feeds = (feed for feed in self.feeds.values() if feed.bound)
-        parts += [passed - feed.missed - feed.handed for feed in feeds]
+        parts += [self.passed - feed.missed - feed.handed for feed in feeds]
         return max(parts or [self.came - self.taken], key=abs)
 
+    def _owed(self, sink: str) -> int:
+        if sink not in self.sinks:
+            return 0
+        tally = self.tallies[sink]
+        return self.passed - tally.routed - tally.missed
+
     def add(self, other: Passage) -> None:
+        sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
+        owed = {sink: self._owed(sink) + other._owed(sink) for sink in sinks}
         self.filtered.update(other.filtered)
         self.taken += other.taken
         if other.fed is not None:
@@ -176,9 +215,11 @@ class Passage:
         for name, feed in other.feeds.items():
             to = self.page.passage(self.source, name)
             self.feeds.setdefault(name, Feed(to)).handed += feed.handed
-        self.sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
+        self.sinks = sinks
         for sink, tally in other.tallies.items():
             self.tally(sink).add(tally)
+        for sink in sinks:
+            self._lead_to(sink, owed[sink])
 
 
 class Page:
@@ -213,8 +254,12 @@ class Page:
     def read_late(self, source: str, entries: int, routes: Collection[str]) -> None:
         """Entries that are taken by the routes of an earlier binding: the others never see them."""
         for (of, route), passage in self.passages.items():
-            if of == source and passage.bound and route not in routes:
+            if of != source:
+                continue
+            if route not in routes and passage.bound:
                 passage.missed += entries
+            elif route in routes and passage.fed is not None:
+                passage.take_late(entries)
 
     @property
     def tallies(self) -> Iterator[Tally]:

@@ -65,6 +65,16 @@ class Metrics:
         )
         self.containers = gauge("containers", "Containers being followed.")
         self.engine_up = gauge("engine_up", "1 while the Engine answers.")
+        self.reloads = counter(
+            "config_reloads", "Reloads of the configuration: success, or refused.", "result"
+        )
+        self.reload_success = gauge(
+            "config_last_reload_success", "1 unless the last reload was refused."
+        )
+        self.reload_time = gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration that counts was loaded.",
+        )
         self.label_errors = gauge(
             "label_errors", "dockline.* labels that are not understood.", "container", "label"
         )

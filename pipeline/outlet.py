@@ -28,6 +28,9 @@ from pipeline.timestamps import to_seconds
 
 log = logging.getLogger(__name__)
 
+LOOK = 0.05
+"""Seconds between two looks at whether a sink that is replaced has finished."""
+
 PATIENCE = 1.0
 """Seconds that a refused entry waits for room at the dead-letter sink."""
 
@@ -46,6 +49,8 @@ class Outlet:
     ) -> None:
         """`state`: the state directory, in which a sink with `buffer.disk` has its spool."""
         self.name = context.name
+        self._context = context
+        self._metrics = metrics
         self._ledger = ledger
         self.config = config
         self.dead_letter: Outlet | None = None
@@ -64,17 +69,50 @@ class Outlet:
             )
         else:
             self.buffer = MemoryBuffer(config.buffer, self._drop)
-        self.delivery = Delivery(
-            context.name,
-            component.implementation("sinks", config.type)(config, context),
-            self.buffer,
-            config,
-            metrics,
-            self._bury,
-            tap,
-        )
+        self.delivery = self.successor(config)
+        self._next: Delivery | None = None
+        """The one that takes over."""
+        self._delivering: asyncio.Task[None] | None = None
         self.offer = self.buffer.offer
         self.put = self.buffer.put
+
+    def successor(self, config: SinkConfig) -> Delivery:
+        """What delivers as another configuration of the sink says. Any thread may make one."""
+        sink = component.implementation("sinks", config.type)(config, self._context)
+        return Delivery(self.name, sink, self.buffer, config, self._metrics, self._bury, self._tap)
+
+    async def run(self) -> None:
+        """Delivers until the buffer is closed and empty, through one sink after another."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._delivering = tasks.create_task(self.delivery.run(), name=f"send {self.name}")
+                await asyncio.wait([self._delivering])
+                if self._next is None:
+                    return
+                self.delivery, self._next = self._next, None
+                self.buffer.resume()
+
+    async def replace(self, config: SinkConfig, successor: Delivery, patience: float) -> None:
+        """Lets another sink take over what is in the buffer, and what comes. The sink that there
+        is finishes what it has taken first, for `patience` seconds as long as it is not in trouble;
+        what it has not delivered then is the other's too."""
+        self.config = config
+        self.buffer.configure(config.buffer)
+        self._next = successor
+        self.buffer.suspend()
+        if self._delivering is None:  # it has not begun
+            return
+        until = asyncio.get_running_loop().time() + patience
+        while not (await asyncio.wait([self._delivering], timeout=LOOK))[0]:
+            if self.delivery.problem or asyncio.get_running_loop().time() >= until:
+                self._delivering.cancel()
+                await asyncio.wait([self._delivering])
+
+    def discard(self, reason: str) -> None:
+        """The sink is gone: what it has not delivered stays on its disk, or is dropped, as is what
+        still comes."""
+        for tally, entries in self.buffer.discard(reason).items():
+            tally.left += entries
 
     def _drop(self, batch: Batch, policy: str) -> None:
         self._dropped.labels(self.name, policy).inc(len(batch))
@@ -185,7 +223,8 @@ class OutletGauges(Collector):
     """Depths, read when somebody looks."""
 
     def __init__(self, outlets: Iterable[Outlet]) -> None:
-        self._outlets = list(outlets)
+        """`outlets`: those that there are whenever somebody looks."""
+        self._outlets = outlets
 
     def collect(self) -> Iterator[Metric]:
         kinds = ["sink", "kind"]

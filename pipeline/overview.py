@@ -119,6 +119,10 @@ class Observer:
         self._host = host
         self._began = time.time()
 
+    def change(self, routes: Sequence[str], buffers: Mapping[str, Holding]) -> None:
+        """There are others from now on."""
+        self._routes, self._buffers = routes, buffers
+
     async def overview(self, problem: str) -> Overview:
         clock = time.monotonic()
         sinks = list(self._sinks())

@@ -167,6 +167,7 @@ class Lane:
             for outlet in route.outlets
         ]
         self._passage = passage
+        self._binding = passage.page.binding
         self._steps = [
             Step(name, stage.bind(container), metrics.filtered.labels(route.name, name), passage)
             for name, stage in (*first, *route.stages)
@@ -267,6 +268,8 @@ class Lane:
         self, left: Batch | None, until: int, behind: Acknowledgement
     ) -> Iterator[tuple[Outlet, Batch]]:
         shared = Shared() if len(self.legs) > 1 else None
+        if left is not None and self._binding != self._passage.page.binding:
+            self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
         for leg in self.legs:
             if left is None:
                 leg.skip(until)
@@ -514,8 +517,18 @@ class Router:
         self.flusher = Flusher()
         """To be run while anything is read; and to be finished afterwards."""
 
-    def bind(self, container: Container, progress: Progress) -> dict[Source, Lanes]:
-        """The lanes of a container from now on, for each source. `progress` is that of its log."""
+    def change(self, routes: Sequence[Route], labels: Labels) -> None:
+        """For all that is bound from now on; whoever has lanes is to bind them anew."""
+        self._labels = labels
+        self._routes = {route.name: route for route in routes}
+        self._fed = {name for route in routes for name in route.feeds}
+
+    def bind(
+        self, container: Container, progress: Progress, sequence: int = NOTHING
+    ) -> dict[Source, Lanes]:
+        """The lanes of a container from now on, for each source. `progress` is that of its log,
+        `sequence` that of the entry of it that was read last."""
+        progress.bind(sequence)
         page = self._ledger.page(container.id, container.name)
         page.unbind()
         page.followed = True
@@ -540,7 +553,8 @@ class Router:
             if source not in route.sources or not route.takes(container):
                 return None
             passage = page.passage(source, route.name)
-            passage.bind(tuple(outlet.name for outlet in route.outlets))
+            sinks = tuple(outlet.name for outlet in route.outlets)
+            passage.bind(sinks, fed=route.name in self._fed)
             routes = [self._routes[name] for name in route.feeds]
             feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
             passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])

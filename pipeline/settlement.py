@@ -140,21 +140,43 @@ class Progress:
     given only what is new to it.
     """
 
-    __slots__ = ("_doubtful", "_known", "_moved", "_reaches")
+    __slots__ = ("_before", "_began", "_doubtful", "_known", "_left", "_moved", "_reaches")
 
     def __init__(self, known: Ahead, moved: Callable[[], None] = lambda: None) -> None:
         """`moved` is called whenever some reach has changed."""
         self._moved = moved
         self._doubtful = 0
         self._known = known
+        self._began = NOTHING
         self._reaches: dict[tuple[str, str], Reach] = {}
+        self._before: dict[tuple[str, str], Reach] = {}
+        """Those of the binding before, as far as they do not go on."""
+        self._left: dict[tuple[str, str], Reach] = {}
+        """Of sinks that were left earlier, and have something that is not settled."""
+
+    def bind(self, sequence: int) -> None:
+        """The log's lanes are bound anew, after that entry was read. A sink that they did not lead
+        to before begins there."""
+        self._left |= self._before
+        self._left = {key: reach for key, reach in self._left.items() if len(reach)}
+        self._before, self._reaches = self._reaches, {}
+        self._began = sequence
 
     def of(self, route: str, sink: str) -> Reach:
         key = route, sink
-        if key not in self._reaches:
+        if key in self._reaches:
+            return self._reaches[key]
+        if key in self._before:
+            reach = self._before[key]
+        elif key in self._left:
+            reach = self._left.pop(key)
+            reach.skip(self._began)
+        else:
             known = self._known.get(route, {}).get(sink, NOTHING)
-            self._reaches[key] = Reach(known, self._moved)
-        return self._reaches[key]
+            reach = Reach(max(known, self._began), self._moved)
+        self._reaches[key] = reach
+        self._before.pop(key, None)  # not sooner: any thread may ask how far it is
+        return reach
 
     @property
     def unsettled(self) -> int:
@@ -166,8 +188,9 @@ class Progress:
         be if the log was read again from before it (lines are missing, or were taken for ended)."""
         self._doubtful = sequence
         self._known = {}
-        for reach in self._reaches.values():
-            reach.known = reach.reached = NOTHING
+        for reaches in (self._reaches, self._before, self._left):
+            for reach in reaches.values():
+                reach.known = reach.reached = NOTHING
         self._moved()
 
     def ahead_of(self, sequence: int) -> dict[str, dict[str, int]]:
@@ -175,7 +198,7 @@ class Progress:
         ahead: dict[str, dict[str, int]] = {}
         if sequence < self._doubtful:
             return ahead
-        for (route, sink), reach in list(self._reaches.items()):
+        for (route, sink), reach in (*list(self._before.items()), *list(self._reaches.items())):
             if reach.reached > sequence:
                 ahead.setdefault(route, {})[sink] = reach.reached
         return ahead

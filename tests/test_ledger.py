@@ -59,9 +59,9 @@ def test_a_removed_containers_figures_are_kept_with_those_of_all_that_are() -> N
     ledger = Ledger()
     for number in range(3):
         page = ledger.page(str(number), f"job-{number}")
-        page.read["logs"] += 5
         passage = page.passage("logs", "r")
         passage.bind(("out",))
+        page.read["logs"] += 5
         passage.taken, passage.filtered["keep"] = 5, 1
         tally = passage.tally("out")
         tally.routed = tally.delivered = 4

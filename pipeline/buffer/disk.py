@@ -65,6 +65,12 @@ class Disk:
         self._stored = 0
         """... on disk."""
 
+    def configure(self, limit: int, *, drop_oldest: bool) -> None:
+        """Another limit, and another policy, for what is written from now on."""
+        self.limit = limit
+        self.full = False
+        self._spool.configure(limit, drop_oldest=drop_oldest)
+
     @property
     def bytes(self) -> int:
         """Of all files."""

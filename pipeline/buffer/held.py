@@ -14,10 +14,10 @@ class Ticket:
     It stands for the source's until the batch is safe, and then for the spool's.
     """
 
-    __slots__ = ("_behind", "_pending")
+    __slots__ = ("_pending", "behind")
 
     def __init__(self, behind: Acknowledgement) -> None:
-        self._behind = behind
+        self.behind = behind
         self._pending = 1
 
     def hold(self, places: int = 1) -> None:
@@ -26,15 +26,15 @@ class Ticket:
     def settle(self) -> None:
         self._pending -= 1
         if self._pending == 0:
-            self._behind.settle()
+            self.behind.settle()
 
     def hand_over(self, to: Acknowledgement) -> None:
         """The batch is safe now: `to` is settled in place of what was."""
         if self._pending == 0:
             to.settle()
         else:
-            self._behind.settle()
-            self._behind = to
+            self.behind.settle()
+            self.behind = to
 
 
 class Item:
@@ -55,6 +55,12 @@ class Item:
         if not self.safe:
             self.ticket = Ticket(self.batch.acknowledgement)
             self.batch = self.batch.replace(acknowledgement=self.ticket)
+
+    def give_back(self) -> None:
+        """The delivery has not done with it, and will be handed it again."""
+        if not self.safe and self.ticket is not None:
+            self.batch = self.batch.replace(acknowledgement=self.ticket.behind)
+            self.ticket = None
 
 
 class Section:
@@ -85,6 +91,17 @@ class Section:
         self._items.append(item)
         self.bytes += item.size
         self.entries += len(item.batch)
+
+    def push_first(self, item: Item) -> None:
+        self._items.appendleft(item)
+        self.bytes += item.size
+        self.entries += len(item.batch)
+
+    def pop_last(self) -> Item:
+        item = self._items.pop()
+        self.bytes -= item.size
+        self.entries -= len(item.batch)
+        return item
 
     def pop(self) -> Item:
         item = self._items.popleft()
@@ -129,6 +146,13 @@ class Held:
         """What is pending no more, since it is on disk, leaves the memory."""
         while self.pending and self.pending.first.safe:
             self.pending.pop()
+
+    def take_back(self) -> None:
+        """What was taken is to be handed out again, before all else."""
+        while self.taken:
+            item = self.taken.pop_last()
+            item.give_back()
+            (self.loaded if item.safe else self.pending).push_first(item)
 
     def hand_out(self, limit: int, entries: int) -> list[tuple[Batch, int]]:
         """The next batches with their sizes, up to the limits, but at least one."""

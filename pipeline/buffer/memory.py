@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from pipeline.batch import Batch
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
+from pipeline.ledger import Tally
 
 
 class MemoryBuffer:
@@ -28,9 +29,11 @@ class MemoryBuffer:
         self._dropped = dropped
         self._waiting: deque[tuple[Batch, int]] = deque()
         self._waiting_bytes = self._waiting_entries = 0
-        self._taken: deque[Batch] = deque()
+        self._taken: deque[tuple[Batch, int]] = deque()
         self._turns, self._arrived = Turns(), Bell()
-        self._closed = False
+        self._closed = self._suspended = False
+        self._discards = ""
+        """Why whatever is put is dropped."""
 
     # ----------------------------------------------------------------------------- lanes
 
@@ -54,6 +57,9 @@ class MemoryBuffer:
         await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
 
     def _admit(self, batch: Batch, size: int) -> bool:
+        if self._discards:
+            self._dropped(batch, self._discards)
+            return True
         if not self._has_room(size):
             return False
         self._add(batch, size)
@@ -89,21 +95,21 @@ class MemoryBuffer:
         """Batches in order with their sizes, up to `limit` bytes and `entries` (but at least one
         batch); waits for the first, and `linger` seconds for more. Empty once it is closed and
         nothing is left."""
-        while not self._waiting:
+        while not self._waiting and not self._suspended:
             if self._closed:
                 return []
             await self._arrived.wait()
         if linger > 0:
             await self._linger(limit, entries, linger)
         taken: list[tuple[Batch, int]] = []
-        while self._waiting:
+        while self._waiting and not self._suspended:
             batch, size = self._waiting[0]
             limit -= size
             entries -= len(batch)
             if taken and (limit < 0 or entries < 0):
                 break
             taken.append(self._next())
-            self._taken.append(batch)
+            self._taken.append((batch, size))
         return taken
 
     def _next(self) -> tuple[Batch, int]:
@@ -117,7 +123,8 @@ class MemoryBuffer:
 
         def enough() -> bool:
             gathered = self._waiting_bytes >= limit or self._waiting_entries >= entries
-            return self._closed or bool(self._turns) or gathered
+            ended = self._closed or self._suspended
+            return ended or bool(self._turns) or gathered
 
         await self._arrived.wait_until(enough, linger)
 
@@ -132,12 +139,49 @@ class MemoryBuffer:
         self._closed = True
         self._arrived.ring()
 
+    # --------------------------------------------------------- when the sink is another one
+
+    def suspend(self) -> None:
+        """`take` gives nothing until `resume`, as at the end; puts go on."""
+        self._suspended = True
+        self._arrived.ring()
+
+    def resume(self) -> None:
+        """`take` gives all again that was taken and not released, and goes on."""
+        while self._taken:
+            batch, size = self._taken.pop()
+            self._waiting.appendleft((batch, size))
+            self._waiting_bytes += size
+            self._waiting_entries += len(batch)
+        self._suspended = False
+        self._arrived.ring()
+
+    def configure(self, config: BufferConfig) -> None:
+        """Other limits, and another policy for what comes."""
+        self.limit, self.policy = int(config.memory), config.when_full
+        self._turns.next()
+
+    async def unblocked(self) -> None:
+        """Waits until all have found room who wait for it now."""
+        await self._turns.wait(0, 0, lambda: True)
+
+    def discard(self, reason: str) -> Counter[Tally]:
+        """Nothing will be taken, or released, any more: drops what is inside, and whatever is
+        still put. Nothing is left."""
+        self._discards = reason
+        self.resume()
+        while self._waiting:
+            batch, size = self._next()
+            self._count(-len(batch), -size)
+            self._dropped(batch, reason)
+        self._turns.next()
+        return Counter()
+
     # ----------------------------------------------------------------------- observation
 
     def batches(self) -> Iterator[Batch]:
         """All that is inside, what is being sent included."""
-        yield from self._taken
-        for batch, _ in self._waiting:
+        for batch, _ in (*self._taken, *self._waiting):
             yield batch
 
     @property
@@ -158,5 +202,5 @@ class MemoryBuffer:
     def oldest(self) -> bytes | None:
         """Timestamp of the oldest entry that is not settled, as in `Batch.times`."""
         if self._taken:
-            return self._taken[0].times[0]
+            return self._taken[0][0].times[0]
         return self._waiting[0][0].times[0] if self._waiting else None

@@ -94,6 +94,11 @@ class Spool:
         """Entries below have been read by somebody."""
         self._lock: int | None = None
 
+    def configure(self, limit: int, *, drop_oldest: bool) -> None:
+        """Of any thread: counts from the next record on."""
+        self.limit, self._drop_oldest = limit, drop_oldest
+        self.segment_size = min(SEGMENT_SIZE, limit // 16)
+
     # ------------------------------------------------------------------------------- open
 
     @property

@@ -16,6 +16,7 @@ and a crash would repeat all of them. Until the disk is read to its end, whateve
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from pipeline.buffer.trouble import Trouble
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
 from pipeline.errors import DocklineError
+from pipeline.ledger import Tally
 
 COMMIT_EVERY = 0.05
 """Seconds for which batches are gathered before they are written and fsynced together."""
@@ -84,7 +86,9 @@ class SpooledBuffer:
         self._reading = Trouble(folder, "read", "until it can, what is in it has to wait")
         self._spilling = False
         """What is pending is being written."""
-        self._closed = self._finishing = False
+        self._closed = self._finishing = self._suspended = False
+        self._discards = ""
+        """Why whatever is put is dropped."""
 
     # ------------------------------------------------------------------------------ lanes
 
@@ -98,6 +102,9 @@ class SpooledBuffer:
         await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
 
     def _admit(self, batch: Batch, size: int) -> bool:
+        if self._discards:
+            self._dropped(batch, self._discards)
+            return True
         if not self._has_room(size):
             self._spilling = True
             self._work.ring()
@@ -149,7 +156,7 @@ class SpooledBuffer:
         nothing waits on disk. Empty once it is closed and nothing is left, on disk either."""
         limit = min(limit, self.limit // 2)
         lingered = linger <= 0
-        while True:
+        while not self._suspended:
             if not self._held.loaded and self.disk.entries:
                 await self._load(limit)
             elif self._held.loaded or (self._held.pending and lingered):
@@ -161,6 +168,7 @@ class SpooledBuffer:
                 return []
             else:
                 await self._arrived.wait()
+        return []
 
     async def _load(self, limit: int) -> None:
         try:
@@ -177,7 +185,8 @@ class SpooledBuffer:
         pending = self._held.pending
 
         def enough() -> bool:
-            return self._closed or pending.bytes >= limit or pending.entries >= entries
+            ended = self._closed or self._suspended
+            return ended or pending.bytes >= limit or pending.entries >= entries
 
         await self._arrived.wait_until(enough, linger)
 
@@ -194,6 +203,43 @@ class SpooledBuffer:
         """Nothing more will be put; `take` gives what is left, then ends."""
         self._closed = True
         self._arrived.ring()
+
+    # --------------------------------------------------------- when the sink is another one
+
+    def suspend(self) -> None:
+        """`take` gives nothing until `resume`, as at the end; puts go on."""
+        self._suspended = True
+        self._arrived.ring()
+
+    def resume(self) -> None:
+        """`take` gives all again that was taken and not released, and goes on."""
+        self._held.take_back()
+        self._suspended = False
+        self._arrived.ring()
+
+    def configure(self, config: BufferConfig) -> None:
+        """Other limits, and another policy for what comes."""
+        self.limit, self.policy = int(config.memory), config.when_full
+        self.disk.configure(int(config.disk), drop_oldest=config.when_full == "drop_oldest")
+        self._work.ring()
+        self._turns.next()
+
+    async def unblocked(self) -> None:
+        """Waits until all have found room who wait for it now."""
+        await self._turns.wait(0, 0, lambda: True)
+
+    def discard(self, reason: str) -> Counter[Tally]:
+        """`run` has ended, and nothing will be taken or released any more: drops what is not on
+        disk, and whatever is still put. What is left there, by account."""
+        self._discards = reason
+        self.resume()
+        left = Counter(self.disk.tallies)
+        for item in self._held.loaded:
+            left[item.batch.tally] += len(item.batch)
+        while self._held.pending:
+            self._dropped(self._held.pending.pop().batch, reason)
+        self._turns.next()
+        return left
 
     # ------------------------------------------------------------------------------- disk
 

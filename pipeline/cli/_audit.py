@@ -80,6 +80,7 @@ def _went(sink: SinkPart) -> list[tuple[int, str]]:
         (sink.known, "known from before"),
         *dropped,
         (sink.dead_lettered, "dead-lettered"),
+        (sink.left, "left on its disk"),
         (sink.buffered, "buffered"),
     ]
 

@@ -16,6 +16,7 @@ from pipeline.cli import add_allow_python
 
 if TYPE_CHECKING:
     from pipeline.agent import Agent
+    from pipeline.reload import Reloader
 
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,13 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
         help="follow all containers until stopped",
         description=(
             "Follows the containers of one Docker host. SIGTERM and SIGINT deliver what has been "
-            "read and stop; a second one stops at once."
+            "read and stop; a second one stops at once. SIGHUP reads the configuration again."
         ),
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="read the configuration again when its file changes, as on SIGHUP",
     )
     parser.add_argument(
         "--log-level",
@@ -46,6 +52,7 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.agent import Agent
     from pipeline.coalesce import CoalescingLoop
     from pipeline.config import find, read
+    from pipeline.reload import Reloader
 
     logging.basicConfig(
         level=args.log_level.upper(),
@@ -57,8 +64,11 @@ def main(args: argparse.Namespace) -> int:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()
     agent = Agent(reading.config)
+    reloader = Reloader(
+        args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
+    )
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
-        return 0 if runner.run(_run(agent)) else 1
+        return 0 if runner.run(_run(agent, reloader)) else 1
 
 
 def _allow_all_descriptors() -> None:
@@ -71,7 +81,7 @@ def _allow_all_descriptors() -> None:
         log.debug("the limit of open files stays as it is: %s", error)
 
 
-async def _run(agent: Agent) -> bool:
+async def _run(agent: Agent, reloader: Reloader) -> bool:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -84,10 +94,8 @@ async def _run(agent: Agent) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(
-        signal.SIGHUP, log.warning, "SIGHUP: a changed configuration needs a restart as yet"
-    )
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     try:
-        return await agent.run(stop)
+        return await agent.run(stop, reloader)
     except asyncio.CancelledError:
         return False

@@ -28,22 +28,38 @@ class AgentProcess:
     `config` is TOML; `[engine]`, `[state]` and `[http]` are added to it.
     """
 
-    def __init__(self, folder: Path, engine: str, config: str = "", *, http: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: str,
+        config: str = "",
+        *arguments: str,
+        http: bool = True,
+    ) -> None:
+        """`arguments`: further ones of `dockline run`."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "dockline.toml"
         self.state = folder / "state"
-        listen = "127.0.0.1:0" if http else "off"
-        config = config if "[logs]" in config else f"{config}\n[logs]\n"
-        if "\nread = " not in config:
-            config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
-        self.config.write_text(
-            f'[engine]\nurl = "{engine}"\n[state]\ndirectory = "{self.state}"\n'
-            f'[http]\nlisten = "{listen}"\n{config}'
-        )
+        self._engine = engine
+        self._listen = "127.0.0.1:0" if http else "off"
+        self._arguments = arguments
+        self.configure(config)
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._said_before = 0
+
+    def configure(self, config: str) -> None:
+        """Puts another file in the place of the configuration."""
+        config = config if "[logs]" in config else f"{config}\n[logs]\n"
+        if "\nread = " not in config:
+            config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
+        new = self.config.with_suffix(".new")
+        new.write_text(
+            f'[engine]\nurl = "{self._engine}"\n[state]\ndirectory = "{self.state}"\n'
+            f'[http]\nlisten = "{self._listen}"\n{config}'
+        )
+        new.replace(self.config)
 
     def __enter__(self) -> AgentProcess:
         self.start()
@@ -64,7 +80,15 @@ class AgentProcess:
         self._said_before = len(self.said) if self._starts > 1 else 0
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
+                [
+                    sys.executable,
+                    "-m",
+                    "pipeline",
+                    "run",
+                    "-c",
+                    str(self.config),
+                    *self._arguments,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -90,6 +114,13 @@ class AgentProcess:
     def entries(self) -> list[dict[str, object]]:
         """Its standard output, as the JSON lines that it should be."""
         return [json.loads(line) for line in self.output]
+
+    def reload(self, config: str) -> None:
+        """Gives it another configuration, and waits until it has it."""
+        before = self.said.count("reloaded ")
+        self.configure(config)
+        self.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.said.count("reloaded ") > before, "it was not reloaded")
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """Sends a signal and waits for the end; the exit code."""

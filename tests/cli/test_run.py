@@ -134,11 +134,11 @@ def test_it_waits_for_an_engine_that_is_not_there_and_says_so_once(tmp_path: Pat
         assert agent.stop() == 0
 
 
-def test_a_hang_up_does_not_end_it(tmp_path: Path) -> None:
+def test_a_hang_up_reloads_it_whether_the_engine_is_there_or_not(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, "unix:///nowhere/docker.sock") as agent:
         agent.until(lambda: "there is no socket" in agent.said)
         agent.process.send_signal(signal.SIGHUP)
-        agent.until(lambda: "needs a restart as yet" in agent.said)
+        agent.until(lambda: "no sink and no route has changed" in agent.said)
         assert agent.get("/healthz")[0] == 200
 
 

@@ -26,7 +26,8 @@ class Beginning:
     def __init__(self, engine: Engine, checkpoint: Checkpoint, start: Start) -> None:
         self._engine = engine
         self._checkpoint = checkpoint
-        self._start = start
+        self.start = start
+        """May be changed."""
         self._began = time.monotonic()
         self._created: set[str] = set()
 
@@ -58,7 +59,7 @@ class Beginning:
         known = self._checkpoint[container_id]
         if known is not None:
             return known
-        if new or self._start == "beginning":
+        if new or self.start == "beginning":
             return Position()
         return Position(since=timestamp(event_time(event) / 1e9 - 1).decode())
 
@@ -67,9 +68,9 @@ class Beginning:
         known = self._checkpoint[item["Id"]]
         if known is not None:
             return known
-        if self._start == "beginning" or self.is_new(item):
+        if self.start == "beginning" or self.is_new(item):
             return Position()
-        back = 0.0 if self._start == "now" else float(self._start)
+        back = 0.0 if self.start == "now" else float(self.start)
         return Position(since=timestamp(time.time() + self._engine.clock_offset - back).decode())
 
     def is_new(self, item: Mapping[str, Any]) -> bool:

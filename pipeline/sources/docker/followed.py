@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
 from pipeline.route import Lanes, Router
-from pipeline.settlement import Progress
+from pipeline.settlement import NOTHING, Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.ending import LastLines
 from pipeline.sources.docker.engine import Engine
@@ -68,12 +68,19 @@ class Followed:
         self._bound: list[Lanes] = []
         """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
         self._lanes: list[Lanes] = []
-        self._bind()
+        self.paused = False
+        """Its log is read no further, for now."""
+        self._distributing = False
+        self._stopping: set[asyncio.Task[None]] = set()
+        """Tasks that have read the log, and are to end."""
+        self.bind()
 
-    def _bind(self) -> None:
+    def bind(self) -> None:
+        """Its lanes from now on: it, or the routes, are others than before."""
         for old in self._lanes:
             old.end()
-        lanes = self._router.bind(self.container, self.progress)
+        sequence = self.tail.sequence if self.tail is not None else NOTHING
+        lanes = self._router.bind(self.container, self.progress, sequence)
         self._lanes = list(lanes.values())
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
         self._bound = [*(one for one in self._bound if one.waiting), self.logs]
@@ -81,7 +88,7 @@ class Followed:
     @property
     def reading(self) -> bool:
         """Whether its log is being read, or was as far as it can be."""
-        return self.tail is not None and not self.tail.idle
+        return self.tail is not None and not self.tail.idle and not self.paused
 
     @property
     def unsettled(self) -> int:
@@ -95,7 +102,7 @@ class Followed:
         old, self.container = self.container, container
         facts = (container.name, container.image, dict(container.labels))
         if facts != (old.name, old.image, dict(old.labels)):
-            self._bind()
+            self.bind()
         if container.name != old.name:
             if self.tail is not None:
                 self.tail.count_as(container.name)
@@ -130,7 +137,28 @@ class Followed:
     async def distribute(self, batch: Batch) -> None:
         if self.events:
             self.last_lines.note(batch)
-        await self.logs.distribute(batch)
+        self._distributing = True
+        try:
+            await self.logs.distribute(batch)
+        finally:
+            self._distributing = False
+            for task in self._stopping:  # but not before the batch is settled
+                asyncio.get_running_loop().call_soon(task.cancel)
+
+    def pause(self) -> None:
+        """Its log is read no further; what was read is handed out first."""
+        if self.task is None or self.task.done() or self.paused:
+            return
+        self.paused = True
+        self._stopping.add(self.task)
+        self.task.add_done_callback(self._stopping.discard)
+        if not self._distributing:
+            self.task.cancel()
+
+    async def stopped(self) -> None:
+        """Waits until nobody reads its log who was to stop."""
+        if self._stopping:
+            await asyncio.wait(set(self._stopping))
 
     def ended(self) -> None:
         """What comes next is of another run of the container: nothing is joined to this one's."""

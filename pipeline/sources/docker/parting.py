@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
@@ -36,6 +36,9 @@ class Parting:
         followed.task.add_done_callback(lambda task: self._ended(followed))
         if len(self._waiting) > MOST:
             self._give_up(next(iter(self._waiting)))
+
+    def __iter__(self) -> Iterator[Followed]:
+        return iter(list(self._waiting))
 
     def _ended(self, followed: Followed) -> None:
         self._waiting.pop(followed, None)

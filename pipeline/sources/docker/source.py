@@ -92,6 +92,8 @@ class DockerSource:
         never follows. `connected` is called whenever the Engine is reached, its facts known by
         then; `removed` for each container that is gone."""
         self.followed: dict[str, Followed] = {}
+        self._left: dict[str, Followed] = {}
+        """Containers that were followed, and are not selected any more."""
         self._engine = engine
         self._router = router
         self._checkpoint = checkpoint
@@ -128,6 +130,32 @@ class DockerSource:
 
     def _tails(self) -> Iterator[Tail]:
         return (one.tail for one in self.followed.values() if one.tail is not None)
+
+    def change(self, reading: Reading) -> None:
+        """Another configuration, and other routes: all lanes are bound anew. A container that is
+        selected no more is read no further; one that is now is met as if the agent began. `way`
+        stays as it was, and `max_line` is for logs that are read from now on."""
+        self._reading = reading
+        self._beginning.start = reading.start
+        self.watch.every = reading.reconcile
+        for followed in list(self.followed.values()):
+            if not reading.selects(followed.container):
+                self._leave(followed)
+        for followed in (*self.followed.values(), *self._left.values(), *self._parting):
+            followed.bind()
+            if not followed.logs:
+                followed.pause()
+        self._checkpoint.last_saved = self._checkpoint.looked
+        self.watch.hurry()
+
+    def _leave(self, followed: Followed) -> None:
+        key = followed.container.id
+        self._left[key] = self.followed.pop(key)
+        self._metrics.containers.set(len(self.followed))
+        followed.pause()
+        self._on_removed(key)
+        if self._stats is not None:
+            self._stats.remove(key)
 
     # ------------------------------------------------------------ what the watch tells us
 
@@ -207,10 +235,11 @@ class DockerSource:
                 with self._for_itself(container):
                     self._found_running(container, item)
         self._checkpoint.looked = max(self._checkpoint.looked, self.watch.asked)
-        ended = [key for key in self.followed if key not in running]
+        ended = [key for key in (*self.followed, *self._left) if key not in running]
         for key in ended:
-            if (tail := self.followed[key].tail) is not None:
-                tail.doubt()
+            one = self.followed.get(key)
+            if one is not None and one.tail is not None:
+                one.tail.doubt()
         await self._check_ended(ended)
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
@@ -250,22 +279,27 @@ class DockerSource:
         """A container that was not known; None when it is not to be followed."""
         if container.id == self._myself or not self._reading.selects(container):
             return None
-        progress = self._checkpoint.follow(container.id)
-        followed = Followed(
-            container,
-            self._router,
-            self._engine,
-            self,
-            progress,
-            last_lines=self._reading.last_lines if self._reading.events else 0,
-        )
+        followed = self._left.pop(container.id, None)
+        if followed is not None:
+            followed.change(container)
+        else:
+            progress = self._checkpoint.follow(container.id)
+            followed = Followed(
+                container,
+                self._router,
+                self._engine,
+                self,
+                progress,
+                last_lines=self._reading.last_lines if self._reading.events else 0,
+            )
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed
 
     def _start(self, followed: Followed, position: Position) -> None:
         """The container runs: reads its log, from `position` where it was not read before."""
-        if not followed.logs or (followed.task is not None and followed.task.done()):
+        ended = followed.task is not None and followed.task.done() and not followed.paused
+        if not followed.logs or ended:
             self._learn(followed)
             return
         if followed.tail is None:
@@ -282,6 +316,8 @@ class DockerSource:
                 available=self.watch.available,
                 files=self._files,
             )
+        if followed.task is None or followed.paused:
+            followed.paused = False
             followed.task = self._tasks.create_task(
                 self._read(followed, followed.tail), name=f"logs {followed.container.name}"
             )
@@ -289,6 +325,7 @@ class DockerSource:
 
     async def _read(self, followed: Followed, tail: Tail) -> None:
         """One container's trouble is nobody else's."""
+        await followed.stopped()
         wait = 1.0
         while True:
             try:
@@ -311,14 +348,17 @@ class DockerSource:
                 await followed.learn()
 
     def inspected(self, container: Container, answer: Mapping[str, Any]) -> None:
-        if self._stats is not None and (answer.get("State") or {}).get("Running"):
+        if self._stats is None or container.id not in self.followed:
+            return
+        if (answer.get("State") or {}).get("Running"):
             self._stats.add(container, answer)
 
     def renamed(self, old: str) -> None:
         self._forget_series(old)
 
     def _moved(self, container_id: str, position: Position) -> None:
-        if container_id in self.followed:  # one that is removed has nothing to resume
+        # One that is removed has nothing to resume.
+        if container_id in self.followed or container_id in self._left:
             self._checkpoint.move(container_id, position)
 
     def _let_go(self, container_id: str) -> None:
@@ -327,7 +367,7 @@ class DockerSource:
         self._on_removed(container_id)
         if self._stats is not None:
             self._stats.remove(container_id)
-        followed = self.followed.pop(container_id, None)
+        followed = self.followed.pop(container_id, None) or self._left.pop(container_id, None)
         self._metrics.containers.set(len(self.followed))
         if followed is None:
             self._checkpoint.forget(container_id)
@@ -368,7 +408,8 @@ class DockerSource:
                 if followed is not None and not followed.reading:
                     self._start(followed, position or Position())
         gone = self._checkpoint.known() - {one.id for one, _ in present}
-        for container_id in gone - self.followed.keys():  # `_check_ended` lets go of the others
+        gone -= self.followed.keys() | self._left.keys()  # `_check_ended` lets go of those
+        for container_id in gone:
             self._note_missed(container_id)
             self._checkpoint.forget(container_id)
 

@@ -187,6 +187,11 @@ class Tail:
         return self._emission.has_read
 
     @property
+    def sequence(self) -> int:
+        """Number of the entry that was handed out last."""
+        return self._emission.position.sequence
+
+    @property
     def listening(self) -> float | None:
         """Since when its stream has been silent (`time.monotonic`); None when there is none, or
         what it gave is still being worked on."""

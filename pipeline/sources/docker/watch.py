@@ -14,6 +14,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from pipeline.errors import EngineError
@@ -57,17 +58,22 @@ class Watch:
     def __init__(
         self, engine: Engine, audience: Audience, metrics: Metrics, *, every: float, since: str
     ) -> None:
-        """`every`: seconds between two lists. `since`: the first moment whose events are wanted,
-        as the Engine takes it; empty for what happens from now on."""
+        """`every`: seconds between two lists, which may be changed. `since`: the first moment whose
+        events are wanted, as the Engine takes it; empty for what happens from now on."""
         self.problem: str | None = "not connected yet"
         self.asked = 0.0
         """When the list was asked for that was given last, by our clock."""
         self._engine = engine
         self._audience = audience
         self._metrics = metrics
-        self._every = every
+        self.every = every
+        self._hurry = asyncio.Event()
         self._newest = _nanoseconds(since) if since else 0
         self._up = asyncio.Event()
+
+    def hurry(self) -> None:
+        """The next list is wanted now."""
+        self._hurry.set()
 
     async def available(self) -> None:
         """Waits until the Engine answers."""
@@ -142,7 +148,10 @@ class Watch:
                 self._came_up()
             self.asked = asked
             await self._audience.listed(running)
-            await asyncio.sleep(self._every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.every):
+                    await self._hurry.wait()
+            self._hurry.clear()
 
     def _came_up(self) -> None:
         self.problem = None

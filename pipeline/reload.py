@@ -1,0 +1,147 @@
+"""Reading the configuration again while the agent runs: on a signal, or when its file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.component import Python
+from pipeline.config import Config, ConfigErrors, find, read
+from pipeline.config.compare import Difference
+from pipeline.config.file import DEFAULT_FILE, Reading
+from pipeline.errors import DocklineError
+from pipeline.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+POLL = 1.0
+"""Seconds between two looks at the file. One that has changed is read when it has stayed the same
+from one look to the next: an editor, or a copy, may not have finished."""
+
+Signature = tuple[int, int, int, int]
+
+
+class Reloadable(Protocol):
+    """The agent, as it is seen here."""
+
+    async def reload(self, config: Config) -> Difference:
+        """Goes on with another configuration. Raises `DocklineError`, and then with the one that
+        it has."""
+
+    async def settle(self) -> None:
+        """Waits until what the last one has ended has ended."""
+
+
+class Reloader:
+    """One reload after another. Asked for during one, another one follows, and not more."""
+
+    def __init__(
+        self,
+        given: str | None,
+        environ: Mapping[str, str],
+        metrics: Metrics,
+        *,
+        python: Python = "refuse",
+        watch: bool = False,
+        poll: float = POLL,
+    ) -> None:
+        """`given`: the file that the user named. `python`: see `config.read`. `watch`:
+        whether its changes are looked for."""
+        self._given = given
+        self._environ = environ
+        self._python = python
+        self._file = find(given, environ)
+        self._watching = watch
+        self._poll = poll
+        self._metrics = metrics
+        self._asked = asyncio.Event()
+        metrics.reload_success.set(1)
+        metrics.reload_time.set_to_current_time()
+        for result in ("success", "refused"):
+            metrics.reloads.labels(result)
+
+    def ask(self) -> None:
+        """For a reload, as soon as the one before is done."""
+        self._asked.set()
+
+    async def run(self, agent: Reloadable) -> None:
+        """Until it is cancelled, at any time."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._watching:
+                tasks.create_task(self._watch(), name="watch configuration")
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                await self._reload(agent)
+
+    async def _reload(self, agent: Reloadable) -> None:
+        try:
+            reading = await asyncio.to_thread(self._read)
+            difference = await agent.reload(reading.config)
+        except ConfigErrors as errors:
+            for problem in errors.problems:
+                log.error(problem.lines(errors.file)[0])
+            self._refused(f"{len(errors.problems)} to be mended in it")
+        except DocklineError as error:
+            self._refused(str(error))
+        except Exception as error:  # a bug; the agent must not end for it
+            log.exception("reloading has failed")
+            self._refused(repr(error))
+        else:
+            self._succeeded(reading, difference)
+            await agent.settle()
+
+    def _read(self) -> Reading:
+        """That of the beginning, even when it has gone: a file that is missing for a moment must
+        not make an agent with the built-in configuration."""
+        self._file = self._file or find(self._given, self._environ)
+        return read(self._file, self._environ, python=self._python)
+
+    def _succeeded(self, reading: Reading, difference: Difference) -> None:
+        for warning in reading.warnings:
+            log.warning(warning.lines(reading.file)[0])
+        if difference.fixed:
+            log.warning(
+                "%s: a change of %s needs a restart, and counts from then on",
+                reading.file,
+                ", ".join(difference.fixed),
+            )
+        log.info("reloaded %s: %s", reading.file, difference)
+        self._metrics.reloads.labels("success").inc()
+        self._metrics.reload_success.set(1)
+        self._metrics.reload_time.set(time.time())
+
+    def _refused(self, why: str) -> None:
+        log.error("the configuration is not reloaded, and the one before still counts: %s", why)
+        self._metrics.reloads.labels("refused").inc()
+        self._metrics.reload_success.set(0)
+
+    # ---------------------------------------------------------------------------- watching
+
+    async def _watch(self) -> None:
+        """Asks for a reload when the file is another one, or has other contents, than the last
+        time. It may be replaced, or lie behind links that are changed. While it is not there at
+        all, nothing happens."""
+        used = seen = await self._sign()
+        while True:
+            await asyncio.sleep(self._poll)
+            now = await self._sign()
+            if now is not None and now == seen and now != used:
+                used = now
+                self.ask()
+            seen = now
+
+    async def _sign(self) -> Signature | None:
+        return await asyncio.to_thread(_signature, self._file or Path(DEFAULT_FILE))
+
+
+def _signature(file: Path) -> Signature | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
