@@ -8,14 +8,17 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from prometheus_client.samples import Sample
+
 from pipeline import component
-from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.batch import STREAM_NAMES, Batch, Container, Source
 from pipeline.component import Stage, StageContext
 from pipeline.config import Config
+from pipeline.derived import Derived
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import DocklineError
 from pipeline.labels import PREFIX, Labels, Wish
@@ -43,6 +46,8 @@ class Line:
     stream: Literal["stdout", "stderr"] = "stdout"
     time: bytes = b""
     """In the form of `timestamps`; empty for a little after the line before."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What it has before the first stage."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,15 @@ class Entry:
 class Trial:
     """One route with one container, used once."""
 
-    def __init__(self, name: str, config: Config, container: Container) -> None:
+    def __init__(
+        self, name: str, config: Config, container: Container, source: Source = "logs"
+    ) -> None:
         """Raises `DocklineError` like the stages' own construction. Whether the route takes the
-        container is not asked."""
+        container and the source is not asked."""
         self._container = container
-        context = StageContext()
+        self._source: Source = source
+        self._derived = Derived()
+        context = StageContext(derived=self._derived)
         route_config = config.routes[name]
         labels = _RecordedLabels(Selection(config).labels)
         own = [
@@ -93,14 +102,14 @@ class Trial:
         self._outlet = _Outlet()
         route = Route(
             name=name,
-            sources=frozenset(route_config.sources),
+            sources=frozenset((source,)),
             takes=lambda container: True,
             stages=[(one.name, one) for one in own],
             outlets=[self._outlet],
         )
         metrics = Metrics()
         router = Router([route], metrics, Ledger(), labels=labels)
-        self._lanes: Lanes = router.bind(container, Progress({}))["logs"]
+        self._lanes: Lanes = router.bind(container, Progress({}))[source]
         self._recorders = [*labels.recorders, *own]
 
     def run(self, lines: Sequence[Line]) -> list[Entry]:
@@ -108,7 +117,7 @@ class Trial:
 
         Raises `DocklineError` where a stage has failed, a bug in it."""
         if lines:
-            self._lanes.offer(_batch(self._container, lines))
+            self._lanes.offer(_batch(self._container, lines, self._source))
             self._lanes.end()
         for recorder in self._recorders:
             if recorder.error is not None:
@@ -116,6 +125,10 @@ class Trial:
                     f"the stage {recorder.name} has failed, a bug in it: {recorder.error!r}"
                 )
         return list(_entries(self._outlet.batches))
+
+    def samples(self) -> list[Sample]:
+        """What the stages have made metrics of."""
+        return [sample for metric in self._derived.collect() for sample in metric.samples]
 
     def steps(self, number: int) -> list[Step]:
         """What the stages made of that line, counted from 1, until one let go of no such entry."""
@@ -211,17 +224,21 @@ class _Outlet:
         self.batches.append(batch)
 
 
-def _batch(container: Container, lines: Sequence[Line]) -> Batch:
+def _batch(container: Container, lines: Sequence[Line], source: Source) -> Batch:
     times: list[bytes] = []
     for line in lines:
         following = from_nanoseconds(nanoseconds(times[-1]) + BETWEEN) if times else FIRST_TIME
         times.append(line.time or following)
+    is_log = source == "logs"
+    has_fields = any(line.fields for line in lines)
     return Batch(
         container,
         [line.text for line in lines],
         times,
-        bytes(STREAM_NAMES.index(line.stream) for line in lines),
+        bytes(STREAM_NAMES.index(line.stream) if is_log else 0 for line in lines),
         range(1, len(lines) + 1),
+        source=source,
+        fields=[copy.deepcopy(dict(line.fields)) for line in lines] if has_fields else None,
     )
 
 

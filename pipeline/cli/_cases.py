@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pipeline.batch import Container
 from pipeline.cli._compare import Pair, find, pair_up
 from pipeline.cli._reasons import not_followed, not_taken
+from pipeline.cli._series import Reading as Series
+from pipeline.cli._series import compare
 from pipeline.config import Reading
 from pipeline.config.settings import CaseConfig, CaseLine
 from pipeline.errors import DocklineError
@@ -38,12 +40,14 @@ class Result:
     pairs: Sequence[Pair] = ()
     unwanted: Sequence[tuple[int, str]] = ()
     """Fields that are to be absent, by the entry (counted from 0) that has them."""
+    series: Sequence[Series] = ()
+    """Metrics that do not stand at what was expected."""
     lost: Sequence[Lost] = ()
     seconds: float = field(default=0.0, compare=False)
 
     @property
     def passed(self) -> bool:
-        return not self.trouble and not self.unwanted and self.as_expected
+        return not (self.trouble or self.unwanted or self.series) and self.as_expected
 
     @property
     def as_expected(self) -> bool:
@@ -65,12 +69,13 @@ def run(reading: Reading, index: int) -> Result:
         case.container.labels,
         host=case.container.host,
     )
-    if reasons := _not_run(reading, case.route, container):
+    if reasons := _not_run(reading, case, container):
         return Result(index, case, reasons)
     given = lines(case.input)
     try:
-        trial = Trial(case.route, config, container)
+        trial = Trial(case.route, config, container, case.source)
         entries = trial.run(given)
+        series = compare(case.metrics, trial.samples())
     except DocklineError as error:
         return Result(index, case, str(error))
     return Result(
@@ -84,17 +89,20 @@ def run(reading: Reading, index: int) -> Result:
             for name in case.absent
             if find(entry.json, name) is not MISSING
         ],
+        series=series,
         lost=_lost(trial, len(given)),
         seconds=time.perf_counter() - began,
     )
 
 
-def _not_run(reading: Reading, name: str, container: Container) -> str:
+def _not_run(reading: Reading, case: CaseConfig, container: Container) -> str:
     """Why the container's lines would not come to the route; empty where they would."""
-    config, conceal = reading.config, reading.conceal
-    route = config.routes[name]
-    if "logs" not in route.sources:
-        return f"the route takes {' and '.join(route.sources)}, and a test has lines of a log"
+    config, conceal, name = reading.config, reading.conceal, case.route
+    sources = config.routes[name].sources
+    if case.source not in sources:
+        takes = " and ".join(sources) or "nothing"
+        hint = f', which a test has with source = "{sources[0]}"' if sources else ""
+        return f"the route does not take {case.source} but {takes}{hint}"
     if reasons := not_followed(config, container, conceal):
         return f"the container is not followed at all: {'; '.join(reasons)}"
     if reasons := not_taken(config, name, container, conceal):
@@ -106,7 +114,7 @@ def lines(written: Sequence[str | CaseLine]) -> list[Line]:
     """As a container would write them: what stands on several lines is several."""
     entries = [one if isinstance(one, CaseLine) else CaseLine(line=one) for one in written]
     return [
-        Line(text.encode("utf-8", "replace"), one.stream, (one.time or "").encode())
+        Line(text.encode("utf-8", "replace"), one.stream, (one.time or "").encode(), one.fields)
         for one in entries
         for text in str(one.line).removesuffix("\n").split("\n")
     ]

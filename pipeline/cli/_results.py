@@ -13,6 +13,7 @@ from msgspec import structs
 
 from pipeline.cli._cases import Lost, Result, lines
 from pipeline.cli._compare import Difference, Pair, shown, shown_apart, suggestion
+from pipeline.cli._series import Reading
 from pipeline.cli._terminal import Colour
 from pipeline.config.settings import CaseLine
 from pipeline.errors import DocklineError
@@ -34,7 +35,7 @@ def concealed(result: Result, conceal: Callable[[str], str]) -> Result:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [hidden(inner) for inner in value]
         if isinstance(value, CaseLine):
-            return structs.replace(value, line=conceal(value.line))
+            return structs.replace(value, line=conceal(value.line), fields=hidden(value.fields))
         return conceal(value) if isinstance(value, str) else value
 
     def pair(one: Pair) -> Pair:
@@ -59,12 +60,18 @@ def concealed(result: Result, conceal: Callable[[str], str]) -> Result:
         entries=[replace(entry, json=hidden(entry.json)) for entry in result.entries],
         pairs=[pair(one) for one in result.pairs],
         unwanted=[(place, conceal(name)) for place, name in result.unwanted],
+        series=[
+            replace(one, name=conceal(one.name), hint=conceal(one.hint)) for one in result.series
+        ],
     )
 
 
 def title(result: Result) -> str:
     name = f": {result.case.name}" if result.case.name else ""
-    text = f"{result.path} {result.case.route}{name}"
+    return _printable(f"{result.path} {result.case.route}{name}")
+
+
+def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
@@ -79,9 +86,21 @@ def explained(result: Result) -> Text:
     for place, name in result.unwanted:
         text.append((None, f"  {_place(result, place)}"))
         text.append(("red", f"    {name}: expected to be absent"))
+    for one in result.series:
+        text += _series(one)
     if not result.as_expected:
         text += _lost(result.lost)
     return text
+
+
+def _series(one: Reading) -> Text:
+    got = "no such series" if one.got is None else f"{one.got:.15g}"
+    hint = f"; {one.hint}" if one.hint else ""
+    return [
+        (None, f"  {_printable(one.name)}"),
+        ("green", f"    expected {one.expected:.15g}"),
+        ("red", f"    got      {got}{hint}"),
+    ]
 
 
 def _pair(result: Result, pair: Pair) -> Text:

@@ -266,6 +266,9 @@ class CaseLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the container writes it."""
     time: EntryTime | None = None
     """When; without it, a millisecond after the line before."""
+    fields: dict[str, Any] = {}
+    """What it has beside its text: what an event tells, or what the routes have made of a line that
+    lead to this one."""
 
 
 class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -275,6 +278,9 @@ class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is tested, for reports."""
     route: Annotated[str, Meta(examples=["all"])]
     """Name of the route."""
+    source: Source = "logs"
+    """What the lines are. For `events` and `stats` they are tables, with what these tell as
+    `fields`."""
     container: CaseContainer = CaseContainer()
     """Where the lines come from. The route has to take it."""
     input: Annotated[
@@ -282,13 +288,19 @@ class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     """The lines, as a container would write them; a text of several lines is several. For one with
     more to it, a table: `{ line = "text", stream = "stderr", time = "2026-01-31T12:00:00Z" }`, of
-    which the last two may be left out."""
+    which the last two may be left out; and `fields` that it has before the first stage, such as
+    `{ line = "died", fields = { docker.event.action = "die" } }`."""
     expect: Annotated[list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])]
     """One table for each entry that comes out, in order; `[]` where nothing does. A table names
     the fields to compare, of what a JSON sink would get; the entry may have others. Those inside
     of objects are written `log.level = "error"` or `log = { level = "error" }`."""
     absent: Annotated[list[str], Meta(examples=[["password", "http.headers"]])] = []
     """Fields that no entry that comes out may have."""
+    metrics: Annotated[
+        dict[str, int | float], Meta(examples=[{'http_requests_total{status="503"}': 2}])
+    ] = {}
+    """Series that stages make (`count`, `observe`), by their names on `/metrics`, and what they
+    stand at after these lines; one that is not there stands at 0."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

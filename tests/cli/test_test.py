@@ -173,12 +173,120 @@ def test_a_container_that_the_route_does_not_take_is_an_error(
     assert out(capsys)[1:] == [f"  {told}", "1 test: 1 failed"]
 
 
-def test_a_route_without_logs_cannot_be_tested(
+def test_a_source_that_the_route_does_not_take_is_an_error(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = ROUTE.replace("[routes.errors]", '[routes.errors]\nfrom = ["events"]')
     assert main(["test", "-c", write(text + case("[]", "[]"))]) == 1
-    assert "  the route takes events, and a test has lines of a log" in out(capsys)
+    told = 'the route does not take logs but events, which a test has with source = "events"'
+    assert out(capsys)[1] == f"  {told}"
+
+
+@pytest.mark.parametrize("source", ["events", "stats"])
+def test_events_and_stats_are_lines_of_no_stream_with_fields(source: str, write: Write) -> None:
+    text = f"""
+        [routes.r]
+        from = ["{source}"]
+        stages = [
+          {{ keep = "docker.event.action == 'die' and stream == '' and source == '{source}'" }},
+        ]
+        to = ["console"]
+        [sinks.console]
+        type = "console"
+        [[tests]]
+        route = "r"
+        source = "{source}"
+        input = [
+          {{ line = "ended", fields = {{ docker.event = {{ action = "die", exit_code = 137 }} }} }},
+          {{ line = "began", fields = {{ docker.event.action = "start" }} }},
+          "text",
+        ]
+        expect = [
+          {{ message = "ended", docker.event.exit_code = 137, event.dataset = "docker.{source}" }},
+        ]
+        absent = ["stream"]
+        """
+    assert main(["test", "-c", write(text)]) == 0
+
+
+METRICS = """\
+[routes.r]
+stages = [
+  { parse = "json" },
+  { count = { name = "requests", labels = { path = "{path}", status = "{status}" } } },
+  { observe = { name = "seconds", value = "ms / 1000", buckets = [0.1, 1] } },
+]
+to = ["console"]
+[sinks.console]
+type = "console"
+[[tests]]
+route = "r"
+input = ['{"path":"/\\"a\\"","status":503,"ms":100}', '{"path":"/","status":200,"ms":200}']
+expect = [{}, {}]
+"""
+
+
+def test_metrics_that_stages_make_are_compared_by_the_names_on_the_page(write: Write) -> None:
+    metrics = (
+        r"""'requests_total{status="503",path="/\"a\""}' = 1""",
+        """'requests_total{path="/", status="200",}' = 1.0""",
+        """'requests_total{path="/",status="404"}' = 0""",
+        """'seconds_bucket{le="0.1"}' = 1""",
+        "seconds_sum = 0.3",
+        "seconds_count = 2",
+    )
+    assert main(["test", "-c", write(f"{METRICS}metrics = {{ {', '.join(metrics)} }}\n")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("seconds_count = 3", ["  seconds_count", "    expected 3", "    got      2"]),
+        (
+            "'seconds_bucket{le=\"0.2\"}' = 1",
+            [
+                '  seconds_bucket{le="0.2"}',
+                "    expected 1",
+                '    got      no such series; there is seconds_bucket{le="0.1"} and others',
+            ],
+        ),
+        (
+            "x = 1",
+            [
+                "  x",
+                "    expected 1",
+                "    got      no such series; there is "
+                'requests_total{path="/\\"a\\"",status="503"}, '
+                'requests_total{path="/",status="200"}, seconds_bucket{le="0.1"}, '
+                'seconds_bucket{le="1.0"}, seconds_bucket{le="+Inf"} and others',
+            ],
+        ),
+        (
+            "'x{a}' = 1",
+            ["  'x{a}' is no series; write it as on /metrics: http_requests_total{status=\"503\"}"],
+        ),
+    ],
+)
+def test_a_metric_that_stands_elsewhere_is_shown(
+    metric: str, told: list[str], write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", "-c", write(f"{METRICS}metrics = {{ {metric} }}\n")]) == 1
+    assert out(capsys)[1:-1] == told
+
+
+def test_an_update_leaves_what_metrics_are_to_be_to_their_writer(write: Write) -> None:
+    file = write(METRICS.replace("[{}, {}]", "[]") + "metrics = { seconds_count = 3 }\n")
+    assert main(["test", "-c", file, "--update"]) == 1
+    assert "metrics = { seconds_count = 3 }" in Path(file).read_text()
+
+
+def test_without_a_stage_that_makes_metrics_there_are_none(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["test", "-c", write(ROUTE + case("[]", "[]", SHOP + "metrics = { x = 1 }\n"))]) == 1
+    )
+    assert "    got      no such series; no stage has made any" in out(capsys)
 
 
 def test_lines_have_a_stream_and_a_time_and_a_text_of_several_lines_is_several(
