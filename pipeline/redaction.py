@@ -202,7 +202,7 @@ _JWT: Final = re.compile(
 )
 _AWS_KEY: Final = re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])")
 _BEARER: Final = re.compile(
-    r"""(\bbearer(?:[\s:="']|%20){1,4})(?=[\w.~+/\\-]*[0-9]|[\w.~+/\\-]{20})([\w.~+/\\-]+=*)""",
+    r"""(bearer(?:\\[nrt]|[\s:="'\\]|%20){1,6})(?=[\w.~+/\\-]*[0-9]|[\w.~+/\\-]{20})([\w.~+/\\-]+=*)""",
     re.ASCII | re.IGNORECASE,
 )
 _AWS_PREFIXES: Final = ("AKIA", "ASIA", "ABIA", "ACCA")

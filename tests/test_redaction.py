@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 
@@ -124,6 +125,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P
         ("aws_key", "AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX", None),
         ("bearer", "Authorization: Bearer abc123.~+/=x", "Authorization: Bearer <abc123.~+/=>x"),
         ("bearer", r'"BEARER a1b2\/c3=="', r'"BEARER <a1b2\/c3==>"'),
+        ("bearer", r'"a\tBearer abc123"', r'"a\tBearer <abc123>"'),
+        ("bearer", r'"Bearer \"abc123\n"', r'"Bearer \"<abc123\n>"'),
         ("bearer", "bearer=a1 bearer%20b2", "bearer=<a1> bearer%20<b2>"),
         ("bearer", "bearer Bearer abc123", "bearer Bearer <abc123>"),
         ("bearer", "the bearer of bad news, bearer authentication failed", None),
@@ -147,6 +150,24 @@ def test_no_text_takes_more_than_its_length(part: str) -> None:
         for kind in KINDS.values():
             kind.may_have(text)
             kind.replace(unescaped(text), lambda thing: "x")
+
+
+PARTS = (
+    "bob", "@", "%40", "example", ".", "com", " ", "-", "4111", "1111 1111", "4111111111111111",
+    "1", "10.0.0.1", "::", "2001:db8", ":", "fe80::1", "eyJhbGci", "eyJ", "Bearer ", "abc1",
+    "AKIAIOSFODNN7EXAMPLE", '"', "\\", "\n", "\t", "é", "_", "/", "=", ",", "3782 822463 10005",
+)  # fmt: skip
+
+
+def test_what_is_found_in_a_text_is_found_in_the_json_that_holds_it() -> None:
+    draw = random.Random(7)
+    for _ in range(5000):
+        text = "".join(draw.choices(PARTS, k=draw.randrange(1, 12)))
+        written = json.dumps(text, ensure_ascii=False)
+        for what, kind in KINDS.items():
+            if without(what, text) != text:
+                assert kind.may_have(written), (what, text)
+                assert without(what, written) != written, (what, text)
 
 
 def test_json_is_read_as_what_it_says() -> None:
