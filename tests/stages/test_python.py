@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.agent import Agent
 from pipeline.batch import Batch
 from pipeline.cli import main
 from pipeline.component import Stage, StageContext
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
 from pipeline.errors import ConfigError
+from pipeline.settlement import Progress
 from pipeline.stages import python
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit
@@ -152,3 +154,23 @@ def test_the_command_line_allows_it(
 def test_containers_have_it_together() -> None:
     stage = make("length")
     assert stage.bind(container(number=2)) is stage
+
+
+def test_the_agent_counts_the_entries_that_it_fails_for(tmp_path: Path) -> None:
+    text = CONFIG.partition("[[tests]]")[0].replace(":length", ":hostile")
+    text = f'[engine]\nurl = "unix://{tmp_path}/none"\n[http]\nlisten = "off"\n{text}'
+    agent = Agent(parse(text, {}, python="allow").config, {})
+    lanes = agent._router.bind(container(), Progress({}))["logs"]
+    lanes.offer(batch("fine", "raise", "exit"))
+    labels = {"route": "a", "stage": "python"}
+    value = agent.metrics.registry.get_sample_value("dockline_stage_errors_total", labels)
+    assert value == 2
+
+
+def test_the_agent_does_not_start_unless_it_is_allowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "dockline.toml"
+    file.write_text(CONFIG)
+    assert main(["run", "-c", str(file)]) == 2
+    assert "--allow-python" in capsys.readouterr().err
