@@ -153,3 +153,17 @@ async def test_any_label_is_a_page_that_prometheus_reads() -> None:
     found = [sample.labels["a"] for sample in families["hits"].samples]
     assert len(found) == len(set(found)) >= len(HOSTILE) - 2
     assert max(map(len, found)) == LONGEST
+
+
+def test_for_another_configuration_what_is_declared_as_before_goes_on_and_the_rest_is_new() -> None:
+    derived = Derived()
+    kept = derived.counter("kept", "", ["a"])
+    kept.add({("x",): 3})
+    derived.counter("other", "", ["a"])
+    derived.counter("gone")
+    draft = derived.draft()
+    assert draft.counter("kept", "", ["a"]) is kept
+    new = draft.counter("other", "", ["b"])
+    derived.adopt(draft)
+    assert {metric.name for metric in derived.collect()} == {"kept", "other"}
+    assert new.labels == ("b",)

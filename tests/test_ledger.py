@@ -178,3 +178,63 @@ def test_what_is_handed_on_to_a_route_is_owed_by_the_one_and_come_to_the_other()
     assert [passage.came for passage in removed.passages.values()] == [5, 4]
     assert removed.passage("logs", "all").feeds["errors"].handed == 4
     assert [passage.unaccounted for passage in removed.passages.values()] == [0, 0]
+
+
+def test_a_sink_that_a_route_leads_to_later_owes_nothing_of_before_nor_of_when_it_was_left() -> (
+    None
+):
+    page = Ledger().page("1", "web")
+    passage = page.passage("logs", "r")
+
+    def read(entries: int, *sinks: str) -> None:
+        page.read["logs"] += entries
+        passage.taken += entries
+        for sink in sinks:
+            passage.tally(sink).routed += entries
+
+    for entries, sinks in ((5, ("a",)), (7, ("a", "b")), (2, ("a",)), (3, ("b", "a"))):
+        page.unbind()
+        passage.bind(sinks)
+        read(entries, *sinks)
+        assert passage.unaccounted == 0
+    assert passage.tallies["b"].missed == 7
+    read(1, "a")
+    assert passage.unaccounted == 1
+
+
+def test_a_route_that_others_lead_to_by_now_and_later_no_more_goes_on_with_its_account() -> None:
+    page = Ledger().page("1", "web")
+    passage = page.passage("logs", "r")
+    passage.bind(("a",))
+    page.read["logs"] += 5
+    passage.taken += 5
+    passage.tally("a").routed += 5
+    page.unbind()
+    passage.bind(("a",), fed=True)
+    assert (passage.came, passage.unaccounted) == (5, 0)
+    page.read["logs"] += 4
+    page.unbind()
+    passage.bind(("a",))
+    assert (passage.came, passage.unaccounted) == (5, 0)
+
+
+def test_of_removed_containers_a_sink_owes_only_what_came_while_there_was_one() -> None:
+    ledger = Ledger()
+    for number, sinks in enumerate([("a",), ("a", "b")]):
+        page = ledger.page(str(number), "job")
+        passage = page.passage("logs", "r")
+        passage.bind(sinks)
+        page.read["logs"] += 5
+        passage.taken += 5
+        for sink in sinks:
+            tally = passage.tally(sink)
+            tally.routed = tally.delivered = 5
+        ledger.forget(str(number))
+    (page,) = ledger
+    assert [passage.unaccounted for passage in page.passages.values()] == [0]
+
+
+def test_what_a_removed_sink_has_left_on_its_disk_is_accounted() -> None:
+    tally = Ledger().page("1", "web").passage("logs", "r").tally("a")
+    tally.routed, tally.delivered, tally.left = 10, 4, 6
+    assert tally.open == 0

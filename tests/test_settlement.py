@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from pipeline.batch import UNTRACKED
-from pipeline.settlement import Account, Progress, Receipt
+from pipeline.settlement import NOTHING, Account, Progress, Receipt
 
 
 def opened(count: int) -> tuple[list[int], Account[int], list[Receipt[int]]]:
@@ -76,3 +76,32 @@ def test_what_is_unsettled_of_a_log_is_what_the_quickest_of_its_sinks_has_not_se
     for of_quick, _ in receipts[:3]:
         of_quick.settle()
     assert (progress.unsettled, len(slow)) == (2, 5)
+
+
+def test_a_sink_that_a_log_leads_to_later_begins_there_and_one_that_stays_goes_on() -> None:
+    progress = Progress({})
+    progress.bind(NOTHING)
+    stays = progress.of("r", "stays")
+    stays.skip(5)
+    progress.bind(10)
+    assert progress.of("r", "stays") is stays
+    assert (stays.known, stays.reached) == (NOTHING, 5)
+    new = progress.of("r", "new")
+    assert (new.known, new.reached) == (10, 10)
+    assert progress.ahead_of(7) == {"r": {"new": 10}}
+
+
+def test_a_sink_that_was_left_and_is_back_misses_what_came_between_and_nothing_before() -> None:
+    progress = Progress({})
+    progress.bind(NOTHING)
+    one = progress.of("r", "one")
+    waiting = one.open(3, UNTRACKED)
+    progress.bind(4)
+    progress.bind(6)
+    assert progress.unsettled == 0
+    progress.bind(9)
+    back = progress.of("r", "one")
+    assert back is one
+    assert back.reached == NOTHING
+    waiting.settle()
+    assert back.reached == 9

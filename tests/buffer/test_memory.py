@@ -250,3 +250,56 @@ async def test_the_oldest_entry_is_the_one_being_sent() -> None:
     assert made.buffer.oldest() == first.times[0]
     made.buffer.release(first, first.size)
     assert made.buffer.oldest() == second.times[0]
+
+
+# ------------------------------------------------------------- when the sink is another one
+
+
+async def test_what_was_taken_is_given_again_in_its_place_when_another_sink_takes_over() -> None:
+    made = Made(4)
+    first, second, third = batches(3)
+    for one in (first, second, third):
+        made.buffer.offer(one)
+    assert [one for one, _ in await made.buffer.take(2 * SIZE, 10, 0)] == [first, second]
+    made.buffer.suspend()
+    assert await take_all(made.buffer) == []
+    made.buffer.resume()
+    assert await take_all(made.buffer) == [first, second, third]
+    for one in (first, second, third):
+        made.buffer.release(one, SIZE)
+    assert (made.buffer.bytes, made.buffer.entries) == (0, 0)
+
+
+async def test_suspending_wakes_who_waits_for_a_batch_and_lets_others_go_on_putting() -> None:
+    made = Made(2)
+    async with asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(take_all(made.buffer))
+        await asyncio.sleep(0)
+        made.buffer.suspend()
+    assert taking.result() == []
+    assert made.buffer.offer(batches(1)[0])
+
+
+async def test_a_buffer_that_is_given_up_drops_what_is_inside_and_whatever_is_still_put() -> None:
+    made = Made(1)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    await take_all(made.buffer)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(second))
+        await asyncio.sleep(0)
+        assert not made.buffer.discard("gone")
+    assert made.buffer.offer(third)
+    assert made.dropped == [(first, "gone"), (second, "gone"), (third, "gone")]
+    assert (made.buffer.bytes, made.buffer.entries) == (0, 0)
+
+
+async def test_more_memory_lets_in_who_waits() -> None:
+    made = Made(1)
+    first, second = batches(2)
+    made.buffer.offer(first)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.buffer.put(second))
+        await asyncio.sleep(0)
+        made.buffer.configure(BufferConfig(memory=Size(2 * SIZE)))
+    assert made.buffer.entries == 2

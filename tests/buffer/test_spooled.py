@@ -674,3 +674,47 @@ async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None
     gone = sum(count for count, _ in made.lost)
     assert again == sorted(set(again) - set(made.released) - set(made.dropped))
     assert len(made.released) + len(made.dropped) + gone + len(again) + unsaved == made.put
+
+
+# ------------------------------------------------------------- when the sink is another one
+
+
+async def test_what_was_taken_from_memory_is_given_again_and_settled_once(tmp_path: Path) -> None:
+    async with running(tmp_path, memory=20 * ONE) as made:
+        await made.fill(5)
+        await made.take(2 * ONE)
+        made.buffer.suspend()
+        assert await made.take() == []
+        made.buffer.resume()
+        assert await made.drain() == list(range(5))
+        assert made.settled == list(range(5))
+
+
+async def test_what_was_taken_and_written_is_given_again_before_what_is_on_disk(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(2)
+        await made.take()
+        await made.fill(300)
+        await until(lambda: made.buffer.disk.entries > 200)
+        made.buffer.suspend()
+        made.buffer.resume()
+        assert await made.drain() == list(range(302))
+        assert made.settled == list(range(302))
+        await until(lambda: not segments(tmp_path))
+
+
+async def test_what_a_sink_that_is_gone_leaves_on_disk_is_counted_and_there_for_the_next(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(300)
+        await made.take(2 * ONE)
+        await until(lambda: made.buffer.disk.entries > 200)
+    left = made.buffer.discard("gone")
+    assert left.total() == 300
+    assert made.dropped == []
+    async with running(tmp_path) as again:
+        again.put = made.put
+        assert await again.drain() == list(range(300))

@@ -1,0 +1,155 @@
+"""When the configuration is read again, and what becomes of one that has errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.config import Config
+from pipeline.config.compare import Difference, compare
+from pipeline.errors import DocklineError
+from pipeline.metrics import Metrics
+from pipeline.reload import Reloader
+
+
+class Agent:
+    """Takes every configuration, as slowly as it is told, or none."""
+
+    def __init__(self) -> None:
+        self.taken: list[Config] = []
+        self.settled = 0
+        self.busy = asyncio.Event()
+        self.busy.set()
+        self.refusal = ""
+
+    async def reload(self, config: Config) -> Difference:
+        if self.refusal:
+            raise DocklineError(self.refusal)
+        self.taken.append(config)
+        return compare(Config(), config)
+
+    async def settle(self) -> None:
+        await self.busy.wait()
+        self.settled += 1
+
+
+class Made:
+    def __init__(self, file: Path, *, watch: bool = False) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.agent = Agent()
+        self.file = file
+        self.reloader = Reloader(str(file), {}, self.metrics, watch=watch, poll=0.02)
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"dockline_{name}", labels)
+
+
+@asynccontextmanager
+async def running(made: Made) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(made.reloader.run(made.agent))
+        yield
+        task.cancel()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def sink(path: str) -> str:
+    return f'[sinks.out]\ntype = "file"\npath = "{path}"\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "dockline.toml"
+    path.write_text(sink("/a"))
+    return path
+
+
+async def test_what_is_asked_for_during_a_reload_is_done_once_after_it(file: Path) -> None:
+    made = Made(file)
+    async with running(made):
+        made.agent.busy.clear()
+        made.reloader.ask()
+        await until(lambda: len(made.agent.taken) == 1)
+        for _ in range(5):
+            made.reloader.ask()
+        await asyncio.sleep(0.05)
+        assert len(made.agent.taken) == 1
+        made.agent.busy.set()
+        await until(lambda: made.agent.settled == 2)
+        await asyncio.sleep(0.05)
+        assert len(made.agent.taken) == 2
+
+
+async def test_errors_are_all_told_with_their_lines_and_nothing_is_applied(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Made(file)
+    loaded = made.sample("config_last_reload_success_timestamp_seconds")
+    assert made.sample("config_last_reload_success") == 1
+    file.write_text('[sinks.out]\ntype = "fiel"\n[logs]\nstrat = "now"\n')
+    with caplog.at_level(logging.ERROR):
+        async with running(made):
+            made.reloader.ask()
+            await until(lambda: made.sample("config_reloads_total", result="refused"))
+            assert made.agent.taken == []
+            assert made.sample("config_last_reload_success") == 0
+            assert made.sample("config_last_reload_success_timestamp_seconds") == loaded
+            file.write_text(sink("/b"))
+            made.reloader.ask()
+            await until(lambda: made.sample("config_reloads_total", result="success"))
+            assert made.sample("config_last_reload_success") == 1
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith(f"{file}:2: ")
+    assert told[1].startswith(f"{file}:4: ")
+    assert "the one before still counts" in told[2]
+
+
+async def test_what_the_agent_cannot_have_is_a_refusal_too(file: Path) -> None:
+    made = Made(file)
+    made.agent.refusal = "the spool is in use"
+    async with running(made):
+        made.reloader.ask()
+        await until(lambda: made.sample("config_reloads_total", result="refused") == 1)
+
+
+async def test_a_file_that_is_gone_does_not_make_an_agent_with_the_defaults(file: Path) -> None:
+    made = Made(file)
+    file.unlink()
+    async with running(made):
+        made.reloader.ask()
+        await until(lambda: made.sample("config_reloads_total", result="refused") == 1)
+    assert made.agent.taken == []
+
+
+async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
+    file: Path, tmp_path: Path
+) -> None:
+    made = Made(file, watch=True)
+    async with running(made):
+        await asyncio.sleep(0.1)
+        assert made.agent.taken == []
+        file.write_text(sink("/longer"))
+        await until(lambda: len(made.agent.taken) == 1)
+        other = tmp_path / "other"
+        other.write_text(sink("/renamed"))
+        other.replace(file)
+        await until(lambda: len(made.agent.taken) == 2)
+        file.unlink()
+        await asyncio.sleep(0.1)
+        linked = tmp_path / "linked"
+        linked.write_text(sink("/linked"))
+        file.symlink_to(linked)
+        await until(lambda: len(made.agent.taken) == 3)
+    paths = [config.sinks["out"].path for config in made.agent.taken]  # type: ignore[attr-defined]
+    assert paths == ["/longer", "/renamed", "/linked"]
