@@ -27,9 +27,20 @@ Traceback (most recent call last):
   File "/app/shop.py", line 31, in <module>
     main()
 shop.errors.PaymentFailed: card"""
+PARTS = [
+    "".join(f"{line}\n" for line in TRACE.split("\n")[part])
+    for part in (slice(4), slice(4, 8), slice(8, None))
+]
+WAIT = "until [ -e /go{} ]; do sleep 0.05; done\n"
 SLOWLY = (
-    "echo before; while IFS= read -r line; do echo \"$line\"; sleep 0.4; done <<'END'\n{}\nEND\n"
+    "echo before\n"
+    + "".join(
+        f"cat <<'END'\n{part}END\n" + (WAIT.format(number) if number < 3 else "")
+        for number, part in enumerate(PARTS, 1)
+    )
+    + "echo after; sleep 1000"
 )
+"""Prints the trace in three parts, and goes on when it is told to."""
 CONFIG = """
 [logs]
 start = "beginning"
@@ -62,22 +73,26 @@ def audit(agent: AgentProcess) -> dict[str, Any]:
     return report
 
 
-def start(containers: Containers, folder: Path, script: str, join: str) -> AgentProcess:
-    containers.start("join-slowly", script)
-    return AgentProcess(folder, containers.url, CONFIG.format(folder=folder, join=join))
+def start(containers: Containers, folder: Path, script: str, join: str) -> tuple[str, AgentProcess]:
+    container_id = containers.start("join-slowly", script)
+    config = CONFIG.format(folder=folder, join=join)
+    return container_id, AgentProcess(folder, containers.url, config)
 
 
 def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_once(
     containers: Containers, tmp_path: Path
 ) -> None:
-    script = SLOWLY.format(TRACE) + "echo after; sleep 1000"
-    with start(containers, tmp_path, script, '"python"') as agent:
+    join = '{ like = "python", timeout = "1m" }'
+    container_id, agent = start(containers, tmp_path, SLOWLY, join)
+    with agent:
         agent.until(lambda: messages(agent)["before"], "nothing came")
-        for lines in (3, 7):
+        for number, lines in ((1, 4), (2, 8)):
             agent.until(lambda at_least=lines: held(agent) >= at_least, "nothing is held back")
+            agent.until((agent.state / "checkpoint.json").exists, "no checkpoint")
             assert audit(agent)["balanced"]
             agent.process.kill()
             agent.process.wait()
+            containers.engine.docker("exec", container_id, "touch", f"/go{number}")
             agent.start()
         agent.until(lambda: messages(agent)["after"], "the end did not come")
         report = audit(agent)
@@ -94,14 +109,18 @@ def test_a_join_ends_with_its_container_and_with_the_agent(
     containers: Containers, tmp_path: Path
 ) -> None:
     join = '{ like = "indent", timeout = "1h" }'
-    script = "echo one; echo ' two'; sleep 1; exit 0"
-    with start(containers, tmp_path, script, join) as agent:
-        agent.until(lambda: messages(agent)["one\n two"], "nothing came at the container's end")
-        containers.engine.docker("start", "join-slowly")
+    lines = "echo one; echo ' two'\n"
+    first, agent = start(containers, tmp_path, lines + WAIT.format(""), join)
+    with agent:
         agent.until(lambda: held(agent) == 2, "nothing is held back")
-        containers.engine.docker("rm", "--force", "join-slowly")
+        containers.engine.docker("exec", first, "touch", "/go")
+        agent.until(lambda: messages(agent)["one\n two"], "nothing came at the container's end")
+        containers.engine.docker("rm", "--force", first)
+        second = containers.start("join-slowly", lines + "sleep 1000")
+        agent.until(lambda: held(agent) == 2, "nothing is held back")
+        containers.engine.docker("rm", "--force", second)
         agent.until(lambda: messages(agent)["one\n two"] == 2, "nothing came at its removal")
-        containers.start("join-slowly", "echo one; echo ' two'; sleep 1000")
+        containers.start("join-slowly", lines + "sleep 1000")
         agent.until(lambda: held(agent) == 2, "nothing is held back")
         assert audit(agent)["balanced"]
         assert agent.stop(signal.SIGTERM) == 0
