@@ -354,3 +354,27 @@ def test_a_stop_during_a_reload_ends_within_its_time(
             assert agent.stop() == 1
             assert time.monotonic() - began < 6
             assert "Traceback" not in agent.said
+
+
+def test_what_stages_hold_back_and_what_goes_over_two_routes_is_accounted_through_reloads(
+    counting: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as receiver:
+        plain = steady(receiver.port).replace(
+            'to = ["steady"]', 'stages = [{ join = "indent" }]\nto = ["steady"]'
+        )
+        path = tmp_path / "out"
+        over_two = (
+            (plain.replace('to = ["steady"]', 'to = ["steady", "route:other"]') + other(path))
+            .replace('to = ["other"]', 'to = ["file"]')
+            .replace("[sinks.other]", "[sinks.file]")
+        )
+        with AgentProcess(tmp_path, counting.url, plain) as agent:
+            grows(agent, receiver)
+            for turn in range(6):
+                agent.reload(plain if turn % 2 else over_two)
+                grows(agent, receiver)
+                assert balanced(agent)
+            assert agent.stop() == 0
+        assert once_and_in_order(numbers(receiver.of("reload-counting")))
+        assert len(set(written(path))) == len(written(path))
