@@ -156,7 +156,10 @@ async def test_what_others_append_to_the_log_is_one_gap_and_no_more(
         await following.until(lambda: gaps(following, name))
         for _ in range(3):
             await following.until_lines(name, len(following.lines(name)) + 10)
-        assert numbers(following, name) == list(range(len(following.lines(name))))
+        read = numbers(following, name)
+        assert read == sorted(set(read))
+        # What is written between the search for the way around and its use may be in the gap.
+        assert len([a for a, b in pairwise(read) if b != a + 1]) <= 1
         assert len(reported(name)) == gaps(following, name) == 1
 
 
