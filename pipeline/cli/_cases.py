@@ -69,7 +69,12 @@ def run(reading: Reading, index: int) -> Result:
         case.container.labels,
         host=case.container.host,
     )
-    if reasons := _not_run(reading, case, container):
+    if wrong_source := _wrong_source(reading, case):
+        return Result(index, case, wrong_source)
+    reasons = _not_run(reading, case.route, container)
+    if not case.taken:
+        return Result(index, case, "" if reasons else "the route takes the container")
+    if reasons:
         return Result(index, case, reasons)
     given = lines(case.input)
     try:
@@ -95,14 +100,19 @@ def run(reading: Reading, index: int) -> Result:
     )
 
 
-def _not_run(reading: Reading, case: CaseConfig, container: Container) -> str:
+def _wrong_source(reading: Reading, case: CaseConfig) -> str:
+    """What is wrong with the source of a test; empty where the route takes it."""
+    sources = reading.config.routes[case.route].sources
+    if case.source in sources:
+        return ""
+    takes = " and ".join(sources) or "nothing"
+    hint = f', which a test has with source = "{sources[0]}"' if sources else ""
+    return f"the route does not take {case.source} but {takes}{hint}"
+
+
+def _not_run(reading: Reading, name: str, container: Container) -> str:
     """Why the container's lines would not come to the route; empty where they would."""
-    config, conceal, name = reading.config, reading.conceal, case.route
-    sources = config.routes[name].sources
-    if case.source not in sources:
-        takes = " and ".join(sources) or "nothing"
-        hint = f', which a test has with source = "{sources[0]}"' if sources else ""
-        return f"the route does not take {case.source} but {takes}{hint}"
+    config, conceal = reading.config, reading.conceal
     if reasons := not_followed(config, container, conceal):
         return f"the container is not followed at all: {'; '.join(reasons)}"
     if reasons := not_taken(config, name, container, conceal):

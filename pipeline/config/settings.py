@@ -282,15 +282,19 @@ class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the lines are. For `events` and `stats` they are tables, with what these tell as
     `fields`."""
     container: CaseContainer = CaseContainer()
-    """Where the lines come from. The route has to take it."""
+    """Where the lines come from. The route has to take it, unless `taken` says otherwise."""
+    taken: bool = True
+    """`false` where the route is not to take the container; then nothing else is asked."""
     input: Annotated[
         list[str | CaseLine], Meta(examples=[['{"level":"error","msg":"boom"}', "plain text"]])
-    ]
+    ] = []
     """The lines, as a container would write them; a text of several lines is several. For one with
     more to it, a table: `{ line = "text", stream = "stderr", time = "2026-01-31T12:00:00Z" }`, of
     which the last two may be left out; and `fields` that it has before the first stage, such as
     `{ line = "died", fields = { docker.event.action = "die" } }`."""
-    expect: Annotated[list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])]
+    expect: Annotated[
+        list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])
+    ] = []
     """One table for each entry that comes out, in order; `[]` where nothing does. A table names
     the fields to compare, of what a JSON sink would get; the entry may have others. Those inside
     of objects are written `log.level = "error"` or `log = { level = "error" }`."""

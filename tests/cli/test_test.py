@@ -173,6 +173,17 @@ def test_a_container_that_the_route_does_not_take_is_an_error(
     assert out(capsys)[1:] == [f"  {told}", "1 test: 1 failed"]
 
 
+def test_a_container_that_the_route_is_not_to_take_is_a_test_as_well(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "[[tests]]\nroute = 'errors'\ntaken = false\n"
+    assert main(["test", "-c", write(ROUTE + text + "container.name = 'web-1'\n")]) == 0
+    assert main(["test", "-c", write(ROUTE + text + SHOP)]) == 1
+    assert "  the route takes the container" in out(capsys)
+    optout = "container.labels = { 'dockline.enable' = 'false' }\n"
+    assert main(["test", "-c", write(ROUTE + text + optout)]) == 0
+
+
 def test_a_source_that_the_route_does_not_take_is_an_error(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
