@@ -7,8 +7,9 @@ stands as `%40` or `\\u0040` is read as well (the latter by `unescaped`).
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import IPv6Address
 from itertools import accumulate
@@ -60,6 +61,93 @@ def is_local(pattern: str) -> bool:
     for all that looks beyond the match, or never gives back. In doubt it is not."""
     without_negation = re.sub(r"(?<!\\)\[\^", "[", pattern)
     return not re.search(r"[\^$]|\\[AZbB]|\(\?[^:P]|[*+?}]\+", without_negation)
+
+
+# ------------------------------------------------------------------------- values of names
+
+_KEY: Final = (
+    r"(?:(?<=\\[bfnrt])|(?<![\w-]))(?:{})(\\*+[\"']|)\s{{0,9}}+(?:=>|[:=]|%3[Dd])\s{{0,9}}+"
+)
+_OPENING: Final = re.compile(r"(\\*+)([\"'])")
+_QUOTES: Final = {quote: re.compile(rf"(?<!\\)(\\*+){quote}") for quote in "\"'"}
+_STRUCTURE: Final = re.compile(r'(?<!\\)(\\*+)"|[{}\[\]]')
+_CLOSES: Final = r"""[,;)\]}](?=[\s"'\\,;)\]}]|\Z)"""
+_BACKSLASH: Final = r"""\\\\(?!\\{0,5}["'])|\\(?!\\{0,6}["']|[nrt\\])"""
+"""Not one of those before a quotation mark, nor of a line feed or tab in JSON."""
+_BARE: Final = re.compile(
+    rf"""(?:(?:bearer|basic|digest|token)\s++)?(?:(?!{_CLOSES})[^\s"'&\\]|{_BACKSLASH})++""",
+    re.IGNORECASE,
+)
+"""Without quotation marks: up to white space, one of those, or what closes what is around it."""
+
+
+def named(names: Sequence[str]) -> Kind:
+    """The values of these names (in small letters) in JSON, also in
+    JSON inside of a string of it, in `name=value` and in `name: value`."""
+    longest_first = sorted(names, key=len, reverse=True)
+    key = re.compile(_KEY.format("|".join(map(re.escape, longest_first))), re.IGNORECASE)
+
+    def may_have(text: str) -> bool:
+        small = text.lower()
+        return any(name in small for name in names)
+
+    def replace(text: str, put: Put) -> str:
+        pieces, done, end = [], 0, 0
+        while found := key.search(text, end):
+            end = found.end()
+            if found[1] and text[found.start() - 1 : found.start()] != found[1][-1]:
+                continue  # the last word of a longer name
+            start, end, is_quoted = _value(text, end)
+            value = text[start:end]
+            if value and (is_quoted or value != "null"):
+                quote = "" if is_quoted else found[1]
+                pieces += [text[done:start], quote, put(_read(value)), quote]
+                done = end
+        return "".join([*pieces, text[done:]])
+
+    return Kind(may_have, replace)
+
+
+def _value(text: str, start: int) -> tuple[int, int, bool]:
+    """Where the value that begins there is, without its quotation marks, if it has some. One that
+    does not end takes all that there is."""
+    if opening := _OPENING.match(text, start):
+        depth = len(opening[1])
+        for quote in _QUOTES[opening[2]].finditer(text, opening.end()):
+            if _is_at(depth, quote[1]):
+                return opening.end(), quote.end() - 1 - depth, True
+        return opening.end(), len(text), True
+    if text.startswith(("{", "["), start):
+        return start, _end_of_structure(text, start), False
+    bare = _BARE.match(text, start)
+    return start, bare.end() if bare else start, False
+
+
+def _read(value: str) -> str:
+    """Without the backslashes that JSON has in a text."""
+    try:
+        return str(json.loads(f'"{value}"')) if "\\" in value else value
+    except ValueError:
+        return value
+
+
+def _end_of_structure(text: str, start: int) -> int:
+    depth, levels, inside = -1, 0, False
+    for token in _STRUCTURE.finditer(text, start):
+        if token[1] is not None:
+            depth = len(token[1]) if depth < 0 else depth
+            inside ^= _is_at(depth, token[1])
+        elif not inside:
+            levels += 1 if token[0] in "{[" else -1
+            if not levels:
+                return token.end()
+    return len(text)
+
+
+def _is_at(depth: int, backslashes: str) -> bool:
+    """Whether a quotation mark after those opens or ends a text of JSON whose own ones have `depth`
+    of them: 0, or 1 in JSON inside of a text, or 3 in one inside of that."""
+    return len(backslashes) % (2 * (depth + 1)) == depth
 
 
 # --------------------------------------------------------------------------------- e-mail

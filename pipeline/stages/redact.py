@@ -1,7 +1,7 @@
 """Replaces what is personal or secret, in the message and in all fields.
 
     { redact = ["email", "card"] }
-    { redact = { what = ["bearer"], patterns = ['(?<=password=)[^\\s&]+'], with = "***" } }
+    { redact = { what = ["bearer"], keys = ["password", "secret"], with = "***" } }
     { redact = { what = ["email", "ip"], with = "sha256" } }
 
 - `email`: addresses such as `bob@example.com`, `bob%40example.com` as well.
@@ -12,6 +12,10 @@
 - `aws_key`: identifiers of AWS access keys, such as `AKIA…`. A secret access key looks like any
   other text of 40 characters; use a pattern with what stands before it.
 - `bearer`: the token after `Bearer`, which itself stays.
+
+`keys` are names whose values are replaced, whatever these are, in any case of letters and at any
+depth: those of fields, and in messages and other texts what stands as JSON, `name=value` or
+`name: value`. `patterns` are for all else.
 
 A message and the fields that were read from it are both treated, whether the line was parsed
 before or after: texts at any depth, names of fields, and for cards and patterns numbers, too. What
@@ -29,6 +33,7 @@ anew with each start of the agent, so hashes can be compared until then, and on 
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
@@ -42,8 +47,8 @@ from pipeline.component import Secret
 from pipeline.errors import ConfigError
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
-from pipeline.records import Fields, Records
-from pipeline.redaction import KINDS, Kind, What, is_local, own, unescaped
+from pipeline.records import MISSING, Fields, Records
+from pipeline.redaction import KINDS, Kind, What, is_local, named, own, unescaped
 
 _REDACTED: Final = "[redacted]"
 _HASH: Final = "sha256"
@@ -59,6 +64,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         default_factory=list
     )
     """Kinds of things, as above."""
+    keys: Annotated[list[str], msgspec.Meta(examples=[["password", "authorization"]])] = (
+        msgspec.field(default_factory=list)
+    )
+    """Names whose values are replaced. Without dots: `password` is that of any object."""
     patterns: Annotated[list[str], msgspec.Meta(examples=[[r"secret=\S+"]])] = msgspec.field(
         default_factory=list
     )
@@ -87,13 +96,15 @@ class Stage(component.Stage):
 
     def __init__(self, config: list[What] | Options) -> None:
         options = config if isinstance(config, Options) else Options(what=config)
-        if not options.what and not options.patterns:
-            raise ConfigError("say what to redact: write what = […], patterns = […] or both")
+        if not options.what and not options.patterns and not options.keys:
+            raise ConfigError("say what to redact: write what = […], keys = […] or patterns = […]")
         self._put = _replacement(options)
         self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
         self._patterns = [_pattern(text, n) for n, text in enumerate(options.patterns)]
         self._all_local = all(map(is_local, options.patterns))
-        self._kinds = [kind for name, kind in KINDS.items() if name in options.what]
+        self._names = frozenset(_name(text, n) for n, text in enumerate(options.keys))
+        self._kinds = [named(sorted(self._names))] if self._names else []
+        self._kinds += [kind for name, kind in KINDS.items() if name in options.what]
         asked = options.fields
         if asked == []:
             raise ConfigError("name the fields, or leave this out for all of them", "fields")
@@ -139,7 +150,11 @@ class Stage(component.Stage):
             fields = batch.fields or []
             kinds = [*self._patterns, *self._kinds]
             for path in self._paths:
-                values = [self._value(path.get(one), kinds, _DEEPEST) for one in fields]
+                found = [path.get(one) for one in fields]
+                if str(path.keys[-1]).lower() in self._names:
+                    values = [self._hidden(value) for value in found]
+                else:
+                    values = [self._value(value, kinds, _DEEPEST) for value in found]
                 path.put_all(fields, values)
             return batch.replace(fields=fields)
         written = _json(batch.parsed) if self._kinds else ""
@@ -174,8 +189,22 @@ class Stage(component.Stage):
             key = self._clean(name, kinds)
             while key is not name and key in new:
                 key += "_"
-            new[key] = self._value(value, kinds, levels - 1)
+            if self._names and name.lower() in self._names:
+                new[key] = self._hidden(value)
+            else:
+                new[key] = self._value(value, kinds, levels - 1)
         return new
+
+    def _hidden(self, value: Any) -> Any:
+        """What stands for the value of one of the keys."""
+        if value is None or value is MISSING or value == "":
+            return value
+        if type(value) not in (str, int, float):
+            return self._too_deep
+        try:
+            return self._put(str(value))
+        except ValueError:  # CPython's limit on decimal digits
+            return self._too_deep
 
     def _number(self, value: float, kinds: Sequence[Kind]) -> Any:
         kinds = [kind for kind in kinds if kind.numbers]
@@ -201,6 +230,13 @@ def _replacement(options: Options) -> Callable[[str], str]:
         return f"sha256:{digest[:8].hex()}"
 
     return hashed
+
+
+def _name(text: str, number: int) -> str:
+    if not re.fullmatch(r"[\w-]+", text):
+        hint = 'write a name of letters, digits, "_" and "-", as in "password"'
+        raise ConfigError(hint, f"keys[{number}]")
+    return text.lower()
 
 
 def _pattern(text: str, number: int) -> Kind:

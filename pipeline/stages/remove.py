@@ -4,6 +4,8 @@
 
 `http.headers` is the field `headers` inside the object `http`. Without the message, JSON leaves it
 out and text shows the fields in its place.
+
+The message keeps what fields were read from: what nobody may see is for `redact`, with its `keys`.
 """
 
 from __future__ import annotations

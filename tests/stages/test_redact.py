@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +31,11 @@ class TestKinds(StageKit):
 class TestPatterns(StageKit):
     def make(self) -> Stage:
         return made(patterns=[r"boom|503|text|level", r"\be\w{2}r\b"], **{"with": "sha256"})
+
+
+class TestKeys(StageKit):
+    def make(self) -> Stage:
+        return made(keys=["msg", "status", "http"])
 
 
 class TestSomeFields(StageKit):
@@ -206,3 +213,129 @@ def test_the_key_is_a_secret_of_some_length(key: str, is_valid: bool) -> None:
         with pytest.raises(ConfigErrors, match="at least 16") as caught:
             parse_toml(text, {"KEY": key})
         assert key not in str(caught.value)
+
+
+# -------------------------------------------------------------------------- values of names
+
+
+@pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ('{"password":"hunter2","a":1}', '{"password":"*","a":1}'),
+        ('{"a": 1, "Password" : "hu\\"nter2\\\\"}', '{"a": 1, "Password" : "*"}'),
+        ('{"password":1234.5}', '{"password":"*"}'),
+        ('{"password":null,"api-key":"","b":2}', '{"password":null,"api-key":"","b":2}'),
+        ('{"password":{"a":"}","b":["hunter2"]},"c":3}', '{"password":"*","c":3}'),
+        ('{"password":["hunter2"', '{"password":"*"'),
+        ('{"password":"hunter2', '{"password":"*'),
+        (r'{"m":"{\"password\":\"hu\\\"nter2\"}"}', r'{"m":"{\"password\":\"*\"}"}'),
+        (r'{"m":"{\"password\":12}"}', r'{"m":"{\"password\":\"*\"}"}'),
+        (r'{"m":"a\npassword=hunter2\nb"}', r'{"m":"a\npassword=*\nb"}'),
+        (r'{"m":"password=hunter2"}', '{"m":"password=*"}'),
+        ("{'password': 'hunter2', 'a': 1}", "{'password': '*', 'a': 1}"),
+        ('password="hunter 2" a=1', 'password="*" a=1'),
+        ("/login?password=hunter2&a=1", "/login?password=*&a=1"),
+        ("User(password=hunter2, name=bob)", "User(password=*, name=bob)"),
+        ("User(password=hun,ter2) left", "User(password=*) left"),
+        (r"password=DOMAIN\\hunter2 a", "password=* a"),
+        ("api-key: Bearer hunter2", "api-key: *"),
+        (':password => "hunter2"', ':password => "*"'),
+        ("PASSWORD:hunter2 password=hunter2", "PASSWORD:* password=*"),
+        ("password_hash=1 the_password=2 password", "password_hash=1 the_password=2 password"),
+    ],
+)
+def test_values_of_keys_are_replaced_however_they_are_written(line: str, new: str) -> None:
+    stage = made(keys=["password", "API-Key"], **{"with": "*"})
+    (row,) = entries(stage(batch(line)))
+    assert row.message == new.encode()
+    (row,) = entries(stage(batch("x", fields=[{"said": line.replace("\\\\", "\\")}])))
+    assert "hunter2" not in row.fields["said"]
+
+
+def test_values_of_keys_are_replaced_in_fields_at_any_depth_whatever_they_are() -> None:
+    fields = {
+        "password": "a", "PASSWORD": 12, "in": [{"Password": {"deep": 1}, "password ": "stays"}],
+        "passwords": ["stays"], "on": {"password": True}, "none": {"password": None},
+    }  # fmt: skip
+    (row,) = entries(made(keys=["password"])(batch("x", fields=[fields])))
+    assert row.fields == {
+        "password": "[redacted]", "PASSWORD": "[redacted]",
+        "in": [{"Password": "[redacted]", "password ": "stays"}], "passwords": ["stays"],
+        "on": {"password": "[redacted]"}, "none": {"password": None},
+    }  # fmt: skip
+
+
+def test_keys_may_be_looked_for_in_some_fields_only() -> None:
+    fields = {"password": "a", "in": {"password": "b", "c": 1}, "other": {"password": "c"}}
+    stage = made(keys=["password"], fields=["password", "in", "missing"])
+    (row,) = entries(stage(batch("password=d", fields=[fields])))
+    assert row.message == b"password=d"
+    assert row.fields == {
+        "password": "[redacted]",
+        "in": {"password": "[redacted]", "c": 1},
+        "other": {"password": "c"},
+    }
+
+
+def test_the_hash_of_a_value_is_the_same_in_the_message_and_in_the_field() -> None:
+    line = json.dumps({"token": 'a"b', "n": {"token": 12}})
+    stage = made(keys=["token"], key=Secret("k" * 16), **{"with": "sha256"})
+    (row,) = entries(stage(parsed(line)))
+    assert json.loads(row.message) == row.fields
+    assert row.fields["token"] != row.fields["n"]["token"]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_json_holds_under_a_key_is_in_neither_the_message_nor_the_fields(seed: int) -> None:
+    chance = random.Random(seed)
+    said = _anything(chance, 4)
+    line = json.dumps(
+        {"any": said, "password": _anything(chance, 2)},
+        ensure_ascii=chance.random() < 0.5,
+        separators=chance.choice([(",", ":"), (", ", ": ")]),
+        indent=None,
+    )
+    (row,) = entries(made(keys=["password", "api-key"])(parsed(line)))
+    assert "hunter2" not in row.message.decode()
+    assert json.loads(row.message) == row.fields
+
+
+def _anything(chance: random.Random, levels: int, secret: bool = False) -> Any:
+    """JSON in which `hunter2` stands under a key only; as texts of JSON, too."""
+    kind = chance.randrange(7 if levels else 3)
+    text = "".join(chance.choices('a"\\\n/{}[],:= \u00e9', k=chance.randrange(6)))
+    if kind < 2:
+        return f"{text}hunter2{text}" if secret else text
+    if kind == 2:
+        return chance.choice([77, 1.5, True, None, ""])
+    if kind == 3:
+        return [_anything(chance, levels - 1, secret) for _ in range(chance.randrange(4))]
+    names = ["a", "b c", "password", "Api-Key", "the password"]
+    found = {
+        name: _anything(chance, levels - 1, secret or name.lower() in ("password", "api-key"))
+        for name in chance.sample(names, chance.randrange(4))
+    }
+    return json.dumps(found) if kind == 6 and levels < 4 else found
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '"password":"', "password=", 'password="', "'password':'", '"password":{', '"password":[{"',
+        "password:\\", '\\"password\\":\\"', "password", "password:" + " " * 9,
+        "\\", 'password\\\\"',
+    ],
+)  # fmt: skip
+def test_values_of_keys_are_found_in_time_that_grows_with_the_text(piece: str) -> None:
+    stage = made(keys=["password"])
+    line = piece * (2**20 // len(piece))
+    began = time.process_time()
+    stage(batch("password=" + line))
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", '"password"'])
+def test_what_is_no_name_cannot_be_a_key(name: str) -> None:
+    with pytest.raises(ConfigError, match="write a name") as caught:
+        made(keys=[name])
+    assert caught.value.path == "keys[0]"
