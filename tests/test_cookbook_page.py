@@ -20,7 +20,7 @@ ENVIRON = {"REDACTION_KEY": "0123456789abcdef"}
 def blocks(language: str) -> dict[str, str]:
     """Of the page, by the heading that each stands under."""
     found: dict[str, str] = {}
-    for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+    for section in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]:
         heading, _, text = section.partition("\n")
         for block in re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
             assert heading not in found, f"two blocks under {heading}"
@@ -52,9 +52,9 @@ def anchor(heading: str) -> str:
 
 
 def test_the_table_of_contents_has_every_recipe_in_order() -> None:
-    contents = PAGE.partition("\n**")[2].partition("\n# ")[0]
+    contents = PAGE.partition("\n**")[2].partition("\n## ")[0]
     listed = re.findall(r"^\[([^\]]+)\]\(#([^)]+)\)", contents, re.MULTILINE)
-    headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    headings = re.findall(r"^### (.+)$", PAGE, re.MULTILINE)
     assert listed == [(heading, anchor(heading)) for heading in headings]
     assert list(RECIPES) == headings
 

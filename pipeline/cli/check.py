@@ -25,8 +25,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "check",
         help="validate the configuration",
         description="Prints every error of the configuration, each with its line, what is wrong "
-        "and what was probably meant; or what a valid one does. Exit status: 0 valid, 2 not; "
-        "1 valid, but --live did not reach everything.",
+        "and what was probably meant; or what a valid one does, and what of it is probably not "
+        "meant. Exit status: 0 it is valid; 1 it is, but --live did not reach everything; 2 it is "
+        "not, or bad usage.",
     )
     parser.add_argument(
         "--live", action="store_true", help="also reach the Docker Engine and every sink"

@@ -20,14 +20,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         description="Shows whether a container is followed, which routes take it and why the "
         "others do not; with --line, what each stage makes of a line, and which sinks get it. The "
         "container is one of the Engine's, or with --name, --image and --label one that is only "
-        "described. Nothing is sent anywhere. Exit status: 0 it is explained; 1 there is no such "
-        "container, or no Engine; 2 bad configuration or usage.",
+        "described. --label and --line may be repeated. Nothing is sent anywhere. Exit status: 0 "
+        "it is explained; 1 there is no such container, or no Engine; 2 bad configuration or "
+        "usage.",
     )
     parser.add_argument("container", metavar="CONTAINER", nargs="?", help="its name or id")
-    parser.add_argument("--name", metavar="N", help="describe a container: its name")
-    parser.add_argument("--image", metavar="I", help="... the image it was started from")
+    parser.add_argument("--name", metavar="N", help="describe a container by its name")
+    parser.add_argument("--image", metavar="I", help="... by the image it was started from")
     parser.add_argument(
-        "--label", metavar="K=V", action="append", default=[], help="... one of its labels"
+        "--label", metavar="K=V", action="append", default=[], help="... by one of its labels"
     )
     parser.add_argument(
         "--line", metavar="TEXT", action="append", default=[], help="a line that it writes"

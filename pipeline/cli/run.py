@@ -28,7 +28,9 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
         help="follow all containers until stopped",
         description=(
             "Follows the containers of one Docker host. SIGTERM and SIGINT deliver what has been "
-            "read and stop; a second one stops at once. SIGHUP reads the configuration again."
+            "read and stop; a second one stops at once. SIGHUP reads the configuration again. Exit "
+            "status: 0 all that was read is delivered; 1 some of it is not, or the agent could not "
+            "start; 2 bad configuration or usage."
         ),
     )
     parser.add_argument(

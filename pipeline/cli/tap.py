@@ -14,7 +14,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "or to a refusal. It slows nothing down: of more than 1,000 entries a second it shows one "
         "in so many, and says so on standard error, and what is not read in time is lost to it "
         "alone. Names are patterns as in a shell, and each option may be repeated. The agent "
-        "answers on its own host only, unless http.tap says otherwise.",
+        "answers on its own host only, unless http.tap says otherwise. Exit status: 0 what was "
+        "asked for is shown; 1 no agent answers; 2 bad configuration or usage.",
     )
     for what, metavar, words in (
         ("route", "R", "entries of this route"),

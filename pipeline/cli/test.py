@@ -31,9 +31,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = subparsers.add_parser(
         "test",
         help="run the tests of the configuration",
-        description="Runs the [[tests]] of the configuration: their lines through a route, and "
-        "what comes out compared with what they expect. Needs no Docker Engine and no sink. Exit "
-        "status: 0 all passed; 1 some did not; 2 bad configuration or usage.",
+        description="Runs the [[tests]] of the configuration: takes their lines through a route, "
+        "and compares what comes out with what they expect. Needs no Docker Engine and no sink. "
+        "Exit status: 0 all passed; 1 some did not; 2 bad configuration or usage.",
     )
     parser.add_argument("--route", metavar="R", help="only the tests of this route")
     parser.add_argument(
