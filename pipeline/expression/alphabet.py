@@ -16,6 +16,9 @@ _LETTERS: Final = [*map(chr, range(128)), "é", "٣", "\u2003", "☃"]
 EVERY: Final = (1 << len(_LETTERS)) - 1
 _OTHERS: Final = EVERY & ~((1 << 128) - 1)
 _OTHER_WORD: Final = 1 << 128
+_ALIKE: Final = sum(1 << ord(letter) for letter in "IKSiks")
+"""Also match another letter where case does not matter: k the Kelvin sign, i a dotless one, s the
+long one."""
 _NEWLINE: Final = 1 << ord("\n")
 
 TEXT_END: Final = 1 << len(_LETTERS)
@@ -63,7 +66,7 @@ def _one_of(items: list[Any], flags: int) -> int:
     if flags & re.IGNORECASE:
         folded = [ord(chr(code).swapcase()) for code in range(128) if found >> code & 1]
         found |= sum({1 << code for code in folded})
-        found |= _OTHER_WORD | _OTHERS * bool(found & _OTHERS)  # K also matches the Kelvin sign
+        found |= _OTHER_WORD * bool(found & _ALIKE) | _OTHERS * bool(found & _OTHERS)
     return found
 
 
