@@ -25,6 +25,12 @@ ENTRY_OVERHEAD = 120
 """Bytes of interpreter memory that one entry costs beside its message: two bytes objects'
 headers, the timestamp, list slots (measured with tracemalloc: 115 on CPython 3.11)."""
 
+BYTES_OF_A_PART = 150
+BYTES_OF_A_FIELD = 25
+"""What the dictionary of a part costs, and each field in it; the values are shared, or of the size
+of its message (measured with tracemalloc: 216 bytes up to five fields, 303 for ten, 863 for
+thirty)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Container:
@@ -145,6 +151,7 @@ class Batch:
         "flags",
         "lines",
         "parsed",
+        "parts",
         "route",
         "samples",
         "sequences",
@@ -163,6 +170,7 @@ class Batch:
         streams: bytes,
         sequences: Sequence[int],
         *,
+        parts: Sequence[int] | None = None,
         source: Source = "logs",
         fields: list[Fields] | None = None,
         bare: bool = False,
@@ -183,12 +191,16 @@ class Batch:
         """One number per entry, an index into `STREAM_NAMES`."""
         self.sequences = sequences
         """`event.sequence` of each entry; a `range` until something was filtered out."""
+        self.parts = parts
+        """`event.part` of each entry: 0 for one that is whole, from 1 on for those that one was
+        split into, in order; None where all are whole, as nearly always."""
         self.parsed: list[Fields] | Records | None = fields
         """The same as `fields`, as a stage has left it: for those who know how to read records."""
         self.bare = bare
         """The message was removed on purpose: JSON leaves it out, text shows the fields instead."""
         self.flags = flags
-        """Rare remarks, such as `truncated`, by sequence number; None when there are none."""
+        """Rare remarks, such as `truncated`, by sequence number, and so for all parts of an entry;
+        None when there are none."""
         self.samples = samples
         """For `source="stats"`: the reading that this one entry was made of."""
         self.route = route
@@ -222,7 +234,17 @@ class Batch:
             # measured: a 142-byte JSON line of nine fields is a dict of 533 to 598 bytes, and a
             # record of 414
             size *= 4 if type(self.parsed) is Records else 5
+        if self.parts is not None and type(self.parsed) is list:
+            # each has a dictionary of its own, however little of the message it was made of
+            size += sum(BYTES_OF_A_PART + BYTES_OF_A_FIELD * len(one) for one in self.parsed)
         return size + ENTRY_OVERHEAD * len(self.lines)
+
+    @property
+    def identities(self) -> Sequence[Any]:
+        """What tells each entry from all others of its container and source."""
+        if self.parts is None:
+            return self.sequences
+        return list(zip(self.sequences, self.parts, strict=True))
 
     def replace(self, **columns: Any) -> Batch:
         """The same batch with other columns, such as `lines=` or `fields=`."""
@@ -260,6 +282,7 @@ class Batch:
         new.times = self.times
         new.streams = self.streams
         new.sequences = self.sequences
+        new.parts = self.parts
         new.parsed = self.parsed
         new.bare = self.bare
         new.flags = self.flags
@@ -292,17 +315,19 @@ class Batch:
             times=list(compress(self.times, keep)),
             streams=bytes(compress(self.streams, keep)),
             sequences=list(compress(self.sequences, keep)),
+            parts=None if self.parts is None else list(compress(self.parts, keep)),
             parsed=_some(self.parsed, compress(self.parsed or (), keep)),
         )
 
     def pick(self, indexes: Sequence[int]) -> Batch:
         """The entries at these indexes, one or more: for a few of many, at their own cost."""
-        parsed = self.parsed
+        parsed, parts = self.parsed, self.parts
         return self.replace(
             lines=[self.lines[index] for index in indexes],
             times=[self.times[index] for index in indexes],
             streams=bytes([self.streams[index] for index in indexes]),
             sequences=[self.sequences[index] for index in indexes],
+            parts=None if parts is None else [parts[index] for index in indexes],
             parsed=_some(parsed, [parsed[index] for index in indexes] if parsed else ()),
         )
 

@@ -126,8 +126,8 @@ class Tap:
         left = 0 if after is None else len(after)
 
         def gone() -> Sequence[int]:
-            kept = frozenset(after.sequences if after is not None else ())
-            return [i for i, number in enumerate(before.sequences) if number not in kept]
+            kept = frozenset(after.identities if after is not None else ())
+            return [i for i, identity in enumerate(before.identities) if identity not in kept]
 
         self._show(before, route, sinks, about, dropped=True, count=len(before) - left, which=gone)
 

@@ -1,11 +1,15 @@
 """Whether a store has everything: gaps and repeats in `event.sequence`, container by container.
 
+Of what one entry was split into, each part counts for itself, by its `event.part`; the number is
+there where one of them is.
+
 Takes entries as the JSON sinks write them, and as stores give them back: with flattened names
 (`"container.id"`, as VictoriaLogs exports), inside a hit's `_source` (Elasticsearch), with numbers
 made text. In any order. Logs, events and stats are counted apart, by `event.dataset`.
 
 Memory is bounded by the number of gaps and repeats, not of entries: of a run of numbers only its
-ends are kept. In a shuffled input there are many runs for a while (some 200 bytes each).
+ends are kept. In a shuffled input there are many runs for a while (some 200 bytes each); and of
+each entry that was split, the parts are a run that stays.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ FEWEST = 1000
 Time = str | int | float | None
 Run = tuple[int, int, Time, Time]
 """First and last number of a run without a gap, and the timestamps of these two."""
+PARTS = 1 << 64
+"""More than an entry has parts: what stands for one is so many times its number, and its part."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,10 @@ class Rubbish:
             self.first.append((name, number, reason))
 
 
-class Series:
-    """The numbers seen of one container and one dataset. It has at least one."""
+class Numbers:
+    """Numbers in any order, and which of them came more than once."""
 
-    def __init__(self, container: str, name: str, dataset: str) -> None:
-        self.container = container
-        """Its id, or its name where the store has no id."""
-        self.name = name
-        self.dataset = dataset
-        self.entries = 0
+    def __init__(self) -> None:
         self._runs: list[Run] = []
         """Sorted, with a gap between each and the next."""
         self._new: list[Run] = []
@@ -77,7 +78,6 @@ class Series:
         self._ended: Time = None
 
     def add(self, number: int, time: Time) -> None:
-        self.entries += 1
         if number == self._last + 1:
             self._last, self._ended = number, time
             return
@@ -88,11 +88,66 @@ class Series:
             self._merge()
 
     @property
+    def last_added(self) -> int:
+        """-1 where nothing was."""
+        return self._last
+
+    @property
     def runs(self) -> list[Run]:
         """Those seen, sorted, with a gap between each and the next."""
         self._end_run()
         self._merge()
         return self._runs
+
+    @property
+    def repeated(self) -> list[Run]:
+        self._end_run()
+        self._merge()
+        return self._repeated
+
+    def _end_run(self) -> None:
+        if self._last >= self._first:
+            self._new.append((self._first, self._last, self._began, self._ended))
+        self._first, self._last = 0, -1
+
+    def _merge(self) -> None:
+        if self._new:
+            self._runs, again = merge(self._runs + self._new)
+            self._new = []
+            self._repeated, _ = merge(self._repeated + again)
+
+
+class Series:
+    """The numbers seen of one container and one dataset. It has at least one."""
+
+    def __init__(self, container: str, name: str, dataset: str) -> None:
+        self.container = container
+        """Its id, or its name where the store has no id."""
+        self.name = name
+        self.dataset = dataset
+        self.entries = 0
+        self._whole = Numbers()
+        self._split: Numbers | None = None
+        """Those of which there are parts."""
+        self._parts = Numbers()
+        """What stands for each of them."""
+
+    def add(self, number: int, time: Time, part: int = 0) -> None:
+        self.entries += 1
+        if not part:
+            self._whole.add(number, time)
+            return
+        if self._split is None:
+            self._split = Numbers()
+        if number != self._split.last_added:
+            self._split.add(number, time)
+        self._parts.add(number * PARTS + part, None)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those seen, sorted, with a gap between each and the next."""
+        whole = self._whole.runs
+        return whole if self._split is None else merge(whole + self._split.runs)[0]
 
     @property
     def first(self) -> int:
@@ -111,33 +166,27 @@ class Series:
     @property
     def missing(self) -> int:
         """Numbers that should be there between the first and the last."""
-        return self.last - self.first + 1 - self._different()
+        runs = self.runs
+        return runs[-1][1] - runs[0][0] + 1 - _count(runs)
 
     @property
     def repeats(self) -> int:
-        """Entries that there would not be if each number came once."""
-        return self.entries - self._different()
+        """Entries that there would not be if each came once."""
+        return self.entries - _count(self._whole.runs) - _count(self._parts.runs)
 
     @property
     def repeated(self) -> list[tuple[int, int]]:
-        """First and last of the numbers that came more than once, sorted."""
-        self._end_run()
-        self._merge()
-        return [(first, last) for first, last, *_ in self._repeated]
+        """First and last of the numbers of which something came more than once, sorted."""
+        repeated = self._whole.repeated
+        if self._split is not None:
+            parts = self._parts.repeated
+            of = [(first // PARTS, last // PARTS, None, None) for first, last, *_ in parts]
+            repeated, _ = merge([*repeated, *of])
+        return [(first, last) for first, last, *_ in repeated]
 
-    def _different(self) -> int:
-        return sum(last - first + 1 for first, last, *_ in self.runs)
 
-    def _end_run(self) -> None:
-        if self._last >= self._first:
-            self._new.append((self._first, self._last, self._began, self._ended))
-        self._first, self._last = 0, -1
-
-    def _merge(self) -> None:
-        if self._new:
-            self._runs, again = merge(self._runs + self._new)
-            self._new = []
-            self._repeated, _ = merge(self._repeated + again)
+def _count(runs: Iterable[Run]) -> int:
+    return sum(last - first + 1 for first, last, *_ in runs)
 
 
 def merge(runs: list[Run]) -> tuple[list[Run], list[Run]]:
@@ -171,6 +220,7 @@ class _Container(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     sequence: int | float | str | None = None
+    part: int | float | str | None = None
     dataset: str | None = None
 
 
@@ -187,6 +237,7 @@ class _Entry(msgspec.Struct):
     flat_name: str | None = msgspec.field(default=None, name="container.name")
     flat_sequence: int | float | str | None = msgspec.field(default=None, name="event.sequence")
     flat_dataset: str | None = msgspec.field(default=None, name="event.dataset")
+    flat_part: int | float | str | None = msgspec.field(default=None, name="event.part")
     # These two may also be fields that somebody's application logs: looked at when needed.
     flat_time: Any = msgspec.field(default=None, name="_time")
     source: msgspec.Raw = msgspec.field(default=_NOTHING, name="_source")
@@ -241,6 +292,10 @@ class Verifier:
             sequence = _number(sequence)
         if sequence < 1:
             raise ValueError("its event.sequence is less than 1")
+        given = event.part if event.part is not None else entry.flat_part
+        part = 0 if given is None else _number(given, "event.part")
+        if part >= PARTS:
+            raise ValueError("its event.part is no number that counts")
         container = entry.container or _NO_CONTAINER
         identity = container.id or entry.flat_id or container.name or entry.flat_name
         if not identity:
@@ -250,19 +305,20 @@ class Verifier:
         if series is None:
             name = container.name or entry.flat_name or identity
             series = self._series[identity, dataset] = Series(identity, name, dataset)
-        series.add(sequence, entry.time if entry.time is not None else _time(entry.flat_time))
+        time = entry.time if entry.time is not None else _time(entry.flat_time)
+        series.add(sequence, time, part)
 
 
-def _number(value: int | float | str | None) -> int:
+def _number(value: int | float | str | None, what: str = "event.sequence") -> int:
     """Of a store that made text or a floating-point number of it."""
     if value is None:
-        raise ValueError("it has no event.sequence")
+        raise ValueError(f"it has no {what}")
     try:
         number = int(value)
     except (ValueError, OverflowError):
         number = -1
     if number < 0 or (isinstance(value, float) and number != value):
-        raise ValueError("its event.sequence is no number that counts")
+        raise ValueError(f"its {what} is no number that counts")
     return number
 
 

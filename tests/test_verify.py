@@ -156,6 +156,11 @@ RUBBISH = [
     (line(0), "less than 1"),
     (line("9" * 5000), "no number that counts"),
     (line([1]), "event.sequence"),
+    (line(1, event={"sequence": 1, "part": "x"}), "its event.part is no number that counts"),
+    (
+        line(1, event={"sequence": 1, "part": str(1 << 64)}),
+        "its event.part is no number that counts",
+    ),
     (line(1, container="api"), "container"),
     (line(1, container={}), "it has no container.id"),
     (b'{"container":{"id":"\xff"},"event":{"sequence":1}}', "utf-8"),
@@ -221,4 +226,52 @@ def test_memory_is_for_gaps_and_not_for_entries() -> None:
         (1, half - 1, series.runs[0][2], series.runs[0][3]),
         (half + 1, 2 * half - 1, series.runs[1][2], series.runs[1][3]),
     ]
-    assert len(series._new) == 0
+    assert len(series._whole._new) == 0
+
+
+def part(sequence: int, number: int) -> bytes:
+    return line(sequence, event={"sequence": sequence, "part": number, "dataset": LOGS})
+
+
+def test_parts_of_an_entry_are_no_repeats_and_their_number_is_no_gap() -> None:
+    whole = [line(1), part(2, 1), part(2, 2), part(2, 3), line(3), part(4, 1), part(5, 1), line(6)]
+    series = only(verified(*whole))
+    assert (series.entries, series.missing, series.repeats, series.repeated) == (8, 0, 0, [])
+    assert [(first, last) for first, last, *_ in series.runs] == [(1, 6)]
+    series = only(verified(line(1), part(2, 1), line(4), part(4, 1), part(7, 2)))
+    assert (series.missing, series.repeats) == (3, 0)
+    assert [(gap.first, gap.last) for gap in series.gaps] == [(3, 3), (5, 6)]
+
+
+@pytest.mark.parametrize("other", [
+    {"container.id": "a" * 64, "event.sequence": "2", "event.part": "1"},
+    {"container.id": "a" * 64, "event.sequence": 2, "event.part": 1.0},
+    {"_source": {"container": {"id": "a" * 64}, "event": {"sequence": 2, "part": 1}}},
+])  # fmt: skip
+def test_a_part_that_came_twice_is_found_in_every_form(other: dict[str, Any]) -> None:
+    series = only(verified(line(1), part(2, 1), part(2, 2), line(3), orjson.dumps(other)))
+    assert (series.repeats, series.repeated, series.missing) == (1, [(2, 2)], 0)
+
+
+SPLIT = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 4)), min_size=1)
+
+
+@given(SPLIT)
+@example([(1, 1), (1, 2), (2, 0), (1, 1), (1, 2), (2, 0)])
+def test_any_parts_in_any_order_give_exactly_what_is_missing_and_what_came_twice(
+    seen: list[tuple[int, int]],
+) -> None:
+    for fewest in (0, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(verify, "FEWEST", fewest)
+            series = Series("id", "name", LOGS)
+            for sequence, number in seen:
+                series.add(sequence, None, number)
+            there, counts = {sequence for sequence, _ in seen}, Counter(seen)
+            whole = range(min(there), max(there) + 1)
+            assert series.missing == len(whole) - len(there)
+            assert numbers((gap.first, gap.last) for gap in series.gaps) == [
+                number for number in whole if number not in there
+            ]
+            assert series.repeats == len(seen) - len(counts)
+            assert numbers(series.repeated) == sorted({n for (n, p), c in counts.items() if c > 1})

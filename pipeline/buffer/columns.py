@@ -4,7 +4,7 @@ A payload is two msgpack values, one after the other:
 
 1. who: the facts of each container, once, and for each batch the index of its container, how many
    entries it has, and its source and route. Read alone, it costs a fraction of the whole.
-2. for each batch its columns, in the order of `_columns`.
+2. for each batch its columns, in the order of `_columns`; that of the parts where there are any.
 
 What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
 surrogates. What no field should hold (see `Batch.fields`) is kept as its text.
@@ -153,17 +153,19 @@ def _columns(batch: Batch) -> list[Any]:
         sequences = (numbers,)
     lines, times, streams = batch.lines, batch.times, batch.streams
     rest = batch.bare, dict(batch.flags) if batch.flags else None
-    return [lines, times, streams, sequences, batch.fields, *rest]
+    parts = () if batch.parts is None else (batch.parts,)
+    return [lines, times, streams, sequences, batch.fields, *rest, *parts]
 
 
 def _batch(container: Container, way: Sequence[Any], row: Sequence[Any]) -> Batch:
     if not way:  # as it was written before routes were
         way, row = (row[0], ""), row[1:]
     source, route = way
-    lines, times, streams, numbers, fields, bare, flags = row
+    lines, times, streams, numbers, fields, bare, flags, *parts = row
     sequences = range(*numbers) if len(numbers) == 3 else numbers[0]
     return Batch(
         container, lines, times, streams, sequences,
+        parts=parts[0] if parts else None,
         source=source, fields=fields, bare=bare, flags=flags, route=route,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@
   `RESERVED` is kept under `fields` instead.
 - Dots in names of labels become `_`: as objects, `a` and `a.b` could not both exist.
 - Bytes that are not UTF-8 become U+FFFD.
+- One of the entries that another was split into has `"event":{"sequence":7,"part":2,…}`.
 
 A batch is one `%`: a template with all that its entries share, repeated, and the columns. Messages
 are quoted together, as one string. Figures are in `benchmarks/bench_encode_json`.
@@ -58,7 +59,7 @@ _STREAMS: Final = len(STREAM_NAMES)
 _BETWEEN: Final = b"},{"
 """Stands between objects in a list. Inside of one it may stand, too; then there are too many."""
 
-_Key = tuple[int, str, bool, bool, str, bool]
+_Key = tuple[int, str, bool, bool, bool, str, bool]
 
 
 class JsonEncoder:
@@ -88,7 +89,7 @@ class JsonEncoder:
         columns: list[Sequence[Any]] = [batch.times]
         if not batch.bare:
             columns.append(_quoted(batch.lines))
-        columns.append(batch.sequences)
+        columns.append(batch.sequences if batch.parts is None else _with_parts(batch))
         together = False
         if batch.parsed is not None:
             parsed, together = self._parsed(batch)
@@ -147,7 +148,8 @@ class JsonEncoder:
     def _line(
         self, batch: Batch, known: dict[_Key, bytes], kind: int, flag: str, together: bool
     ) -> bytes:
-        key = kind, batch.source, batch.bare, batch.parsed is None, flag, together
+        nothing = batch.parsed is None, batch.parts is None
+        key = kind, batch.source, batch.bare, *nothing, flag, together
         line = known.get(key)
         if line is None:
             line = known[key] = self._render(batch, kind, flag, together)
@@ -161,10 +163,20 @@ class JsonEncoder:
             shared["log"] = log
         shared |= _facts(batch.container, self._host)
         start = b'{"@timestamp":"%b",' + (b"" if batch.bare else b'"message":"%b",')
-        event = b'"event":{"sequence":%d,"dataset":"docker.' + batch.source.encode() + b'"},'
+        number = b"%d" if batch.parts is None else b"%b"
+        dataset = b',"dataset":"docker.' + batch.source.encode() + b'"},'
+        event = b'"event":{"sequence":' + number + dataset
         rest = dumps(shared)[1:-1].replace(b"%", b"%%")
         end = b"}" if batch.parsed is None else b",%b}" if together else b"%b"
         return start + event + rest + end + b"\n"
+
+
+def _with_parts(batch: Batch) -> list[bytes]:
+    """Each sequence number, and behind it which part it is, where it is one."""
+    return [
+        b'%d,"part":%d' % (sequence, part) if part else b"%d" % sequence
+        for sequence, part in zip(batch.sequences, batch.parts or (), strict=True)
+    ]
 
 
 def _records(records: Records) -> tuple[list[bytes], bool]:

@@ -105,8 +105,8 @@ class _Entry:
     """Lines of one stream that belong together, or one that may be the first of some."""
 
     __slots__ = (
-        "began", "count", "fields", "flag", "lines", "open", "sequence", "size", "stream", "time",
-        "touched",
+        "began", "count", "fields", "flag", "lines", "open", "part", "sequence", "size", "stream",
+        "time", "touched",
     )  # fmt: skip
 
     def __init__(self, batch: Batch, index: int, fields: Fields | None) -> None:
@@ -116,6 +116,7 @@ class _Entry:
         self.time = batch.times[index]
         self.stream = batch.streams[index]
         self.sequence = batch.sequences[index]
+        self.part = batch.parts[index] if batch.parts else 0
         self.fields = fields
         self.flag = batch.flags.get(self.sequence) if batch.flags else None
         self.open = True
@@ -252,7 +253,7 @@ class _Joining(component.Stage):
         self._open[entry.stream] = entry
         if self._like is None or self._like.container is not batch.container:
             self._like = batch.replace(
-                lines=[], times=[], streams=b"", sequences=[], fields=None, flags=None,
+                lines=[], times=[], streams=b"", sequences=[], parts=None, fields=None, flags=None,
                 acknowledgement=UNTRACKED,
             )  # fmt: skip
 
@@ -298,11 +299,16 @@ class _Joining(component.Stage):
         if (rest is not None and rest.fields is not None) or any(e.fields for e in entries):
             after = [] if rest is None else rest.fields or [{} for _ in rest.lines]
             fields = [entry.fields or {} for entry in entries] + after
+        parts: list[int] | None = None
+        if (rest is not None and rest.parts) or any(entry.part for entry in entries):
+            after_parts = [] if rest is None else rest.parts or [0] * len(rest)
+            parts = [*[entry.part for entry in entries], *after_parts]
         return like.replace(
             lines=[entry.message for entry in entries] + (rest.lines if rest else []),
             times=[entry.time for entry in entries] + (rest.times if rest else []),
             streams=bytes([entry.stream for entry in entries]) + (rest.streams if rest else b""),
             sequences=[*[entry.sequence for entry in entries], *(rest.sequences if rest else [])],
+            parts=parts,
             fields=fields,
             flags={**flags, **((rest.flags if rest else None) or {})} or None,
         )
@@ -323,6 +329,7 @@ def _beginning(batch: Batch, count: int) -> Batch:
         times=batch.times[:count],
         streams=batch.streams[:count],
         sequences=batch.sequences[:count],
+        parts=batch.parts and batch.parts[:count],
         fields=fields if fields is None else fields[:count],
     )
 

@@ -23,6 +23,7 @@ class Entry(NamedTuple):
     sequence: int
     fields: dict[str, Any]
     """Empty where nothing was parsed."""
+    part: int = 0
 
 
 def container(
@@ -68,5 +69,6 @@ def entries(batch: Batch | None) -> list[Entry]:
         return []
     streams = [STREAM_NAMES[number] for number in batch.streams]
     fields = [{} for _ in batch.lines] if batch.fields is None else batch.fields
-    rows = zip(batch.lines, batch.times, streams, batch.sequences, fields, strict=True)
+    parts = [0] * len(batch.lines) if batch.parts is None else batch.parts
+    rows = zip(batch.lines, batch.times, streams, batch.sequences, fields, parts, strict=True)
     return [Entry(*row) for row in rows]

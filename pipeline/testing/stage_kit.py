@@ -84,6 +84,14 @@ class StageKit(ABC):
         assert gaps is not None
         self.check(gaps, batch(*LINES, start=5000))
 
+    def test_it_keeps_the_parts_of_an_entry_apart(self) -> None:
+        twos = [number // 2 for number in range(len(LINES))]
+        parts = [number % 2 + 1 for number in range(len(LINES))]
+        fields = [{"level": "error", "msg": ["a", {"b": 1}]} for _ in LINES]
+        for columns in (batch(*LINES), batch(*LINES, fields=fields)):
+            self.check(columns.replace(sequences=twos, parts=parts))
+            self.check(columns, columns.replace(sequences=[500 + n for n in twos], parts=parts))
+
     def test_containers_do_not_share_a_stages_state(self) -> None:
         stage = self.make()
         shop, blog = container("shop", number=1), container("blog", number=2)
@@ -100,14 +108,14 @@ class StageKit(ABC):
         effect = self.make().effect()
         had = {name for one in batches for fields in one.fields or () for name in fields}
         allowed = {number for one in batches for number in one.sequences}
-        last = -1
+        last = (-1, 0)
         for result in results:
             rows = entries(result)  # fails when the columns differ in length
             assert rows, "nothing left is None, not an empty batch"
-            sequences = [row.sequence for row in rows]
-            assert all(low < high for low, high in pairwise(sequences))
-            assert sequences[0] > last, "an entry went out twice, or out of order"
-            assert allowed.issuperset(sequences), "a sequence number was made up"
+            identities = [(row.sequence, row.part) for row in rows]
+            assert all(low < high for low, high in pairwise(identities))
+            assert identities[0] > last, "an entry went out twice, or out of order"
+            assert allowed.issuperset(result.sequences), "a sequence number was made up"
             assert all(type(row.message) is bytes and len(row.time) == 30 for row in rows)
             assert all(type(row.fields) is dict for row in rows)
             assert len({id(row.fields) for row in rows}) == len(rows), "entries share their fields"
@@ -115,7 +123,7 @@ class StageKit(ABC):
             assert effect.makes is None or names <= had | effect.makes, (
                 "a field it does not tell of"
             )
-            last = sequences[-1]
+            last = identities[-1]
 
 
 def _owned(batch: Batch) -> Batch:
@@ -127,4 +135,4 @@ def _owned(batch: Batch) -> Batch:
 
 def _columns(batch: Batch) -> tuple[Any, ...]:
     columns = (list(batch.lines), list(batch.times), bytes(batch.streams), list(batch.sequences))
-    return *columns, copy.deepcopy(batch.fields), batch.bare
+    return *columns, copy.deepcopy(batch.parts), copy.deepcopy(batch.fields), batch.bare

@@ -41,6 +41,7 @@ def batches(draw: st.DrawFn, of: st.SearchStrategy[Container] = containers) -> B
         draw(st.lists(times, min_size=count, max_size=count)),
         bytes(draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))),
         numbers,
+        parts=draw(st.none() | st.lists(st.integers(0, 2**62), min_size=count, max_size=count)),
         source=draw(st.sampled_from(("logs", "events", "stats"))),
         fields=draw(
             st.none()
@@ -58,6 +59,6 @@ def facts(batch: Batch) -> tuple[Any, ...]:
         (c.id, c.name, c.image, dict(c.labels), c.host, c.tty),
         (batch.source, batch.bare, batch.flags),
         (batch.lines, batch.times, batch.streams),
-        (type(batch.sequences) is range, list(batch.sequences)),
+        (type(batch.sequences) is range, list(batch.sequences), batch.parts),
         repr(batch.fields),
     )

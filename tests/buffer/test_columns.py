@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -97,6 +98,19 @@ def test_stats_leave_their_samples_behind() -> None:
     (back,) = there_and_back(batch("x", of=of, source="stats", samples=Samples(of, 0.0, {"a": 1})))
     assert back.source == "stats"
     assert back.samples is None
+
+
+def test_parts_are_written_only_where_there_are_any_as_it_was_before_them() -> None:
+    whole = numbered(3, 2)
+    rows = []
+    for one in (whole, whole.replace(parts=[1, 2])):
+        unpacker = msgpack.Unpacker()
+        payload, plain = Columns().encode([one])
+        unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload))
+        unpacker.skip()
+        rows += unpacker.unpack()
+    assert [len(row) for row in rows] == [7, 8]
+    assert there_and_back(whole)[0].parts is None
 
 
 def test_what_was_written_before_routes_were_can_still_be_read() -> None:

@@ -113,6 +113,20 @@ def test_streams_and_sequences_are_each_entrys_own() -> None:
     assert [entry["event"]["sequence"] for entry in found] == [3, 8, 9]
 
 
+def test_a_part_is_told_where_an_entry_is_one() -> None:
+    for fields in (None, [{}, {"a": 1}, {}]):
+        entries = batch(b"a", b"b", b"c", fields=fields).replace(
+            sequences=[3, 3, 4], parts=[1, 2, 0], flags={3: "truncated"}
+        )
+        found = encoded(entries)
+        assert [list(entry["event"].items()) for entry in found] == [
+            [("sequence", 3), ("part", 1), ("dataset", "docker.logs")],
+            [("sequence", 3), ("part", 2), ("dataset", "docker.logs")],
+            [("sequence", 4), ("dataset", "docker.logs")],
+        ]
+        assert ["log" in entry for entry in found] == [True, True, False]
+
+
 @pytest.mark.parametrize("source", ["logs", "events", "stats"])
 def test_the_dataset_tells_the_source(source: str) -> None:
     (entry,) = encoded(batch(b"x", source=source))

@@ -125,7 +125,7 @@ def test_only_the_fields_that_are_named() -> None:
     stage = made(what=["card"], fields=["msg", "in.a", "none"])
     (row,) = entries(stage(batch(CARD, fields=[fields])))
     r = "[redacted]"
-    assert row == (CARD.encode(), row.time, "stdout", 0, {
+    assert row[:5] == (CARD.encode(), row.time, "stdout", 0, {
         "msg": r, "other": CARD, "in": {"a": r, "b": CARD},
     })  # fmt: skip
     (row,) = entries(made(what=["card"], fields=["message"])(batch(CARD, fields=[fields])))
