@@ -51,13 +51,15 @@ class RoutePart(msgspec.Struct, frozen=True, omit_defaults=True):
     filtered: dict[str, int] = {}
     """By stage."""
     unaccounted: int = 0
-    """Read, and neither filtered nor held back nor given to a sink."""
+    """Read or made, and neither filtered nor held back nor given to a sink."""
     fed: bool = False
     """It takes what other routes hand on, and nothing that is read."""
     handed: dict[str, int] = {}
     """On to other routes."""
     held: int = 0
     """In stages that wait for what comes next, such as `join`."""
+    made: dict[str, int] = {}
+    """By stage: of what it split entries into, all but one each."""
 
 
 class ContainerPart(msgspec.Struct, frozen=True):
@@ -107,6 +109,7 @@ def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
         passage.fed is not None,
         {name: feed.handed for name, feed in passage.feeds.items()},
         passage.held,
+        {stage: count for stage, count in passage.made.items() if count},
     )
 
 

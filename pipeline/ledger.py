@@ -2,7 +2,7 @@
 
 For each route that a container's entries take, and for each sink of it:
 
-    read    = filtered by each stage + held back by stages + routed to the sink
+    read + made by each stage = filtered by each stage + held back by stages + routed to the sink
     routed  = known + delivered + dropped for each reason + dead-lettered + left on disk + buffered
 
 Both sides are counted by different hands: what comes in by the lane, what goes out by the delivery,
@@ -10,7 +10,8 @@ the buffer's policy and the spool, and what is buffered by looking into the buff
 somebody forgets shows as a difference, for as long as the process lives.
 
 Lines that a stage has joined to others leave one entry, and count as filtered by it but for that
-one; those that it may yet join are held back. What a route hands on to further routes is to each of
+one; those that it may yet join are held back. Of the entries that a stage has split one into, all
+but one count as made by it. What a route hands on to further routes is to each of
 them what was read, and to itself as if each were one more sink.
 
 Nothing here knows an entry; everything is added to once per batch.
@@ -109,6 +110,8 @@ class Passage:
         """The route takes the container now."""
         self.filtered: Counter[str] = Counter()
         """By stage: entries that came to it, less those that went on."""
+        self.made: Counter[str] = Counter()
+        """By stage: entries that went on from it, less those that came."""
         self.held = 0
         """In stages that wait for what comes next."""
         self.taken = 0
@@ -188,8 +191,8 @@ class Passage:
 
     @property
     def passed(self) -> int:
-        """What came, and no stage has."""
-        return self.came - self.filtered.total() - self.held
+        """What came or was made, and no stage has."""
+        return self.came + self.made.total() - self.filtered.total() - self.held
 
     @property
     def unaccounted(self) -> int:
@@ -209,6 +212,7 @@ class Passage:
         sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
         owed = {sink: self._owed(sink) + other._owed(sink) for sink in sinks}
         self.filtered.update(other.filtered)
+        self.made.update(other.made)
         self.taken += other.taken
         if other.fed is not None:
             self.fed = (self.fed or 0) + other.fed

@@ -40,6 +40,12 @@ class Metrics:
         self.filtered = counter(
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
         )
+        self.made = counter(
+            "made_entries",
+            "Entries that a stage made of others: those that one was split into, but for one.",
+            "route",
+            "stage",
+        )
         self.stage_errors = counter(
             "stage_errors",
             "Batches that a stage failed on, a bug in it; entries, where it runs code of yours.",

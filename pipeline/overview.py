@@ -55,6 +55,8 @@ class RouteNow(msgspec.Struct, omit_defaults=True):
     taken: int = 0
     filtered: dict[str, int] = {}
     """By stage."""
+    made: int = 0
+    """What entries were split into, all but one each."""
 
 
 class ContainerNow(msgspec.Struct, omit_defaults=True):
@@ -131,6 +133,9 @@ class Observer:
         for (route, stage), count in _values(self._metrics.filtered, "route", "stage").items():
             if count and route in routes:
                 routes[route].filtered[stage] = count
+        for (route, _), count in _values(self._metrics.made, "route", "stage").items():
+            if route in routes:
+                routes[route].made += count
         containers = await self._containers(routes)
         return Overview(
             self._host, self._began, clock, problem, containers, list(routes.values()), sinks

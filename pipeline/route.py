@@ -107,26 +107,34 @@ class Leg:
 class Step:
     """A stage bound to one container, and its part in the ledger."""
 
-    __slots__ = ("_debt", "_filtered", "_held", "_passage", "holds", "name", "stage")
+    __slots__ = ("_debt", "_filtered", "_held", "_made", "_passage", "holds", "name", "stage")
 
-    def __init__(self, name: str, stage: Stage, filtered: Series, passage: Passage) -> None:
+    def __init__(
+        self, name: str, stage: Stage, filtered: Series, made: Series, passage: Passage
+    ) -> None:
+        """`filtered` is its own series, `made` the metric: few stages make any entries."""
         self.name = name
         self.stage = stage
         self.holds = type(stage).flush is not Stage.flush
         """It may hold entries back."""
         self._filtered = filtered
+        self._made = made
         self._passage = passage
         self._held = self._debt = 0
 
     def account(self, came: int, went: int) -> int:
-        """After it was given so many entries, and let so many go on. How many it filtered out."""
+        """After it was given so many entries, and let so many go on. How many it filtered out;
+        below 0, how many it made."""
         gone = came - went
         if self.holds:
             held = self.stage.held
             gone -= held - self._held
             self._passage.held += held - self._held
             self._held = held
-        if gone > 0 or (gone and self.holds):
+        if gone < 0 and not self.holds:
+            self._passage.made[self.name] -= gone
+            self._made.labels(self._passage.route, self.name).inc(-gone)
+        elif gone:
             self._passage.filtered[self.name] += gone
             self._debt -= gone  # a counter cannot go back: what was made of nothing is made up for
             if self._debt < 0:
@@ -169,7 +177,13 @@ class Lane:
         self._passage = passage
         self._binding = passage.page.binding
         self._steps = [
-            Step(name, stage.bind(container), metrics.filtered.labels(route.name, name), passage)
+            Step(
+                name,
+                stage.bind(container),
+                metrics.filtered.labels(route.name, name),
+                metrics.made,
+                passage,
+            )
             for name, stage in (*first, *route.stages)
         ]
         self._holding = [step for step in self._steps if step.holds]

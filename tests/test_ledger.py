@@ -43,6 +43,23 @@ def test_a_route_owes_what_was_read_and_neither_filtered_nor_given_to_each_of_it
     assert passage.unaccounted == 3
 
 
+def test_what_a_stage_makes_came_as_well_as_what_was_read() -> None:
+    ledger = Ledger()
+    page = ledger.page("1", "api")
+    passage = page.passage("logs", "r")
+    passage.bind(("one",))
+    page.read["logs"] = passage.taken = 10
+    passage.made["split"], passage.filtered["drop"] = 7, 2
+    tally = passage.tally("one")
+    tally.routed = tally.delivered = 15
+    assert (passage.passed, passage.unaccounted) == (15, 0)
+    passage.bind(("one", "two"))
+    assert (passage.unaccounted, passage.tally("two").missed) == (0, 15)
+    ledger.forget("1")
+    (page,) = ledger
+    assert [(one.unaccounted, one.made) for one in page.passages.values()] == [(0, {"split": 7})]
+
+
 def test_dead_letters_go_on_an_account_that_the_route_owes_nothing_to() -> None:
     page = Ledger().page("1", "api")
     passage = page.passage("logs", "r")

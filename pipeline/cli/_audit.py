@@ -54,14 +54,16 @@ def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:
     source = "" if route.source == "logs" else f" ({route.source})"
     way = f"{container.name}{source}, {route.route or 'unknown route'}"
     read = "from other routes" if route.fed else "read"
+    taken = [(route.taken, read)]
+    taken += [(count, f"made by {stage}") for stage, count in route.made.items()]
     for name, handed in route.handed.items():
         went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
         went += [(route.held, "held back"), (handed, "handed on")]
         went += [(route.unaccounted, "UNACCOUNTED before it")] if route.unaccounted else []
-        yield f"{way} -> route {name}: {_sum([(route.taken, read)])} = {_sum(went)}"
+        yield f"{way} -> route {name}: {_sum(taken)} = {_sum(went)}"
     for sink in route.sinks:
         own = sink.routed or not (sink.letters or sink.carried)
-        came = [(route.taken, read)] if own else []
+        came = list(taken) if own else []
         came += [(sink.letters, "dead letters"), (sink.carried, "from the spool")]
         went = [(count, f"filtered by {stage}") for stage, count in route.filtered.items()]
         went.append((route.held, "held back"))

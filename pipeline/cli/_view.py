@@ -89,7 +89,7 @@ Rate = Callable[[float, float], float]
 
 def _route(now: RouteNow, past: RouteNow, rate: Rate) -> RouteRow:
     filtered, before = sum(now.filtered.values()), sum(past.filtered.values())
-    left = rate(now.taken - filtered, past.taken - before)
+    left = rate(now.taken + now.made - filtered, past.taken + past.made - before)
     return RouteRow(now, rate(now.taken, past.taken), left, rate(filtered, before))
 
 

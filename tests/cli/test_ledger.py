@@ -142,6 +142,22 @@ def test_an_agent_without_an_endpoint_cannot_be_asked(
     assert 'http.listen is "off"' in capsys.readouterr().err
 
 
+def test_what_a_stage_makes_is_on_the_side_of_what_came(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = SinkPart("out", routed=130, delivered=130)
+    first = RoutePart(
+        "all", "logs", 100, [out], {"drop": 20}, handed={"e": 130}, made={"split": 50}
+    )
+    containers = [ContainerPart("1", "api-1", {"logs": 100}, [first])]
+    assert run(Report(balanced=True, containers=containers, carried={})) == 0
+    made = "api-1, all -> {}: 100 read + 50 made by split = 20 filtered by drop + 130 {}"
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        made.format("route e", "handed on"),
+        made.format("out", "delivered"),
+    ]
+
+
 def test_what_is_held_back_and_what_goes_on_to_other_routes_is_in_the_equations(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

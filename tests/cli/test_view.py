@@ -42,6 +42,12 @@ def test_rates_are_differences_over_the_agents_own_time() -> None:
     assert (found.sinks[0].delivered, found.sinks[0].bytes) == (50, 5000)
 
 
+def test_what_a_route_makes_is_among_what_it_leaves() -> None:
+    before, after = overview(10), overview(12, 100)
+    after.routes[0].made = 50
+    assert figures(before, after).routes[0].left == 62.5
+
+
 @pytest.mark.parametrize("before", [None, overview(10, 500, began=0.0), overview(12, 100)])
 def test_rates_are_unknown_without_an_answer_before_of_the_same_run(
     before: Overview | None,
