@@ -38,6 +38,10 @@ AT_THE_END = math.inf
 """A time of the loop's clock at which no stage holds back anything any more."""
 
 
+Identity = tuple[int, int]
+"""Sequence number and part of an entry."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One line, as a container would write it."""
@@ -70,6 +74,9 @@ class Step:
     """None where the stage let go of no entry of this number."""
     joined: int | None = None
     """Then the number of the entry that it became a part of, where it did."""
+    parts: int = 0
+    """Entries that the line has become with this stage, `after` being one; 0 where it was not
+    split."""
 
 
 @dataclass(frozen=True)
@@ -131,16 +138,37 @@ class Trial:
         return [sample for metric in self._derived.collect() for sample in metric.samples]
 
     def steps(self, number: int) -> list[Step]:
-        """What the stages made of that line, counted from 1, until one let go of no such entry."""
-        found = []
-        for recorder in self._recorders:
-            before = recorder.taken.get(number)
+        """What the stages made of that line, counted from 1, until one let go of no such entry. Of
+        one that was split, the first part is followed of those that came out, or of all."""
+        return self._steps((number, 0), self._recorders)[0]
+
+    def _steps(self, at: Identity, recorders: Sequence[_Recorder]) -> tuple[list[Step], bool]:
+        """And whether it came out."""
+        steps: list[Step] = []
+        for place, recorder in enumerate(recorders, 1):
+            before = recorder.taken.get(at)
             if before is None:
-                break
-            after = recorder.given.get(number)
-            joined = None if after is not None else recorder.part_of(before, number)
-            found.append(Step(recorder.name, before, after, joined))
-        return found
+                return steps, False
+            after, joined = recorder.given.get(at), None
+            if after is None:
+                if parts := recorder.made_of(at):
+                    part, rest, came = self._first_of(parts, recorders[place:])
+                    split = Step(recorder.name, before, recorder.given[part], parts=len(parts))
+                    return [*steps, split, *rest], came
+                joined = recorder.part_of(before, at[0])
+            steps.append(Step(recorder.name, before, after, joined))
+            if after is None:
+                return steps, False
+        return steps, True
+
+    def _first_of(
+        self, parts: Sequence[Identity], recorders: Sequence[_Recorder]
+    ) -> tuple[Identity, list[Step], bool]:
+        for part in parts:
+            steps, came = self._steps(part, recorders)
+            if came:
+                return part, steps, True
+        return parts[0], self._steps(parts[0], recorders)[0], False
 
 
 class _Recorder(Stage):
@@ -150,8 +178,8 @@ class _Recorder(Stage):
         super().__init__(None)
         self.name = name
         self._stage = stage
-        self.taken: dict[int, Snapshot] = {}
-        self.given: dict[int, Snapshot] = {}
+        self.taken: dict[Identity, Snapshot] = {}
+        self.given: dict[Identity, Snapshot] = {}
         self.error: Exception | None = None
 
     def bind(self, container: Container) -> Stage:
@@ -175,15 +203,20 @@ class _Recorder(Stage):
         self.given.update(_snapshots(result))
         return result
 
+    def made_of(self, lost: Identity) -> list[Identity]:
+        """The parts that the line of that entry was split into."""
+        return [one for one in self.given if one[0] == lost[0] and one not in self.taken]
+
     def part_of(self, lost: Snapshot, number: int) -> int | None:
         """The entry before (or else after) that line which the stage has put it into."""
         if not lost.message:
             return None
-        for other in sorted(self.given, key=lambda one: (one > number, abs(one - number))):
+        nearest = sorted(self.given, key=lambda one: (one[0] > number, abs(one[0] - number)))
+        for other in nearest:
             whole, before = self.given[other].message, self.taken.get(other)
             grown = before is None or len(whole) > len(before.message)
             if grown and lost.message in whole:
-                return other
+                return other[0]
         return None
 
 
@@ -242,17 +275,18 @@ def _batch(container: Container, lines: Sequence[Line], source: Source) -> Batch
     )
 
 
-def _snapshots(batch: Batch | None) -> Iterable[tuple[int, Snapshot]]:
-    """Of each entry, by its number."""
+def _snapshots(batch: Batch | None) -> Iterable[tuple[Identity, Snapshot]]:
+    """Of each entry."""
     if batch is None:
         return
     parsed = batch.parsed
     # what a stage finds is not to be changed by looking at it, so records stay records
     entries = parsed.dictionaries() if type(parsed) is Records else parsed
-    for index, number in enumerate(batch.sequences):
+    parts = batch.parts or [0] * len(batch)
+    for index, identity in enumerate(zip(batch.sequences, parts, strict=True)):
         message = batch.lines[index].decode("utf-8", "replace")
         fields = _copy(entries[index]) if entries is not None else {}
-        yield number, Snapshot(message, fields, batch.bare)
+        yield identity, Snapshot(message, fields, batch.bare)
 
 
 def _copy(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.audit import LedgerMetrics, Report, SinkPart, report
 from pipeline.batch import Batch
-from pipeline.component import BatchConfig, BufferConfig, Context, Payload, Size
+from pipeline.component import BatchConfig, BufferConfig, Context, Payload, Size, Stage
 from pipeline.errors import Refused
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
@@ -21,13 +21,14 @@ from pipeline.outlet import Outlet
 from pipeline.route import Route, Router
 from pipeline.settlement import Progress
 from pipeline.sinks import file
+from pipeline.stages import drop, join, split
 from pipeline.testing.builders import batch, container
 
 
 class World:
     """A route into a `file` sink, with its whole way, and nobody who reads containers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stages: Sequence[tuple[str, Stage]] = ()) -> None:
         self.metrics, self.ledger = Metrics(CollectorRegistry()), Ledger()
         config: dict[str, Any] = {"type": "file", "batch": BatchConfig(entries=10)}
         self.outlets = [
@@ -36,7 +37,7 @@ class World:
         ]
         self.out, self.rejected = self.outlets
         self.out.dead_letter = self.rejected
-        route = Route("r", frozenset(["logs"]), lambda one: True, [], [self.out])
+        route = Route("r", frozenset(["logs"]), lambda one: True, stages, [self.out])
         self.lanes = Router([route], self.metrics, self.ledger).bind(container(), Progress({}))[
             "logs"
         ]
@@ -70,15 +71,15 @@ class World:
         labels = {"sink": sink}
         return self.metrics.registry.get_sample_value("dockline_unaccounted_entries", labels)
 
-    async def run(self, batches: int = 20) -> None:
+    async def run(self, batches: int = 20, lines: Sequence[str] = "abcde") -> None:
         """Sends batches through, and makes a report at every turn of the event loop."""
         async with asyncio.TaskGroup() as tasks:
             delivering = [
                 tasks.create_task(one.delivery.run(), name=one.name) for one in self.outlets
             ]
             for _ in range(batches):
-                await self.lanes.distribute(batch(*"abcde", start=self.sent + 1))
-                self.sent += 5
+                await self.lanes.distribute(batch(*lines, start=self.sent + 1))
+                self.sent += len(lines)
                 self.reports.append(self.report())
             for outlet, task in zip(self.outlets, delivering, strict=True):
                 outlet.buffer.close()
@@ -98,6 +99,30 @@ async def test_it_balances_at_every_moment(world: World) -> None:
     assert all(one.balanced for one in world.reports)
     assert any(_part(one, "out").buffered for one in world.reports)
     assert world.of("out") == SinkPart("out", routed=100, delivered=100)
+    assert world.unaccounted("out") == 0
+
+
+@pytest.fixture
+def splitting(tmp_path: Path) -> World:
+    dropping = drop.Stage('message == "x"')
+    stages = [("split", split.Stage("message")), ("drop", dropping), ("join", join.Stage("indent"))]
+    return World(tmp_path, stages)
+
+
+async def test_it_balances_while_entries_are_split_dropped_and_joined_again(
+    splitting: World,
+) -> None:
+    world = splitting
+    await world.run(lines=['["a"," b","x","c"]', "d", "x", "[]", '["e","x"]'])
+    assert all(one.balanced for one in world.reports)
+    (route,) = world.report().containers[0].routes
+    assert route.made == {"split": 20 * 4}
+    assert route.filtered == {"drop": 20 * 3, "join": 20}
+    made = world.metrics.registry.get_sample_value(
+        "dockline_made_entries_total", {"route": "r", "stage": "split"}
+    )
+    assert made == 80
+    assert world.of("out").routed == 20 * (5 + 4 - 3 - 1) - route.held
     assert world.unaccounted("out") == 0
 
 

@@ -76,3 +76,20 @@ def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(Broken, monkeypatch)
     with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
         trial('{ drop = "a == 1" }').run([Line(b"one")])
+
+
+def test_of_a_line_that_was_split_a_part_that_came_out_is_followed() -> None:
+    tried = trial(
+        '{ split = "message" }, { drop = \'message == "x"\' }, { set = { env = "prod" } }'
+    )
+    entries = tried.run([Line(b'["x","y","z"]'), Line(b"x"), Line(b'["x","x"]')])
+    assert [(entry.number, entry.json["event"]["part"]) for entry in entries] == [(1, 2), (1, 3)]
+    steps = tried.steps(1)
+    assert [(step.stage, step.parts) for step in steps] == [("split", 3), ("drop", 0), ("set", 0)]
+    assert steps[0].after == Snapshot("y", {}, False)
+    assert [step.stage for step in tried.steps(2)] == ["split", "drop"]
+    third = tried.steps(3)
+    assert [(step.stage, step.parts, step.after is None) for step in third] == [
+        ("split", 2, False),
+        ("drop", 0, True),
+    ]

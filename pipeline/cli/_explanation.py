@@ -143,7 +143,8 @@ def _step(step: Step) -> Facts:
         return {"stage": step.stage, "outcome": outcome, "line": step.joined, "changes": []}
     changes = list(_changes(step.before, step.after))
     outcome = "changed" if changes else "unchanged"
-    return {"stage": step.stage, "outcome": outcome, "line": None, "changes": changes}
+    facts = {"stage": step.stage, "outcome": outcome, "line": None, "changes": changes}
+    return facts | ({"outcome": "split", "parts": step.parts} if step.parts else {})
 
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Facts]:

@@ -84,6 +84,10 @@ def _said(stage: Facts, paint: Paint) -> Sequence[str]:
         return [paint("red", "dropped")]
     if stage["outcome"] == "joined":
         return [paint("yellow", f"joined to line {stage['line']}")]
+    if stage["outcome"] == "split":
+        changes = [_change(one, paint) for one in stage["changes"]]
+        entries = "one entry" if stage["parts"] == 1 else f"{stage['parts']} entries; one of them:"
+        return [paint("yellow", f"split into {entries}"), *changes]
     return [_change(one, paint) for one in stage["changes"]] or [paint("dim", "unchanged")]
 
 

@@ -136,6 +136,31 @@ def test_what_each_stage_does_to_a_line_and_where_it_goes(
     ]
 
 
+def test_a_line_that_is_split_is_followed_by_one_of_its_parts(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = '{ parse = "json" }, { split = "r" }, { keep = "n == 2" }'
+    config = write(f'[routes.all]\nstages = [{stages}]\nto = ["console"]')
+    line = '{"r":[{"n":1},{"n":2}]}'
+    assert main(["explain", "-c", config, "--name", "a", "--line", line]) == 0
+    assert out(capsys)[-6:] == [
+        "    split  split into 2 entries; one of them:",
+        f"           ~ message = '{{\"n\":2}}', was '{line}'",
+        "           - r = [{ n = 1 }, { n = 2 }]",
+        "           + n = 2",
+        "    keep   unchanged",
+        "    → console (console)",
+    ]
+    assert main(["explain", "-c", config, "--name", "a", "--json", "--line", line]) == 0
+    [route] = json.loads(capsys.readouterr().out)["lines"][0]["routes"]
+    assert [(one["outcome"], one.get("parts")) for one in route["stages"]] == [
+        ("changed", None),
+        ("split", 2),
+        ("unchanged", None),
+    ]
+    assert route["entry"]["event"]["part"] == 2
+
+
 def test_what_labels_ask_for_comes_first_and_what_is_wrong_with_them_is_told(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
