@@ -67,6 +67,13 @@ def test_what_a_stage_filters_is_shown_with_the_stage_to_those_who_want_what_is_
     assert found == [("keep", "a"), ("keep", "c"), ("drop", "a"), ("drop", "b"), ("drop", "c")]
 
 
+def test_of_an_entry_that_was_split_the_part_that_is_filtered_is_shown(clock: Clock) -> None:
+    tap, tapper = looking(clock, dropped=True)
+    before = routed("a", "b", "c", route="").replace(sequences=[1, 1, 1], parts=[1, 2, 3])
+    tap.filtered(before, before.select([1, 0, 1]), "errors", "keep", ["out"])
+    assert [one["entry"]["message"] for one in read(tapper)] == ["b"]
+
+
 def test_what_a_sink_drops_is_shown_with_its_reason(clock: Clock) -> None:
     tap, tapper = looking(clock, dropped=True)
     tap.dropped(routed("a"), "out", "refused", "too long\n" * 1000)

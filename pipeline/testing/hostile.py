@@ -27,6 +27,9 @@ def hostile() -> list[Batch]:
         batch(*LINES, of=BARE, streams="out err none out err none out err none out err"),
         batch(*LINES, fields=fields, flags={1: "truncated", 3: "truncated"}),
         batch(*LINES, of=ODD, fields=fields, bare=True),
+        batch(*LINES, fields=fields, flags={0: "truncated"}).replace(
+            sequences=[0] * len(LINES), parts=range(1, len(LINES) + 1)
+        ),
         batch("start", of=BARE, streams="none", source="events", fields=[{"action": "start"}]),
         batch("", streams="none", source="stats", fields=[{"cpu": 0.5}], bare=True),
         batch(),
