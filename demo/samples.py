@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.testing.docker_client import DockerClient
 
-LABEL = "dockline.demo"
+LABEL = "dockline-demo"
 """On every container of ours, so that one demo also removes what a killed one left."""
 
 IMAGE = "dockline-demo:latest"

@@ -5,7 +5,7 @@ To read the code in the order in which a line travels:
 1. ``batch``            the nouns: container, batch, samples
 2. ``component``        what a stage and a sink promise, and how they are found
 3. ``sources.docker``   engine, frames, watch, tail: from Docker's bytes to batches
-4. ``route``            which lanes a container has; a lane runs its stages
+4. ``routing``          which lanes a container has; a lane runs its stages
 5. ``buffer``           what stands between a lane and a sink
 6. ``delivery``         gathers, encodes, sends, retries, settles
 7. ``settlement``, ``checkpoint``   what is outstanding, and where to resume

@@ -26,7 +26,7 @@ from pipeline.outlet import Outlet, OutletGauges
 from pipeline.outlets import FINISHING, Change, Outlets
 from pipeline.overview import Observer, Overview
 from pipeline.reload import Reloader
-from pipeline.route import Route, Router
+from pipeline.routing import Route, Router
 from pipeline.selection import Selection
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine

@@ -25,7 +25,7 @@ from pipeline.labels import PREFIX, Labels, Wish
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.records import Records
-from pipeline.route import Lanes, Route, Router
+from pipeline.routing import Lanes, Route, Router
 from pipeline.selection import Selection
 from pipeline.settlement import Progress
 from pipeline.timestamps import from_nanoseconds, nanoseconds

@@ -18,7 +18,7 @@ from pipeline.errors import Refused
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
-from pipeline.route import Route, Router
+from pipeline.routing import Route, Router
 from pipeline.settlement import Progress
 from pipeline.sinks import file
 from pipeline.stages import drop, join, split

@@ -15,7 +15,7 @@ from pipeline.expression.paths import Path
 from pipeline.labels import Labels, Reported, Tags, Wish
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
-from pipeline.route import Route, Router
+from pipeline.routing import Route, Router
 from pipeline.settlement import Progress
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

@@ -46,6 +46,7 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
     run = demo(DOCKER_HOST=engine.url)
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"at {engine.url}" in run.stdout
+    assert "WARNING" not in run.stdout + run.stderr
     logs = messages(run.stdout)
     assert {"level", "msg", "status"} <= json.loads(logs["web"][0]).keys()
     assert any("started" in line for line in logs["worker"])
@@ -55,7 +56,7 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
         f"dockline-demo-{name}" for name in ("noisy", "web", "worker")
     }
     assert "MiB" in figures[0]
-    assert engine.docker("ps", "--all", "--quiet", "--filter", "label=dockline.demo") == ""
+    assert engine.docker("ps", "--all", "--quiet", "--filter", "label=dockline-demo") == ""
     assert engine.docker("images", "--quiet", "dockline-demo") == ""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch, Container
 from pipeline.errors import EngineError
-from pipeline.route import Lanes, Router
+from pipeline.routing import Lanes, Router
 from pipeline.settlement import NOTHING, Progress
 from pipeline.sources.docker.describe import from_inspect
 from pipeline.sources.docker.ending import LastLines

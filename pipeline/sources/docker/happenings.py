@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.metrics import Metrics
-from pipeline.route import Lanes
+from pipeline.routing import Lanes
 from pipeline.settlement import Account
 from pipeline.sources.docker.ending import Ending
 from pipeline.sources.docker.events import EventCursor, event_batch, with_details

@@ -15,7 +15,7 @@ from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
-from pipeline.route import Router
+from pipeline.routing import Router
 from pipeline.settlement import Account
 from pipeline.sources.docker.beginning import Beginning, Start
 from pipeline.sources.docker.describe import from_event, from_list

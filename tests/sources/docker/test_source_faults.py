@@ -17,7 +17,7 @@ from pipeline.batch import Batch, Container, Source
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
-from pipeline.route import Route, Router
+from pipeline.routing import Route, Router
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.source import DockerSource, Reading

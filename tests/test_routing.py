@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Container, Source
 from pipeline.component import Stage
-from pipeline.holding import EVERY
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
-from pipeline.route import Lane, Lanes, Outlet, Route, Router
+from pipeline.routing import Lane, Lanes, Outlet, Route, Router
+from pipeline.routing.holding import EVERY
 from pipeline.settlement import Account, Progress
 from pipeline.stages import join
 from pipeline.tap import Choice, Tap, Tapper

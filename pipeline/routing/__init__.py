@@ -1,0 +1,13 @@
+"""From a container's batches to the sinks' buffers: routes, and the lanes they have for each
+container.
+
+Matching is done once per container, when its lanes are bound, and never per line. Read `route`,
+`router`, `lanes`, `lane`, `step`, `leg`, `holding`, in this order.
+"""
+
+from pipeline.routing.lane import Lane
+from pipeline.routing.lanes import Lanes
+from pipeline.routing.route import SOURCES, Outlet, Route
+from pipeline.routing.router import Router
+
+__all__ = ["SOURCES", "Lane", "Lanes", "Outlet", "Route", "Router"]

@@ -1,0 +1,202 @@
+"""A route bound to one container."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+
+from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
+from pipeline.component import Stage
+from pipeline.ledger import Passage
+from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
+from pipeline.routing.holding import Owed
+from pipeline.routing.leg import Leg
+from pipeline.routing.route import Outlet, Route
+from pipeline.routing.step import Step
+from pipeline.settlement import NOTHING, Progress
+from pipeline.shared import Shared
+from pipeline.tap import Tap
+
+log = logging.getLogger(__name__)
+
+
+class Lane:
+    """A route bound to one container. Its stages' state lives here."""
+
+    def __init__(
+        self,
+        route: Route,
+        container: Container,
+        metrics: Metrics,
+        passage: Passage,
+        progress: Progress | None = None,
+        tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
+        way: str = "",
+        feeds: Sequence[Lane] = (),
+    ) -> None:
+        """`progress` where what is read has a position to resume at. `first`: stages before the
+        route's own. `way`: the routes over which entries come to this one, itself included.
+        `feeds`: the lanes that get what is left."""
+        self.route = route
+        self._feeds = feeds
+        self._fed = frozenset(lane.route.name for lane in feeds)
+        self._tap = tap or Tap()
+        self.legs = [
+            Leg(
+                route.name,
+                outlet,
+                passage.tally(outlet.name),
+                progress.of(way or route.name, outlet.name) if progress else None,
+            )
+            for outlet in route.outlets
+        ]
+        self._passage = passage
+        self._binding = passage.page.binding
+        self._steps = [
+            Step(
+                name,
+                stage.bind(container),
+                metrics.filtered.labels(route.name, name),
+                metrics.made,
+                passage,
+            )
+            for name, stage in (*first, *route.stages)
+        ]
+        self._holding = [step for step in self._steps if step.holds]
+        self._owed = Owed()
+        self._until = NOTHING
+        self._sinks = [leg.outlet.name for leg in self.legs]
+        self._sinks += [sink for lane in feeds for sink in lane._sinks]
+        self._cuts = sorted(self._known() - {NOTHING}) if self._holding else []
+        """Entries that some sink had last when the agent began. Nothing may be joined to them, or
+        it would be taken for known as they are."""
+        self._errors = metrics.stage_errors
+        self._bugs = RateLimit()
+
+    @property
+    def holds(self) -> bool:
+        """Whether some stage holds something back."""
+        holding = any(step.stage.held for step in self._holding)
+        return holding or any(lane.holds for lane in self._feeds)
+
+    def _known(self) -> set[int]:
+        """What each of the sinks that it leads to had when the agent began."""
+        return {leg.known for leg in self.legs}.union(*(lane._known() for lane in self._feeds))
+
+    def take(
+        self, batch: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        """What its sinks are to have, now that a batch has come; None where nothing was left of it.
+
+        `until`: the last entry of what was read. All before it that are to come have come."""
+        if not self._holding:
+            yield from self._address(batch and self.process(batch), until, behind)
+            return
+        while self._cuts and self._cuts[0] <= until:
+            cut = self._cuts.pop(0)
+            if cut not in self._known():
+                continue
+            known = [sequence <= cut for sequence in batch.sequences] if batch else []
+            yield from self._take(batch and batch.select(known), cut, behind)
+            yield from self.flush(math.inf)
+            batch = batch and batch.select([not is_known for is_known in known])
+        yield from self._take(batch, until, behind)
+
+    def _take(
+        self, batch: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        self._until = until
+        left, held = batch and self.process(batch), self._first_held()
+        if held is not None and batch is not None:
+            self._owed.add(batch.sequences[-1], behind)
+        yield from self._address(left, self._safe(held), self._owed.oldest_or(behind))
+        self._owed.settle_before(held)
+
+    def flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+        """What its sinks are to have, now that it is so late."""
+        if self._first_held() is not None:
+            yield from self._flush(now)
+        for lane in self._feeds:
+            yield from lane.flush(now)
+
+    def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+        before = self._first_held()
+        results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
+        let_go = [left for left in results if left is not None]
+        held = self._first_held()
+        if held == before and not let_go:
+            return
+        behind = self._owed.oldest_or(UNTRACKED)
+        for number, left in enumerate(let_go, 1):
+            later = (one.sequences[0] - 1 for one in let_go[number:])
+            yield from self._address(left, min(later, default=self._safe(held)), behind)
+        if not let_go:
+            yield from self._address(None, self._safe(held), behind)
+        self._owed.settle_before(held)
+
+    def _flushed(self, number: int, step: Step, now: float) -> Batch | None:
+        if not step.holds:
+            return None
+        try:
+            result = step.stage.flush(now)
+        except Exception:  # a bug in it
+            self._note_bug(step)
+            return None
+        step.account(0, 0 if result is None else len(result))
+        return None if result is None else self._through(self._steps[number + 1 :], result)
+
+    def _first_held(self) -> int | None:
+        """The first entry that some stage holds back."""
+        stages = (step.stage for step in self._holding)
+        return min((stage.oldest_held for stage in stages if stage.held), default=None)
+
+    def _safe(self, held: int | None) -> int:
+        """The last entry before which nothing is held back."""
+        return self._until if held is None else held - 1
+
+    def _address(
+        self, left: Batch | None, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        shared = Shared() if len(self.legs) > 1 else None
+        if left is not None and self._binding != self._passage.page.binding:
+            self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
+        for leg in self.legs:
+            if left is None:
+                leg.skip(until)
+            elif (own := leg.address(left, until, behind, shared)) is not None:
+                yield leg.outlet, own
+        if self._passage.feeds and left is not None:
+            self._passage.hand_on(len(left), self._fed)
+        for lane in self._feeds:
+            yield from lane.take(left, until, behind)
+
+    def process(self, batch: Batch) -> Batch | None:
+        """What is left of a batch after all stages."""
+        self._passage.taken += len(batch)
+        if self._steps and batch.parsed is not None:
+            batch = batch.owned()
+        return self._through(self._steps, batch)
+
+    def _through(self, steps: Sequence[Step], batch: Batch) -> Batch | None:
+        for step in steps:
+            try:
+                result = step.stage(batch)
+            except Exception:  # a stage never raises for bad data
+                self._note_bug(step)
+                continue
+            gone = step.account(len(batch), 0 if result is None else len(result))
+            if gone > 0 and self._tap.tappers and not step.holds:  # else they are in other entries
+                self._tap.filtered(batch, result, self.route.name, step.name, self._sinks)
+            if result is None:
+                return None
+            batch = result
+        return batch
+
+    def _note_bug(self, step: Step) -> None:
+        """Called where its exception was caught."""
+        if self._bugs():
+            log.exception("stage %s of route %s failed: skipped", step.name, self.route.name)
+        self._errors.labels(self.route.name, step.name).inc()

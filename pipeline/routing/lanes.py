@@ -1,0 +1,209 @@
+"""What one container's batches go through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.batch import Batch, Source
+from pipeline.component import Stage
+from pipeline.labels import PREFIX
+from pipeline.ledger import Page, Tally
+from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
+from pipeline.routing.holding import Flusher
+from pipeline.routing.lane import Lane
+from pipeline.routing.route import Outlet
+from pipeline.tap import Tap
+
+log = logging.getLogger(__name__)
+
+
+class Lanes:
+    """All lanes of one container for one of its sources.
+
+    Each place that a batch goes to holds its acknowledgement; the caller settles its own hold
+    afterwards, and does not where it was cancelled: an entry that never reached a buffer must be
+    read again.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        source: Source,
+        lanes: Sequence[Lane],
+        metrics: Metrics,
+        flusher: Flusher,
+        tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
+    ) -> None:
+        """`first`: what is done once, before any lane. It keeps all entries, and holds none."""
+        self._first = first if lanes else ()
+        self._stage_errors = metrics.stage_errors
+        self._bugs = RateLimit()
+        self._tap = tap or Tap()
+        self._page = page
+        self._flusher = flusher
+        self._putting: set[asyncio.Task[None]] = set()
+        """What was held back, let go, and waits for room."""
+        self._ended = False
+        self._binding = page.binding
+        self._source = source
+        self._lanes = lanes
+        self._dropped = metrics.dropped
+        self.waiting: Counter[Tally] = Counter()
+        """Entries for which there was no room yet."""
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    async def distribute(self, batch: Batch) -> None:
+        """Takes a batch through all lanes and into their sinks' buffers.
+
+        Buffers with room get it first, and full ones are waited for together, so that one which
+        makes us wait delays no other."""
+        if self._putting:
+            await asyncio.wait(self._putting)
+        waiting = self._not_taken(self._addressed(batch))
+        for _, left in waiting:
+            self._wait(left.tally, len(left))
+        await self._put_all(waiting)
+
+    async def _put_all(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
+        if len(waiting) == 1:
+            await self._put(*waiting[0])
+        elif waiting:
+            async with asyncio.TaskGroup() as tasks:
+                for place in waiting:
+                    tasks.create_task(self._put(*place), name="put")
+
+    async def _put_late(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
+        try:
+            await self._put_all(waiting)
+        except Exception:  # a bug in a buffer; whoever lets things go has others to look after
+            log.exception("entries that were held back are lost")
+
+    def flush(self, now: float) -> None:
+        """Takes what the stages let go by now into the sinks' buffers; all of it where `now` is
+        `math.inf`. While something waits for room, nothing more is let go."""
+        if not self.waiting:
+            self._flush(now)
+
+    def end(self) -> None:
+        """Lets go of everything, and holds nothing back from now on: others take the place of these
+        lanes, and go on with what comes next."""
+        self._ended = True
+        self._flush(math.inf)
+
+    def _flush(self, now: float) -> None:
+        refused = self._not_taken(self._let_go(now))
+        for _, left in refused:
+            self._wait(left.tally, len(left))
+        if refused:
+            task = self._flusher.create_task(self._put_late(refused))
+            self._putting.add(task)
+            task.add_done_callback(self._putting.discard)
+
+    def offer(self, batch: Batch) -> int:
+        """Like `distribute`, without ever waiting: for what is worthless when it is late.
+
+        Returns how many buffers had no room; those do not get it."""
+        refused = self._not_taken(self._addressed(batch))
+        for outlet, left in refused:
+            self._drop(outlet, left, "backlog")
+        return len(refused)
+
+    def refuse(self, batch: Batch, reason: str) -> None:
+        """A batch that no buffer was offered: all that it was meant for lose it."""
+        for outlet, left in self._addressed(batch):
+            self._drop(outlet, left, reason)
+
+    def abandon(self, reason: str) -> None:
+        """Gives up what waits for room, or for what comes next; whoever waits with it is to be
+        cancelled next."""
+        for task in self._putting:
+            task.cancel()
+        for tally, entries in list(self.waiting.items()):
+            self._wait(tally, -entries)
+            tally.dropped[reason] += entries
+            self._dropped.labels(tally.sink, reason).inc(entries)
+            if self._tap.tappers:
+                self._tap.lost(tally.sink, entries, reason, tally.passage.route)
+        for outlet, left in self._let_go(math.inf):
+            self._drop(outlet, left, reason)
+
+    def _wait(self, tally: Tally, count: int) -> None:
+        tally.waiting += count
+        self.waiting[tally] += count
+        if not self.waiting[tally]:
+            del self.waiting[tally]
+
+    async def _put(self, outlet: Outlet, batch: Batch) -> None:
+        """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
+        else."""
+        await outlet.put(batch)
+        self._wait(batch.tally, -len(batch))
+
+    def _not_taken(self, addressed: Iterable[tuple[Outlet, Batch]]) -> list[tuple[Outlet, Batch]]:
+        waiting = []
+        for outlet, left in addressed:
+            if self._tap.tappers:
+                self._tap.passed(left, outlet.name)
+            try:
+                if not outlet.offer(left):
+                    waiting.append((outlet, left))
+            except Exception:  # a bug in one buffer; the others must not suffer for it
+                log.exception("sink %s failed to take %d entries", outlet.name, len(left))
+                self._drop(outlet, left, "bug")
+        return waiting
+
+    def _addressed(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
+        """For every sink that is to have it, what the stages have left of a batch."""
+        self._page.read[self._source] += len(batch)
+        if self._binding != self._page.binding:
+            routes = {lane.route.name for lane in self._lanes}
+            self._page.read_late(self._source, len(batch), routes)
+        until = batch.sequences[-1]
+        for name, stage in self._first:
+            batch = self._labelled(batch, name, stage)
+        for lane in self._lanes:
+            yield from lane.take(batch, until, batch.acknowledgement)
+        if self._ended:
+            yield from self._let_go(math.inf)
+        self._note_held()
+
+    def _let_go(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+        for lane in self._lanes:
+            yield from lane.flush(now)
+        self._note_held()
+
+    def _note_held(self) -> None:
+        self._flusher.note(self, holding=self.holding)
+
+    @property
+    def holding(self) -> bool:
+        """Whether some stage holds something back."""
+        return any(lane.holds for lane in self._lanes)
+
+    def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
+        """As the container asks for with a label."""
+        try:
+            return stage(batch) or batch
+        except Exception:  # a bug in it, as in a lane
+            if self._bugs():
+                log.exception("stage %s of label %s%s failed: skipped", name, PREFIX, name)
+            self._stage_errors.labels("", name).inc()
+            return batch
+
+    def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
+        batch.tally.dropped[reason] += len(batch)
+        self._dropped.labels(outlet.name, reason).inc(len(batch))
+        if self._tap.tappers:
+            self._tap.dropped(batch, outlet.name, reason)
+        batch.acknowledgement.settle()

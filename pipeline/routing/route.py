@@ -1,0 +1,38 @@
+"""A route as the configuration has it, and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, get_args
+
+from pipeline.batch import Batch, Container, Source
+from pipeline.component import Stage
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+
+class Outlet(Protocol):
+    """What a lane puts into: a sink's buffer."""
+
+    name: str
+    """The sink's, in the configuration."""
+
+    def offer(self, batch: Batch) -> bool:
+        """False when the batch has to wait for room; then it was not taken."""
+
+    async def put(self, batch: Batch) -> None:
+        """Waits for room."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way from containers, through stages, to sinks."""
+
+    name: str
+    sources: frozenset[Source]
+    takes: Callable[[Container], bool]
+    stages: Sequence[tuple[str, Stage]]
+    outlets: Sequence[Outlet]
+    feeds: Sequence[str] = ()
+    """Names of the routes that it leads to. They have their entries from it and its like alone."""

@@ -1,0 +1,101 @@
+"""Which routes a container's entries take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.batch import Container, Source
+from pipeline.component import Stage
+from pipeline.labels import Labels, Reported
+from pipeline.ledger import Ledger, Page
+from pipeline.metrics import Metrics
+from pipeline.routing.holding import Flusher
+from pipeline.routing.lane import Lane
+from pipeline.routing.lanes import Lanes
+from pipeline.routing.route import SOURCES, Route
+from pipeline.settlement import NOTHING, Progress
+from pipeline.tap import Tap
+
+
+class Router:
+    """Binds lanes."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        metrics: Metrics,
+        ledger: Ledger,
+        tap: Tap | None = None,
+        labels: Labels | None = None,
+    ) -> None:
+        self._labels = labels or Labels(())
+        self._reported = Reported(metrics)
+        self._routes = {route.name: route for route in routes}
+        self._fed = {name for route in routes for name in route.feeds}
+        self._metrics = metrics
+        self._ledger = ledger
+        self._tap = tap or Tap()
+        self.flusher = Flusher()
+        """To be run while anything is read; and to be finished afterwards."""
+
+    def change(self, routes: Sequence[Route], labels: Labels) -> None:
+        """For all that is bound from now on; whoever has lanes is to bind them anew."""
+        self._labels = labels
+        self._routes = {route.name: route for route in routes}
+        self._fed = {name for route in routes for name in route.feeds}
+
+    def bind(
+        self, container: Container, progress: Progress, sequence: int = NOTHING
+    ) -> dict[Source, Lanes]:
+        """The lanes of a container from now on, for each source. `progress` is that of its log,
+        `sequence` that of the entry of it that was read last."""
+        progress.bind(sequence)
+        page = self._ledger.page(container.id, container.name)
+        page.unbind()
+        page.followed = True
+        self._reported.note(container, self._labels.of(container).errors)
+        return {
+            source: self._lanes(container, page, source, progress if source == "logs" else None)
+            for source in SOURCES
+        }
+
+    def forget(self, container_id: str) -> None:
+        """The container is removed, and nothing of it will be read any more."""
+        self._ledger.forget(container_id)
+        self._metrics.derived.forget(container_id)
+        self._reported.forget(container_id)
+
+    def _lanes(
+        self, container: Container, page: Page, source: Source, progress: Progress | None
+    ) -> Lanes:
+        first, once = self._labelled(container, source)
+
+        def lane(route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()) -> Lane | None:
+            if source not in route.sources or not route.takes(container):
+                return None
+            passage = page.passage(source, route.name)
+            sinks = tuple(outlet.name for outlet in route.outlets)
+            passage.bind(sinks, fed=route.name in self._fed)
+            routes = [self._routes[name] for name in route.feeds]
+            feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
+            passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])
+            return Lane(
+                route, container, self._metrics, passage, progress, self._tap, first, way, feeds
+            )
+
+        roots = [route for route in self._routes.values() if route.name not in self._fed]
+        lanes = [one for route in roots if (one := lane(route, route.name, first))]
+        return Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
+
+    def _labelled(
+        self, container: Container, source: Source
+    ) -> tuple[Sequence[tuple[str, Stage]], Sequence[tuple[str, Stage]]]:
+        """What the container's labels ask for: in each lane, and once before them. One that joins
+        lines holds them back and has to answer for them, as only a lane can; what is done after it
+        is done there, too."""
+        wish = self._labels.of(container)
+        if source != "logs":
+            return (), [("tag", wish.tags)] if wish.tags else []
+        if wish.join is not None:
+            return wish.stages, ()
+        return (), [(name, stage.bind(container)) for name, stage in wish.stages]
