@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -16,7 +15,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 
 def main(args: argparse.Namespace) -> int:
-    from pipeline.config.schema import schema
+    from pipeline.config.schema import render
 
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    print(render(), end="")
     return 0

@@ -1,10 +1,15 @@
 """The JSON Schema of the configuration: made from the same Structs that it is read with.
 
-Reference: https://json-schema.org/draft/2020-12
+It keeps to what Taplo, the language server for TOML, makes use of: that one overlooks what stands
+beside a `$ref`, so tables stand where they are used, and only whole sinks and stages are referred
+to; and it knows nothing of `if`, and no `allOf` with more to it.
+
+References: https://json-schema.org/draft/2020-12 and https://taplo.tamasfe.dev
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -42,6 +47,11 @@ def schema() -> Schema:
     }
 
 
+def render() -> str:
+    """The schema as a file, as `dockline schema` prints it."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 class _Definitions:
     """Makes the schemas of types, and keeps those that are used in many places."""
 
@@ -54,7 +64,7 @@ class _Definitions:
         all_fields = fields(cls)
         properties = {field.key: self._property(field) for field in all_fields}
         for key, value in constants.items():
-            properties[key] = {"const": value, "description": properties[key]["description"]}
+            properties[key] = {"const": value}
         required = [field.key for field in all_fields if field.required]
         result: Schema = {"type": "object"}
         if text := paragraphs(cls.__doc__):
@@ -68,16 +78,22 @@ class _Definitions:
     def _property(self, field: Field) -> Schema:
         result = self.of(field.type)
         if field.description:
-            result["description"] = field.description
+            self._describe(result, field.description)
         if field.default is not None and not is_struct(type(field.default)):
             result["default"] = plain(field.default)
         if field.examples:
             result["examples"] = plain(field.examples)
         return result
 
+    def _describe(self, schema: Schema, text: str) -> None:
+        schema["description"] = text
+        if "anyOf" in schema:
+            # Without it Taplo offers the alternatives only, which have no description.
+            schema["properties"] = {}
+
     def of(self, type_: Any) -> Schema:
         """Any type of a field; a new dictionary each time."""
-        members = [self._one(arm) for arm in arms(type_)]
+        members = [member for arm in arms(type_) for member in self._members(arm)]
         if can_be_off(type_):
             members.append({"const": "off"})
         if len(members) == 1:
@@ -88,9 +104,15 @@ class _Definitions:
         for limit, bound in limits(type_).items():
             if limit in ("min_length", "max_length"):
                 result[limit.removesuffix("_length") + kind] = bound
-            elif limit in _BOUNDS and result.get("type") == ["integer", "string"]:
+            elif limit in _BOUNDS and {"integer", "number"} & {*result.get("type", ())}:
                 result[_BOUNDS[limit]] = bound
         return result
+
+    def _members(self, type_: Any) -> list[Schema]:
+        """Of one type of a union; choices are offered apart from what may be substituted."""
+        if get_origin(type_) is Literal:
+            return [{"enum": list(get_args(type_))}, {"type": "string", "pattern": _SUBSTITUTED}]
+        return [self._one(type_)]
 
     def _one(self, type_: Any) -> Schema:
         origin, args = get_origin(type_) or type_, get_args(type_)
@@ -101,7 +123,7 @@ class _Definitions:
         if type_ is StageConfig:
             return self._ref("stage", self._stages)
         if is_struct(type_):
-            return self._ref(_name(type_), lambda: self.table(type_))
+            return self.table(type_)
         if origin in ARRAYS:
             return {"type": "array", "items": self.of(args[0])}
         if origin is dict:
@@ -115,9 +137,6 @@ class _Definitions:
             return {"type": ["string", "integer"], "pattern": f"{_SIZE}|{_SUBSTITUTED}"}
         if type_ is Duration:
             return {"type": "string", "pattern": f"{_DURATION}|{_SUBSTITUTED}"}
-        if get_origin(type_) is Literal:
-            choices: Schema = {"enum": list(get_args(type_))}
-            return {"anyOf": [choices, {"type": "string", "pattern": _SUBSTITUTED}]}
         if issubclass(type_, str):
             return {"type": "string"}
         found = msgspec.json.schema(type_)
@@ -125,7 +144,6 @@ class _Definitions:
 
     def _ref(self, name: str, make: Any) -> Schema:
         if name not in self.found:
-            self.found[name] = {}  # so that a type that holds itself comes to an end
             self.found[name] = make()
         return _ref(name)
 
@@ -137,8 +155,10 @@ class _Definitions:
         return {"type": "object", "required": ["type"], "oneOf": [_ref(f"sink.{n}") for n in known]}
 
     def _sink(self, name: str) -> Schema:
+        text = paragraphs(component.module("sinks", name).__doc__)
         found = self.table(component.config_type("sinks", name), {"type": name})
-        return found | {"description": paragraphs(component.module("sinks", name).__doc__)}
+        found["properties"]["type"]["description"] = text.partition("\n\n")[0]
+        return {"title": name} | found | {"description": text}
 
     def _stages(self) -> Schema:
         """A table with one key for each module in `pipeline/stages`."""
@@ -155,7 +175,7 @@ class _Definitions:
     def _stage(self, name: str) -> Schema:
         config = component.config_type("stages", name)
         found = self.of(config)
-        found["description"] = paragraphs(component.module("stages", name).__doc__)
+        self._describe(found, paragraphs(component.module("stages", name).__doc__))
         if examples := limits(config).get("examples"):
             found["examples"] = plain(examples)
         return found
@@ -163,8 +183,3 @@ class _Definitions:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
-
-
-def _name(cls: type) -> str:
-    """`component.TLSConfig`, `sinks.file.Rotation`: no two Structs have the same."""
-    return f"{cls.__module__.removeprefix('pipeline.')}.{cls.__qualname__}"

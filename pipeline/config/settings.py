@@ -260,11 +260,11 @@ class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class CaseLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line of a test with more to it than its text."""
 
-    line: str
+    line: Annotated[str, Meta(examples=["ready"])]
     """The text."""
     stream: Literal["stdout", "stderr"] = "stdout"
     """Where the container writes it."""
-    time: EntryTime | None = None
+    time: Annotated[EntryTime | None, Meta(examples=["2026-01-31T12:00:00Z"])] = None
     """When; without it, a millisecond after the line before."""
     fields: dict[str, Any] = {}
     """What it has beside its text: what an event tells, or what the routes have made of a line that

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.config import schema
 from pipeline.reference import markdown, sample
 
 FILES: dict[str, Callable[[], str]] = {
     "docs/reference.md": markdown.render,
     "config/reference.toml": sample.render,
+    "config/schema.json": schema.render,
 }
 """Each generated file, from the repository's root, and what makes its text."""
 

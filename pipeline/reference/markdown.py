@@ -26,8 +26,8 @@ Made from the source by `python -m pipeline.reference`; do not edit.
 `dockline` reads one TOML file: the one that `-c` names, else `$DOCKLINE_CONFIG`, else
 `/etc/dockline/dockline.toml` where it exists. Everything has a default, so an empty file is a good
 one. `dockline check` tells every mistake in it at once, and `dockline schema` prints its JSON
-Schema, with which an editor completes and checks it. `config/reference.toml` has the same as this
-page in one file, ready to copy from.
+Schema, with which [an editor](editors.md) completes and checks it. `config/reference.toml` has the
+same as this page in one file, ready to copy from.
 
 ## How values are written
 

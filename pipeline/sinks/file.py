@@ -43,7 +43,7 @@ class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     size: Size = Size(100 * 2**20)
     """Bytes that a file may have, unless a single payload is larger; 0 for any number."""
-    every: Duration | None = None
+    every: Annotated[Duration | None, msgspec.Meta(examples=["1h", "1d"])] = None
     """Length of the period that one file is for, such as `1h` or `1d`."""
     keep: Annotated[int, msgspec.Meta(ge=0)] = 5
     """Files that stay beside the current one."""
@@ -52,7 +52,7 @@ class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Config(SinkConfig, frozen=True, kw_only=True):
     """Which file, in which form, and how safely."""
 
-    path: str
+    path: Annotated[str, msgspec.Meta(examples=["/var/log/dockline/containers.json"])]
     """The file. Its folder is made where it does not exist."""
     format: Literal["json", "text"] = "json"
     """`json` is one object per line, `text` is time, container, stream and message."""

@@ -47,7 +47,9 @@ PORTS = {"lumberjack": 5044, "lumberjack+tls": 5044, "tcp": None, "tls": None, "
 class Config(SinkConfig, frozen=True, kw_only=True):
     """Where Logstash listens, and what it speaks there."""
 
-    address: str
+    address: Annotated[
+        str, msgspec.Meta(examples=["lumberjack://logstash:5044", "tcp://logstash:5000"])
+    ]
     """`lumberjack://host:5044`, `lumberjack+tls://`, `tcp://`, `tls://` or `udp://`; one without a
     scheme is `tcp://`."""
     compression: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3

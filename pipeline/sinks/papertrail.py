@@ -19,6 +19,9 @@ counted. `tcp://` and `udp://` are accepted, and not encrypted.
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
 
 from pipeline.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
 from pipeline.encode.syslog import Facility
@@ -33,10 +36,10 @@ _SOLARWINDS = 41058
 class Config(SinkConfig, frozen=True, kw_only=True):
     """An address is all that Papertrail needs; SolarWinds Observability also wants a token."""
 
-    address: str
+    address: Annotated[str, Meta(examples=["logs7.papertrailapp.com:12345"])]
     """Host and port, from the account's log destination: `logs7.papertrailapp.com:12345`. TLS
     unless it starts with `tcp://` or `udp://`."""
-    token: Secret | None = None
+    token: Annotated[Secret | None, Meta(examples=["${SWO_TOKEN}"])] = None
     """Token of the account, for hosts that want one; sent as `[TOKEN@41058]`."""
     facility: Facility = "daemon"
     """Facility of all messages."""

@@ -50,7 +50,7 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[!#-<>-\\^-~]{1,32}$")]
 class Config(SinkConfig, frozen=True, kw_only=True):
     """Where to send syslog messages, and in which form."""
 
-    address: str
+    address: Annotated[str, msgspec.Meta(examples=["tls://logs.example.com", "udp://10.0.0.5:514"])]
     """`host`, `host:port`, or either after `tcp://`, `tls://` or `udp://`. Without a scheme it is
     TLS where there is a `tls` table, else TCP."""
     format: Literal["rfc5424", "rfc3164"] = "rfc5424"

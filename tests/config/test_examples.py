@@ -57,6 +57,13 @@ def test_it_fits_the_schema(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_its_first_line_leads_an_editor_to_the_schema(file: Path) -> None:
+    found = re.match(r"#:schema (\S+)\n\n", file.read_text())
+    assert found
+    assert (file.parent / found[1]).resolve() == ROOT / "config/schema.json"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_slip_in_any_key_does_not_fit_the_schema(file: Path) -> None:
     text = file.read_text()
     validator = Draft202012Validator(schema())
@@ -66,6 +73,24 @@ def test_a_slip_in_any_key_does_not_fit_the_schema(file: Path) -> None:
         if "labels" not in key[1]:  # a table of any keys
             slip = text[: key.end(1)] + "x" + text[key.end(1) :]
             assert not validator.is_valid(tomllib.loads(slip)), key[1]
+
+
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+OURS = [
+    (page, text)
+    for page in PAGES
+    for text in re.findall(r"^```toml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    if not text.startswith("# Vector")
+]
+
+
+def test_there_are_configurations_on_the_pages() -> None:
+    assert {page.stem for page, _ in OURS} >= {"README", "cookbook", "comparison"}
+
+
+@pytest.mark.parametrize(("page", "text"), OURS)
+def test_a_configuration_on_a_page_fits_the_schema(page: Path, text: str) -> None:
+    Draft202012Validator(schema()).validate(tomllib.loads(text))
 
 
 def test_the_logstash_example_does_what_its_own_test_says() -> None:
