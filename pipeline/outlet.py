@@ -100,13 +100,14 @@ class Outlet:
         self.buffer.configure(config.buffer)
         self._next = successor
         self.buffer.suspend()
-        if self._delivering is None:  # it has not begun
+        delivery, delivering = self.delivery, self._delivering  # soon the other's
+        if delivering is None:  # it has not begun
             return
         until = asyncio.get_running_loop().time() + patience
-        while not (await asyncio.wait([self._delivering], timeout=LOOK))[0]:
-            if self.delivery.problem or asyncio.get_running_loop().time() >= until:
-                self._delivering.cancel()
-                await asyncio.wait([self._delivering])
+        while not (await asyncio.wait([delivering], timeout=LOOK))[0]:
+            if delivery.problem or asyncio.get_running_loop().time() >= until:
+                delivering.cancel()
+                await asyncio.wait([delivering])
 
     def discard(self, reason: str) -> None:
         """The sink is gone: what it has not delivered stays on its disk, or is dropped, as is what

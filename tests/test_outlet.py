@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
-from pipeline.component import BufferConfig, Context, Size
+from pipeline.component import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.settlement import Account
 from pipeline.sinks.console import Config
+from pipeline.sinks.syslog import Config as SyslogConfig
 from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch
+from pipeline.testing.receivers import SyslogReceiver
 
 ROOM = 2**16
 
@@ -166,3 +169,38 @@ async def test_a_dead_letter_that_waits_for_room_when_all_ends_is_on_nobodys_acc
         async with asyncio.timeout(0.02):
             await made.outlet._bury(refused, "too old")
     assert [tally.open for tally in page.tallies] == [0, 0]
+
+
+def at(port: int) -> SyslogConfig:
+    """A sink whose destination is there."""
+    retry = RetryConfig(initial=Duration(0.01), max=Duration(0.01))
+    return SyslogConfig(type="syslog", address=f"tcp://127.0.0.1:{port}", retry=retry)
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_trouble_he_has(
+    there: bool,
+) -> None:
+    make = partial(Outlet, at(1), Context("out"), Metrics(CollectorRegistry()), Ledger())
+    outlet = await asyncio.to_thread(make)
+
+    async def replace(port: int) -> None:
+        successor = await asyncio.to_thread(outlet.successor, at(port))
+        await outlet.replace(at(port), successor, patience=0.3)
+        await asyncio.sleep(0.3)
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(outlet.run(), name="out")
+        outlet.offer(batch("one"))
+        while not outlet.delivery.problem:
+            await asyncio.sleep(0.01)
+        with SyslogReceiver() as receiver:
+            if not there:
+                await replace(2)
+                assert not running.done()
+            await replace(receiver.port)
+            outlet.offer(batch("two"))
+            outlet.buffer.close()
+            async with asyncio.timeout(5):
+                await running
+    assert outlet.buffer.entries == 0
