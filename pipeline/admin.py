@@ -1,4 +1,4 @@
-"""The agent's HTTP endpoints: `/metrics`, `/healthz`, `/readyz`, and an index of them."""
+"""The agent's HTTP endpoints, `/metrics`, `/healthz`, `/readyz` and others, and their index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from pipeline.audit import Report
 from pipeline.exposition import Exposition
 from pipeline.overview import Overview
-from pipeline.server import Server, metrics_page, weights
+from pipeline.server import Handler, Server, metrics_page, prefers_json
 from pipeline.tap import Tap
 from pipeline.tapping import Tapping
 
@@ -24,6 +24,7 @@ dockline
 /audit    what became of every entry, as JSON; `dockline audit` shows it
 /top      what it does just now, as JSON; `dockline top` shows it
 /tap      entries as they pass, as JSON lines; `dockline tap` shows them
+/-/reload reads the configuration again, asked for with POST
 """
 
 
@@ -39,6 +40,7 @@ class Admin:
         audit: Callable[[], Report],
         tapping: Tapping | None = None,
         overview: Callable[[], Awaitable[Overview]] | None = None,
+        reload: Handler | None = None,
     ) -> None:
         """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
         self._tapping = tapping or Tapping(Tap())
@@ -55,6 +57,7 @@ class Admin:
                 web.get("/audit", self._audit),
                 web.get("/top", self._top),
                 web.get("/tap", self._tapping.handle, allow_head=False),
+                *([web.post("/-/reload", reload)] if reload is not None else ()),
             ],
         )
 
@@ -91,13 +94,7 @@ class Admin:
     async def _readyz(self, request: web.Request) -> web.Response:
         missing = self._ready()
         status = 503 if missing else 200
-        if _prefers_json(request.headers.get(hdrs.ACCEPT, "")):
+        if prefers_json(request.headers.get(hdrs.ACCEPT, "")):
             text = json.dumps({"ready": not missing, "missing": missing}) + "\n"
             return web.Response(status=status, text=text, content_type="application/json")
         return web.Response(status=status, text="".join(f"{line}\n" for line in missing or ["ok"]))
-
-
-def _prefers_json(accept: str) -> bool:
-    asked = {name: weight for name, _, weight in weights(accept)}
-    plain = max(asked.get(name, 0.0) for name in ("text/plain", "text/*", "text/html"))
-    return asked.get("application/json", 0.0) > plain

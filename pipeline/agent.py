@@ -26,6 +26,7 @@ from pipeline.outlet import Outlet, OutletGauges
 from pipeline.outlets import FINISHING, Change, Outlets
 from pipeline.overview import Observer, Overview
 from pipeline.reload import Reloader
+from pipeline.reloading import Reloading
 from pipeline.routing import Route, Router
 from pipeline.selection import Selection
 from pipeline.sources.docker.endpoint import resolve
@@ -80,6 +81,7 @@ class Agent:
         self._myself = own_container()
         self.source: DockerSource
         """Once it runs."""
+        self._reloading = Reloading(config.http.reload)
         self.admin = (
             Admin(
                 config.http.listen,
@@ -88,6 +90,7 @@ class Agent:
                 self.audit,
                 Tapping(self.tap, config.http.tap),
                 self.overview,
+                self._reloading.handle,
             )
             if config.http.listen
             else None
@@ -236,6 +239,7 @@ class Agent:
                 tasks.create_task(self._save(), name="checkpoint"),
             ]
             if reloader is not None:
+                self._reloading.reloader = reloader
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))

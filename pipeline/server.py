@@ -1,8 +1,8 @@
 """A small HTTP server with bounds, and the page of metrics that it serves.
 
-Used by the agent's own endpoints and by the `prometheus` sink. It answers GET and HEAD, serves no
-files, and cannot be held up: connections, scrapes at once, the time a client may take to read and
-the time that closing takes are all limited.
+Used by the agent's own endpoints and by the `prometheus` sink. It serves no files, and cannot be
+held up: connections, scrapes at once, the time a client may take to read and the time that closing
+takes are all limited.
 """
 
 from __future__ import annotations
@@ -203,6 +203,13 @@ def prefers_openmetrics(accept: str) -> bool:
         elif name in ("text/plain", "text/*", "*/*") and version in ("0.0.4", None):
             text = max(text, weight)
     return openmetrics > 0 and openmetrics >= text
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether JSON is asked for more than text."""
+    asked = {name: weight for name, _, weight in weights(accept)}
+    plain = max(asked.get(name, 0.0) for name in ("text/plain", "text/*", "text/html"))
+    return asked.get("application/json", 0.0) > plain
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -20,16 +20,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from ipaddress import IPv6Address, ip_address
-from typing import Literal
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from pipeline.access import Access, Guard
 from pipeline.errors import DocklineError
 from pipeline.tap import ENTRIES, WINDOW, Choice, Tap, Tapper, any_of, control
-
-Access = Literal["local", "all", "off"]
 
 GATHER = 0.05
 """Seconds between two pieces that are sent to one tapper."""
@@ -38,9 +34,8 @@ IDLE = 10.0
 STALLED = 600.0
 """Seconds that a tapper may read nothing, before his place is another's."""
 
+INSTEAD = "run dockline tap where the agent runs (docker exec)"
 _PARAMETERS = {"route", "sink", "container", "dropped"}
-_PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""Headers of a proxy, whose own address tells nothing about who asks."""
 
 
 class Tapping:
@@ -48,14 +43,14 @@ class Tapping:
 
     def __init__(self, tap: Tap, access: Access = "local") -> None:
         self._tap = tap
-        self._access = access
+        self._guard = Guard("tapping", "http.tap", INSTEAD, access)
 
     def close(self) -> None:
         """Ends all streams."""
         self._tap.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if reason := refusal(request, self._access):
+        if reason := self._guard.refusal(request):
             return web.Response(status=403, text=reason + "\n")
         try:
             choice = self._choice(request)
@@ -80,44 +75,6 @@ class Tapping:
         _check("sink", sinks, self._tap.sinks)
         dropped = query.get("dropped", "0") not in ("0", "false", "")
         return Choice(routes, sinks, query.getall("container", []), dropped)
-
-
-def refusal(request: web.Request, access: Access) -> str | None:
-    """Why whoever asks may not see what containers log; None where he may."""
-    if access == "off":
-        return 'tapping is off: http.tap = "local" in the configuration allows it on the same host'
-    if access == "all":
-        return None
-    peer = request.transport and request.transport.get_extra_info("peername")
-    if not peer or not is_loopback(peer[0]):
-        return (
-            "entries are shown only to those who ask over a loopback address: run dockline tap "
-            'where the agent runs (docker exec), or set http.tap = "all"'
-        )
-    if any(name in request.headers for name in _PASSED_ON):
-        return 'entries are not shown through a proxy, unless http.tap = "all"'
-    # A page in a browser on this host can reach us under a name of its own (DNS rebinding).
-    if hdrs.ORIGIN in request.headers or not _names_this_host(request.host):
-        return "entries are shown under the name localhost or 127.0.0.1 only, and to no page"
-    return None
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_loopback
-
-
-def _names_this_host(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name == "localhost" or is_loopback(name)
 
 
 def _check(kind: str, patterns: Sequence[str], names: Collection[str]) -> None:

@@ -115,6 +115,37 @@ async def test_errors_are_all_told_with_their_lines_and_nothing_is_applied(
     assert "the one before still counts" in told[2]
 
 
+async def test_those_who_wait_are_told_what_became_of_the_reload_that_follows(file: Path) -> None:
+    made = Made(file)
+    async with running(made):
+        made.agent.busy.clear()
+        first = await made.reloader.reload()
+        assert (first.result, first.difference and first.difference.added) == ("reloaded", ["out"])
+        file.write_text('[sinks.out]\ntype = "fiel"\n[logs]\nstrat = "now"\n')
+        async with asyncio.TaskGroup() as tasks:
+            meanwhile = [tasks.create_task(made.reloader.reload()) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            assert not any(task.done() for task in meanwhile)
+            made.agent.busy.set()
+        outcomes = [task.result() for task in meanwhile]
+        assert [one.result for one in outcomes] == ["refused"] * 3
+        assert outcomes[0].errors[0].startswith(f"{file}:2: ")
+        assert "^^^^" in outcomes[0].errors[0]
+        assert outcomes[0].errors[1].startswith(f"{file}:4: ")
+        assert made.sample("config_reloads_total", result="refused") == 1
+
+
+async def test_who_waits_when_the_agent_stops_is_told_so(file: Path) -> None:
+    made = Made(file)
+    async with asyncio.TaskGroup() as tasks, running(made):
+        made.agent.busy.clear()
+        await made.reloader.reload()
+        waiting = tasks.create_task(made.reloader.reload())
+        await asyncio.sleep(0)
+    assert waiting.result().result == "stopping"
+    assert (await made.reloader.reload()).result == "stopping"
+
+
 async def test_what_the_agent_cannot_have_is_a_refusal_too(file: Path) -> None:
     made = Made(file)
     made.agent.refusal = "the spool is in use"

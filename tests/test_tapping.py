@@ -13,9 +13,10 @@ import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession, web
 
 from pipeline import tapping as module
+from pipeline.access import Access, is_loopback
 from pipeline.server import Server
 from pipeline.tap import ENTRIES, MOST_TAPPERS, Tap
-from pipeline.tapping import Access, Tapping, is_loopback
+from pipeline.tapping import Tapping
 from pipeline.testing.builders import batch
 
 

@@ -19,7 +19,7 @@ from pipeline.config.settings import Config
 FIXED = (
     ("engine", "url"), ("engine", "tls"), ("logs", "read"), ("stats", "every"), ("stats", "labels"),
     ("state", "directory"), ("http", "listen"),
-    ("http", "tap"),
+    ("http", "tap"), ("http", "reload"),
 )  # fmt: skip
 """Settings that count only when the agent starts."""
 

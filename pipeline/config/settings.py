@@ -184,6 +184,9 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may look at entries with `dockline tap`: those who ask from the same host (in a
     container: from the same container, as with `docker exec`) over a loopback address; `all` who
     reach the endpoint, which asks for no password; or nobody."""
+    reload: Literal["local", "all", "off"] = "local"
+    """Who may have the configuration read again with `POST /-/reload`, and is told what is wrong
+    with it: the same choice. SIGHUP and `--watch` do not depend on it."""
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -129,8 +129,16 @@ class AgentProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of `GET path` on its HTTP endpoint."""
+        return self._ask(urllib.request.Request(f"http://{self.address}{path}"))
+
+    def post(self, path: str, **headers: str) -> tuple[int, str]:
+        """The same for `POST path`."""
+        url = f"http://{self.address}{path}"
+        return self._ask(urllib.request.Request(url, headers=headers, method="POST"))
+
+    def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -273,6 +273,52 @@ def test_a_bad_file_is_refused_with_every_problem_and_the_agent_goes_on(
         assert once_and_in_order(numbers(receiver.of("reload-counting")))
 
 
+def test_a_request_reloads_and_is_told_what_has_changed_or_all_that_is_wrong(
+    counting: PrivateEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    with SyslogReceiver() as receiver:
+        plain = steady(receiver.port)
+        with AgentProcess(tmp_path, counting.url, plain) as agent:
+            grows(agent, receiver)
+            agent.configure(plain.replace('"off"', '"5s"') + other(path))
+            status, text = agent.post("/-/reload")
+            assert status == 200
+            assert "sinks added: other; routes changed: other" in text
+            assert "a change of stats.every needs a restart" in text
+            agent.until(lambda: written(path))
+            agent.configure(plain)
+            status, text = agent.post("/-/reload", Accept="application/json")
+            told = json.loads(text)
+            assert (status, told["reloaded"], told["routes"]) == (200, True, ["other"])
+            assert told["sinks"] == {"added": [], "removed": ["other"], "changed": []}
+            secret = '[sinks.x]\ntype = "logstash"\naddress = "tcp://:hunter2@x:1"\nnope = 1\n'
+            agent.configure(plain + secret + "[logs]\nstrat = 'now'\n")
+            status, text = agent.post("/-/reload")
+            assert status == 400
+            assert "nope" in text
+            assert "strat" in text
+            assert "^^^" in text
+            assert "hunter2" not in text
+            status, text = agent.post("/-/reload", Accept="application/json")
+            assert (status, json.loads(text)["reloaded"]) == (400, False)
+            assert len(json.loads(text)["errors"]) >= 2
+            reloads = 'dockline_config_reloads_total{{result="{}"}}'.format
+            assert agent.metric(reloads("refused")) == 2
+            assert agent.get("/-/reload")[0] == 405
+            for headers in (
+                {"Origin": "http://a.example"},
+                {"Via": "1.1 x"},
+                {"Host": "a.example"},
+            ):
+                assert agent.post("/-/reload", **headers)[0] == 403
+            assert agent.metric(reloads("refused")) == 2
+            assert agent.metric(reloads("success")) == 2
+            grows(agent, receiver)
+            assert agent.stop() == 0
+        assert once_and_in_order(numbers(receiver.of("reload-counting")))
+
+
 def test_what_needs_a_restart_is_said_and_the_rest_applies(
     counting: PrivateEngine, tmp_path: Path
 ) -> None:
