@@ -221,7 +221,8 @@ class Outlets:
         await self._end(list(self))
 
     async def _end(self, outlets: Collection[Outlet]) -> None:
-        deliveries = [self._deliveries.pop(outlet) for outlet in outlets]
+        """Whoever was cancelled in the middle of it may begin again."""
+        deliveries = [self._deliveries[outlet] for outlet in outlets]
         for task in deliveries:
             task.cancel()
         if deliveries:
@@ -233,11 +234,15 @@ class Outlets:
             [one.spool for one in outlets if one.spool and one not in letterboxes],
         ):
             await self._finish(some)
+        for outlet in outlets:
+            del self._deliveries[outlet]
+            if outlet.spool is not None:
+                del self._keeping[outlet.spool]
 
     async def _finish(self, spools: Collection[SpooledBuffer]) -> None:
         for spool in spools:
             spool.finish()
-        tasks = [self._keeping.pop(spool) for spool in spools]
+        tasks = [self._keeping[spool] for spool in spools]
         if tasks and (left := (await asyncio.wait(tasks, timeout=FINISHING))[1]):
             log.warning("%d spools do not come to an end: does their disk hang?", len(left))
             for task in left:

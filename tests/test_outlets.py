@@ -1,0 +1,66 @@
+"""All sinks of an agent: what their beginning, their changes and their end have to do with each
+other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.component import BufferConfig, RetryConfig, SinkConfig, Size
+from pipeline.ledger import Ledger
+from pipeline.metrics import Metrics
+from pipeline.outlets import Change, Outlets
+from pipeline.sinks.console import Config as Console
+from pipeline.sinks.syslog import Config as Syslog
+from pipeline.testing.builders import batch
+
+SPOOLED = BufferConfig(disk=Size(2**20))
+DEAD = "tcp://127.0.0.1:1"
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("buffer", [BufferConfig(), SPOOLED])
+async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
+    tmp_path: Path, buffer: BufferConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays = Console(type="console")
+    dead = Syslog(type="syslog", address=DEAD, buffer=buffer, retry=RetryConfig())
+    metrics = Metrics(CollectorRegistry())
+    outlets = Outlets(metrics, Ledger(), tmp_path, "host", lambda container: True)
+
+    async def plan(**sinks: SinkConfig) -> Change:
+        return await asyncio.to_thread(outlets.plan, sinks)
+
+    outlets.apply(await plan(stays=stays, dead=dead))
+    await outlets.open()
+    closing = asyncio.Event()
+
+    async def hang() -> None:
+        closing.set()
+        await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as tasks:
+        outlets.start(tasks)
+        leaving = outlets.named["dead"]
+        monkeypatch.setattr(leaving.delivery._sink, "close", hang)
+        leaving.offer(batch("never delivered"))
+        await until(lambda: leaving.delivery.problem)
+        change = await plan(stays=stays)
+        outlets.apply(change)
+        settling = tasks.create_task(outlets.settle(change, 0.05), name="reload")
+        await closing.wait()
+        settling.cancel()
+        await asyncio.wait([settling])
+        await outlets.drain(2)
+        await outlets.finish()
+    assert leaving.buffer.entries == 1
+    assert leaving.spool is None or leaving.spool.unsaved == 0
