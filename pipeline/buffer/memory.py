@@ -40,8 +40,10 @@ class MemoryBuffer:
     def offer(self, batch: Batch) -> bool:
         """Puts the batch, or gives up one as the policy says; False when it has to wait."""
         size = batch.size
-        if not self._turns and self._admit(batch, size):
-            return True
+        return (not self._turns and self._admit(batch, size)) or self._dealt_with(batch, size)
+
+    def _dealt_with(self, batch: Batch, size: int) -> bool:
+        """As the policy says, where there is no room; False when it is to wait."""
         if self.policy == "block":
             return False
         if self.policy == "drop_oldest":
@@ -51,10 +53,14 @@ class MemoryBuffer:
         return True
 
     async def put(self, batch: Batch) -> None:
-        """Puts the batch, waiting for room as long as it takes. First come, first served: a large
-        batch is not overtaken by small ones."""
+        """Puts the batch, waiting for room as long as it takes, or until the policy is another one.
+        First come, first served: a large batch is not overtaken by small ones."""
         size = batch.size
-        await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
+
+        def attempt() -> bool:
+            return self._admit(batch, size) or self._dealt_with(batch, size)
+
+        await self._turns.wait(len(batch), size, attempt)
 
     def _admit(self, batch: Batch, size: int) -> bool:
         if self._discards:

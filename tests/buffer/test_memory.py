@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -303,3 +304,23 @@ async def test_more_memory_lets_in_who_waits() -> None:
         await asyncio.sleep(0)
         made.buffer.configure(BufferConfig(memory=Size(2 * SIZE)))
     assert made.buffer.entries == 2
+
+
+@pytest.mark.parametrize("policy", ["drop_newest", "drop_oldest"])
+async def test_whoever_waits_for_room_waits_no_more_once_the_policy_is_another(
+    policy: Any,
+) -> None:
+    made = Made(1)
+    first, second, third = batches(3)
+    made.buffer.offer(first)
+    async with asyncio.TaskGroup() as tasks:
+        for one in (second, third):
+            tasks.create_task(made.buffer.put(one), name="put")
+        await asyncio.sleep(0)
+        made.buffer.configure(BufferConfig(memory=Size(SIZE), when_full=policy))
+        async with asyncio.timeout(1):
+            while made.buffer.blocked_entries:
+                await asyncio.sleep(0)
+    gone = {"drop_newest": [second, third], "drop_oldest": [first, second]}[policy]
+    assert made.dropped == [(one, policy) for one in gone]
+    assert made.buffer.entries == 1
