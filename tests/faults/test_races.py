@@ -72,6 +72,9 @@ async def test_a_start_that_comes_before_the_end_of_the_run_before_it_is_no_end(
         fake.emit("die", ONE, name="loop", exitCode="1")
         assert await following.until_lines("loop", 2) == ["one", "two"]
         assert ONE in following.source.followed
+        await following.until(
+            lambda: len(following.actions("loop")) == 4
+        )  # an end waits for its log
         assert following.actions("loop") == ["create", "start", "start", "die"]
 
 
