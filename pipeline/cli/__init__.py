@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done; 1 it could not be done; 2 bad usage or configuration; 130 interrupted by the user.
     """
     try:
-        args = _parser().parse_args(argv)
+        args = command_line().parse_args(argv)
         status: int = args.main(args)
         sys.stdout.flush()
         return status
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="dockline",
         description="Every container's logs, stats and events, routed to where you read them.",

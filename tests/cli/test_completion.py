@@ -1,0 +1,222 @@
+"""`dockline completion`, in a real bash; the scripts of other shells as far as they are text."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import select
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import command_line, main
+from pipeline.cli._commands import Command, program
+from pipeline.cli.completion import SHELLS
+
+PROGRAM = program(command_line())
+COMMANDS = [command.name for command in PROGRAM.commands]
+
+CONFIGURATION = """\
+[sinks.papertrail]
+type = "papertrail"
+address = "logs7.papertrailapp.com:12345"
+[sinks.archive]
+type = "file"
+path = "a"
+  [ sinks.archive.rotate ]
+  every = "1h"
+# [sinks.old]
+[routes.shop-errors]
+to = ["papertrail"]
+[routes."quoted"]
+to = ["archive"]
+[[tests]]
+route = "shop-errors"
+"""
+
+ASK = """\
+source script
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_dockline
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    """The working directory, with the script of bash, a configuration and a `docker`."""
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    (tmp_path / "dockline.toml").write_text(CONFIGURATION)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a file.json").touch()
+    (tmp_path / "docker").write_text("#!/bin/sh\necho api-1\necho db-1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("DOCKLINE_CONFIG", "")
+    return tmp_path
+
+
+def offered(*words: str) -> list[str]:
+    """What bash would offer for the last of these words, and errors as a failure."""
+    command = ["bash", "--norc", "-uc", ASK, "bash", "dockline", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+    return ran.stdout.split("\n")[:-1] if ran.stdout != "\n" else []
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", COMMANDS),
+        ("t", ["tap", "test", "top"]),
+        ("-", ["-h", "--help", "--version", "-c", "--config"]),
+        ("-c dockline.toml t", ["tap", "test", "top"]),
+        ("--config = dockline.toml t", ["tap", "test", "top"]),
+        ("check --f", ["--format"]),
+        ("check --format ", ["text", "json"]),
+        ("check --format = j", ["json"]),
+        ("check --format =", ["text", "json"]),
+        ("check ", []),
+        ("check che", []),
+        ("nothing ", []),
+        ("run --log-level w", ["warning"]),
+        ("explain --stream ", ["stdout", "stderr"]),
+        ("explain --name ", []),
+        ("explain ", ["api-1", "db-1"]),
+        ("explain api-1 ", []),
+        ("tap --container d", ["db-1"]),
+        ("completion ", [*SHELLS]),
+        ("completion bash ", []),
+        ("-c dockline.toml tap --route ", ["quoted", "shop-errors"]),
+        ("tap --route a --route q -c dockline.toml --route s", ["shop-errors"]),
+        ("tap -c dockline.toml --sink ", ["archive", "papertrail"]),
+        ("tap --config = dockline.toml --sink = p", ["papertrail"]),
+        ("tap -c none.toml --sink ", []),
+        ("test -c dockline.toml --route s", ["shop-errors"]),
+        ("check -c d", ["dockline.toml", "docker"]),
+        ("-c folder/", ["folder/a file.json"]),
+        ("test --junit fol", ["folder"]),
+        ("audit --verify fol", ["folder"]),
+        ("audit --verify a b fol", ["folder"]),
+        ("audit --verify --j", ["--json"]),
+        ("audit --verify a --json fol", ["folder"]),
+        ("audit fol", []),
+    ],
+)
+def test_bash_offers_what_may_stand_there(line: str, expected: list[str]) -> None:
+    assert sorted(offered(*line.split(" "))) == sorted(expected)
+
+
+def test_names_come_from_the_file_that_the_environment_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKLINE_CONFIG", str(folder / "dockline.toml"))
+    assert offered("test", "--route", "") == ["quoted", "shop-errors"]
+    (folder / "other").write_text("[routes.other]\n")
+    assert offered("test", "-c", "other", "--route", "") == ["other"]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", PROGRAM.commands, ids=lambda command: command.name)
+def test_bash_offers_every_option_of_a_command(command: Command) -> None:
+    names = [name for option in command.options for name in option.names]
+    assert len(names) >= 4
+    assert offered(command.name, "-") == names
+
+
+def test_a_key_press_in_bash_completes_a_route(folder: Path) -> None:
+    """Through readline, with `=` as it takes words apart, and a space after what is unambiguous."""
+    assert typed(folder, b"dockline ta\t") == b"dockline tap "
+    assert typed(folder, b"dockline tap --config=dockline.toml --route=sh\t").endswith(
+        b"--route=shop-errors "
+    )
+    assert typed(folder, b"dockline -c fold\t") == b"dockline -c folder/"
+    assert typed(folder, b"dockline -c folder/a\t") == b"dockline -c folder/a\\ file.json "
+
+
+def typed(folder: Path, keys: bytes) -> bytes:
+    """What a line of bash is after these keys, as it is echoed."""
+    (folder / "rc").write_text(
+        "source script\nPS1=''\nbind 'set bell-style none' "
+        "'set enable-bracketed-paste off'\necho ready\n"
+    )
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "--rcfile", "rc", "-i"],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env={**os.environ, "TERM": "dumb"},
+        start_new_session=True,
+    ) as bash:
+        try:
+            seen(terminal, b"ready\r\n")
+            os.write(terminal, keys)
+            os.write(terminal, b"\x01echo '<\x05>'\r")
+            return seen(terminal, b">\r\n").rpartition(b"<")[2]
+        finally:
+            bash.kill()
+            os.close(inside)
+            os.close(terminal)
+
+
+def seen(terminal: int, end: bytes) -> bytes:
+    """What the terminal shows, up to and without `end`."""
+    shown = b""
+    while end not in shown:
+        ready, _, _ = select.select([terminal], [], [], 30)
+        assert ready, shown
+        shown += os.read(terminal, 65536)
+    return shown.partition(end)[0]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_command_and_option_is_in_the_script(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "@" not in script.replace('"$@"', "")
+    for command in PROGRAM.commands:
+        assert command.name in script
+        for option in command.options:
+            long = option.names[-1].removeprefix("--" if shell == "fish" else "")
+            assert f"-l {long} " in script if shell == "fish" else long in script
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_that_is_there_finds_no_fault_in_its_script(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    try:
+        subprocess.run([shell, "-n", tmp_path / "script"], check=True, capture_output=True)
+    except FileNotFoundError:
+        assert shell != "bash"
+
+
+def test_what_a_value_is_follows_from_what_the_help_calls_it() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    own = commands.add_parser("one", help="50%% of it")
+    own.add_argument("--to", metavar="S", action="append", help="a sink")
+    own.add_argument("rest", metavar="FILE", nargs="*")
+    (command,) = program(parser).commands
+    assert command.argument is not None
+    assert (command.argument.kind, command.argument.many) == ("files", True)
+    option = command.options[-1]
+    assert option.value is not None
+    assert (option.names, option.value.kind, option.repeated) == (("--to",), "sinks", True)
+
+
+def test_an_unknown_shell_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "tcsh"]) == 2
+    assert "tcsh" in capsys.readouterr().err
