@@ -17,7 +17,7 @@ from pipeline.batch import Samples
 from pipeline.checkpoint import Checkpoint
 from pipeline.component import Stage, StageContext
 from pipeline.config import Config, StageConfig
-from pipeline.config.compare import Difference, compare
+from pipeline.config.compare import Difference, compare, same
 from pipeline.derived import Derived
 from pipeline.exposition import Exposition
 from pipeline.ledger import Ledger, Tally
@@ -192,7 +192,18 @@ class Agent:
     def _plan(self, config: Config, derived: Derived) -> tuple[Change, Selection, list[Route]]:
         change, selection = self.outlets.plan(config.sinks), Selection(config)
         routes = _routes(config, change.outlets, selection, self.metrics, derived)
-        return change, selection, routes
+        return change, selection, [self._as_before(route, config) for route in routes]
+
+    def _as_before(self, route: Route, config: Config) -> Route:
+        """The route that there is, where this one is no other: its stages go on as they are."""
+        there = self._router.routes.get(route.name)
+        if there is None or not there.is_like(route):
+            return route
+        old = self._config
+        kept = same(old.labels, config.labels) and same(
+            old.routes[route.name], config.routes[route.name]
+        )
+        return there if kept else route
 
     async def settle(self) -> None:
         """Waits until the sinks that were changed or removed have given way."""

@@ -198,6 +198,9 @@ class Stage(ABC):
     they count as held back, until `flush` or a later batch has let go of what became of them."""
     oldest_held: int = 0
     """The sequence number of the first of them, where there are any."""
+    read: object = None
+    """What it was made of beside its configuration, such as a digest of a file. Where both are what
+    they were, a reload leaves the stage in its place, with all that it has in mind."""
 
     def __init__(self, config: Any) -> None:  # noqa: B027 - nothing to prepare is common
         """Prepares what is the same for all containers (compiles expressions, and so on).

@@ -140,14 +140,15 @@ class Progress:
     given only what is new to it.
     """
 
-    __slots__ = ("_before", "_began", "_doubtful", "_known", "_left", "_moved", "_reaches")
+    __slots__ = ("_before", "_doubtful", "_known", "_left", "_moved", "_reaches", "began")
 
     def __init__(self, known: Ahead, moved: Callable[[], None] = lambda: None) -> None:
         """`moved` is called whenever some reach has changed."""
         self._moved = moved
         self._doubtful = 0
         self._known = known
-        self._began = NOTHING
+        self.began = NOTHING
+        """The last entry that was read when the lanes were bound last."""
         self._reaches: dict[tuple[str, str], Reach] = {}
         self._before: dict[tuple[str, str], Reach] = {}
         """Those of the binding before, as far as they do not go on."""
@@ -160,7 +161,7 @@ class Progress:
         self._left |= self._before
         self._left = {key: reach for key, reach in self._left.items() if len(reach)}
         self._before, self._reaches = self._reaches, {}
-        self._began = sequence
+        self.began = sequence
 
     def of(self, route: str, sink: str) -> Reach:
         key = route, sink
@@ -170,10 +171,10 @@ class Progress:
             reach = self._before[key]
         elif key in self._left:
             reach = self._left.pop(key)
-            reach.skip(self._began)
+            reach.skip(self.began)
         else:
             known = self._known.get(route, {}).get(sink, NOTHING)
-            reach = Reach(max(known, self._began), self._moved)
+            reach = Reach(max(known, self.began), self._moved)
         self._reaches[key] = reach
         self._before.pop(key, None)  # not sooner: any thread may ask how far it is
         return reach

@@ -137,3 +137,57 @@ async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
                 await one.until(lambda: one.entries)
         told = [r.message for r in caplog.records if "in time" in r.message]
         assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entries"]
+
+
+STAYS = """
+[sinks.out]
+type = "file"
+path = "{folder}/out"
+[sinks.more]
+type = "file"
+path = "{folder}/more"
+[routes.stays]
+containers = 'name != "db"'
+stages = [{{ set = {{ turn = 1 }} }}, {{ sample = 2 }}]
+to = ["out", "route:fed"]
+[routes.fed]
+stages = [{{ lookup = {{ file = "{folder}/t.csv", key = "k", on = "{{k}}" }} }}]
+to = ["more"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stay"),
+    [
+        ("", "", {"stays", "fed"}),
+        ("/out", "/elsewhere", {"stays", "fed"}),
+        ("turn = 1", "turn = 2", {"fed"}),
+        ("turn = 1", "turn = true", {"fed"}),
+        ("turn = 1", "turn = 1.0", {"fed"}),
+        ('!= "db"', '!= "dc"', {"fed"}),
+        ("sample = 2", "sample = 3", {"fed"}),
+        ('"out", "route:fed"', '"out"', {"fed"}),
+        ('["more"]', '["out"]', {"stays"}),
+        ("[sinks.out]", "[labels]\nhonour = ['tag']\n[sinks.out]", set()),
+        ("[sinks.out]", "[logs]\ncontainers = 'name != \"x\"'\n[sinks.out]", {"stays", "fed"}),
+        ("[sinks.out]", "[routes.new]\nlabels = true\nto = ['out']\n[sinks.out]", {"stays", "fed"}),
+        ("t.csv", "u.csv", {"stays"}),
+        ("table", "k,v\na,1.0\n", {"stays"}),
+        ("table", "k,v\na,1\n", {"stays", "fed"}),
+    ],
+)
+def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
+    old: str, new: str, stay: set[str], tmp_path: Path
+) -> None:
+    for name in ("t.csv", "u.csv"):
+        (tmp_path / name).write_text("k,v\na,1\n")
+    text = STAYS.format(folder=tmp_path) + f'[state]\ndirectory = "{tmp_path}/state"\n'
+    agent = Agent(parse(text, {}).config, {})
+    there = set(map(id, agent._router.routes.values()))
+    if old == "table":
+        (tmp_path / "t.csv").write_text(new)
+    changed = text.replace(old, new) if old else text
+    assert old in ("", "table") or changed != text
+    config = parse(changed, {}).config
+    _, _, routes = agent._plan(config, agent.metrics.derived.draft())
+    assert {route.name for route in routes if id(route) in there} == stay

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import random
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import UNTRACKED, Batch, Container, Source
 from pipeline.component import Stage
+from pipeline.labels import Labels
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
 from pipeline.routing import Lane, Lanes, Outlet, Route, Router
@@ -818,3 +822,190 @@ async def test_a_route_that_is_fed_and_takes_a_container_by_its_new_name_owes_no
     assert accounts(ledger) == {"all": (9, 0, {"web": 4}), "web": (4, 0, {})}
     router.forget(container().id)
     assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]
+
+
+# ------------------------------------------------------------- a reload leaves what is the same
+
+
+def reloaded(router: Router, before: dict[Source, Lanes], *routes: Route) -> dict[Source, Lanes]:
+    """The lanes of the same container, after a change of the routes."""
+    router.change(routes, Labels(()))
+    return router.bind(container(), PROGRESS[router], before=before)
+
+
+PROGRESS: WeakKeyDictionary[Router, Progress] = WeakKeyDictionary()
+
+
+def first_bound(router: Router) -> dict[Source, Lanes]:
+    PROGRESS[router] = Progress({})
+    return router.bind(container(), PROGRESS[router])
+
+
+async def test_a_route_that_is_the_same_goes_on_with_what_its_stages_hold(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out, other, late = Kept(), Kept(name="other"), Kept(name="late")
+    same = route(out, stages=(("join", join.Stage("indent")),), name="same")
+    changed = route(other, stages=(("join", join.Stage("indent")),), name="changed")
+    router = Router([same, changed], metrics, ledger)
+    before = first_bound(router)
+    log = Log(before["logs"])
+    await log.write("a", " b")
+    (lane, _) = before["logs"]
+    bound = reloaded(router, before, route(other, name="changed"), same, route(late, name="new"))
+    assert [one is lane for one in bound["logs"]] == [False, True, False]
+    assert (out.lines, other.lines, log.moved) == ([], [b"a\n b"], [])
+    log._lanes = bound["logs"]
+    await log.write(" c", "d")
+    bound["logs"].flush(math.inf)
+    assert out.lines == [b"a\n b\n c", b"d"]
+    assert other.lines == [b"a\n b", b" c", b"d"]
+    assert late.lines == [b" c", b"d"]
+    for one in (out, other, late):
+        settle(one)
+    assert log.moved[-1] == 4
+    assert PROGRESS[router].ahead_of(0) == {
+        "same": {"out": 4},
+        "changed": {"other": 4},
+        "new": {"late": 4},
+    }
+    assert accounts(ledger) == {
+        "same": (4, 0, {}),
+        "changed": (4, 0, {}),
+        "new": (2, 0, {}),
+    }
+
+
+async def test_what_stays_is_let_go_by_the_timer_once(metrics: Metrics, ledger: Ledger) -> None:
+    class Brief(Pairing):
+        def flush(self, now: float) -> Batch | None:
+            return super().flush(100)
+
+    out = Kept()
+    same = route(out, stages=(("pair", Brief()),), name="same")
+    router = Router([same], metrics, ledger)
+    before = first_bound(router)
+    await before["logs"].distribute(batch("a", start=1))
+    bound = reloaded(router, before, same, route(Kept(name="x"), name="new"))
+    assert (before["logs"].holding, bound["logs"].holding) == (False, True)
+    async with asyncio.TaskGroup() as tasks:
+        flusher = tasks.create_task(router.flusher.run())
+        await asyncio.sleep(3 * EVERY)
+        flusher.cancel()
+    assert out.lines == [b"a"]
+    assert router.flusher._held == {}
+
+
+async def test_a_route_that_is_fed_goes_on_behind_one_that_has_changed(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    joining = (("join", join.Stage(join.Own(start="^[a-z]"))),)
+    fed = route(out, stages=(("join", join.Stage("indent")),), name="fed")
+    router = Router([route(name="all", stages=joining, feeds=("fed",)), fed], metrics, ledger)
+    before = first_bound(router)
+    log = Log(before["logs"])
+    await log.write("a", "b", " c")
+    assert out.lines == []
+    changed = route(name="all", stages=(("drop", Without(b"x")),), feeds=("fed",))
+    bound = reloaded(router, before, changed, fed)
+    (root,) = bound["logs"]
+    assert list(root.with_feeds())[1] is list(next(iter(before["logs"])).with_feeds())[1]
+    log._lanes = bound["logs"]
+    await log.write(" d", "x", "e")
+    bound["logs"].flush(math.inf)
+    assert out.lines == [b"a", b"b\n c\n d", b"e"]
+    settle(out)
+    assert log.moved[-1] == 6
+    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]
+
+
+async def test_a_batch_that_waited_through_a_reload_goes_the_way_of_before_and_not_twice(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out, other = Kept(), Kept(name="other")
+    same = route(out, stages=(("join", join.Stage("indent")),), name="same")
+    router = Router([same, route(other, name="old")], metrics, ledger)
+    before = first_bound(router)
+    await before["logs"].distribute(batch("a", start=1))
+    bound = reloaded(router, before, same, route(other, name="new"))
+    await before["logs"].distribute(batch(" b", start=2))
+    await bound["logs"].distribute(batch(" c", start=3))
+    bound["logs"].flush(math.inf)
+    assert out.lines == [b"a\n b\n c"]
+    assert other.lines == [b"a", b" b", b" c"]
+    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0] * 3
+
+
+def test_stages_that_labels_ask_for_go_on_with_the_routes(metrics: Metrics) -> None:
+    labels = Labels()
+    one = container(labels={"dockline.parse": "json"})
+    same = route(Kept(), name="same")
+    router = Router([same], metrics, Ledger(), labels=labels)
+    before = router.bind(one, Progress({}))
+    for routes, stays in (((same, route(Kept(), name="new")), True), ((route(Kept()),), False)):
+        router.change(routes, Labels())
+        bound = router.bind(one, Progress({}), before=before)
+        assert (bound["logs"].first is before["logs"].first) == stays
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_through_any_reloads_each_route_that_stays_has_all_and_every_account_balances(
+    seed: int, metrics: Metrics, ledger: Ledger
+) -> None:
+    """The route `same` joins ten lines, and is fed by one that stays or changes, or by none."""
+    chance = random.Random(seed)
+    outs = {name: Kept(10_000, name) for name in ("same", "root", "x", "y")}
+    fed = chance.random() < 0.5
+    same = route(outs["same"], stages=(("join", join.Stage(join.Own(start="0$"))),), name="same")
+
+    def root() -> Route:
+        holding = join.Stage(join.Own(start="line"))  # the last line, until the next one comes
+        stages = chance.choice(((), (("join", holding),), (("drop", Without(b"no")),)))
+        feeds = ("same",) if fed else ()
+        return route(outs["root"], stages=stages, name="root", feeds=feeds)
+
+    def others() -> list[Route]:
+        names = chance.sample(("x", "y"), chance.randrange(3))
+        return [
+            route(outs[name], stages=(("pair", Pairing()),) * chance.randrange(2), name=name)
+            for name in names
+        ]
+
+    there = root()
+    router = Router([there, same, *others()], metrics, ledger)
+    bound = first_bound(router)
+    log, number = Log(bound["logs"]), 0
+    for _ in range(30):
+        if chance.random() < 0.4:
+            there = root() if chance.random() < 0.5 else there
+            old = bound
+            router.change([there, same, *others()], Labels(()))
+            bound = router.bind(container(), PROGRESS[router], log.read, old)
+            log._lanes = old["logs"] if chance.random() < 0.3 else bound["logs"]
+        lines = [f"line {number + index}" for index in range(chance.randrange(1, 9))]
+        number += len(lines)
+        await log.write(*lines)
+        log._lanes = bound["logs"]
+        if chance.random() < 0.5:
+            for out in outs.values():
+                for one in out.batches:
+                    one.acknowledgement.settle()
+                    one.acknowledgement = UNTRACKED
+        for page in ledger:
+            assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)
+    bound["logs"].flush(math.inf)
+    for out in outs.values():
+        settled, out_lines = [*out.batches], out.lines
+        for one in settled:
+            one.acknowledgement.settle()
+        if out.name == "same":
+            tens = [
+                "\n".join(f"line {index}" for index in range(start, min(start + 10, number)))
+                for start in range(0, number, 10)
+            ]
+            assert [line.decode() for line in out_lines] == tens
+    assert log.moved[-1] == number
+    for page in ledger:
+        assert [one.held for one in page.passages.values()] == [0] * len(page.passages)
+        assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)

@@ -86,5 +86,11 @@ def _with_disk_of(old: SinkConfig, new: SinkConfig) -> SinkConfig:
 
 def _different(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     for name in old.keys() | new.keys():
-        if old.get(name) != new.get(name):
+        if not same(old.get(name), new.get(name)):
             yield name
+
+
+def same(old: Any, new: Any) -> bool:
+    """Two parts of configurations. To Python `1`, `1.0` and `true` are equal, to a stage that sets
+    a field they are not; and secrets that differ look the same."""
+    return bool(old == new) and repr(old) == repr(new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.component import Stage
@@ -41,7 +41,9 @@ class Lane:
         route's own. `way`: the routes over which entries come to this one, itself included.
         `feeds`: the lanes that get what is left."""
         self.route = route
-        self._feeds = feeds
+        self.way = way or route.name
+        self._feeds = self._own = feeds
+        """Of those that it feeds, its own are the ones that end with it."""
         self._fed = frozenset(lane.route.name for lane in feeds)
         self._tap = tap or Tap()
         self.legs = [
@@ -49,7 +51,7 @@ class Lane:
                 route.name,
                 outlet,
                 passage.tally(outlet.name),
-                progress.of(way or route.name, outlet.name) if progress else None,
+                progress.of(self.way, outlet.name) if progress else None,
             )
             for outlet in route.outlets
         ]
@@ -70,17 +72,42 @@ class Lane:
         self._until = NOTHING
         self._sinks = [leg.outlet.name for leg in self.legs]
         self._sinks += [sink for lane in feeds for sink in lane._sinks]
-        self._cuts = sorted(self._known() - {NOTHING}) if self._holding else []
+        began = progress.began if progress else NOTHING
+        self._cuts = sorted(cut for cut in self._known() if cut > began) if self._holding else []
         """Entries that some sink had last when the agent began. Nothing may be joined to them, or
         it would be taken for known as they are."""
         self._errors = metrics.stage_errors
         self._bugs = RateLimit()
 
+    def with_feeds(self) -> Iterator[Lane]:
+        """It, and all that it leads to."""
+        yield self
+        for lane in self._feeds:
+            yield from lane.with_feeds()
+
+    def fits(self, route: Route, passage: Passage, feeds: Sequence[Lane]) -> bool:
+        """Whether it can go on in the place of a new one: everything is what it was."""
+        same = self.route is route and self._passage is passage
+        return same and list(self._feeds) == list(feeds)
+
+    def go_on(self, progress: Progress | None) -> None:
+        """Its container is bound anew, and it stays as it is."""
+        self._binding = self._passage.page.binding
+        if progress is not None:
+            for leg in self.legs:
+                progress.of(self.way, leg.outlet.name)
+
+    def end(self, staying: Collection[Lane]) -> None:
+        """Others take its place. Those that stay are not its own any more."""
+        self._own = [lane for lane in self._feeds if lane not in staying]
+        for lane in self._own:
+            lane.end(staying)
+
     @property
     def holds(self) -> bool:
         """Whether some stage holds something back."""
         holding = any(step.stage.held for step in self._holding)
-        return holding or any(lane.holds for lane in self._feeds)
+        return holding or any(lane.holds for lane in self._own)
 
     def _known(self) -> set[int]:
         """What each of the sinks that it leads to had when the agent began."""
@@ -119,7 +146,7 @@ class Lane:
         """What its sinks are to have, now that it is so late."""
         if self._first_held() is not None:
             yield from self._flush(now)
-        for lane in self._feeds:
+        for lane in self._own:
             yield from lane.flush(now)
 
     def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
@@ -41,7 +41,7 @@ class Lanes:
         first: Sequence[tuple[str, Stage]] = (),
     ) -> None:
         """`first`: what is done once, before any lane. It keeps all entries, and holds none."""
-        self._first = first if lanes else ()
+        self.first = first if lanes else ()
         self._stage_errors = metrics.stage_errors
         self._bugs = RateLimit()
         self._tap = tap or Tap()
@@ -52,7 +52,8 @@ class Lanes:
         self._ended = False
         self._binding = page.binding
         self._source = source
-        self._lanes = lanes
+        self._lanes = self._own = lanes
+        """Its own are those that end with it."""
         self._dropped = metrics.dropped
         self.waiting: Counter[Tally] = Counter()
         """Entries for which there was no room yet."""
@@ -95,11 +96,19 @@ class Lanes:
         if not self.waiting:
             self._flush(now)
 
-    def end(self) -> None:
-        """Lets go of everything, and holds nothing back from now on: others take the place of these
-        lanes, and go on with what comes next."""
+    def end(self, staying: Collection[Lane] = ()) -> None:
+        """Holds nothing back from now on, and lets go of all that it did: others take the place of
+        these lanes, and go on with what comes next. `staying` are among those others, too: what
+        they hold is left to them."""
         self._ended = True
+        self._own = [lane for lane in self._lanes if lane not in staying]
+        for lane in self._own:
+            lane.end(staying)
         self._flush(math.inf)
+
+    def begin(self) -> None:
+        """Lanes that have stayed may hold something already."""
+        self._note_held()
 
     def _flush(self, now: float) -> None:
         refused = self._not_taken(self._let_go(now))
@@ -170,7 +179,7 @@ class Lanes:
             routes = {lane.route.name for lane in self._lanes}
             self._page.read_late(self._source, len(batch), routes)
         until = batch.sequences[-1]
-        for name, stage in self._first:
+        for name, stage in self.first:
             batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
             yield from lane.take(batch, until, batch.acknowledgement)
@@ -179,7 +188,7 @@ class Lanes:
         self._note_held()
 
     def _let_go(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
-        for lane in self._lanes:
+        for lane in self._own:
             yield from lane.flush(now)
         self._note_held()
 
@@ -189,7 +198,7 @@ class Lanes:
     @property
     def holding(self) -> bool:
         """Whether some stage holds something back."""
-        return any(lane.holds for lane in self._lanes)
+        return any(lane.holds for lane in self._own)
 
     def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
         """As the container asks for with a label."""

@@ -36,3 +36,10 @@ class Route:
     outlets: Sequence[Outlet]
     feeds: Sequence[str] = ()
     """Names of the routes that it leads to. They have their entries from it and its like alone."""
+
+    def is_like(self, other: Route) -> bool:
+        """Of one that the configuration says the same of: whether it leads into the same buffers,
+        and its stages have read the same."""
+        return list(self.outlets) == list(other.outlets) and [
+            stage.read for _, stage in self.stages
+        ] == [stage.read for _, stage in other.stages]

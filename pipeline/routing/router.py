@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.batch import Container, Source
 from pipeline.component import Stage
@@ -30,7 +30,7 @@ class Router:
     ) -> None:
         self._labels = labels or Labels(())
         self._reported = Reported(metrics)
-        self._routes = {route.name: route for route in routes}
+        self.routes: Mapping[str, Route] = {route.name: route for route in routes}
         self._fed = {name for route in routes for name in route.feeds}
         self._metrics = metrics
         self._ledger = ledger
@@ -39,25 +39,33 @@ class Router:
         """To be run while anything is read; and to be finished afterwards."""
 
     def change(self, routes: Sequence[Route], labels: Labels) -> None:
-        """For all that is bound from now on; whoever has lanes is to bind them anew."""
+        """For all that is bound from now on; whoever has lanes is to bind them anew. A route that
+        there was before may be among `routes` where `labels` ask for the same as before."""
         self._labels = labels
-        self._routes = {route.name: route for route in routes}
+        self.routes = {route.name: route for route in routes}
         self._fed = {name for route in routes for name in route.feeds}
 
     def bind(
-        self, container: Container, progress: Progress, sequence: int = NOTHING
+        self,
+        container: Container,
+        progress: Progress,
+        sequence: int = NOTHING,
+        before: Mapping[Source, Lanes] | None = None,
     ) -> dict[Source, Lanes]:
         """The lanes of a container from now on, for each source. `progress` is that of its log,
-        `sequence` that of the entry of it that was read last."""
+        `sequence` that of the entry of it that was read last. Those `before`, of the same facts,
+        end, but for lanes of routes that are still the same."""
         progress.bind(sequence)
         page = self._ledger.page(container.id, container.name)
         page.unbind()
         page.followed = True
         self._reported.note(container, self._labels.of(container).errors)
-        return {
-            source: self._lanes(container, page, source, progress if source == "logs" else None)
-            for source in SOURCES
-        }
+        bound = {}
+        for source in SOURCES:
+            old = before[source] if before else None
+            reaches = progress if source == "logs" else None
+            bound[source] = self._lanes(container, page, source, reaches, old)
+        return bound
 
     def forget(self, container_id: str) -> None:
         """The container is removed, and nothing of it will be read any more."""
@@ -66,9 +74,16 @@ class Router:
         self._reported.forget(container_id)
 
     def _lanes(
-        self, container: Container, page: Page, source: Source, progress: Progress | None
+        self,
+        container: Container,
+        page: Page,
+        source: Source,
+        progress: Progress | None,
+        before: Lanes | None,
     ) -> Lanes:
         first, once = self._labelled(container, source)
+        there = {one.way: one for root in before or () for one in root.with_feeds()}
+        staying: set[Lane] = set()
 
         def lane(route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()) -> Lane | None:
             if source not in route.sources or not route.takes(container):
@@ -76,16 +91,26 @@ class Router:
             passage = page.passage(source, route.name)
             sinks = tuple(outlet.name for outlet in route.outlets)
             passage.bind(sinks, fed=route.name in self._fed)
-            routes = [self._routes[name] for name in route.feeds]
+            routes = [self.routes[name] for name in route.feeds]
             feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
             passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])
+            old = there.get(way)
+            if old is not None and old.fits(route, passage, feeds):
+                old.go_on(progress)
+                staying.add(old)
+                return old
             return Lane(
                 route, container, self._metrics, passage, progress, self._tap, first, way, feeds
             )
 
-        roots = [route for route in self._routes.values() if route.name not in self._fed]
+        roots = [route for route in self.routes.values() if route.name not in self._fed]
         lanes = [one for route in roots if (one := lane(route, route.name, first))]
-        return Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
+        if before is not None:
+            before.end(staying)
+            once = before.first if staying else once  # of the same labels: see `change`
+        bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
+        bound.begin()
+        return bound
 
     def _labelled(
         self, container: Container, source: Source

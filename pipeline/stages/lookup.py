@@ -26,6 +26,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from itertools import repeat
 from pathlib import Path as File
 from typing import Annotated, Any, Final
@@ -86,7 +87,7 @@ class Stage(component.Stage):
         except ConfigError as error:
             raise ConfigError(error.message, "on", error.column) from None
         self._reads = fields_of_template(config.on, "on")
-        columns, rows = _read(config)
+        columns, rows, self.read = _read(config)
         chosen = _chosen(config, columns)
         self._paths = [_target(name, place) for name, place in chosen.items()]
         self._default = tuple(config.missing.get(name, MISSING) for name in chosen)
@@ -139,8 +140,8 @@ def _target(name: str, place: str) -> Path:
 # ------------------------------------------------------------------------------------- files
 
 
-def _read(config: Lookup) -> tuple[Sequence[str], Rows]:
-    """Names of the columns, and the rows by their keys."""
+def _read(config: Lookup) -> tuple[Sequence[str], Rows, bytes]:
+    """Names of the columns, the rows by their keys, and a digest of the file."""
     file = config.file
     is_json = file.endswith(".json")
     if is_json and config.key is not None:
@@ -150,10 +151,11 @@ def _read(config: Lookup) -> tuple[Sequence[str], Rows]:
     if not is_json and config.key is None:
         raise ConfigError('"key" is missing: which column is looked in?')
     text = _text(file)
+    digest = sha256(text.encode()).digest()
     if is_json:
         rows = _json(file, text)
-        return list(dict.fromkeys(name for row in rows.values() for name in row)), rows
-    return _csv(config, text)
+        return list(dict.fromkeys(name for row in rows.values() for name in row)), rows, digest
+    return *_csv(config, text), digest
 
 
 def _text(file: str) -> str:

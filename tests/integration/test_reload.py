@@ -134,6 +134,38 @@ def test_the_sink_that_stays_gets_every_line_once_through_twenty_reloads(
             assert found == kept
 
 
+def test_a_route_that_stays_counts_and_joins_on_through_reloads_that_change_others(
+    counting: PrivateEngine, tmp_path: Path
+) -> None:
+    def staying(name: str, stage: str) -> str:
+        return other(tmp_path / name, name=name, route=name, stages=stage)
+
+    with SyslogReceiver() as receiver:
+        plain = steady(receiver.port)
+        plain += staying("sampled", "{ sample = 7 }")
+        plain += staying("throttled", '{ throttle = { rate = 3, per = "24h" } }')
+        plain += staying("joined", "{ join = { start = '0$' } }")
+        with AgentProcess(tmp_path, counting.url, plain) as agent:
+            for turn in range(10):
+                grows(agent, receiver, 100)
+                more = other(tmp_path / "out", stages=f"{{ set = {{ turn = {turn} }} }}")
+                sinks = plain.replace(
+                    "[sinks.joined]", f"[sinks.joined]\nbatch.entries = {turn + 9}"
+                )
+                agent.reload(sinks + more if turn % 3 else plain)
+                assert balanced(agent)
+            grows(agent, receiver, 100)
+            assert agent.stop() == 0
+        sent = numbers(receiver.of("reload-counting"))
+        assert once_and_in_order(sent)
+        assert written(tmp_path / "sampled") == sent[::7]
+        assert written(tmp_path / "throttled") == sent[:3]
+        joined = (tmp_path / "joined").read_text().splitlines()
+        messages = [str(json.loads(line)["message"]).splitlines() for line in joined]
+        assert numbers([line for one in messages for line in one]) == sent
+        assert {len(one) for one in messages[1:-1]} == {10}
+
+
 def test_a_sink_that_was_away_for_a_while_has_nothing_of_that_time_and_all_of_before_and_after(
     counting: PrivateEngine, tmp_path: Path
 ) -> None:

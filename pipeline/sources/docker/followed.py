@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch, Container, Source
 from pipeline.errors import EngineError
 from pipeline.routing import Lanes, Router
 from pipeline.settlement import NOTHING, Progress
@@ -67,7 +67,7 @@ class Followed:
         self._audience = audience
         self._bound: list[Lanes] = []
         """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
-        self._lanes: list[Lanes] = []
+        self._lanes: Mapping[Source, Lanes] = {}
         self.paused = False
         """Its log is read no further, for now."""
         self._distributing = False
@@ -76,12 +76,18 @@ class Followed:
         self.bind()
 
     def bind(self) -> None:
-        """Its lanes from now on: it, or the routes, are others than before."""
-        for old in self._lanes:
+        """Its lanes from now on: the container is another one than before."""
+        for old in self._lanes.values():
             old.end()
+        self._lanes = {}
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Its lanes from now on: some routes are others than before. Lanes of the rest stay."""
         sequence = self.tail.sequence if self.tail is not None else NOTHING
-        lanes = self._router.bind(self.container, self.progress, sequence)
-        self._lanes = list(lanes.values())
+        self._lanes = lanes = self._router.bind(
+            self.container, self.progress, sequence, self._lanes
+        )
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
         self._bound = [*(one for one in self._bound if one.waiting), self.logs]
 

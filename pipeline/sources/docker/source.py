@@ -132,7 +132,7 @@ class DockerSource:
         return (one.tail for one in self.followed.values() if one.tail is not None)
 
     def change(self, reading: Reading) -> None:
-        """Another configuration, and other routes: all lanes are bound anew. A container that is
+        """Another configuration, and other routes: lanes are bound anew. A container that is
         selected no more is read no further; one that is now is met as if the agent began. `way`
         stays as it was, and `max_line` is for logs that are read from now on."""
         self._reading = reading
@@ -142,7 +142,7 @@ class DockerSource:
             if not reading.selects(followed.container):
                 self._leave(followed)
         for followed in (*self.followed.values(), *self._left.values(), *self._parting):
-            followed.bind()
+            followed.rebind()
             if not followed.logs:
                 followed.pause()
         self._checkpoint.last_saved = self._checkpoint.looked
