@@ -1009,3 +1009,52 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
     for page in ledger:
         assert [one.held for one in page.passages.values()] == [0] * len(page.passages)
         assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)
+
+
+class Brief(Pairing):
+    """Waits for nobody once it is asked."""
+
+    def flush(self, now: float) -> Batch | None:
+        return super().flush(100)
+
+
+async def test_what_stays_lets_go_of_what_a_batch_left_in_it_that_waited_through_the_reload(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept()
+    same = route(out, stages=(("pair", Brief()),), name="same")
+    router = Router([same], metrics, ledger)
+    before = first_bound(router)
+    reloaded(router, before, same, route(Kept(name="x"), name="new"))
+    await before["logs"].distribute(batch("a", start=1))
+    async with asyncio.TaskGroup() as tasks:
+        flusher = tasks.create_task(router.flusher.run())
+        await asyncio.sleep(3 * EVERY)
+        flusher.cancel()
+    assert out.lines == [b"a"]
+    assert router.flusher._held == {}
+
+
+@pytest.mark.parametrize("fed", [False, True])
+async def test_a_batch_that_waited_through_two_reloads_leaves_nothing_in_what_stayed_only_once(
+    metrics: Metrics, ledger: Ledger, fed: bool
+) -> None:
+    out = Kept()
+
+    def joining() -> Route:
+        return route(out, stages=(("join", join.Stage("indent")),), name="same")
+
+    def others() -> list[Route]:
+        return [route(name="root", feeds=("same",))] if fed else []
+
+    same = joining()
+    router = Router([same, *others()], metrics, ledger)
+    before = first_bound(router)
+    log = Log(before["logs"])
+    again = reloaded(router, before, same, *others())
+    reloaded(router, again, joining(), *others())
+    await log.write("a", "b")
+    assert out.lines == [b"a", b"b"]
+    settle(out)
+    assert log.moved[-1] == 2
+    assert router.flusher._held == {}

@@ -42,8 +42,9 @@ class Lane:
         `feeds`: the lanes that get what is left."""
         self.route = route
         self.way = way or route.name
-        self._feeds = self._own = feeds
-        """Of those that it feeds, its own are the ones that end with it."""
+        self._feeds = feeds
+        self.ended = False
+        """Another has taken its place."""
         self._fed = frozenset(lane.route.name for lane in feeds)
         self._tap = tap or Tap()
         self.legs = [
@@ -98,10 +99,16 @@ class Lane:
                 progress.of(self.way, leg.outlet.name)
 
     def end(self, staying: Collection[Lane]) -> None:
-        """Others take its place. Those that stay are not its own any more."""
-        self._own = [lane for lane in self._feeds if lane not in staying]
-        for lane in self._own:
-            lane.end(staying)
+        """Others take its place. Those that stay are not its own any more, until they end, too."""
+        self.ended = True
+        for lane in self._feeds:
+            if lane not in staying:
+                lane.end(staying)
+
+    @property
+    def _own(self) -> Sequence[Lane]:
+        """Those that it feeds, but for what is left to others."""
+        return [lane for lane in self._feeds if lane.ended] if self.ended else self._feeds
 
     @property
     def holds(self) -> bool:

@@ -52,8 +52,9 @@ class Lanes:
         self._ended = False
         self._binding = page.binding
         self._source = source
-        self._lanes = self._own = lanes
-        """Its own are those that end with it."""
+        self._lanes = lanes
+        self._next: Lanes | None = None
+        """Those that have taken its place, with some of its lanes."""
         self._dropped = metrics.dropped
         self.waiting: Counter[Tally] = Counter()
         """Entries for which there was no room yet."""
@@ -101,14 +102,22 @@ class Lanes:
         these lanes, and go on with what comes next. `staying` are among those others, too: what
         they hold is left to them."""
         self._ended = True
-        self._own = [lane for lane in self._lanes if lane not in staying]
-        for lane in self._own:
-            lane.end(staying)
+        for lane in self._lanes:
+            if lane not in staying:
+                lane.end(staying)
         self._flush(math.inf)
 
-    def begin(self) -> None:
-        """Lanes that have stayed may hold something already."""
+    def begin(self, before: Lanes | None) -> None:
+        """Lanes that have stayed may hold something already; and what still comes to them over
+        those `before`, which waited through the change."""
+        if before is not None:
+            before._next = self
         self._note_held()
+
+    @property
+    def _own(self) -> Sequence[Lane]:
+        """All, but for those that are left to others."""
+        return [lane for lane in self._lanes if lane.ended] if self._ended else self._lanes
 
     def _flush(self, now: float) -> None:
         refused = self._not_taken(self._let_go(now))
@@ -194,6 +203,8 @@ class Lanes:
 
     def _note_held(self) -> None:
         self._flusher.note(self, holding=self.holding)
+        if self._next is not None:
+            self._next._note_held()
 
     @property
     def holding(self) -> bool:

@@ -109,7 +109,7 @@ class Router:
             before.end(staying)
             once = before.first if staying else once  # of the same labels: see `change`
         bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
-        bound.begin()
+        bound.begin(before)
         return bound
 
     def _labelled(
