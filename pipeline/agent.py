@@ -179,13 +179,13 @@ class Agent:
         # From here to the end at once: no entry is read in between.
         self._config = config
         self.outlets.apply(change)
+        self.outlets.begin(change)
         self._selection = selection
         self._router.change(routes, selection.labels)
         self.metrics.derived.adopt(derived)
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self._observer.change(list(config.routes), self.outlets.buffers())
         self.source.change(self._reading())
-        self.outlets.begin(change)
         self._change = change
         return difference
 

@@ -129,8 +129,12 @@ class Reloader:
             outcome = await self._try(agent)
         finally:
             self._tell(waiting, outcome)
-        if outcome.difference is not None:
+        if outcome.difference is None:
+            return
+        try:
             await agent.settle()
+        except Exception:  # a bug, as above
+            log.exception("what the reload has ended has not ended as it should")
 
     async def _try(self, agent: Reloadable) -> Outcome:
         try:

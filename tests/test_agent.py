@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.agent import Agent
 from pipeline.config.file import parse
+from pipeline.sources.docker.source import Reading
 from pipeline.sources.docker.stats import REQUESTS
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 
@@ -191,3 +192,23 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
     config = parse(changed, {}).config
     _, _, routes = agent._plan(config, agent.metrics.derived.draft())
     assert {route.name for route in routes if id(route) in there} == stay
+
+
+async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(reading: Reading) -> None:
+        raise RuntimeError("a bug")
+
+    more = '[sinks.more]\ntype = "file"\npath = "{folder}/more"\n'
+    engine = FakeEngine(tmp_path / "docker.sock")
+    async with engine as fake, running(fake, tmp_path, EVENTS) as one:
+        await one.until(lambda: hasattr(one.agent, "source"))
+        monkeypatch.setattr(one.agent.source, "change", fail)
+        text = (EVENTS + more).replace('["out"]', '["out", "more"]')
+        text += f'[state]\ndirectory = "{tmp_path}/state"\n'
+        parsed = await asyncio.to_thread(parse, text.format(folder=tmp_path), {})
+        with pytest.raises(RuntimeError, match="a bug"):
+            await one.agent.reload(parsed.config)
+        fake.emit("create", ONE, name="web")
+        await one.until(lambda: one.actions == ["create"])

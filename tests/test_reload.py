@@ -27,6 +27,7 @@ class Agent:
         self.busy = asyncio.Event()
         self.busy.set()
         self.refusal = ""
+        self.bug: Exception | None = None
 
     async def reload(self, config: Config) -> Difference:
         if self.refusal:
@@ -37,6 +38,8 @@ class Agent:
     async def settle(self) -> None:
         await self.busy.wait()
         self.settled += 1
+        if self.bug is not None:
+            raise self.bug
 
 
 class Made:
@@ -152,6 +155,15 @@ async def test_what_the_agent_cannot_have_is_a_refusal_too(file: Path) -> None:
     async with running(made):
         made.reloader.ask()
         await until(lambda: made.sample("config_reloads_total", result="refused") == 1)
+
+
+async def test_a_bug_in_what_ends_after_a_reload_does_not_end_the_agent(file: Path) -> None:
+    made = Made(file)
+    made.agent.bug = RuntimeError("a bug")
+    async with running(made):
+        for turn in (1, 2):
+            made.reloader.ask()
+            await until(lambda turn=turn: made.agent.settled == turn)
 
 
 async def test_a_file_that_is_gone_does_not_make_an_agent_with_the_defaults(file: Path) -> None:
