@@ -99,9 +99,11 @@ def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str,
     http = tree.get("http", {})
     if isinstance(http, dict) and environ.get(LISTEN):
         tree = {**tree, "http": {"listen": environ[LISTEN], **http}}
-    sinks = tree.get("sinks") or {"console": {"type": "console"}}
-    routes = tree.get("routes")
-    if not routes and isinstance(sinks, dict):
+    sinks = tree.get("sinks", {})
+    if sinks == {}:
+        sinks = {"console": {"type": "console"}}
+    routes = tree.get("routes", {})
+    if routes == {} and isinstance(sinks, dict):
         tables = {name: sink for name, sink in sinks.items() if isinstance(sink, dict)}
         letters = [sink.get("dead_letter") for sink in tables.values()]
         routes = {}
@@ -109,7 +111,7 @@ def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str,
             if name not in letters:
                 route, sources = _default_route(sink.get("type"))
                 routes.setdefault(route, {"from": sources, "to": []})["to"].append(name)
-    return {**tree, "sinks": sinks, "routes": routes or {}}
+    return {**tree, "sinks": sinks, "routes": routes}
 
 
 def _default_route(sink_type: object) -> tuple[str, list[str]]:

@@ -104,6 +104,8 @@ class _Definitions:
         for limit, bound in limits(type_).items():
             if limit in ("min_length", "max_length"):
                 result[limit.removesuffix("_length") + kind] = bound
+            elif limit == "pattern":
+                result["pattern"] = f"{bound}|{_SUBSTITUTED}"
             elif limit in _BOUNDS and {"integer", "number"} & {*result.get("type", ())}:
                 result[_BOUNDS[limit]] = bound
         return result
@@ -134,7 +136,8 @@ class _Definitions:
 
     def _scalar(self, type_: Any) -> Schema:
         if type_ is Size:
-            return {"type": ["string", "integer"], "pattern": f"{_SIZE}|{_SUBSTITUTED}"}
+            form = f"{_SIZE}|{_SUBSTITUTED}"
+            return {"type": ["string", "integer"], "pattern": form, "minimum": 0}
         if type_ is Duration:
             return {"type": "string", "pattern": f"{_DURATION}|{_SUBSTITUTED}"}
         if issubclass(type_, str):

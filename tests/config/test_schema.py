@@ -91,6 +91,8 @@ def test_what_is_good_passes() -> None:
         ('"10m"', '"10 minutes"'),
         ('"10m"', "10"),
         ("65536", "1"),
+        ("disk = 0", "disk = -1"),
+        ('start = "10m"', 'start = "10m"\n[[routes]]'),
         ("65536", '"64 apples"'),
         ('"off"\n[sinks', '"of"\n[sinks'),
         ('"probe"', '"prob"'),
@@ -145,3 +147,12 @@ def test_defaults_and_examples_fit_their_own_schema() -> None:
             Draft202012Validator(part | {"$defs": whole["$defs"]}).validate(example)
             count += 1
     assert count > 30
+
+
+@pytest.mark.parametrize("key", ["sinks", "routes", "tests", "logs"])
+@pytest.mark.parametrize("value", ['""', "0", "false", "[]"])
+def test_what_is_empty_and_of_the_wrong_kind_is_wrong_for_both(key: str, value: str) -> None:
+    if (key, value) != ("tests", "[]"):
+        assert errors(f"{key} = {value}")
+        with pytest.raises(ConfigErrors):
+            parse(f"{key} = {value}", {})
