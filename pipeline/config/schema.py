@@ -94,12 +94,14 @@ class _Definitions:
     def of(self, type_: Any) -> Schema:
         """Any type of a field; a new dictionary each time."""
         members = [member for arm in arms(type_) for member in self._members(arm)]
-        if can_be_off(type_):
-            members.append({"const": "off"})
+        if can_be_off(type_) and "pattern" in members[-1]:
+            members[-1]["pattern"] += "|^off$"
         if len(members) == 1:
             (result,) = members
         else:
             result = {"anyOf": members}
+            if all(map(_is_text, members)):
+                result["type"] = "string"
         kind = {"array": "Items", "object": "Properties"}.get(str(result.get("type")), "Length")
         for limit, bound in limits(type_).items():
             if limit in ("min_length", "max_length"):
@@ -123,16 +125,26 @@ class _Definitions:
         if type_ is SinkConfig:
             return self._ref("sink", self._sinks)
         if type_ is StageConfig:
-            return self._ref("stage", self._stages)
+            return self._stages()
         if is_struct(type_):
             return self.table(type_)
         if origin in ARRAYS:
-            return {"type": "array", "items": self.of(args[0])}
+            return {"type": "array", "items": self._items(args[0])}
         if origin is dict:
             form = limits(args[0]).get("pattern")
             names = {"propertyNames": {"pattern": form}} if form else {}
             return {"type": "object", "additionalProperties": self.of(args[1])} | names
         return self._scalar(type_)
+
+    def _items(self, type_: Any) -> Schema:
+        """Of an array. Taplo counts the place in an array of tables twice, so a table that stands
+        in one says that its own items are the same; it has none, being no array."""
+        if not is_struct(type_):
+            return self.of(type_)
+        name = "stage" if type_ is StageConfig else type_.__name__
+        reference = self._ref(name, lambda: self._one(type_))
+        self.found[name]["items"] = reference
+        return reference
 
     def _scalar(self, type_: Any) -> Schema:
         if type_ is Size:
@@ -182,6 +194,11 @@ class _Definitions:
         if examples := limits(config).get("examples"):
             found["examples"] = plain(examples)
         return found
+
+
+def _is_text(schema: Schema) -> bool:
+    choices = schema.get("enum", [0])
+    return schema.get("type") == "string" or all(isinstance(one, str) for one in choices)
 
 
 def _ref(name: str) -> Schema:

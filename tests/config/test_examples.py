@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.config import Config, read
+from pipeline.config import Config, ConfigErrors, read
 from pipeline.config.examples import blocks
 from pipeline.config.file import parse
 from pipeline.config.schema import schema
@@ -73,6 +76,32 @@ def test_a_slip_in_any_key_does_not_fit_the_schema(file: Path) -> None:
         if "labels" not in key[1]:  # a table of any keys
             slip = text[: key.end(1)] + "x" + text[key.end(1) :]
             assert not validator.is_valid(tomllib.loads(slip)), key[1]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value stands, tables and items of arrays included."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    for key, one in value.items() if isinstance(value, dict) else ():
+        yield (*place, key)
+        yield from places(one, (*place, key))
+
+
+def test_a_value_of_the_wrong_kind_is_wrong_for_check_where_it_is_in_an_editor() -> None:
+    """Everything that can be set, one after the other."""
+    text, validator = (ROOT / "config/reference.toml").read_text(), Draft202012Validator(schema())
+    count = 0
+    for *way, last in places(tomllib.loads(text)):
+        changed = parent = tomllib.loads(text)
+        for key in way:
+            parent = parent[key]
+        parent[last] = [[1.5]]
+        refused = not validator.is_valid(changed)
+        count += refused
+        written = "".join(f"{key} = {toml(value)}\n" for key, value in changed.items())
+        with pytest.raises(ConfigErrors) if refused else nullcontext():
+            parse(written, ENVIRON, python="ignore")
+    assert count > 100
 
 
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])

@@ -55,6 +55,9 @@ def test_nothing_stands_where_the_language_server_for_toml_overlooks_it() -> Non
     for part in _walk(schema()):
         assert "$ref" not in part or len(part) == 1
         assert not part.keys() & {"if", "allOf"}
+        if part.get("type") == "array" and "$ref" in part["items"]:
+            name = part["items"]["$ref"].removeprefix("#/$defs/")
+            assert schema()["$defs"][name]["items"] == part["items"], "Taplo looks there"
         if "description" in part and "anyOf" in part:
             assert part["properties"] == {}
 
