@@ -68,8 +68,11 @@ class Happenings:
                 self._call_afterwards()
 
     def afterwards(self, key: str, call: Callable[[], None]) -> None:
-        """Calls when all that has been entered is on its way. Of one key, the last call."""
+        """Calls when all that has been entered is on its way. Of one key, the last call. Beyond
+        `BACKLOG` of them, the oldest does not wait: a sink that blocks may do so for days."""
         self._afterwards[key] = call
+        if len(self._afterwards) > BACKLOG:
+            self._afterwards.pop(next(iter(self._afterwards)))()
         if not self._busy and self._backlog.empty():
             self._call_afterwards()
 

@@ -1,0 +1,50 @@
+"""Events that wait for a blocked sink, and what waits with them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.batch import Batch
+from pipeline.checkpoint import Checkpoint
+from pipeline.ledger import Ledger
+from pipeline.metrics import Metrics
+from pipeline.routing import Route, Router
+from pipeline.settlement import Progress
+from pipeline.sources.docker import happenings
+from pipeline.sources.docker.happenings import Happenings
+from pipeline.testing.builders import container
+
+
+class Full:
+    """An outlet that never has room."""
+
+    name = "full"
+
+    def offer(self, batch: Batch) -> bool:
+        return False
+
+    async def put(self, batch: Batch) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_what_is_to_be_forgotten_after_the_events_does_not_pile_up_behind_a_blocked_sink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(happenings, "BACKLOG", 3)
+    metrics = Metrics(CollectorRegistry())
+    route = Route("r", frozenset({"events"}), lambda one: True, (), (Full(),))
+    lanes = Router([route], metrics, Ledger()).bind(container(), Progress({}))["events"]
+    waiting = Happenings(Checkpoint(tmp_path), metrics)
+    forgotten: list[int] = []
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(waiting.run(), name="events")
+        waiting._backlog.put_nowait((lanes, Batch(container(), [b"a"], [b""], b"\0", [1]), None))
+        await asyncio.sleep(0)
+        for number in range(10):
+            waiting.afterwards(str(number), lambda number=number: forgotten.append(number))  # type: ignore[misc]
+        running.cancel()
+    assert forgotten == list(range(7))
