@@ -1,4 +1,4 @@
-"""`dockline completion`, in a real bash; the scripts of other shells as far as they are text."""
+"""`dockline completion`, in real shells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import pty
 import select
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -191,16 +192,88 @@ def test_every_command_and_option_is_in_the_script(
             assert f"-l {long} " in script if shell == "fish" else long in script
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_that_is_there_finds_no_fault_in_its_script(
-    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def script(shell: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Puts the script of another shell into the folder."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
     assert main(["completion", shell]) == 0
-    (tmp_path / "script").write_text(capsys.readouterr().out)
-    try:
-        subprocess.run([shell, "-n", tmp_path / "script"], check=True, capture_output=True)
-    except FileNotFoundError:
-        assert shell != "bash"
+    (folder / "_dockline").write_text(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("dockline ", COMMANDS),
+        ("dockline t", ["tap", "test", "top"]),
+        ("dockline -c dockline.toml t", ["tap", "test", "top"]),
+        ("dockline check --form", ["--format"]),
+        ("dockline check --format ", ["json", "text"]),
+        ("dockline explain --stream=", ["--stream=stderr", "--stream=stdout"]),
+        ("dockline explain ", ["api-1", "db-1"]),
+        ("dockline tap --container d", ["db-1"]),
+        ("dockline completion ", [*SHELLS]),
+        ("dockline -c dockline.toml tap --route ", ["quoted", "shop-errors"]),
+        ("dockline tap --config=dockline.toml --sink ", ["archive", "papertrail"]),
+        ("dockline tap -c none.toml --sink ", []),
+        ("dockline -c folder/", ["folder/a file.json"]),
+        ("dockline audit --verify fol", ["folder/"]),
+        ("dockline check ", []),
+    ],
+)
+def test_fish_offers_what_may_stand_there(
+    line: str, expected: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script("fish", folder, capsys)
+    command = ["fish", "--no-config", "-c", "source _dockline; complete -C $argv[1]", line]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+    assert [offer.split("\t")[0] for offer in ran.stdout.splitlines()] == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("dockline ta\t", "dockline tap "),
+        ("dockline --config=dockline.toml tap --route s\t", "... --route shop-errors "),
+        ("dockline tap -c dockline.toml --sink=a\t", "... --sink=archive "),
+        ("dockline tap --config=dockline.toml --sink a --sink p\t", "... --sink papertrail "),
+        ("dockline check --format=j\t", "... --format=json "),
+        ("dockline explain --stream stdo\t", "... --stream stdout "),
+        ("dockline explain d\t", "... db-1 "),
+        ("dockline completion f\t", "... fish "),
+        ("dockline -c dockline.t\t", "... dockline.toml "),
+    ],
+)
+def test_a_key_press_in_zsh_completes(
+    keys: str, line: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script("zsh", folder, capsys)
+    (folder / ".zshrc").write_text(
+        "fpath=($PWD $fpath)\nautoload -Uz compinit\ncompinit -u -d $PWD/dump\n"
+        "PS1= RPS1=\nunsetopt prompt_cr prompt_sp zle_bracketed_paste\n"
+        "unset zle_bracketed_paste\nbindkey -e\n"
+        "show() { print; print -r -- \"<$BUFFER>\"; exit }\nzle -N show\nbindkey '^X' show\n"
+        "echo ready\n"
+    )
+    environment = {**os.environ, "TERM": "dumb", "ZDOTDIR": str(folder)}
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        ["zsh", "-i"],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=environment,
+        start_new_session=True,
+    ) as zsh:
+        try:
+            seen(terminal, b"ready\r\n")
+            os.write(terminal, keys.encode() + b"\x18")
+            shown = seen(terminal, b">\r\n").rpartition(b"<")[2].decode()
+        finally:
+            zsh.kill()
+            os.close(inside)
+            os.close(terminal)
+    assert shown.endswith(line.removeprefix("..."))
 
 
 def test_what_a_value_is_follows_from_what_the_help_calls_it() -> None:
