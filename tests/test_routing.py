@@ -920,6 +920,30 @@ async def test_a_route_that_is_fed_goes_on_behind_one_that_has_changed(
     assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]
 
 
+async def test_what_routes_before_and_behind_one_that_stays_hold_keeps_its_order(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    def holding(name: str, *outlets: Outlet, feeds: tuple[str, ...] = ()) -> Route:
+        stages = (("join", join.Stage(join.Own(start="^[a-z]"))),)
+        return route(*outlets, name=name, stages=stages, feeds=feeds)
+
+    out = Kept()
+    stays = holding("stays", feeds=("behind",))
+    router = Router(
+        [holding("before", feeds=("stays",)), stays, holding("behind", out)], metrics, ledger
+    )
+    before = first_bound(router)
+    await before["logs"].distribute(batch("a", "b", "c", start=1))
+    assert out.lines == []
+    changed = route(name="before", feeds=("stays",)), stays, route(out, name="behind")
+    bound = reloaded(router, before, *changed)
+    assert out.lines == [b"a", b"b"]
+    await bound["logs"].distribute(batch(" c", "d", start=4))
+    bound["logs"].flush(math.inf)
+    assert out.lines == [b"a", b"b", b"c\n c", b"d"]
+    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0] * 3
+
+
 async def test_a_batch_that_waited_through_a_reload_goes_the_way_of_before_and_not_twice(
     metrics: Metrics, ledger: Ledger
 ) -> None:
@@ -953,17 +977,21 @@ def test_stages_that_labels_ask_for_go_on_with_the_routes(metrics: Metrics) -> N
 async def test_through_any_reloads_each_route_that_stays_has_all_and_every_account_balances(
     seed: int, metrics: Metrics, ledger: Ledger
 ) -> None:
-    """The route `same` joins ten lines, and is fed by one that stays or changes, or by none."""
+    """The route `same` joins ten lines. It is fed by one that stays or changes, or by none, and
+    feeds one that stays or changes."""
     chance = random.Random(seed)
-    outs = {name: Kept(10_000, name) for name in ("same", "root", "x", "y")}
+    outs = {name: Kept(10_000, name) for name in ("same", "root", "below", "x", "y")}
     fed = chance.random() < 0.5
-    same = route(outs["same"], stages=(("join", join.Stage(join.Own(start="0$"))),), name="same")
+    tens = join.Stage(join.Own(start="0$"))
+    same = route(outs["same"], stages=(("join", tens),), name="same", feeds=("below",))
+
+    def changing(name: str, feeds: tuple[str, ...] = ()) -> Route:
+        holding = join.Stage(join.Own(start="line"))  # the last entry, until the next one comes
+        stages = chance.choice(((), (("join", holding),), (("drop", Without(b"no")),)))
+        return route(outs[name], stages=stages, name=name, feeds=feeds)
 
     def root() -> Route:
-        holding = join.Stage(join.Own(start="line"))  # the last line, until the next one comes
-        stages = chance.choice(((), (("join", holding),), (("drop", Without(b"no")),)))
-        feeds = ("same",) if fed else ()
-        return route(outs["root"], stages=stages, name="root", feeds=feeds)
+        return changing("root", ("same",) if fed else ())
 
     def others() -> list[Route]:
         names = chance.sample(("x", "y"), chance.randrange(3))
@@ -972,17 +1000,18 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
             for name in names
         ]
 
-    there = root()
-    router = Router([there, same, *others()], metrics, ledger)
+    there, below = root(), changing("below")
+    router = Router([there, same, below, *others()], metrics, ledger)
     bound = first_bound(router)
     log, number = Log(bound["logs"]), 0
     for _ in range(30):
-        if chance.random() < 0.4:
+        earlier = bound
+        for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 3))):
             there = root() if chance.random() < 0.5 else there
-            old = bound
-            router.change([there, same, *others()], Labels(()))
-            bound = router.bind(container(), PROGRESS[router], log.read, old)
-            log._lanes = old["logs"] if chance.random() < 0.3 else bound["logs"]
+            below = changing("below") if chance.random() < 0.5 else below
+            router.change([there, same, below, *others()], Labels(()))
+            bound = router.bind(container(), PROGRESS[router], log.read, bound)
+        log._lanes = chance.choice((earlier, bound, bound))["logs"]
         lines = [f"line {number + index}" for index in range(chance.randrange(1, 9))]
         number += len(lines)
         await log.write(*lines)
@@ -999,12 +1028,12 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
         settled, out_lines = [*out.batches], out.lines
         for one in settled:
             one.acknowledgement.settle()
-        if out.name == "same":
-            tens = [
+        if out.name in ("same", "below"):
+            joined = [
                 "\n".join(f"line {index}" for index in range(start, min(start + 10, number)))
                 for start in range(0, number, 10)
             ]
-            assert [line.decode() for line in out_lines] == tens
+            assert [line.decode() for line in out_lines] == joined
     assert log.moved[-1] == number
     for page in ledger:
         assert [one.held for one in page.passages.values()] == [0] * len(page.passages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.component import Stage
@@ -42,10 +42,8 @@ class Lane:
         `feeds`: the lanes that get what is left."""
         self.route = route
         self.way = way or route.name
-        self._feeds = feeds
         self.ended = False
         """Another has taken its place."""
-        self._fed = frozenset(lane.route.name for lane in feeds)
         self._tap = tap or Tap()
         self.legs = [
             Leg(
@@ -71,8 +69,7 @@ class Lane:
         self._holding = [step for step in self._steps if step.holds]
         self._owed = Owed()
         self._until = NOTHING
-        self._sinks = [leg.outlet.name for leg in self.legs]
-        self._sinks += [sink for lane in feeds for sink in lane._sinks]
+        self._lead_to(feeds)
         began = progress.began if progress else NOTHING
         self._cuts = sorted(cut for cut in self._known() if cut > began) if self._holding else []
         """Entries that some sink had last when the agent began. Nothing may be joined to them, or
@@ -80,41 +77,41 @@ class Lane:
         self._errors = metrics.stage_errors
         self._bugs = RateLimit()
 
+    def _lead_to(self, feeds: Sequence[Lane]) -> None:
+        self._feeds = feeds
+        self._fed = frozenset(lane.route.name for lane in feeds)
+        self._sinks = [leg.outlet.name for leg in self.legs]
+        self._sinks += [sink for lane in feeds for sink in lane._sinks]
+
     def with_feeds(self) -> Iterator[Lane]:
         """It, and all that it leads to."""
         yield self
         for lane in self._feeds:
             yield from lane.with_feeds()
 
-    def fits(self, route: Route, passage: Passage, feeds: Sequence[Lane]) -> bool:
-        """Whether it can go on in the place of a new one: everything is what it was."""
-        same = self.route is route and self._passage is passage
-        return same and list(self._feeds) == list(feeds)
+    def fits(self, route: Route, passage: Passage) -> bool:
+        """Whether it can go on in the place of a new one: the route is what it was."""
+        return self.route is route and self._passage is passage
 
-    def go_on(self, progress: Progress | None) -> None:
-        """Its container is bound anew, and it stays as it is."""
+    def go_on(self, progress: Progress | None, feeds: Sequence[Lane]) -> None:
+        """Its container is bound anew, and it stays, with all that it holds. What it leads to may
+        be other lanes by now."""
         self._binding = self._passage.page.binding
+        self._lead_to(feeds)
         if progress is not None:
             for leg in self.legs:
                 progress.of(self.way, leg.outlet.name)
 
-    def end(self, staying: Collection[Lane]) -> None:
-        """Others take its place. Those that stay are not its own any more, until they end, too."""
-        self.ended = True
-        for lane in self._feeds:
-            if lane not in staying:
-                lane.end(staying)
-
     @property
-    def _own(self) -> Sequence[Lane]:
-        """Those that it feeds, but for what is left to others."""
+    def own(self) -> Sequence[Lane]:
+        """Those that it feeds, but, when it has ended, for those that have not yet."""
         return [lane for lane in self._feeds if lane.ended] if self.ended else self._feeds
 
     @property
     def holds(self) -> bool:
         """Whether some stage holds something back."""
         holding = any(step.stage.held for step in self._holding)
-        return holding or any(lane.holds for lane in self._own)
+        return holding or any(lane.holds for lane in self.own)
 
     def _known(self) -> set[int]:
         """What each of the sinks that it leads to had when the agent began."""
@@ -153,7 +150,7 @@ class Lane:
         """What its sinks are to have, now that it is so late."""
         if self._first_held() is not None:
             yield from self._flush(now)
-        for lane in self._own:
+        for lane in self.own:
             yield from lane.flush(now)
 
     def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
@@ -53,6 +53,9 @@ class Lanes:
         self._binding = page.binding
         self._source = source
         self._lanes = lanes
+        self._behind: Sequence[Lane] = ()
+        """Lanes that have ended behind such as have not, those furthest along first: what they held
+        came before what the others did."""
         self._next: Lanes | None = None
         """Those that have taken its place, with some of its lanes."""
         self._dropped = metrics.dropped
@@ -97,14 +100,17 @@ class Lanes:
         if not self.waiting:
             self._flush(now)
 
-    def end(self, staying: Collection[Lane] = ()) -> None:
+    def end(self, ended: Sequence[Lane] | None = None) -> None:
         """Holds nothing back from now on, and lets go of all that it did: others take the place of
-        these lanes, and go on with what comes next. `staying` are among those others, too: what
-        they hold is left to them."""
+        these lanes, and go on with what comes next. Where some of the lanes are among those others
+        and hold on, the rest are `ended`, each before those that it feeds."""
         self._ended = True
-        for lane in self._lanes:
-            if lane not in staying:
-                lane.end(staying)
+        if ended is None:
+            ended = [lane for root in self._lanes for lane in root.with_feeds()]
+        for lane in ended:
+            lane.ended = True
+        fed = {own for lane in ended for own in lane.own}.union(self._lanes)
+        self._behind = [lane for lane in reversed(ended) if lane not in fed]
         self._flush(math.inf)
 
     def begin(self, before: Lanes | None) -> None:
@@ -117,7 +123,9 @@ class Lanes:
     @property
     def _own(self) -> Sequence[Lane]:
         """All, but for those that are left to others."""
-        return [lane for lane in self._lanes if lane.ended] if self._ended else self._lanes
+        if not self._ended:
+            return self._lanes
+        return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
 
     def _flush(self, now: float) -> None:
         refused = self._not_taken(self._let_go(now))

@@ -95,8 +95,8 @@ class Router:
             feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
             passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])
             old = there.get(way)
-            if old is not None and old.fits(route, passage, feeds):
-                old.go_on(progress)
+            if old is not None and old.fits(route, passage):
+                old.go_on(progress, feeds)
                 staying.add(old)
                 return old
             return Lane(
@@ -106,7 +106,7 @@ class Router:
         roots = [route for route in self.routes.values() if route.name not in self._fed]
         lanes = [one for route in roots if (one := lane(route, route.name, first))]
         if before is not None:
-            before.end(staying)
+            before.end([one for one in there.values() if one not in staying])
             once = before.first if staying else once  # of the same labels: see `change`
         bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
         bound.begin(before)
