@@ -20,6 +20,10 @@ Position = TypeVar("Position")
 NOTHING = -1
 """Sequence number before all others."""
 
+QUIET = 16
+"""Batches of a log in a row of which a sink got nothing: it says nothing then of how quickly sinks
+take what they get."""
+
 
 class Receipt(Generic[Position]):
     """The acknowledgement of one batch (see `batch.Acknowledgement`).
@@ -100,7 +104,7 @@ class Account(Generic[Position]):
 class Reach:
     """How far one sink has the log of one container over one route, by `event.sequence`."""
 
-    __slots__ = ("_account", "_moved", "known", "reached")
+    __slots__ = ("_account", "_moved", "known", "passed_over", "reached")
 
     def __init__(self, known: int, moved: Callable[[], None]) -> None:
         """`known`: the last entry that the sink had, with all before it, when the agent began."""
@@ -109,9 +113,12 @@ class Reach:
         """Likewise, by now."""
         self._moved = moved
         self._account: Account[int] = Account(self._move)
+        self.passed_over = QUIET
+        """Batches since the last one of which it got anything."""
 
     def open(self, sequence: int, behind: Acknowledgement) -> Receipt[int]:
         """For a batch that ends with that entry, or did before it was filtered."""
+        self.passed_over = 0
         return self._account.open(sequence, behind)
 
     def __len__(self) -> int:
@@ -120,6 +127,7 @@ class Reach:
 
     def skip(self, sequence: int) -> None:
         """All to that entry was filtered, or is known."""
+        self.passed_over += 1
         self._account.skip(sequence)
 
     def _move(self, sequence: int) -> None:
@@ -181,8 +189,9 @@ class Progress:
 
     @property
     def unsettled(self) -> int:
-        """Batches that the quickest of the sinks has not settled."""
-        return min(map(len, self._reaches.values()), default=0)
+        """Batches that the quickest of the sinks has not settled, of those that get any."""
+        reaches = self._reaches.values()
+        return min((len(one) for one in reaches if one.passed_over < QUIET), default=0)
 
     def doubt(self, sequence: int) -> None:
         """From the entry after that one on, numbers may be others than they were before, or would

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from pipeline.batch import UNTRACKED
-from pipeline.settlement import NOTHING, Account, Progress, Receipt
+from pipeline.settlement import NOTHING, QUIET, Account, Progress, Receipt
 
 
 def opened(count: int) -> tuple[list[int], Account[int], list[Receipt[int]]]:
@@ -105,3 +105,17 @@ def test_a_sink_that_was_left_and_is_back_misses_what_came_between_and_nothing_b
     assert back.reached == NOTHING
     waiting.settle()
     assert back.reached == 9
+
+
+def test_a_sink_that_gets_nothing_of_a_log_does_not_count_as_quick() -> None:
+    progress = Progress({})
+    busy, quiet = progress.of("all", "busy"), progress.of("rare", "quiet")
+    for number in range(QUIET + 2):
+        busy.open(number, UNTRACKED)
+        quiet.skip(number)
+    assert progress.unsettled == QUIET + 2
+    quiet.open(QUIET + 2, UNTRACKED).settle()
+    assert progress.unsettled == 0
+    for number in range(QUIET):
+        quiet.skip(QUIET + 3 + number)
+    assert progress.unsettled == QUIET + 2

@@ -17,7 +17,7 @@ made, stays with each of them.
 
 An entry without such a list, or with an empty one, goes on as it is. Beyond `most` elements, those
 that are left stay together in one more entry, as a list; and so they do earlier where what is
-copied to each would be more than 16 MiB in all. A remark such as `truncated` is on all that were
+copied to each would be more than 1 MiB in all. A remark such as `truncated` is on all that were
 made of one. `dockline audit` shows all but one of those as `made by split`, and
 `dockline_made_entries_total` counts them.
 """
@@ -38,7 +38,7 @@ from pipeline.expression.paths import Path, names
 from pipeline.parsing.json import parse_one
 from pipeline.records import MISSING, NOT_JSON, Fields, Records
 
-MOST_COPIED: Final = 16 * 2**20
+MOST_COPIED: Final = 2**20
 """Bytes of what the entries made of one have in common, in all of them together."""
 
 
@@ -50,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     into: Annotated[str | None, Meta(examples=["record"])] = None
     """The field that each element becomes; without it, the fields of an object are those of its
     entry."""
-    most: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    most: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     """Entries that one is split into, beside one with all that is left."""
 
 
