@@ -22,6 +22,12 @@ PATIENCE = 60.0
 _ENDPOINT = "metrics on http://"
 
 
+def whole_lines(path: Path) -> list[str]:
+    """Of a file that is being written: without one that has not ended yet. None of no file."""
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 class AgentProcess:
     """`dockline run` from `with` to its end, with its output in files beside the configuration.
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.private_engine import PrivateEngine
 
 LINES = [
@@ -65,9 +65,7 @@ def running(engine: PrivateEngine, busybox: str) -> Iterator[None]:
 
 
 def came(agent: AgentProcess, sink: str) -> list[dict[str, Any]]:
-    path = agent.folder / sink
-    lines = path.read_text().splitlines() if path.exists() else []
-    entries = [json.loads(line) for line in lines]
+    entries = [json.loads(line) for line in whole_lines(agent.folder / sink)]
     return [entry for entry in entries if entry["container"]["name"] == NAME]
 
 

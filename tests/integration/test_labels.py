@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.private_engine import PrivateEngine
 
 CONFIG = """
@@ -54,8 +54,8 @@ def running(engine: PrivateEngine, busybox: str) -> Iterator[None]:
 
 def came(agent: AgentProcess, sink: str) -> dict[str, list[dict[str, Any]]]:
     """Entries by container."""
-    path, found = agent.folder / sink, dict[str, list[dict[str, Any]]]()
-    for line in path.read_text().splitlines() if path.exists() else []:
+    found = dict[str, list[dict[str, Any]]]()
+    for line in whole_lines(agent.folder / sink):
         entry = json.loads(line)
         found.setdefault(entry["container"]["name"], []).append(entry)
     return found

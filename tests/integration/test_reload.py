@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
 
@@ -87,8 +87,7 @@ def numbers(messages: list[str]) -> list[int]:
 
 
 def written(path: Path) -> list[int]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    return numbers([str(json.loads(line)["message"]) for line in lines])
+    return numbers([str(json.loads(line)["message"]) for line in whole_lines(path)])
 
 
 def once_and_in_order(found: list[int]) -> bool:
