@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ _SUFFIXES: Final = ("_total", "_bucket", "_count", "_sum", "_created", "_info")
 """What a histogram's own name cannot end in."""
 
 
-class Family:
+class Family(ABC):
     """One metric, and its series."""
 
     kind: ClassVar[str]
@@ -95,11 +96,13 @@ class Family:
             self._known.discard(values)
             self._remove(values)
 
+    @abstractmethod
     def _remove(self, values: Values) -> None:
-        raise NotImplementedError
+        """That series."""
 
+    @abstractmethod
     def samples(self) -> Iterator[Sample]:
-        raise NotImplementedError
+        """Of all series."""
 
     def metric(self) -> Metric:
         metric = Metric(self.name, self.text, self.kind)

@@ -45,6 +45,12 @@ class Kept:
 KEPT: Final = Kept()
 
 
+def encoded_once(batch: Any, encoding: Hashable, encode: Callable[[Any], Part]) -> Part:
+    """`encode(batch)`, or what another sink that wants the same has made of it."""
+    shared: Shared | None = batch.shared
+    return encode(batch) if shared is None else shared.once(encoding, encode, batch)
+
+
 class Shared:
     """Of one batch, wherever it is."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -34,8 +33,6 @@ FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
 """Of the first line, where nothing is said; the others follow, each by `BETWEEN`."""
 BETWEEN = 1_000_000
 """Nanoseconds."""
-AT_THE_END = math.inf
-"""A time of the loop's clock at which no stage holds back anything any more."""
 
 
 Identity = tuple[int, int]

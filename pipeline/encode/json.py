@@ -37,7 +37,7 @@ from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
 from pipeline.records import Records, Shape
-from pipeline.shared import Part
+from pipeline.shared import Part, encoded_once
 
 ECS_VERSION = "8.17.0"
 
@@ -74,13 +74,9 @@ class JsonEncoder:
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One line per entry, each ended by LF."""
-        return b"".join([self._once(batch) for batch in batches if len(batch)])
-
-    def _once(self, batch: Batch) -> bytes:
-        shared = batch.shared
-        if shared is None:
-            return self._encode(batch)
-        return shared.once(self._encoding, self._part, batch)[0]
+        return b"".join(
+            [encoded_once(batch, self._encoding, self._part)[0] for batch in batches if len(batch)]
+        )
 
     def _part(self, batch: Batch) -> Part:
         return self._encode(batch), 0

@@ -30,7 +30,7 @@ from pipeline.component import Payload
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
-from pipeline.shared import Part
+from pipeline.shared import Part, encoded_once
 
 Standard = Literal["rfc5424", "rfc3164"]
 Framing = Literal["octet-counting", "lf"]
@@ -126,20 +126,11 @@ class SyslogEncoder:
         """All messages, framed, as one run of bytes."""
         parts, truncated = [], 0
         for batch in filter(len, batches):
-            shared = batch.shared
-            part, cut = (
-                shared.once(self._encoding, self._part, batch) if shared else self._part(batch)
-            )
+            part, cut = encoded_once(batch, self._encoding, self._part)
             parts.append(part)
             truncated += cut
         data = b"".join(parts)
         return Payload(data, sum(map(len, batches)), len(data), truncated)
-
-    def _once(self, batch: Batch) -> Part:
-        shared = batch.shared
-        if shared is None:
-            return self._part(batch)
-        return shared.once(self._encoding, self._part, batch)
 
     def _part(self, batch: Batch) -> Part:
         frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
