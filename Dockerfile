@@ -9,11 +9,11 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
-COPY constraints.txt constraints-build.txt ./
+COPY constraints-all.txt constraints-build.txt ./
 RUN python3 -m venv /build/tools \
  && python3 -m venv --without-pip /opt/dockline \
  && tools/bin/pip install --no-cache-dir --require-hashes -r constraints-build.txt \
- && tools/bin/pip --python /opt/dockline/bin/python install --no-cache-dir --require-hashes -r constraints.txt
+ && tools/bin/pip --python /opt/dockline/bin/python install --no-cache-dir --require-hashes -r constraints-all.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \

@@ -106,8 +106,9 @@ compile = $(LOCK_UV) pip compile --quiet --universal --python-version 3.11 --gen
 
 lock: $(if $(UV),,.venv-lock/bin/uv) ## compile the constraint files from pyproject.toml
 	$(compile) pyproject.toml --output-file constraints.txt
-	$(compile) --group build -c constraints.txt --output-file constraints-build.txt
-	$(compile) pyproject.toml --group dev -c constraints.txt -c constraints-build.txt --output-file constraints-dev.txt
+	$(compile) pyproject.toml --extra all -c constraints.txt --output-file constraints-all.txt
+	$(compile) --group build -c constraints-all.txt --output-file constraints-build.txt
+	$(compile) pyproject.toml --all-extras --group dev -c constraints-all.txt -c constraints-build.txt --output-file constraints-dev.txt
 
 .venv-lock/bin/uv:
 	scripts/make-venv "$(PYTHON)" .venv-lock

@@ -250,7 +250,14 @@ class Payload(Generic[Data]):
     truncated: int = 0
     """Entries cut to the destination's size limit."""
     refused: list[tuple[Batch, int, str]] = field(default_factory=list)
-    """Entries that cannot be encoded for this destination: batch, index in it, reason."""
+    """Entries that this destination will not take: batch, index in it, reason. `encode` puts those
+    here that cannot be encoded, `send` those that the destination has refused one by one."""
+
+    def refuse(self, batch: Batch, index: int, reason: str) -> None:
+        """For `send`: the destination has refused this entry for good, whatever becomes of the
+        others. What was refused is not to be sent again with the rest."""
+        self.refused.append((batch, index, reason))
+        self.entries -= 1
 
 
 @dataclass(frozen=True)
@@ -296,8 +303,10 @@ class Sink(ABC, Generic[Data]):
     async def send(self, payload: Payload[Data]) -> None:
         """Returns when the destination has taken the payload, as far as its protocol can tell.
 
-        Raises `Unavailable` (the same payload will be sent again after `open`) or `Refused`.
-        A sink whose peer acknowledges parts remembers them in the payload, and sends the rest."""
+        Raises `Unavailable` (the same payload will be sent again after `open`) or `Refused`: all of
+        it. Single entries are refused with `Payload.refuse`, once each, and then it may return, or
+        raise because of the others. A sink whose peer acknowledges parts remembers them in the
+        payload, and sends the rest."""
 
     def unconfirmed(self) -> int:
         """How many of the payloads that `send` has returned for, the last ones, the destination

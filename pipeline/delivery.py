@@ -236,15 +236,21 @@ class Delivery:
     async def _deliver(self, taken: Taken) -> _Shipment:
         shipment = _Shipment(taken)
         for batches, payload in await self._encode([batch for batch, _ in taken], shipment):
-            for batch, reason in _refused(payload):
+            for batch, reason in _refused(payload.refused):
                 await self._refuse([batch], reason, shipment)
             if not payload.entries:
                 continue
+            if not payload.entries:
+                continue
+            unencodable = len(payload.refused)
             try:
                 await self._send(payload)
             except Refused as refusal:
                 await self._refuse(_without(batches, payload.refused), str(refusal), shipment)
-            else:
+                payload.entries = 0
+            for batch, reason in _refused(payload.refused[unencodable:]):
+                await self._refuse([batch], reason, shipment)
+            if payload.entries:
                 it = payload
                 part = _Part(batches, it.entries, it.size, it.truncated, it.refused)
                 shipment.parts.append(part)
@@ -327,10 +333,10 @@ class Delivery:
                 shipment.refused[batch.tally] += len(batch)
 
 
-def _refused(payload: Payload[Any]) -> Iterator[tuple[Batch, str]]:
+def _refused(entries: Sequence[tuple[Batch, int, str]]) -> Iterator[tuple[Batch, str]]:
     """What was refused one by one: a batch of each batch and reason."""
     groups: dict[tuple[int, str], tuple[Batch, list[int]]] = {}
-    for batch, index, reason in payload.refused:
+    for batch, index, reason in entries:
         groups.setdefault((id(batch), reason), (batch, []))[1].append(index)
     for (_, reason), (batch, indexes) in groups.items():
         yield batch.pick(indexes), reason

@@ -11,6 +11,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+SHIPPED = [
+    one for extra, those in EXTRAS.items() if extra not in ("all", "parquet") for one in those
+]
 
 
 def pinned(file: str) -> dict[str, str]:
@@ -30,6 +34,7 @@ def asked(requirements: list[str | dict[str, str]]) -> set[str]:
     ("file", "requirements"),
     [
         ("constraints.txt", PROJECT["project"]["dependencies"]),
+        ("constraints-all.txt", PROJECT["project"]["dependencies"] + SHIPPED),
         ("constraints-build.txt", GROUPS["build"]),
         ("constraints-dev.txt", GROUPS["dev"] + GROUPS["build"]),
     ],
@@ -40,8 +45,18 @@ def test_every_requirement_is_pinned_with_hashes(
     assert asked(requirements) <= pinned(file).keys(), "run `make lock`"
 
 
-def test_development_uses_the_very_versions_that_are_shipped() -> None:
-    assert pinned("constraints.txt").items() <= pinned("constraints-dev.txt").items()
+@pytest.mark.parametrize("file", ["constraints-all.txt", "constraints-dev.txt"])
+def test_everybody_uses_the_very_versions_that_are_shipped(file: str) -> None:
+    assert pinned("constraints.txt").items() <= pinned(file).items()
+    assert file == "constraints-all.txt" or (
+        pinned("constraints-all.txt").items() <= pinned(file).items()
+    )
+
+
+def test_the_extra_all_names_every_other_that_the_image_carries() -> None:
+    (all_of_them,) = EXTRAS["all"]
+    named = set(all_of_them.removeprefix("dockline[").removesuffix("]").split(","))
+    assert named == EXTRAS.keys() - {"all", "parquet"}
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("constraints*.txt")))

@@ -194,6 +194,44 @@ async def test_an_entry_refused_by_the_encoder_is_not_counted_again_with_its_pay
     assert run.count("dropped_entries", reason="refused") == 2
 
 
+class Picky(Scripted):
+    """Its destination refuses each entry that says so, the others after as many tries as wished."""
+
+    async def send(self, payload: Payload[list[bytes]]) -> None:
+        (one,) = (batch for batch in self.sent if len(batch) == len(payload.data))
+        for index, line in enumerate(payload.data):
+            if line.startswith(b"bad") and (one, index, "bad") not in payload.refused:
+                payload.refuse(one, index, "bad")
+        await super().send(payload)
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+        self.sent = batches
+        return super().encode(batches)
+
+
+@pytest.mark.parametrize("answers", [[], [Unavailable("later"), Unavailable("later")]])
+async def test_what_the_destination_refuses_one_by_one_is_refused_once_and_the_rest_delivered(
+    answers: list[Answer],
+) -> None:
+    letters: list[tuple[list[bytes], str]] = []
+
+    async def dead_letter(refused: Batch, reason: str) -> bool:
+        letters.append((refused.lines, reason))
+        return True
+
+    lines = batch("bad 1", "good", "bad 2")
+    run = await Run(Picky(*answers), dead_letter=dead_letter).of(lines)
+    assert letters == [([b"bad 1", b"bad 2"], "bad")]
+    assert run.count("delivered_entries") == 1
+    assert [receipt.settled for receipt in run.receipts] == [1]
+
+
+async def test_what_was_refused_before_all_the_rest_was_is_not_refused_twice() -> None:
+    run = await Run(Picky(Refused("no more"))).of(batch("bad 1", "good", "bad 2"))
+    assert run.count("dropped_entries", reason="refused") == 3
+    assert run.count("delivered_entries") == 0
+
+
 async def test_entries_refused_one_by_one_become_one_batch_and_one_message(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

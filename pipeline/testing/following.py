@@ -61,6 +61,15 @@ class Following:
             if stream in (None, number)
         ]
 
+    def lines_of(self, container_id: str) -> list[str]:
+        """What that container has logged, whatever it was called meanwhile."""
+        return [
+            line.decode(errors="replace")
+            for batch in self.kept.batches
+            if batch.source == "logs" and batch.container.id == container_id
+            for line in batch.lines
+        ]
+
     def sequences(self, name: str) -> list[int]:
         return [
             number
