@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config.wording import nearest, toml
-from pipeline.encode.json import RESERVED
+from pipeline.encode.ecs import RESERVED
 from pipeline.records import MISSING
 
 LONGEST = 100_000

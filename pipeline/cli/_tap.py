@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.cli._running import address, stream
 from pipeline.cli._terminal import Colour, colours, printable
-from pipeline.encode.json import RESERVED
+from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
 
 Paint = Callable[[Colour, str], str]

@@ -33,28 +33,17 @@ from weakref import WeakKeyDictionary
 import msgspec
 import orjson
 
-from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
-from pipeline.encode.level import LEVELS, severities
-from pipeline.records import Records, Shape
+from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
+from pipeline.records import Records
 from pipeline.shared import Part, encoded_once
-
-ECS_VERSION = "8.17.0"
-
-RESERVED: Final = frozenset(
-    {
-        "@timestamp", "message", "event", "stream", "log",
-        "container", "host", "orchestrator", "ecs", "fields",
-    }
-)  # fmt: skip
-"""Names at the top level that are ours."""
 
 _SEPARATOR: Final = b"\x7f"
 """DEL stands between messages while they are quoted together: JSON does not escape it, and no
 quoting of anything else produces it."""
 
 _CLOSE: Final = b"}"
-_STREAMS: Final = len(STREAM_NAMES)
 
 _BETWEEN: Final = b"},{"
 """Stands between objects in a list. Inside of one it may stand, too; then there are too many."""
@@ -69,8 +58,8 @@ class JsonEncoder:
         self._host = host
         self._encoding = "json", host
         self._templates: WeakKeyDictionary[Container, dict[_Key, bytes]] = WeakKeyDictionary()
-        self._names = _Names(RESERVED)
-        self._names_bare = _Names(RESERVED - {"message"})
+        self._names = Names(RESERVED)
+        self._names_bare = Names(RESERVED - {"message"})
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One line per entry, each ended by LF."""
@@ -128,7 +117,7 @@ class JsonEncoder:
         known = self._templates.get(batch.container)
         if known is None:
             known = self._templates[batch.container] = {}
-        kinds = _kinds(batch)
+        kinds = kinds_of(batch)
         first = kinds[0]
         if batch.flags is None and kinds.count(first) == len(kinds):
             return self._line(batch, known, first, "", together) * len(kinds)
@@ -152,12 +141,7 @@ class JsonEncoder:
         return line
 
     def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> bytes:
-        level, stream = divmod(kind, _STREAMS)
-        log = ({"level": LEVELS[level - 1]} if level else {}) | ({"flags": [flag]} if flag else {})
-        shared: dict[str, Any] = {"stream": STREAM_NAMES[stream]} if stream else {}
-        if log:
-            shared["log"] = log
-        shared |= _facts(batch.container, self._host)
+        shared = shared_facts(batch.container, kind, flag, self._host)
         start = b'{"@timestamp":"%b",' + (b"" if batch.bare else b'"message":"%b",')
         number = b"%d" if batch.parts is None else b"%b"
         dataset = b',"dataset":"docker.' + batch.source.encode() + b'"},'
@@ -186,18 +170,6 @@ def _records(records: Records) -> tuple[list[bytes], bool]:
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
-def _kinds(batch: Batch) -> bytes:
-    """Per entry, a number for its stream and level together, 0 standing for no level."""
-    levels = severities(batch)
-    if levels is None:
-        return batch.streams
-    count, level, stream = len(levels), levels[0], batch.streams[0]
-    if levels.count(level) == count and batch.streams.count(stream) == count:
-        return bytes([(level + 1) % (len(LEVELS) + 1) * _STREAMS + stream]) * count
-    pairs = zip(levels, batch.streams, strict=True)
-    return bytes([(level + 1) % (len(LEVELS) + 1) * _STREAMS + stream for level, stream in pairs])
-
-
 def _quoted(lines: list[bytes]) -> list[bytes]:
     """Each line as the inside of a JSON string."""
     text = _SEPARATOR.join(lines).decode("utf-8", "replace")
@@ -205,87 +177,3 @@ def _quoted(lines: list[bytes]) -> list[bytes]:
     if len(quoted) == len(lines):
         return quoted
     return [orjson.dumps(line.decode("utf-8", "replace"))[1:-1] for line in lines]
-
-
-def _facts(container: Container, host: str) -> dict[str, Any]:
-    """What is the same for all entries of a container."""
-    facts: dict[str, Any] = {"container": _container(container)}
-    if host := container.host or host:
-        facts["host"] = {"name": host}
-    if orchestrator := _orchestrator(container):
-        facts["orchestrator"] = orchestrator
-    return facts | {"ecs": {"version": ECS_VERSION}}
-
-
-def _container(container: Container) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "id": container.id,
-        "name": container.name,
-        "runtime": "docker",
-        "image": _image(container.image),
-    }
-    if container.labels:
-        # sorted, so that of `a.b` and `a_b` it is always the second that stays
-        labels = sorted(container.labels.items())
-        facts["labels"] = {name.replace(".", "_"): value for name, value in labels}
-    return facts
-
-
-def _image(reference: str) -> dict[str, str]:
-    """`registry:5000/shop/api:1.4@sha256:…` is of the name `registry:5000/shop/api`."""
-    name = reference if reference.startswith("sha256:") else reference.partition("@")[0]
-    front, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag or front == "sha256":
-        return {"name": name}
-    return {"name": front, "tag": tag}
-
-
-def _orchestrator(container: Container) -> dict[str, Any]:
-    """ECS `orchestrator.*`, for what Compose and Swarm start."""
-    if not container.service and not container.project:
-        return {}
-    swarm = "com.docker.swarm.service.name" in container.labels
-    facts: dict[str, Any] = {"type": "swarm" if swarm else "compose"}
-    if container.project:
-        facts["namespace"] = container.project
-    if container.service:
-        facts["resource"] = {"type": "service", "name": container.service}
-    return facts
-
-
-class _Names:
-    """Keeps parsed fields off the names that are ours. Remembers which names it has seen."""
-
-    MOST = 10_000
-    """Names remembered; hostile input makes up new ones for ever."""
-
-    def __init__(self, reserved: frozenset[str]) -> None:
-        self._reserved = reserved
-        self._free: set[Any] = set()
-        self._shapes: WeakKeyDictionary[Shape, bool] = WeakKeyDictionary()
-
-    def are_free(self, shape: Shape) -> bool:
-        """Whether none of a shape's names is taken."""
-        free = self._shapes.get(shape)
-        if free is None:
-            taken = {name for name in shape.names if name.partition(".")[0] in self._reserved}
-            free = self._shapes[shape] = not taken
-        return free
-
-    def settle(self, fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The same fields, or copies with those of taken names under `fields`."""
-        new: set[Any] = set().union(*fields) - self._free
-        if not new:
-            return fields
-        taken = {name for name in new if str(name).partition(".")[0] in self._reserved}
-        if len(self._free) > self.MOST:
-            self._free.clear()
-        self._free |= new - taken
-        if not taken:
-            return fields
-        return [entry if taken.isdisjoint(entry) else _moved(entry, taken) for entry in fields]
-
-
-def _moved(entry: dict[str, Any], taken: set[Any]) -> dict[str, Any]:
-    free = {name: value for name, value in entry.items() if name not in taken}
-    return free | {"fields": {name: entry[name] for name in entry if name in taken}}

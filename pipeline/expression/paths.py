@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.encode.json import RESERVED
+from pipeline.encode.ecs import RESERVED
 from pipeline.errors import ConfigError
 from pipeline.records import MISSING, Fields
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Container
-from pipeline.encode.json import RESERVED, JsonEncoder
+from pipeline.encode.ecs import RESERVED
+from pipeline.encode.json import JsonEncoder
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 
