@@ -8,8 +8,8 @@ UV     := $(shell command -v uv)
 
 # What Debian calls the programs that the demo and the tests run for real. Services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
-TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
-                    rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64
+TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nats-server nginx prometheus \
+                    rsyslog rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64
 # The last is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
 
 BENCH_PACKAGES   := rsyslog rsyslog-docker libglib2.0-0t64

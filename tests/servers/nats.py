@@ -1,0 +1,84 @@
+"""A real nats-server with JetStream, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.certificates import Certificate
+from tests.servers.daemon import PATIENCE, Daemon, eventually, free_port
+
+_CONFIG = """\
+listen: "127.0.0.1:{port}"
+http: "127.0.0.1:{monitoring}"
+jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 4GB }}
+{more}
+"""
+
+
+class NatsServer(Daemon):
+    """Keeps its streams in `directory`, and its ports, over restarts: `kill`, then `start`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        tls: Certificate | None = None,
+        client_ca: str = "",
+        more: str = "",
+    ) -> None:
+        """With `client_ca`, clients need a certificate of that authority. `more` are further lines
+        of its configuration, such as `max_payload: 64KB` or an `authorization` block."""
+        if not shutil.which("nats-server"):
+            pytest.skip("there is no `nats-server` command: install nats-server")
+        self.port, self.monitoring = port or free_port(), free_port()
+        self.url = f"{'tls' if tls else 'nats'}://127.0.0.1:{self.port}"
+        if tls is not None:
+            verified = f'ca_file: "{client_ca}", verify: true' if client_ca else ""
+            more += f'\ntls {{ cert_file: "{tls.cert}", key_file: "{tls.key}", {verified} }}'
+        directory.mkdir(parents=True, exist_ok=True)
+        config, store = directory / "nats.conf", directory / "jetstream"
+        values = {"port": self.port, "monitoring": self.monitoring, "store": store, "more": more}
+        config.write_text(_CONFIG.format(**values))
+        command = ["nats-server", "-c", str(config)]
+        super().__init__(command, directory, [self.port, self.monitoring])
+
+    def start(self) -> None:
+        """Returns when its streams are there again."""
+        super().start()
+        eventually("nats-server has read its streams", self._healthy)
+
+    def stop(self) -> None:
+        """Politely. A server with clients takes its time; one that takes too long is killed."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            finally:
+                self.kill()
+
+    def look(self, path: str) -> dict[str, Any]:
+        """What it says of itself, such as `jsz?streams=true&config=true` or `connz`."""
+        url = f"http://127.0.0.1:{self.monitoring}/{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)  # type: ignore[no-any-return]
+
+    def stream(self, name: str) -> dict[str, Any] | None:
+        """Configuration and state of a stream, `{"config": …, "state": …}`; None without one."""
+        for account in self.look("jsz?streams=true&config=true").get("account_details") or []:
+            for stream in account.get("stream_detail") or []:
+                if stream["name"] == name:
+                    return stream  # type: ignore[no-any-return]
+        return None
+
+    def _healthy(self) -> bool:
+        try:
+            return self.look("healthz").get("status") == "ok"
+        except OSError:
+            return False
