@@ -8,9 +8,16 @@ UV     := $(shell command -v uv)
 
 # What Debian calls the programs that the demo and the tests run for real. Services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
-TEST_PACKAGES    := $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nats-server nginx prometheus \
-                    rsyslog rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64
-# The last is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
+TEST_PACKAGES     = $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
+                    rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64 \
+                    victoria-metrics nats-server redis-server $(STORE_PACKAGES)
+# libglib is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
+
+# VictoriaLogs is built of these by the tests that want it, once, in half a minute.
+STORE_PACKAGES   := golang-go golang-github-victoriametrics-victoriametrics-dev \
+                    $(addprefix golang-github-victoriametrics-,$(addsuffix -dev,easyproto fastcache metrics metricsql)) \
+                    $(addprefix golang-github-valyala-,$(addsuffix -dev,bytebufferpool fasthttp fastjson fastrand \
+                    fasttemplate gozstd histogram quicktemplate tcplisten))
 
 BENCH_PACKAGES   := rsyslog rsyslog-docker libglib2.0-0t64
 BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))

@@ -60,6 +60,12 @@ def fields(cls: Any) -> tuple[Field, ...]:
     return tuple(sorted(found, key=lambda field: field.inherited))
 
 
+def own(cls: Any, base: Any) -> list[Field]:
+    """The keys that `cls` has and `base`, which it extends, has not."""
+    common = {field.key for field in fields(base)}
+    return [field for field in fields(cls) if field.key not in common]
+
+
 def _default(info: structs.FieldInfo) -> Any:
     if info.default_factory is not NODEFAULT:
         return info.default_factory()

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pipeline import component
 from pipeline.component import Duration, Secret, SinkConfig, Size
-from pipeline.config.fields import Field, fields, paragraphs
+from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import (
     Config,
     ContainerExpression,
@@ -65,10 +65,7 @@ def _sinks() -> Iterator[str]:
     yield from _fields(SinkConfig)
     for name in component.names("sinks"):
         yield from (f"### `{name}`", "", paragraphs(component.module("sinks", name).__doc__), "")
-        own = [
-            field for field in fields(component.config_type("sinks", name)) if not field.inherited
-        ]
-        yield from _listing(own)
+        yield from _listing(own(component.config_type("sinks", name), SinkConfig))
 
 
 def _routes() -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pipeline import component
 from pipeline.component import Duration, Secret, SinkConfig, Size
 from pipeline.config import examples
-from pipeline.config.fields import Field, fields, paragraphs
+from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, limits, toml
 
@@ -50,11 +50,11 @@ def _sinks() -> Iterator[str]:
     yield from _comment(_of("sinks").description)
     first, *_ = names = component.names("sinks")
     for name in names:
-        every = fields(component.config_type("sinks", name))
         yield ""
         yield from _comment(paragraphs(component.module("sinks", name).__doc__).split("\n\n")[0])
         yield from (f"[sinks.{name}]", f'type = "{name}"')
-        yield from _keys((one for one in every if not one.inherited), examples.sink(name))
+        keys = own(component.config_type("sinks", name), SinkConfig)
+        yield from _keys(keys, examples.sink(name))
         if name == first:
             yield from _comment("What follows can be said for every sink.")
             yield from _keys(field for field in fields(SinkConfig) if field.key != "type")

@@ -73,7 +73,8 @@ def _tls(address: Address, error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLEOFError) or "UNEXPECTED_EOF" in reason:
         return "ended the connection during TLS; check that it expects TLS on this port"
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        return "does not speak TLS on this port; use its TLS port, or tcp:// if that is intended"
+        plain = "http" if address.scheme == "https" else "tcp"
+        return f"does not speak TLS on this port; use its TLS port, or {plain}:// if that is meant"
     if "CERTIFICATE_REQUIRED" in reason or reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
         return (
             "refused the TLS handshake, probably for lack of a client certificate; "

@@ -28,6 +28,7 @@ ENVIRON = {
     "PAPERTRAIL_ADDRESS": "logs7.papertrailapp.com:12345",
     "PAPERTRAIL_TOKEN": "secret",
     "SWO_TOKEN": "secret",
+    "COLLECTOR_TOKEN": "secret",
     "LOGSTASH_ADDRESS": "tcp://logstash:5000",
 }
 

@@ -11,11 +11,14 @@ import random
 import re
 import signal
 import socket
+import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,6 +88,9 @@ tls = {{ ca = "{ca}" }}
 [sinks.logstash-udp]
 type = "logstash"
 address = "udp://127.0.0.1:{logstash-udp}"
+[sinks.http]
+type = "http"
+url = "http://127.0.0.1:{http}"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -97,6 +103,7 @@ listen = "127.0.0.1:{prometheus}"
 EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
+    "http",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -230,6 +237,59 @@ class Windows(LumberjackPeer):
         self._serving -= 1
 
 
+class Posted:
+    """Requests that came whole."""
+
+    def __init__(self) -> None:
+        self._bodies: list[bytes] = []
+        self._past = self._serving = 0
+        posted = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                posted._serving += 1
+                with suppress(ConnectionError):
+                    super().handle()
+                posted._serving -= 1
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) == length:
+                    posted._bodies.append(zlib.decompress(body, wbits=31))
+                    self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+
+    def __enter__(self) -> Posted:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def life(self) -> list[int]:
+        return as_json(b"".join(self._bodies[self._past :]))
+
+    def quiet(self) -> bool:
+        return not self._serving
+
+    def next_life(self) -> None:
+        self._past = len(self._bodies)
+
+
 # ------------------------------------------------------------------------------ what happens
 
 
@@ -279,6 +339,7 @@ def _live(
         "syslog-udp": stack.enter_context(Datagrams(as_lf)),
         "logstash-udp": stack.enter_context(Datagrams(as_json)),
         "lumberjack": stack.enter_context(Windows()),
+        "http": stack.enter_context(Posted()),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

@@ -1,0 +1,79 @@
+"""Any server that takes entries as JSON over HTTP, such as a collector or a script of your own.
+
+```toml
+[sinks.collector]
+type = "http"
+url = "https://collector.example.com/ingest?source=docker"
+auth = { bearer = "${COLLECTOR_TOKEN}" }
+compression = "zstd"
+```
+
+A request has many entries, with names of the Elastic Common Schema: a line each
+(`application/x-ndjson`), or with `format = "array"` all in one JSON array (`application/json`).
+
+An entry counts as delivered when its request was answered with 2xx. 408, 425, 429, 5xx and no
+answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405 and 407,
+since not the entries are wrong then but the configuration. A request that is answered with 413 or
+another 4xx is halved, down to the entries that are to blame: those are refused, and may go to the
+`dead_letter` sink; the rest is delivered. One entry that makes the server answer 500 for ever is
+found in the same way, once others have been taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Payload, Sink
+from pipeline.encode.json import JsonEncoder
+from pipeline.transport.http import Http, HttpSinkConfig
+from pipeline.transport.parts import Part, Parts, lines
+
+_TYPES = {"ndjson": "application/x-ndjson", "array": "application/json"}
+
+
+class Config(HttpSinkConfig, frozen=True, kw_only=True):
+    """Where to send what."""
+
+    url: Annotated[str, msgspec.Meta(examples=["https://collector.example.com/ingest"])]
+    """Where each request goes, with its path and query."""
+    method: Literal["POST", "PUT"] = "POST"
+    """Method of the requests."""
+    format: Literal["ndjson", "array"] = "ndjson"
+    """A line for each entry, or one JSON array of all."""
+
+
+class HttpSink(Sink[Parts]):
+    """Says what a request looks like; the transport knows what answers mean."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._http = Http([config.url], config)
+        self._json = JsonEncoder(host=context.host)
+        self._method = config.method
+        self._array = config.format == "array"
+        self._headers = {"Content-Type": _TYPES[config.format]}
+
+    async def open(self) -> None:
+        await self._http.open()
+
+    def reached(self) -> str:
+        return self._http.reached()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
+        whole = self._json.encode(batches)
+        return Payload(Parts(whole, batches, lines), sum(map(len, batches)), len(whole))
+
+    async def send(self, payload: Payload[Parts]) -> None:
+        await payload.data.send(payload, self._post)
+
+    async def _post(self, part: Part) -> None:
+        body = part.body
+        if self._array:
+            body = b"[" + body[:-1].replace(b"\n", b",") + b"]"  # JSON escapes line feeds
+        await self._http.post("", body, self._headers, method=self._method)
+
+    async def close(self) -> None:
+        await self._http.close()

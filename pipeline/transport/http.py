@@ -1,0 +1,427 @@
+"""HTTP requests to one destination, and what each answer means for the entries that were sent.
+
+| answer                                  | means                                                 |
+|-----------------------------------------|-------------------------------------------------------|
+| 2xx                                     | taken                                                 |
+| 408, 425, 429, 5xx, or none             | `Unavailable`; `Retry-After` is heeded                |
+| 500 in particular                       | `ServerFault`, which one bad entry may be the cause of|
+| 1xx, 3xx, 401, 403, 404, 405, 407       | `Unavailable`: the configuration is wrong, not the    |
+|                                         | entries, so nothing may be lost for it                |
+| 413                                     | `TooLarge`: fewer entries at once may do              |
+| every other 4xx                         | `Rejected`: some or all of the entries are bad        |
+
+RFC 9110, https://www.rfc-editor.org/rfc/rfc9110#section-15. Redirects are not followed: a POST that
+becomes a GET elsewhere delivers nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import ssl
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from pipeline.component import Duration, Secret, SinkConfig, TLSConfig
+from pipeline.errors import ConfigError, Refused, Unavailable
+from pipeline.extras import needed
+from pipeline.transport.address import Address
+from pipeline.transport.tls import client_context
+from pipeline.transport.trouble import sentence
+
+LARGEST_ANSWER = 2**24
+"""Bytes of an answer that are read. Elasticsearch's, of ten thousand items, has some megabytes."""
+SHOWN = 300
+"""Characters of an answer that are shown."""
+ASIDE = 30.0
+"""Seconds for which a node that failed is asked only where no other is left."""
+IN_THREAD = 2**15
+"""Bytes from which on compressing is left to a thread; it takes half a millisecond."""
+_PRODUCT = f"dockline/{version('dockline')}"
+
+_CONFIGURATION: Mapping[int, str] = {
+    401: "check `auth`",
+    403: "check what `auth` may do there",
+    404: "check the path in `url`",
+    405: "check the path in `url`",
+    407: "a proxy wants a password: put it into the proxy's address",
+}
+
+
+class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who sends: either `user` and `password` (RFC 7617), or `bearer` (RFC 6750)."""
+
+    user: str | None = None
+    """Name, for basic authentication."""
+    password: Annotated[Secret | None, msgspec.Meta(examples=["${file:/run/secrets/logs}"])] = None
+    """Password that goes with it."""
+    bearer: Annotated[Secret | None, msgspec.Meta(examples=["${TOKEN}"])] = None
+    """Token."""
+
+    def header(self) -> str:
+        """The value of `Authorization`. Raises `ConfigError`."""
+        if (self.user is None) == (self.bearer is None):
+            raise ConfigError("write either user and password, or bearer", "auth")
+        if self.bearer is None:
+            pair = f"{self.user}:{self.password!s}" if self.password else f"{self.user}:"
+            return "Basic " + base64.b64encode(pair.encode()).decode()
+        if self.password is not None:
+            raise ConfigError("a password has no meaning without user", "auth.password")
+        return f"Bearer {self.bearer!s}"
+
+
+class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
+    """What every sink over HTTP may be told, beside its address."""
+
+    auth: AuthConfig | None = None
+    """Basic authentication, or a bearer token."""
+    headers: dict[str, Secret] = msgspec.field(default_factory=dict)
+    """Further headers of each request. Their values are never shown."""
+    compression: Literal["none", "gzip", "zstd"] = "gzip"
+    """How bodies are compressed; `zstd` is the quickest, where the destination takes it."""
+    tls: TLSConfig | None = None
+    """Certificates, for `https://`."""
+    timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
+    """For a whole request, from connecting to the end of the answer."""
+
+
+class Rejected(Refused):
+    """The destination calls the entries of a request bad. `status` is the answer's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TooLarge(Rejected):
+    """A request is too large; fewer entries at once may not be."""
+
+
+class ServerFault(Unavailable):
+    """The destination has failed at a request with 500, be it for its contents or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of 2xx."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in any case."""
+    body: bytes
+    """At most `LARGEST_ANSWER`."""
+    where: str
+    """The origin that gave it, for messages."""
+
+
+class Http:
+    """The connections to one destination, which may be several equal nodes."""
+
+    def __init__(
+        self, urls: Sequence[str], config: HttpSinkConfig, *, key: str = "url", probe: str = ""
+    ) -> None:
+        """`urls` are those of the nodes, each with the path that all others are relative to; `key`
+        names them in messages; `probe` is a path to ask for when it is opened.
+
+        Raises `ConfigError`.
+        """
+        if not urls:
+            raise ConfigError("at least one address is needed", key)
+        self._nodes = _Nodes([_url(text, key) for text in urls])
+        self._tls = config.tls
+        self._timeout = float(config.timeout)
+        self._probe = probe
+        self._encoding = config.compression
+        self._compress = _compressor(config.compression)
+        self._headers = _headers(config)
+        self._session: aiohttp.ClientSession | None = None
+        self._reached = ""
+        secure = any(url.scheme == "https" for url in self._nodes.all)
+        if config.tls is not None and not secure:
+            raise ConfigError("http:// is not encrypted, so a tls table has no meaning", "tls")
+        if config.tls is not None and config.tls.key and not config.tls.cert:
+            raise ConfigError("a key has no meaning without its certificate, cert", "tls.key")
+        self._secure = secure
+
+    # ------------------------------------------------------------------- opening and closing
+
+    async def open(self) -> None:
+        """Makes new connections, and sees that somebody answers there, whatever it says.
+
+        Raises `Unavailable`.
+        """
+        await self.close()
+        context = None
+        if self._secure:
+            context = await asyncio.to_thread(client_context, self._tls or TLSConfig())
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context if context is not None else True, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(self._timeout, 10)),
+            auto_decompress=False,
+        )
+        try:
+            await self._somebody_answers()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _somebody_answers(self) -> None:
+        for node in (order := self._nodes.order()):
+            try:
+                answer = await self._ask("GET", node, self._probe, None, {})
+            except Unavailable:
+                self._nodes.failed(node)
+                if node is order[-1]:
+                    raise
+            else:
+                self._nodes.works(node)
+                server = answer.headers.get("Server", "")
+                kind = f" ({printable(server)})" if server else ""
+                self._reached = f"{answer.where}{kind}"
+                return
+
+    def reached(self) -> str:
+        """Who answered when it was opened."""
+        return self._reached
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    # ------------------------------------------------------------------------------ requests
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "POST",
+        compressed: bool = True,
+    ) -> Answer:
+        """Sends `body`, compressed as configured unless it is not to be, to the next of the nodes
+        that takes it. `path` may have a query.
+
+        Raises what the table says; every message begins with the address.
+        """
+        more = dict(headers or {})
+        if compressed and self._encoding != "none":
+            body = await self._compressed(body)
+            more["Content-Encoding"] = self._encoding
+        for node in (order := self._nodes.order()):
+            try:
+                answer = await self._ask(method, node, path, body, more)
+                _check(answer)
+            except ServerFault:
+                self._nodes.works(node)
+                raise
+            except Unavailable:
+                self._nodes.failed(node)
+                if node is order[-1]:
+                    raise
+            else:
+                self._nodes.works(node)
+                return answer
+        raise AssertionError("there is at least one node")
+
+    async def _compressed(self, body: bytes) -> bytes:
+        if len(body) < IN_THREAD:
+            return self._compress(body)
+        return await asyncio.to_thread(self._compress, body)
+
+    async def _ask(
+        self, method: str, node: URL, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Any answer at all. Raises `Unavailable` where there is none."""
+        where = _address(node)
+        if self._session is None:
+            raise Unavailable(f"{where} is not open")
+        try:
+            async with self._session.request(
+                method,
+                _joined(node, path),
+                data=body,
+                headers={**self._headers, **headers},
+                allow_redirects=False,
+                server_hostname=self._tls.server_name if self._tls else None,
+                proxy=_proxy(node),
+            ) as answer:
+                said = await _bounded(answer)
+                return Answer(answer.status, answer.headers, said, str(where))
+        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+            raise Unavailable(f"{where} {_sentence(where, error, self._timeout)}") from error
+        except ValueError as error:  # such as a header of a megabyte, or a location that is none
+            raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
+
+
+# ------------------------------------------------------------------------------------ answers
+
+
+def _check(answer: Answer) -> None:
+    """Raises what the table above says of any answer but 2xx."""
+    status = answer.status
+    if 200 <= status < 300:
+        return
+    message = f"{answer.where} answers {status}{_said(answer.body)}"
+    if status == 413:
+        raise TooLarge(message, status)
+    if status == 500:
+        raise ServerFault(message, retry_after(answer.headers))
+    if status in _CONFIGURATION:
+        raise Unavailable(f"{message}; {_CONFIGURATION[status]}", retry_after(answer.headers))
+    if 300 <= status < 400:
+        location = printable(answer.headers.get("Location", "nowhere"))
+        raise Unavailable(f"{message}, a redirect to {location}; write that address if it is right")
+    if status in (408, 425, 429) or not 400 <= status < 500:
+        raise Unavailable(message, retry_after(answer.headers))
+    raise Rejected(message, status)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or a date; None where it does not."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def printable(text: str) -> str:
+    """One line of it, not too long."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _said(body: bytes) -> str:
+    text = printable(body[: 4 * SHOWN].decode("utf-8", "replace"))
+    return f": {text}" if text else ""
+
+
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+    """The rest of what is too long is not read: the connection is closed instead."""
+    pieces, left = [], LARGEST_ANSWER
+    while left > 0 and (piece := await answer.content.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    if left <= 0:
+        answer.close()
+    return b"".join(pieces)
+
+
+def _sentence(where: Address, error: BaseException, timeout: float) -> str:
+    """Goes on after the address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        error = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {timeout:g} s; check the address, and what it is busy with"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "closed the connection before it had answered; its own log may say why"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"cannot be reached through the proxy, which answers {error.status}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"gave an answer that is no HTTP ({printable(error.message)}); check the port"
+    return sentence(where, error)
+
+
+# ---------------------------------------------------------------------------------- addresses
+
+
+class _Nodes:
+    """Equal nodes in turn; those that failed a moment ago come last."""
+
+    def __init__(self, urls: list[URL]) -> None:
+        self.all = urls
+        self._turn = 0
+        self._aside: dict[URL, float] = {}
+
+    def order(self) -> list[URL]:
+        """All of them, in the order in which to try them."""
+        if len(self.all) == 1:
+            return self.all
+        self._turn = (self._turn + 1) % len(self.all)
+        turned = self.all[self._turn :] + self.all[: self._turn]
+        now = time.monotonic()
+        return sorted(turned, key=lambda url: max(0.0, self._aside.get(url, 0.0) - now))
+
+    def failed(self, url: URL) -> None:
+        self._aside[url] = time.monotonic() + ASIDE
+
+    def works(self, url: URL) -> None:
+        self._aside.pop(url, None)
+
+
+def _url(text: str, key: str) -> URL:
+    try:
+        url = URL(text)
+        usable = url.scheme in ("http", "https") and url.host and url.port
+    except ValueError:
+        usable = False
+    if not usable:
+        message = f'"{printable(text)}" is not a URL; write it like "https://logs.example.com"'
+        raise ConfigError(message, key)
+    if url.user or url.password:
+        raise ConfigError("a password does not belong into an address; use `auth`", key)
+    if url.fragment:
+        raise ConfigError("an address has no #fragment", key)
+    return url
+
+
+def _joined(node: URL, path: str) -> URL:
+    """`path` behind the node's own; its query beside the node's own."""
+    if not path:
+        return node
+    more = URL(path)
+    return node.with_path(node.path.rstrip("/") + more.path, encoded=False).with_query(
+        [*node.query.items(), *more.query.items()]
+    )
+
+
+def _address(url: URL) -> Address:
+    return Address(url.scheme, url.host or "", url.port or 0)
+
+
+def _proxy(url: URL) -> str | None:
+    """What `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say, as for most programs."""
+    proxies = urllib.request.getproxies_environment()
+    if not proxies or urllib.request.proxy_bypass(url.host or ""):
+        return None
+    return proxies.get(url.scheme)
+
+
+def _headers(config: HttpSinkConfig) -> dict[str, str]:
+    headers = {"User-Agent": _PRODUCT, "Accept-Encoding": "identity"}
+    if config.auth is not None:
+        headers["Authorization"] = config.auth.header()
+    for name, value in config.headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ConfigError(f'"{name}" is not the name of a header', "headers")
+        if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+            raise ConfigError("a header's value is one line of Latin-1", f"headers.{name}")
+        headers[name] = str(value)
+    return headers
+
+
+def _compressor(compression: str) -> Callable[[bytes], bytes]:
+    if compression == "gzip":
+        return lambda body: zlib.compress(body, 1, wbits=31)
+    if compression == "zstd":
+        zstd = needed("cramjam", "http", 'compression = "zstd"').zstd
+        return lambda body: bytes(zstd.compress(body, 3))
+    return lambda body: body

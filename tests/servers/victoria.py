@@ -1,0 +1,132 @@
+"""A real VictoriaLogs and a real VictoriaMetrics, on free ports of the loopback.
+
+VictoriaLogs is built once from Debian's sources, with Debian's Go; the program is kept in the
+user's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.daemon import Daemon, eventually, free_port
+
+_SOURCE = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-logs"
+_GOPATH = Path("/usr/share/gocode")
+
+
+def _built() -> Path:
+    """The program, made anew where Debian's source is newer."""
+    source = _GOPATH / "src" / _SOURCE
+    if not source.exists() or not shutil.which("go"):
+        pytest.skip("VictoriaLogs cannot be built: `make packages` installs its sources and Go")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dockline-tests"
+    program = cache / "victoria-logs"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        cache.mkdir(parents=True, exist_ok=True)
+        mine = cache / f"victoria-logs.{os.getpid()}"
+        environment = os.environ | {
+            "GO111MODULE": "off",
+            "GOPATH": str(_GOPATH),
+            "GOCACHE": str(cache / "go"),
+            "GOFLAGS": "",
+        }
+        command = ["go", "build", "-o", str(mine), _SOURCE]
+        subprocess.run(command, check=True, capture_output=True, cwd=cache, env=environment)
+        mine.rename(program)
+    return program
+
+
+class VictoriaLogs(Daemon):
+    """Takes logs in many protocols under `url`, and is asked with LogsQL."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [
+            str(_built()),
+            f"-storageDataPath={directory}/victoria-logs-data",
+            f"-httpListenAddr=127.0.0.1:{self.port}",
+            "-retentionPeriod=100y",  # tests write of any time
+            "-inmemoryDataFlushInterval=1s",
+            *options,
+        ]
+        super().__init__(command, directory, [self.port])
+
+    def query(self, query: str, **parameters: str) -> list[dict[str, Any]]:
+        """The entries that LogsQL finds, in the order of their times, all values as text."""
+        asked = {"query": f"{query} | sort by (_time)", "limit": "1000000", **parameters}
+        body = urllib.parse.urlencode(asked).encode()
+        with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
+            return [json.loads(line) for line in answer]
+
+    def stats(self, query: str) -> list[dict[str, Any]]:
+        """What a query that ends in `| stats …` gives, in no order."""
+        body = urllib.parse.urlencode({"query": query}).encode()
+        with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
+            return [json.loads(line) for line in answer]
+
+    def until(self, query: str, count: int) -> list[dict[str, Any]]:
+        """Waits until that many entries are found; what was taken shows after a second or so."""
+        found: list[dict[str, Any]] = []
+
+        def enough() -> bool:
+            found[:] = self.query(query)
+            return len(found) >= count
+
+        eventually(f"{query} finds {count} entries in VictoriaLogs", enough)
+        return found
+
+
+class VictoriaMetrics(Daemon):
+    """Takes samples in many protocols under `url`, and is asked with PromQL."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        if not shutil.which("victoria-metrics"):
+            pytest.skip("there is no `victoria-metrics` command: install victoria-metrics")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [
+            "victoria-metrics",
+            f"-storageDataPath={directory}/victoria-metrics-data",
+            f"-httpListenAddr=127.0.0.1:{self.port}",
+            "-retentionPeriod=100y",
+            "-search.latencyOffset=0s",
+            *options,
+        ]
+        super().__init__(command, directory, [self.port])
+
+    def series(self, match: str) -> list[dict[str, Any]]:
+        """All samples of the series that match: `{"metric": {…}, "values": […], "timestamps": […]}`
+        for each, times in milliseconds."""
+        self.flush()
+        query = urllib.parse.urlencode({"match[]": match})
+        with urllib.request.urlopen(f"{self.url}/api/v1/export?{query}", timeout=60) as answer:
+            return [json.loads(line) for line in answer]
+
+    def flush(self) -> None:
+        """Has what was taken show at once."""
+        urllib.request.urlopen(f"{self.url}/internal/force_flush", timeout=60).close()
+
+
+@pytest.fixture
+def victorialogs(tmp_path: Path) -> Iterator[VictoriaLogs]:
+    """An empty store."""
+    with VictoriaLogs(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def victoriametrics(tmp_path: Path) -> Iterator[VictoriaMetrics]:
+    """An empty store."""
+    with VictoriaMetrics(tmp_path) as server:
+        yield server

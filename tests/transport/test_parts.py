@@ -1,0 +1,201 @@
+"""What is bad in a payload is found and refused, one entry at a time; the rest arrives once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.component import Payload
+from pipeline.errors import Refused, Unavailable
+from pipeline.testing.builders import batch
+from pipeline.transport.http import Rejected, ServerFault, TooLarge
+from pipeline.transport.parts import HOPELESS, LONG, PATIENCE, Part, Partly, Parts, lines
+
+Verdict = Callable[[list[bytes]], Exception | None]
+
+
+class Server:
+    """Takes what `verdict` has nothing against."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.requests: list[list[bytes]] = []
+        self.taken: list[bytes] = []
+
+    async def post(self, part: Part) -> None:
+        entries = part.body.split()
+        assert len(entries) == len(part)
+        self.requests.append(entries)
+        if error := self.verdict(entries):
+            raise error
+        self.taken += entries
+
+
+def payload(*entries: str) -> Payload[Parts]:
+    batches = [batch(*entries[:2]), batch(*entries[2:])] if entries[2:] else [batch(*entries)]
+    whole = b"".join(line + b"\n" for one in batches for line in one.lines)
+    return Payload(Parts(whole, batches, lines), len(entries), len(whole))
+
+
+async def deliver(to: Server, what: Payload[Parts], attempts: int = 100) -> int:
+    """Sends until it is sent; after how many attempts."""
+    for attempt in range(1, attempts + 1):
+        try:
+            await what.data.send(what, to.post)
+        except Unavailable:
+            continue
+        return attempt
+    raise AssertionError(f"not delivered after {attempts} attempts; {what.data.__dict__}")
+
+
+def refused(what: Payload[Any]) -> list[str]:
+    return [one.lines[index].decode() for one, index, _ in what.refused]
+
+
+def numbers(count: int, *bad: int) -> list[str]:
+    return [f"bad{n}" if n in bad else f"{n}" for n in range(count)]
+
+
+def rejects(entries: list[bytes]) -> Exception | None:
+    return Rejected("bad", 400) if any(b"bad" in entry for entry in entries) else None
+
+
+def fails(entries: list[bytes]) -> Exception | None:
+    return ServerFault("oops") if any(b"bad" in entry for entry in entries) else None
+
+
+async def test_what_is_taken_is_one_request() -> None:
+    to, what = Server(lambda entries: None), payload(*numbers(10))
+    await what.data.send(what, to.post)
+    assert len(to.requests) == 1
+    await what.data.send(what, to.post)
+    assert len(to.requests) == 1, "what was taken is not sent again"
+
+
+async def test_what_is_too_large_is_halved_until_it_is_not() -> None:
+    to = Server(lambda entries: TooLarge("413", 413) if len(entries) > 3 else None)
+    what = payload(*numbers(10))
+    await what.data.send(what, to.post)
+    assert to.taken == [b"%d" % n for n in range(10)]
+    assert (what.entries, what.refused) == (10, [])
+
+
+async def test_a_single_entry_that_is_too_large_is_refused_and_the_rest_delivered() -> None:
+    to, what = Server(rejects), payload(*numbers(9, 4))
+    await what.data.send(what, to.post)
+    assert refused(what) == ["bad4"]
+    assert what.entries == len(to.taken) == 8
+
+
+async def test_where_nothing_is_taken_all_is_refused_after_some_tries() -> None:
+    to = Server(lambda entries: Rejected("the answer to everything", 400))
+    what = payload(*numbers(5000))
+    with pytest.raises(Refused, match="the answer to everything"):
+        await what.data.send(what, to.post)
+    assert len(what.refused) == HOPELESS - 1
+    assert len(to.requests) < 3 * HOPELESS
+
+
+async def test_while_the_server_fails_at_everything_nothing_is_refused() -> None:
+    to, what = Server(lambda entries: ServerFault("down")), payload(*numbers(1000))
+    for _ in range(200):
+        with pytest.raises(ServerFault):
+            await what.data.send(what, to.post)
+    assert what.refused == []
+    to.verdict = lambda entries: None
+    await deliver(to, what)
+    assert sorted(to.taken) == sorted(b"%d" % n for n in range(1000))
+    assert max(map(len, to.requests)) == 1000
+
+
+async def test_a_failure_or_two_change_nothing() -> None:
+    answers = itertools.chain([ServerFault("one"), ServerFault("two")], itertools.repeat(None))
+    to, what = Server(lambda entries: next(answers)), payload(*numbers(10))
+    assert await deliver(to, what) == 3
+    assert [len(request) for request in to.requests] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("bad", [(0,), (9,), (4,), (2, 7), (0, 1, 2, 3, 4), tuple(range(9))])
+async def test_entries_that_make_the_server_fail_for_ever_are_found(bad: tuple[int, ...]) -> None:
+    to, what = Server(fails), payload(*numbers(10, *bad))
+    await deliver(to, what)
+    assert sorted(refused(what)) == sorted(f"bad{n}" for n in bad)
+    assert sorted(to.taken) == sorted(b"%d" % n for n in range(10) if n not in bad)
+
+
+async def test_a_server_that_goes_down_meanwhile_for_some_attempts_costs_no_entry() -> None:
+    for began in range(1, 30):
+        down = False
+        to = Server(lambda entries: ServerFault("down") if down else fails(entries))  # noqa: B023
+        what = payload(*numbers(8, 3))
+        for attempt in range(500):
+            down = began <= attempt < began + LONG - PATIENCE
+            try:
+                await what.data.send(what, to.post)
+            except ServerFault:
+                continue
+            break
+        assert refused(what) == ["bad3"], began
+        assert len(to.taken) == 7
+
+
+@given(st.sets(st.integers(0, 39)), st.sets(st.integers(0, 39)), st.integers(1, 40))
+async def test_every_entry_arrives_once_or_is_refused_once(
+    bad: set[int], poison: set[int], most: int
+) -> None:
+    names = [f"bad{n}" if n in bad else f"poison{n}" if n in poison else f"{n}" for n in range(40)]
+
+    def verdict(entries: list[bytes]) -> Exception | None:
+        if len(entries) > most:
+            return TooLarge("413", 413)
+        if any(b"poison" in entry for entry in entries):
+            return ServerFault("oops")
+        return rejects(entries)
+
+    to, what = Server(verdict), payload(*names)
+    if all(name.isdigit() is False for name in names):
+        return  # nothing speaks against the server then
+    await deliver(to, what, 1000)
+    assert sorted(map(bytes.decode, to.taken)) == sorted(n for n in names if n.isdigit())
+    assert sorted(refused(what)) == sorted(n for n in names if not n.isdigit())
+    assert what.entries == len(to.taken)
+
+
+async def test_of_what_is_taken_in_part_only_the_rest_is_sent_again() -> None:
+    asked: list[list[bytes]] = []
+
+    async def post(part: Part) -> None:
+        asked.append(part.body.split())
+        if len(part) > 1:
+            raise Partly("busy", [index for index in range(len(part)) if index % 2])
+
+    what = payload(*numbers(7))
+    for _ in range(3):
+        with pytest.raises(Partly):
+            await what.data.send(what, post)
+        if len(asked[-1]) < 4:
+            break
+    await what.data.send(what, post)
+    assert asked == [
+        [b"%d" % n for n in range(7)],
+        [b"1", b"3", b"5"],
+        [b"3"],
+    ]
+
+
+async def test_a_place_is_that_of_the_entry_among_those_that_could_be_encoded() -> None:
+    batches = [batch("zero", "bad1", "two"), batch("bad3", "four")]
+    what: Payload[Parts] = Payload(
+        Parts(b"zero\ntwo\nfour\n", batches, lines),
+        3,
+        1,
+        refused=[(batches[0], 1, "no"), (batches[1], 0, "no")],
+    )
+    part = Part(what.data.whole, range(3))
+    places = [what.data.place(part, index, what) for index in range(3)]
+    assert [one.lines[row] for one, row in places] == [b"zero", b"two", b"four"]
