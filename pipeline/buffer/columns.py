@@ -4,16 +4,18 @@ A payload is two msgpack values, one after the other:
 
 1. who: the facts of each container, once, and for each batch the index of its container, how many
    entries it has, and its source and route. Read alone, it costs a fraction of the whole.
-2. for each batch its columns, in the order of `_columns`; that of the parts where there are any.
+2. for each batch its columns, in the order of `_columns`; that of the parts where there are any,
+   and the reading that stats were made of.
 
 What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
 surrogates. What no field should hold (see `Batch.fields`) is kept as its text.
 
-Not kept: `samples` and the acknowledgement.
+Not kept: the acknowledgement.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 import zlib
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch, Container, Inspection, Samples
 from pipeline.buffer.nesting import flatten, unflatten
 
 LEVEL = 1
@@ -94,7 +96,10 @@ class Columns:
             return self._packer.pack(rows)  # type: ignore[no-any-return]
         except ValueError:  # nested too deeply
             for row in rows:
-                row[_FIELDS] = msgpack.ExtType(_DEEP, self._packer.pack(flatten(row[_FIELDS])))
+                for column in (_FIELDS, _SAMPLES):
+                    if column < len(row):
+                        flat = self._packer.pack(flatten(row[column]))
+                        row[column] = msgpack.ExtType(_DEEP, flat)
         return self._packer.pack(rows)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------- read
@@ -141,7 +146,7 @@ class Columns:
         return container
 
 
-_FIELDS = 4
+_FIELDS, _SAMPLES = 4, 8
 _UNKNOWN = ("logs", "")
 
 
@@ -153,20 +158,40 @@ def _columns(batch: Batch) -> list[Any]:
         sequences = (numbers,)
     lines, times, streams = batch.lines, batch.times, batch.streams
     rest = batch.bare, dict(batch.flags) if batch.flags else None
-    parts = () if batch.parts is None else (batch.parts,)
-    return [lines, times, streams, sequences, batch.fields, *rest, *parts]
+    more: tuple[Any, ...] = () if batch.parts is None else (batch.parts,)
+    if batch.samples is not None:
+        more = batch.parts, _reading(batch.samples)
+    return [lines, times, streams, sequences, batch.fields, *rest, *more]
+
+
+def _reading(samples: Samples) -> list[Any]:
+    inspection = {name: getattr(samples.inspection, name) for name in _INSPECTED}
+    known = {name: value for name, value in inspection.items() if value is not None}
+    return [samples.time, samples.stats, known]
+
+
+_INSPECTED = tuple(field.name for field in dataclasses.fields(Inspection))
+
+
+def _samples(container: Container, reading: Sequence[Any]) -> Samples:
+    time, stats, known = reading
+    if not isinstance(stats, dict):
+        raise TypeError("a reading of stats is none")
+    inspection = {name: value for name, value in known.items() if name in _INSPECTED}
+    return Samples(container, float(time), stats, Inspection(**inspection))
 
 
 def _batch(container: Container, way: Sequence[Any], row: Sequence[Any]) -> Batch:
     if not way:  # as it was written before routes were
         way, row = (row[0], ""), row[1:]
     source, route = way
-    lines, times, streams, numbers, fields, bare, flags, *parts = row
+    lines, times, streams, numbers, fields, bare, flags, *more = row
     sequences = range(*numbers) if len(numbers) == 3 else numbers[0]
     return Batch(
         container, lines, times, streams, sequences,
-        parts=parts[0] if parts else None,
+        parts=more[0] if more else None,
         source=source, fields=fields, bare=bare, flags=flags, route=route,
+        samples=_samples(container, more[1]) if len(more) > 1 else None,
     )  # fmt: skip
 
 

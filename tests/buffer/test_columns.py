@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Samples
+from pipeline.batch import Batch, Inspection
 from pipeline.buffer.columns import Columns, origin_of
+from pipeline.buffer.nesting import flatten
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import numbered
+from tests.sources.docker.answers import LIMITED, answer, reading
 
 
 def there_and_back(*given: Batch) -> list[Batch]:
@@ -93,11 +96,34 @@ def test_lines_are_compressed_and_what_does_not_get_smaller_is_not() -> None:
     assert len(payload) <= plain
 
 
-def test_stats_leave_their_samples_behind() -> None:
-    of = container()
-    (back,) = there_and_back(batch("x", of=of, source="stats", samples=Samples(of, 0.0, {"a": 1})))
-    assert back.source == "stats"
-    assert back.samples is None
+def test_stats_come_back_with_the_reading_that_they_were_made_of() -> None:
+    deep = {"cpu_stats": {"nested": nested(2000)}, "big": 2**70, "\ud800": "\udfff"}
+    for stats in (answer("v1"), answer("v2"), {}, deep):
+        given = reading(stats, container(), Inspection(cgroup="/docker/x", restarts=0, health=""))
+        one = batch("", of=given.container, source="stats", samples=given)
+        parted = one.replace(parts=[3])
+        for back in there_and_back(one, parted, batch("a log")):
+            if back.source == "stats":
+                assert back.samples is not None
+                assert back.samples.container is back.container
+                assert flatten(back.samples.stats) == flatten(given.stats)
+                assert (back.samples.time, back.samples.inspection) == (
+                    given.time,
+                    given.inspection,
+                )
+            else:
+                assert back.samples is None
+
+
+def test_a_reading_has_what_this_version_knows_of_and_what_it_knows_not_is_left_out() -> None:
+    one = batch("x", source="stats", samples=reading())
+    payload, plain = Columns().encode([one])
+    text = payload if len(payload) == plain else zlib.decompress(payload)
+    later = text.replace(b"\xa6cgroup", b"\xa6CGROUP")
+    assert later != text
+    (back,) = Columns().decode(later, len(later))
+    assert back.samples is not None
+    assert back.samples.inspection == replace(LIMITED, cgroup="")
 
 
 def test_parts_are_written_only_where_there_are_any_as_it_was_before_them() -> None:
