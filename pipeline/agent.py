@@ -6,9 +6,11 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from prometheus_client import Metric
 
 from pipeline import component
 from pipeline.admin import Admin
@@ -57,7 +59,9 @@ class Agent:
         self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         self.checkpoint = Checkpoint(Path(config.state.directory))
         state, host = Path(config.state.directory), os.uname().nodename
-        self.outlets = Outlets(metrics, self.ledger, state, host, self._alive, self.tap)
+        self.outlets = Outlets(
+            metrics, self.ledger, state, host, self._alive, self.tap, self._own_metrics
+        )
         self._change = change = self.outlets.plan(config.sinks)
         self.outlets.apply(change)
         metrics.registry.register(OutletGauges(self.outlets))
@@ -143,6 +147,10 @@ class Agent:
     def _alive(self, container_id: str) -> bool:
         """Whether the container runs, and so has stats."""
         return self._poller is not None and self._poller.polls(container_id)
+
+    def _own_metrics(self) -> Iterable[Metric]:
+        """As they are on `/metrics`, without the containers'."""
+        return self.exposition.agent()
 
     def not_ready(self) -> list[str]:
         """A line for each thing that is not ready, for `/readyz`."""

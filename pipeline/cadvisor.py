@@ -11,7 +11,8 @@ has others, and bytes but no operations per device (moby's `daemon/stats_unix.go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -293,3 +294,31 @@ FAMILIES: tuple[Family, ...] = (
            _inspection("memory_reservation")),
 )  # fmt: skip
 """Every family of a container, in the order in which they are exported."""
+
+
+# ------------------------------------------------------------------------------- the labels
+
+Labels: TypeAlias = Sequence[tuple[str, str]]
+"""Chosen labels of a container, and what they are called on its series."""
+
+
+def label_names(labels: Sequence[str]) -> Labels:
+    """As cAdvisor names them: `com.example/a` is `container_label_com_example_a`."""
+    return [(key, "container_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", key)) for key in labels]
+
+
+def container_labels(samples: Samples, chosen: Labels) -> dict[str, str]:
+    """The labels that all series of a container have, not escaped.
+
+    Of chosen labels that are called the same, the first one that the container has counts.
+    """
+    container = samples.container
+    labels = {
+        "id": samples.inspection.cgroup or f"/docker/{container.id}",
+        "image": container.image,
+        "name": container.name,
+    }
+    for key, name in chosen:
+        if key in container.labels:
+            labels.setdefault(name, container.labels[key])
+    return labels

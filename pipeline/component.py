@@ -16,12 +16,13 @@ import importlib
 import pkgutil
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
+from prometheus_client import Metric
 
 from pipeline.batch import Batch, Container, Source
 from pipeline.derived import Derived
@@ -270,16 +271,23 @@ class Context:
     """Name of the host, for entries whose container does not tell."""
     alive: Callable[[str], bool] = lambda container_id: True
     """Whether a container (by its 64-digit id) still exists."""
+    metrics: Callable[[], Iterable[Metric]] = tuple
+    """The agent's own metrics, as they are now."""
 
 
 class Sink(ABC, Generic[Data]):
     """Knows one destination and nothing else. `Delivery` does all the rest: it calls `open` until
-    it succeeds, then `encode` and `send`, one at a time and never concurrently, `open` again after
-    any `Unavailable`, and `close` once at the end. Each may be cancelled at every await."""
+    it succeeds, then `encode` and `send`, and `tend` between them, one at a time and never
+    concurrently, `open` again after any `Unavailable`, and `close` once at the end. Each may be
+    cancelled at every await."""
 
     takes: ClassVar[frozenset[Source]] = frozenset(("logs", "events", "stats"))
     """The sources whose entries it can use. Without a configured route, logs lead to every sink
     that takes logs, and stats to one that takes nothing else."""
+
+    tends: float | None = None
+    """Seconds between two calls of `tend`; None for a sink that has nothing to send of its own
+    accord."""
 
     def __init__(self, config: Any, context: Context) -> None: ...
 
@@ -315,6 +323,12 @@ class Sink(ABC, Generic[Data]):
         Raises `Unavailable` where the connection that they were sent on is no more. For a protocol
         that acknowledges, and for one that never repeats, there are none."""
         return 0
+
+    async def tend(self) -> None:
+        """Sends what is to be sent though nobody has put it, such as that a container is gone.
+        Called when it is time, once opened, whether entries come or not.
+
+        Raises `Unavailable`: then it is called again later, and entries go on meanwhile."""
 
     def give_up(self) -> None:
         """Forgets those payloads: they will not be asked for any more, and `open` sends none."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
-from pipeline.errors import Refused, Unavailable
+from pipeline.errors import Refused, SinkError, Unavailable
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
@@ -99,6 +99,10 @@ class Delivery:
         """Of all that; bytes of memory of all that."""
         self._lost_since = 0.0
         """When the connection that it was sent on was found to be lost."""
+        self._tend_at = 0.0
+        """When the sink is tended again, by the loop's clock."""
+        self._neglected = 0
+        """How often that has failed since it last went well."""
         self._room = int(config.buffer.memory) // 2
         """Bytes beyond which nothing more is taken before some of it has arrived."""
         self._delivered = metrics.delivered.labels(name)
@@ -149,7 +153,35 @@ class Delivery:
                         return taken
                     await asyncio.sleep(pause)  # it is closed and empty, or there is no room
             pause = await self._look_after(pause)
-        return await self._buffer.take(*limits)
+        if self._sink.tends is None:
+            return await self._buffer.take(*limits)
+        async with asyncio.TaskGroup() as tasks:
+            taking = tasks.create_task(self._buffer.take(*limits), name=f"take {self.name}")
+            while not taking.done():
+                if (early := self._tend_at - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.wait([taking], timeout=early)
+                else:
+                    await self._tend(self._sink.tends)
+        return taking.result()
+
+    async def _tend(self, every: float) -> None:
+        """What fails is tried again the next time: entries do not wait for it."""
+        try:
+            await self._ensure_open()
+            await self._sink.tend()
+            self._problem(None)
+            self._neglected = 0
+        except SinkError as error:
+            self._open = False
+            self._problem(str(error))
+            self._neglected += 1
+        except Exception as error:  # a bug in the sink; the entries must not suffer for it
+            log.exception("sink %s failed", self.name)
+            self._open = False
+            self._problem(f"{type(error).__name__}: {error}")
+            self._neglected += 1
+        ceiling = max(every, min(self._config.retry.max, every * 2 ** min(self._neglected, 30)))
+        self._tend_at = asyncio.get_running_loop().time() + random.uniform(0.5, 1) * ceiling
 
     async def _look_after(self, pause: float) -> float:
         """Sees to it that what was sent arrives, by connecting anew if need be. Returns after how

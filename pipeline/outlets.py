@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import Metric
+
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.component import Context, SinkConfig
@@ -54,14 +56,17 @@ class Outlets:
         host: str,
         alive: Callable[[str], bool],
         tap: Tap | None = None,
+        own: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
-        """`state` is the state directory, `alive` tells whether a container is."""
+        """`state` is the state directory, `alive` tells whether a container is, `own` are the
+        agent's metrics."""
         self.named: Mapping[str, Outlet] = {}
         self._metrics = metrics
         self._ledger = ledger
         self._state = state
         self._host = host
         self._alive = alive
+        self._own = own
         self._tap = tap
         self._leaving: list[Outlet] = []
         self._tasks: asyncio.TaskGroup
@@ -69,7 +74,7 @@ class Outlets:
         self._keeping: dict[SpooledBuffer, asyncio.Task[None]] = {}
 
     def _make(self, name: str, config: SinkConfig) -> Outlet:
-        context = Context(name, self._host, self._alive)
+        context = Context(name, self._host, self._alive, self._own)
         return Outlet(config, context, self._metrics, self._ledger, self._state, self._tap)
 
     def __iter__(self) -> Iterator[Outlet]:

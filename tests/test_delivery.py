@@ -596,3 +596,90 @@ async def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> No
 
 def _one_at_a_time() -> BatchConfig:
     return BatchConfig(bytes=Size(1))
+
+
+# ----------------------------------------------------------- what a sink does of its own accord
+
+
+class Tended(Scripted):
+    """Is tended often, and fails at it as it is told to."""
+
+    tends = 0.01
+
+    def __init__(self, *answers: Answer, tending: Sequence[Answer] = ()) -> None:
+        super().__init__(*answers)
+        self.tending = list(tending)
+        self.tended = 0
+        self.busy = False
+
+    async def _alone(self) -> None:
+        assert not self.busy, "two calls at once"
+        self.busy = True
+        await asyncio.sleep(0.001)
+        self.busy = False
+
+    async def send(self, payload: Payload[list[bytes]]) -> None:
+        await self._alone()
+        await super().send(payload)
+
+    async def tend(self) -> None:
+        await self._alone()
+        self.tended += 1
+        if self.tending and (error := self.tending.pop(0)):
+            raise error
+
+
+@asynccontextmanager
+async def until_closed(run: Run) -> AsyncIterator[asyncio.Task[None]]:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(run.delivery.run(), name="delivery")
+        yield task
+        run.buffer.close()
+
+
+async def test_a_sink_is_tended_whether_entries_come_or_not() -> None:
+    run = Run(Tended())
+    async with until_closed(run):
+        await until(lambda: run.sink.tended >= 3)
+        before = run.sink.tended
+        while run.sink.tended < before + 3:
+            run.buffer.offer(batch("a"))
+            await asyncio.sleep(0.001)
+    assert run.sink.taken and set(run.sink.taken) == {b"a"}
+    assert run.buffer.bytes == 0
+
+
+async def test_tending_does_not_begin_the_wait_for_more_entries_anew() -> None:
+    """A batch that gathers for longer than that is sent in its time."""
+    run = Run(Tended(), batch=BatchConfig(linger=Duration(0.2)))
+    async with until_closed(run):
+        run.buffer.offer(batch("a"))
+        await until(lambda: run.sink.taken)
+        assert run.sink.tended >= 3
+
+
+async def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Tended(tending=[Unavailable("gone"), RuntimeError("a bug")])
+    run = Run(sink)
+    async with until_closed(run):
+        await until(lambda: run.delivery.problem == "gone")
+        await until(lambda: sink.tended == 2)
+        run.buffer.offer(batch("a"))
+        await until(lambda: sink.taken == [b"a"])
+        await until(lambda: sink.tended > 3)
+        assert run.delivery.problem is None
+    assert sink.opened >= 3
+    assert "gone; retrying" in caplog.text
+    assert "a bug" in caplog.text
+
+
+async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() -> None:
+    run = Run(Tended())
+    async with until_closed(run) as task:
+        await until(lambda: run.sink.tended)
+        task.cancel()
+    assert run.sink.closed == 1
+    assert run.buffer.offer(batch("a"))
+    assert run.buffer.entries == 1

@@ -18,7 +18,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.batch import Container, Inspection, Samples
-from pipeline.exposition import TOGETHER, Exposition, container_labels, label_names
+from pipeline.cadvisor import container_labels, label_names
+from pipeline.exposition import TOGETHER, Exposition
 from pipeline.metrics import Metrics
 from tests.servers.prometheus import promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
