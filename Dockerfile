@@ -9,12 +9,20 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
+# What the C extension is compiled with, as far as BASE lacks it; it stays in this stage. Where it
+# cannot be had, the same loops run in Python.
+RUN include="$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')"; \
+    command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing="gcc libc6-dev"; \
+    [ -e "$include/Python.h" ] || missing="$missing python3-dev"; \
+    [ -z "$missing" ] \
+ || { apt-get update -qq && apt-get install -qq --no-install-recommends $missing; } >/dev/null \
+ || echo "no compiler: $missing cannot be installed" >&2
 COPY constraints-all.txt constraints-build.txt ./
 RUN python3 -m venv /build/tools \
  && python3 -m venv --without-pip /opt/dockline \
  && tools/bin/pip install --no-cache-dir --require-hashes -r constraints-build.txt \
  && tools/bin/pip --python /opt/dockline/bin/python install --no-cache-dir --require-hashes -r constraints-all.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY pipeline pipeline
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir wheel . \
  && tools/bin/pip --python /opt/dockline/bin/python install --no-deps --no-index wheel/*.whl

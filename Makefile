@@ -8,10 +8,12 @@ UV     := $(shell command -v uv)
 
 # What Debian calls the programs that the demo and the tests run for real. Services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
-TEST_PACKAGES     = $(ENGINE_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
+BUILD_PACKAGES   := gcc libc6-dev python3-dev
+TEST_PACKAGES     = $(ENGINE_PACKAGES) $(BUILD_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
                     rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64 \
                     victoria-metrics nats-server redis-server $(STORE_PACKAGES)
-# libglib is for syslog-ng, which Debian does not install beside rsyslog: its tests unpack it.
+# BUILD_PACKAGES are for the C extension, and libglib for syslog-ng, which
+# Debian does not install beside rsyslog: its tests unpack it.
 
 # VictoriaLogs is built of these by the tests that want it, once, in half a minute.
 STORE_PACKAGES   := golang-go golang-github-victoriametrics-victoriametrics-dev \
@@ -19,7 +21,7 @@ STORE_PACKAGES   := golang-go golang-github-victoriametrics-victoriametrics-dev 
                     $(addprefix golang-github-valyala-,$(addsuffix -dev,bytebufferpool fasthttp fastjson fastrand \
                     fasttemplate gozstd histogram quicktemplate tcplisten))
 
-BENCH_PACKAGES   := rsyslog rsyslog-docker libglib2.0-0t64
+BENCH_PACKAGES   := $(BUILD_PACKAGES) rsyslog rsyslog-docker libglib2.0-0t64
 BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
@@ -34,7 +36,7 @@ demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the scr
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m demo
 
-test: lint pytest ## lint, types and the whole suite against real servers
+test: packages lint pytest ## lint, types and the whole suite against real servers
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -42,14 +44,14 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-pytest: $(VENV)/.dev packages ## the suite alone; ARGS="tests/stages -k parse" chooses
+pytest: packages $(VENV)/.dev ## the suite alone; ARGS="tests/stages -k parse" chooses
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEED=1 MINUTES=10
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
-bench: $(VENV)/.dev bench-packages ## the whole suite beside its peers, 25 minutes; RUN=2 repeats it
+bench: bench-packages $(VENV)/.dev ## the whole suite beside its peers, 25 minutes; RUN=2 repeats it
 	@$(BIN)/python -m benchmarks.suite --run $(or $(RUN),1)
 
 bench-quick: $(VENV)/.dev ## W1 and W2 beside docker logs, in two minutes
@@ -80,7 +82,7 @@ image: ## the container image, as dockline:latest; BASE=... chooses what it buil
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag dockline .
 
 clean: ## remove environments, caches and what was built
-	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* pipeline/native/*.so dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------ environments
@@ -94,7 +96,9 @@ endif
 $(BIN)/python:
 	scripts/make-venv "$(PYTHON)" "$(VENV)"
 
-$(VENV)/.runtime: pyproject.toml constraints.txt constraints-build.txt | $(BIN)/python
+NATIVE := hatch_build.py $(wildcard pipeline/native/*.[ch])
+
+$(VENV)/.runtime: pyproject.toml constraints.txt constraints-build.txt $(NATIVE) | $(BIN)/python
 	$(install) --require-hashes -r constraints.txt -r constraints-build.txt
 	$(install) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from blockbuster import blockbuster_ctx
 
+from pipeline import native
 from pipeline.errors import EngineError
 from pipeline.testing import ways
 from pipeline.testing.docker_client import BUSYBOX
@@ -60,6 +61,17 @@ def _running(*arguments: str, isolated: bool = False) -> Iterator[PrivateEngine]
         except EngineError as error:
             pytest.skip(str(error))
         yield private
+
+
+@pytest.fixture(scope="module", params=["c", "python"])
+def either_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The loops of `pipeline.native` run in C, and then in Python."""
+    built = native.loops
+    if request.param == "c" and built is None:
+        pytest.skip(f"{native.described}: install gcc, libc6-dev and python3-dev, and build anew")
+    native.loops = built if request.param == "c" else None
+    yield
+    native.loops = built
 
 
 @pytest.fixture(params=["api", "file"])

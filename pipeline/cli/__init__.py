@@ -19,7 +19,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 
-from pipeline import __version__
+from pipeline import __version__, native
 from pipeline.errors import DocklineError
 
 EPILOG = """\
@@ -60,7 +60,9 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"dockline {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"dockline {__version__} ({native.described})"
+    )
     _add_config(parser, None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in pkgutil.iter_modules(__path__):

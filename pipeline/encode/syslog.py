@@ -25,6 +25,7 @@ from itertools import chain
 from typing import Final, Literal, get_args
 from weakref import WeakKeyDictionary
 
+from pipeline import native
 from pipeline.batch import Batch, Container
 from pipeline.component import Payload
 from pipeline.encode.dumps import dumps
@@ -63,10 +64,13 @@ _COUNTS: Final = [b"%d " % number for number in range(8192)]
 class _Header:
     """All that a container's messages share, ready for `%`: one template for each severity."""
 
-    __slots__ = ("counted", "lines", "size", "sizes", "templates")
+    __slots__ = (
+        "after", "counted", "lines", "prefixes", "size", "sizes", "templates", "time_size",
+    )  # fmt: skip
 
     def __init__(self, before: bytes, after: bytes, facility: int, time_size: int) -> None:
         prefixes = [b"<%d>%b" % (facility * 8 + severity, before) for severity in range(8)]
+        self.prefixes, self.after, self.time_size = tuple(prefixes), after, time_size
         self.sizes = [len(prefix) + time_size + len(after) for prefix in prefixes]
         """Bytes of the header for each severity, the space before the message included."""
         self.size = max(self.sizes)
@@ -133,9 +137,25 @@ class SyslogEncoder:
         return Payload(data, sum(map(len, batches)), len(data), truncated)
 
     def _part(self, batch: Batch) -> Part:
+        if native.loops is not None and (data := self._in_c(native.loops, batch)) is not None:
+            return data, 0
         frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
         header, lines, lengths, cut = self._prepare(batch)
         return frame(header, self._severities(batch), self._times(batch), lines, lengths), cut
+
+    def _in_c(self, loops: native.Loops, batch: Batch) -> bytes | None:
+        """None where a message has to be cut."""
+        header = self._header(batch.container)
+        return loops.syslog(
+            header.prefixes,
+            header.after,
+            header.time_size,
+            self._severities(batch),
+            self._times(batch),
+            _messages(batch),
+            max(0, self._max_message - header.size),
+            self._framing == "octet-counting",
+        )
 
     def datagrams(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
         """One message per datagram."""
@@ -165,13 +185,8 @@ class SyslogEncoder:
     def _prepare(self, batch: Batch) -> tuple[_Header, list[bytes], list[int], int]:
         """The header, the messages as they may be sent with their lengths, and how many of them
         had to be cut."""
-        header = self._headers.get(batch.container)
-        if header is None:
-            header = self._headers[batch.container] = self._render(batch.container)
-        lines = batch.lines
-        if batch.bare:
-            lines = [dumps(fields) for fields in batch.fields or [{}] * len(batch)]
-        lines = self._without_control(lines)
+        header = self._header(batch.container)
+        lines = self._without_control(_messages(batch))
         lengths = list(map(len, lines))
         room = max(0, self._max_message - header.size)
         if max(lengths) <= room:
@@ -179,6 +194,12 @@ class SyslogEncoder:
         cut = sum(length > room for length in lengths)
         lines = [_shorten(line, room) if len(line) > room else line for line in lines]
         return header, lines, list(map(len, lines)), cut
+
+    def _header(self, container: Container) -> _Header:
+        header = self._headers.get(container)
+        if header is None:
+            header = self._headers[container] = self._render(container)
+        return header
 
     def _without_control(self, lines: list[bytes]) -> list[bytes]:
         joined = b"".join(lines)
@@ -197,6 +218,13 @@ class SyslogEncoder:
             return _Header(b"", b" %b %b: " % (host, tag), self._facility, 15)
         fields = host, _name(app, 48), _name(container.short_id, 128), self._structured_data
         return _Header(b"1 ", b"Z %b %b %b - %b " % fields, self._facility, 26)
+
+
+def _messages(batch: Batch) -> list[bytes]:
+    """What stands behind each header."""
+    if batch.bare:
+        return [dumps(fields) for fields in batch.fields or [{}] * len(batch)]
+    return batch.lines
 
 
 def _name(text: str, longest: int, allowed: bytes = _PRINTABLE) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import __version__
+from pipeline import __version__, native
 from pipeline.cli import main
 from pipeline.errors import EngineError
 
@@ -38,7 +38,7 @@ def test_wrong_usage_is_told_on_standard_error_and_exits_2(
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"dockline {__version__}\n"
+    assert capsys.readouterr().out == f"dockline {__version__} ({native.described})\n"
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

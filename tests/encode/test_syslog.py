@@ -13,6 +13,8 @@ from pipeline.encode.syslog import FACILITIES, SyslogEncoder, structured_data
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 SERVICE = {"com.docker.compose.service": "api"}
 API = Container("0123456789ab" + "0" * 52, "shop-api-1", "shop/api", SERVICE, host="web-1")
 ALONE = replace(API, labels={})

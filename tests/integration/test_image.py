@@ -23,7 +23,7 @@ def configured(engine: PrivateEngine, image: str) -> Any:
 
 def test_it_says_its_version_and_needs_no_root(engine: PrivateEngine, image: str) -> None:
     run = ("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", image)
-    assert engine.docker(*run, "--version").startswith("dockline 0.")
+    assert engine.docker(*run, "--version") == f"dockline {__version__} (loops in C)"
     assert configured(engine, image)["User"] == USER
 
 
@@ -48,6 +48,8 @@ def test_it_holds_what_is_pinned_and_no_tool_that_built_it(
     held = set(engine.docker(*run, "-c", program).split())
     assert {"dockline", "aiodocker", "orjson"} <= held
     assert not held & {"pip", "hatchling", "pytest"}
+    found = engine.docker(*run[:-2], "sh", image, "-c", "command -v gcc cc ld as || true")
+    assert not found
 
 
 # ------------------------------------------------------------------------------- as an agent

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from struct import Struct
 from typing import Protocol
 
+from pipeline import native
 from pipeline.sources.docker.pieces import Columns, Partial, Pieces, complete, no_columns
 from pipeline.sources.docker.whole import LONGEST, whole_lines
 from pipeline.timestamps import split_timestamp
@@ -83,6 +84,9 @@ class Frames:
     def feed(self, data: bytes) -> Columns:
         if self._rest:
             data = self._rest + data
+        if native.loops is not None and not self._pieces.open:
+            lines, times, streams, end = native.loops.frames(data, self._max_line)
+            return self._one_by_one(data, end, Columns(lines, times, streams, [], {}))
         if self._singly:
             self._singly -= 1
         elif not self._pieces.open:
@@ -91,21 +95,19 @@ class Frames:
                 self.completed += len(lines)
                 return Columns(lines, times, bytearray((stream,)) * len(lines), [], {})
             self._singly = SINGLY
-        return self._one_by_one(data)
+        return self._one_by_one(data, 0, no_columns())
 
     def _are_short(self, lines: list[bytes]) -> bool:
         return self._max_line >= LONGEST or max(map(len, lines), default=0) <= self._max_line
 
-    def _one_by_one(self, data: bytes) -> Columns:
-        lines: list[bytes] = []
-        times: list[bytes] = []
-        streams = bytearray()
-        columns = Columns(lines, times, streams, [], {})
+    def _one_by_one(self, data: bytes, position: int, columns: Columns) -> Columns:
+        """From `position` on, behind what is in `columns`."""
+        lines, times, streams, _, _ = columns
         add_line, add_time, add_stream = lines.append, times.append, streams.append
         partials = self._pieces.open
         header = _header
         most = self._max_line + 32
-        position, end = 0, len(data)
+        end = len(data)
         last_header = end - 8
         while position <= last_header:
             kind, size = header(data, position)

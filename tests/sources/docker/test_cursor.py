@@ -16,6 +16,8 @@ from pipeline.sources.docker.frames import Frames
 from pipeline.sources.docker.partly import up_to
 from pipeline.sources.docker.pieces import Columns
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 Frame = tuple[bytes, int, bytes]
 """Time, stream, text with its newline, if it has one."""
 

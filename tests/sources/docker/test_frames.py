@@ -13,6 +13,8 @@ from pipeline.sources.docker.frames import FrameError, Frames, TtyLines, new_dec
 from pipeline.sources.docker.pieces import Columns, no_columns
 from pipeline.timestamps import NO_TIME
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 T1 = b"2026-01-31T23:59:59.000000001Z"
 T2 = b"2026-01-31T23:59:59.000000002Z"
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import native
 from pipeline.sources.docker.frames import SINGLY, FrameError, Frames
+from pipeline.sources.docker.pieces import no_columns
 from pipeline.sources.docker.whole import whole_lines
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
@@ -79,7 +81,7 @@ def test_it_gives_what_one_after_another_gives(
     data = data[: max(0, len(data) - missing)]
     if (run := whole_lines(data)) is not None:
         decoder = Frames(1 << 20)
-        columns = decoder._one_by_one(data)
+        columns = decoder._one_by_one(data, 0, no_columns())
         assert run.lines == columns.lines
         assert run.times == columns.times
         assert bytes([run.stream]) * len(run.lines) == bytes(columns.streams)
@@ -87,7 +89,10 @@ def test_it_gives_what_one_after_another_gives(
         assert not decoder.open_partials()
 
 
-def test_where_streams_mix_they_are_tried_together_again_after_a_while() -> None:
+def test_where_streams_mix_they_are_tried_together_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(native, "loops", None)
     decoder = Frames(1 << 20)
     assert decoder.feed(line(b"a") + line(b"b", 2)).lines == [b"a", b"b"]
     for _ in range(SINGLY):

@@ -16,6 +16,8 @@ from pipeline.sources.docker.pieces import Columns
 from pipeline.timestamps import NO_TIME
 from tests.sources.docker.jsonfile.rows import T1, T2, at, row, together
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 MAX = 1 << 20
 
 
@@ -93,6 +95,14 @@ def test_half_a_surrogate_is_a_question_mark_and_nothing_else_suffers() -> None:
     broken = row("x\n").replace(b"x", rb"\ud800")
     lines = all_of(JsonLines(MAX), row("a\n") + broken + row("b\n"))
     assert (lines[0], lines[-1]) == (b"a", b"b")
+
+
+def test_bytes_that_are_no_utf_8_are_replaced_and_the_line_counts() -> None:
+    """As for the Engine, whose positions are the same."""
+    broken = row("x\n").replace(b"x", b"a\xffb")
+    lines = JsonLines(MAX)
+    assert lines.feed(row("a\n") + broken + row("b\n")).lines == [b"a", "a\ufffdb".encode(), b"b"]
+    assert not lines.damaged
 
 
 @pytest.mark.parametrize("rubbish", [b"\0\0\0", b"\xff\xfe", b"{}", b'{"log":', b"null", b"[[[["])

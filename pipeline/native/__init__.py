@@ -1,0 +1,66 @@
+"""The hottest loops in C, where the package was built with a compiler.
+
+Each stands beside a loop in Python that does the same, and that is the reference: it runs where the
+extension was not built, where `DOCKLINE_NATIVE=0` is set, and for all that is not of the common
+shape. Both pass the same tests. `docs/decisions/0008-native-loops.md` says why they are there.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, Protocol
+
+INTERFACE = 1
+"""Of the extension that this version of the package knows how to use: what lies about from another
+is not used."""
+
+
+class Loops(Protocol):
+    """What the extension has. Nothing in it raises for what the bytes are."""
+
+    def rows(
+        self, block: bytes | memoryview, longest: int, tty: bool, /
+    ) -> tuple[list[bytes], list[bytes], bytearray] | None:
+        """Lines, times and streams of rows of a json-file, the last of which ends where `block`
+        does. None where any is not one whole line of up to `longest` bytes, as dockerd writes it.
+        `tty`: without the carriage return at their end."""
+
+    def frames(
+        self, data: bytes, longest: int, /
+    ) -> tuple[list[bytes], list[bytes], bytearray, int]:
+        """Lines, times and streams of the frames at the beginning of `data` that are whole lines
+        of up to `longest` bytes, and where the first that is not one begins."""
+
+    def syslog(
+        self,
+        prefixes: tuple[bytes, ...],
+        after: bytes,
+        time_size: int,
+        severities: bytes,
+        times: list[bytes],
+        lines: list[bytes],
+        room: int,
+        counted: bool,
+        /,
+    ) -> bytes | None:
+        """Messages, framed: the prefix for its severity, `time_size` bytes of its time, `after`,
+        and its line without control characters. None where a line is longer than `room`.
+        `counted`: octets are counted; else each ends with LF."""
+
+
+def _load() -> tuple[Loops | None, str]:
+    if os.environ.get("DOCKLINE_NATIVE") == "0":
+        return None, "loops in Python, as DOCKLINE_NATIVE says"
+    try:
+        built: Any = import_module("pipeline.native._loops")
+    except ImportError:
+        return None, "loops in Python: there is no extension"
+    if built.INTERFACE != INTERFACE:
+        return None, "loops in Python: the extension is of another version"
+    return built, "loops in C"
+
+
+loops, described = _load()
+"""The extension, or None where the loops in Python run; and that in words. Looked at whenever a
+loop begins, so that tests can run either."""

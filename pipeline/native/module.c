@@ -1,0 +1,50 @@
+/* The extension `pipeline.native._loops`: the loops of this folder under their names. */
+
+#include "native.h"
+
+PyObject *
+dockline_pack(PyObject *lines, PyObject *times, PyObject *streams, PyObject *end)
+{
+    PyObject *packed = NULL;
+    if (lines != NULL && times != NULL && streams != NULL && end != NULL) {
+        packed = PyTuple_Pack(4, lines, times, streams, end);
+    }
+    Py_XDECREF(lines);
+    Py_XDECREF(times);
+    Py_XDECREF(streams);
+    Py_XDECREF(end);
+    return packed;
+}
+
+static PyMethodDef methods[] = {
+    {"rows", dockline_rows, METH_VARARGS, NULL},
+    {"frames", dockline_frames, METH_VARARGS, NULL},
+    {"syslog", dockline_syslog, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+fill(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "INTERFACE", 1);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, fill},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pipeline.native._loops",
+    .m_doc = "The hottest loops, compiled. `_loops.pyi` says what each takes and gives.",
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__loops(void)
+{
+    return PyModuleDef_Init(&definition);
+}

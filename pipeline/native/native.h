@@ -1,0 +1,27 @@
+/* What the files of the extension share. Each holds one loop; `module.c` names them to Python.
+
+   All of them keep to this: they are given bytes that anybody may have written, read nothing beyond
+   what they were given, and answer None where these are not of the common shape. Whoever called
+   then asks the loop in Python, which knows every shape. Nothing here calls back into Python
+   code, so no list or buffer changes while it is looked at. */
+
+#ifndef DOCKLINE_NATIVE_H
+#define DOCKLINE_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+
+typedef unsigned char byte;
+
+PyObject *dockline_rows(PyObject *module, PyObject *arguments);
+PyObject *dockline_frames(PyObject *module, PyObject *arguments);
+PyObject *dockline_syslog(PyObject *module, PyObject *arguments);
+
+/* A tuple of columns, all of which are given up in any case. NULL, with an exception set, where
+   one of them is NULL already, or there is no memory. */
+PyObject *dockline_pack(PyObject *lines, PyObject *times, PyObject *streams, PyObject *end);
+
+#endif
