@@ -1,5 +1,8 @@
 """The few errors of our own. Each says in one sentence what is wrong and what to do about it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DocklineError(Exception):
     """Base of all below. `str(error)` is fit to be shown to a user as it stands."""
@@ -25,6 +28,15 @@ class ConfigError(DocklineError):
         self.message = message
         self.path = path
         self.column = column
+
+
+@contextmanager
+def at(path: str) -> Iterator[None]:
+    """What is found wrong inside is wrong at this key of the table that is being read."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(error.message, path, error.column) from None
 
 
 class EngineError(DocklineError):

@@ -30,7 +30,7 @@ from msgspec import Meta, Struct
 from pipeline import component
 from pipeline.batch import Batch, Container
 from pipeline.component import Duration, FieldUse
-from pipeline.errors import ConfigError
+from pipeline.errors import at
 from pipeline.expression import compile_template
 from pipeline.expression.paths import Path
 from pipeline.timestamps import all_seconds
@@ -136,8 +136,6 @@ def _of_fields(names: list[str]) -> Identities:
 def _placeholder(index: int, name: str) -> str:
     if name in ("message", "stream"):
         return f"{{{name}}}"
-    try:
+    with at(f"fields[{index}]"):
         keys = Path.parse(name).keys
-    except ConfigError as error:
-        raise ConfigError(error.message, f"fields[{index}]") from None
     return f"{{fields{''.join(f'[{json.dumps(key, ensure_ascii=False)}]' for key in keys)}}}"

@@ -38,7 +38,7 @@ from msgspec import Meta
 from pipeline import component
 from pipeline.batch import UNTRACKED, Batch, Container
 from pipeline.component import Duration, Size
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression.patterns import Search, compile_pattern
 from pipeline.records import Fields
 from pipeline.traces import CLOSED, LANGUAGES
@@ -370,7 +370,5 @@ def _reader(config: Own) -> Reader:
     key = given[0].rstrip("_")
     text = config.start if config.start is not None else config.continue_
     assert text is not None
-    try:
+    with at(key):
         return _Found(compile_pattern(text).search, joins=key == "continue")
-    except ConfigError as error:
-        raise ConfigError(error.message, key, error.column) from None

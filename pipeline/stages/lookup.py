@@ -35,7 +35,7 @@ from msgspec import Meta, Struct
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression import compile_template
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, names
@@ -82,10 +82,8 @@ class Stage(component.Stage):
     """Holds the table as a row of values for each key."""
 
     def __init__(self, config: Lookup) -> None:
-        try:
+        with at("on"):
             self._on = compile_template(config.on)
-        except ConfigError as error:
-            raise ConfigError(error.message, "on", error.column) from None
         self._reads = fields_of_template(config.on, "on")
         columns, rows, self.read = _read(config)
         chosen = _chosen(config, columns)
@@ -131,10 +129,8 @@ def _known(name: str, columns: Sequence[str]) -> str:
 
 
 def _target(name: str, place: str) -> Path:
-    try:
+    with at(place):
         return Path.target(name)
-    except ConfigError as error:
-        raise ConfigError(error.message, place) from None
 
 
 # ------------------------------------------------------------------------------------- files

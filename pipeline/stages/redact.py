@@ -44,7 +44,7 @@ import orjson
 from pipeline import component
 from pipeline.batch import Batch
 from pipeline.component import Secret
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
 from pipeline.records import MISSING, Fields, Records
@@ -240,12 +240,10 @@ def _name(text: str, number: int) -> str:
 
 
 def _pattern(text: str, number: int) -> Kind:
-    try:
+    with at(f"patterns[{number}]"):
         pattern = compile_linear(text)
         if pattern.search(""):
             raise ConfigError("the pattern matches where there is nothing")
-    except ConfigError as error:
-        raise ConfigError(error.message, f"patterns[{number}]") from None
     return own(pattern)
 
 

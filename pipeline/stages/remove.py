@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import at
 from pipeline.expression.paths import Path
 
 Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.headers"]])]
@@ -31,10 +31,8 @@ class Stage(component.Stage):
         for index, name in enumerate(config):
             if name == "message":
                 continue
-            try:
+            with at(f"[{index}]"):
                 self._paths.append(Path.parse(name))
-            except ConfigError as error:
-                raise ConfigError(error.message, f"[{index}]") from None
 
     def __call__(self, batch: Batch) -> Batch | None:
         if self._paths and batch.fields is not None:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression import text_of
 from pipeline.expression.paths import Path, flatten, names
 from pipeline.records import MISSING
@@ -64,13 +64,11 @@ class Stage(component.Stage):
 
 
 def _move(old: str, new: Any) -> tuple[Path, Path]:
-    try:
+    with at(old):
         if not isinstance(new, str):
             raise ConfigError("the new name is a string")
         source = _MESSAGE if old == "message" else Path.parse(old)
         return source, _MESSAGE if new == "message" else Path.target(new)
-    except ConfigError as error:
-        raise ConfigError(error.message, old) from None
 
 
 def _messages(batch: Batch) -> list[Any]:

@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 
 from pipeline import component
 from pipeline.batch import Batch, Container
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression import Predicate, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read
 from pipeline.keys import compile_key
@@ -125,7 +125,5 @@ def _indexes(truth: list[bool], wanted: bool) -> list[int]:
 
 
 def _predicate(text: str) -> Predicate:
-    try:
+    with at("keep"):
         return compile_predicate(text)
-    except ConfigError as error:
-        raise ConfigError(error.message, "keep", error.column) from None

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression import compile_template, has_placeholders, text_of
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, flatten, names
@@ -40,13 +40,11 @@ class Stage(component.Stage):
         self._fields: list[tuple[Path, Column]] = []
         self._message: Column | None = None
         for name, value in flatten(config):
-            try:
+            with at(name):
                 if name == "message":
                     self._message = _column(value)
                 else:
                     self._fields.append((Path.target(name), _column(value)))
-            except ConfigError as error:
-                raise ConfigError(error.message, name, error.column) from None
 
     def __call__(self, batch: Batch) -> Batch | None:
         columns = [(path, column(batch)) for path, column in self._fields]

@@ -33,7 +33,7 @@ from msgspec import Meta
 from pipeline import component
 from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
-from pipeline.errors import ConfigError
+from pipeline.errors import at
 from pipeline.expression.paths import Path, names
 from pipeline.parsing.json import parse_one
 from pipeline.records import MISSING, NOT_JSON, Fields, Records
@@ -67,14 +67,10 @@ class Stage(component.Stage):
         options = Options(field=config) if isinstance(config, str) else config
         self._key = key = "" if isinstance(config, str) else "field"
         self._of_message = options.field == "message"
-        try:
+        with at(key):
             self._list = Path.parse(options.field)
-        except ConfigError as error:
-            raise ConfigError(error.message, key) from None
-        try:
+        with at("into"):
             self._into = Path.target(options.into) if options.into is not None else None
-        except ConfigError as error:
-            raise ConfigError(error.message, "into") from None
         self._most = options.most
 
     def effect(self) -> component.Effect:

@@ -35,7 +35,7 @@ import msgspec
 
 from pipeline import component
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, at
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_pattern
 from pipeline.records import MISSING, Records
@@ -104,10 +104,8 @@ class Stage(component.Stage):
 
 
 def _search(text: str) -> Callable[[str], Any]:
-    try:
+    with at("regex"):
         pattern = compile_pattern(text)
-    except ConfigError as error:
-        raise ConfigError(error.message, "regex") from None
     group: int = pattern.groups.get("time", 1 if re.compile(text).groups else 0)
 
     def search(message: str) -> Any:
