@@ -74,6 +74,8 @@ class Stream:
         """What may be unacknowledged: `_written` after it, and the data."""
         self._owed: list[bytes] = []
         """What was not acknowledged on connections that broke."""
+        self._greeting = b""
+        """What the peer said before it was asked, while TLS was being agreed on."""
 
     # -- opening and closing -------------------------------------------------------------------
 
@@ -85,7 +87,7 @@ class Stream:
             context = await asyncio.to_thread(client_context, self._tls_config)
         try:
             self._socket = await connect(self.address, self._timeout)
-            self._ended, self._written, self._fresh = False, 0, True
+            self._ended, self._written, self._fresh, self._greeting = False, 0, True, b""
             if context is not None:
                 await self._handshake(context)
             await self._pay_debts()
@@ -148,7 +150,8 @@ class Stream:
         if tls.version == "TLSv1.3":
             # The server checks our certificate only now. One that accepts it says so with a
             # ticket, or says nothing.
-            await self._listen(GRACE)
+            said = await self._listen(GRACE)
+            self._greeting = b"" if self._resend else said
 
     async def _shake_hands(self, tls: TLS) -> None:
         assert self._socket is not None
@@ -235,7 +238,7 @@ class Stream:
         """What the peer has said meanwhile, if anything. Raises `Closed`, or `Unavailable`."""
         if self._socket is None:
             raise Closed(f"{self.address} is not connected")
-        said = b""
+        said, self._greeting = self._greeting, b""
         try:
             while not self._ended and (received := self._socket.recv(65536)):
                 said += self._understand(received)

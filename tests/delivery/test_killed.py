@@ -31,6 +31,7 @@ from tests.delivery.breaking import Breaking
 from tests.faults.peers import LumberjackPeer
 from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually, free_port
+from tests.servers.fluent import FluentPeer
 from tests.servers.receivers import server_context
 
 KILLS = 3
@@ -91,6 +92,9 @@ address = "udp://127.0.0.1:{logstash-udp}"
 [sinks.http]
 type = "http"
 url = "http://127.0.0.1:{http}"
+[sinks.forward]
+type = "forward"
+address = "tcp://127.0.0.1:{forward}"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -104,6 +108,7 @@ EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
     "http",
+    "forward",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -290,6 +295,20 @@ class Posted:
         self._past = len(self._bodies)
 
 
+class Chunks(FluentPeer):
+    """Those that came whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._past = 0
+
+    def life(self) -> list[int]:
+        return [int(one) for chunk in self.chunks[self._past :] for one in chunk.messages]
+
+    def next_life(self) -> None:
+        self._past = len(self.chunks)
+
+
 # ------------------------------------------------------------------------------ what happens
 
 
@@ -340,6 +359,7 @@ def _live(
         "logstash-udp": stack.enter_context(Datagrams(as_json)),
         "lumberjack": stack.enter_context(Windows()),
         "http": stack.enter_context(Posted()),
+        "forward": stack.enter_context(Chunks()),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

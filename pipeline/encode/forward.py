@@ -1,0 +1,227 @@
+"""Batches as entries of the Fluent forward protocol: `[EventTime, record]` in MessagePack.
+
+A record has the names that JSON has (see `json`), but for `@timestamp`: that is the EventTime.
+Messages are strings of whatever bytes they were, as Docker's own fluentd driver sends them, so that
+what is not UTF-8 is still itself at the other end.
+
+A batch is one `%`, as for JSON: a template with all that its entries share, and the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from struct import Struct
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from pipeline.batch import Batch, Container
+from pipeline.encode.dumps import dumps
+from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
+from pipeline.records import Fields, Records
+from pipeline.timestamps import nanoseconds
+
+_EVENT_TIME: Final = b"\xd7\x00"
+"""An extension of type 0 and eight bytes: seconds, then nanoseconds."""
+_WORD, _LONG = Struct(">I"), Struct(">Q")
+_LAST: Final = 2**32 - 1
+"""Seconds since the epoch that an EventTime can say: until 2106."""
+
+DEEPEST: Final = 100
+"""Levels of nesting that are kept of what had to be made fit."""
+
+_Key = tuple[int, str, bool, bool, bool, str]
+
+
+class _Form(NamedTuple):
+    """What entries share that are of one container, kind and flag."""
+
+    template: bytes
+    members: int
+    """Of the record, beside an entry's own fields."""
+
+
+class ForwardEncoder:
+    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+
+    def __init__(self, *, host: str = "") -> None:
+        self._host = host
+        self._forms: WeakKeyDictionary[Container, dict[_Key, _Form]] = WeakKeyDictionary()
+        self._names = Names(RESERVED)
+        self._names_bare = Names(RESERVED - {"message"})
+
+    def encode(self, batch: Batch) -> bytes:
+        """The entries of a batch, one after the other."""
+        if not len(batch):
+            return b""
+        forms = self._forms_of(batch)
+        columns: list[Sequence[Any]] = [event_times(batch.times)]
+        fields: list[tuple[int, bytes]] = []
+        if batch.parsed is not None:
+            fields = self._fields(batch)
+            own = zip(forms, fields, strict=True)
+            columns.append([(form.members + count).to_bytes(4, "big") for form, (count, _) in own])
+        if not batch.bare:
+            columns += [_heads(batch.lines), batch.lines]
+        columns.append(_events(batch))
+        if batch.parsed is not None:
+            columns.append([members for _, members in fields])
+        width = len(columns)
+        arguments: list[Any] = [None] * (width * len(batch))
+        for place, column in enumerate(columns):
+            arguments[place::width] = column
+        return _templates(forms) % tuple(arguments)
+
+    def _fields(self, batch: Batch) -> list[tuple[int, bytes]]:
+        """How many parsed fields each entry has, and these as members of its record."""
+        names, records = self._names_bare if batch.bare else self._names, batch.parsed
+        if type(records) is Records and names.are_free(records.shape):
+            try:
+                return [_members(record) for record in records]
+            except _UNFIT:
+                pass
+        fields = names.settle(batch.fields or [])
+        if all(type(name) is str for name in set().union(*fields)):
+            return [_fit_members(entry) for entry in fields]
+        return [_members(_fit(entry, DEEPEST)) for entry in fields]
+
+    # -- what the entries of a container share ---------------------------------------------
+
+    def _forms_of(self, batch: Batch) -> list[_Form]:
+        """The form of each entry."""
+        known = self._forms.get(batch.container)
+        if known is None:
+            known = self._forms[batch.container] = {}
+        kinds, flags = kinds_of(batch), batch.flags
+        if flags is None:
+            forms = {kind: self._form(batch, known, kind, "") for kind in set(kinds)}
+            return [forms[kind] for kind in kinds]
+        pairs = zip(kinds, batch.sequences, strict=True)
+        return [self._form(batch, known, kind, flags.get(number, "")) for kind, number in pairs]
+
+    def _form(self, batch: Batch, known: dict[_Key, _Form], kind: int, flag: str) -> _Form:
+        nothing = batch.parsed is None, batch.parts is None
+        key = kind, batch.source, batch.bare, *nothing, flag
+        form = known.get(key)
+        if form is None:
+            form = known[key] = self._render(batch, kind, flag)
+        return form
+
+    def _render(self, batch: Batch, kind: int, flag: str) -> _Form:
+        shared = shared_facts(batch.container, kind, flag, self._host)
+        rest = _fit_members(shared)[1].replace(b"%", b"%%")
+        members = len(shared) + 1 + (not batch.bare)
+        size = members.to_bytes(4, "big") if batch.parsed is None else b"%b"
+        message = b"" if batch.bare else _pack("message") + b"%b%b"
+        dataset = _pack("dataset") + _pack(f"docker.{batch.source}")
+        own = b"" if batch.parsed is None else b"%b"
+        start = b"\x92" + _EVENT_TIME + b"%b\xdf" + size
+        return _Form(start + message + _pack("event") + b"%b" + dataset + rest + own, members)
+
+
+def _templates(forms: list[_Form]) -> bytes:
+    first = forms[0]
+    if forms.count(first) == len(forms):
+        return first.template * len(forms)
+    return b"".join([form.template for form in forms])
+
+
+# -- columns -----------------------------------------------------------------------------------
+
+
+def event_times(times: list[bytes]) -> list[bytes]:
+    """The eight bytes of each EventTime."""
+    found = []
+    second, base = b"", b""
+    for time in times:
+        if time[:19] != second:
+            second = time[:19]
+            whole = nanoseconds(second + b".000000000Z") // 10**9
+            base = _WORD.pack(min(max(whole, 0), _LAST))
+        found.append(base + int(time[20:29]).to_bytes(4, "big"))
+    return found
+
+
+def _head(length: int) -> bytes:
+    """What stands before a string of so many bytes."""
+    if length < 32:
+        return bytes([0xA0 | length])
+    if length < 2**8:
+        return bytes([0xD9, length])
+    if length < 2**16:
+        return b"\xda" + length.to_bytes(2, "big")
+    return b"\xdb" + _WORD.pack(length)
+
+
+_HEADS: Final = [_head(length) for length in range(8192)]
+
+
+def _heads(lines: list[bytes]) -> list[bytes]:
+    try:
+        return [_HEADS[len(line)] for line in lines]
+    except IndexError:
+        return [_head(len(line)) for line in lines]
+
+
+def _events(batch: Batch) -> list[bytes]:
+    """`event` of each entry, but for its last member."""
+    pack = _LONG.pack
+    number = b"\x82" + _pack("sequence") + b"\xcf"
+    if batch.parts is None:
+        return [number + pack(sequence) for sequence in batch.sequences]
+    part = b"\x83" + _pack("part") + b"\xce%b" + number[1:]
+    return [
+        part % _WORD.pack(part_of) + pack(sequence) if part_of else number + pack(sequence)
+        for sequence, part_of in zip(batch.sequences, batch.parts, strict=True)
+    ]
+
+
+# -- values ------------------------------------------------------------------------------------
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+
+_UNFIT: Final = (OverflowError, RecursionError, TypeError, ValueError)
+"""What is raised for values that MessagePack does not have."""
+
+
+def _members(fields: Any) -> tuple[int, bytes]:
+    """A map without its head: how many members it has, and these. Raises one of `_UNFIT`."""
+    packed = _pack(fields)
+    if packed[0] < 0x90:
+        return packed[0] & 15, packed[1:]
+    size = 3 if packed[0] == 0xDE else 5
+    return int.from_bytes(packed[1:size], "big"), packed[size:]
+
+
+def _fit_members(fields: Fields) -> tuple[int, bytes]:
+    try:
+        return _members(fields)
+    except _UNFIT:
+        return _members(_fit(fields, DEEPEST))
+
+
+def _fit(value: Any, levels: int) -> Any:
+    """What MessagePack has for it, as `dumps` does it for JSON; but an integer of more than 64 bits
+    becomes text."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value) if -(2**63) <= value < 2**64 else dumps(value).decode()
+    if isinstance(value, (float, bool, type(None))):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode("utf-8", "replace")
+    if levels == 0:
+        return "…"
+    if isinstance(value, Mapping):
+        return {_key(key): _fit(item, levels - 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_fit(item, levels - 1) for item in value]
+    return f"<{type(value).__name__}>"
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, (str, bytes)):
+        return str(_fit(key, 0))
+    return dumps(key).decode().strip('"')

@@ -1,0 +1,234 @@
+"""The Fluent forward protocol, to Fluentd, Fluent Bit, Vector, or the `forward` source of another
+dockline.
+
+```toml
+[sinks.fluentd]
+type = "forward"
+address = "tls://fluentd.example.com"      # port 24224, for tcp:// too
+tag = "docker.{container.name}"
+shared_key = "${FLUENTD_KEY}"              # only where the server asks for one
+```
+
+- **Chunks**: what is sent at once is PackedForward, or CompressedPackedForward with
+  `compression = "gzip"`: one chunk for each tag. Times are EventTime, to the nanosecond.
+- **Records** have the names that JSON has, but for `@timestamp`: `message`, `stream`, `container`,
+  `host`, `event.sequence` and the parsed fields. Messages are the bytes that they were.
+- **`tag`** is a template over the container and the entry, such as
+  `"{container.project}.{container.service}.{stream}"`.
+- **Acknowledgements** are always asked for. All chunks are sent, then each is waited for; after a
+  break only those are sent again that were not acknowledged. A server that never acknowledges
+  (Logstash's `fluent` codec is one) cannot be used: after `ack_timeout` it is as if it were away.
+- **Shared key**: Fluentd's `<security>`. Both ends prove that they know it; `user` and `password`
+  are for a server that asks for users, too. It protects nothing of what follows: TLS does.
+- **Delivery**: what was not acknowledged is sent again, so a chunk can come twice, and none is
+  lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.encode.forward import ForwardEncoder
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.expression import compile_template
+from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
+from pipeline.forward.framing import ProtocolError
+from pipeline.forward.handshake import SALT, Client, is_hello, read_hello
+from pipeline.transport.address import parse
+from pipeline.transport.stream import Closed, Stream
+from pipeline.transport.tls import tls_of
+
+PORTS = {"tcp": 24224, "tls": 24224}
+NO_TAG = "docker"
+"""In the place of a tag that is empty, which Fluentd would not route."""
+GZIP_LEVEL = 3
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """Where to send entries, under which tags."""
+
+    address: Annotated[str, msgspec.Meta(examples=["tcp://fluentd:24224", "tls://fluentd"])]
+    """`host`, `host:port`, or either after `tcp://` or `tls://`. Without a scheme it is TLS where
+    there is a `tls` table, else TCP."""
+    tag: Annotated[str, msgspec.Meta(min_length=1)] = "docker.{container.name}"
+    """Template of the tag that an entry is sent under."""
+    compression: Literal["none", "gzip"] = "none"
+    """How chunks are packed."""
+    shared_key: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_KEY}"])] = None
+    """Key of the server's `<security>`."""
+    user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
+    """Name to give where the server asks for users."""
+    password: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_PASSWORD}"])] = None
+    """Password of that user."""
+    hostname: Annotated[str | None, msgspec.Meta(examples=["web-1"])] = None
+    """Name to give with the shared key, by default that of this host. Fluentd lets nobody in who
+    has the name that it has itself."""
+    tls: TLSConfig | None = None
+    """Certificates, for TLS."""
+    timeout: Duration = Duration(10)
+    """For connecting, again for the TLS handshake, and again for that with the shared key."""
+    ack_timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(60)
+    """Longest silence while acknowledgements are waited for."""
+
+
+@dataclass(slots=True)
+class Chunks:
+    """What a payload remembers from one attempt to the next."""
+
+    unacknowledged: dict[str, bytes] = field(default_factory=dict)
+    """By chunk id."""
+    acknowledged: set[str] = field(default_factory=set)
+
+
+class Forward(Sink[Chunks]):
+    """One connection, which is made anew after any trouble."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
+        tls = tls_of(address, config.tls)
+        if config.user is not None and config.shared_key is None:
+            raise ConfigError("a user has no meaning without a shared_key", path="user")
+        try:
+            self._tags = compile_template(config.tag)
+        except ConfigError as error:
+            raise ConfigError(error.message, "tag", error.column) from None
+        self._client = None
+        if config.shared_key is not None:
+            host, key = config.hostname or context.host or os.uname().nodename, config.shared_key
+            self._client = Client(host, key, config.user or "", config.password or "")
+        self._level = GZIP_LEVEL if config.compression == "gzip" else 0
+        self._config = config
+        self._encoder = ForwardEncoder(host=context.host)
+        self._stream = Stream(address, tls, timeout=config.timeout, resend=False)
+        self._answers = Answers()
+        self._last: set[str] = set()
+        """Chunks of the payload before, which may be acknowledged twice."""
+
+    # -- the connection ------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        self._answers = Answers()
+        self._last = set()
+        await self._stream.open()
+        if self._client is not None:
+            await self._shake_hands(self._client)
+
+    async def _shake_hands(self, client: Client) -> None:
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                hello, salt = read_hello(await self._answer()), os.urandom(SALT)
+                await self._stream.send(client.ping(hello, salt))
+                client.check_pong(await self._answer(), hello, salt)
+        except TimeoutError as error:
+            raise await self._broken(
+                "does not ask for the shared key; check that it has one, or remove shared_key"
+            ) from error
+        except ProtocolError as error:
+            raise await self._broken(f"cannot be used with this shared_key: {error}") from error
+
+    async def _answer(self) -> Any:
+        """The next object. What would come behind it is nothing that the protocol has here."""
+        while not (said := self._answers.feed(await self._stream.receive())):
+            pass
+        return said[0]
+
+    def reached(self) -> str:
+        return self._stream.reached()
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+    # -- encoding ------------------------------------------------------------------------------
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Chunks]:
+        tagged: dict[str, tuple[list[bytes], int]] = {}
+        for batch in filter(len, batches):
+            for tag, part in self._parts(batch):
+                entries, count = tagged.get(tag, ([], 0))
+                entries.append(self._encoder.encode(part))
+                tagged[tag] = entries, count + len(part)
+        chunks = Chunks()
+        for tag, (entries, count) in tagged.items():
+            identity = chunk_id()
+            packed = chunk(tag, b"".join(entries), count, identity, self._level)
+            chunks.unacknowledged[identity] = packed
+        size = sum(map(len, chunks.unacknowledged.values()))
+        return Payload(chunks, sum(map(len, batches)), size)
+
+    def _parts(self, batch: Batch) -> Iterator[tuple[str, Batch]]:
+        tags = self._tags(batch)
+        if tags.count(tags[0]) == len(tags):
+            yield _clean(tags[0]), batch
+            return
+        places: dict[str, list[int]] = {}
+        for index, tag in enumerate(tags):
+            places.setdefault(_clean(tag), []).append(index)
+        for tag, indexes in places.items():
+            yield tag, batch.pick(indexes)
+
+    # -- sending -------------------------------------------------------------------------------
+
+    async def send(self, payload: Payload[Chunks]) -> None:
+        chunks = payload.data
+        if not chunks.unacknowledged:
+            return
+        await self._ready()
+        self._last = chunks.acknowledged | chunks.unacknowledged.keys()
+        await self._stream.send(b"".join(chunks.unacknowledged.values()))
+        while chunks.unacknowledged:
+            for identity in await self._acknowledged():
+                if chunks.unacknowledged.pop(identity, None) is not None:
+                    chunks.acknowledged.add(identity)
+                elif identity not in chunks.acknowledged:
+                    raise await self._wrong(identity)
+
+    async def _ready(self) -> None:
+        """A server may close what was idle, which is no trouble worth reporting."""
+        try:
+            said = self._stream.pending()
+        except Closed:
+            await self.open()
+            return
+        for identity in await self._read(said):
+            if identity not in self._last:
+                raise await self._wrong(identity)
+
+    async def _acknowledged(self) -> list[str]:
+        try:
+            async with asyncio.timeout(self._config.ack_timeout):
+                return await self._read(await self._stream.receive())
+        except TimeoutError as error:
+            seconds = f"{float(self._config.ack_timeout):g} s"
+            raise await self._broken(f"acknowledged nothing for {seconds}") from error
+
+    async def _read(self, said: bytes) -> list[str]:
+        try:
+            answers = self._answers.feed(said)
+            if self._client is None and any(map(is_hello, answers)):
+                raise await self._broken("asks for a shared key; set shared_key")
+            return [acknowledged(answer) for answer in answers]
+        except ProtocolError as error:
+            raise await self._broken(
+                f"does not speak the Fluent forward protocol ({error}); check that the port is "
+                "that of a forward input"
+            ) from error
+
+    async def _wrong(self, identity: str) -> Unavailable:
+        return await self._broken(f"acknowledged a chunk {shown(identity)} that was not sent")
+
+    async def _broken(self, what: str) -> Unavailable:
+        await self._stream.close()
+        return Unavailable(f"{self._stream.address} {what}")
+
+
+def _clean(tag: str) -> str:
+    """A tag that can be sent."""
+    return tag.encode("utf-8", "replace").decode() or NO_TAG
