@@ -63,12 +63,14 @@ class Parts:
         batches: Sequence[Batch],
         split: Callable[[bytes], list[bytes]],
         join: Callable[[Sequence[bytes]], bytes] = b"".join,
+        hopeless: int = HOPELESS,
     ) -> None:
         """`whole` has all entries of `batches` that could be encoded, in order; `split` gives a
-        piece for each, and `join` makes a body of some. Neither is called while all goes well."""
+        piece for each, and `join` makes a body of some. Neither is called while all goes well.
+        `hopeless` single entries are refused before all others are, where nothing is taken."""
         self.whole = whole
         self._batches = batches
-        self._split, self._join = split, join
+        self._split, self._join, self._hopeless = split, join, hopeless
         self._pieces: list[bytes] | None = None
         self._places: list[tuple[Batch, int]] | None = None
         self._left: deque[Part] | None = None
@@ -124,7 +126,7 @@ class Parts:
             self._halve(part)
             return
         self._refused += 1
-        if not self._taken and self._refused >= HOPELESS:
+        if not self._taken and self._refused >= self._hopeless:
             raise Refused(str(rejected))
         payload.refuse(*self.place(part, 0, payload), str(rejected))
 

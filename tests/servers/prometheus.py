@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.daemon import Daemon, free_port
+from tests.servers.daemon import Daemon, eventually, free_port
 
 PATIENCE = 30.0
 """Seconds until a query should have an answer. The first scrape comes after five."""
@@ -46,6 +46,7 @@ class PrometheusServer(Daemon):
         protocol: str = "OpenMetricsText1.0.0",
         path: str = "/metrics",
         rules: Sequence[Path] = (),
+        options: Sequence[str] = (),
     ) -> None:
         """`protocol` is `OpenMetricsText1.0.0` or `PrometheusText0.0.4`."""
         if not shutil.which("prometheus"):
@@ -59,8 +60,21 @@ class PrometheusServer(Daemon):
             f"--config.file={config}",
             f"--storage.tsdb.path={directory}/data",
             f"--web.listen-address=127.0.0.1:{port}",
+            *options,
         ]
         super().__init__(command, directory, [port])
+
+    def start(self) -> None:
+        """It has read its database when this returns."""
+        super().start()
+        eventually("Prometheus is ready", self._is_ready)
+
+    def _is_ready(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.ports[0]}/-/ready", timeout=10).close()
+        except urllib.error.URLError:
+            return False
+        return True
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
         """The series that PromQL's instant query gives now. Raises `ValueError` for a bad one."""

@@ -1,0 +1,327 @@
+"""Container metrics to Prometheus, VictoriaMetrics, Mimir and others, by remote write 1.0.
+
+```toml
+[sinks.metrics]
+type = "prometheus_remote_write"
+url = "http://prometheus:9090/api/v1/write"
+labels = ["com.docker.compose.project", "com.docker.compose.service"]
+external_labels = { cluster = "west" }
+agent_metrics = "15s"
+
+[routes.metrics]
+from = ["stats"]
+to = ["metrics"]
+```
+
+It is for where nobody can scrape `/metrics`: behind a NAT, or many hosts into one store. A
+Prometheus takes it with `--web.enable-remote-write-receiver`; VictoriaMetrics at the same path.
+
+Series are those of `/metrics`, under cAdvisor's names, with `job="dockline"` and the host's name as
+`instance`; `external_labels` has others, or an empty text for none. One that is no more, because
+its container was removed or stopped, is ended with a stale marker. `agent_metrics` sends the
+agent's own, `dockline_*`, too. What is read within a second is sent together (`batch.linger`).
+
+A reading counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
+tried again. Of a request that is answered with 400 nothing is stored, for one bad sample, one that
+is too old or out of order: it is halved, down to the readings, and of those to the series that are
+to blame. Such a reading is refused with the answer, and may go to the `dead_letter` sink; all
+others are delivered. After a long outage Prometheus refuses what is more than an hour behind what
+it has; with `sample_age_limit` that is not even tried.
+
+Stats only: logs and events that a route sends here are refused, and counted. The protocol:
+https://prometheus.io/docs/specs/prw/remote_write_spec/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from pipeline.batch import Batch, Source
+from pipeline.cadvisor import label_names
+from pipeline.component import BatchConfig, Context, Duration, Payload, Sink
+from pipeline.encode.remote_write import (
+    LABEL_NAME,
+    SeriesEncoder,
+    Snapshot,
+    stale,
+    write_request,
+)
+from pipeline.errors import ConfigError
+from pipeline.exposition import Pause
+from pipeline.extras import needed
+from pipeline.ratelimit import RateLimit
+from pipeline.transport.http import Http, HttpSinkConfig, Rejected
+from pipeline.transport.parts import Part, Parts
+
+log = logging.getLogger(__name__)
+
+NOT_STATS = 'not stats: remote write needs a route with from = ["stats"]'
+
+HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+TOGETHER = 5000
+"""Series of the agent's own in a request."""
+ENDINGS = 100
+"""Containers whose end is told in a request."""
+LOOKBACK = 300.0
+"""Seconds after which Prometheus by itself takes a series for ended that has no new samples."""
+REMEMBERED = 3600.0
+"""Seconds for which it is remembered at least that a container was there. What was waiting for the
+receiver may come long after its end."""
+TRIES = 16
+"""Requests that are made to find which series of a reading are to blame."""
+LARGE = 2**18
+"""Bytes from which on compressing is left to a thread; it takes half a millisecond."""
+
+
+class Gathering(BatchConfig, frozen=True, kw_only=True):
+    """How many readings are sent at once: as soon as one of the limits is reached."""
+
+    linger: Duration = Duration(1)
+    """How long to wait for more. Containers are read one after another."""
+
+
+class Config(HttpSinkConfig, frozen=True, kw_only=True):
+    """Where to send which labels and metrics."""
+
+    url: Annotated[str, msgspec.Meta(examples=["http://prometheus:9090/api/v1/write"])]
+    """The address that takes remote write, with its path."""
+    labels: Annotated[list[str], msgspec.Meta(examples=[["com.docker.compose.service"]])] = (
+        msgspec.field(default_factory=list)
+    )
+    """Container labels that become labels of the series, as `container_label_NAME`. A few: every
+    value that differs makes a series of its own."""
+    external_labels: Annotated[
+        dict[str, str], msgspec.Meta(examples=[{"cluster": "west", "instance": "web-1:9114"}])
+    ] = msgspec.field(default_factory=dict)
+    """Labels of every series that has none of that name; an empty text takes away `job` or
+    `instance`."""
+    sample_age_limit: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["1h"])] = None
+    """Readings older than that are refused without being sent; without it, none is too old."""
+    agent_metrics: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["15s", "off"])] = None
+    """How often the agent's own metrics are sent; `"off"` for never."""
+    compression: Literal["snappy"] = "snappy"  # type: ignore[assignment]
+    """The protocol knows no other."""
+    batch: BatchConfig = Gathering()
+    """How much is sent at once."""
+
+
+class Readings(Parts):
+    """A payload: the reading of each entry, and what of them is still to be sent."""
+
+    def __init__(self, sources: list[str], snapshots: list[Snapshot], of: Sequence[Batch]) -> None:
+        """`sources` are the containers' ids."""
+        self.sources = sources
+        self.snapshots = snapshots
+        whole = write_request(snapshots)
+        super().__init__(whole, of, self._numbers, self._some, hopeless=len(snapshots) + 1)
+
+    def _numbers(self, whole: bytes) -> list[bytes]:
+        return [b"%d" % index for index in range(len(self.snapshots))]
+
+    def _some(self, numbers: Sequence[bytes]) -> bytes:
+        return write_request([self.snapshots[int(number)] for number in numbers])
+
+
+class PrometheusRemoteWrite(Sink[Readings]):
+    """Remembers of each container which series the receiver has, so that it can end them."""
+
+    takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
+    tends = 1.0
+
+    def __init__(self, config: Config, context: Context) -> None:
+        for name in config.external_labels:
+            if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
+                raise ConfigError(f'"{name}" is not the name of a label', "external_labels")
+        self._snappy = needed("cramjam", "prometheus_remote_write").snappy
+        self._http = Http([config.url], config)
+        self._encoder = SeriesEncoder(
+            {"job": "dockline", **config.external_labels}, label_names(config.labels), context.host
+        )
+        self._context = context
+        self._age_limit = config.sample_age_limit
+        self._agent_every = config.agent_metrics
+        self._agent_at = 0.0
+        """When the agent's own metrics are sent next, by the monotonic clock."""
+        self._shown = Shown(context)
+        self._refusals = RateLimit()
+        self._divides = True
+        """Whether a reading that was refused is looked into: not while nothing good is found."""
+
+    async def open(self) -> None:
+        await self._http.open()
+
+    def reached(self) -> str:
+        return self._http.reached()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Readings]:
+        sources: list[str] = []
+        snapshots: list[Snapshot] = []
+        refused: list[tuple[Batch, int, str]] = []
+        for batch in batches:
+            reading: Snapshot | str = NOT_STATS
+            if batch.samples is not None:
+                try:
+                    reading = self._encoder.reading(batch.samples)
+                except (ValueError, OverflowError) as error:
+                    reading = str(error)
+            if isinstance(reading, str):
+                refused += [(batch, index, reading) for index in range(len(batch))]
+            else:
+                sources += [batch.container.id] * len(batch)
+                snapshots += [reading] * len(batch)
+        data = Readings(sources, snapshots, batches)
+        return Payload(data, len(snapshots), len(data.whole), refused=refused)
+
+    async def send(self, payload: Payload[Readings]) -> None:
+        if payload.entries:
+            it: Payload[Any] = payload
+            await payload.data.send(it, partial(self._post, payload.data))
+
+    async def _post(self, readings: Readings, part: Part) -> None:
+        snapshots = [readings.snapshots[index] for index in part.indexes]
+        self._not_too_old(snapshots)
+        try:
+            await self._write(part.body)
+        except Rejected as rejected:
+            if len(part) > 1 or not self._divides:
+                raise
+            snapshots = [await self._what_is_good(snapshots[0], rejected)]
+        else:
+            self._divides = True
+        for index, snapshot in zip(part.indexes, snapshots, strict=True):
+            self._shown.take(readings.sources[index], snapshot)
+
+    def _not_too_old(self, snapshots: Sequence[Snapshot]) -> None:
+        if self._age_limit is None:
+            return
+        oldest = (time.time() - self._age_limit) * 1000
+        if any(snapshot.time < oldest for snapshot in snapshots):
+            age = f"{float(self._age_limit):g} s"
+            raise Rejected(f"measured more than {age} ago, which is sample_age_limit", 0)
+
+    async def _what_is_good(self, snapshot: Snapshot, rejected: Rejected) -> Snapshot:
+        """Sends what is good of a reading that was refused, and raises that it was."""
+        series = list(snapshot.values.items())
+        middle = (len(series) + 1) // 2
+        parts, good, tries = [series[middle:], series[:middle]], 0, 0
+        while parts and len(series) > 1 and tries < TRIES:
+            part = parts.pop()
+            tries += 1
+            try:
+                await self._write(write_request([Snapshot(snapshot.time, dict(part))]))
+            except Rejected as found:
+                rejected = found
+                middle = len(part) // 2
+                if middle:
+                    parts += [part[middle:], part[:middle]]
+            else:
+                good += len(part)
+        self._divides = good > 0
+        if good:
+            bad = len(series) - good
+            raise Rejected(f"{bad} of its {len(series)} series: {rejected}", rejected.status)
+        raise rejected
+
+    async def _write(self, body: bytes) -> None:
+        compress = self._snappy.compress_raw
+        if len(body) < LARGE:
+            compressed = bytes(compress(body))
+        else:
+            compressed = bytes(await asyncio.to_thread(compress, body))
+        await self._http.post("", compressed, HEADERS, compressed=False)
+
+    # ------------------------------------------------------------- what nobody has put
+
+    async def tend(self) -> None:
+        self._shown.look()
+        while self._shown.ended:
+            await self._write_what_is_taken(
+                [snapshot for _, snapshot in self._shown.ended[:TOGETHER]]
+            )
+            del self._shown.ended[:TOGETHER]
+        if self._agent_every is not None and time.monotonic() >= self._agent_at:
+            self._agent_at = time.monotonic() + self._agent_every
+            await self._write_own()
+
+    async def _write_own(self) -> None:
+        now, pause = time.time(), Pause()
+        values: dict[bytes, bytes] = {}
+        for metric in self._context.metrics():
+            values |= self._encoder.metric(metric)
+            await pause()
+        own = Snapshot.at(now, values)
+        series = list(values.items())
+        for start in range(0, len(series), TOGETHER):
+            some = Snapshot(own.time, dict(series[start : start + TOGETHER]))
+            await self._write_what_is_taken([some])
+        self._shown.take("", own)
+
+    async def _write_what_is_taken(self, snapshots: Sequence[Snapshot]) -> None:
+        """What is refused of it is nobody's entry: it is left out."""
+        todo, tries = [list(snapshots)], 0
+        while todo and tries < TRIES:
+            some = todo.pop()
+            tries += 1
+            try:
+                await self._write(write_request(some))
+            except Rejected as rejected:
+                if self._refusals():
+                    name = self._context.name
+                    log.warning(
+                        "sink %s: the agent's own metrics, or ends of series: %s", name, rejected
+                    )
+                middle = len(some) // 2
+                if middle:
+                    todo += [some[middle:], some[:middle]]
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+class Shown:
+    """Which series the receiver has, by container; those of the agent's own under an empty id."""
+
+    def __init__(self, context: Context) -> None:
+        self._alive = context.alive
+        self._newest: dict[str, tuple[Snapshot, float]] = {}
+        """With the time it came."""
+        self._been: dict[str, float] = {}
+        """Containers that were there, and when last: one of another host, which a hub has, never
+        was, as far as can be told here."""
+        self.ended: list[tuple[float, Snapshot]] = []
+        """Markers that are still to be sent, and since when."""
+
+    def take(self, source: str, snapshot: Snapshot) -> None:
+        """Has been sent."""
+        before, _ = self._newest.get(source, (None, 0.0))
+        if before is not None and before.time > snapshot.time:
+            return
+        now = time.monotonic()
+        if source and self._alive(source):
+            self._been[source] = now
+        self._newest[source] = snapshot, now
+        if before is not None and (gone := before.values.keys() - snapshot.values.keys()):
+            self.ended.append((now, stale(snapshot.time, gone)))
+
+    def look(self) -> None:
+        """Ends the series of containers that are no more, or have not been read for long."""
+        now = time.monotonic()
+        for source, (snapshot, heard) in list(self._newest.items()):
+            if now - heard > LOOKBACK or (source in self._been and not self._alive(source)):
+                del self._newest[source]
+                # just behind the last one, since others of that container may still be waiting
+                self.ended.append((now, stale(snapshot.time + 1, snapshot.values)))
+        self.ended = [(since, one) for since, one in self.ended if now - since < LOOKBACK]
+        if len(self._been) > 2 * len(self._newest) + 100:
+            self._been = {id_: at for id_, at in self._been.items() if now - at < REMEMBERED}
