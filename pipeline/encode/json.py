@@ -73,7 +73,7 @@ class JsonEncoder:
     def _encode(self, batch: Batch) -> bytes:
         columns: list[Sequence[Any]] = [batch.times]
         if not batch.bare:
-            columns.append(_quoted(batch.lines))
+            columns.append(quoted(batch.lines))
         columns.append(batch.sequences if batch.parts is None else _with_parts(batch))
         together = False
         if batch.parsed is not None:
@@ -170,7 +170,7 @@ def _records(records: Records) -> tuple[list[bytes], bool]:
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
-def _quoted(lines: list[bytes]) -> list[bytes]:
+def quoted(lines: list[bytes]) -> list[bytes]:
     """Each line as the inside of a JSON string."""
     text = _SEPARATOR.join(lines).decode("utf-8", "replace")
     quoted = orjson.dumps(text)[1:-1].split(_SEPARATOR)

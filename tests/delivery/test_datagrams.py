@@ -1,5 +1,5 @@
-"""Syslog and Logstash over UDP: sent is delivered, whatever becomes of it; and only a host that
-says that nothing listens there gets a payload twice."""
+"""Syslog, Logstash and GELF over UDP: sent is delivered, whatever becomes of it; and only a host
+that says that nothing listens there gets a payload twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pipeline.transport.datagrams import _BURST
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.daemon import free_port
 
-SINKS = ["syslog", "logstash"]
+SINKS = ["syslog", "logstash", "gelf"]
+READABLE: dict[str, dict[str, str]] = {"gelf": {"compression": "none"}}
 
 
 def listen(port: int, room: int) -> socket.socket:
@@ -37,7 +38,7 @@ def received(sock: socket.socket) -> Iterator[int]:
 async def test_what_does_not_fit_is_lost_and_counts_as_delivered(kind: str) -> None:
     with listen(0, 20_000) as sock:
         address = f"udp://127.0.0.1:{sock.getsockname()[1]}"
-        async with sending(kind, address=address) as sent:
+        async with sending(kind, address=address, **READABLE.get(kind, {})) as sent:
             sent.lines(1000)
             await until(lambda: sent.settled == 1000)
             assert sent.delivered == 1000
@@ -50,7 +51,7 @@ async def test_what_does_not_fit_is_lost_and_counts_as_delivered(kind: str) -> N
 async def test_while_nothing_listens_nothing_counts_as_delivered(kind: str) -> None:
     """A host that answers says so; and before the first answer a payload can be no whole one."""
     port = free_port(socket.SOCK_DGRAM)
-    async with sending(kind, address=f"udp://127.0.0.1:{port}") as sent:
+    async with sending(kind, address=f"udp://127.0.0.1:{port}", **READABLE.get(kind, {})) as sent:
         sent.lines(1000)
         await until(lambda: sent.count("retried_payloads") > 1)
         assert sent.delivered == 0
@@ -67,7 +68,7 @@ async def test_a_receiver_that_goes_in_the_middle_of_a_payload_has_the_first_par
     lines = 3 * _BURST
     with listen(0, 2**22) as sock:
         port = sock.getsockname()[1]
-        one = {"batch": BatchConfig(bytes=Size(2**20))}
+        one = {"batch": BatchConfig(bytes=Size(2**20)), **READABLE.get(kind, {})}
         async with sending(kind, address=f"udp://127.0.0.1:{port}", **one) as sent:
             sent.lines(lines)
             while not (had := list(received(sock))):

@@ -6,6 +6,7 @@ are numbered as their entries are, from 1 on.
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -95,6 +96,12 @@ url = "http://127.0.0.1:{http}"
 [sinks.forward]
 type = "forward"
 address = "tcp://127.0.0.1:{forward}"
+[sinks.gelf-tcp]
+type = "gelf"
+address = "tcp://127.0.0.1:{gelf-tcp}"
+[sinks.gelf-udp]
+type = "gelf"
+address = "udp://127.0.0.1:{gelf-udp}"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -108,7 +115,7 @@ EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
     "http",
-    "forward",
+    "forward", "gelf-tcp", "gelf-udp",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -133,6 +140,13 @@ def as_counted(data: bytes) -> list[int]:
         if at <= len(data):
             found += as_lf(data[length.end() : at] + b"\n")
     return found
+
+
+def as_gelf(data: bytes) -> list[int]:
+    """Messages with a NUL at the end, and a datagram."""
+    if data.startswith(b"\x1f\x8b"):
+        data = gzip.decompress(data.removesuffix(b"\n")) + b"\0"
+    return [int(json.loads(one)["short_message"]) for one in data.split(b"\0")[:-1]]
 
 
 # ----------------------------------------------------------------------------- destinations
@@ -360,6 +374,8 @@ def _live(
         "lumberjack": stack.enter_context(Windows()),
         "http": stack.enter_context(Posted()),
         "forward": stack.enter_context(Chunks()),
+        "gelf-tcp": Streamed(stack.enter_context(Breaking()), as_gelf),
+        "gelf-udp": stack.enter_context(Datagrams(as_gelf)),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

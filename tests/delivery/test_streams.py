@@ -1,5 +1,5 @@
-"""Syslog and Logstash over TCP and TLS: what a receiver's kernel had and the receiver never read
-is lost, to the byte; at most the payload in flight comes twice; all else comes once, in order."""
+"""Syslog, Logstash and GELF over TCP and TLS: what a receiver's kernel had and the receiver never
+read is lost, to the byte; at most the payload in flight comes twice; all else comes in order."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ WAYS = [
     pytest.param(Way("papertrail", "tls", b"\n"), id="papertrail"),
     pytest.param(Way("logstash", "tcp", b"\n"), id="logstash-tcp"),
     pytest.param(Way("logstash", "tls", b"\n"), id="logstash-tls"),
+    pytest.param(Way("gelf", "tcp", b"\0"), id="gelf-tcp"),
+    pytest.param(Way("gelf", "tls", b"\0"), id="gelf-tls"),
 ]
 BREAKS = {
     "reset-with-data-unread": Breaking.reset,

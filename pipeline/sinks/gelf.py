@@ -1,0 +1,154 @@
+"""GELF 1.1 to Graylog, or to Logstash's `gelf` input, over UDP, TCP or TLS.
+
+```toml
+[sinks.graylog]
+type = "gelf"
+address = "tcp://graylog.example.com"      # port 12201, for udp:// and tls:// too
+```
+
+- **Fields**: `host`, `short_message` (never empty; the first line, where `full_message` has
+  several), `timestamp` to the nanosecond, `level` as a number; and all that JSON has, parsed fields
+  too, as additional fields: `_container_name`, `_event_sequence`, `_status`. Objects are taken
+  apart, what a name may not have becomes `_`, and `_id`, which is forbidden, `_id_`.
+- **UDP**: a message is a datagram, by default compressed with gzip. What is longer than `chunk` is
+  sent in chunks, 128 at the most; an entry that would need more is refused, and may go to the
+  `dead_letter` sink. Graylog forgets a message of which a chunk is missing for five seconds.
+- **TCP and TLS**: each message ends with a NUL. GELF has no compression there.
+- **Delivery**: nothing acknowledges. Over TCP and TLS, what Graylog's kernel had not taken when a
+  connection broke is sent again. UDP promises nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Size, TLSConfig
+from pipeline.encode.gelf import GelfEncoder
+from pipeline.errors import ConfigError
+from pipeline.transport.address import parse
+from pipeline.transport.datagrams import LARGEST, Datagrams
+from pipeline.transport.stream import Stream
+from pipeline.transport.tls import tls_of
+
+PORTS = {"udp": 12201, "tcp": 12201, "tls": 12201}
+
+MAGIC = b"\x1e\x0f"
+CHUNK_HEAD = 12
+"""Bytes before each chunk: `MAGIC`, the message's id, which chunk this is and of how many."""
+MOST_CHUNKS = 128
+LEVEL = 1
+"""Of gzip and zlib: the next ones cost twice as much for messages a tenth smaller."""
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """Where Graylog listens, and how messages are packed."""
+
+    address: Annotated[
+        str, msgspec.Meta(examples=["tcp://graylog:12201", "udp://graylog", "tls://graylog:12202"])
+    ]
+    """`host`, `host:port`, or either after `tcp://`, `tls://` or `udp://`. Without a scheme it is
+    TLS where there is a `tls` table, else TCP."""
+    compression: Literal["gzip", "zlib", "none"] | None = None
+    """Of messages over UDP, by default `gzip`; TCP and TLS have none."""
+    chunk: Annotated[Size, msgspec.Meta(ge=512, le=LARGEST)] = Size(1420)
+    """Bytes of a datagram at the most, as they fit into a packet of the usual networks. On one of
+    your own, 8192 costs less."""
+    tls: TLSConfig | None = None
+    """Certificates, for TLS."""
+    timeout: Duration = Duration(10)
+    """For connecting, and again for the TLS handshake."""
+
+
+class Gelf(Sink[Any]):
+    """`Payload.data` is bytes for a stream, a list of datagrams for UDP."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
+        tls = tls_of(address, config.tls)
+        udp = address.scheme == "udp"
+        if config.compression not in (None, "none") and not udp:
+            message = f"GELF has no compression over {address.scheme.upper()}"
+            raise ConfigError(message, path="compression")
+        self._encoder = GelfEncoder(host=context.host)
+        self._pack = _PACKERS[config.compression or "gzip"]
+        self._chunk = int(config.chunk)
+        self._connection: Stream | Datagrams
+        if udp:
+            self._connection = Datagrams(address, timeout=config.timeout)
+        else:
+            self._connection = Stream(address, tls, timeout=config.timeout)
+
+    async def open(self) -> None:
+        await self._connection.open()
+
+    def reached(self) -> str:
+        return self._connection.reached()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
+        if isinstance(self._connection, Datagrams):
+            return self._datagrams(batches)
+        data = b"".join([one + b"\0" for batch in batches for one in self._encoder.encode(batch)])
+        return Payload(data, sum(map(len, batches)), len(data))
+
+    def _datagrams(self, batches: Sequence[Batch]) -> Payload[Any]:
+        datagrams: list[bytes] = []
+        refused: list[tuple[Batch, int, str]] = []
+        longest, pack = self._chunk, self._pack
+        most = MOST_CHUNKS * (longest - CHUNK_HEAD)
+        for batch in batches:
+            for index, message in enumerate(map(pack, self._encoder.encode(batch))):
+                if len(message) <= longest:
+                    datagrams.append(message)
+                elif len(message) <= most:
+                    datagrams += chunks(message, longest)
+                else:
+                    reason = (
+                        f"it has {len(message)} bytes, and {most} fit into {MOST_CHUNKS} chunks"
+                    )
+                    refused.append((batch, index, reason))
+        entries = sum(map(len, batches)) - len(refused)
+        return Payload(datagrams, entries, sum(map(len, datagrams)), refused=refused)
+
+    async def send(self, payload: Payload[Any]) -> None:
+        if isinstance(self._connection, Datagrams):
+            payload.truncated += await self._connection.send(payload.data)
+        else:
+            await self._connection.send(payload.data)
+
+    def unconfirmed(self) -> int:
+        return self._connection.unconfirmed()
+
+    def give_up(self) -> None:
+        self._connection.give_up()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+def chunks(message: bytes, longest: int) -> list[bytes]:
+    """The datagrams of a message that is too long for one."""
+    step = longest - CHUNK_HEAD
+    count = -(-len(message) // step)
+    head = MAGIC + os.urandom(8)
+    return [
+        head + bytes((number, count)) + message[number * step : (number + 1) * step]
+        for number in range(count)
+    ]
+
+
+def _gzip(message: bytes) -> bytes:
+    return gzip.compress(message, LEVEL, mtime=0)
+
+
+def _zlib(message: bytes) -> bytes:
+    return zlib.compress(message, LEVEL)
+
+
+_PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": _gzip, "zlib": _zlib, "none": bytes}
