@@ -1,0 +1,169 @@
+"""Batches as messages of a queue: each with a subject, a body, and headers that say what it is.
+
+| `Dockline-Format` | a message holds                                        | its body          |
+|-------------------|--------------------------------------------------------|-------------------|
+| `columns/1`       | what a payload has of one container, source and route  | as a spool has it |
+| `json/1`          | one entry                                              | as `json` has it  |
+
+`Dockline-Size` is the length of columns before compression, and `Dockline-Entries` their number;
+the reader needs both. `Nats-Msg-Id` is the same whenever the same entries are sent again.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from pipeline.batch import Batch
+from pipeline.encode.json import JsonEncoder
+
+CHUNK: Final = 512 * 1024
+"""Bytes of memory that are joined to one message; a single batch may have more."""
+
+Piece = tuple[Batch, int, int]
+"""Entries of a batch: from the first index up to the second."""
+
+
+class Published:
+    """A message, and what is in it."""
+
+    __slots__ = ("body", "headers", "pieces", "stored", "subject")
+
+    def __init__(
+        self, subject: str, body: bytes, headers: dict[str, str], pieces: Sequence[Piece]
+    ) -> None:
+        self.subject = subject
+        self.body = body
+        self.headers = headers
+        self.pieces = pieces
+        self.stored = False
+        """The stream has acknowledged it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as `max_payload` counts them."""
+        headers = sum(len(name) + len(value) + 4 for name, value in self.headers.items())
+        return len(self.body) + headers + len("NATS/1.0\r\n\r\n")
+
+
+Subject = Callable[[Batch], str]
+Pack = Callable[[Sequence[Batch]], tuple[bytes, int]]
+"""Batches of one container as bytes, with their length before compression."""
+
+
+class ColumnsMessages:
+    """A message holds what a payload has of one container, source and route."""
+
+    def __init__(
+        self, pack: Pack, subject: Subject, common: Mapping[str, str], *, host: str = ""
+    ) -> None:
+        """`common` are headers of every message."""
+        self._pack = pack
+        self._subject = subject
+        self._host = host
+        self._common = {**common, "Dockline-Format": "columns/1"}
+
+    def of(self, batches: Iterable[Batch]) -> list[Published]:
+        groups: dict[tuple[int, str, str], tuple[list[Piece], int]] = {}
+        done: list[list[Piece]] = []
+        for batch in batches:
+            key = id(batch.container), batch.source, batch.route
+            pieces, size = groups.get(key, ([], 0))
+            if size >= CHUNK:
+                done.append(pieces)
+                pieces, size = [], 0
+            pieces.append((batch, 0, len(batch)))
+            groups[key] = pieces, size + batch.size
+        done += [pieces for pieces, _ in groups.values()]
+        return [self._message(self._subject(pieces[0][0]), pieces) for pieces in done]
+
+    def halves(self, message: Published) -> list[Published]:
+        """Two messages of the same entries; none where there is only one."""
+        pieces = message.pieces
+        entries = sum(stop - start for _, start, stop in pieces)
+        if entries < 2:
+            return []
+        return [self._message(message.subject, half) for half in _halves(pieces, entries // 2)]
+
+    def _message(self, subject: str, pieces: Sequence[Piece]) -> Published:
+        batches = [_cut(piece) for piece in pieces]
+        body, plain = self._pack(batches)
+        entries, container = sum(map(len, batches)), batches[0].container
+        headers = self._common | {
+            "Dockline-Size": str(plain),
+            "Dockline-Entries": str(entries),
+            "Dockline-Container": _header(container.name),
+            "Dockline-Host": _header(container.host or self._host),
+            "Dockline-Image": _header(container.image),
+            "Nats-Msg-Id": f"{_identity(batches[0], 0)}:{entries}:{zlib.crc32(body):08x}",
+        }
+        return Published(subject, body, headers, pieces)
+
+
+class JsonMessages:
+    """A message is an entry."""
+
+    def __init__(self, subject: Subject, common: Mapping[str, str], *, host: str = "") -> None:
+        """`common` are headers of every message."""
+        self._json = JsonEncoder(host=host)
+        self._subject = subject
+        self._common = {**common, "Dockline-Format": "json/1"}
+
+    def of(self, batches: Iterable[Batch]) -> list[Published]:
+        messages: list[Published] = []
+        for batch in batches:
+            subject = self._subject(batch)
+            lines = self._json.encode([batch]).split(b"\n")
+            messages += [
+                Published(
+                    subject, line, self._headers(batch, index, line), [(batch, index, index + 1)]
+                )
+                for index, line in enumerate(lines[:-1])
+            ]
+        return messages
+
+    def halves(self, message: Published) -> list[Published]:
+        """None: it is of one entry."""
+        return []
+
+    def _headers(self, batch: Batch, index: int, line: bytes) -> dict[str, str]:
+        identity = f"{_identity(batch, index)}:{zlib.crc32(line):08x}"
+        return self._common | {"Nats-Msg-Id": identity}
+
+
+def _identity(batch: Batch, index: int) -> str:
+    """What tells an entry from all others; short, for the servers keep each of them in memory as
+    long as the duplicate window is."""
+    part = batch.parts[index] if batch.parts is not None else 0
+    time = batch.times[index].decode("ascii", "replace")
+    where = f"{batch.container.id}:{batch.source}:{batch.route}"
+    return f"{_header(where)}:{time}:{batch.sequences[index]}.{part}"
+
+
+def _halves(pieces: Sequence[Piece], middle: int) -> tuple[list[Piece], list[Piece]]:
+    """The first `middle` entries, and the others."""
+    first: list[Piece] = []
+    second: list[Piece] = []
+    for batch, start, stop in pieces:
+        cut = min(start + middle, stop)
+        middle -= cut - start
+        if cut > start:
+            first.append((batch, start, cut))
+        if stop > cut:
+            second.append((batch, cut, stop))
+    return first, second
+
+
+def _cut(piece: Piece) -> Batch:
+    batch, start, stop = piece
+    return batch if stop - start == len(batch) else batch.pick(range(start, stop))
+
+
+_UNPRINTABLE: Final = re.compile(r"[^!-~ ]")
+
+
+def _header(value: str) -> str:
+    """Printable ASCII, and not endless."""
+    return _UNPRINTABLE.sub("?", value[:256])

@@ -1,0 +1,159 @@
+"""The stream of a JetStream: made where there is none, compared where there is one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from pipeline.component import Duration, Size
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.transport.jetstream import JetStream
+
+log = logging.getLogger(__name__)
+
+_NOT_FOUND: Final = 10059
+_IN_USE: Final = 10058
+"""Somebody else has made it meanwhile."""
+
+
+class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The stream that keeps what is published. One that exists already is never changed."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "DOCKLINE"
+    """Its name."""
+    create: bool = True
+    """Make it where there is none, with what stands below; and where there is one, say in the log
+    in what it differs. Without this it has to be there."""
+    subjects: Annotated[list[str] | None, msgspec.Meta(examples=[["dockline.>"]])] = None
+    """What it takes. By default all that begins as the sink's `subject` does before its first
+    placeholder."""
+    retention: Literal["workqueue", "limits", "interest"] = "workqueue"
+    """`workqueue` keeps each message until its one reader has acknowledged it; `interest` until all
+    that read it have, and drops what nobody reads; `limits` keeps it whoever has read it."""
+    discard: Literal["new", "old"] = "new"
+    """What a full stream does: `new` refuses messages, which then wait in the agents' buffers;
+    `old` loses the oldest, read or not."""
+    max_bytes: Size = Size(0)
+    """Bytes after which it is full; 0 for what the server allows."""
+    max_messages: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Messages after which it is full; 0 for any number."""
+    max_age: Duration = Duration(0)
+    """Age at which messages are removed, read or not; 0 for none."""
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    """Servers of a cluster that have each message: 3 outlive the loss of one."""
+    storage: Literal["file", "memory"] = "file"
+    """Where the servers keep it."""
+    duplicate_window: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(120)
+    """How long a message that comes again is known by its `Nats-Msg-Id`, and not stored twice."""
+
+
+def checked(config: StreamConfig) -> StreamConfig:
+    """The same. Raises `ConfigError`."""
+    if config.max_age and config.duplicate_window > config.max_age:
+        message = f"longer than max_age, {float(config.max_age):g} s, no message is known"
+        raise ConfigError(message, path="stream.duplicate_window")
+    return config
+
+
+def wanted(config: StreamConfig, subjects: Sequence[str]) -> dict[str, Any]:
+    """As the API of JetStream has it; `subjects` where the configuration says none."""
+    return {
+        "name": config.name,
+        "subjects": list(config.subjects or subjects),
+        "retention": config.retention,
+        "discard": config.discard,
+        "max_bytes": int(config.max_bytes) or -1,
+        "max_msgs": config.max_messages or -1,
+        "max_age": round(config.max_age * 10**9),
+        "num_replicas": config.replicas,
+        "storage": config.storage,
+        "duplicate_window": round(config.duplicate_window * 10**9),
+    }
+
+
+class Streams:
+    """Sees to it that a stream is there, and says once in what it is not as configured."""
+
+    def __init__(self, config: StreamConfig, subjects: Sequence[str]) -> None:
+        """Raises `ConfigError`."""
+        self._config = checked(config)
+        self._wanted = wanted(config, subjects)
+        self._said = ""
+
+    async def ensure(self, jetstream: JetStream) -> None:
+        """Raises `Unavailable` where the stream is not there and cannot be made, or does not take
+        the subjects."""
+        found = await self._info(jetstream)
+        if found is None and self._config.create:
+            await self._create(jetstream)
+            found = await self._info(jetstream)
+        if found is None:
+            name = self._config.name
+            raise Unavailable(f"there is no stream {name}; make it, or set stream.create = true")
+        self._compare(found)
+
+    async def _info(self, jetstream: JetStream) -> Mapping[str, Any] | None:
+        answer = await jetstream.request(f"STREAM.INFO.{self._config.name}")
+        config, error = answer.get("config"), _error(answer)
+        if isinstance(config, dict):
+            return config
+        if error.get("err_code") == _NOT_FOUND:
+            return None
+        raise Unavailable(f"stream {self._config.name} cannot be looked at: {_said(error)}")
+
+    async def _create(self, jetstream: JetStream) -> None:
+        name = self._config.name
+        answer = await jetstream.request(f"STREAM.CREATE.{name}", self._wanted)
+        error = _error(answer)
+        if isinstance(answer.get("config"), dict):
+            log.info("stream %s is made: %s", name, ", ".join(self._wanted["subjects"]))
+        elif error.get("err_code") != _IN_USE:
+            raise Unavailable(f"stream {name} cannot be made: {_said(error)}")
+
+    def _compare(self, found: Mapping[str, Any]) -> None:
+        name, subjects = self._config.name, found.get("subjects")
+        takes = list(map(str, subjects)) if isinstance(subjects, list) else []
+        for subject in self._wanted["subjects"]:
+            if not any(covers(one, subject) for one in takes):
+                raise Unavailable(
+                    f"stream {name} does not take {subject}, but {', '.join(takes)}; "
+                    "add it there, or set stream.name or subject"
+                )
+        if not self._config.create:
+            return
+        differences = [
+            f"{key} {found.get(key)} instead of {value}"
+            for key, value in self._wanted.items()
+            if key != "subjects" and found.get(key, value) != value
+        ]
+        said = ", ".join(differences)
+        if said and said != self._said:
+            log.warning("stream %s is left as it is, with %s", name, said)
+        self._said = said
+
+
+def covers(takes: str, subject: str) -> bool:
+    """Whether all that `subject` stands for is among what `takes` stands for; both may have the
+    wildcards `*`, one token, and `>`, all tokens from there on."""
+    ours, theirs = subject.split("."), takes.split(".")
+    for place, token in enumerate(theirs):
+        if token == ">":
+            return len(ours) > place
+        if place >= len(ours) or ours[place] == ">":
+            return False
+        if token not in ("*", ours[place]):
+            return False
+    return len(ours) == len(theirs)
+
+
+def _error(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    error = answer.get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    description = str(error.get("description") or "the answer is rubbish")
+    return "".join(c if c.isprintable() else " " for c in description)[:200]
