@@ -15,7 +15,7 @@ ROWS = {
     if row.count(" | ") == 3
 }
 NAMED = re.findall(r"\[`(test_\w+)`\]\((\S+?)\)", PAGE)
-NOT_YET = {30}
+NOT_YET: set[int] = set()
 
 
 def test_every_fault_has_a_row() -> None:

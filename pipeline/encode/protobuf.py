@@ -11,6 +11,7 @@ In a loop over many, keys are written once: `NAME = key(1, DELIMITED)`, and then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
@@ -42,6 +43,13 @@ def varint(value: int) -> bytes:
     if 0 <= value < 2048:
         return _SMALL[value]
     return _varint(value & _MASK)
+
+
+def varints(values: Sequence[int]) -> list[bytes]:
+    """The same of many that are not negative, such as lengths."""
+    if max(values, default=0) < len(_SMALL):
+        return list(map(_SMALL.__getitem__, values))
+    return list(map(varint, values))
 
 
 def key(field: int, kind: int) -> bytes:

@@ -109,6 +109,8 @@ class OverEntries:
     """Names of all fields at the top level that it may read."""
     facts: frozenset[str]
     """What it may read of the container, such as `container.name`."""
+    is_constant: bool
+    """Whether it gives the same for all entries of a container and source."""
 
     def __init__(self, code: Callable[[EntryScope], Code]) -> None:
         self._code = code
@@ -117,6 +119,7 @@ class OverEntries:
         self._of_records: WeakKeyDictionary[Shape, _Values] = WeakKeyDictionary()
         self.fields = frozenset(scope.fields)
         self.facts = scope.facts
+        self.is_constant = scope.is_constant
 
     def __call__(self, batch: Batch) -> list[Any]:
         records = batch.parsed

@@ -97,11 +97,12 @@ class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
 
 
 class Rejected(Refused):
-    """The destination calls the entries of a request bad. `status` is the answer's."""
+    """The destination calls the entries of a request bad. `status` and `body` are the answer's."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, body: bytes = b"") -> None:
         super().__init__(message)
         self.status = status
+        self.body = body
 
 
 class TooLarge(Rejected):
@@ -277,7 +278,7 @@ def _check(answer: Answer) -> None:
         return
     message = f"{answer.where} answers {status}{_said(answer.body)}"
     if status == 413:
-        raise TooLarge(message, status)
+        raise TooLarge(message, status, answer.body)
     if status == 500:
         raise ServerFault(message, retry_after(answer.headers))
     if status in _CONFIGURATION:
@@ -287,7 +288,7 @@ def _check(answer: Answer) -> None:
         raise Unavailable(f"{message}, a redirect to {location}; write that address if it is right")
     if status in (408, 425, 429) or not 400 <= status < 500:
         raise Unavailable(message, retry_after(answer.headers))
-    raise Rejected(message, status)
+    raise Rejected(message, status, answer.body)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -10,8 +10,9 @@ when it has failed by itself for long, and others of its payload were taken at a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.batch import Batch
 from pipeline.component import Payload
@@ -35,6 +36,15 @@ class Partly(Unavailable):
     def __init__(self, message: str, left: Sequence[int], retry_after: float | None = None) -> None:
         super().__init__(message, retry_after)
         self.left = left
+
+
+class Blamed(Rejected):
+    """Raised by `post`: of the part, exactly the entries at these indexes are bad, each for the
+    reason given; the others are still to be sent."""
+
+    def __init__(self, rejected: Rejected, reasons: Mapping[int, str]) -> None:
+        super().__init__(str(rejected), rejected.status, rejected.body)
+        self.reasons = reasons
 
 
 @dataclass(slots=True)
@@ -76,9 +86,7 @@ class Parts:
         self._left: deque[Part] | None = None
         self._taken = self._refused = 0
 
-    async def send(
-        self, payload: Payload[Parts], post: Callable[[Part], Awaitable[object]]
-    ) -> None:
+    async def send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
         """Has `post` send what is left, in order, and refuses what it raises `Rejected` for.
 
         Raises `Unavailable` as `post` does, and `Refused` where nothing at all is taken.
@@ -90,6 +98,8 @@ class Parts:
             part = left[0]
             try:
                 await post(part)
+            except Blamed as blamed:
+                self._refuse(part, blamed.reasons, payload)
             except Rejected as rejected:
                 self._reject(part, rejected, payload)
             except Partly as partly:
@@ -105,7 +115,7 @@ class Parts:
                 failed = 0
                 left.popleft()
 
-    def place(self, part: Part, index: int, payload: Payload[Parts]) -> tuple[Batch, int]:
+    def place(self, part: Part, index: int, payload: Payload[Any]) -> tuple[Batch, int]:
         """Which entry it is: the batch, and the index in it, as `Payload.refuse` wants them."""
         if self._places is None:
             unencodable = {(id(batch), row) for batch, row, _ in payload.refused}
@@ -119,7 +129,7 @@ class Parts:
 
     # ------------------------------------------------------------------------------- dividing
 
-    def _reject(self, part: Part, rejected: Rejected, payload: Payload[Parts]) -> None:
+    def _reject(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
         assert self._left is not None
         self._left.popleft()
         if len(part) > 1:
@@ -130,6 +140,16 @@ class Parts:
             raise Refused(str(rejected))
         payload.refuse(*self.place(part, 0, payload), str(rejected))
 
+    def _refuse(self, part: Part, reasons: Mapping[int, str], payload: Payload[Any]) -> None:
+        """Those of the first part, and no others."""
+        assert self._left is not None
+        for index, reason in reasons.items():
+            payload.refuse(*self.place(part, index, payload), reason)
+        self._left.popleft()
+        rest = [each for index, each in enumerate(part.indexes) if index not in reasons]
+        if rest:
+            self._left.appendleft(self._part(rest))
+
     def _keep(self, part: Part, indexes: Sequence[int]) -> None:
         """What is left of the first part."""
         assert self._left is not None
@@ -138,7 +158,7 @@ class Parts:
             self._taken += 1
         self._left.appendleft(self._part([part.indexes[index] for index in indexes]))
 
-    def _doubt(self, part: Part, fault: ServerFault, payload: Payload[Parts]) -> bool:
+    def _doubt(self, part: Part, fault: ServerFault, payload: Payload[Any]) -> bool:
         """The first part has failed with 500. Where it is to blame it is divided, or refused, and
         that is progress; where it may not be, the others go first."""
         assert self._left is not None

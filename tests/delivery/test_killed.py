@@ -102,6 +102,10 @@ address = "tcp://127.0.0.1:{gelf-tcp}"
 [sinks.gelf-udp]
 type = "gelf"
 address = "udp://127.0.0.1:{gelf-udp}"
+[sinks.loki]
+type = "loki"
+url = "http://127.0.0.1:{loki}"
+encoding = "json"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -114,8 +118,7 @@ listen = "127.0.0.1:{prometheus}"
 EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
-    "http",
-    "forward", "gelf-tcp", "gelf-udp",
+    "http", "loki", "forward", "gelf-tcp", "gelf-udp",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -125,6 +128,11 @@ EXACT = [
 def as_json(data: bytes) -> list[int]:
     """The last line may be cut short, here and in the others."""
     return [int(json.loads(one)["message"]) for one in data.split(b"\n")[:-1] if one]
+
+
+def as_pushed(data: bytes) -> list[int]:
+    """Requests to Loki, one behind the other."""
+    return [int(line) for line in re.findall(rb'\["\d+","(\d+)",', data)]
 
 
 def as_lf(data: bytes) -> list[int]:
@@ -259,7 +267,8 @@ class Windows(LumberjackPeer):
 class Posted:
     """Requests that came whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytes], list[int]] = as_json) -> None:
+        self._decode = decode
         self._bodies: list[bytes] = []
         self._past = self._serving = 0
         posted = self
@@ -300,7 +309,7 @@ class Posted:
         self._server.server_close()
 
     def life(self) -> list[int]:
-        return as_json(b"".join(self._bodies[self._past :]))
+        return self._decode(b"".join(self._bodies[self._past :]))
 
     def quiet(self) -> bool:
         return not self._serving
@@ -376,6 +385,7 @@ def _live(
         "forward": stack.enter_context(Chunks()),
         "gelf-tcp": Streamed(stack.enter_context(Breaking()), as_gelf),
         "gelf-udp": stack.enter_context(Datagrams(as_gelf)),
+        "loki": stack.enter_context(Posted(as_pushed)),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

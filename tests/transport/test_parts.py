@@ -14,7 +14,7 @@ from pipeline.component import Payload
 from pipeline.errors import Refused, Unavailable
 from pipeline.testing.builders import batch
 from pipeline.transport.http import Rejected, ServerFault, TooLarge
-from pipeline.transport.parts import HOPELESS, LONG, PATIENCE, Part, Partly, Parts, lines
+from pipeline.transport.parts import HOPELESS, LONG, PATIENCE, Blamed, Part, Partly, Parts, lines
 
 Verdict = Callable[[list[bytes]], Exception | None]
 
@@ -186,6 +186,38 @@ async def test_of_what_is_taken_in_part_only_the_rest_is_sent_again() -> None:
         [b"1", b"3", b"5"],
         [b"3"],
     ]
+
+
+async def test_what_the_destination_names_itself_is_refused_and_the_rest_sent_at_once() -> None:
+    asked: list[list[bytes]] = []
+
+    async def post(part: Part) -> None:
+        entries = part.body.split()
+        asked.append(entries)
+        if bad := [index for index, entry in enumerate(entries) if b"bad" in entry][:2]:
+            raise Blamed(Rejected("400", 400), {index: f"no {index}" for index in bad})
+
+    what = payload(*numbers(9, 1, 4, 8))
+    await what.data.send(what, post)
+    assert refused(what) == ["bad1", "bad4", "bad8"]
+    assert [why for *_, why in what.refused] == ["no 1", "no 4", "no 6"]
+    assert [len(entries) for entries in asked] == [9, 7, 6]
+    assert what.entries == 6
+    await what.data.send(what, post)
+    assert len(asked) == 3
+
+
+async def test_where_all_are_named_nothing_is_left_to_send() -> None:
+    asked = 0
+
+    async def post(part: Part) -> None:
+        nonlocal asked
+        asked += 1
+        raise Blamed(Rejected("260", 260), dict.fromkeys(range(len(part)), "blocked"))
+
+    what = payload(*numbers(9))
+    await what.data.send(what, post)
+    assert (what.entries, len(what.refused), asked) == (0, 9, 1)
 
 
 async def test_a_place_is_that_of_the_entry_among_those_that_could_be_encoded() -> None:

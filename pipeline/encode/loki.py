@@ -1,0 +1,276 @@
+"""Batches as push requests of Loki: entries grouped by stream, each with structured metadata.
+
+A stream is a set of labels, and Loki keeps an index of streams only: few labels, whose values
+change rarely, and all else as structured metadata. Each entry has, where it is known:
+
+| structured metadata | is                                                                |
+|---------------------|-------------------------------------------------------------------|
+| `container_id`      | 64 hexadecimal digits                                             |
+| `stream`            | `stdout` or `stderr`                                              |
+| `level`             | one of our eight words (see `level`)                              |
+| `event_sequence`    | counts up per container; a gap is a loss                          |
+| `event_part`        | which part it is of the entry that it was split from              |
+| `event_dataset`     | `docker.events` or `docker.stats`, for what is no log             |
+| `log_flags`         | `truncated`, for one that was cut                                 |
+
+A name that is a label already is left out there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.encode.dumps import dumps
+from pipeline.encode.ecs import STREAMS, kinds_of
+from pipeline.encode.level import LEVELS
+from pipeline.encode.loki_wire import Entry, Labels, Wire
+
+LONGEST_VALUE: Final = 2048
+"""Bytes that a label's value may have; Loki's own default."""
+NO_LABELS: Final[Labels] = (("job", "dockline"),)
+"""The labels of entries that have none: Loki takes no stream without."""
+
+Column = Callable[[Batch], list[str]]
+"""A text for each entry, empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Labels, or metadata, by name."""
+
+    constant: dict[str, Column] = field(default_factory=dict)
+    """Those that are the same for all entries of a batch's container and source."""
+    varying: dict[str, Column] = field(default_factory=dict)
+    """Those that are not."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((*self.constant, *self.varying))
+
+
+class LokiEncoder:
+    """Encodes for one destination."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        labels: Columns,
+        metadata: Columns | None,
+        *,
+        lines: Callable[[Batch], list[bytes]] | None = None,
+        most_streams: int = 100,
+        host: str = "",
+        overflows: Callable[[Container], object] = lambda container: None,
+    ) -> None:
+        """`metadata` comes beside that of the table above; without it, there is none at all.
+        `lines` gives what stands for each entry, by default its message; `host` is for containers
+        that do not tell theirs. What would be more than `most_streams` streams of a container is
+        told to `overflows`, once a container; labels that vary are metadata from then on."""
+        self._wire = wire
+        self._labels = labels
+        self._metadata = metadata
+        self._lines = lines or messages
+        self._most_streams = most_streams
+        self._host = host
+        self._overflows = overflows
+        self._of_containers: WeakKeyDictionary[Container, dict[str, _Known]] = WeakKeyDictionary()
+        self._hosts: WeakKeyDictionary[Container, Container] = WeakKeyDictionary()
+
+    def encode(self, batches: Sequence[Batch]) -> bytes:
+        """One request with all entries: those of a stream together, in their order."""
+        streams: dict[Labels, list[bytes]] = {}
+        for batch in batches:
+            if not len(batch):
+                continue
+            labels, entries = self._encode(batch)
+            if isinstance(labels, list):
+                for one, entry in zip(labels, entries, strict=True):
+                    streams.setdefault(one, []).append(entry)
+            else:
+                streams.setdefault(labels, []).extend(entries)
+        return self._wire.request(streams)
+
+    def entries(self, batches: Sequence[Batch]) -> list[Entry]:
+        """Each by itself, in the order of the batches."""
+        found: list[Entry] = []
+        for batch in batches:
+            if not len(batch):
+                continue
+            labels, encoded = self._encode(batch)
+            lengths = map(len, utf8(self._lines(batch)))
+            of_each = labels if isinstance(labels, list) else [labels] * len(batch)
+            found += map(Entry, of_each, batch.times, lengths, encoded)
+        return found
+
+    def request(self, entries: Iterable[Entry]) -> bytes:
+        """What `encode` gives, of entries that it was given apart."""
+        streams: dict[Labels, list[bytes]] = {}
+        for entry in entries:
+            streams.setdefault(entry.labels, []).append(entry.encoded)
+        return self._wire.request(streams)
+
+    def _encode(self, batch: Batch) -> tuple[Labels | list[Labels], list[bytes]]:
+        """Entries, and the stream of all or of each."""
+        batch = self._hosted(batch)
+        known = self._known(batch)
+        labels: Labels | list[Labels] = known.labels
+        metadata = self._all_metadata(batch, known)
+        if self._labels.varying:
+            labels, further = self._varying(batch, known)
+            metadata = [one + more for one, more in zip(metadata, further, strict=True)]
+        return labels, self._wire.entries(batch.times, utf8(self._lines(batch)), metadata)
+
+    # -- what is the same for a container ----------------------------------------------------
+
+    def _hosted(self, batch: Batch) -> Batch:
+        """The same batch, of a container that tells its host."""
+        container = batch.container
+        if container.host or not self._host:
+            return batch
+        hosted = self._hosts.get(container)
+        if hosted is None:
+            hosted = self._hosts[container] = replace(container, host=self._host)
+        return batch.replace(container=hosted)
+
+    def _known(self, batch: Batch) -> _Known:
+        of_sources = self._of_containers.get(batch.container)
+        if of_sources is None:
+            of_sources = self._of_containers[batch.container] = {}
+        known = of_sources.get(batch.source)
+        if known is None:
+            labels = _pairs(self._labels.constant, batch)
+            fit = tuple((name, value) for name, value in labels if _is_short(value))
+            long = [(name, value) for name, value in labels if not _is_short(value)]
+            further = _pairs(self._metadata.constant, batch) if self._metadata else []
+            metadata = self._wire.pairs([*long, *further])
+            known = of_sources[batch.source] = _Known(fit or NO_LABELS, metadata)
+        return known
+
+    # -- structured metadata -------------------------------------------------------------------
+
+    def _all_metadata(self, batch: Batch, known: _Known) -> list[bytes]:
+        if self._metadata is None:
+            return [b""] * len(batch)
+        wire, taken = self._wire, self._labels.names | self._metadata.names
+        metadata = self._facts(batch, known, taken)
+        if "event_sequence" not in taken:
+            numbers = wire.numbers("event_sequence", batch.sequences)
+            metadata = [one + number for one, number in zip(metadata, numbers, strict=True)]
+        if batch.parts is not None and "event_part" not in taken:
+            numbers = wire.numbers("event_part", batch.parts)
+            parts = zip(metadata, numbers, batch.parts, strict=True)
+            metadata = [one + number if part else one for one, number, part in parts]
+        for name, column in self._metadata.varying.items():
+            pairs = zip(metadata, column(batch), strict=True)
+            metadata = [one + wire.pairs([(name, text)]) if text else one for one, text in pairs]
+        return metadata
+
+    def _facts(self, batch: Batch, known: _Known, taken: frozenset[str]) -> list[bytes]:
+        """What is the same for all entries of one kind."""
+        kinds, flags = kinds_of(batch), batch.flags
+        if flags is None and kinds.count(kinds[0]) == len(kinds):
+            return [self._fact(batch, known, taken, kinds[0], "")] * len(kinds)
+        flags = flags or {}
+        return [
+            self._fact(batch, known, taken, kind, flags.get(sequence, ""))
+            for kind, sequence in zip(kinds, batch.sequences, strict=True)
+        ]
+
+    def _fact(
+        self, batch: Batch, known: _Known, taken: frozenset[str], kind: int, flag: str
+    ) -> bytes:
+        fact = known.facts.get((kind, flag))
+        if fact is None:
+            level, stream = divmod(kind, STREAMS)
+            values = {
+                "container_id": batch.container.id,
+                "stream": STREAM_NAMES[stream],
+                "level": LEVELS[level - 1] if level else "",
+                "event_dataset": "" if batch.source == "logs" else f"docker.{batch.source}",
+                "log_flags": flag,
+            }
+            pairs = [(name, value) for name, value in values.items() if value and name not in taken]
+            fact = known.facts[kind, flag] = known.metadata + self._wire.pairs(pairs)
+        return fact
+
+    # -- labels that vary from entry to entry ----------------------------------------------------
+
+    def _varying(self, batch: Batch, known: _Known) -> tuple[list[Labels], list[bytes]]:
+        """The stream of each entry; and as metadata what would have made too many streams."""
+        names = tuple(self._labels.varying)
+        columns = [column(batch) for column in self._labels.varying.values()]
+        labels: list[Labels] = []
+        further: list[bytes] = []
+        for values in zip(*columns, strict=True):
+            stream = known.streams.get(values)
+            if stream is None:
+                stream = self._stream(batch.container, known, names, values)
+            labels.append(stream[0])
+            further.append(stream[1])
+        return labels, further
+
+    def _stream(
+        self, container: Container, known: _Known, names: Sequence[str], values: tuple[str, ...]
+    ) -> tuple[Labels, bytes]:
+        pairs = [(name, value) for name, value in zip(names, values, strict=True) if value]
+        if not all(_is_short(value) for _, value in pairs):
+            return known.labels, self._instead(pairs)
+        if len(known.streams) >= self._most_streams:
+            if not known.overflown:
+                known.overflown = True
+                self._overflows(container)
+            return known.labels, self._instead(pairs)
+        if not pairs:
+            labels = known.labels
+        else:
+            labels = (*(() if known.labels is NO_LABELS else known.labels), *pairs)
+        known.streams[values] = labels, b""
+        return labels, b""
+
+    def _instead(self, pairs: list[tuple[str, str]]) -> bytes:
+        return self._wire.pairs(pairs) if self._metadata is not None else b""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was rendered for one container and source."""
+
+    labels: Labels
+    """Those that do not vary."""
+    metadata: bytes
+    facts: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    streams: dict[tuple[str, ...], tuple[Labels, bytes]] = field(default_factory=dict)
+    """By the values of the labels that vary."""
+    overflown: bool = False
+
+
+def _pairs(columns: dict[str, Column], batch: Batch) -> list[tuple[str, str]]:
+    found = [(name, column(batch)[0]) for name, column in columns.items()]
+    return [(name, value) for name, value in found if value]
+
+
+def _is_short(value: str) -> bool:
+    return (
+        len(value) <= LONGEST_VALUE // 4 or len(value.encode("utf-8", "replace")) <= LONGEST_VALUE
+    )
+
+
+def messages(batch: Batch) -> list[bytes]:
+    """Each message; the fields as JSON, where it was removed."""
+    if not batch.bare:
+        return batch.lines
+    fields: list[dict[str, Any]] = batch.fields or [{}] * len(batch)
+    return [dumps(entry) for entry in fields]
+
+
+def utf8(lines: list[bytes]) -> list[bytes]:
+    """The same lines, with U+FFFD for what is not UTF-8."""
+    try:
+        b"\n".join(lines).decode()
+    except UnicodeDecodeError:
+        return [line.decode("utf-8", "replace").encode() for line in lines]
+    return lines

@@ -1,0 +1,239 @@
+"""Grafana Loki, and whatever else takes its push requests.
+
+```toml
+[sinks.loki]
+type = "loki"
+url = "http://loki:3100"
+labels = { container_name = "{container.name}", team = "{container.labels.team}" }
+metadata = { trace_id = "{trace_id}" }
+```
+
+- **Labels** make streams, of which Loki keeps its index: few of them, and with few values. Each is
+  a text with expressions in braces, and is left out where it is empty. Where one is made of what
+  entries say, such as `"{stream}"`, a container may have `max_streams` streams; an entry that would
+  begin one more keeps those labels as structured metadata.
+- **Structured metadata** has the rest: `container_id`, `stream`, `level`, `event_sequence`,
+  `event_part`, `log_flags`, and what `metadata` adds. It takes Loki 3, or 2.9 with
+  `allow_structured_metadata`; without, set `structured_metadata = false`.
+- **The line** is the message, or with `line = "json"` the whole entry with the names of the Elastic
+  Common Schema.
+- **Order**: entries of a stream are sent together, in the order in which they were read. stdout and
+  stderr of one container may be some milliseconds out of step, which Loki takes by default.
+
+An entry counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
+tried again, as `Retry-After` says; 413 is halved. Of a request that is answered with 400, the
+entries that Loki names as too old, too far behind or too long are refused, and may go to the
+`dead_letter` sink; the rest is sent again, and Loki keeps once what it has already. With 260 Loki
+says that it is told to block a tenant: all of the request is refused. Redirects, 401, 403, 404, 405
+and 407 are tried again, since not the entries are wrong then but the configuration. The API:
+https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal
+
+import msgspec
+
+from pipeline.batch import Batch, Container
+from pipeline.component import Context, Payload, Sink
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.level import LEVELS, UNKNOWN, severities
+from pipeline.encode.loki import Columns, LokiEncoder
+from pipeline.encode.loki_errors import blamed
+from pipeline.encode.loki_wire import Entry, Json, Protobuf
+from pipeline.errors import ConfigError
+from pipeline.expression import compile_template
+from pipeline.extras import needed
+from pipeline.ratelimit import RateLimit
+from pipeline.transport.http import Http, HttpSinkConfig, Rejected, printable
+from pipeline.transport.parts import Blamed, Part, Parts
+
+log = logging.getLogger(__name__)
+
+PUSH = "/loki/api/v1/push"
+BLOCKED = 260
+"""Loki's answer for a tenant that it is told to block, unless another is configured there."""
+IN_THREAD = 2**17
+"""Bytes from which on compressing is left to a thread; it takes a third of a millisecond."""
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,1023}$")]
+
+
+class Config(HttpSinkConfig, frozen=True, kw_only=True):
+    """Where Loki is, and what makes its streams."""
+
+    url: Annotated[str, msgspec.Meta(examples=["http://loki:3100"])]
+    """Address of Loki, and the path before `/loki/api/v1/push` if there is one."""
+    tenant: Annotated[str | None, msgspec.Meta(pattern=r"^[!-~]{1,150}$", examples=["shop"])] = None
+    """`X-Scope-OrgID`, where Loki serves several tenants."""
+    labels: dict[_Name, str] = msgspec.field(
+        default_factory=lambda: {
+            "container_name": "{container.name}",
+            "compose_project": "{container.project}",
+            "compose_service": "{container.service}",
+            "host": "{container.host}",
+        }
+    )
+    """Labels of the streams; a table of one's own replaces all of these."""
+    level_label: bool = False
+    """Makes the level a label `level` instead of structured metadata: up to nine streams for each
+    one."""
+    max_streams: Annotated[int, msgspec.Meta(ge=1)] = 100
+    """Streams that one container may have by labels that its entries make."""
+    metadata: dict[_Name, str] = msgspec.field(default_factory=dict)
+    """Further structured metadata: `{ trace_id = "{trace_id}" }`."""
+    structured_metadata: bool = True
+    """Whether there is any."""
+    line: Literal["message", "json"] = "message"
+    """What stands in the line."""
+    encoding: Literal["protobuf", "json"] = "protobuf"
+    """`protobuf` is what Loki's own agents send, compressed with snappy; `json` is for servers that
+    take nothing else."""
+    compression: Literal["none", "gzip"] = "gzip"
+    """How bodies of JSON are compressed."""
+
+
+class LokiParts(Parts):
+    """Entries one by one are wanted only where one of them is bad: then they are encoded anew."""
+
+    def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch]) -> None:
+        super().__init__(encoder.encode(batches), batches, self._numbers, self._request)
+        self._encoder = encoder
+        self._entries: list[Entry] = []
+
+    def entries(self, part: Part) -> list[Entry]:
+        entries = self._all()
+        return [entries[index] for index in part.indexes]
+
+    def _all(self) -> list[Entry]:
+        self._entries = self._entries or self._encoder.entries(self._batches)
+        return self._entries
+
+    def _numbers(self, whole: bytes) -> list[bytes]:
+        """Stand for the entries: what those are put together to depends on their streams."""
+        return [b"%d" % number for number in range(len(self._all()))]
+
+    def _request(self, numbers: Sequence[bytes]) -> bytes:
+        entries = self._all()
+        return self._encoder.request(entries[int(number)] for number in numbers)
+
+
+class Loki(Sink[LokiParts]):
+    """Says what a request looks like, and which entries an answer is about; the transport knows
+    what answers mean."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._name = context.name
+        self._http = Http([config.url.rstrip("/").removesuffix(PUSH)], config, probe="/ready")
+        self._protobuf = config.encoding == "protobuf"
+        self._headers = {"Content-Type": "application/json"}
+        if self._protobuf:
+            self._snappy = needed("cramjam", "loki").snappy
+            self._headers = {"Content-Type": "application/x-protobuf"}
+        if config.tenant:
+            self._headers["X-Scope-OrgID"] = config.tenant
+        self._warnings = RateLimit()
+        json = JsonEncoder(host=context.host)
+        self._encoder = LokiEncoder(
+            Protobuf() if self._protobuf else Json(),
+            _labels(config),
+            _metadata(config),
+            lines=partial(_objects, json) if config.line == "json" else None,
+            most_streams=config.max_streams,
+            host=context.host,
+            overflows=self._overflows,
+        )
+
+    async def open(self) -> None:
+        await self._http.open()
+
+    def reached(self) -> str:
+        return self._http.reached()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[LokiParts]:
+        count = sum(map(len, batches))
+        data = LokiParts(self._encoder, batches)
+        return Payload(data, count, len(data.whole) if count else 0)
+
+    async def send(self, payload: Payload[LokiParts]) -> None:
+        await payload.data.send(payload, partial(self._post, payload))
+
+    async def _post(self, payload: Payload[LokiParts], part: Part) -> None:
+        body = await self._compressed(part.body) if self._protobuf else part.body
+        compressed = not self._protobuf
+        try:
+            answer = await self._http.post(PUSH, body, self._headers, compressed=compressed)
+        except Rejected as rejected:
+            said = rejected.body.decode("utf-8", "replace")
+            reasons = blamed(said, payload.data.entries(part))
+            if not reasons or rejected.status != 400:
+                raise
+            raise Blamed(rejected, reasons) from rejected
+        if answer.status == BLOCKED:
+            said = printable(answer.body.decode("utf-8", "replace"))
+            reason = f"{answer.where} answers 260, is told to block this tenant: {said}"
+            raise Blamed(Rejected(reason, BLOCKED), dict.fromkeys(range(len(part)), reason))
+
+    async def _compressed(self, body: bytes) -> bytes:
+        if len(body) < IN_THREAD:
+            return bytes(self._snappy.compress_raw(body))
+        return bytes(await asyncio.to_thread(self._snappy.compress_raw, body))
+
+    def _overflows(self, container: Container) -> None:
+        if self._warnings():
+            log.warning(
+                "sink %s: %s would have more than max_streams streams; labels that its entries "
+                "make are structured metadata from now on",
+                self._name,
+                container.name,
+            )
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _labels(config: Config) -> Columns:
+    found = _columns(config.labels, "labels")
+    if config.level_label:
+        if "level" in found.names:
+            raise ConfigError("the level is one of the labels already", "level_label")
+        found.varying["level"] = _levels
+    return found
+
+
+def _metadata(config: Config) -> Columns | None:
+    found = _columns(config.metadata, "metadata")
+    if not config.structured_metadata:
+        if found.names:
+            raise ConfigError("there is none with structured_metadata = false", "metadata")
+        return None
+    for name in found.names & (config.labels.keys() | ({"level"} if config.level_label else set())):
+        raise ConfigError("that is the name of a label", f"metadata.{name}")
+    return found
+
+
+def _columns(templates: dict[str, str], key: str) -> Columns:
+    found = Columns()
+    for name, text in templates.items():
+        try:
+            template = compile_template(text)
+        except ConfigError as error:
+            raise ConfigError(error.message, f"{key}.{name}", error.column) from None
+        (found.constant if template.is_constant else found.varying)[name] = template
+    return found
+
+
+def _levels(batch: Batch) -> list[str]:
+    levels = severities(batch)
+    if levels is None:
+        return [""] * len(batch)
+    return ["" if level == UNKNOWN else LEVELS[level] for level in levels]
+
+
+def _objects(json: JsonEncoder, batch: Batch) -> list[bytes]:
+    return json.encode([batch]).split(b"\n")[:-1]
