@@ -22,6 +22,8 @@ from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare, same
 from pipeline.derived import Derived
 from pipeline.exposition import Exposition
+from pipeline.inlet import InletGauges
+from pipeline.inlets import Inlets
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
@@ -56,7 +58,11 @@ class Agent:
         self.ledger = Ledger()
         self.tap = Tap()
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
-        self.engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
+        self.engine = (
+            Engine(resolve(config.engine.url, config.engine.tls, environ))
+            if config.engine.enabled
+            else None
+        )
         self.checkpoint = Checkpoint(Path(config.state.directory))
         state, host = Path(config.state.directory), os.uname().nodename
         self.outlets = Outlets(
@@ -69,6 +75,10 @@ class Agent:
         self._selection = Selection(config)
         routes = _routes(config, change.outlets, self._selection, metrics, metrics.derived)
         self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
+        self.inlets = Inlets(self._router, metrics, host)
+        self._inlet_change = sources = self.inlets.plan(config.sources)
+        self.inlets.apply(sources)
+        metrics.registry.register(InletGauges(self.inlets))
         self._poller = self._make_poller()
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
@@ -80,11 +90,12 @@ class Agent:
             lambda: [outlet.now() for outlet in self.outlets.named.values()],
             self.outlets.buffers(),
             self._spooled,
-            os.uname().nodename,
+            host,
+            self.inlets.now,
         )
         self._myself = own_container()
         self.source: DockerSource
-        """Once it runs."""
+        """Once it runs, where there is an Engine."""
         self._reloading = Reloading(config.http.reload)
         self.admin = (
             Admin(
@@ -102,17 +113,17 @@ class Agent:
 
     # ------------------------------------------------------------------------------ wiring
 
-    def _make_source(self) -> DockerSource:
+    def _make_source(self, engine: Engine) -> DockerSource:
         """It begins where the checkpoint is, so that has to be open."""
         return DockerSource(
-            self.engine,
+            engine,
             self._router,
             self.checkpoint,
             self.metrics,
             self._reading(),
             stats=self._poller,
             myself=self._myself,
-            connected=lambda: self.exposition.describe_machine(self.engine.info),
+            connected=lambda: self.exposition.describe_machine(engine.info),
             removed=self.exposition.remove,
         )
 
@@ -130,9 +141,9 @@ class Agent:
 
     def _make_poller(self) -> StatsPoller | None:
         every = self._config.stats.every
-        return (
-            StatsPoller(self.engine, float(every), self._publish, self.metrics) if every else None
-        )
+        if self.engine is None or not every:
+            return None
+        return StatsPoller(self.engine, float(every), self._publish, self.metrics)
 
     def _publish(self, samples: Samples) -> None:
         """A container's stats: for `/metrics`, and for the routes that take them."""
@@ -154,13 +165,18 @@ class Agent:
 
     def not_ready(self) -> list[str]:
         """A line for each thing that is not ready, for `/readyz`."""
-        engine = self.source.watch.problem
         sinks = (outlet.not_ready() for outlet in self.outlets.named.values())
-        return [line for line in (engine, *sinks) if line]
+        lines = (self._engine_problem, *self.inlets.not_ready(), *sinks)
+        return [line for line in lines if line]
+
+    @property
+    def _engine_problem(self) -> str | None:
+        return None if self.engine is None else self.source.watch.problem
 
     def audit(self) -> Report:
         """The ledger, as it stands."""
-        return report(self.ledger, self.outlets.buffered(), self.outlets.carried())
+        buffered, carried = self.outlets.buffered(), self.outlets.carried()
+        return report(self.ledger, buffered, carried, self.inlets.parts())
 
     def _spooled(self) -> set[Tally]:
         """Those of which entries are on disk."""
@@ -169,7 +185,7 @@ class Agent:
 
     async def overview(self) -> Overview:
         """What it does just now."""
-        return await self._observer.overview(self.source.watch.problem or "")
+        return await self._observer.overview(self._engine_problem or "")
 
     # --------------------------------------------------------------------------- reloading
 
@@ -183,6 +199,7 @@ class Agent:
         config = difference.config
         derived = self.metrics.derived.draft()
         change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
+        sources = await asyncio.to_thread(self.inlets.plan, config.sources)
         await self.outlets.prepare(change)
         # From here to the end at once: no entry is read in between.
         self._config = config
@@ -193,8 +210,11 @@ class Agent:
         self.metrics.derived.adopt(derived)
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self._observer.change(list(config.routes), self.outlets.buffers())
-        self.source.change(self._reading())
-        self._change = change
+        if self.engine is not None:
+            self.source.change(self._reading())
+        self.inlets.apply(sources)
+        self.inlets.rebind()
+        self._change, self._inlet_change = change, sources
         return difference
 
     def _plan(self, config: Config, derived: Derived) -> tuple[Change, Selection, list[Route]]:
@@ -214,8 +234,11 @@ class Agent:
         return there if kept else route
 
     async def settle(self) -> None:
-        """Waits until the sinks that were changed or removed have given way."""
-        await self.outlets.settle(self._change, float(self._config.agent.shutdown))
+        """Waits until the sources and sinks that were changed or removed have given way."""
+        within = float(self._config.agent.shutdown)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.inlets.settle(self._inlet_change, within), name="sources")
+            tasks.create_task(self.outlets.settle(self._change, within), name="sinks")
 
     # ----------------------------------------------------------------------------- running
 
@@ -226,7 +249,8 @@ class Agent:
         Raises `DocklineError` when it cannot start.
         """
         await asyncio.to_thread(self.checkpoint.open)
-        self.source = self._make_source()
+        if self.engine is not None:
+            self.source = self._make_source(self.engine)
         try:
             if self.admin is not None:
                 await self.admin.start()
@@ -236,27 +260,30 @@ class Agent:
             await self.outlets.open()
             async with asyncio.TaskGroup() as tasks:
                 self.outlets.start(tasks)
+                self.inlets.start(tasks)
                 flushing = tasks.create_task(self._router.flusher.run(), name="held entries")
                 await self._read_until(stop, reloader)
                 await self._drain()
                 flushing.cancel()
                 await self.outlets.finish()
+                await self.inlets.finish()
             return not any(outlet.buffer.entries for outlet in self.outlets)
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FINISHING):
                     await self.checkpoint.save()
             self.checkpoint.close()
-            await self.engine.close()
+            if self.engine is not None:
+                await self.engine.close()
             if self.admin is not None:
                 await self.admin.close()
 
     async def _read_until(self, stop: asyncio.Event, reloader: Reloader | None) -> None:
         async with asyncio.TaskGroup() as tasks:
-            reading = [
-                tasks.create_task(self.source.run(), name="docker"),
-                tasks.create_task(self._save(), name="checkpoint"),
-            ]
+            reading = []
+            if self.engine is not None:
+                reading.append(tasks.create_task(self.source.run(), name="docker"))
+                reading.append(tasks.create_task(self._save(), name="checkpoint"))
             if reloader is not None:
                 self._reloading.reloader = reloader
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
@@ -264,6 +291,7 @@ class Agent:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
             await stop.wait()
             log.info("stopping: delivering what has been read")
+            self.inlets.stop()
             for task in reading:
                 task.cancel()
 
@@ -283,7 +311,7 @@ class Agent:
     async def _drain(self) -> None:
         """Has what stages hold back sent too."""
         within = float(self._config.agent.shutdown)
-        for outlet in await self.outlets.drain(within, self._router.flusher.finish):
+        for outlet in await self.outlets.drain(within, self._let_go):
             log.warning(
                 "sink %s: %d entries could not be delivered in time (%s); they are %s after "
                 "the next start",
@@ -294,13 +322,18 @@ class Agent:
             )
             self._note_lost(outlet)
 
+    async def _let_go(self) -> None:
+        """All that was taken goes to the sinks' buffers."""
+        await self.inlets.placed()
+        await self._router.flusher.finish()
+
     def _note_lost(self, outlet: Outlet) -> None:
         """What was not delivered, of containers that are gone, is nowhere any more."""
         if outlet.spool is not None:
             return
-        followed = self.source.followed
-        inside = outlet.buffer.batches()
-        if lost := sum(len(one) for one in inside if one.container.id not in followed):
+        followed = self.source.followed if self.engine is not None else {}
+        ids = ((one.container.id, len(one)) for one in outlet.buffer.batches())
+        if lost := sum(n for one, n in ids if one not in followed and not self.inlets.has(one)):
             self.metrics.dropped.labels(outlet.name, "stopped").inc(lost)
             log.warning(
                 "sink %s: %d of them are lost, since their containers are removed; buffer.disk "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -71,6 +71,25 @@ class ContainerPart(msgspec.Struct, frozen=True):
     routes: list[RoutePart]
 
 
+class SourcePart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source beside Docker has taken. All figures are messages."""
+
+    source: str
+    taken: int = 0
+    settled: int = 0
+    """By every sink, so that the peer may forget them."""
+    given_up: int = 0
+    """Left to the peer to send again."""
+    open: int = 0
+    """On their way to the sinks."""
+    refused: dict[str, int] = {}
+    """Not taken, by reason."""
+
+    @property
+    def unaccounted(self) -> int:
+        return self.taken - self.settled - self.given_up - self.open
+
+
 class Report(msgspec.Struct, frozen=True):
     """What `GET /audit` answers, as JSON."""
 
@@ -79,9 +98,15 @@ class Report(msgspec.Struct, frozen=True):
     carried: dict[str, int]
     """By sink: entries on disk that an earlier run has written, whose containers are known when
     they are sent."""
+    sources: list[SourcePart] = []
 
 
-def report(ledger: Ledger, buffered: Mapping[Tally, int], carried: Mapping[str, int]) -> Report:
+def report(
+    ledger: Ledger,
+    buffered: Mapping[Tally, int],
+    carried: Mapping[str, int],
+    sources: Sequence[SourcePart] = (),
+) -> Report:
     """At this moment; nothing may happen between looking into the buffers and this."""
     ledger.fold()
     lines = {line.tally: line for line in ledger.lines(buffered)}
@@ -89,8 +114,9 @@ def report(ledger: Ledger, buffered: Mapping[Tally, int], carried: Mapping[str, 
     parts = [route for container in containers for route in container.routes]
     balanced = not any(
         route.unaccounted or any(sink.unaccounted for sink in route.sinks) for route in parts
-    )
-    return Report(balanced, containers, {sink: n for sink, n in carried.items() if n})
+    ) and not any(source.unaccounted for source in sources)
+    left = {sink: n for sink, n in carried.items() if n}
+    return Report(balanced, containers, left, list(sources))
 
 
 def _container(page: Page, lines: Mapping[Tally, Line]) -> ContainerPart:

@@ -1,11 +1,13 @@
-"""What a stage and a sink promise, and how they are found.
+"""What a source, a stage and a sink promise, and how they are found.
 
-A component is one module in `pipeline/stages/` or `pipeline/sinks/`. The file's name is its name
-in the configuration, its docstring is its page in the reference, and it defines two things:
+A component is one module in `pipeline/sources/`, `pipeline/stages/` or `pipeline/sinks/`. The
+file's name is its name in the configuration, its docstring is its page in the reference, and it
+defines two things:
 
-- `Config`: what the user may write. For a sink, a subclass of `SinkConfig`; for a stage, any type
-  that msgspec can convert to (`str`, `list[str]`, a frozen Struct, a union of those).
-- one subclass of `Sink` or `Stage`, made with that configuration.
+- `Config`: what the user may write. For a source, a subclass of `SourceConfig`; for a sink, of
+  `SinkConfig`; for a stage, any type that msgspec can convert to (`str`, `list[str]`, a frozen
+  Struct, a union of those).
+- one subclass of `Source`, `Sink` or `Stage`, made with that configuration.
 
 There is no list to edit: the folder is the registry.
 """
@@ -16,17 +18,20 @@ import importlib
 import pkgutil
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from prometheus_client import Metric
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import Batch, Container
+from pipeline.batch import Source as Sort
 from pipeline.derived import Derived
 from pipeline.errors import ConfigError
+from pipeline.records import Fields
 
 Data = TypeVar("Data")
 
@@ -128,6 +133,16 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How sending is tried again."""
     dead_letter: Annotated[str | None, msgspec.Meta(examples=["rejected"])] = None
     """Name of another sink, for entries that this destination refuses for good."""
+
+
+class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every source's table may hold, beside what the source's own `Config` adds."""
+
+    type: str
+    """Which source this is."""
+    in_flight: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(32 * 2**20)
+    """Bytes of messages that are taken and not settled yet. At that many the source reads no
+    further, so that its peers wait; a message that is larger comes alone."""
 
 
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -281,7 +296,7 @@ class Sink(ABC, Generic[Data]):
     concurrently, `open` again after any `Unavailable`, and `close` once at the end. Each may be
     cancelled at every await."""
 
-    takes: ClassVar[frozenset[Source]] = frozenset(("logs", "events", "stats"))
+    takes: ClassVar[frozenset[Sort]] = frozenset(("logs", "events", "stats"))
     """The sources whose entries it can use. Without a configured route, logs lead to every sink
     that takes logs, and stats to one that takes nothing else."""
 
@@ -338,16 +353,135 @@ class Sink(ABC, Generic[Data]):
         """Lets go of everything. Never raises, and may be called without or during `open`."""
 
 
+# ---------------------------------------------------------------------------------- sources
+
+
+class Taken(Protocol):
+    """One message that a source has taken: its entries are on their way."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it counts for."""
+
+    def done(self) -> bool:
+        """Whether `settled` returns at once."""
+
+    async def placed(self) -> None:
+        """Waits until all of it has found room in the sinks' buffers, and there is room for more:
+        what whoever reads from a peer waits for before he reads on. Who is cancelled here has
+        cancelled nothing else."""
+
+    async def settled(self) -> bool:
+        """Waits until every sink of every route has settled all of it, and all that came before it
+        of the same containers: delivered, dropped and counted, or safe on a disk. Only then may the
+        peer be told that it can forget the message. False when that will not come, since the
+        process ends: the peer is to send it again."""
+
+
+class Intake(Protocol):
+    """Where a source hands in what it takes. Each has its own."""
+
+    name: str
+    """The source's name in the configuration."""
+
+    @property
+    def stopping(self) -> bool:
+        """Nothing more is to be taken."""
+
+    def taking(self) -> AbstractAsyncContextManager[None]:
+        """For whatever waits for peers or reads from them: when the source is to stop, what is
+        inside is cancelled, and the block left as if it had come to its end."""
+
+    def container(
+        self,
+        container_id: str,
+        name: str,
+        image: str = "",
+        labels: Mapping[str, str] | None = None,
+        host: str = "",
+    ) -> Container:
+        """A container by its facts; the same object while they are the same and it is in use. An
+        id that is not 64 hexadecimal digits becomes such as stand for it and this source."""
+
+    def batch(
+        self,
+        container: Container,
+        lines: list[bytes],
+        times: list[bytes],
+        streams: bytes,
+        *,
+        fields: list[Fields] | None = None,
+        truncated: Sequence[int] = (),
+        source: Sort = "logs",
+    ) -> Batch:
+        """Entries that have no numbers of their own: they get the container's next. `truncated`:
+        indexes of those that were cut. Columns as in `Batch`; times have their 30 bytes."""
+
+    def take(self, batches: Sequence[Batch], size: int) -> Taken:
+        """Takes the entries of one message, which has so many bytes, and never waits. Entries of
+        one container go on in the order in which they were taken."""
+
+    def refuse(self, reason: str, why: str = "", count: int = 1) -> None:
+        """Counts messages, or connections, that make no sense or are too much. `reason` is one of
+        a few words (a metric's label), `why` a sentence for the log, which is said now and then."""
+
+    def trouble(self, problem: str | None) -> None:
+        """What is wrong while it goes on, such as a server that is away; None when it is over."""
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source may know of the process it runs in."""
+
+    name: str
+    """Its name in the configuration, for messages."""
+    host: str = ""
+    """Name of this host."""
+
+
+class Source(ABC):
+    """Knows one way in which entries come, and nothing else. Whoever runs it calls `open`, `run`
+    and `close`, never concurrently, and again from the beginning, a little later each time, after
+    whatever one of them has raised. Each may be cancelled at every await."""
+
+    def __init__(self, config: Any, context: SourceContext) -> None:  # noqa: B027 - as with stages
+        """Raises `ConfigError`."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Makes ready: listens, or connects.
+
+        Raises `Unavailable` with a sentence that says what is wrong and what to do."""
+
+    def reached(self) -> str:
+        """What `open` has reached, for `dockline check --live`: an address."""
+        return ""
+
+    @abstractmethod
+    async def run(self, intake: Intake) -> None:
+        """Takes entries, and answers its peers when they are settled, until `intake.taking()` ends.
+        Then it takes nothing more, answers what is still settled, and returns. Trouble with one
+        peer is not raised.
+
+        Raises `Unavailable` where it cannot go on without being opened anew."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Lets go of everything. Never raises, and may be called without or during `open`."""
+
+
 # --------------------------------------------------------------------------------- registry
 
-Kind = Literal["stages", "sinks"]
-_BASES: dict[Kind, type] = {"stages": Stage, "sinks": Sink}
+Kind = Literal["sources", "stages", "sinks"]
+_BASES: dict[Kind, type] = {"sources": Source, "stages": Stage, "sinks": Sink}
 
 
 def names(kind: Kind) -> list[str]:
-    """Every component there is, sorted."""
+    """Every component there is, sorted. What is a package is none: Docker is a source that needs no
+    table."""
     package = importlib.import_module(f"pipeline.{kind}")
-    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(info.name for info in found if not info.ispkg)
 
 
 def module(kind: Kind, name: str) -> ModuleType:

@@ -69,6 +69,29 @@ class Metrics:
         self.source_errors = counter(
             "source_errors", "Trouble with one of the Engine's streams, by kind.", "kind"
         )
+        self.source_messages = counter(
+            "source_taken_messages", "Messages that a source has taken from its peers.", "source"
+        )
+        self.source_entries = counter(
+            "source_taken_entries", "Entries in messages that a source has taken.", "source"
+        )
+        self.source_bytes = counter(
+            "source_taken_bytes", "Bytes of the entries in messages taken.", "source"
+        )
+        self.source_settled = counter(
+            "source_settled_messages",
+            "Messages that every sink has settled, and the peer may forget.",
+            "source",
+        )
+        self.source_refused = counter(
+            "source_refused_messages",
+            "Messages or connections that make no sense or are too much, and why.",
+            "source",
+            "reason",
+        )
+        self.source_restarts = counter(
+            "source_restarts", "How often a source had to be opened again.", "source"
+        )
         self.containers = gauge("containers", "Containers being followed.")
         self.engine_up = gauge("engine_up", "1 while the Engine answers.")
         self.reloads = counter(
@@ -103,6 +126,16 @@ class Metrics:
             self.label_errors.labels(name, label).set(1)
         if labels:
             self._wrong[name] = set(labels)
+
+    def forget_source(self, name: str) -> None:
+        """The source is gone, and its series with it."""
+        for metric in (
+            self.source_messages, self.source_entries, self.source_bytes, self.source_settled,
+            self.source_restarts,
+        ):  # fmt: skip
+            with contextlib.suppress(KeyError):
+                metric.remove(name)
+        self.source_refused.remove_by_labels({"source": name})
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"dockline_{name}", text, labels, registry=self.registry)

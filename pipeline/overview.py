@@ -50,6 +50,25 @@ class SinkNow(msgspec.Struct, omit_defaults=True):
     """Seconds since the oldest entry was written that is not delivered."""
 
 
+class SourceNow(msgspec.Struct, omit_defaults=True):
+    """One beside Docker."""
+
+    name: str
+    type: str
+    problem: str = ""
+    messages: int = 0
+    """Taken."""
+    entries: int = 0
+    """In them."""
+    open: int = 0
+    """Messages that are not settled."""
+    open_bytes: int = 0
+    containers: int = 0
+    """That entries came of lately."""
+    refused: dict[str, int] = {}
+    """Messages by reason."""
+
+
 class RouteNow(msgspec.Struct, omit_defaults=True):
     name: str
     taken: int = 0
@@ -87,6 +106,7 @@ class Overview(msgspec.Struct, omit_defaults=True):
     containers: list[ContainerNow]
     routes: list[RouteNow]
     sinks: list[SinkNow]
+    sources: list[SourceNow] = []
 
 
 class Holding(Protocol):
@@ -109,6 +129,7 @@ class Observer:
         buffers: Mapping[str, Holding],
         spooled: Callable[[], Collection[Tally]] = frozenset,
         host: str = "",
+        sources: Callable[[], list[SourceNow]] = list,
     ) -> None:
         """`sinks`: each with what is known beside its counters. `buffers`: by sink. `spooled`:
         those that have entries on disk."""
@@ -119,6 +140,7 @@ class Observer:
         self._buffers = buffers
         self._spooled = spooled
         self._host = host
+        self._sources = sources
         self._began = time.time()
 
     def change(self, routes: Sequence[str], buffers: Mapping[str, Holding]) -> None:
@@ -138,8 +160,9 @@ class Observer:
                 routes[route].made += count
         containers = await self._containers(routes)
         return Overview(
-            self._host, self._began, clock, problem, containers, list(routes.values()), sinks
-        )
+            self._host, self._began, clock, problem, containers, list(routes.values()), sinks,
+            self._sources(),
+        )  # fmt: skip
 
     def _count(self, sinks: Iterable[SinkNow]) -> None:
         metrics = self._metrics

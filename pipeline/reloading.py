@@ -4,7 +4,7 @@ The answer is text, or JSON where that is preferred (`Accept: application/json`)
 
 ```json
 {"reloaded":true,"file":"…","sinks":{"added":["b"],"removed":[],"changed":["a"]},"routes":["all"],
- "needs_restart":["http.listen"],"warnings":[]}
+ "sources":[],"needs_restart":["http.listen"],"warnings":[]}
 {"reloaded":false,"file":"…","errors":["…:4: sinks.a.type: there is no sink type …"]}
 ```
 """
@@ -58,6 +58,7 @@ def _json(outcome: Outcome) -> dict[str, Any]:
             "changed": difference.changed,
         },
         "routes": difference.routes,
+        "sources": difference.sources,
         "needs_restart": difference.fixed,
         "warnings": outcome.warnings,
     }

@@ -38,6 +38,13 @@ def _print(report: Report) -> None:
                 print(paint("red", line) if wrong else line)
     for sink, entries in report.carried.items():
         print(f"sink {sink}: {entries:,} entries of an earlier run are on disk")
+    for source in report.sources:
+        went = [(source.settled, "settled"), (source.given_up, "left to be sent again")]
+        went += [(source.open, "on their way"), (source.unaccounted, "UNACCOUNTED")]
+        line = f"source {source.source}: {_sum([(source.taken, 'messages taken')])} = {_sum(went)}"
+        print(paint("red", line) if source.unaccounted else line)
+        for reason, refused in source.refused.items():
+            print(f"source {source.source}: {refused:,} messages refused ({reason})")
     count = len(report.containers)
     about = f"{count} container{'' if count == 1 else 's'}"
     if report.balanced:

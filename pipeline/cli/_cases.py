@@ -12,7 +12,7 @@ from pipeline.cli._reasons import not_followed, not_taken
 from pipeline.cli._series import Reading as Series
 from pipeline.cli._series import compare
 from pipeline.config import Reading
-from pipeline.config.settings import CaseConfig, CaseLine
+from pipeline.config.settings import SORTS, CaseConfig, CaseLine
 from pipeline.errors import DocklineError
 from pipeline.records import MISSING
 from pipeline.trial import Entry, Line, Trial
@@ -103,7 +103,7 @@ def run(reading: Reading, index: int) -> Result:
 def _wrong_source(reading: Reading, case: CaseConfig) -> str:
     """What is wrong with the source of a test; empty where the route takes it."""
     sources = reading.config.routes[case.route].sources
-    if case.source in sources:
+    if case.source in sources or not set(sources) <= set(SORTS):
         return ""
     takes = " and ".join(sources) or "nothing"
     hint = f', which a test has with source = "{sources[0]}"' if sources else ""

@@ -11,6 +11,7 @@ from pipeline.batch import Container
 from pipeline.cli._container import Found
 from pipeline.cli._reasons import not_followed, not_taken, not_understood
 from pipeline.config import Config, Reading, RouteConfig, StageConfig
+from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
 from pipeline.records import MISSING
 from pipeline.trial import Entry, Line, Snapshot, Step, Trial
@@ -30,7 +31,7 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     config, container = reading.config, found.container
     reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
     routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
-    taken = {route["name"] for route in routes if route["takes"] and "logs" in route["from"]}
+    taken = {route["name"] for route in routes if route["takes"] and _takes_logs(route["from"])}
     config = _with_ways(config, taken)
     ways = [name for name in config.routes if name in taken or BETWEEN in name]
     ways = [name for name in ways if BETWEEN in name or not _fed_by(config, name)]
@@ -64,6 +65,11 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     }
     concealed: Facts = _concealed(facts, reading)
     return concealed
+
+
+def _takes_logs(sources: Collection[str]) -> bool:
+    """Of any origin: a name that is not of a sort of entries is a source's."""
+    return not set(sources) <= {"events", "stats"}
 
 
 def _with_ways(config: Config, taken: Collection[str]) -> Config:
@@ -102,7 +108,7 @@ def _route(reading: Reading, name: str, container: Container, *, followed: bool)
     fed_by = _fed_by(reading.config, name)
     if followed and fed_by and not reasons:
         feeding = (_route(reading, one, container, followed=True) for one in fed_by)
-        if not any(one["takes"] and set(one["from"]) & set(route.sources) for one in feeding):
+        if not any(one["takes"] and _overlap(one["from"], route.sources) for one in feeding):
             reasons = [f"no route that leads to it takes the container: {listed(fed_by)}"]
     return {
         "name": name,
@@ -115,6 +121,11 @@ def _route(reading: Reading, name: str, container: Container, *, followed: bool)
         "stages": [stage.name for stage in route.stages],
         "to": _sinks(reading.config, name),
     }
+
+
+def _overlap(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether two routes may take the same entries."""
+    return bool(set(one) & set(other)) or not set(one) | set(other) <= set(SORTS)
 
 
 def _sinks(config: Config, route: str) -> list[Facts]:

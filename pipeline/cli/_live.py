@@ -1,4 +1,4 @@
-"""Reaching what a configuration names: the Engine, and every sink."""
+"""Reaching what a configuration names: the Engine, every source and every sink."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline import component
-from pipeline.component import Context, Sink
+from pipeline.component import Context, Sink, Source, SourceContext
 from pipeline.config import Reading
 from pipeline.errors import DocklineError
 from pipeline.sources.docker.endpoint import resolve
@@ -28,7 +28,7 @@ class Answer:
     """How it went with one of them."""
 
     what: str
-    """`engine`, or `sink NAME`."""
+    """`engine`, `source NAME` or `sink NAME`."""
     detail: str = ""
     """What was reached."""
     trouble: str = ""
@@ -51,16 +51,21 @@ class Answer:
 
 
 def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
-    """Tries the Engine and all sinks at the same time. Sends nothing.
+    """Tries the Engine, all sources and all sinks at the same time. Sends and takes nothing.
 
     Raises `EngineError` where the Engine's address cannot be made out at all.
     """
     config = reading.config
-    engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
-    attempts: dict[str, Attempt] = {"engine": partial(_engine, engine)}
+    attempts: dict[str, Attempt] = {}
+    if config.engine.enabled:
+        engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
+        attempts["engine"] = partial(_engine, engine)
+    for name, table in config.sources.items():
+        source = component.implementation("sources", table.type)(table, SourceContext(name))
+        attempts[f"source {name}"] = partial(_open, source, table.type)
     for name, sink in config.sinks.items():
         made = component.implementation("sinks", sink.type)(sink, Context(name))
-        attempts[f"sink {name}"] = partial(_sink, made, sink.type)
+        attempts[f"sink {name}"] = partial(_open, made, sink.type)
     return [
         replace(
             answer,
@@ -95,9 +100,9 @@ async def _engine(engine: Engine) -> str:
         await engine.close()
 
 
-async def _sink(sink: Sink[Any], kind: str) -> str:
+async def _open(one: Source | Sink[Any], kind: str) -> str:
     try:
-        await sink.open()
-        return ", ".join(part for part in (kind, sink.reached()) if part)
+        await one.open()
+        return ", ".join(part for part in (kind, one.reached()) if part)
     finally:
-        await sink.close()
+        await one.close()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pipeline.cli._figures import count, duration, size
 from pipeline.cli._table import Column, Line, Order, Table, cut
 from pipeline.cli._terminal import printable
-from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow
+from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow, SourceNow
 
 UNKNOWN: Final = -1.0
 """A rate of what was seen once."""
@@ -45,6 +45,12 @@ class SinkRow:
 
 
 @dataclass(frozen=True)
+class SourceRow:
+    now: SourceNow
+    entries: float
+
+
+@dataclass(frozen=True)
 class Figures:
     """What two overviews tell together."""
 
@@ -54,6 +60,7 @@ class Figures:
     sinks: Sequence[SinkRow]
     lines: float
     bytes: float
+    sources: Sequence[SourceRow] = ()
 
 
 def figures(before: Overview | None, after: Overview) -> Figures:
@@ -68,6 +75,7 @@ def figures(before: Overview | None, after: Overview) -> Figures:
     containers = {one.id: one for one in before.containers} if before is not None else {}
     routes = {one.name: one for one in before.routes} if before is not None else {}
     sinks = {one.name: one for one in before.sinks} if before is not None else {}
+    sources = {one.name: one for one in before.sources} if before is not None else {}
     rows = []
     for one in after.containers:
         past = containers.get(one.id, _NO_CONTAINER)
@@ -79,9 +87,14 @@ def figures(before: Overview | None, after: Overview) -> Figures:
         [_sink(one, sinks.get(one.name, _NO_SINK), rate) for one in after.sinks],
         sum(row.lines for row in rows) if seconds > 0 else UNKNOWN,
         sum(row.bytes for row in rows) if seconds > 0 else UNKNOWN,
+        [
+            SourceRow(one, rate(one.entries, sources.get(one.name, _NO_SOURCE).entries))
+            for one in after.sources
+        ],
     )
 
 
+_NO_SOURCE = SourceNow("", "")
 _NO_CONTAINER, _NO_ROUTE, _NO_SINK = ContainerNow("", ""), RouteNow(""), SinkNow("", "")
 
 Rate = Callable[[float, float], float]
@@ -255,6 +268,7 @@ class View:
         if found is not None:
             if found.after.problem:
                 lines.append(Line(printable(found.after.problem), "bad"))
+            lines += [source_line(one) for one in found.sources]
             lines += self._tables(found, width, height - len(lines) - 1)
         lines = lines[: max(height - 1, 0)]
         lines += [Line("")] * (height - 1 - len(lines)) + [self._foot(found)]
@@ -309,12 +323,28 @@ def title(found: Figures) -> str:
     return "  ".join(parts)
 
 
+def source_line(row: SourceRow) -> Line:
+    """One source beside Docker."""
+    now = row.now
+    parts = [
+        f"source {printable(now.name)} ({printable(now.type)})",
+        f"{_rate(row.entries)} entries/s",
+        f"{count(now.open)} messages ({size(now.open_bytes)}) on their way",
+    ]
+    if now.refused:
+        parts.append(f"refused: {_reasons(now.refused)}")
+    if now.problem:
+        parts.append(printable(now.problem))
+    return Line("  ".join(parts), "bad" if now.problem else "")
+
+
 def snapshot(found: Figures, width: int | None = None) -> list[Line]:
     """All of everything, for a file or a printout."""
     view = View()
     lines = [Line(title(found))]
     if found.after.problem:
         lines.append(Line(printable(found.after.problem), "bad"))
+    lines += [source_line(one) for one in found.sources]
     tables: list[tuple[Table[Any], Sequence[Any]]] = [
         (view.sinks, found.sinks),
         (view.routes, found.routes),

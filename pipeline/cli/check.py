@@ -30,7 +30,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "not, or bad usage.",
     )
     parser.add_argument(
-        "--live", action="store_true", help="also reach the Docker Engine and every sink"
+        "--live",
+        action="store_true",
+        help="also reach the Docker Engine, every source and every sink",
     )
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="for people, or for programs"
@@ -93,6 +95,10 @@ def _print_text(reading: Reading, answers: list[Answer]) -> None:
     _print_warnings(reading.warnings, reading.file)
     paint, config = colours(sys.stdout), reading.config
     print(f"{paint('green', 'ok')}: {reading.file}")
+    if not config.engine.enabled:
+        print("  no Docker Engine is looked for (engine.enabled)")
+    for name, source in config.sources.items():
+        print(f"  source {paint('bold', name)}: {source.type}")
     for name, sink in config.sinks.items():
         print(f"  sink   {paint('bold', name)}: {sink.type}")
     for name, route in config.routes.items():
@@ -114,6 +120,7 @@ def _summary(reading: Reading) -> dict[str, Any]:
         "valid": True,
         "errors": [],
         "warnings": [_json(problem) for problem in reading.warnings],
+        "sources": {name: source.type for name, source in config.sources.items()},
         "sinks": {name: sink.type for name, sink in config.sinks.items()},
         "routes": {
             name: {

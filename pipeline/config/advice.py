@@ -14,7 +14,7 @@ from pipeline.component import Effect, FieldUse
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
-from pipeline.config.settings import FEED, Config, RouteConfig, StageConfig
+from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
 from pipeline.expression.insight import never_true
@@ -22,6 +22,9 @@ from pipeline.expression.insight import never_true
 
 def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
     """`tree`: what `config` was made from."""
+    if not config.engine.enabled and not config.sources:
+        hint = "add [sources.NAME], or remove this"
+        report.warning(("engine", "enabled"), "nothing is read: there is no source either", hint)
     _unfed_sinks(config, report)
     for name, route in config.routes.items():
         path = ("routes", name)
@@ -59,16 +62,21 @@ def _sources(route: RouteConfig, config: Config, path: Path, report: Report) -> 
     place = (*path, "from")
     if not route.sources:
         report.warning(place, "this route takes nothing", 'write "logs", "events" or "stats"')
-    if "stats" in route.sources and config.stats.every is None:
-        report.warning(place, "takes stats, which stats.every turns off")
-    if "events" in route.sources and not config.events.enabled:
-        report.warning(place, "takes events, which events.enabled turns off")
+    if not config.engine.enabled and DOCKER in route.sources:
+        report.warning(place, "takes what Docker has, which engine.enabled turns off")
+    if not config.sources and config.engine.enabled:
+        if "stats" in route.sources and config.stats.every is None:
+            report.warning(place, "takes stats, which stats.every turns off")
+        if "events" in route.sources and not config.events.enabled:
+            report.warning(place, "takes events, which events.enabled turns off")
+    if not set(route.sources) <= set(SORTS):
+        return  # of a source, all that it has
     for index, target in enumerate(route.to):
         if target.startswith(FEED):
             takes = frozenset[str](config.routes[target.removeprefix(FEED)].sources)
         else:
             takes = takes_from(config.sinks[target].type)
-        if route.sources and not takes & set(route.sources):
+        if route.sources and takes <= set(SORTS) and not takes & set(route.sources):
             message = f"{quote(target)} takes only {listed(sorted(takes))}; this route has none"
             report.warning((*path, "to", index), message)
 
@@ -93,7 +101,8 @@ def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: 
     """Stages that let nothing through, and fields that nothing has made."""
     labels = sorted({"parse", "tag"} & set(config.labels.honour))
     fed = any(path[-1] in other.feeds for other in config.routes.values())
-    made: frozenset[str] | None = frozenset() if route.sources == ["logs"] and not fed else None
+    bare = route.sources == ["logs"] and not config.sources and not fed
+    made: frozenset[str] | None = frozenset() if bare else None
     conditions: list[str] = []
     for index, stage in enumerate(route.stages):
         place = (*path, "stages", index, stage.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, quote
-from pipeline.config.settings import FEED
+from pipeline.config.settings import DOCKER, FEED, SORTS
 from pipeline.config.wording import listed, nearest, shown
 
 _REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -23,12 +23,18 @@ def check_names(tree: dict[str, Any], report: Report) -> None:
 
     Works on the file's own values, so that a table with other errors has its names checked too.
     """
-    for table in ("sinks", "routes"):
+    for table in ("sources", "sinks", "routes"):
         for path, _ in _matches(tree, (table, "*")):
             if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", str(path[-1])):
                 message = f"{quote(str(path[-1]))} cannot be a name"
                 hint = "use letters, digits, dots, dashes and underscores, 64 at most"
                 report.error(path, message, hint, about="key")
+    for path, _ in _matches(tree, ("sources", "*")):
+        if path[-1] in (*SORTS, DOCKER):
+            message = f"{quote(str(path[-1]))} cannot be the name of a source"
+            hint = "a route that has it in its `from` means something else"
+            report.error(path, message, hint, about="key")
+    _check_origins(tree, report)
     for pattern, table in _REFERENCES:
         known = list(_table(tree, table))
         for path, name in _matches(tree, pattern):
@@ -37,6 +43,15 @@ def check_names(tree: dict[str, Any], report: Report) -> None:
                 report.error(path, f"there is no {table[:-1]} {shown(name)}", hint)
     _check_ways(tree, report)
     _check_dead_letters(_table(tree, "sinks"), report)
+
+
+def _check_origins(tree: Mapping[str, Any], report: Report) -> None:
+    """What routes take."""
+    known = [*SORTS, *_table(tree, "sources"), DOCKER]
+    for path, name in _matches(tree, ("routes", "*", "from", "*")):
+        if isinstance(name, str) and name not in known:
+            hint = nearest(name, known) or f"known: {', '.join(known)}"
+            report.error(path, f"there is no source {shown(name)}", hint)
 
 
 def _check_ways(tree: Mapping[str, Any], report: Report) -> None:

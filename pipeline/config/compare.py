@@ -7,7 +7,7 @@ said; everything else applies.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,7 +17,8 @@ from pipeline.config.problems import dotted
 from pipeline.config.settings import Config
 
 FIXED = (
-    ("engine", "url"), ("engine", "tls"), ("logs", "read"), ("stats", "every"), ("stats", "labels"),
+    ("engine", "enabled"), ("engine", "url"), ("engine", "tls"),
+    ("logs", "read"), ("stats", "every"), ("stats", "labels"),
     ("state", "directory"), ("http", "listen"),
     ("http", "tap"), ("http", "reload"),
 )  # fmt: skip
@@ -38,6 +39,8 @@ class Difference:
     changed: list[str]
     routes: list[str]
     """Those that are new, gone, or not what they were."""
+    sources: list[str] = field(default_factory=list)
+    """Likewise."""
 
     def __str__(self) -> str:
         parts = (
@@ -45,6 +48,7 @@ class Difference:
             ("removed", self.removed),
             ("changed", self.changed),
             ("routes changed", self.routes),
+            ("sources changed", self.sources),
         )
         told = [f"{what}: {', '.join(names)}" for what, names in parts if names]
         return "; ".join(told) or "no sink and no route has changed"
@@ -69,6 +73,7 @@ def compare(old: Config, new: Config) -> Difference:
         removed=[name for name in old.sinks if name not in sinks],
         changed=[name for name in sinks if name in old.sinks and sinks[name] != old.sinks[name]],
         routes=sorted(_different(old.routes, new.routes)),
+        sources=sorted(_different(old.sources, new.sources)),
     )
 
 

@@ -10,13 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pipeline import component
-from pipeline.component import Context
+from pipeline.component import Context, SourceContext
 from pipeline.config import examples
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, Report, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
-from pipeline.config.wording import kind, listed, nearest, shown
+from pipeline.config.wording import kind as kind_of
+from pipeline.config.wording import listed, nearest, shown
 from pipeline.errors import ConfigError, DocklineError
 
 if TYPE_CHECKING:
@@ -25,21 +26,33 @@ if TYPE_CHECKING:
 
 def sink(converter: Converter, table: dict[str, Any], path: Path) -> Any:
     """The sink's own `Config`, or `INVALID`."""
-    known, report = component.names("sinks"), converter.report
+    return _typed(converter, table, path, "sinks", Context(name=str(path[-1])))
+
+
+def source(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+    """The source's own `Config`, or `INVALID`."""
+    return _typed(converter, table, path, "sources", SourceContext(name=str(path[-1])))
+
+
+def _typed(
+    converter: Converter, table: dict[str, Any], path: Path, kind: component.Kind, context: object
+) -> Any:
+    """A table that says with its `type` which component it is for."""
+    known, report = component.names(kind), converter.report
     if "type" not in table:
         own = [str(path[-1])] if path[-1] in known else known
         hint = f"write type = {listed(map(quote, own), 'or')}"
         report.error(path, '"type" is missing', hint, about="key")
         return INVALID
-    name = _named("sink type", table["type"], known, (*path, "type"), report)
+    name = _named(f"{kind[:-1]} type", table["type"], known, (*path, "type"), report)
     if name is INVALID:
         return INVALID
-    cls = component.config_type("sinks", name)
-    config = converter.struct(table, cls, path, examples.sink(name))
+    cls = component.config_type(kind, name)
+    config = converter.struct(table, cls, path, examples.table(kind, name))
     if config is INVALID:
         return INVALID
     try:
-        component.implementation("sinks", name)(config, Context(name=str(path[-1])))
+        component.implementation(kind, name)(config, context)
     except (ValueError, DocklineError) as error:
         return rejected(error, table, path, report)
     return config
@@ -94,7 +107,7 @@ def _named(
     if name is INVALID:
         return INVALID
     if not isinstance(name, str):
-        report.error(path, f"expected a string, got {kind(name)}")
+        report.error(path, f"expected a string, got {kind_of(name)}")
         return INVALID
     if name not in known:
         hint = f"{nearest(name, known)} Known: {', '.join(known)}".lstrip()

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from msgspec import structs
 
-from pipeline.component import Python, Secret, SinkConfig, StageContext
+from pipeline.component import Python, Secret, SinkConfig, SourceConfig, StageContext
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
@@ -65,6 +65,8 @@ class Converter:
         origin, args = get_origin(type_) or type_, get_args(type_)
         if type_ is SinkConfig:
             return components.sink(self, value, path)
+        if type_ is SourceConfig:
+            return components.source(self, value, path)
         if type_ is StageConfig:
             return components.stage(self, value, path)
         if is_struct(type_):

@@ -24,10 +24,11 @@ def blocks(kind: component.Kind, name: str) -> list[str]:
 
 
 @cache
-def sink(name: str) -> dict[str, Any]:
-    """The first table of this type in the documentation of a sink; empty when there is none."""
-    for block in blocks("sinks", name):
-        for table in tomllib.loads(block).get("sinks", {}).values():
-            if table.get("type") == name:
-                return dict(table)
+def table(kind: component.Kind, name: str) -> dict[str, Any]:
+    """The first table of this type in the documentation of a sink or a source; empty when there is
+    none."""
+    for block in blocks(kind, name):
+        for found in tomllib.loads(block).get(kind, {}).values():
+            if found.get("type") == name:
+                return dict(found)
     return {}

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from pipeline import component
-from pipeline.component import Duration, SinkConfig, Size
+from pipeline.component import Duration, SinkConfig, Size, SourceConfig
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
@@ -123,7 +123,9 @@ class _Definitions:
         if type_ is Any:
             return {}
         if type_ is SinkConfig:
-            return self._ref("sink", self._sinks)
+            return self._ref("sink", lambda: self._kind("sinks"))
+        if type_ is SourceConfig:
+            return self._ref("source", lambda: self._kind("sources"))
         if type_ is StageConfig:
             return self._stages()
         if is_struct(type_):
@@ -162,16 +164,19 @@ class _Definitions:
             self.found[name] = make()
         return _ref(name)
 
-    def _sinks(self) -> Schema:
-        """One table for each module in `pipeline/sinks`, told apart by `type`."""
-        known = component.names("sinks")
+    def _kind(self, kind: component.Kind) -> Schema:
+        """One table for each module in `pipeline/sinks` or `pipeline/sources`, told apart by
+        `type`."""
+        known, one = component.names(kind), kind[:-1]
         for name in known:
-            self._ref(f"sink.{name}", lambda name=name: self._sink(name))
-        return {"type": "object", "required": ["type"], "oneOf": [_ref(f"sink.{n}") for n in known]}
+            self._ref(f"{one}.{name}", lambda name=name: self._typed(kind, name))
+        tables = [_ref(f"{one}.{name}") for name in known]
+        choice = {"oneOf": tables} if tables else {}
+        return {"type": "object", "required": ["type"], **choice}
 
-    def _sink(self, name: str) -> Schema:
-        text = paragraphs(component.module("sinks", name).__doc__)
-        found = self.table(component.config_type("sinks", name), {"type": name})
+    def _typed(self, kind: component.Kind, name: str) -> Schema:
+        text = paragraphs(component.module(kind, name).__doc__)
+        found = self.table(component.config_type(kind, name), {"type": name})
         found["properties"]["type"]["description"] = text.partition("\n\n")[0]
         return {"title": name} | found | {"description": text}
 

@@ -7,12 +7,12 @@ JSON Schema, its default is the one that is documented, and its examples are sho
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
 from pipeline.batch import Source
-from pipeline.component import Duration, SinkConfig, Size, TLSConfig
+from pipeline.component import Duration, SinkConfig, Size, SourceConfig, TLSConfig
 from pipeline.labels import NAMES as LABEL_NAMES
 from pipeline.labels import Name as LabelName
 from pipeline.timestamps import nanoseconds, split_timestamp
@@ -81,6 +81,9 @@ class EntryTime(str):
 class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Docker Engine whose containers are followed, or Podman through the same API."""
 
+    enabled: bool = True
+    """`false` for a process that has its entries from other sources alone, such as a hub: no Engine
+    is looked for."""
     url: Annotated[
         EngineURL | None, Meta(examples=["unix:///var/run/docker.sock", "tcp://10.0.0.5:2376"])
     ] = None
@@ -205,6 +208,11 @@ class StageConfig(Struct, frozen=True):
     """Of the type that the stage's module calls `Config`."""
 
 
+SORTS: Final = get_args(Source)
+"""What entries are: logs, events, stats."""
+DOCKER: Final = "docker"
+"""The name of the Engine where a route takes only what comes from there."""
+
 FEED = "route:"
 """What a route's name begins with where it stands beside sinks."""
 
@@ -212,8 +220,11 @@ FEED = "route:"
 class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A way from containers, through stages, to sinks."""
 
-    sources: list[Source] = field(name="from", default_factory=lambda: ["logs"])
-    """What it takes: any of `logs`, `events` and `stats`."""
+    sources: Annotated[list[str], Meta(examples=[["logs", "events"], ["hub"]])] = field(
+        name="from", default_factory=lambda: ["logs"]
+    )
+    """What it takes: any of `logs`, `events` and `stats`, wherever they come from, and names of
+    sources, for all that comes from these and from nowhere else; `docker` is the Engine."""
     containers: Annotated[
         ContainerExpression | None,
         Meta(examples=['project == "shop" and service != "db"']),
@@ -321,6 +332,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state: StateConfig = StateConfig()
     http: HTTPConfig = HTTPConfig()
     agent: AgentConfig = AgentConfig()
+    sources: dict[str, SourceConfig] = {}
+    """Where entries come from beside Docker, each with a name of your choice. What they are (logs,
+    mostly) takes the same routes, and a route may name one in its `from`. A source answers its
+    peers when all sinks have settled what it took: delivered, refused and counted, or safe on a
+    disk."""
     sinks: dict[str, SinkConfig] = {}
     """Where entries can go, each with a name of your choice. Without any: one sink named
     `console`, which writes to standard output."""

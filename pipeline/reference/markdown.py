@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from pipeline import component
-from pipeline.component import Duration, Secret, SinkConfig, Size
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import (
     Config,
@@ -48,7 +48,8 @@ def render() -> str:
         if is_struct(field.type):
             lines += [f"## `[{field.key}]`", "", paragraphs(field.type.__doc__), ""]
             lines += _fields(field.type)
-    lines += _sinks()
+    lines += _components("sources", "source", SourceConfig)
+    lines += _components("sinks", "sink", SinkConfig)
     lines += _routes()
     lines += _stages()
     lines += _tests()
@@ -59,13 +60,15 @@ def _of(key: str) -> Field:
     return next(field for field in fields(Config) if field.key == key)
 
 
-def _sinks() -> Iterator[str]:
-    yield from ("## `[sinks.NAME]`", "", _of("sinks").description, "")
-    yield from ("Every sink takes these keys:", "")
-    yield from _fields(SinkConfig)
-    for name in component.names("sinks"):
-        yield from (f"### `{name}`", "", paragraphs(component.module("sinks", name).__doc__), "")
-        yield from _listing(own(component.config_type("sinks", name), SinkConfig))
+def _components(kind: component.Kind, noun: str, common: Any) -> Iterator[str]:
+    """Tables that say with their `type` what they are for."""
+    yield from (f"## `[{kind}.NAME]`", "", _of(kind).description, "")
+    yield from (f"Every {noun} takes these keys:", "")
+    yield from _fields(common)
+    for name in component.names(kind):
+        heading = f"### `{name}`" + " as a source" * (kind == "sources")
+        yield from (heading, "", paragraphs(component.module(kind, name).__doc__), "")
+        yield from _listing(own(component.config_type(kind, name), common))
 
 
 def _routes() -> Iterator[str]:

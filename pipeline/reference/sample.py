@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from pipeline import component
-from pipeline.component import Duration, Secret, SinkConfig, Size
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
 from pipeline.config import examples
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import Config
@@ -36,7 +36,8 @@ def render() -> str:
                 *_keys(fields(field.type)),
                 "",
             ]
-    lines += _sinks()
+    lines += _components("sources", "source", SourceConfig)
+    lines += _components("sinks", "sink", SinkConfig)
     lines += _routes()
     lines += _tests()
     return "\n".join(lines)
@@ -46,18 +47,19 @@ def _of(key: str) -> Field:
     return next(field for field in fields(Config) if field.key == key)
 
 
-def _sinks() -> Iterator[str]:
-    yield from _comment(_of("sinks").description)
-    first, *_ = names = component.names("sinks")
+def _components(kind: component.Kind, noun: str, common: Any) -> Iterator[str]:
+    """One of each, those keys that all have with the first."""
+    yield from _comment(_of(kind).description)
+    names = component.names(kind)
     for name in names:
         yield ""
-        yield from _comment(paragraphs(component.module("sinks", name).__doc__).split("\n\n")[0])
-        yield from (f"[sinks.{name}]", f'type = "{name}"')
-        keys = own(component.config_type("sinks", name), SinkConfig)
-        yield from _keys(keys, examples.sink(name))
-        if name == first:
-            yield from _comment("What follows can be said for every sink.")
-            yield from _keys(field for field in fields(SinkConfig) if field.key != "type")
+        yield from _comment(paragraphs(component.module(kind, name).__doc__).split("\n\n")[0])
+        yield from (f"[{kind}.{name}]", f'type = "{name}"')
+        keys = own(component.config_type(kind, name), common)
+        yield from _keys(keys, examples.table(kind, name))
+        if name == names[0]:
+            yield from _comment(f"What follows can be said for every {noun}.")
+            yield from _keys(field for field in fields(common) if field.key != "type")
     yield ""
 
 

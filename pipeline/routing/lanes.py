@@ -6,7 +6,8 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
@@ -75,10 +76,18 @@ class Lanes:
         makes us wait delays no other."""
         if self._putting:
             await asyncio.wait(self._putting)
+        rest = self.start(batch)
+        if rest is not None:
+            await rest
+
+    def start(self, batch: Batch) -> Coroutine[Any, Any, None] | None:
+        """The same, begun at once: what is left to be awaited, or None where nothing is."""
+        if self._putting:
+            return self.distribute(batch)
         waiting = self._not_taken(self._addressed(batch))
         for _, left in waiting:
             self._wait(left.tally, len(left))
-        await self._put_all(waiting)
+        return self._put_all(waiting) if waiting else None
 
     async def _put_all(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
         if len(waiting) == 1:

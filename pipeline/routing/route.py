@@ -30,7 +30,8 @@ class Route:
     """A way from containers, through stages, to sinks."""
 
     name: str
-    sources: frozenset[Source]
+    sources: frozenset[str]
+    """What it takes: `logs`, `events`, `stats` of all origins, or all of an origin, by its name."""
     takes: Callable[[Container], bool]
     stages: Sequence[tuple[str, Stage]]
     outlets: Sequence[Outlet]

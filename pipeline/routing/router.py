@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from pipeline.batch import Container, Source
 from pipeline.component import Stage
@@ -15,6 +16,9 @@ from pipeline.routing.lanes import Lanes
 from pipeline.routing.route import SOURCES, Route
 from pipeline.settlement import NOTHING, Progress
 from pipeline.tap import Tap
+
+DOCKER: Final = "docker"
+"""The origin of what is read from the Engine."""
 
 
 class Router:
@@ -37,6 +41,8 @@ class Router:
         self._tap = tap or Tap()
         self.flusher = Flusher()
         """To be run while anything is read; and to be finished afterwards."""
+        self._origins: dict[str, set[str]] = {}
+        """Who takes entries of each container."""
 
     def change(self, routes: Sequence[Route], labels: Labels) -> None:
         """For all that is bound from now on; whoever has lanes is to bind them anew. A route that
@@ -48,27 +54,37 @@ class Router:
     def bind(
         self,
         container: Container,
-        progress: Progress,
+        progress: Progress | None,
         sequence: int = NOTHING,
         before: Mapping[Source, Lanes] | None = None,
+        origin: str = DOCKER,
     ) -> dict[Source, Lanes]:
         """The lanes of a container from now on, for each source. `progress` is that of its log,
-        `sequence` that of the entry of it that was read last. Those `before`, of the same facts,
-        end, but for lanes of routes that are still the same."""
-        progress.bind(sequence)
+        where there is a position to resume at, `sequence` that of the entry of it that was read
+        last. Those `before`, of the same facts, end, but for lanes of routes that are still the
+        same. `origin`: who takes its entries, by the name in the configuration."""
+        if progress is not None:
+            progress.bind(sequence)
         page = self._ledger.page(container.id, container.name)
         page.unbind()
         page.followed = True
-        self._reported.note(container, self._labels.of(container).errors)
+        self._origins.setdefault(container.id, set()).add(origin)
+        if origin == DOCKER:
+            self._reported.note(container, self._labels.of(container).errors)
         bound = {}
         for source in SOURCES:
             old = before[source] if before else None
             reaches = progress if source == "logs" else None
-            bound[source] = self._lanes(container, page, source, reaches, old)
+            bound[source] = self._lanes(container, page, source, reaches, old, origin)
         return bound
 
-    def forget(self, container_id: str) -> None:
-        """The container is removed, and nothing of it will be read any more."""
+    def forget(self, container_id: str, origin: str = DOCKER) -> None:
+        """The container is removed, and nothing of it will be read any more: by that origin."""
+        origins = self._origins.get(container_id, set())
+        origins.discard(origin)
+        if origins:
+            return
+        self._origins.pop(container_id, None)
         self._ledger.forget(container_id)
         self._metrics.derived.forget(container_id)
         self._reported.forget(container_id)
@@ -80,13 +96,15 @@ class Router:
         source: Source,
         progress: Progress | None,
         before: Lanes | None,
+        origin: str,
     ) -> Lanes:
-        first, once = self._labelled(container, source)
+        first, once = self._labelled(container, source, origin)
+        words = {source, origin}
         there = {one.way: one for root in before or () for one in root.with_feeds()}
         staying: set[Lane] = set()
 
         def lane(route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()) -> Lane | None:
-            if source not in route.sources or not route.takes(container):
+            if route.sources.isdisjoint(words) or not route.takes(container):
                 return None
             passage = page.passage(source, route.name)
             sinks = tuple(outlet.name for outlet in route.outlets)
@@ -113,7 +131,7 @@ class Router:
         return bound
 
     def _labelled(
-        self, container: Container, source: Source
+        self, container: Container, source: Source, origin: str
     ) -> tuple[Sequence[tuple[str, Stage]], Sequence[tuple[str, Stage]]]:
         """What the container's labels ask for: in each lane, and once before them. One that joins
         lines holds them back and has to answer for them, as only a lane can; what is done after it

@@ -15,11 +15,9 @@ Whether what arrives is right is for the sink's own tests.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.batch import Batch
@@ -27,6 +25,7 @@ from pipeline.component import Payload, Sink
 from pipeline.errors import SinkError, Unavailable
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
+from pipeline.testing.leaks import unchanged
 
 _PAUSES = (*[0.0] * 8, 0.001, 0.002, 0.005, 0.02, 0.1)
 """Seconds after which an operation is cancelled; zeros count turns of the event loop."""
@@ -69,7 +68,7 @@ class SinkKit:
 
     async def test_opening_again_drops_what_was_open(self, sink: Sink[Any]) -> None:
         await sink.open()
-        await _unchanged(sink.open)
+        await unchanged(sink.open)
         await sink.send(sink.encode([batch("again")]))
         await sink.close()
 
@@ -80,7 +79,7 @@ class SinkKit:
             await sink.close()
 
         await use()
-        await _unchanged(use)
+        await unchanged(use)
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ class SinkKit:
                 await _cancelled(sink.open, turn, pause)
             await sink.close()
 
-        await _unchanged(cancel)
+        await unchanged(cancel)
         await self._opened_once(sink)
 
     async def test_cancelling_send_leaks_nothing(self, sink: Sink[Any]) -> None:
@@ -119,7 +118,7 @@ class SinkKit:
                 await _cancelled(partial(sink.send, payload), turn, pause)
             await sink.close()
 
-        await _unchanged(cancel)
+        await unchanged(cancel)
         await self._opened_once(sink)
 
     @staticmethod
@@ -139,7 +138,7 @@ class SinkKit:
             assert "Errno" not in problem and "Error" not in problem and "\n" not in problem
 
         await fail()
-        await _unchanged(fail)
+        await unchanged(fail)
 
 
 async def _problem(sink: Sink[Any]) -> str:
@@ -169,22 +168,6 @@ async def _cancelled(operation: Callable[[], Awaitable[None]], turns: int, pause
             for _ in range(turns):
                 await asyncio.sleep(0)
         task.cancel()
-
-
-async def _unchanged(operation: Callable[[], Awaitable[None]]) -> None:
-    """Runs it; it leaves no more tasks and file descriptors than there were."""
-    before = _held()
-    await operation()
-    for _ in range(200):  # the other end, where it lives in this process, notices a little later
-        if all(now <= then for now, then in zip(_held(), before, strict=True)):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"tasks and file descriptors: {before} before, {_held()} after")
-
-
-def _held() -> tuple[int, int]:
-    gc.collect()
-    return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _columns(one: Batch) -> tuple[Any, ...]:

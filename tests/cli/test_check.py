@@ -137,6 +137,7 @@ def test_json_of_a_good_file_says_what_it_does(
         "valid": True,
         "errors": [],
         "warnings": [],
+        "sources": {},
         "sinks": {"console": "console"},
         "routes": {"all": {"from": ["logs"], "stages": [], "to": ["console"]}},
         "live": [],

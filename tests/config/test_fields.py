@@ -94,13 +94,14 @@ STAGES = [
     for arm in arms(component.config_type("stages", name))
     if is_struct(arm)
 ]
-TABLES = sorted(set().union(*map(_tables, [Config, *SINKS, *STAGES])), key=repr)
+SOURCES = [component.config_type("sources", name) for name in component.names("sources")]
+TABLES = sorted(set().union(*map(_tables, [Config, *SOURCES, *SINKS, *STAGES])), key=repr)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.__module__}.{table.__name__}")
 def test_every_key_is_described_and_has_a_default_or_an_example(table: Any) -> None:
     _, kind, name, *_ = f"{table.__module__}...".split(".")
-    documented = examples.sink(name) if kind == "sinks" else {}
+    documented = examples.table(kind, name) if kind in ("sources", "sinks") else {}
     for one in fields(table):
         if not is_struct(type(one.default)):
             assert one.description, f"{one.key} has no description"

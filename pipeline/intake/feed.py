@@ -1,0 +1,118 @@
+"""One container whose entries a source takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from pipeline.batch import Batch, Container, Source
+from pipeline.intake.message import Message
+from pipeline.routing import Lanes, Router
+from pipeline.settlement import Account, Receipt
+
+log = logging.getLogger(__name__)
+
+
+class Feed:
+    """Its lanes, and the messages that have something of it and are not settled, in order.
+
+    A message is settled here when all before it are: what a stage has joined out of several of
+    them is acknowledged with the oldest (see `routing.holding`)."""
+
+    __slots__ = (
+        "_account", "_busy", "_lanes", "_number", "_on_bug", "_origin", "_router", "_turn",
+        "_unsettled", "container", "number", "used",
+    )  # fmt: skip
+
+    def __init__(
+        self, container: Container, router: Router, origin: str, on_bug: Callable[[], object]
+    ) -> None:
+        self.container = container
+        self.number = 0
+        """`event.sequence` of its last entry."""
+        self.used = 0.0
+        """When something of it came last, by the loop's clock."""
+        self._router = router
+        self._origin = origin
+        self._on_bug = on_bug
+        self._number = 0
+        """Of the batches."""
+        self._account: Account[int] = Account(self._moved)
+        self._unsettled: deque[tuple[int, Message]] = deque()
+        self._turn = asyncio.Lock()
+        self._busy = 0
+        """Batches that wait for room, or for those before them."""
+        self._lanes: Mapping[Source, Lanes] = router.bind(container, None, origin=origin)
+
+    @property
+    def busy(self) -> bool:
+        """Something is not in the sinks' buffers yet."""
+        return bool(self._busy)
+
+    def change(self, container: Container) -> None:
+        """Other facts: other routes may take it."""
+        self.container = container
+        self._end_lanes()
+        self._lanes = self._router.bind(container, None, origin=self._origin)
+
+    def rebind(self) -> None:
+        """Some routes are others than before."""
+        self._lanes = self._router.bind(
+            self.container, None, before=self._lanes, origin=self._origin
+        )
+
+    def end(self) -> None:
+        """Lets go of all that its stages hold. It is not used any more."""
+        self._end_lanes()
+        self._router.forget(self.container.id, self._origin)
+
+    def _end_lanes(self) -> None:
+        for lanes in self._lanes.values():
+            lanes.end()
+
+    def take(self, batch: Batch, message: Message) -> Coroutine[Any, Any, None] | None:
+        """Takes some entries of a message, one or more; what is to be run, where they have to
+        wait."""
+        self._number += 1
+        self.number = max(self.number, batch.sequences[-1])
+        receipt = self._account.open(self._number)
+        self._unsettled.append((self._number, message))
+        message.hold()
+        batch = batch.replace(container=self.container, acknowledgement=receipt)
+        if self._busy:
+            self._busy += 1
+            return self._in_turn(batch, receipt, None)
+        try:
+            rest = self._lanes[batch.source].start(batch)
+        except Exception:  # a bug; what comes after must not suffer for it
+            self._lost(batch)
+            rest = None
+        if rest is None:
+            receipt.settle()
+            return None
+        self._busy += 1
+        return self._in_turn(batch, receipt, rest)
+
+    async def _in_turn(
+        self, batch: Batch, receipt: Receipt[int], rest: Coroutine[Any, Any, None] | None
+    ) -> None:
+        """Where this is cancelled, the batch is not settled, and its message never is."""
+        try:
+            async with self._turn:
+                await (rest or self._lanes[batch.source].distribute(batch))
+        except Exception:  # a bug, as above
+            self._lost(batch)
+        finally:
+            self._busy -= 1
+        receipt.settle()
+
+    def _lost(self, batch: Batch) -> None:
+        self._on_bug()
+        log.exception("%d entries of %s are lost", len(batch), self.container.name)
+
+    def _moved(self, number: int) -> None:
+        while self._unsettled and self._unsettled[0][0] <= number:
+            self._unsettled.popleft()[1].settle()

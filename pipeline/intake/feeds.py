@@ -1,0 +1,113 @@
+"""All containers whose entries one source takes: as many as are in use, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+
+from pipeline.batch import Container
+from pipeline.intake.feed import Feed
+from pipeline.metrics import Metrics
+from pipeline.routing import Router
+
+MOST = 10_000
+"""Containers with lanes of their own at a time: beyond, those are let go of which nothing came for
+the longest time, and get new ones when they come again. So a hub may see any number of them."""
+IDLE = 3600.0
+"""Seconds after which one is let go of which nothing comes."""
+LOOK = 100
+"""Of those that nothing came of for the longest time, how many are looked at for one to let go."""
+MOST_SERIES = 1000
+"""Containers with series of their own; the entries of others are counted together."""
+OTHERS = "(others)"
+
+
+class Feeds:
+    """By the container's id, those used last at the end."""
+
+    def __init__(self, router: Router, origin: str, metrics: Metrics, most: int = MOST) -> None:
+        self._router = router
+        self._origin = origin
+        self._metrics = metrics
+        self._most = most
+        self._feeds: OrderedDict[str, Feed] = OrderedDict()
+        self._names: Counter[str] = Counter()
+        self._on_bug: Callable[[], object] = metrics.source_errors.labels("bug").inc
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __contains__(self, container_id: str) -> bool:
+        return container_id in self._feeds
+
+    def known(self, container_id: str) -> Container | None:
+        feed = self._feeds.get(container_id)
+        return feed.container if feed is not None else None
+
+    def of(self, container: Container) -> Feed:
+        """That of a container, which is in use."""
+        feed = self._feeds.get(container.id)
+        if feed is None:
+            self._make_room()
+            feed = Feed(container, self._router, self._origin, self._on_bug)
+            self._feeds[container.id] = feed
+            self._names[container.name] += 1
+        else:
+            if feed.container is not container and not are_same(feed.container, container):
+                self._forget_name(feed.container.name)
+                self._names[container.name] += 1
+                feed.change(container)
+            self._feeds.move_to_end(container.id)
+        feed.used = asyncio.get_running_loop().time()
+        return feed
+
+    def count(self, feed: Feed, entries: int, size: int) -> None:
+        """Entries of it have come."""
+        name = feed.container.name
+        if len(self._names) > MOST_SERIES:
+            name = OTHERS
+        self._metrics.received.labels(name).inc(entries)
+        self._metrics.received_bytes.labels(name).inc(size)
+
+    def rebind(self) -> None:
+        for feed in self._feeds.values():
+            feed.rebind()
+
+    def sweep(self) -> None:
+        """Lets go of those of which nothing comes any more."""
+        before = asyncio.get_running_loop().time() - IDLE
+        for feed in [one for one in self._feeds.values() if one.used < before and not one.busy]:
+            self._let_go(feed)
+
+    def end(self) -> None:
+        """Lets go of all."""
+        for feed in list(self._feeds.values()):
+            self._let_go(feed)
+
+    def _make_room(self) -> None:
+        """Those that are busy stay, beyond the limit: what they are busy with is limited itself."""
+        while len(self._feeds) >= self._most:
+            oldest = (feed for feed, _ in zip(self._feeds.values(), range(LOOK), strict=False))
+            feed = next((one for one in oldest if not one.busy), None)
+            if feed is None:
+                return
+            self._let_go(feed)
+
+    def _let_go(self, feed: Feed) -> None:
+        del self._feeds[feed.container.id]
+        feed.end()
+        self._forget_name(feed.container.name)
+
+    def _forget_name(self, name: str) -> None:
+        self._names[name] -= 1
+        if not self._names[name]:
+            del self._names[name]
+            self._metrics.forget_container(name)
+
+
+def are_same(one: Container, other: Container) -> bool:
+    """Whether all their facts are."""
+    if (one.name, one.image, one.host, one.tty) != (other.name, other.image, other.host, other.tty):
+        return False
+    return dict(one.labels) == dict(other.labels)

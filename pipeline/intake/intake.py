@@ -1,0 +1,184 @@
+"""Where one source hands in what it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from pipeline.batch import Batch, Container, Source
+from pipeline.intake.feeds import Feeds
+from pipeline.intake.message import Message
+from pipeline.intake.taking import Takers
+from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
+from pipeline.records import Fields
+from pipeline.routing import Router
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class Intake:
+    """See `component.Intake`. `tasks` is to be set before anything is taken."""
+
+    def __init__(self, name: str, limit: int, router: Router, metrics: Metrics) -> None:
+        """`limit`: bytes that may be in flight."""
+        self.name = name
+        self.limit = limit
+        self.tasks: asyncio.TaskGroup
+        self.problem: str | None = None
+        """What is wrong with the source just now."""
+        self.taken = self.settled = self.given_up = 0
+        """Messages."""
+        self.entries = 0
+        self.refused: dict[str, int] = {}
+        """Messages, by reason."""
+        self.bytes = 0
+        """Of what is in flight."""
+        self.feeds = Feeds(router, name, metrics)
+        self._open: dict[Message, None] = {}
+        self._room = asyncio.Event()
+        self._placing: set[asyncio.Task[None]] = set()
+        self._takers = Takers()
+        self._said: dict[str, RateLimit] = {}
+        self._entries = metrics.source_entries.labels(name)
+        self._bytes = metrics.source_bytes.labels(name)
+        self._messages = metrics.source_messages.labels(name)
+        self._settled = metrics.source_settled.labels(name)
+        self._refused = metrics.source_refused
+
+    # ------------------------------------------------------------------------ for the source
+
+    @property
+    def stopping(self) -> bool:
+        return self._takers.stopping
+
+    def taking(self) -> AbstractAsyncContextManager[None]:
+        return self._takers.taking()
+
+    def container(
+        self,
+        container_id: str,
+        name: str,
+        image: str = "",
+        labels: Mapping[str, str] | None = None,
+        host: str = "",
+    ) -> Container:
+        if not _ID.fullmatch(container_id):
+            container_id = hashlib.sha256(f"{self.name}\0{container_id}".encode()).hexdigest()
+        known = self.feeds.known(container_id)
+        if known is not None:
+            facts = name, image, labels or {}, host
+            if facts == (known.name, known.image, known.labels, known.host):
+                return known
+        return Container(container_id, name, image, labels or {}, host)
+
+    def batch(
+        self,
+        container: Container,
+        lines: list[bytes],
+        times: list[bytes],
+        streams: bytes,
+        *,
+        fields: list[Fields] | None = None,
+        truncated: Sequence[int] = (),
+        source: Source = "logs",
+    ) -> Batch:
+        feed = self.feeds.of(container)
+        first = feed.number + 1
+        feed.number += len(lines)
+        return Batch(
+            feed.container,
+            lines,
+            times,
+            streams,
+            range(first, first + len(lines)),
+            source=source,
+            fields=fields,
+            flags={first + index: "truncated" for index in truncated} if truncated else None,
+        )
+
+    def take(self, batches: Sequence[Batch], size: int) -> Message:
+        message = Message(size, self._has_room, self._ended)
+        self._open[message] = None
+        self.bytes += size
+        self.taken += 1
+        self._messages.inc()
+        if self.stopping:
+            message.give_up()
+            return message
+        for batch in batches:
+            if len(batch):
+                self._take(batch, message)
+        message.settle()
+        return message
+
+    def _take(self, batch: Batch, message: Message) -> None:
+        feed = self.feeds.of(batch.container)
+        count, size = len(batch), sum(map(len, batch.lines))
+        self.entries += count
+        self._entries.inc(count)
+        self._bytes.inc(size)
+        self.feeds.count(feed, count, size)
+        rest = feed.take(batch, message)
+        if rest is not None:
+            task = self.tasks.create_task(rest, name=f"source {self.name} puts")
+            self._placing.add(task)
+            task.add_done_callback(self._placing.discard)
+            message.wait_for(task)
+
+    async def _has_room(self) -> None:
+        while self.bytes >= self.limit:
+            self._room.clear()
+            await self._room.wait()
+
+    def _ended(self, message: Message) -> None:
+        del self._open[message]
+        self.bytes -= message.size
+        self._room.set()
+        if message.is_settled:
+            self.settled += 1
+            self._settled.inc()
+        else:
+            self.given_up += 1
+
+    def refuse(self, reason: str, why: str = "", count: int = 1) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + count
+        self._refused.labels(self.name, reason).inc(count)
+        if times := self._said.setdefault(reason, RateLimit())(count):
+            log.warning("source %s: %d refused: %s", self.name, times, why or reason)
+
+    def trouble(self, problem: str | None) -> None:
+        if problem and not self.problem:
+            log.warning("source %s: %s; retrying", self.name, problem)
+        elif not problem and self.problem:
+            log.warning("source %s: back to normal", self.name)
+        self.problem = problem
+
+    # ------------------------------------------------------------------------ for its owner
+
+    @property
+    def unsettled(self) -> int:
+        """Messages that are taken and not settled."""
+        return len(self._open)
+
+    def stop(self) -> None:
+        """Nothing more is taken."""
+        self._takers.stop()
+
+    async def placed(self) -> None:
+        """Waits until all that was taken is in the sinks' buffers."""
+        while self._placing:
+            await asyncio.wait(self._placing)
+
+    def give_up(self) -> None:
+        """What is not settled by now will not be: its peers are to send it again."""
+        for task in self._placing:
+            task.cancel()
+        for message in list(self._open):
+            message.give_up()
