@@ -12,11 +12,11 @@ A request has many entries, with names of the Elastic Common Schema: a line each
 (`application/x-ndjson`), or with `format = "array"` all in one JSON array (`application/json`).
 
 An entry counts as delivered when its request was answered with 2xx. 408, 425, 429, 5xx and no
-answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405 and 407,
-since not the entries are wrong then but the configuration. A request that is answered with 413 or
-another 4xx is halved, down to the entries that are to blame: those are refused, and may go to the
-`dead_letter` sink; the rest is delivered. One entry that makes the server answer 500 for ever is
-found in the same way, once others have been taken.
+answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405, 407 and
+415, since not the entries are wrong then but the configuration. A request that is answered with 413
+or another 4xx is halved, down to the entries that are to blame: those are refused, and may go to
+the `dead_letter` sink; the rest is delivered. One entry that makes the server answer 500 for ever
+is found in the same way, once others have been taken.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ An entry counts as delivered when its request was answered with 2xx. 429, 5xx an
 tried again, as `Retry-After` says; 413 is halved. Of a request that is answered with 400, the
 entries that Loki names as too old, too far behind or too long are refused, and may go to the
 `dead_letter` sink; the rest is sent again, and Loki keeps once what it has already. With 260 Loki
-says that it is told to block a tenant: all of the request is refused. Redirects, 401, 403, 404, 405
-and 407 are tried again, since not the entries are wrong then but the configuration. The API:
-https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
+says that it is told to block a tenant: all of the request is refused. Redirects, 401, 403, 404,
+405, 407 and 415 are tried again, since not the entries are wrong then but the configuration.
+The API: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 | 2xx                                     | taken                                                 |
 | 408, 425, 429, 5xx, or none             | `Unavailable`; `Retry-After` is heeded                |
 | 500 in particular                       | `ServerFault`, which one bad entry may be the cause of|
-| 1xx, 3xx, 401, 403, 404, 405, 407       | `Unavailable`: the configuration is wrong, not the    |
+| 1xx, 3xx, 401, 403, 404, 405, 407, 415  | `Unavailable`: the configuration is wrong, not the    |
 |                                         | entries, so nothing may be lost for it                |
 | 413                                     | `TooLarge`: fewer entries at once may do              |
 | every other 4xx                         | `Rejected`: some or all of the entries are bad        |
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import re
 import ssl
 import time
@@ -56,6 +57,7 @@ _CONFIGURATION: Mapping[int, str] = {
     404: "check the path in `url`",
     405: "check the path in `url`",
     407: "a proxy wants a password: put it into the proxy's address",
+    415: "check which `compression` it takes",
 }
 
 
@@ -254,7 +256,7 @@ class Http:
             async with self._session.request(
                 method,
                 _joined(node, path),
-                data=body,
+                data=None if body is None else io.BytesIO(body),  # written in pieces
                 headers={**self._headers, **headers},
                 allow_redirects=False,
                 server_hostname=self._tls.server_name if self._tls else None,

@@ -81,7 +81,7 @@ async def test_a_bearer_token_is_sent_as_one() -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
-@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("size", [1, 100_000, 2_000_000])
 async def test_bodies_are_compressed_as_configured(compression: str, size: int) -> None:
     body = b"x" * size
     async with http_receiver() as to, opened(to.url, compression=compression) as http:
@@ -146,6 +146,7 @@ async def test_what_cannot_be_a_destination_is_a_wrong_configuration() -> None:
         (408, "Unavailable"),
         (409, "Rejected"),
         (413, "TooLarge"),
+        (415, "Unavailable"),
         (422, "Rejected"),
         (425, "Unavailable"),
         (429, "Unavailable"),
