@@ -76,13 +76,14 @@ def compile_container(text: str) -> Callable[[Container], bool]:
     return takes
 
 
-def compile_template(text: str) -> OverEntries:
-    """The text for each entry, its placeholders filled in; what is missing is empty.
+def compile_template(text: str, clean: Callable[[str], str] | None = None) -> OverEntries:
+    """The text for each entry, its placeholders filled in; what is missing is empty. `clean` gets
+    what each placeholder gives, and not the text around them.
 
     Raises `ConfigError`, with the column, for a brace or an expression that is wrong."""
 
     def code(scope: EntryScope) -> Code:
-        parts = [one.source for one in pieces(text, scope.namespace, scope)]
+        parts = [one.source for one in pieces(text, scope.namespace, scope, clean)]
         return Code(parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))", "text")
 
     return OverEntries(code)

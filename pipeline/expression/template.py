@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.encode.dumps import dumps
@@ -37,12 +38,20 @@ def placeholders(text: str) -> list[tuple[int, str]]:
     ]
 
 
-def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
-    """The parts of a template, each a text. Raises `ConfigError`, with the column."""
+def pieces(
+    text: str,
+    namespace: Namespace,
+    scope: EntryScope,
+    clean: Callable[[str], str] | None = None,
+) -> list[Code]:
+    """The parts of a template, each a text; those that are expressions have gone through `clean`.
+
+    Raises `ConfigError`, with the column."""
     if len(text) > MOST_CHARACTERS:
         message = f"the text is longer than {MOST_CHARACTERS} characters"
         raise ConfigError(message, column=MOST_CHARACTERS)
     render = namespace.constant(text_of)
+    cleaned = namespace.constant(clean) if clean else ""
     found: list[Code] = []
     position = count = 0
     while position < len(text):
@@ -58,7 +67,8 @@ def pieces(text: str, namespace: Namespace, scope: EntryScope) -> list[Code]:
                 message = f"the text has more than {MOST_PLACEHOLDERS} placeholders"
                 raise ConfigError(message, column=position)
             code = _placeholder(piece["expression"], scope, position + 1)
-            found.append(code if code.kind == "text" else Code(f"{render}({code.source})", "text"))
+            source = code.source if code.kind == "text" else f"{render}({code.source})"
+            found.append(Code(f"{cleaned}({source})" if clean else source, "text"))
         position = piece.end()
     return found or [Code("''", "text", "")]
 

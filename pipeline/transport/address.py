@@ -21,20 +21,27 @@ class Address:
 
     scheme: str
     host: str
-    """A name, or an IP address without brackets."""
+    """A name, or an IP address without brackets; of `unix` the socket's path."""
     port: int
 
     def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
 def parse(text: str, ports: Mapping[str, int | None], default: str) -> Address:
     """`ports` gives the schemes there are, each with its usual port or None where the port has to
-    be written; `default` is the scheme of an address without one.
+    be written; `default` is the scheme of an address without one. `unix` among them is for
+    `unix:///run/peer.sock`.
 
     Raises `ConfigError` for the key `address`.
     """
+    if "unix" in ports and text.startswith("unix://"):
+        if not (path := text.removeprefix("unix://")).startswith("/"):
+            raise _wrong(f'"{text}" has no absolute path; write it like "unix:///run/peer.sock"')
+        return Address("unix", path, 0)
     found = _FORM.fullmatch(text)
     if found is None:
         raise _wrong(f'"{text}" is not an address; write it like "{default}://host:1234"')

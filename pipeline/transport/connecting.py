@@ -29,6 +29,8 @@ async def connect(address: Address, timeout: float) -> socket.socket:
     Raises `OSError`, of the last address that was tried; each gets an equal share of `timeout`.
     """
     loop = asyncio.get_running_loop()
+    if address.scheme == "unix":
+        return await _connect_unix(address.host, timeout)
     async with asyncio.timeout(timeout):
         found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, where in found:
@@ -47,6 +49,18 @@ async def connect(address: Address, timeout: float) -> socket.socket:
             sock.close()
             raise
     raise last
+
+
+async def _connect_unix(path: str, timeout: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_connect(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def readable(sock: socket.socket) -> None:

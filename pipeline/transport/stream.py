@@ -44,7 +44,8 @@ class Stream:
     peer's kernel had not acknowledged when the connection broke, is sent again by the next `open`,
     payload by payload. That repeats at most what was in flight, and loses only what the peer's
     kernel had taken and the peer itself never read. A protocol with acknowledgements of its own
-    says `resend=False`.
+    says `resend=False`, and one whose connections begin with a greeting `reconnect=False`: then
+    `send` raises `Closed` where it would quietly make the connection anew.
 
     All methods raise `Unavailable`; none may overlap with another, `close` excepted.
     """
@@ -56,12 +57,14 @@ class Stream:
         *,
         timeout: float = 10.0,
         resend: bool = True,
+        reconnect: bool = True,
     ) -> None:
         """`timeout` in seconds is for connecting, and again for the TLS handshake."""
         self.address = address
         self._tls_config = tls
         self._timeout = timeout
         self._resend = resend
+        self._reconnect = reconnect
         self._socket: socket.socket | None = None
         self._tls: TLS | None = None
         self._ended = False
@@ -102,7 +105,7 @@ class Stream:
         """Whom `open` has reached: `tls://logs:6514 (10.0.0.7), TLSv1.3, certificate until
         2027-01-31`."""
         parts = [str(self.address)]
-        if self._socket is not None:
+        if self._socket is not None and self.address.scheme != "unix":
             parts[0] += f" ({self._socket.getpeername()[0]})"
         if self._tls is not None:
             parts += [self._tls.version, f"certificate until {self._tls.expires}"]
@@ -190,7 +193,7 @@ class Stream:
             self.pending()
         except Closed:
             self._drop()
-            if self._owed:
+            if self._owed or not self._reconnect:
                 raise
             await self.open()
         try:

@@ -20,7 +20,7 @@ def tls_of(address: Address, config: TLSConfig | None) -> TLSConfig | None:
 
     Raises `ConfigError` where the two do not go together.
     """
-    if not address.scheme.endswith("tls"):
+    if not address.scheme.endswith("tls") and address.scheme != "rediss":
         if config is not None:
             message = f"{address.scheme}:// is not encrypted, so a tls table has no meaning"
             raise ConfigError(message, path="address")

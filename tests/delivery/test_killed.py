@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import redis
 
 from pipeline.checkpoint import Checkpoint
 from pipeline.testing.agent_process import AgentProcess
@@ -34,6 +35,7 @@ from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually, free_port
 from tests.servers.fluent import FluentPeer
 from tests.servers.receivers import server_context
+from tests.servers.redis import RedisServer
 
 KILLS = 3
 SO_RCVBUFFORCE = 33
@@ -106,6 +108,9 @@ address = "udp://127.0.0.1:{gelf-udp}"
 type = "loki"
 url = "http://127.0.0.1:{loki}"
 encoding = "json"
+[sinks.redis]
+type = "redis"
+address = "redis://127.0.0.1:{redis}"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -119,6 +124,7 @@ EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
     "http", "loki", "forward", "gelf-tcp", "gelf-udp",
+    "redis",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -332,6 +338,29 @@ class Chunks(FluentPeer):
         self._past = len(self.chunks)
 
 
+class InRedis:
+    """Entries of a stream."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.port = server.port
+        self._last = "0-0"
+        self._life: list[int] = []
+
+    def life(self) -> list[int]:
+        with redis.Redis(port=self.port) as client:
+            for entry, fields in client.xrange("dockline", f"({self._last}"):
+                self._life.append(int(json.loads(fields[b"json"])["message"]))
+                self._last = entry.decode()
+        return self._life
+
+    def quiet(self) -> bool:
+        with redis.Redis(port=self.port) as client:
+            return len(client.client_list()) == 1
+
+    def next_life(self) -> None:
+        self._life = []
+
+
 # ------------------------------------------------------------------------------ what happens
 
 
@@ -382,6 +411,7 @@ def _live(
         "logstash-udp": stack.enter_context(Datagrams(as_json)),
         "lumberjack": stack.enter_context(Windows()),
         "http": stack.enter_context(Posted()),
+        "redis": InRedis(stack.enter_context(RedisServer(folder / "redis"))),
         "forward": stack.enter_context(Chunks()),
         "gelf-tcp": Streamed(stack.enter_context(Breaking()), as_gelf),
         "gelf-udp": stack.enter_context(Datagrams(as_gelf)),

@@ -77,3 +77,9 @@ def test_the_message_is_decoded_and_labels_come_from_the_container() -> None:
 def test_only_a_text_with_braces_has_placeholders() -> None:
     assert not has_placeholders("prod")
     assert has_placeholders("{env}") and has_placeholders("}}")
+
+
+def test_what_placeholders_give_can_be_cleaned_and_the_text_around_them_stays() -> None:
+    render = compile_template("a/{x}/{container.name}/{1 + 1}", lambda text: text.upper() + "!")
+    entries = batch("1", "2", fields=[{"x": "b/c"}, {}])
+    assert render(entries) == ["a/B/C!/API-1!/2!", "a/!/API-1!/2!"]

@@ -44,3 +44,12 @@ def test_anything_else_is_an_error_of_the_key_address(text: str, says: str) -> N
         parse(text, PORTS, "tcp")
     assert says in str(caught.value)
     assert caught.value.path == "address"
+
+
+def test_a_socket_of_this_host_is_its_path() -> None:
+    ports = {"tcp": 514, "unix": None}
+    address = parse("unix:///run/some peer.sock", ports, "tcp")
+    assert (address.scheme, address.host) == ("unix", "/run/some peer.sock")
+    assert str(address) == "unix:///run/some peer.sock"
+    with pytest.raises(ConfigError, match="no absolute path"):
+        parse("unix://peer.sock", ports, "tcp")

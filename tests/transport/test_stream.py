@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,39 @@ async def test_a_connection_that_the_peer_closed_when_idle_is_quietly_made_anew(
         await stream.send(b"two")
         assert await read(await accepted.get(), 3) == b"two"
         await stream.close()
+
+
+async def test_where_connections_begin_with_a_greeting_it_is_not_made_anew() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port, resend=False, reconnect=False)
+        await stream.open()
+        (await accepted.get()).close()
+        await asyncio.sleep(0.01)
+        with pytest.raises(Closed):
+            await stream.send(b"one")
+        await stream.open()
+        await stream.send(b"two")
+        assert await read(await accepted.get(), 3) == b"two"
+        await stream.close()
+
+
+async def test_a_socket_of_this_host_is_a_stream_too(tmp_path: Path) -> None:
+    receiver, path = Collector(), str(tmp_path / "peer.sock")
+
+    async def collect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await receiver(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_unix_server(collect, path)
+    async with server:
+        stream = Stream(Address("unix", path, 0), resend=False)
+        await stream.open()
+        assert stream.reached() == f"unix://{path}"
+        await stream.send(b"x" * 1_000_000)
+        await stream.close()
+        assert await receiver.has(1_000_000) == b"x" * 1_000_000
+    with pytest.raises(Unavailable, match=r"unix:///.*sock"):
+        await Stream(Address("unix", f"{path}.sock", 0)).open()
 
 
 async def test_what_a_reset_connection_had_not_delivered_is_sent_again_first() -> None:

@@ -1,0 +1,283 @@
+"""Redis Streams (or Valkey's), one XADD for each entry, many at a time.
+
+```toml
+[sinks.redis]
+type = "redis"
+address = "redis://redis"                       # port 6379; rediss:// for TLS, unix:///run/redis.sock
+user = "dockline"                               # an ACL user; without it, password alone
+password = "${REDIS_PASSWORD:-}"
+stream = "logs:{container.project}"
+max_length = 1_000_000
+```
+
+- **Streams** are named by the template `stream`, whose placeholders are those of the stage `set`.
+  What they give is kept to letters, digits, `_`, `.` and `-`, anything else becoming `_`, as does
+  nothing at all.
+- **An entry** of a stream has two fields: `event.id`, and `json` with the entry as ECS JSON. With
+  `format = "fields"` it has `event.id`, and each ECS name (`container.name`, `event.sequence`) and
+  each parsed field as a field of its own, which is larger.
+- **Ids**: the server gives each entry its id in the stream (`*`), which has to grow. Docker's times
+  do not: several containers share a stream, and the two outputs of one are apart by microseconds.
+  Ids made of them would be refused as too small. What tells a repetition is the field `event.id`:
+  container, source, route, time, sequence and part, the same whenever the entry is sent. Consumers
+  that must have it once remember the last few thousand. XADD's own IDMP needs Redis 8.6, and is not
+  used.
+- **Delivery**: an entry counts as delivered when the server has answered its XADD with an id, and,
+  with `replicas`, when WAIT says that so many replicas have it too. Of what was sent when a
+  connection broke, up to `pipeline` entries, what was not answered is sent again: it may be there
+  twice. What the server itself makes of a crash is up to its `appendfsync`: with `always` nothing
+  that was answered is lost.
+- **Trimming**: `max_length` keeps so many entries (MAXLEN), `max_age` those that are not older
+  (MINID, reckoned from the times of the entries). Redis drops whole nodes, of a hundred entries,
+  unless `trim = "exact"`.
+- **Errors** come for each entry by itself; those that were taken are not sent again. Entries of a
+  stream whose key holds something else (WRONGTYPE) are refused one by one if `stream` is a
+  template, and may go to `dead_letter`; so are those with another error (ERR) if the server took
+  others that were sent with them. All other errors are about the server (OOM, READONLY, LOADING,
+  MISCONF, MOVED, NOAUTH, NOPERM and so on): everything waits, and nothing is lost.
+- **Sentinel**: with `address = ["redis://s1:26379", "redis://s2:26379"]` and
+  `sentinel = { master = "mymaster" }` the master is asked for at each connection.
+- **Cluster**: a stream is on one node. Give that node's address, and a `stream` without
+  placeholders. Tried with Redis 8.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.encode.redis import RedisEncoder, Trimming
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.expression import has_placeholders
+from pipeline.keys import compile_name, plain
+from pipeline.transport.address import Address, parse
+from pipeline.transport.http import printable
+from pipeline.transport.redis import Connection, Login, master, refusal
+from pipeline.transport.resp import Error, Reply, command
+from pipeline.transport.tls import tls_of
+
+PORTS = {"redis": 6379, "rediss": 6379, "unix": None}
+SENTINEL_PORTS = {"redis": 26379, "rediss": 26379}
+
+
+class SentinelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who knows where the master is."""
+
+    master: Annotated[str, msgspec.Meta(min_length=1, examples=["mymaster"])]
+    """The name by which they know it."""
+    user: str | None = None
+    """ACL user at the Sentinels."""
+    password: Secret | None = None
+    """Password at the Sentinels, which have their own."""
+
+
+class Config(SinkConfig, frozen=True, kw_only=True):
+    """Where the server is, and what its streams are like."""
+
+    address: Annotated[
+        str | list[str],
+        msgspec.Meta(examples=["redis://redis:6379", "unix:///run/redis/redis.sock"]),
+    ]
+    """`redis://host:port`, `rediss://` for TLS, or `unix://` and a path. With `sentinel`, those of
+    the Sentinels."""
+    sentinel: SentinelConfig | None = None
+    """The master is to be asked for, as one of the Sentinels at `address` knows it."""
+    user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
+    """ACL user, for Redis 6 and newer."""
+    password: Annotated[Secret | None, msgspec.Meta(examples=["${REDIS_PASSWORD}"])] = None
+    """The user's password, or else the server's (`requirepass`)."""
+    database: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Number of the database."""
+    stream: Annotated[str, msgspec.Meta(min_length=1, examples=["logs:{container.project}"])] = (
+        "dockline"
+    )
+    """Key of the stream; may be a template."""
+    format: Literal["json", "fields"] = "json"
+    """`json` is one field with ECS JSON, `fields` a field for each name."""
+    max_length: Annotated[int | None, msgspec.Meta(ge=1, examples=[1_000_000])] = None
+    """Entries that a stream may have."""
+    max_age: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["7d"])] = None
+    """Age of the entries that a stream keeps."""
+    trim: Literal["approximate", "exact"] = "approximate"
+    """`exact` keeps not one entry more, at some cost to the server."""
+    pipeline: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
+    """Entries that are sent before their answers are waited for."""
+    replicas: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Replicas that must have an entry before it counts as delivered (WAIT)."""
+    tls: TLSConfig | None = None
+    """Certificates, for `rediss://`. Where Sentinels are spoken to over TLS, so is the master."""
+    timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(10)
+    """For connecting, for the TLS handshake, and for the answers to what was sent at once, those of
+    replicas included."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a payload remembers from one attempt to the next."""
+
+    commands: list[bytes]
+    left: Sequence[int]
+    """Which of them the server has not taken yet, in order."""
+    batches: Sequence[Batch]
+
+    def place(self, index: int) -> tuple[Batch, int]:
+        """The batch that a command's entry is from, and its index there."""
+        for batch in self.batches:
+            if index < len(batch):
+                return batch, index
+            index -= len(batch)
+        raise IndexError(index)
+
+
+class Redis(Sink[Entries]):
+    """Sends windows of `pipeline` commands, each when the one before was answered."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._config = config
+        self._login = Login(config.user, config.password, config.database)
+        if config.user is not None and config.password is None:
+            raise ConfigError("a user needs a password, too", path="password")
+        self._connect = _way(config, self._login)
+        self._connection: Connection | None = None
+        self._constant = not has_placeholders(config.stream)
+        self._encoder = RedisEncoder(
+            compile_name(config.stream, "stream", plain),
+            flat=config.format == "fields",
+            trimming=_trimming(config),
+            host=context.host,
+        )
+
+    async def open(self) -> None:
+        await self.close()
+        self._connection = connection = await self._connect()
+        await connection.open()
+        if connection.fact(b"mode") == "sentinel":
+            raise Unavailable(f"{connection.address} is a Sentinel; name it in sentinel.addresses")
+        if connection.fact(b"role") in ("slave", "replica"):
+            raise refusal(connection.address, Error("READONLY it says so of itself"))
+        if self._config.replicas:
+            await self._replicated(connection, b"", 0)
+
+    def reached(self) -> str:
+        return self._connection.reached() if self._connection is not None else ""
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[Entries]:
+        commands = self._encoder.encode(batches)
+        count = len(commands)
+        entries = Entries(commands, range(count), [batch for batch in batches if len(batch)])
+        return Payload(entries, count, sum(map(len, commands)))
+
+    async def send(self, payload: Payload[Entries]) -> None:
+        if (connection := self._connection) is None:
+            raise Unavailable("there is no connection")
+        sent = payload.data
+        while sent.left:
+            window = sent.left[: self._config.pipeline]
+            commands = b"".join([sent.commands[index] for index in window])
+            if self._config.replicas:
+                replies = await self._replicated(connection, commands, len(window))
+            else:
+                replies = await connection.ask(commands, len(window))
+            self._settle(payload, window, replies, connection.address)
+
+    def _settle(
+        self,
+        payload: Payload[Entries],
+        window: Sequence[int],
+        replies: list[Reply],
+        address: Address,
+    ) -> None:
+        """Forgets what was taken, refuses what never will be, and raises for what is left."""
+        sent, rest = payload.data, payload.data.left[len(window) :]
+        if not any(type(reply) is not bytes for reply in replies):
+            sent.left = rest
+            return
+        taken = any(type(reply) is bytes for reply in replies)
+        again: list[int] = []
+        trouble: Error | None = None
+        for index, reply in zip(window, replies, strict=True):
+            if type(reply) is bytes:
+                continue
+            error = reply if isinstance(reply, Error) else Error(f"ERR no id but {reply!r:.50}")
+            if self._is_to_blame(error, taken):
+                payload.refuse(*sent.place(index), f"{address} answers {printable(error.text)}")
+            else:
+                again.append(index)
+                trouble = trouble or error
+        sent.left = [*again, *rest]
+        if trouble is not None:
+            raise refusal(address, trouble)
+
+    def _is_to_blame(self, error: Error, taken: bool) -> bool:
+        """Whether an entry, rather than the server or the configuration, is the cause."""
+        if error.code == "WRONGTYPE":
+            return not self._constant
+        return error.code == "ERR" and taken
+
+    async def _replicated(self, connection: Connection, commands: bytes, count: int) -> list[Reply]:
+        """Asks, and has it be replicated; with no commands, sees that there are replicas at all, so
+        that nothing is sent again and again to a master that has none."""
+        wanted, patience = self._config.replicas, int(self._config.timeout * 500) or 1
+        wait = command(b"WAIT", b"%d" % wanted, b"%d" % (patience if count else 1))
+        *replies, have = await connection.ask(commands + wait, count + 1)
+        if isinstance(have, Error):
+            raise refusal(connection.address, have)
+        if not isinstance(have, int) or have < wanted:
+            what = "has the entries on" if count else "has"
+            raise Unavailable(
+                f"{connection.address} {what} {have!r} replicas; `replicas` wants {wanted}"
+            )
+        return replies
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+def _way(config: Config, login: Login) -> Callable[[], Awaitable[Connection]]:
+    """How to find the server. Raises `ConfigError`."""
+    timeout = float(config.timeout)
+    written = [config.address] if isinstance(config.address, str) else config.address
+    asked = config.sentinel
+    addresses = [_parsed(one, SENTINEL_PORTS if asked else PORTS) for one in written]
+    if not addresses or (asked is None and len(addresses) > 1):
+        raise ConfigError("one address is needed, or those of Sentinels and `sentinel`", "address")
+    (tls, *_) = [tls_of(address, config.tls) for address in addresses]
+    if asked is None:
+        connection = Connection(addresses[0], tls, login, timeout=timeout)
+
+        async def known() -> Connection:
+            return connection
+
+        return known
+    name, to_them = asked.master, Login(asked.user, asked.password)
+
+    async def found() -> Connection:
+        host, port = await master(addresses, name, tls, to_them, timeout=timeout)
+        return Connection(Address(addresses[0].scheme, host, port), tls, login, timeout=timeout)
+
+    return found
+
+
+def _parsed(text: str, ports: Mapping[str, int | None]) -> Address:
+    if "@" in text:
+        message = "user and password have keys of their own: `user` and `password`"
+        raise ConfigError(message, path="address")
+    if not text.startswith("unix:") and re.search(r"[^/]/\d+$", text):
+        raise ConfigError("the database has a key of its own: `database`", path="address")
+    return parse(text, ports, "redis")
+
+
+def _trimming(config: Config) -> Trimming | None:
+    if config.max_length is not None and config.max_age is not None:
+        raise ConfigError("Redis trims by one or the other: max_length or max_age", path="max_age")
+    if config.max_length is None and config.max_age is None:
+        return None
+    return Trimming(config.max_length, config.max_age, config.trim == "exact")
