@@ -90,3 +90,15 @@ def all_seconds(times: Iterable[bytes]) -> list[float]:
             base = to_seconds(second + b".000000000Z")
         found.append(base + int(time[20:29]) * 1e-9)
     return found
+
+
+def all_nanoseconds(times: Iterable[bytes]) -> list[int]:
+    """As `nanoseconds`, of many."""
+    found = []
+    second, base = b"", 0
+    for time in times:
+        if time[:19] != second:
+            second = time[:19]
+            base = nanoseconds(second + b".000000000Z")
+        found.append(base + int(time[20:29]))
+    return found

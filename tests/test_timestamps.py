@@ -6,8 +6,10 @@ import pytest
 
 from pipeline.timestamps import (
     NO_TIME,
+    all_nanoseconds,
     all_seconds,
     from_nanoseconds,
+    nanoseconds,
     split_timestamp,
     timestamp,
     to_seconds,
@@ -50,3 +52,4 @@ def test_seconds_go_there_and_back() -> None:
 def test_the_seconds_of_many_are_those_of_each() -> None:
     times = [from_nanoseconds(number * 333_333_333) for number in (0, 1, 2, 9, 9, 3, 10**10)]
     assert all_seconds(times) == [pytest.approx(to_seconds(time), abs=1e-6) for time in times]
+    assert all_nanoseconds(times) == list(map(nanoseconds, times))

@@ -56,7 +56,7 @@ def _container(container: Container) -> dict[str, Any]:
         "id": container.id,
         "name": container.name,
         "runtime": "docker",
-        "image": _image(container.image),
+        "image": image(container.image),
     }
     if container.labels:
         # sorted, so that of `a.b` and `a_b` it is always the second that stays
@@ -65,7 +65,7 @@ def _container(container: Container) -> dict[str, Any]:
     return facts
 
 
-def _image(reference: str) -> dict[str, str]:
+def image(reference: str) -> dict[str, str]:
     """`registry:5000/shop/api:1.4@sha256:…` is of the name `registry:5000/shop/api`."""
     name = reference if reference.startswith("sha256:") else reference.partition("@")[0]
     front, colon, tag = name.rpartition(":")

@@ -34,6 +34,7 @@ from tests.faults.peers import LumberjackPeer
 from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually, free_port
 from tests.servers.fluent import FluentPeer
+from tests.servers.otlp import messages, read_logs
 from tests.servers.receivers import server_context
 from tests.servers.redis import RedisServer
 
@@ -111,6 +112,9 @@ encoding = "json"
 [sinks.redis]
 type = "redis"
 address = "redis://127.0.0.1:{redis}"
+[sinks.otlp]
+type = "otlp"
+url = "http://127.0.0.1:{otlp}"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -123,7 +127,7 @@ listen = "127.0.0.1:{prometheus}"
 EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
-    "http", "loki", "forward", "gelf-tcp", "gelf-udp",
+    "http", "loki", "otlp", "forward", "gelf-tcp", "gelf-udp",
     "redis",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
@@ -139,6 +143,11 @@ def as_json(data: bytes) -> list[int]:
 def as_pushed(data: bytes) -> list[int]:
     """Requests to Loki, one behind the other."""
     return [int(line) for line in re.findall(rb'\["\d+","(\d+)",', data)]
+
+
+def as_otlp(data: bytes) -> list[int]:
+    """Requests one behind the other are one request."""
+    return list(map(int, messages(read_logs(data))))
 
 
 def as_lf(data: bytes) -> list[int]:
@@ -416,6 +425,7 @@ def _live(
         "gelf-tcp": Streamed(stack.enter_context(Breaking()), as_gelf),
         "gelf-udp": stack.enter_context(Datagrams(as_gelf)),
         "loki": stack.enter_context(Posted(as_pushed)),
+        "otlp": stack.enter_context(Posted(as_otlp)),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

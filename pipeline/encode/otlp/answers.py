@@ -1,0 +1,101 @@
+"""What a server says of a request that it has taken: all of it, or all but some entries.
+
+https://opentelemetry.io/docs/specs/otlp/#partial-success-1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT
+
+_FIXED32 = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """How many log records or data points it has rejected, and why; or none, and a warning."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+def read_answer(body: bytes, content_type: str) -> Partial:
+    """Raises `ValueError` for what is no answer of the protocol. An empty one is, and says that all
+    is well."""
+    if not body.strip():
+        return Partial()
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return _json(body)
+    if kind in ("application/x-protobuf", "application/protobuf", "application/octet-stream", ""):
+        return _protobuf(body)
+    raise ValueError(f"it is {kind}")
+
+
+def _json(body: bytes) -> Partial:
+    answer = orjson.loads(body)
+    if not isinstance(answer, dict):
+        raise ValueError("it is no object")
+    partly: Any = answer.get("partialSuccess")
+    if partly is None:
+        return Partial()
+    if not isinstance(partly, dict):
+        raise ValueError("its partialSuccess is no object")
+    rejected = partly.get("rejectedLogRecords") or partly.get("rejectedDataPoints") or 0
+    if not isinstance(rejected, int | str):
+        raise ValueError("what it has rejected is no number")
+    return Partial(max(int(rejected), 0), str(partly.get("errorMessage") or ""))
+
+
+def _protobuf(body: bytes) -> Partial:
+    rejected, message = 0, ""
+    for number, partly in fields(body):
+        if number == 1 and isinstance(partly, bytes):
+            for inner, value in fields(partly):
+                if inner == 1 and isinstance(value, int):
+                    rejected = value if value < 2**63 else 0
+                elif inner == 2 and isinstance(value, bytes):
+                    message = value.decode("utf-8", "replace")
+    return Partial(rejected, message)
+
+
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message of Protocol Buffers: number, and a varint as a number, or any other
+    value as its bytes. Raises `ValueError` for what is none."""
+    at, end = 0, len(data)
+    while at < end:
+        key, at = _varint(data, at)
+        kind = key & 7
+        if key < 8:
+            raise ValueError("there is no field 0")
+        if kind == VARINT:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+            continue
+        if kind == DELIMITED:
+            size, at = _varint(data, at)
+        elif kind in (FIXED64, _FIXED32):
+            size = 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"there are no fields of kind {kind}")
+        if size > end - at:
+            raise ValueError("a field goes beyond the end")
+        yield key >> 3, data[at : at + size]
+        at += size
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < len(data) and shift < 70:
+        byte = data[at]
+        at += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at
+        shift += 7
+    raise ValueError("a number does not end")

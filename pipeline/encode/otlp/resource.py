@@ -1,0 +1,57 @@
+"""What a container is, as attributes of an OpenTelemetry resource, by its semantic conventions.
+
+| attribute                                     | is                                              |
+|-----------------------------------------------|-------------------------------------------------|
+| `service.name`                                | the Compose or Swarm service, else the          |
+|                                               | container's name                                |
+| `service.namespace`                           | the Compose project or Swarm stack              |
+| `service.instance.id`, `container.id`         | the 64 digits, so that replicas differ          |
+| `container.name`, `container.runtime.name`    | as they are; the runtime is `docker`            |
+| `container.image.name`, `container.image.tags`| the parts of its reference                      |
+| `container.label.NAME`                        | all labels, or those that were chosen           |
+| `host.name`                                   | the Engine's host                               |
+
+https://opentelemetry.io/docs/specs/semconv/resource/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pipeline.batch import Container
+from pipeline.encode.ecs import image
+
+Value = str | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What is taken for a resource."""
+
+    host: str = ""
+    """For containers that do not tell theirs."""
+    labels: Collection[str] | None = None
+    """The container labels that are told; None for all of them."""
+
+    def of(self, container: Container) -> dict[str, Value]:
+        """The attributes of one container."""
+        name = container.service or container.name or container.id
+        attributes: dict[str, Value] = {"service.name": name}
+        if container.project:
+            attributes["service.namespace"] = container.project
+        attributes["service.instance.id"] = attributes["container.id"] = container.id
+        if container.name:
+            attributes["container.name"] = container.name
+        attributes["container.runtime.name"] = "docker"
+        parts = image(container.image)
+        if parts["name"]:
+            attributes["container.image.name"] = parts["name"]
+        if "tag" in parts:
+            attributes["container.image.tags"] = [parts["tag"]]
+        if host := container.host or self.host:
+            attributes["host.name"] = host
+        for label, value in container.labels.items():
+            if self.labels is None or label in self.labels:
+                attributes[f"container.label.{label}"] = value
+        return attributes

@@ -1,0 +1,214 @@
+"""Values as attributes in OTLP: an `AnyValue`, in protobuf and in JSON.
+
+Numbers that an `int64` does not hold become text; a value more than `DEEPEST` levels deep is JSON
+text from there on, since receivers go down only so far. Lone surrogates become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pipeline.encode.dumps import dumps
+from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, double, integer, key, varint
+from pipeline.records import MISSING
+
+DEEPEST: Final = 16
+"""Levels of lists and maps. Each is up to three messages in protobuf, of which receivers take a
+hundred at least."""
+
+NAMELESS: Final = "_"
+"""The name of a field that has none: an attribute's name is never empty."""
+
+MOST: Final = 10_000
+"""Names remembered; hostile input makes up new ones for ever."""
+
+_STRING: Final = key(1, DELIMITED)
+"""Of an `AnyValue`, as are those after it."""
+_VALUE: Final = key(2, DELIMITED)
+"""Of a `KeyValue`."""
+
+
+def utf8(text: str) -> bytes:
+    """Valid UTF-8, whatever it is."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def is_int64(value: int) -> bool:
+    return -(2**63) <= value < 2**63
+
+
+def _text(value: Any) -> str:
+    """JSON text of what has no form of its own."""
+    return dumps(value).decode()
+
+
+# ----------------------------------------------------------------------------------- protobuf
+
+
+def protobuf(value: Any, levels: int = DEEPEST) -> bytes:
+    """The contents of an `AnyValue`; none for null."""
+    kind = type(value)
+    if kind is str:
+        return delimited(1, utf8(value))
+    if value is None:
+        return b""
+    if kind is bool:
+        return integer(2, value)
+    if kind is int and is_int64(value):
+        return integer(3, value)
+    if kind is float:
+        return double(4, value)
+    if levels and isinstance(value, Mapping):
+        return delimited(6, pairs(value, levels - 1))
+    if levels and isinstance(value, list | tuple):
+        return delimited(5, b"".join([delimited(1, protobuf(one, levels - 1)) for one in value]))
+    return delimited(1, _text(value).encode())
+
+
+def pairs(values: Mapping[Any, Any], levels: int = DEEPEST, field: int = 1) -> bytes:
+    """`KeyValue` messages, as a field of another message."""
+    return b"".join(
+        [
+            delimited(field, delimited(1, _name(name)) + delimited(2, protobuf(value, levels)))
+            for name, value in values.items()
+        ]
+    )
+
+
+def _name(name: Any) -> bytes:
+    return utf8(name if type(name) is str else _text(name).strip('"')) or NAMELESS.encode()
+
+
+class Attribute:
+    """An attribute of one name: writes the values of many entries as one field of their message."""
+
+    __slots__ = ("_field", "_heads", "_name", "_number_heads")
+
+    def __init__(self, field: int, name: Any) -> None:
+        self._field = field
+        self._name = delimited(1, _name(name))
+        self._heads: dict[int, bytes] = {}
+        self._number_heads = [
+            key(field, DELIMITED)
+            + varint(len(self._name) + size + 3)
+            + self._name
+            + _VALUE
+            + varint(size + 1)
+            + key(3, VARINT)
+            for size in range(11)
+        ]
+
+    def _head(self, size: int) -> bytes:
+        """What stands before a string of that many bytes."""
+        head = self._heads.get(size)
+        if head is None:
+            inner = _STRING + varint(size)
+            pair = self._name + _VALUE + varint(len(inner) + size) + inner
+            head = key(self._field, DELIMITED) + varint(len(pair) + size) + pair
+            if size < 256:
+                self._heads[size] = head
+        return head
+
+    def one(self, value: Any) -> bytes:
+        kind = type(value)
+        if kind is str:
+            text = utf8(value)
+            return self._head(len(text)) + text
+        if kind is int and is_int64(value):
+            digits = varint(value)
+            return self._number_heads[len(digits)] + digits
+        if value is MISSING:
+            return b""
+        return delimited(self._field, self._name + delimited(2, protobuf(value)))
+
+    def many(self, values: Sequence[Any]) -> list[bytes]:
+        """One that is there often is written once."""
+        one = self.one
+        try:
+            kinds = set(map(type, values))
+            if len(kinds) == 1 or kinds <= {str, _Missing}:
+                different = set(values)
+                if len(different) * 2 < len(values):
+                    known = {value: one(value) for value in different}
+                    return [known[value] for value in values]
+        except TypeError:  # lists and objects
+            pass
+        return list(map(one, values))
+
+    def counted(self, values: Sequence[int]) -> list[bytes]:
+        """As `many`, of numbers that are near to each other, such as a batch's own: what they have
+        in common from the third byte on is written once."""
+        least, most = min(values), max(values)
+        if least < 2**14 or most - least > 2**20:
+            return list(map(self.one, values))
+        ends = {high: varint(high) for high in range(least >> 14, (most >> 14) + 1)}
+        starts = {high: self._number_heads[2 + len(end)] for high, end in ends.items()}
+        return [
+            starts[value >> 14] + _MORE[value & 127] + _MORE[value >> 7 & 127] + ends[value >> 14]
+            for value in values
+        ]
+
+
+_MORE: Final = [bytes((128 | low,)) for low in range(128)]
+"""Bytes of a varint that are followed by another."""
+
+_Missing: Final = type(MISSING)
+
+
+class Attributes(dict[Any, Attribute]):
+    """Those of all names, as one field of a message."""
+
+    __slots__ = ("_field",)
+
+    def __init__(self, field: int) -> None:
+        self._field = field
+
+    def __missing__(self, name: Any) -> Attribute:
+        if len(self) >= MOST:
+            self.clear()
+        attribute = self[name] = Attribute(self._field, name)
+        return attribute
+
+
+# --------------------------------------------------------------------------------------- JSON
+
+
+def json(value: Any, levels: int = DEEPEST) -> dict[str, Any]:
+    """An `AnyValue` for a JSON encoder; 64-bit numbers are strings there."""
+    kind = type(value)
+    if kind is str:
+        return {"stringValue": value}
+    if value is None:
+        return {}
+    if kind is bool:
+        return {"boolValue": value}
+    if kind is int and is_int64(value):
+        return {"intValue": str(value)}
+    if kind is float:
+        return {"doubleValue": json_double(value)}
+    if levels and isinstance(value, Mapping):
+        return {"kvlistValue": {"values": json_pairs(value, levels - 1)}}
+    if levels and isinstance(value, list | tuple):
+        return {"arrayValue": {"values": [json(one, levels - 1) for one in value]}}
+    return {"stringValue": _text(value)}
+
+
+def json_pairs(values: Mapping[Any, Any], levels: int = DEEPEST) -> list[dict[str, Any]]:
+    return [
+        {"key": _name(name).decode(), "value": json(value, levels)}
+        for name, value in values.items()
+    ]
+
+
+def json_double(value: float) -> float | str:
+    """Protobuf's JSON has words for what JSON has no number for."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,226 @@
+"""OpenTelemetry: logs and metrics over OTLP/HTTP, to a Collector or to any store that speaks it.
+
+```toml
+[sinks.collector]
+type = "otlp"
+url = "http://collector:4318"            # /v1/logs and /v1/metrics are put behind it
+
+[sinks.victorialogs]
+type = "otlp"
+url = "http://victorialogs:9428/insert/opentelemetry"
+
+[routes.stats]
+from = ["stats"]
+to = ["collector"]
+```
+
+**Resource.** One for each container, by OpenTelemetry's conventions: `service.name` (the Compose or
+Swarm service, else the container's name), `service.namespace` (the Compose project or Swarm stack),
+`service.instance.id` and `container.id` (64 digits), `container.name`, `container.runtime.name`,
+`container.image.name`, `container.image.tags`, `container.label.NAME` (see `labels`), `host.name`.
+
+**Log records**, of logs and events. The body is the message, and parsed fields are attributes (or
+the other way round: see `body`). Attributes beside them are `log.iostream`, `event.sequence`, and,
+where there is one, `event.part` and `log.flags`; a parsed field of such a name is kept under
+`fields`. `severity_text` is one of dockline's words for levels, or `fatal` or `trace`;
+`severity_number` is what OpenTelemetry has for it. Fields called `trace_id`, `traceId`, `traceid`,
+`trace.id`, and `span_id` and so on become the record's own where they hold a valid id.
+
+**Metrics**, of stats, by the semantic conventions for containers where they name them
+(`container.cpu.time`, `container.cpu.usage`, `container.memory.usage`, `container.network.io`, …),
+and for the rest as the Collector's `docker_stats` receiver does (`container.pids.count`, …).
+
+A VictoriaLogs of before April 2025 keeps the ids of traces as raw bytes; for it, `rename` them.
+
+| answer                     | what becomes of the entries                                         |
+|----------------------------|---------------------------------------------------------------------|
+| 2xx                        | delivered                                                           |
+| 2xx, some rejected         | as many are refused, with the server's words, and never sent again  |
+| 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` where there is one                  |
+| 413                        | sent again in halves; one that is too large alone is refused        |
+| 400 and others of 4xx      | sent again in halves, and refused one by one                        |
+| redirects, 401, 403, 404   | sent again: it is the configuration that is wrong                   |
+| 2xx with something else    | sent again: it is not a server of OTLP that says so                 |
+
+A server that rejects some of a request does not say which. The last ones of it stand for them in
+the counters; of metrics, whose points it counts, as many readings as points. With a `dead_letter`
+sink all entries of such a request go there, so that those rejected are among them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import Context, Payload, Sink
+from pipeline.encode.otlp import Requests
+from pipeline.encode.otlp.answers import Partial, read_answer
+from pipeline.encode.otlp.json import JsonRequests
+from pipeline.encode.otlp.protobuf import ProtobufRequests
+from pipeline.encode.otlp.resource import Resources
+from pipeline.errors import Refused, Unavailable
+from pipeline.transport.http import Answer, Http, HttpSinkConfig, printable
+from pipeline.transport.parts import Part, Parts
+
+log = logging.getLogger(__name__)
+
+_VERSION: Final = version("dockline")
+NO_READING: Final = "no reading of stats came with it"
+
+
+class Config(HttpSinkConfig, frozen=True, kw_only=True):
+    """Where to send what, and in which form."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            examples=["http://collector:4318", "http://victoriametrics:8428/opentelemetry"]
+        ),
+    ]
+    """Address of the server, `logs_path` and `metrics_path` not included."""
+    encoding: Literal["protobuf", "json"] = "protobuf"
+    """Form of the requests. JSON is for servers that take nothing else, and three times as slow."""
+    body: Literal["message", "fields"] = "message"
+    """Body of log records: the message, with parsed fields as attributes; or the parsed fields as a
+    map, with the message as the attribute `log.record.original`."""
+    labels: Annotated[
+        tuple[str, ...] | None, msgspec.Meta(examples=[["com.docker.compose.project"]])
+    ] = None
+    """Container labels that become `container.label.NAME`; without this, all of them."""
+    logs_path: Annotated[str, msgspec.Meta(pattern="^/")] = "/v1/logs"
+    """Where log records go, behind `url`."""
+    metrics_path: Annotated[str, msgspec.Meta(pattern="^/", examples=["/api/v1/push"])] = (
+        "/v1/metrics"
+    )
+    """Where metrics go, behind `url`."""
+
+
+@dataclass(slots=True)
+class Signal:
+    """What of a payload goes to one path."""
+
+    path: str
+    unit: str
+    """What its server counts."""
+    batches: Sequence[Batch]
+    payload: Payload[Parts]
+
+
+class Otlp(Sink[list[Signal]]):
+    """One server; logs and metrics are requests of their own."""
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._config = config
+        self._name = context.name
+        self._http = Http([config.url], config)
+        resources = Resources(context.host, config.labels)
+        form = ProtobufRequests if config.encoding == "protobuf" else JsonRequests
+        self._requests: Requests = form(resources, config.body, _VERSION)
+        self._warned = ""
+
+    async def open(self) -> None:
+        await self._http.open()
+
+    def reached(self) -> str:
+        return self._http.reached()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[Signal]]:
+        logs = _by_container([one for one in batches if one.source != "stats"])
+        stats = [one for one in batches if one.source == "stats"]
+        readings = [one for one in stats if one.samples is not None]
+        refused = [
+            (one, index, NO_READING)
+            for one in stats
+            if one.samples is None
+            for index in range(len(one))
+        ]
+        signals = []
+        if any(map(len, logs)):
+            signals.append(self._logs(logs))
+        if any(map(len, readings)):
+            signals.append(self._metrics(readings))
+        entries = sum(signal.payload.entries for signal in signals)
+        size = sum(signal.payload.size for signal in signals)
+        return Payload(signals, entries, size, refused=refused)
+
+    def _logs(self, batches: Sequence[Batch]) -> Signal:
+        to = self._requests
+        whole = to.logs(batches, time.time_ns())
+        parts = Parts(whole, batches, to.split_logs, to.join_logs)
+        payload = Payload(parts, sum(map(len, batches)), len(whole))
+        return Signal(self._config.logs_path, "log records", batches, payload)
+
+    def _metrics(self, batches: Sequence[Batch]) -> Signal:
+        to = self._requests
+        whole = to.metrics(batches)
+        parts = Parts(whole, batches, to.split_metrics, to.join_metrics)
+        payload = Payload(parts, sum(map(len, batches)), len(whole))
+        return Signal(self._config.metrics_path, "data points", batches, payload)
+
+    async def send(self, payload: Payload[list[Signal]]) -> None:
+        for signal in list(payload.data):
+            inner = signal.payload
+            known = len(inner.refused)
+            try:
+                await inner.data.send(inner, partial(self._post, signal))
+            except Refused as refusal:  # nothing of it is taken; the other signal may be
+                _refuse_the_rest(signal, str(refusal))
+                payload.data.remove(signal)
+            finally:
+                for one in inner.refused[known:]:
+                    payload.refuse(*one)
+
+    async def _post(self, signal: Signal, part: Part) -> None:
+        kind = self._requests.content_type
+        answer = await self._http.post(signal.path, part.body, {"Content-Type": kind})
+        try:
+            said = read_answer(answer.body, answer.headers.get("Content-Type", kind))
+        except ValueError as error:
+            raise Unavailable(
+                f"{answer.where} answers {answer.status} as no server of OTLP does ({error}); "
+                "check the path in `url`"
+            ) from error
+        if said.rejected:
+            self._reject(signal, part, said, answer)
+        elif said.message and said.message != self._warned:
+            self._warned = said.message
+            log.warning("sink %s: %s says: %s", self._name, answer.where, printable(said.message))
+
+    def _reject(self, signal: Signal, part: Part, said: Partial, answer: Answer) -> None:
+        """Refuses as many as were rejected, or all, where those are to be kept elsewhere."""
+        count = min(said.rejected, len(part))
+        reason = f"{answer.where} rejected {said.rejected} {signal.unit} of {len(part)} entries"
+        if said.message:
+            reason += f": {printable(said.message)}"
+        first = 0 if self._config.dead_letter is not None else len(part) - count
+        inner = signal.payload
+        for index in range(first, len(part)):
+            inner.refuse(*inner.data.place(part, index, inner), reason)
+
+
+def _by_container(batches: Sequence[Batch]) -> list[Batch]:
+    """The same, those of a container one behind the other."""
+    groups: dict[int, list[Batch]] = {}
+    for batch in batches:
+        groups.setdefault(id(batch.container), []).append(batch)
+    return [batch for group in groups.values() for batch in group]
+
+
+def _refuse_the_rest(signal: Signal, reason: str) -> None:
+    inner = signal.payload
+    gone = {(id(batch), index) for batch, index, _ in inner.refused}
+    for batch in signal.batches:
+        for index in range(len(batch)):
+            if (id(batch), index) not in gone:
+                inner.refuse(batch, index, reason)
