@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.loops import Loop, calibration, lines, loops
+from pipeline import native
 
 BUDGETS = Path(__file__).parent / "budgets.toml"
 ROUNDS, AGAIN = 60, 3
@@ -88,11 +89,22 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def read(file: Path, version: tuple[int, int] = sys.version_info[:2]) -> dict[str, float]:
-    """The budgets for an interpreter; for one that has none, those of the newest."""
+def read(
+    file: Path,
+    version: tuple[int, int] = sys.version_info[:2],
+    *,
+    in_c: bool | None = None,
+) -> dict[str, float]:
+    """The budgets for an interpreter; for one that has none, those of the newest. `in_c`: with the
+    C extension; by default, as it runs here."""
     tables = tomllib.loads(file.read_text())
+    ours = tables.pop("in C", {})
     newest = max(tables, key=lambda name: tuple(map(int, name.split("."))))
-    return dict(tables.get("{}.{}".format(*version), tables[newest]))
+    name = "{}.{}".format(*version)
+    budgets = dict(tables.get(name, tables[newest]))
+    if native.loops is not None if in_c is None else in_c:
+        budgets |= ours.get(name, ours.get(newest, {}))
+    return budgets
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(measured(loop, lines()))
         return 0
     wanted = [loop for loop in loops() if not options.loops or loop.name in options.loops]
+    print(f"{native.described}:")
     results = check(wanted, read(options.budgets), in_a_new_process)
     print("\n".join(map(str, results)))
     over = [result.name for result in results if result.over]

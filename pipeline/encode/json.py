@@ -27,12 +27,13 @@ are quoted together, as one string. Figures are in `benchmarks/bench_encode_json
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
 import orjson
 
+from pipeline import native
 from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
@@ -48,7 +49,19 @@ _CLOSE: Final = b"}"
 _BETWEEN: Final = b"},{"
 """Stands between objects in a list. Inside of one it may stand, too; then there are too many."""
 
+_BETWEEN_LINES: Final = b"}\n{"
+"""Stands between objects that are lines; and nowhere else, since no text has a line feed in it."""
+
 _Key = tuple[int, str, bool, bool, bool, str, bool]
+
+
+class _Line(NamedTuple):
+    """What the lines of a kind share."""
+
+    literals: tuple[bytes, ...]
+    """What stands between the columns of `JsonEncoder._encode`."""
+    template: bytes
+    """The same for `%`."""
 
 
 class JsonEncoder:
@@ -57,7 +70,7 @@ class JsonEncoder:
     def __init__(self, *, host: str = "") -> None:
         self._host = host
         self._encoding = "json", host
-        self._templates: WeakKeyDictionary[Container, dict[_Key, bytes]] = WeakKeyDictionary()
+        self._lines: WeakKeyDictionary[Container, dict[_Key, _Line]] = WeakKeyDictionary()
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 
@@ -71,6 +84,8 @@ class JsonEncoder:
         return self._encode(batch), 0
 
     def _encode(self, batch: Batch) -> bytes:
+        if native.loops is not None and (data := self._in_c(native.loops, batch)) is not None:
+            return data
         columns: list[Sequence[Any]] = [batch.times]
         if not batch.bare:
             columns.append(quoted(batch.lines))
@@ -84,6 +99,32 @@ class JsonEncoder:
         for place, column in enumerate(columns):
             arguments[place::width] = column
         return self._template(batch, together) % tuple(arguments)
+
+    def _in_c(self, loops: native.Loops, batch: Batch) -> bytes | None:
+        """None where lines differ in more than their columns, or these have to be looked at one by
+        one."""
+        kinds, together = kinds_of(batch), batch.parsed is not None
+        if batch.flags or batch.parts is not None or kinds.count(kinds[0]) != len(kinds):
+            return None
+        columns: list[native.Column] = [batch.times]
+        if not batch.bare:
+            columns.append((_quoted_together(batch.lines), _SEPARATOR))
+        columns.append(batch.sequences)
+        if together:
+            try:
+                columns.append(self._parsed_together(batch))
+            except (TypeError, ValueError, RecursionError):
+                return None
+        line = self._line(batch, self._known(batch), kinds[0], "", together)
+        return loops.interleave(line.literals, tuple(columns), len(batch))
+
+    def _parsed_together(self, batch: Batch) -> tuple[bytes, bytes]:
+        """All entries' fields, without the first brace and the last, and what stands between two.
+        Raises for what JSON does not have."""
+        names, records = self._names_bare if batch.bare else self._names, batch.parsed
+        if type(records) is Records and names.are_free(records.shape):
+            return _written(records)[1:-2], _BETWEEN_LINES
+        return orjson.dumps(names.settle(batch.fields or []))[2:-2], _BETWEEN
 
     def _parsed(self, batch: Batch) -> tuple[list[bytes], bool]:
         """Each entry's fields as the rest of its line; or, where they could be written together,
@@ -114,25 +155,29 @@ class JsonEncoder:
 
     def _template(self, batch: Batch, together: bool) -> bytes:
         """Takes, for each entry in turn, the columns of `_encode`; `together` as `_parsed` says."""
-        known = self._templates.get(batch.container)
-        if known is None:
-            known = self._templates[batch.container] = {}
+        known = self._known(batch)
         kinds = kinds_of(batch)
         first = kinds[0]
         if batch.flags is None and kinds.count(first) == len(kinds):
-            return self._line(batch, known, first, "", together) * len(kinds)
+            return self._line(batch, known, first, "", together).template * len(kinds)
         flags = batch.flags or {}
         pairs = zip(kinds, batch.sequences, strict=True)
         return b"".join(
             [
-                self._line(batch, known, kind, flags.get(sequence, ""), together)
+                self._line(batch, known, kind, flags.get(sequence, ""), together).template
                 for kind, sequence in pairs
             ]
         )
 
+    def _known(self, batch: Batch) -> dict[_Key, _Line]:
+        known = self._lines.get(batch.container)
+        if known is None:
+            known = self._lines[batch.container] = {}
+        return known
+
     def _line(
-        self, batch: Batch, known: dict[_Key, bytes], kind: int, flag: str, together: bool
-    ) -> bytes:
+        self, batch: Batch, known: dict[_Key, _Line], kind: int, flag: str, together: bool
+    ) -> _Line:
         nothing = batch.parsed is None, batch.parts is None
         key = kind, batch.source, batch.bare, *nothing, flag, together
         line = known.get(key)
@@ -140,15 +185,29 @@ class JsonEncoder:
             line = known[key] = self._render(batch, kind, flag, together)
         return line
 
-    def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> bytes:
+    def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> _Line:
         shared = shared_facts(batch.container, kind, flag, self._host)
-        start = b'{"@timestamp":"%b",' + (b"" if batch.bare else b'"message":"%b",')
-        number = b"%d" if batch.parts is None else b"%b"
         dataset = b',"dataset":"docker.' + batch.source.encode() + b'"},'
-        event = b'"event":{"sequence":' + number + dataset
-        rest = dumps(shared)[1:-1].replace(b"%", b"%%")
-        end = b"}" if batch.parsed is None else b",%b}" if together else b"%b"
-        return start + event + rest + end + b"\n"
+        before = [b'{"@timestamp":"', b'","event":{"sequence":']
+        if not batch.bare:
+            before.insert(1, b'","message":"')
+        facts = dataset + dumps(shared)[1:-1]
+        if batch.parsed is None:
+            literals = (*before, facts + b"}\n")
+        elif together:
+            literals = (*before, facts + b",", b"}\n")
+        else:
+            literals = (*before, facts, b"\n")
+        number = len(before) - 1 if batch.parts is None else None
+        return _Line(literals, _template_of(literals, number))
+
+
+def _template_of(literals: Sequence[bytes], number: int | None) -> bytes:
+    """For `%`: bytes between them, but for what stands in the place `number`."""
+    first, *others = (literal.replace(b"%", b"%%") for literal in literals)
+    return first + b"".join(
+        [(b"%d" if place == number else b"%b") + other for place, other in enumerate(others)]
+    )
 
 
 def _with_parts(batch: Batch) -> list[bytes]:
@@ -161,7 +220,7 @@ def _with_parts(batch: Batch) -> list[bytes]:
 
 def _records(records: Records) -> tuple[list[bytes], bool]:
     """As `JsonEncoder._parsed`. Raises what msgspec does for what JSON does not have."""
-    pieces = _written(records)[1:-2].split(b"}\n{")  # no text is written with a line feed in it
+    pieces = _written(records)[1:-2].split(_BETWEEN_LINES)
     if b"" in pieces:
         return [b"," + piece + _CLOSE if piece else _CLOSE for piece in pieces], False
     return pieces, True
@@ -170,10 +229,14 @@ def _records(records: Records) -> tuple[list[bytes], bool]:
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
+def _quoted_together(lines: list[bytes]) -> bytes:
+    """`_SEPARATOR` stands between two, if none has one in it."""
+    return orjson.dumps(_SEPARATOR.join(lines).decode("utf-8", "replace"))[1:-1]
+
+
 def quoted(lines: list[bytes]) -> list[bytes]:
     """Each line as the inside of a JSON string."""
-    text = _SEPARATOR.join(lines).decode("utf-8", "replace")
-    quoted = orjson.dumps(text)[1:-1].split(_SEPARATOR)
+    quoted = _quoted_together(lines).split(_SEPARATOR)
     if len(quoted) == len(lines):
         return quoted
     return [orjson.dumps(line.decode("utf-8", "replace"))[1:-1] for line in lines]

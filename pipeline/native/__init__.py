@@ -8,12 +8,16 @@ shape. Both pass the same tests. `docs/decisions/0008-native-loops.md` says why 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-INTERFACE = 1
+INTERFACE = 2
 """Of the extension that this version of the package knows how to use: what lies about from another
 is not used."""
+
+Column = list[bytes] | Sequence[int] | tuple[bytes, bytes]
+"""A cell for each row, or a run of pieces and what stands between them."""
 
 
 class Loops(Protocol):
@@ -47,6 +51,29 @@ class Loops(Protocol):
         """Messages, framed: the prefix for its severity, `time_size` bytes of its time, `after`,
         and its line without control characters. None where a line is longer than `room`.
         `counted`: octets are counted; else each ends with LF."""
+
+    def interleave(
+        self, literals: tuple[bytes, ...], columns: tuple[Column, ...], count: int, /
+    ) -> bytes | None:
+        """So many rows: the first literal, the first column's cell, the second literal, and so on
+        to the last literal. Before an empty piece, a comma at a literal's end is left out. None
+        where columns have fewer or more than `count` cells, or a number is below 0 or large."""
+
+    def total(self, items: list[bytes], /) -> int:
+        """The bytes of all."""
+
+    def newest(self, times: list[bytes], /) -> int:
+        """Where the first of the greatest is."""
+
+
+def total(items: list[bytes]) -> int:
+    """The bytes of all."""
+    return sum(map(len, items)) if loops is None else loops.total(items)
+
+
+def newest(times: list[bytes]) -> int:
+    """Where the first of the greatest is, of one or more."""
+    return times.index(max(times)) if loops is None else loops.newest(times)
 
 
 def _load() -> tuple[Loops | None, str]:

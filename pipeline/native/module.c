@@ -20,13 +20,16 @@ static PyMethodDef methods[] = {
     {"rows", dockline_rows, METH_VARARGS, NULL},
     {"frames", dockline_frames, METH_VARARGS, NULL},
     {"syslog", dockline_syslog, METH_VARARGS, NULL},
+    {"interleave", dockline_interleave, METH_VARARGS, NULL},
+    {"total", dockline_total, METH_O, NULL},
+    {"newest", dockline_newest, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static int
 fill(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "INTERFACE", 1);
+    return PyModule_AddIntConstant(module, "INTERFACE", 2);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -19,6 +19,9 @@ typedef unsigned char byte;
 PyObject *dockline_rows(PyObject *module, PyObject *arguments);
 PyObject *dockline_frames(PyObject *module, PyObject *arguments);
 PyObject *dockline_syslog(PyObject *module, PyObject *arguments);
+PyObject *dockline_interleave(PyObject *module, PyObject *arguments);
+PyObject *dockline_total(PyObject *module, PyObject *items);
+PyObject *dockline_newest(PyObject *module, PyObject *times);
 
 /* A tuple of columns, all of which are given up in any case. NULL, with an exception set, where
    one of them is NULL already, or there is no memory. */

@@ -54,3 +54,13 @@ def test_a_loop_that_is_over_is_believed_only_when_it_is_so_again() -> None:
     (result,) = check.check([loop], {"syslog": 1.0}, quicker)
     assert not result.over
     assert asked == ["syslog"]
+
+
+def test_loops_in_c_have_smaller_budgets_than_those_in_python() -> None:
+    for version in ((3, 11), (3, 13), (3, 99)):
+        in_c = check.read(check.BUDGETS, version, in_c=True)
+        in_python = check.read(check.BUDGETS, version, in_c=False)
+        assert in_c.keys() == in_python.keys()
+        smaller = {name for name, budget in in_c.items() if budget < in_python[name]}
+        assert smaller == {"framing", "files", "syslog", "json", "w2"}
+        assert all(in_c[name] == in_python[name] for name in in_c.keys() - smaller)

@@ -15,6 +15,8 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
 API = Container("0123456789ab" + "0" * 52, "shop-api-1", "shop/api:1.4", LABELS, host="web-1")
 

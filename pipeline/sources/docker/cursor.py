@@ -20,6 +20,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline import native
 from pipeline.batch import ENTRY_OVERHEAD
 from pipeline.checkpoint import Place, Position
 from pipeline.sources.docker.pieces import Columns, Partial, no_columns
@@ -61,7 +62,13 @@ class Cursor:
         first = decoder.completed - len(columns.lines)
         partials = decoder.open_partials()
         before = self._anchor
-        newest = max(columns.times)
+        index = native.newest(columns.times)
+        newest = columns.times[index]
+        if not partials and not columns.begun:
+            if newest > before[0]:
+                self._anchor = (newest, first + index)
+            self._safe = self._anchor
+            return
         if partials:
             newest = max(newest, *(partial.time for partial in partials))
         if newest > before[0]:

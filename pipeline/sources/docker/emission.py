@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from pipeline import native
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Place, Position
 from pipeline.metrics import Metrics
@@ -134,7 +135,7 @@ class Emission:
             acknowledgement=receipt,
         )
         self._received.inc(count)
-        self._received_bytes.inc(sum(map(len, lines)))
+        self._received_bytes.inc(native.total(lines))
         try:
             await self._subject.distribute(batch)
         except Exception:  # a bug; what comes after must not suffer for it

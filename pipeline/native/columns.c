@@ -1,0 +1,55 @@
+/* What is asked of whole columns: how many bytes they hold, and which time is the newest. */
+
+#include "native.h"
+
+/* Bytes of all items, or -1 where one is no `bytes`. */
+static Py_ssize_t
+sum_of(PyObject *items)
+{
+    Py_ssize_t total = 0;
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(items); index++) {
+        PyObject *item = PyList_GET_ITEM(items, index);
+        if (!PyBytes_CheckExact(item) || PyBytes_GET_SIZE(item) > PY_SSIZE_T_MAX - total) {
+            return -1;
+        }
+        total += PyBytes_GET_SIZE(item);
+    }
+    return total;
+}
+
+PyObject *
+dockline_total(PyObject *Py_UNUSED(module), PyObject *items)
+{
+    Py_ssize_t total = PyList_CheckExact(items) ? sum_of(items) : -1;
+    if (total < 0) {
+        PyErr_SetString(PyExc_TypeError, "a list of bytes is asked for");
+        return NULL;
+    }
+    return PyLong_FromSsize_t(total);
+}
+
+/* Whether `one` comes behind `other` in order. */
+static int
+is_behind(PyObject *one, PyObject *other)
+{
+    Py_ssize_t size = PyBytes_GET_SIZE(one), other_size = PyBytes_GET_SIZE(other);
+    size_t both = (size_t)(size < other_size ? size : other_size);
+    int order = memcmp(PyBytes_AS_STRING(one), PyBytes_AS_STRING(other), both);
+    return order > 0 || (order == 0 && size > other_size);
+}
+
+PyObject *
+dockline_newest(PyObject *Py_UNUSED(module), PyObject *times)
+{
+    Py_ssize_t newest = 0;
+    if (!PyList_CheckExact(times) || PyList_GET_SIZE(times) == 0 || sum_of(times) < 0) {
+        PyErr_SetString(PyExc_TypeError, "a list of bytes is asked for, one or more");
+        return NULL;
+    }
+    for (Py_ssize_t index = 1; index < PyList_GET_SIZE(times); index++) {
+        if (is_behind(PyList_GET_ITEM(times, index), PyList_GET_ITEM(times, newest))) {
+            newest = index;
+        }
+    }
+    return PyLong_FromSsize_t(newest);
+}
