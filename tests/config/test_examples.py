@@ -29,6 +29,7 @@ ENVIRON = {
     "PAPERTRAIL_TOKEN": "secret",
     "SWO_TOKEN": "secret",
     "COLLECTOR_TOKEN": "secret",
+    "ES_API_KEY": "secret",
     "FLUENTD_KEY": "secret",
     "LOGSTASH_ADDRESS": "tcp://logstash:5000",
 }

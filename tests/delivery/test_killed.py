@@ -115,6 +115,9 @@ address = "redis://127.0.0.1:{redis}"
 [sinks.otlp]
 type = "otlp"
 url = "http://127.0.0.1:{otlp}"
+[sinks.elasticsearch]
+type = "elasticsearch"
+urls = ["http://127.0.0.1:{elasticsearch}"]
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -127,8 +130,7 @@ listen = "127.0.0.1:{prometheus}"
 EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
-    "http", "loki", "otlp", "forward", "gelf-tcp", "gelf-udp",
-    "redis",
+    "http", "loki", "elasticsearch", "otlp", "forward", "gelf-tcp", "gelf-udp", "redis",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -148,6 +150,16 @@ def as_pushed(data: bytes) -> list[int]:
 def as_otlp(data: bytes) -> list[int]:
     """Requests one behind the other are one request."""
     return list(map(int, messages(read_logs(data))))
+
+
+def as_bulk(data: bytes) -> list[int]:
+    """Requests to Elasticsearch."""
+    return as_json(b"".join(line + b"\n" for line in data.split(b"\n")[1::2]))
+
+
+def created(body: bytes) -> bytes:
+    """What Elasticsearch answers."""
+    return b'{"items":[%b]}' % b",".join([b'{"create":{"status":201}}'] * (body.count(b"\n") // 2))
 
 
 def as_lf(data: bytes) -> list[int]:
@@ -282,7 +294,11 @@ class Windows(LumberjackPeer):
 class Posted:
     """Requests that came whole."""
 
-    def __init__(self, decode: Callable[[bytes], list[int]] = as_json) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes], list[int]] = as_json,
+        answer: Callable[[bytes], bytes] = lambda body: b"",
+    ) -> None:
         self._decode = decode
         self._bodies: list[bytes] = []
         self._past = self._serving = 0
@@ -297,17 +313,18 @@ class Posted:
                     super().handle()
                 posted._serving -= 1
 
-            def do_GET(self) -> None:
+            def do_GET(self, said: bytes = b"") -> None:
                 self.send_response(200)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 body = self.rfile.read(length)
                 if len(body) == length:
                     posted._bodies.append(zlib.decompress(body, wbits=31))
-                    self.do_GET()
+                    self.do_GET(answer(posted._bodies[-1]))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -426,6 +443,7 @@ def _live(
         "gelf-udp": stack.enter_context(Datagrams(as_gelf)),
         "loki": stack.enter_context(Posted(as_pushed)),
         "otlp": stack.enter_context(Posted(as_otlp)),
+        "elasticsearch": stack.enter_context(Posted(as_bulk, created)),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

@@ -1,0 +1,221 @@
+"""Batches as requests of Elasticsearch's bulk API, and what its answers say of each entry.
+
+Two lines for each entry: what to do, and the document (see `json`):
+
+    {"create":{"_index":"logs-docker.logs-default","_id":"…"}}
+    {"@timestamp":"2026-01-31T23:59:59.123456789Z","message":"…",…}
+
+`_id` is made of what tells an entry from all others: container, source, route, time, sequence and
+part. The same entry sent again has the same, so that it is not stored twice.
+
+https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-bulk.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from pipeline.batch import Batch, Container
+from pipeline.encode.dumps import dumps
+from pipeline.encode.json import JsonEncoder
+from pipeline.errors import ConfigError
+
+LONGEST_NAME: Final = 255
+"""Bytes that the name of an index may have."""
+NAMELESS: Final = "dockline"
+"""The index where a name comes out empty."""
+
+_DATES: Final = {"%Y": (0, 4), "%m": (5, 7), "%d": (8, 10), "%H": (11, 13)}
+"""Where each stands in a time."""
+_MARKS: Final = dict(zip(_DATES, (mark * 2 for mark in "\ue000\ue001\ue002\ue003"), strict=True))
+"""Stand for them in a template, and are as long."""
+_FORBIDDEN: Final = re.compile(r'[\\/*?"<>| ,#:\x00-\x1f\x7f\ud800-\udfff]')
+
+
+class Template(Protocol):
+    """A text with expressions, compiled."""
+
+    is_constant: bool
+    """Whether it gives the same for all entries of a container and source."""
+
+    def __call__(self, batch: Batch) -> list[str]:
+        """A text for each entry."""
+
+
+class Index:
+    """The name of the index that an entry goes to: a template, in which `%Y`, `%m`, `%d` and `%H`
+    are of the entry's own time, in UTC."""
+
+    def __init__(self, text: str, compile_: Callable[[str], Template]) -> None:
+        """Raises `ConfigError`, with the column."""
+        self._marks = [(_MARKS[name], *_DATES[name]) for name in _DATES if name in text]
+        self._width = max((end for *_, end in self._marks), default=0)
+        self._names = compile_(_DATE.sub(_marked, text))
+
+    def __call__(self, batch: Batch) -> list[str]:
+        """One name for all entries, or one for each."""
+        names = self._names(batch)
+        if self._names.is_constant:
+            names = names[:1]
+        if not self._marks:
+            return [fit(name) for name in names] if len(names) == 1 else _all_fit(names)
+        moments = [time[: self._width] for time in batch.times]
+        if moments.count(moments[0]) == len(moments):
+            moments = moments[:1]
+        if len(names) == len(moments) == 1:
+            return [self._dated(names[0], moments[0])]
+        names = list(names) * len(batch) if len(names) == 1 else names
+        moments = moments * len(batch) if len(moments) == 1 else moments
+        pairs = list(zip(names, moments, strict=True))
+        known = {pair: self._dated(*pair) for pair in set(pairs)}
+        return [known[pair] for pair in pairs]
+
+    def _dated(self, name: str, moment: bytes) -> str:
+        for mark, start, end in self._marks:
+            name = name.replace(mark, moment[start:end].decode())
+        return fit(name)
+
+
+_DATE: Final = re.compile(r"\{[^{}]*\}|%.?", re.DOTALL)
+
+
+def _marked(found: re.Match[str]) -> str:
+    text = found[0]
+    if text.startswith("{"):
+        return text
+    if text not in _MARKS:
+        raise ConfigError(f"there are {', '.join(_MARKS)}, but no {text}", column=found.start())
+    return _MARKS[text]
+
+
+def _all_fit(names: Sequence[str]) -> list[str]:
+    known = {name: fit(name) for name in set(names)}
+    return [known[name] for name in names]
+
+
+def fit(name: str) -> str:
+    """The same as the name of an index: lower case, `_` for what it may not have."""
+    name = _FORBIDDEN.sub("_", name.lower()).lstrip("-_+")
+    name = name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
+    return NAMELESS if name in ("", ".", "..") else name
+
+
+class BulkEncoder:
+    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+
+    def __init__(self, index: Index, *, ids: bool = True, host: str = "") -> None:
+        self._index = index
+        self._ids = ids
+        self._json = JsonEncoder(host=host)
+        self._prefixes: WeakKeyDictionary[Container, dict[tuple[str, str], bytes]]
+        self._prefixes = WeakKeyDictionary()
+
+    def encode(self, batches: Sequence[Batch]) -> bytes:
+        """Two lines per entry, each ended by LF."""
+        return b"".join([self._encode(batch) for batch in batches if len(batch)])
+
+    def _encode(self, batch: Batch) -> bytes:
+        lines: list[bytes] = [b""] * (2 * len(batch))
+        lines[0::2] = self._actions(batch)
+        lines[1::2] = self._json.encode([batch]).split(b"\n")[:-1]
+        lines.append(b"")
+        return b"\n".join(lines)
+
+    def _actions(self, batch: Batch) -> list[bytes]:
+        names = self._index(batch)
+        heads = {name: b'{"create":{"_index":' + dumps(name) for name in set(names)}
+        each = [heads[name] for name in names]
+        if not self._ids:
+            whole = [head + b"}}" for head in each]
+            return whole if len(whole) == len(batch) else whole * len(batch)
+        start = b',"_id":"' + self._prefix(batch)
+        if len(each) == 1:
+            format_ = (each[0] + start).replace(b"%", b"%%") + b'-%b-%b"}}'
+            return [format_ % pair for pair in zip(batch.times, _numbers(batch), strict=True)]
+        format_ = b"%b" + start + b'-%b-%b"}}'
+        columns = zip(each, batch.times, _numbers(batch), strict=True)
+        return [format_ % column for column in columns]
+
+    def _prefix(self, batch: Batch) -> bytes:
+        """What is the same for all entries of a container, a source and a route."""
+        known = self._prefixes.get(batch.container)
+        if known is None:
+            known = self._prefixes[batch.container] = {}
+        key = batch.source, batch.route
+        prefix = known.get(key)
+        if prefix is None:
+            text = "\0".join((batch.container.id, *key)).encode("utf-8", "replace")
+            digest = hashlib.sha256(text).digest()[:15]
+            prefix = known[key] = base64.urlsafe_b64encode(digest)
+        return prefix
+
+
+def _numbers(batch: Batch) -> list[bytes]:
+    """Each sequence number, and which part it is, where it is one."""
+    if batch.parts is None:
+        return [b"%d" % sequence for sequence in batch.sequences]
+    return [
+        b"%d.%d" % (sequence, part) if part else b"%d" % sequence
+        for sequence, part in zip(batch.sequences, batch.parts, strict=True)
+    ]
+
+
+def pairs(whole: bytes) -> list[bytes]:
+    """The two lines of each entry."""
+    lines = whole.split(b"\n")
+    return [b"%b\n%b\n" % pair for pair in zip(lines[0:-1:2], lines[1:-1:2], strict=True)]
+
+
+# ------------------------------------------------------------------------------------ answers
+
+
+class Result(NamedTuple):
+    """What has become of one entry."""
+
+    status: int
+    """As of an answer of HTTP."""
+    error: str
+    """Type and reason; empty where there is none."""
+
+
+class _Error(msgspec.Struct):
+    type: str = ""
+    reason: str | None = None
+
+
+class _Item(msgspec.Struct):
+    status: int
+    error: _Error | str | None = None
+
+
+class _Answer(msgspec.Struct):
+    items: list[dict[str, _Item]]
+
+
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+
+
+def results(body: bytes, count: int) -> list[Result]:
+    """Of each entry of a request, in order. Raises `ValueError` where that is not what `body`
+    tells of so many, saying what it is instead."""
+    try:
+        items = _decode(body).items
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError("is no answer to a bulk request") from error
+    if len(items) != count or any(len(item) != 1 for item in items):
+        raise ValueError(f"has results of {len(items)} entries, and {count} were sent")
+    return [_result(result) for item in items for result in item.values()]
+
+
+def _result(item: _Item) -> Result:
+    error = item.error
+    if isinstance(error, _Error):
+        error = f"{error.type}: {error.reason}" if error.reason else error.type
+    return Result(item.status, error or "")
