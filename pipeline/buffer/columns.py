@@ -158,9 +158,10 @@ def _columns(batch: Batch) -> list[Any]:
         sequences = (numbers,)
     lines, times, streams = batch.lines, batch.times, batch.streams
     rest = batch.bare, dict(batch.flags) if batch.flags else None
-    more: tuple[Any, ...] = () if batch.parts is None else (batch.parts,)
+    parts = None if batch.parts is None else list(batch.parts)  # msgpack has no form for a range
+    more: tuple[Any, ...] = () if parts is None else (parts,)
     if batch.samples is not None:
-        more = batch.parts, _reading(batch.samples)
+        more = parts, _reading(batch.samples)
     return [lines, times, streams, sequences, batch.fields, *rest, *more]
 
 

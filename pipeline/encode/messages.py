@@ -68,7 +68,7 @@ class ColumnsMessages:
     def of(self, batches: Iterable[Batch]) -> list[Published]:
         groups: dict[tuple[int, str, str], tuple[list[Piece], int]] = {}
         done: list[list[Piece]] = []
-        for batch in batches:
+        for batch in filter(len, batches):
             key = id(batch.container), batch.source, batch.route
             pieces, size = groups.get(key, ([], 0))
             if size >= CHUNK:

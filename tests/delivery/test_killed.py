@@ -6,6 +6,7 @@ are numbered as their entries are, from 1 on.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import random
@@ -34,6 +35,8 @@ from tests.faults.peers import LumberjackPeer
 from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually, free_port
 from tests.servers.fluent import FluentPeer
+from tests.servers.nats import NatsServer
+from tests.servers.nats_messages import take
 from tests.servers.otlp import messages, read_logs
 from tests.servers.receivers import server_context
 from tests.servers.redis import RedisServer
@@ -105,6 +108,10 @@ address = "tcp://127.0.0.1:{gelf-tcp}"
 [sinks.gelf-udp]
 type = "gelf"
 address = "udp://127.0.0.1:{gelf-udp}"
+[sinks.nats]
+type = "nats"
+urls = ["nats://127.0.0.1:{nats}"]
+stream = {{ duplicate_window = "100ms" }}
 [sinks.loki]
 type = "loki"
 url = "http://127.0.0.1:{loki}"
@@ -131,6 +138,7 @@ EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
     "http", "loki", "elasticsearch", "otlp", "forward", "gelf-tcp", "gelf-udp", "redis",
+    "nats",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -350,6 +358,26 @@ class Posted:
         self._past = len(self._bodies)
 
 
+class Queued(NatsServer):
+    """Messages of a stream, taken out as they are read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._life: list[int] = []
+
+    def life(self) -> list[int]:
+        if self.stream("DOCKLINE") is not None:
+            batches = (one for message in asyncio.run(take(self.url)) for one in message.batches)
+            self._life += [int(line) for batch in batches for line in batch.lines]
+        return self._life
+
+    def quiet(self) -> bool:
+        return self.look("connz")["num_connections"] == 0
+
+    def next_life(self) -> None:
+        self._life = []
+
+
 class Chunks(FluentPeer):
     """Those that came whole."""
 
@@ -444,6 +472,7 @@ def _live(
         "loki": stack.enter_context(Posted(as_pushed)),
         "otlp": stack.enter_context(Posted(as_otlp)),
         "elasticsearch": stack.enter_context(Posted(as_bulk, created)),
+        "nats": stack.enter_context(Queued(folder / "nats")),
     }
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}

@@ -277,9 +277,11 @@ async def test_what_the_server_does_not_permit_is_told(tmp_path: Path) -> None:
     more = 'authorization { users: [{ user: "a", password: "b", permissions: { publish: "x" } }] }'
     with NatsServer(tmp_path, more=more) as server:
         nats = Nats([server.url], auth=NatsAuth(user="a", password=Secret("b")))
+        told = asyncio.Event()
+        nats.on_trouble = told.set
         await nats.open()
         await nats.client.publish("y", b"")
-        await nats.client.flush()
+        await asyncio.wait_for(told.wait(), 10)
         with pytest.raises(Unavailable, match=r"does not permit it: .*publish to"):
             _ = nats.client
         await nats.close()

@@ -1,0 +1,63 @@
+"""What is in a stream of a nats-server, read without taking it out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import nats
+
+from pipeline.batch import Batch
+from pipeline.buffer.columns import Columns
+
+
+class Kept(NamedTuple):
+    """A message of a stream."""
+
+    subject: str
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def batches(self) -> list[Batch]:
+        """Of one in columns."""
+        return Columns().decode(self.body, int(self.headers["Dockline-Size"]))
+
+
+async def kept(url: str, stream: str = "DOCKLINE") -> list[Kept]:
+    """All messages, in the order of the stream."""
+    return await _read(url, stream, remove=False)
+
+
+async def take(url: str, stream: str = "DOCKLINE") -> list[Kept]:
+    """The same, and removes them, and no others."""
+    return await _read(url, stream, remove=True)
+
+
+async def _read(url: str, stream: str, *, remove: bool) -> list[Kept]:
+    client = await nats.connect(url, allow_reconnect=False)
+    try:
+        js = client.jetstream()
+        state = (await js.stream_info(stream)).state
+        found = []
+        for sequence in range(state.first_seq, state.last_seq + 1):
+            message = await js.get_msg(stream, sequence)
+            found.append(Kept(message.subject or "", message.data or b"", message.headers or {}))
+        if remove:
+            await js.purge_stream(stream, seq=state.last_seq + 1)
+        return found
+    finally:
+        await client.close()
+
+
+async def purge(url: str, stream: str = "DOCKLINE") -> None:
+    """As if all had been read."""
+    client = await nats.connect(url, allow_reconnect=False)
+    await client.jetstream().purge_stream(stream)
+    await client.close()
+
+
+async def delete(url: str, stream: str = "DOCKLINE") -> None:
+    """The stream itself."""
+    client = await nats.connect(url, allow_reconnect=False)
+    await client.jetstream().delete_stream(stream)
+    await client.close()

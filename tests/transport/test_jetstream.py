@@ -1,0 +1,187 @@
+"""Requests to JetStream and publishing to it; faults come from a server of the tests' own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import Unavailable
+from pipeline.transport.jetstream import MOST_BYTES, NO_RESPONDERS, RUBBISH, JetStream
+from pipeline.transport.nats import Nats
+from tests.servers.fake_nats import FakeNats, fake_nats, stored
+from tests.servers.nats import NatsServer
+
+
+@dataclass
+class Said:
+    body: bytes
+    subject: str = "dockline.x"
+    headers: dict[str, str] = field(default_factory=lambda: {"A": "b"})
+
+
+def numbered(count: int) -> list[Said]:
+    return [Said(b"%d" % number) for number in range(count)]
+
+
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[JetStream]:
+    jetstream = JetStream(Nats([url]), **{"timeout": 5.0, **options})
+    try:
+        await jetstream.open()
+        yield jetstream
+    finally:
+        await jetstream.close()
+
+
+async def published(server: FakeNats, count: int, **options: Any) -> tuple[list[bytes], list[Any]]:
+    """Bodies that are stored, and what problems there were."""
+    done: list[Said] = []
+    async with fake_nats(server) as url, connected(url, **options) as jetstream:
+        problems = await jetstream.publish(numbered(count), done.append, "DOCKLINE")
+    return [one.body for one in done], [(one.body, problem) for one, problem in problems]
+
+
+async def test_all_that_is_published_is_acknowledged(tmp_path: Path) -> None:
+    with NatsServer(tmp_path) as server:
+        async with connected(server.url, in_flight=10) as jetstream:
+            config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
+            assert "config" in await jetstream.request("STREAM.CREATE.DOCKLINE", config)
+            done: list[Said] = []
+            assert await jetstream.publish(numbered(1000), done.append, "DOCKLINE") == []
+            assert jetstream.max_payload == 1 << 20
+        assert [one.body for one in done] == [b"%d" % number for number in range(1000)]
+        found = server.stream("DOCKLINE")
+        assert found is not None and found["state"]["messages"] == 1000
+
+
+async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    with NatsServer(tmp_path) as server:
+        async with connected(server.url) as jetstream:
+            (problem,) = await jetstream.publish(numbered(1), print, "DOCKLINE")
+    assert problem[1] is NO_RESPONDERS
+
+
+async def test_without_jetstream_that_is_said(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, more="jetstream: false") as server:
+        async with connected(server.url) as jetstream:
+            with pytest.raises(Unavailable, match="has no JetStream for us; check that it is"):
+                await jetstream.request("STREAM.INFO.DOCKLINE")
+
+
+async def test_no_more_are_on_their_way_than_allowed() -> None:
+    """The peer answers nothing until so many have come, and then one by one."""
+    most = 0
+    server = FakeNats()
+
+    def answers(number: int) -> Iterable[bytes]:
+        nonlocal most
+        most = max(most, number + 1)
+        return []
+
+    server.answers = answers
+    async with fake_nats(server) as url, connected(url, in_flight=7, timeout=0.3) as jetstream:
+        with pytest.raises(Unavailable, match=r"acknowledged nothing for 0\.3 s"):
+            await jetstream.publish(numbered(100), print, "DOCKLINE")
+    assert most == 7
+
+
+async def test_nor_more_bytes() -> None:
+    server = FakeNats(lambda number: [], max_payload=MOST_BYTES)
+    async with fake_nats(server) as url, connected(url, timeout=0.3) as jetstream:
+        large = [Said(bytes(MOST_BYTES // 4)) for _ in range(20)]
+        with pytest.raises(Unavailable, match="acknowledged nothing"):
+            await jetstream.publish(large, print, "DOCKLINE")
+    assert len(server.bodies) == 4
+
+
+async def test_after_a_problem_nothing_more_is_published_and_what_is_stored_is_known() -> None:
+    full = {"code": 503, "err_code": 10077, "description": "maximum bytes exceeded"}
+
+    def answers(number: int) -> Iterable[bytes]:
+        return [json.dumps({"error": full}).encode()] if number == 3 else stored(number)
+
+    server = FakeNats(answers)
+    done, ((body, problem),) = await published(server, 100, in_flight=1)
+    assert done == [b"0", b"1", b"2"] and body == b"3"
+    assert (problem.err_code, str(problem)) == (10077, "maximum bytes exceeded (10077)")
+    assert server.bodies == [b"0", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"+OK",
+        b"{}",
+        b'{"stream":"DOCKLINE"}',
+        b'{"stream":"OTHER","seq":7}',
+        b'{"stream":"DOCKLINE","seq":0}',
+        b'{"stream":7,"seq":"x"}',
+        b"[" * 100_000,
+        b'{"x":' * 100_000,
+        b"\xff\xfe",
+    ],
+)
+async def test_an_answer_that_is_none_is_not_believed(answer: bytes) -> None:
+    server = FakeNats(lambda number: [answer])
+    done, ((_, problem),) = await published(server, 1)
+    assert done == [] and problem is RUBBISH
+
+
+async def test_answers_that_come_twice_or_to_nothing_change_nothing() -> None:
+    def answers(number: int) -> Iterable[bytes]:
+        return [*stored(number), *stored(number), b"rubbish"]
+
+    server = FakeNats(answers)
+    done, problems = await published(server, 50, in_flight=3)
+    assert done == [b"%d" % number for number in range(50)] and problems == []
+
+
+async def test_a_connection_that_breaks_is_told_at_once_and_what_was_stored_is_known() -> None:
+    server = FakeNats()
+
+    def answers(number: int) -> Iterable[bytes]:
+        if number == 5:
+            server.reset()
+            return []
+        return stored(number)
+
+    server.answers = answers
+    done: list[Said] = []
+    async with fake_nats(server) as url, connected(url, timeout=60.0, in_flight=1) as jetstream:
+        with pytest.raises(Unavailable, match="closed the connection"):
+            await jetstream.publish(numbered(50), done.append, "DOCKLINE")
+        assert len(done) == 5
+        server.answers = stored
+        await jetstream.open()
+        assert await jetstream.publish(numbered(50)[5:], done.append, "DOCKLINE") == []
+    assert len(done) == 50
+
+
+async def test_what_was_published_before_it_was_cancelled_is_not_taken_for_something_else() -> None:
+    server = FakeNats(lambda number: [])
+    async with fake_nats(server) as url, connected(url) as jetstream:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await jetstream.publish(numbered(3), print, "DOCKLINE")
+        server.say(b"")
+        server.answers = lambda number: [*stored(0)]
+        done: list[Said] = []
+        assert await jetstream.publish(numbered(2), done.append, "DOCKLINE") == []
+        assert [one.body for one in done] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize("answer", [b"rubbish", b"[1]", b"{" * 100_000])
+async def test_a_request_that_is_answered_with_rubbish_is_told(answer: bytes) -> None:
+    server = FakeNats()
+    server._answer = lambda subject, body: [answer]  # type: ignore[method-assign]
+    async with fake_nats(server) as url, connected(url) as jetstream:
+        with pytest.raises(Unavailable, match="with rubbish"):
+            await jetstream.request("STREAM.INFO.DOCKLINE")
