@@ -42,8 +42,8 @@ class Answers:
     def feed(self, data: bytes) -> list[Any]:
         """Each object that is whole now. Raises `ProtocolError`."""
         try:
-            whole, count = self._framer.feed(data)
-            if not count:
+            whole, ends = self._framer.feed(data)
+            if not ends:
                 return []
             unpacker = msgpack.Unpacker(
                 unicode_errors="surrogateescape", max_buffer_size=len(whole)

@@ -41,28 +41,30 @@ class Framer:
         """Bytes of an object that is not whole yet."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> tuple[bytes, int]:
-        """All objects that are whole now, and how many; `data` is a `PIECE` at the most. Raises
-        `ProtocolError`; after that, the stream cannot be read any further."""
+    def feed(self, data: bytes) -> tuple[bytes, list[int]]:
+        """All objects that are whole now, and where in them each ends; `data` is a `PIECE` at the
+        most. Raises `ProtocolError`; after that, the stream cannot be read any further."""
         self._buffer += data
-        count, end = self._pass(data)
-        whole = bytes(memoryview(self._buffer)[: end - self._start])
-        del self._buffer[: end - self._start]
-        self._start = end
+        start = self._start
+        ends = [end - start for end in self._pass(data)]
+        size = ends[-1] if ends else 0
+        whole = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
+        self._start += size
         if len(self._buffer) > self._largest:
             raise ProtocolError(f"an object is longer than {self._largest} bytes", "too_large")
-        return whole, count
+        return whole, ends
 
-    def _pass(self, data: bytes) -> tuple[int, int]:
-        passing, count, end = self._passing, 0, self._start
+    def _pass(self, data: bytes) -> list[int]:
+        """Where in the stream objects end."""
+        passing, ends = self._passing, list[int]()
         try:
             passing.feed(data)
             while True:
                 passing.skip()
-                count += 1
-                end = passing.tell()
+                ends.append(passing.tell())
         except msgpack.OutOfData:
-            return count, end
+            return ends
         except msgpack.BufferFull as error:
             message = f"an object is longer than {self._largest} bytes"
             raise ProtocolError(message, "too_large") from error

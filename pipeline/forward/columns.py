@@ -1,0 +1,280 @@
+"""Entries of the protocol as columns of one container each.
+
+Whose an entry is, its record tells, in one of three ways:
+
+- **dockline's own** has `event` and `container`: container, number, part, flags and fields are as
+  they were. Labels, image and host stand in the option `dockline` of the chunk, exactly; a record
+  that came through a third program has them still, its labels' names without their dots.
+- **Docker's fluentd driver** writes `container_id`, `container_name`, `source` and `log`, and what
+  its options `labels` and `env` choose, which become the container's labels. Lines that it has cut
+  are put together again.
+- **Any other**: its tag and host stand for a container. `message`, `log` or `msg` is the message,
+  all else fields; where there is none of these, it has fields only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeline.batch import STREAM_NAMES, Source
+from pipeline.encode.dumps import dumps
+from pipeline.encode.ecs import RESERVED
+from pipeline.forward.partials import Partials
+from pipeline.forward.reading import entry
+from pipeline.records import Fields
+from pipeline.timestamps import from_nanoseconds
+
+DEEPEST: Final = 32
+"""Levels of nesting of a record; one that has more is refused."""
+ENTRY_COST, NODE_COST = 250, 100
+"""Bytes of memory that an entry, and a list or an object in it, cost beside their bytes."""
+
+MESSAGES: Final = ("message", "log", "msg")
+"""Fields that are an entry's message, in this order."""
+STREAMS: Final = {"stdout": 1, "stderr": 2}
+LABELS: Final = {
+    name.replace(".", "_"): name
+    for name in (
+        "com.docker.compose.project", "com.docker.compose.service",
+        "com.docker.stack.namespace", "com.docker.swarm.service.name",
+    )
+}  # fmt: skip
+"""Labels that mean something here, by what is left of them in a record."""
+
+Facts = tuple[str, str, str, Mapping[str, str], str]
+"""Id, name, image, labels and host."""
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
+_DATASETS: Final[dict[Any, Source]] = {
+    "docker.logs": "logs", "docker.events": "events", "docker.stats": "stats"
+}  # fmt: skip
+_DRIVERS: Final = frozenset(
+    ("container_id", "container_name", "source", "log", "partial_message", "partial_id",
+     "partial_ordinal", "partial_last")
+)  # fmt: skip
+_PLAIN: Final = frozenset((str, int, float, bool, type(None)))
+
+
+class Columns:
+    """A run of entries of one container, of one kind."""
+
+    __slots__ = (
+        "bare", "facts", "fields", "flags", "lines", "parts", "sequences", "source", "streams",
+        "times",
+    )  # fmt: skip
+
+    def __init__(self, facts: Facts, source: Source, *, bare: bool) -> None:
+        self.facts = facts
+        self.source = source
+        self.bare = bare
+        self.lines: list[bytes] = []
+        self.times: list[bytes] = []
+        self.streams = bytearray()
+        self.fields: list[Fields] = []
+        self.sequences: list[int] = []
+        """Empty where entries have no numbers of their own."""
+        self.parts: list[int] = []
+        self.flags: dict[int, str] = {}
+        """By sequence, or by index where there is none."""
+
+
+class Rows:
+    """Takes entries of one connection, and gives columns."""
+
+    def __init__(self, host: str, partials: Partials) -> None:
+        """`host`: of the client, for records that tell none."""
+        self._host = host
+        self._partials = partials
+        self._columns: list[Columns] = []
+        self._current: dict[str, Columns] = {}
+        """Those that are added to, by container."""
+        self._seconds: dict[int, bytes] = {}
+        self._facts: Mapping[Any, Any] = {}
+        self.cost = 0
+        """Bytes of memory of what was added."""
+        self.malformed = self.too_deep = 0
+        """Entries that were refused."""
+
+    def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any]) -> None:
+        """Some entries of a message."""
+        ours = option.get("dockline")
+        self._facts = ours if isinstance(ours, dict) else {}
+        self.cost += ENTRY_COST * len(entries)
+        for one in map(entry, entries):
+            if one is None:
+                self.malformed += 1
+                continue
+            try:
+                self._add(tag, *one)
+            except _TooDeep:
+                self.too_deep += 1
+
+    def take(self) -> list[Columns]:
+        """All that was added since."""
+        taken, self._columns, self._current = self._columns, [], {}
+        self._seconds.clear()
+        self.cost = 0
+        return taken
+
+    # -- whose they are ------------------------------------------------------------------------
+
+    def _add(self, tag: str, time: int, record: dict[str, Any]) -> None:
+        event, container = record.get("event"), record.get("container")
+        if type(event) is dict and type(container) is dict and _is_ours(event, container):
+            self._add_ours(time, record, event, container)
+        elif _is_drivers(record):
+            self._add_drivers(time, record)
+        else:
+            self._add_other(tag, time, record)
+
+    def _add_ours(self, time: int, record: Fields, event: Fields, container: Fields) -> None:
+        identity, message = container["id"], record.get("message")
+        source, bare = _DATASETS[event["dataset"]], type(message) is not str
+        into = self._current.get(identity)
+        if into is None or into.source != source or into.bare != bare or not into.sequences:
+            into = self._new(identity, self._facts_of(identity, record, container), source, bare)
+        into.sequences.append(event["sequence"])
+        part = event.get("part", 0)
+        into.parts.append(part if type(part) is int and part > 0 else 0)
+        log = record.get("log")
+        flags = log.get("flags") if type(log) is dict else None
+        if type(flags) is list and flags and type(flags[0]) is str:
+            into.flags[event["sequence"]] = flags[0]
+        own = record.get("fields")
+        fields = {name: value for name, value in record.items() if name not in RESERVED}
+        if type(own) is dict:
+            fields |= own
+        self._put(into, time, message, STREAMS.get(_text(record.get("stream")), 0), fields)
+
+    def _facts_of(self, identity: str, record: Fields, container: Fields) -> Facts:
+        exact = self._facts.get(identity)
+        if isinstance(exact, list) and len(exact) == 4:
+            name, image, labels, host = exact
+            return identity, _text(name), _text(image), _labels(labels), _text(host)
+        image, host = _dict(container.get("image")), _dict(record.get("host"))
+        reference = _text(image.get("name"))
+        if tag := _text(image.get("tag")):
+            reference += f":{tag}"
+        labels = {LABELS.get(name, name): v for name, v in _labels(container.get("labels")).items()}
+        return identity, _text(container.get("name")), reference, labels, _text(host.get("name"))
+
+    def _add_drivers(self, time: int, record: Fields) -> None:
+        identity = record["container_id"]
+        stream = STREAMS.get(_text(record.get("source")), 0)
+        if "partial_message" in record:
+            whole = self._partials.add(identity, stream, time, record)
+            if whole is None:
+                return
+            time, record["log"], cut = whole
+        else:
+            cut = False
+        into = self._current.get(identity)
+        if into is None or into.sequences:
+            labels = _labels({name: v for name, v in record.items() if name not in _DRIVERS})
+            name = _text(record.get("container_name")).removeprefix("/")
+            into = self._new(identity, (identity, name, "", labels, self._host), "logs", bare=False)
+        if cut:
+            into.flags[len(into.lines)] = "truncated"
+        self._put(into, time, record["log"], stream, {})
+
+    def _add_other(self, tag: str, time: int, record: Fields) -> None:
+        identity, message = f"{tag}\0{self._host}", None
+        for name in MESSAGES:
+            if type(record.get(name)) in (str, bytes):
+                message = record.pop(name)
+                break
+        bare = message is None
+        into = self._current.get(identity)
+        if into is None or into.bare != bare:
+            facts: Facts = identity, tag, "", {}, self._host
+            into = self._new(identity, facts, "logs", bare=bare)
+        stream = STREAMS.get(_text(record.get("stream")), 0)
+        if stream:
+            del record["stream"]
+        self._put(into, time, message, stream, record)
+
+    # -- where they go -------------------------------------------------------------------------
+
+    def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> Columns:
+        into = self._current[identity] = Columns(facts, source, bare=bare)
+        self._columns.append(into)
+        return into
+
+    def _put(self, into: Columns, time: int, message: Any, stream: int, fields: Fields) -> None:
+        if fields and not _PLAIN.issuperset(map(type, fields.values())):
+            fields = {name: self._plain(value, DEEPEST) for name, value in fields.items()}
+        if into.bare:
+            line = dumps(fields)
+        elif type(message) is str:
+            line = message.encode("utf-8", "surrogateescape")
+        else:
+            line = message
+        seconds, nanoseconds = divmod(time, 10**9)
+        second = self._seconds.get(seconds)
+        if second is None:
+            second = self._seconds[seconds] = from_nanoseconds(seconds * 10**9)[:20]
+        into.lines.append(line)
+        into.times.append(b"%b%09dZ" % (second, nanoseconds))
+        into.streams.append(stream)
+        into.fields.append(fields)
+        self.cost += len(line) + 25 * len(fields)
+
+    def _plain(self, value: Any, levels: int) -> Any:
+        """The same value as JSON has it."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if not levels:
+            raise _TooDeep
+        self.cost += NODE_COST
+        if kind is dict:
+            return {_text(key): self._plain(item, levels - 1) for key, item in value.items()}
+        if kind is list:
+            return [self._plain(item, levels - 1) for item in value]
+        if kind is bytes:
+            return value.decode("utf-8", "replace")
+        return int(value)  # an EventTime, where no time is expected
+
+
+class _TooDeep(ValueError):
+    """A record is nested deeper than `DEEPEST`."""
+
+
+def _is_ours(event: Fields, container: Fields) -> bool:
+    identity, sequence = container.get("id"), event.get("sequence")
+    return (
+        event.get("dataset") in _DATASETS
+        and type(sequence) is int
+        and sequence >= 0
+        and type(identity) is str
+        and _ID.fullmatch(identity) is not None
+    )
+
+
+def _is_drivers(record: Fields) -> bool:
+    identity = record.get("container_id")
+    return (
+        type(record.get("log")) in (str, bytes)
+        and type(identity) is str
+        and _ID.fullmatch(identity) is not None
+    )
+
+
+def _labels(value: Any) -> dict[str, str]:
+    pairs = _dict(value).items()
+    return {_text(name): text for name, text in pairs if type(text) is str}
+
+
+def _dict(value: Any) -> dict[Any, Any]:
+    return value if type(value) is dict else {}
+
+
+def _text(value: Any) -> str:
+    if type(value) is bytes:
+        return value.decode("utf-8", "replace")
+    return value if type(value) is str else ""
+
+
+assert STREAM_NAMES[1:] == tuple(STREAMS)

@@ -1,0 +1,253 @@
+"""What a client sends: entries in one of four modes, heartbeats, and its part of the handshake.
+
+Only as much of it is decoded at a time as makes no more than some megabytes of objects: a byte can
+become seventy-odd, where it is an empty map. A message that is large is taken apart by its heads,
+and its entries are decoded some at a time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, Final
+
+import msgpack  # type: ignore[import-untyped]
+
+from pipeline.forward.chunks import shown
+from pipeline.forward.framing import Framer, ProtocolError
+
+SMALL: Final = 2**16
+"""Bytes that are decoded, or unpacked, in one go."""
+LARGEST_ENTRY: Final = 2 * 2**20
+"""Bytes of one entry."""
+MOST_MEMBERS: Final = 10_000
+"""Of gzip in a chunk: Fluentd appends one with each that it has got."""
+
+_EVENT_TIME: Final = Struct(">II").unpack
+_SECOND: Final = 10**9
+
+Entry = tuple[int, dict[str, Any]]
+"""Nanoseconds since the epoch, and the record. Strings that are not UTF-8 have surrogates, of which
+`surrogateescape` makes the same bytes again."""
+
+
+class EventTime(int):
+    """Nanoseconds since the epoch, told from other numbers."""
+
+
+@dataclass(slots=True)
+class Message:
+    """One object that has entries."""
+
+    tag: str
+    entries: list[Any] | bytes
+    """Each of which is to be `[time, record]`; or they in MessagePack."""
+    option: dict[Any, Any]
+    compressed: Any = None
+    """How those bytes are."""
+
+    @property
+    def chunk(self) -> str:
+        """What is to be acknowledged; empty for nothing."""
+        asked = self.option.get("chunk")
+        return asked if isinstance(asked, str) else ""
+
+
+def messages(whole: bytes, ends: list[int]) -> Iterator[Message]:
+    """What a `Framer` found, without heartbeats. Raises `ProtocolError`."""
+    start = end = 0
+    for end_of_this in ends:
+        if end_of_this - end > SMALL or end_of_this - start > 2 * SMALL:
+            yield from _small(whole[start:end])
+            start = end
+        if end_of_this - end > SMALL:
+            yield _large(whole[end:end_of_this])
+            start = end_of_this
+        end = end_of_this
+    yield from _small(whole[start:end])
+
+
+def objects(whole: bytes) -> list[Any]:
+    """Each object that there is. Raises `ProtocolError`."""
+    unpacker = _unpacker(whole)
+    try:
+        return list(unpacker)
+    except (ValueError, TypeError) as error:  # such as a map with a list for a key
+        raise _meaningless(error) from error
+
+
+def _unpacker(whole: bytes) -> Any:
+    unpacker = msgpack.Unpacker(
+        unicode_errors="surrogateescape", ext_hook=_extension, max_buffer_size=0
+    )
+    unpacker.feed(whole)
+    return unpacker
+
+
+def _meaningless(error: Exception) -> ProtocolError:
+    return ProtocolError(f"it is not MessagePack that means anything: {str(error)[:200]}")
+
+
+def _extension(code: int, data: bytes) -> Any:
+    if code == 0 and len(data) == 8:
+        seconds, nanoseconds = _EVENT_TIME(data)
+        return EventTime(seconds * _SECOND + nanoseconds)
+    return None
+
+
+# -- modes -------------------------------------------------------------------------------------
+
+
+def _small(whole: bytes) -> Iterator[Message]:
+    for said in objects(whole):
+        if said is not None:
+            yield _message(said)
+
+
+def _message(said: Any) -> Message:
+    if not isinstance(said, list) or not 2 <= len(said) <= 4:
+        raise ProtocolError(f"expected a message, got {shown(said)}")
+    tag, entries, *rest = said
+    if isinstance(entries, (list, bytes, str)):
+        return _made(tag, entries, rest)
+    if not rest:
+        raise ProtocolError("a message has a time and no record")
+    return _made(tag, [[entries, rest[0]]], rest[1:])
+
+
+def _made(tag: Any, entries: Any, rest: list[Any]) -> Message:
+    if isinstance(tag, bytes):
+        tag = tag.decode("utf-8", "replace")
+    if not isinstance(tag, str):
+        raise ProtocolError(f"expected a tag, got {shown(tag)}")
+    option = rest[0] if rest else None
+    if option is not None and not isinstance(option, dict):
+        raise ProtocolError(f"expected options, got {shown(option)}")
+    option = option or {}
+    if isinstance(entries, list):
+        return Message(tag, entries, option)
+    if isinstance(entries, str):  # the raw bytes of older MessagePack
+        entries = entries.encode("utf-8", "surrogateescape")
+    return Message(tag, entries, option, option.get("compressed"))
+
+
+def _large(whole: bytes) -> Message:
+    """One whose entries stay as they are for now."""
+    unpacker = _unpacker(whole)
+    try:
+        parts = unpacker.read_array_header()
+        if not 2 <= parts <= 4 or not _is_raw(whole[unpacker.tell()]):
+            raise ProtocolError(f"expected a message, got a large array of {parts}")
+        tag, first = unpacker.unpack(), whole[unpacker.tell()]
+        if _is_raw(first):
+            entries = unpacker.unpack()
+        elif _is_array(first):
+            entries = _inside(whole, unpacker)
+        elif len(whole) <= LARGEST_ENTRY:
+            return _message(objects(whole)[0])
+        else:
+            raise ProtocolError(f"an entry is longer than {LARGEST_ENTRY} bytes", "too_large")
+    except ValueError as error:
+        raise ProtocolError("expected a message, got something else that is large") from error
+    rest = whole[unpacker.tell() :]
+    if len(rest) > SMALL:
+        raise ProtocolError(f"options are longer than {SMALL} bytes", "too_large")
+    one = _made(tag, entries, objects(rest))
+    if _is_array(first):
+        one.compressed = None
+    return one
+
+
+def _inside(whole: bytes, unpacker: Any) -> bytes:
+    """The elements of an array."""
+    count = unpacker.read_array_header()
+    start = unpacker.tell()
+    for _ in range(count):
+        unpacker.skip()
+    return whole[start : unpacker.tell()]
+
+
+def _is_raw(head: int) -> bool:
+    return 0xA0 <= head <= 0xBF or 0xC4 <= head <= 0xC6 or 0xD9 <= head <= 0xDB
+
+
+def _is_array(head: int) -> bool:
+    return 0x90 <= head <= 0x9F or 0xDC <= head <= 0xDD
+
+
+# -- entries -----------------------------------------------------------------------------------
+
+
+def entries(one: Message, most: int) -> Iterator[list[Any]]:
+    """What a message has, some at a time, yet to be looked at with `entry`. `most`: bytes that they
+    may have when they are unpacked. Raises `ProtocolError`."""
+    if isinstance(one.entries, list):
+        yield one.entries
+        return
+    framer = Framer(LARGEST_ENTRY)
+    for piece in _unpacked(one.entries, one.compressed, most):
+        whole, ends = framer.feed(piece)
+        if len(whole) > 2 * SMALL and len(ends) > 1:  # one that is large, and small ones behind it
+            yield objects(whole[: ends[0]])
+            whole = whole[ends[0] :]
+        if whole:
+            yield objects(whole)
+    if framer.pending:
+        raise ProtocolError("the last entry of a chunk is cut short")
+
+
+def _unpacked(packed: bytes, compressed: Any, most: int) -> Iterator[bytes]:
+    """In small pieces."""
+    if compressed in (None, "text"):
+        return (packed[start : start + SMALL] for start in range(0, len(packed), SMALL))
+    if compressed != "gzip":
+        raise ProtocolError(f"chunks may be compressed with gzip, not with {shown(compressed)}")
+    return _gunzipped(packed, most)
+
+
+def _gunzipped(packed: bytes, most: int) -> Iterator[bytes]:
+    """Of one member or many."""
+    total, members, member = 0, 0, None
+    for start in range(0, len(packed), SMALL):
+        rest = packed[start : start + SMALL]
+        while rest:
+            if member is None:
+                member, members = zlib.decompressobj(wbits=31), members + 1
+            piece = _decompressed(member, rest)
+            total += len(piece)
+            if total > most or members > MOST_MEMBERS:
+                raise ProtocolError(f"a chunk has more than {most} bytes unpacked", "too_large")
+            if piece:
+                yield piece
+            rest = member.unconsumed_tail
+            if member.eof:
+                rest, member = member.unused_data, None
+    if member is not None:
+        raise ProtocolError("the gzip of a chunk is cut short")
+
+
+def _decompressed(member: Any, packed: bytes) -> bytes:
+    try:
+        return bytes(member.decompress(packed, SMALL))
+    except zlib.error as error:
+        raise ProtocolError("the gzip of a chunk is none") from error
+
+
+def entry(said: Any) -> Entry | None:
+    """One entry; None where it is none."""
+    if not isinstance(said, list) or len(said) != 2:
+        return None
+    time, record = said
+    if type(record) is not dict:
+        return None
+    if type(time) is EventTime:
+        return time, record
+    if isinstance(time, list) and time:  # Fluent Bit's [time, metadata], version 1.5
+        time = time[0]
+    if isinstance(time, EventTime):
+        return time, record
+    if isinstance(time, (int, float)) and not isinstance(time, bool) and abs(time) < 2**34:
+        return int(time * _SECOND), record
+    return None
