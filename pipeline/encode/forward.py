@@ -29,7 +29,7 @@ _LAST: Final = 2**32 - 1
 """Seconds since the epoch that an EventTime can say: until 2106."""
 
 DEEPEST: Final = 100
-"""Levels of nesting that are kept of what had to be made fit."""
+"""Levels of nesting that are kept."""
 
 _Key = tuple[int, str, bool, bool, bool, str]
 
@@ -84,7 +84,7 @@ class ForwardEncoder:
         fields = names.settle(batch.fields or [])
         if all(type(name) is str for name in set().union(*fields)):
             return [_fit_members(entry) for entry in fields]
-        return [_members(_fit(entry, DEEPEST)) for entry in fields]
+        return [_members(fit(entry)) for entry in fields]
 
     # -- what the entries of a container share ---------------------------------------------
 
@@ -184,24 +184,44 @@ _pack: Final = msgspec.msgpack.Encoder().encode
 _UNFIT: Final = (OverflowError, RecursionError, TypeError, ValueError)
 """What is raised for values that MessagePack does not have."""
 
+_NO_HEADS: Final = bytes(
+    byte for byte in range(256) if not (0x80 <= byte <= 0x9F or 0xDC <= byte <= 0xDF)
+)
+"""What no array and no map begins with."""
+
 
 def _members(fields: Any) -> tuple[int, bytes]:
     """A map without its head: how many members it has, and these. Raises one of `_UNFIT`."""
     packed = _pack(fields)
+    # a hundred levels have a hundred heads; counting what may be some is quicker than a look at all
+    if len(packed.translate(None, _NO_HEADS)) >= DEEPEST and _is_deep(fields, DEEPEST):
+        raise ValueError("it is nested too deep")
     if packed[0] < 0x90:
         return packed[0] & 15, packed[1:]
     size = 3 if packed[0] == 0xDE else 5
     return int.from_bytes(packed[1:size], "big"), packed[size:]
 
 
+def _is_deep(value: Any, levels: int) -> bool:
+    """Whether there are more levels of lists and objects. Ruby's MessagePack, and so Fluentd, takes
+    128 of them and refuses all of a chunk that has more."""
+    if isinstance(value, msgspec.Struct):
+        value = [getattr(value, name) for name in value.__struct_fields__]
+    elif isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deep(one, levels - 1) for one in value)
+
+
 def _fit_members(fields: Fields) -> tuple[int, bytes]:
     try:
         return _members(fields)
     except _UNFIT:
-        return _members(_fit(fields, DEEPEST))
+        return _members(fit(fields, DEEPEST))
 
 
-def _fit(value: Any, levels: int) -> Any:
+def fit(value: Any, levels: int = DEEPEST) -> Any:
     """What MessagePack has for it, as `dumps` does it for JSON; but an integer of more than 64 bits
     becomes text."""
     if isinstance(value, str):
@@ -215,13 +235,13 @@ def _fit(value: Any, levels: int) -> Any:
     if levels == 0:
         return "…"
     if isinstance(value, Mapping):
-        return {_key(key): _fit(item, levels - 1) for key, item in value.items()}
+        return {_key(key): fit(item, levels - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_fit(item, levels - 1) for item in value]
+        return [fit(item, levels - 1) for item in value]
     return f"<{type(value).__name__}>"
 
 
 def _key(key: Any) -> str:
     if isinstance(key, (str, bytes)):
-        return str(_fit(key, 0))
+        return str(fit(key, 0))
     return dumps(key).decode().strip('"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
@@ -23,10 +24,21 @@ def chunk_id() -> str:
     return base64.b64encode(os.urandom(16)).decode()
 
 
-def chunk(tag: str, entries: bytes, count: int, identity: str, level: int = 0) -> bytes:
+def chunk(
+    tag: str,
+    entries: bytes,
+    count: int,
+    identity: str,
+    *,
+    level: int = 0,
+    containers: Mapping[str, Any] | None = None,
+) -> bytes:
     """PackedForward, or with a gzip `level` above 0 CompressedPackedForward. `entries` are the
-    `[time, record]` of so many entries, one after the other."""
+    `[time, record]` of so many entries, one after the other; `containers` is the option `dockline`:
+    by id, the facts that another dockline is to have exactly, and all others pass over."""
     option: dict[str, Any] = {"size": count, "chunk": identity}
+    if containers:
+        option["dockline"] = containers
     if level:
         entries = gzip.compress(entries, level, mtime=0)
         option["compressed"] = "gzip"

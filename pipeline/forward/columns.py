@@ -26,8 +26,8 @@ from pipeline.forward.reading import entry
 from pipeline.records import Fields
 from pipeline.timestamps import from_nanoseconds
 
-DEEPEST: Final = 32
-"""Levels of nesting of a record; one that has more is refused."""
+DEEPEST: Final = 100
+"""Levels of nesting of a record, as many as JSON keeps; below, there is an ellipsis."""
 ENTRY_COST, NODE_COST = 250, 100
 """Bytes of memory that an entry, and a list or an object in it, cost beside their bytes."""
 
@@ -94,8 +94,8 @@ class Rows:
         self._facts: Mapping[Any, Any] = {}
         self.cost = 0
         """Bytes of memory of what was added."""
-        self.malformed = self.too_deep = 0
-        """Entries that were refused."""
+        self.malformed = 0
+        """What stood for an entry and was none."""
 
     def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any]) -> None:
         """Some entries of a message."""
@@ -105,11 +105,8 @@ class Rows:
         for one in map(entry, entries):
             if one is None:
                 self.malformed += 1
-                continue
-            try:
+            else:
                 self._add(tag, *one)
-            except _TooDeep:
-                self.too_deep += 1
 
     def take(self) -> list[Columns]:
         """All that was added since."""
@@ -227,7 +224,7 @@ class Rows:
         if kind in _PLAIN:
             return value
         if not levels:
-            raise _TooDeep
+            return "…"
         self.cost += NODE_COST
         if kind is dict:
             return {_text(key): self._plain(item, levels - 1) for key, item in value.items()}
@@ -236,10 +233,6 @@ class Rows:
         if kind is bytes:
             return value.decode("utf-8", "replace")
         return int(value)  # an EventTime, where no time is expected
-
-
-class _TooDeep(ValueError):
-    """A record is nested deeper than `DEEPEST`."""
 
 
 def _is_ours(event: Fields, container: Fields) -> bool:

@@ -36,7 +36,7 @@ import msgspec
 
 from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
-from pipeline.encode.forward import ForwardEncoder
+from pipeline.encode.forward import ForwardEncoder, fit
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.expression import compile_template
 from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
@@ -106,6 +106,7 @@ class Forward(Sink[Chunks]):
             self._client = Client(host, key, config.user or "", config.password or "")
         self._level = GZIP_LEVEL if config.compression == "gzip" else 0
         self._config = config
+        self._host = context.host
         self._encoder = ForwardEncoder(host=context.host)
         self._stream = Stream(address, tls, timeout=config.timeout, resend=False)
         self._answers = Answers()
@@ -149,19 +150,32 @@ class Forward(Sink[Chunks]):
     # -- encoding ------------------------------------------------------------------------------
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Chunks]:
-        tagged: dict[str, tuple[list[bytes], int]] = {}
+        tagged: dict[str, list[Batch]] = {}
         for batch in filter(len, batches):
             for tag, part in self._parts(batch):
-                entries, count = tagged.get(tag, ([], 0))
-                entries.append(self._encoder.encode(part))
-                tagged[tag] = entries, count + len(part)
+                tagged.setdefault(tag, []).append(part)
         chunks = Chunks()
-        for tag, (entries, count) in tagged.items():
+        for tag, parts in tagged.items():
             identity = chunk_id()
-            packed = chunk(tag, b"".join(entries), count, identity, self._level)
-            chunks.unacknowledged[identity] = packed
+            chunks.unacknowledged[identity] = chunk(
+                tag,
+                b"".join(map(self._encoder.encode, parts)),
+                sum(map(len, parts)),
+                identity,
+                level=self._level,
+                containers=self._containers(parts),
+            )
         size = sum(map(len, chunks.unacknowledged.values()))
         return Payload(chunks, sum(map(len, batches)), size)
+
+    def _containers(self, parts: Sequence[Batch]) -> dict[str, Any]:
+        """What another dockline is to know exactly of each: see `forward.columns`."""
+        facts = {}
+        for container in dict.fromkeys(one.container for one in parts):
+            host = container.host or self._host
+            texts = container.name, container.image, dict(container.labels), host
+            facts[container.id] = fit(texts)
+        return facts
 
     def _parts(self, batch: Batch) -> Iterator[tuple[str, Batch]]:
         tags = self._tags(batch)

@@ -31,10 +31,13 @@ class Address:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def parse(text: str, ports: Mapping[str, int | None], default: str) -> Address:
+def parse(
+    text: str, ports: Mapping[str, int | None], default: str, *, any_port: bool = False
+) -> Address:
     """`ports` gives the schemes there are, each with its usual port or None where the port has to
     be written; `default` is the scheme of an address without one. `unix` among them is for
     `unix:///run/peer.sock`.
+    be written; `default` is the scheme of an address without one. `any_port`: 0 is one, too.
 
     Raises `ConfigError` for the key `address`.
     """
@@ -52,7 +55,7 @@ def parse(text: str, ports: Mapping[str, int | None], default: str) -> Address:
     port = int(found["port"]) if found["port"] else ports[scheme]
     if port is None:
         raise _wrong(f'"{text}" has no port; write it like "{text.rstrip("/")}:1234"')
-    if not 0 < port < 65536:
+    if not (0 if any_port else 1) <= port < 65536:
         raise _wrong(f"there is no port {port}; ports are 1 to 65535")
     return Address(scheme, found["v6"] or found["host"], port)
 

@@ -38,7 +38,7 @@ def client_context(config: TLSConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=config.ca)
     except (OSError, ssl.SSLError) as error:
-        raise _unreadable("ca", config.ca or "", error) from error
+        raise unreadable("ca", config.ca or "", error) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Python 3.13 turned strict RFC 5280 checks on; many private authorities do not pass them,
     # and no other log shipper asks for them.
@@ -48,11 +48,11 @@ def client_context(config: TLSConfig) -> ssl.SSLContext:
             # a password, so that an encrypted key is an error and not a prompt
             context.load_cert_chain(config.cert, config.key, password="")
         except (OSError, ssl.SSLError) as error:
-            raise _unreadable("cert", config.cert, error, config.key) from error
+            raise unreadable("cert", config.cert, error, config.key) from error
     return context
 
 
-def _unreadable(key: str, path: str, error: Exception, other: str | None = None) -> Unavailable:
+def unreadable(key: str, path: str, error: Exception, other: str | None = None) -> Unavailable:
     if isinstance(error, ssl.SSLError):
         both = f" and {other}" if other else ""
         return Unavailable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.batch import Batch
 from pipeline.encode.forward import DEEPEST, ForwardEncoder, event_times
 from pipeline.encode.json import JsonEncoder
 from pipeline.parsing import json as json_lines
-from pipeline.records import RecordReader
+from pipeline.records import RecordReader, Records
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import LINES, ODD, hostile
 
@@ -34,8 +35,6 @@ def records(one: Batch) -> list[dict[str, Any]]:
 
 def as_json(one: Batch) -> list[dict[str, Any]]:
     """What JSON says, without its time."""
-    import json
-
     lines = JsonEncoder(host="h").encode([one]).split(b"\n")[:-1]
     return [
         {key: value for key, value in json.loads(line).items() if key != "@timestamp"}
@@ -48,7 +47,9 @@ def parsed(*lines: str) -> Batch:
     reader = RecordReader(json_lines.parse, lambda line: {}, all_json=True)
     raw = [line.encode() for line in lines]
     reader.read(raw)
-    return batch(*lines).replace(fields=reader.read(raw))
+    found = reader.read(raw)
+    assert type(found) is Records
+    return batch(*lines).replace(fields=found)
 
 
 SHOP = container("api-1", labels={"com.docker.compose.project": "shop", "a.b": "100%"})
@@ -111,6 +112,18 @@ def test_what_messagepack_does_not_have_is_made_fit() -> None:
     while isinstance(at, list):
         levels, at = levels + 1, at[0]
     assert (levels, at) == (DEEPEST - 1, "…")
+
+
+def test_no_more_levels_are_sent_than_ruby_takes() -> None:
+    deep: Any = "x"
+    for _ in range(200):
+        deep = [deep]
+    flat = {"text": "\u4f60\u597d" * 100, "lists": [[]] * 200}
+    text = json.dumps({"deep": deep})
+    for one in (batch("x", "y", fields=[{"deep": deep}, flat]), parsed(text, text)):
+        found = records(one)
+        assert DEEPEST // 2 < str(found[0]["deep"]).count("[") <= DEEPEST
+    assert records(batch("x", fields=[flat]))[0]["lists"] == flat["lists"]
 
 
 def test_more_fields_than_sixteen_bits_can_count_are_all_there() -> None:

@@ -1,0 +1,202 @@
+"""One client's connection: it is let in, what it sends is taken, and acknowledged when safe."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from pipeline.batch import Batch
+from pipeline.component import Intake, Taken
+from pipeline.forward.chunks import acknowledgement
+from pipeline.forward.columns import Columns, Rows
+from pipeline.forward.framing import Framer, ProtocolError
+from pipeline.forward.handshake import Hello, Server
+from pipeline.forward.partials import Partials
+from pipeline.forward.reading import SMALL, Message, entries, messages, objects
+from pipeline.transport.listening import Connection
+
+HANDSHAKE = 10.0
+"""Seconds that a client may take to show that it knows the shared key."""
+STALLED = 60.0
+"""Seconds that the next part of a message may take to come."""
+
+
+@dataclass
+class Door:
+    """What all clients of a source share."""
+
+    server: Server | None
+    """Who knows the shared key; None where there is none."""
+    partials: Partials
+    idle: float
+    """Seconds that a client may say nothing."""
+    max_message: int
+    max_unpacked: int
+    max_pending: int
+    pending: int = 0
+    """Bytes of messages that are not complete yet, of all clients."""
+
+
+class Session:
+    """Of one connection."""
+
+    def __init__(self, connection: Connection, door: Door, intake: Intake) -> None:
+        self._connection = connection
+        self._door = door
+        self._intake = intake
+        self._framer = Framer(door.max_message)
+        self._host = connection.peer
+        self._rows = Rows(self._host, door.partials)
+        self._pending = 0
+        self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue()
+        """What was taken, and the chunks to acknowledge with it."""
+
+    async def run(self) -> None:
+        """Until the client has ended it and is told of all that is settled, or nothing more is to
+        be taken, or it does not keep to the protocol."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._answer(), name=f"answers to {self._connection.peer}")
+                async with self._intake.taking():
+                    await self._take_all()
+                self._waiting.put_nowait(None)
+        finally:
+            self._door.pending -= self._pending
+
+    async def _take_all(self) -> None:
+        try:
+            if self._door.server is None or await self._let_in(self._door.server):
+                while data := await self._read():
+                    await self._take(data)
+        except ProtocolError as error:
+            self._intake.refuse(error.kind, f"{self._connection.peer}: {error}")
+        except ConnectionError:
+            pass  # what it has sent before is dealt with all the same
+
+    async def _read(self) -> bytes:
+        patience = STALLED if self._framer.pending else self._door.idle
+        try:
+            return await self._connection.read(patience)
+        except TimeoutError:
+            if self._framer.pending:
+                raise ProtocolError("it stopped in the middle of a message", "stalled") from None
+            raise ProtocolError(f"it said nothing for {patience:g} s", "idle") from None
+
+    async def _let_in(self, server: Server) -> bool:
+        hello, framer = Hello.new(users=bool(server.users)), Framer(SMALL)
+        await self._connection.write(hello.message())
+        try:
+            async with asyncio.timeout(HANDSHAKE):
+                whole, ends = b"", list[int]()
+                while not ends:
+                    data = await self._connection.read(None)
+                    if not data:
+                        return False
+                    whole, ends = framer.feed(data)
+        except TimeoutError:
+            raise ProtocolError("it does not answer HELO", "handshake") from None
+        if len(ends) > 1 or framer.pending:
+            raise ProtocolError("it did not wait for PONG", "handshake")
+        (said,) = objects(whole)
+        answer, why = server.pong(said, hello)
+        await self._connection.write(answer)
+        if why:
+            raise ProtocolError(f"it is not let in: {why}", "handshake")
+        self._rows = Rows(str(said[1]), self._door.partials)
+        return True
+
+    # -- what comes ----------------------------------------------------------------------------
+
+    async def _take(self, data: bytes) -> None:
+        whole, ends = self._framer.feed(data)
+        self._count_pending()
+        chunks: list[str] = []
+        try:
+            for message in messages(whole, ends):
+                if isinstance(message.entries, bytes):
+                    await self._hand_in(chunks)
+                    chunks = []
+                    await self._take_packed(message)
+                else:
+                    self._rows.add(message.tag, message.option, message.entries)
+                    chunks += [message.chunk] if message.chunk else []
+        except ProtocolError:
+            await self._hand_in(chunks)  # what came before it
+            raise
+        await self._hand_in(chunks)
+
+    async def _take_packed(self, message: Message) -> None:
+        """All of it, or nothing."""
+        try:
+            for some in entries(message, self._door.max_unpacked):
+                self._rows.add(message.tag, message.option, some)
+                if self._rows.cost > self._door.max_unpacked:
+                    most = self._door.max_unpacked
+                    raise ProtocolError(f"a chunk would take more than {most} bytes", "too_large")
+                await asyncio.sleep(0)  # others get the event loop
+        except BaseException:
+            self._rows.take()
+            raise
+        await self._hand_in([message.chunk] if message.chunk else [])
+
+    async def _hand_in(self, chunks: list[str]) -> None:
+        self._report()
+        size, columns = self._rows.cost, self._rows.take()
+        if not columns and not chunks:
+            return
+        taken = self._intake.take([self._batch(one) for one in columns], size)
+        self._waiting.put_nowait((taken, chunks))
+        await taken.placed()
+
+    def _batch(self, columns: Columns) -> Batch:
+        it, intake = columns, self._intake
+        of = intake.container(*it.facts)
+        fields = it.fields if any(it.fields) else None
+        if not it.sequences:
+            batch = intake.batch(
+                of, it.lines, it.times, bytes(it.streams), fields=fields, truncated=list(it.flags)
+            )
+            return batch.replace(bare=True) if it.bare else batch
+        return Batch(
+            of,
+            it.lines,
+            it.times,
+            bytes(it.streams),
+            it.sequences,
+            parts=it.parts if any(it.parts) else None,
+            source=it.source,
+            fields=fields,
+            bare=it.bare,
+            flags=it.flags or None,
+        )
+
+    def _report(self) -> None:
+        """Counts the entries that were left out."""
+        rows, partials, peer = self._rows, self._door.partials, self._connection.peer
+        if rows.malformed:
+            self._intake.refuse("malformed_entry", f"{peer}: an entry is none", rows.malformed)
+        if partials.lost:
+            self._intake.refuse("partial_line", "lines in parts never ended", partials.lost)
+        rows.malformed = partials.lost = 0
+
+    def _count_pending(self) -> None:
+        door, now = self._door, self._framer.pending
+        door.pending += now - self._pending
+        self._pending = now
+        if door.pending > door.max_pending and now > SMALL:
+            message = f"messages that are not complete are more than {door.max_pending} bytes"
+            raise ProtocolError(message, "pending")
+
+    # -- what it is told -----------------------------------------------------------------------
+
+    async def _answer(self) -> None:
+        """In order. What is not settled now will not be: then nothing more is acknowledged."""
+        while (waiting := await self._waiting.get()) is not None:
+            taken, chunks = waiting
+            if not await taken.settled():
+                return
+            try:
+                if chunks:
+                    await self._connection.write(b"".join(map(acknowledgement, chunks)))
+            except ConnectionError:
+                return

@@ -1,0 +1,258 @@
+"""Taking connections: TCP, with TLS where it is asked for, and no more of them than are allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Annotated, Final, NoReturn
+
+import msgspec
+
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.transport.address import Address, parse
+from pipeline.transport.tls import unreadable
+
+log = logging.getLogger(__name__)
+
+READ: Final = 2**16
+"""Bytes of a connection that are read at once; of what it sends meanwhile twice as many wait."""
+BACKLOG: Final = 512
+HANDSHAKE: Final = 10.0
+"""Seconds that a client may take for the handshake of TLS."""
+GOODBYE: Final = 1.0
+"""Seconds that a client may take to have what was last written to it."""
+PAUSE: Final = 1.0
+"""Seconds for which no connection is taken after the process ran out of files."""
+
+Refuse = Callable[[str, str], object]
+"""Counts what makes no sense or is too much: a word, and a sentence."""
+
+
+class ListenTLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS of an address that is listened on."""
+
+    cert: Annotated[str, msgspec.Meta(examples=["/certs/cert.pem"])]
+    """PEM file of the certificate, with its chain."""
+    key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
+    """PEM file of its key, where that is not in the same file."""
+    client_ca: Annotated[str | None, msgspec.Meta(examples=["/certs/clients.pem"])] = None
+    """PEM file of the authorities whose certificates clients have to show; without it, they need
+    none."""
+
+
+def listen_address(
+    text: str, ports: dict[str, int | None], tls: ListenTLSConfig | None, plain: str = "tcp"
+) -> Address:
+    """Where to listen; `plain` is the scheme of what has none, where there is no TLS. Raises
+    `ConfigError` for the key `listen`."""
+    try:
+        address = parse(text, ports, "tls" if tls else plain, any_port=True)
+    except ConfigError as error:
+        raise ConfigError(error.message, path="listen") from None
+    if address.scheme == "tls" and tls is None:
+        raise ConfigError('TLS needs a certificate: tls = { cert = "…", key = "…" }', path="tls")
+    if address.scheme != "tls" and tls is not None:
+        message = f"{address.scheme}:// is not encrypted, so a tls table has no meaning"
+        raise ConfigError(message, path="listen")
+    return address
+
+
+def server_context(config: ListenTLSConfig) -> ssl.SSLContext:
+    """Reads the files that `config` names, so it blocks. TLS 1.2 and later.
+
+    Raises `Unavailable` with a sentence about the file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # a password, so that an encrypted key is an error and not a prompt
+        context.load_cert_chain(config.cert, config.key, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise unreadable("cert", config.cert, error, config.key) from error
+    if config.client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(config.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise unreadable("client_ca", config.client_ca, error) from error
+    return context
+
+
+async def bound(address: Address, kind: socket.SocketKind) -> socket.socket:
+    """A socket that has the address and does not block. Raises `Unavailable`."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(address.host, address.port, type=kind)
+    except (OSError, UnicodeError) as error:
+        raise Unavailable(f'cannot listen on {address}: there is no host "{address.host}"') from (
+            error
+        )
+    family, kind_, protocol, _, where = found[0]
+    sock = socket.socket(family, kind_, protocol)
+    try:
+        sock.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(where)
+        if kind == socket.SOCK_STREAM:
+            sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        _raise(error, address)
+    return sock
+
+
+def _raise(error: OSError, address: Address) -> NoReturn:
+    why = {
+        errno.EADDRINUSE: "it is in use; stop what uses it, or choose another",
+        errno.EACCES: "no permission; choose a port above 1023",
+        errno.EADDRNOTAVAIL: "this host has no such address",
+    }.get(error.errno or 0, str(error.strerror))
+    raise Unavailable(f"cannot listen on {address}: {why}") from error
+
+
+class Connection:
+    """One client's."""
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        self.peer = peer
+        """Its address, without the port."""
+        self._socket: socket.socket | None = sock
+        """Until there is a transport that has it."""
+        self._reader = asyncio.StreamReader(READ)
+        self._writer: asyncio.StreamWriter
+
+    async def begin(self, tls: ssl.SSLContext | None) -> None:
+        """Shakes hands. Raises `OSError`, of which `ssl.SSLError` and `TimeoutError` are two."""
+        loop = asyncio.get_running_loop()
+        assert self._socket is not None
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock, self._socket = self._socket, None
+        protocol = asyncio.StreamReaderProtocol(self._reader)
+        timeout = HANDSHAKE if tls else None
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol, sock, ssl=tls, ssl_handshake_timeout=timeout
+        )
+        self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)
+
+    async def read(self, patience: float | None) -> bytes:
+        """What comes next, a `READ` at the most; nothing at the end. Raises `ConnectionError`, and
+        `TimeoutError` when nothing has come for so many seconds."""
+        async with asyncio.timeout(patience):
+            return await self._reader.read(READ)
+
+    async def write(self, data: bytes) -> None:
+        """Raises `ConnectionError`."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        """Lets the client have what was written, for a moment."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            self._writer.transport.abort()
+
+    def abandon(self) -> None:
+        """Lets go of one that has not begun."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+class Listener:
+    """Listens on one address, and may be opened again."""
+
+    def __init__(self, address: Address, tls: ListenTLSConfig | None, connections: int) -> None:
+        """`connections`: how many there may be at a time."""
+        self.address = address
+        self._tls_config = tls
+        self._tls: ssl.SSLContext | None = None
+        self._most = connections
+        self._count = 0
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """That it has."""
+        return self._socket.getsockname()[1] if self._socket is not None else self.address.port
+
+    def reached(self) -> str:
+        return str(Address(self.address.scheme, self.address.host, self.port))
+
+    async def open(self) -> None:
+        """Raises `Unavailable`."""
+        self.close()
+        if self._tls_config is not None:
+            self._tls = await asyncio.to_thread(server_context, self._tls_config)
+        self._socket = await bound(self.address, socket.SOCK_STREAM)
+
+    async def serve(
+        self,
+        tasks: asyncio.TaskGroup,
+        handle: Callable[[Connection], Awaitable[None]],
+        refuse: Refuse,
+    ) -> None:
+        """Takes connections, each with a task of its own in which `handle` is run, until this is
+        cancelled; they go on then. `handle` may raise `OSError`."""
+        loop = asyncio.get_running_loop()
+        assert self._socket is not None
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(self._socket)
+            except OSError as error:
+                if error.errno not in (errno.ECONNABORTED, errno.EINTR):
+                    refuse("accept", f"no connection can be taken: {error.strerror}")
+                    await asyncio.sleep(PAUSE)
+                continue
+            if self._count >= self._most:
+                sock.close()
+                refuse("connections", f"there are {self._most} connections already")
+                continue
+            self._count += 1
+            connection = Connection(sock, _host(peer))
+            serving = self._serve(connection, handle, refuse)
+            task = tasks.create_task(serving, name=f"connection of {connection.peer}")
+            task.add_done_callback(partial(self._ended, connection))
+
+    async def _serve(
+        self,
+        connection: Connection,
+        handle: Callable[[Connection], Awaitable[None]],
+        refuse: Refuse,
+    ) -> None:
+        try:
+            await connection.begin(self._tls)
+        except OSError as error:
+            if self._tls is not None:
+                refuse("tls", f"{connection.peer} did not come through the handshake: {error}")
+            return
+        try:
+            with suppress(OSError):
+                await handle(connection)
+        finally:
+            await connection.end()
+
+    def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        self._count -= 1
+        connection.abandon()
+
+    def close(self) -> None:
+        """Takes no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _host(peer: tuple[str, ...]) -> str:
+    return peer[0].removeprefix("::ffff:")
