@@ -168,6 +168,12 @@ def test_the_examples_in_a_sinks_documentation_are_valid(name: str, text: str) -
     assert name in {sink.type for sink in config.sinks.values()}
 
 
+@pytest.mark.parametrize(("name", "text"), _toml_of("sources"))
+def test_the_examples_in_a_sources_documentation_are_valid(name: str, text: str) -> None:
+    config = parse(text, ENVIRON).config
+    assert name in {source.type for source in config.sources.values()}
+
+
 @pytest.mark.parametrize(("name", "text"), _toml_of("stages"))
 def test_the_examples_in_a_stages_documentation_are_valid(name: str, text: str) -> None:
     stages = ", ".join(line for line in text.splitlines() if line)
