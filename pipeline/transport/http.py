@@ -51,6 +51,9 @@ IN_THREAD = 2**15
 """Bytes from which on compressing is left to a thread; it takes half a millisecond."""
 _PRODUCT = f"dockline/{version('dockline')}"
 
+_NO_SUCH_PATH = b"unsupported path requested"
+"""What VictoriaLogs and VictoriaMetrics say for a path that they do not have, with 400."""
+
 _CONFIGURATION: Mapping[int, str] = {
     401: "check `auth`",
     403: "check what `auth` may do there",
@@ -279,6 +282,8 @@ def _check(answer: Answer) -> None:
     if 200 <= status < 300:
         return
     message = f"{answer.where} answers {status}{_said(answer.body)}"
+    if status == 400 and _NO_SUCH_PATH in answer.body:
+        status = 404
     if status == 413:
         raise TooLarge(message, status, answer.body)
     if status == 500:

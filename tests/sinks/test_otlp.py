@@ -114,6 +114,19 @@ async def test_what_victorialogs_does_not_take_is_refused_with_its_words(
     assert line == "one" and "json encoding isn't supported" in reason
 
 
+async def test_a_path_that_victorialogs_does_not_have_costs_nothing(
+    victorialogs: VictoriaLogs,
+) -> None:
+    """It says so with 400, as if the entries were bad."""
+    to = sink(victorialogs.url)
+    payload = to.encode([batch("one")])
+    await to.open()
+    with pytest.raises(Unavailable, match=r"unsupported path .*; check the path in `url`"):
+        await to.send(payload)
+    await to.close()
+    assert payload.entries == 1 and not payload.refused
+
+
 # -- metrics -------------------------------------------------------------------------------------
 
 
