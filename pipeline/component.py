@@ -377,6 +377,10 @@ class Taken(Protocol):
         peer be told that it can forget the message. False when that will not come, since the
         process ends: the peer is to send it again."""
 
+    def when_settled(self, call: Callable[[bool], object]) -> None:
+        """Calls with what `settled` returns, at once where that is known: for one who has thousands
+        of messages on their way, and no task for each."""
+
 
 class Intake(Protocol):
     """Where a source hands in what it takes. Each has its own."""

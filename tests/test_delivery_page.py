@@ -12,6 +12,7 @@ from pipeline import component
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/delivery.md").read_text()
 TABLE = re.search(r"^\| sink \|(?:.*\n)\|---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+SOURCES = re.search(r"^\| source \|(?:.*\n)\|---.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
 ROWS = {row.split(" | ")[0].removeprefix("| "): row for row in TABLE[1].splitlines()}  # type: ignore[index]
 NAMED = re.compile(r"\[`(test_\w+)`\]\((\S+?)\)")
 
@@ -20,6 +21,14 @@ NAMED = re.compile(r"\[`(test_\w+)`\]\((\S+?)\)")
 def test_each_row_is_whole_and_names_its_tests_which_are_there(sink: str) -> None:
     assert ROWS[sink].count(" | ") == 5
     named = NAMED.findall(ROWS[sink].rpartition(" | ")[2])
+    assert named
+    assert [(name, path) for name, path in named if not _has(path, name)] == []
+
+
+@pytest.mark.parametrize("row", SOURCES[1].splitlines())  # type: ignore[index]
+def test_each_row_of_a_source_names_its_tests_which_are_there(row: str) -> None:
+    assert row.count(" | ") == 5
+    named = NAMED.findall(row)
     assert named
     assert [(name, path) for name, path in named if not _has(path, name)] == []
 

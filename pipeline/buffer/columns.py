@@ -110,7 +110,7 @@ class Columns:
         Raises some `Exception` when it is not what `encode` has written; that the bytes are
         the same is for the caller to make sure of.
         """
-        unpacker = _unpacker()
+        unpacker = _unpacker(plain)
         unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload, bufsize=plain))
         facts, who = unpacker.unpack()
         containers = [self._unpack_container(one) for one in facts]
@@ -224,8 +224,9 @@ def _unpack(data: bytes) -> Any:
     return msgpack.unpackb(data, **_OPTIONS)
 
 
-def _unpacker() -> Any:
-    return msgpack.Unpacker(max_buffer_size=0, **_OPTIONS)
+def _unpacker(plain: int = 0) -> Any:
+    """For so many bytes; nothing in them can be said to be longer. 0 for any number."""
+    return msgpack.Unpacker(max_buffer_size=plain, **_OPTIONS)
 
 
 def _unpack_beginning(unpacker: Any, payload: bytes) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 class Message:
     """See `component.Taken`."""
 
-    __slots__ = ("_ended", "_has_room", "_outcome", "_parts", "_placing", "size")
+    __slots__ = ("_call", "_ended", "_has_room", "_outcome", "_parts", "_placing", "size")
 
     def __init__(
         self, size: int, has_room: Callable[[], Awaitable[None]], ended: Callable[[Message], None]
@@ -22,6 +22,7 @@ class Message:
         self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._has_room = has_room
         self._ended = ended
+        self._call: Callable[[bool], object] | None = None
 
     def hold(self) -> None:
         """One more part of it is on its way."""
@@ -41,6 +42,14 @@ class Message:
         if not self._outcome.done():
             self._outcome.set_result(settled)
             self._ended(self)
+            if self._call is not None:
+                self._call(settled)
+
+    def when_settled(self, call: Callable[[bool], object]) -> None:
+        if self._outcome.done():
+            call(self._outcome.result())
+        else:
+            self._call = call
 
     def wait_for(self, placing: asyncio.Task[None]) -> None:
         """A task that waits for room for some of it."""

@@ -42,7 +42,7 @@ class AgentProcess:
         *arguments: str,
         http: bool = True,
     ) -> None:
-        """`arguments`: further ones of `dockline run`."""
+        """`engine`: its URL; empty for none. `arguments`: further ones of `dockline run`."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "dockline.toml"
@@ -61,8 +61,9 @@ class AgentProcess:
         if "\nread = " not in config:
             config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
         new = self.config.with_suffix(".new")
+        engine = f'url = "{self._engine}"' if self._engine else "enabled = false"
         new.write_text(
-            f'[engine]\nurl = "{self._engine}"\n[state]\ndirectory = "{self.state}"\n'
+            f'[engine]\n{engine}\n[state]\ndirectory = "{self.state}"\n'
             f'[http]\nlisten = "{self._listen}"\n{config}'
         )
         new.replace(self.config)

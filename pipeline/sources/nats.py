@@ -1,0 +1,451 @@
+"""Entries out of a stream of NATS JetStream: what makes processes of dockline a hub.
+
+```toml
+[engine]
+enabled = false
+
+[sources.queue]
+type = "nats"
+urls = ["nats://nats-1:4222", "nats://nats-2:4222", "nats://nats-3:4222"]
+auth = { user = "hub", password = "${NATS_PASSWORD:-secret}" }
+```
+
+Agents publish with the `nats` sink; any number of processes with this source share what they have
+published, each entry with its container, time, `event.sequence` and fields.
+
+- **Acknowledged end to end**: a message is acknowledged when every sink of every route has settled
+  its entries: delivered, refused and counted, or safe in a spool. While sinks are slow, the server
+  is told that the work goes on (`+WPI`, every quarter of `ack_wait`), and no more is asked for than
+  `in_flight` allows. What a hub has not acknowledged when it stops is given back (`-NAK`); when it
+  dies, the server delivers it again after `ack_wait`. So after a kill of a hub, or of the server,
+  entries may come twice and none is missing; their numbers are those of the agents, by which sinks
+  with deterministic ids know them.
+- **In order**: all entries of a container are in one of `partitions`, by a hash of its id, and each
+  partition has a consumer of its own (`durable`, a dash, its number), which is read by one hub at a
+  time. Who reads which is agreed on with leases, in a small stream `durable-leases`: a hub that
+  comes takes its part when others have finished with it, and what one that died had is taken over
+  after two and a half times `ack_wait`, when the server delivers again what it had not
+  acknowledged, before all that came later. `partitions` is also how many hubs can share the work;
+  it is the same in the sinks, and not to be changed while there is something in the stream. (A
+  `max_ack_pending` of 1 would keep the order with less, and pass one message at a time.)
+- `ordered = false` has every hub read every partition, with no leases: for where order does not
+  matter.
+- **Any other message** is an entry as well: its body is the message, its subject the container's
+  name, and `event.sequence` its place in the stream. For a stream of others, `subject` without
+  `{partition}` means one consumer, called as `durable`; of several hubs one reads it, and others
+  wait to take its place, unless `ordered = false`.
+- The stream has to be there, made by the first agent or by you; a consumer is made where there is
+  none. Messages that cannot be read are ended (`+TERM`) and counted in
+  `dockline_source_refused_messages_total`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from pipeline.batch import Batch
+from pipeline.component import (
+    Duration,
+    Intake,
+    Source,
+    SourceConfig,
+    SourceContext,
+    Taken,
+    TLSConfig,
+)
+from pipeline.errors import ConfigError, Unavailable
+from pipeline.intake.received import Received
+from pipeline.transport.consumers import (
+    ACK,
+    NAK,
+    PROGRESS,
+    TERM,
+    Api,
+    Consumer,
+    Delivered,
+    Puller,
+    ensure,
+    problem,
+    said,
+    send,
+)
+from pipeline.transport.leases import Leases
+from pipeline.transport.nats import Nats, NatsAuth
+
+log = logging.getLogger(__name__)
+
+PARTITION: Final = "{partition}"
+LEASE: Final = 1.5
+"""Times `ack_wait` that a partition is somebody's who is not heard of."""
+SMALLEST_PULL: Final = 1 << 18
+"""Bytes."""
+PAUSE: Final = 0.02
+"""Seconds after a pull that brought nothing: the server may say so at once."""
+
+
+class Config(SourceConfig, frozen=True, kw_only=True):
+    """Which servers, which stream, and how it is shared."""
+
+    urls: Annotated[
+        list[str], msgspec.Meta(min_length=1, examples=[["nats://nats-1:4222", "tls://nats-2"]])
+    ]
+    """`nats://host:4222` or `tls://host:4222`; of several, any that can be used."""
+    stream: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "DOCKLINE"
+    """Name of the stream."""
+    subject: Annotated[str, msgspec.Meta(pattern=r"^[^\s]{1,512}$")] = "dockline.{partition}.>"
+    """What is read of it, with `*` for any one token and `>` for all that follow."""
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
+    """How many there are, as in the sinks."""
+    durable: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "hub"
+    """What those who share have in common: the name of their consumers."""
+    ordered: bool = True
+    """Whether a partition is read by one process at a time."""
+    ack_wait: Annotated[Duration, msgspec.Meta(ge=1)] = Duration(10)
+    """How long the server waits for a sign of life before it delivers a message again. What a
+    consumer has that is there already counts for more."""
+    batch: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    """Messages that are asked for at a time, of each partition."""
+    max_ack_pending: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    """Messages of a partition that may be unacknowledged, for a consumer that is made."""
+    auth: NatsAuth | None = None
+    """Who we are."""
+    tls: TLSConfig | None = None
+    """Certificates, for TLS."""
+    domain: Annotated[str | None, msgspec.Meta(examples=["hub"], pattern=r"^[A-Za-z0-9_-]+$")] = (
+        None
+    )
+    """JetStream domain, for a stream beyond a leaf node."""
+    timeout: Duration = Duration(10)
+    """For connecting to each server, and for each answer."""
+
+
+class _Pending:
+    """A message that is not acknowledged."""
+
+    __slots__ = ("delivered", "outcome", "partition", "taken")
+
+    def __init__(self, delivered: Delivered, partition: int) -> None:
+        self.delivered = delivered
+        self.partition = partition
+        self.taken: Taken | None = None
+        self.outcome: bool | None = None
+        """Whether it is settled; None while that is open."""
+
+
+class NatsSource(Source):
+    """Reads the partitions that are ours. What is not acknowledged is known over reconnections: if
+    it comes again, it is not taken again."""
+
+    def __init__(self, config: Config, context: SourceContext) -> None:
+        self._config = config
+        self._partitioned = PARTITION in config.subject
+        self._shares = config.partitions if self._partitioned else 1
+        rest = config.subject.replace(PARTITION, "0")
+        if "{" in rest or "" in rest.split(".") or rest.startswith("$"):
+            message = 'a subject is like "dockline.{partition}.>"; there is no other placeholder'
+            raise ConfigError(message, path="subject")
+        self._nats = Nats(
+            config.urls,
+            auth=config.auth,
+            tls=config.tls,
+            timeout=config.timeout,
+            name=f"dockline {context.host} {context.name}",
+        )
+        self._api = Api(self._nats, timeout=config.timeout, domain=config.domain)
+        self._owner = secrets.token_hex(8)
+        self._received = Received()
+        self._pending: dict[int, _Pending] = {}
+        """By place in the stream."""
+        self._to_say: list[tuple[int, str, bytes]] = []
+        """Answers that are to be sent: of which message, where, what."""
+        self._news = asyncio.Event()
+        self._trouble = asyncio.Event()
+        self._ack_wait = float(config.ack_wait)
+        self._leases: Leases | None = None
+        self._leaving: set[int] = set()
+        """Partitions of which nothing more is asked for, since others are to have them."""
+        self._pullers: dict[int, Puller] = {}
+
+    # ------------------------------------------------------------------ opening and closing
+
+    async def open(self) -> None:
+        await self.close()
+        self._trouble.clear()
+        self._nats.on_trouble = self._trouble.set
+        await self._nats.open()
+        await self._api.open()
+        stream = self._config.stream
+        answer = await self._api.request(f"STREAM.INFO.{stream}")
+        if error := problem(answer):
+            hint = "the first agent that publishes makes it"
+            raise Unavailable(f"stream {stream} cannot be read: {said(error)}; {hint}")
+        config = answer.get("config")
+        replicas = config.get("num_replicas") if isinstance(config, dict) else 1
+        self._ack_wait = (await self._ensure(0)).ack_wait
+        if not self._config.ordered:
+            return
+        if self._leases is not None:
+            self._leases.clean.clear()
+        else:
+            length = LEASE * self._ack_wait
+            self._leases = Leases(self._config.durable, self._owner, self._shares, length)
+        await self._leases.ensure(self._api, replicas if type(replicas) is int else 1)
+
+    async def _ensure(self, partition: int) -> Consumer:
+        return await ensure(
+            self._api,
+            self._config.stream,
+            self._consumer(partition),
+            self._config.subject.replace(PARTITION, str(partition)),
+            ack_wait=float(self._config.ack_wait),
+            most=self._config.max_ack_pending,
+        )
+
+    def _consumer(self, partition: int) -> str:
+        durable = self._config.durable
+        return f"{durable}-{partition}" if self._partitioned else durable
+
+    def reached(self) -> str:
+        return f"{self._nats.reached()}, stream {self._config.stream}"
+
+    async def close(self) -> None:
+        self._pullers.clear()
+        self._leaving.clear()
+        self._to_say.clear()
+        # What was not taken is nowhere but here: it is taken when it comes again.
+        self._pending = {
+            place: one for place, one in self._pending.items() if one.taken is not None
+        }
+        await self._nats.close()
+
+    # ----------------------------------------------------------------------------- running
+
+    async def run(self, intake: Intake) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self._watch(), name="nats connection"),
+                tasks.create_task(self._answer(), name="nats answers"),
+                tasks.create_task(self._keep(), name="nats progress"),
+            ]
+            for one in self._pending.values():  # of the connection before
+                if one.outcome:
+                    self._say(one, ACK)
+            async with intake.taking():
+                await self._share(intake)
+            await self._finish()
+            for helper in helpers:
+                helper.cancel()
+
+    async def _watch(self) -> None:
+        await self._trouble.wait()
+        _ = self._nats.client  # raises what is wrong
+        raise Unavailable(f"{self._nats.address} cannot be used any more")
+
+    async def _share(self, intake: Intake) -> None:
+        """Reads the partitions that are ours, for as long as they are."""
+        async with asyncio.TaskGroup() as tasks:
+            readers: dict[int, asyncio.Task[None]] = {}
+
+            def begin(partition: int) -> None:
+                if partition not in readers:
+                    readers[partition] = tasks.create_task(
+                        self._read(partition, intake), name=f"nats partition {partition}"
+                    )
+
+            if self._leases is None:
+                for partition in range(self._shares):
+                    begin(partition)
+                return
+            while True:
+                for partition in await self._leases.renew(self._api):
+                    log.warning("source %s: partition %d was taken over", intake.name, partition)
+                    await self._forget(partition, readers.pop(partition, None))
+                await self._leases.claim(self._api)
+                for partition in self._leases.held:
+                    begin(partition)
+                await self._let_go(self._leases, readers)
+                await asyncio.sleep(self._ack_wait / 4)
+
+    async def _let_go(self, leases: Leases, readers: dict[int, asyncio.Task[None]]) -> None:
+        """Of what is more than our part, when all of it is acknowledged. Meanwhile it stays ours,
+        and nothing more is asked for."""
+        staying = sorted(leases.held.keys() - self._leaving)
+        self._leaving.update(staying[leases.part :])
+        busy = {one.partition for one in self._pending.values()}
+        for partition in sorted(self._leaving - busy):
+            reader = readers.get(partition)
+            if reader is None or reader.done():
+                await self._forget(partition, readers.pop(partition, None))
+                await leases.release(self._api, partition)
+
+    async def _forget(self, partition: int, reader: asyncio.Task[None] | None) -> None:
+        """It is not ours any more. What was taken of it goes on."""
+        if reader is not None:
+            reader.cancel()
+            await asyncio.wait([reader])
+        self._leaving.discard(partition)
+        if (puller := self._pullers.pop(partition, None)) is not None:
+            await puller.close()
+        self._pending = {
+            place: one
+            for place, one in self._pending.items()
+            if one.taken is not None or one.partition != partition
+        }
+
+    async def _read(self, partition: int, intake: Intake) -> None:
+        """One partition, until it is left."""
+        consumer = await self._ensure(partition)
+        known = sum(one.partition == partition for one in self._pending.values())
+        left = consumer.pending - known if self._leases is not None else 0
+        if self._leases is not None and left > 0 and partition not in self._leases.clean:
+            # Somebody has died with them, or they were lost with the connection. When they are to
+            # be delivered again, they come before all others; until then, others would.
+            await asyncio.sleep(consumer.ack_wait)
+        puller = Puller(
+            self._nats,
+            self._api,
+            self._config.stream,
+            self._consumer(partition),
+            lambda delivered: self._came(delivered, partition),
+        )
+        await puller.open()
+        self._pullers[partition] = puller
+        for old in await self._gather(puller, left):
+            await self._place(old, intake)
+        while partition not in self._leaving:
+            await self._pull(puller)
+            brought = 0
+            while (delivered := await puller.next()) is not None:
+                brought += 1
+                await self._place(delivered, intake)
+            if not brought and not puller.too_large:
+                await asyncio.sleep(PAUSE)
+
+    async def _pull(self, puller: Puller) -> None:
+        # A message that is larger than a pull may be comes with one that has no such bound.
+        batch = 1 if puller.too_large else self._config.batch
+        size = int(self._config.in_flight) // (2 * max(1, len(self._pullers)))
+        await puller.pull(batch, max(SMALLEST_PULL, size))
+
+    async def _gather(self, puller: Puller, count: int) -> list[Delivered]:
+        """The messages, about so many, that somebody else had: they come before those that nobody
+        had, but in the order in which the server has missed their acknowledgements."""
+        found: list[Delivered] = []
+        empty = 0
+        while len(found) < count and empty < 2 and all(one.attempts > 1 for one in found):
+            await self._pull(puller)
+            before = len(found)
+            while (one := await puller.next()) is not None:
+                found.append(one)
+            empty += len(found) == before and not puller.too_large
+        return sorted(found, key=lambda one: one.sequence)
+
+    async def _place(self, delivered: Delivered, intake: Intake) -> None:
+        taken = self._take(delivered, intake)
+        if taken is not None:
+            await taken.placed()
+
+    # -------------------------------------------------------------------------- one message
+
+    def _came(self, delivered: Delivered, partition: int) -> bool:
+        """Whether it is to be taken."""
+        known = self._pending.get(delivered.sequence)
+        if known is None:
+            self._pending[delivered.sequence] = _Pending(delivered, partition)
+            return True
+        known.delivered = delivered
+        if known.outcome:  # its acknowledgement was lost
+            self._say(known, ACK)
+        return False
+
+    def _take(self, delivered: Delivered, intake: Intake) -> Taken | None:
+        one = self._pending.get(delivered.sequence)
+        if one is None:
+            return None
+        try:
+            batches = self._batches(delivered)
+        except ValueError as error:
+            intake.refuse("malformed", f"{delivered.subject}: {error}")
+            one.outcome = True
+            self._say(one, TERM)
+            return None
+        taken = one.taken = intake.take(batches, len(delivered.body))
+        delivered.body = b""
+        taken.when_settled(lambda settled: self._settled(one, settled=settled))
+        return taken
+
+    def _batches(self, delivered: Delivered) -> list[Batch]:
+        """Raises `ValueError`."""
+        headers, body = delivered.headers, delivered.body
+        form = headers.get("Dockline-Format")
+        if form == "columns/1":
+            plain, entries = _number(headers, "Dockline-Size"), _number(headers, "Dockline-Entries")
+            return self._received.columns(body, plain, entries)
+        if form == "json/1":
+            return [self._received.json(body)]
+        if form is not None:
+            raise ValueError(f"a format of a later version: {form:.50}")
+        stream, subject = self._config.stream, delivered.subject
+        return [self._received.foreign(body, stream, subject, delivered.time, delivered.sequence)]
+
+    def _settled(self, one: _Pending, *, settled: bool) -> None:
+        one.outcome = settled
+        if settled:
+            self._say(one, ACK)
+
+    def _say(self, one: _Pending, answer: bytes) -> None:
+        self._to_say.append((one.delivered.sequence, one.delivered.reply, answer))
+        self._news.set()
+
+    # ------------------------------------------------------------------------------ answers
+
+    async def _answer(self) -> None:
+        """Sends what is to be said. An acknowledgement that is lost on the way is repeated when the
+        message comes again."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._say_all()
+
+    async def _say_all(self) -> None:
+        to_say, self._to_say = self._to_say, []
+        for place, reply, answer in to_say:
+            await send(self._nats, reply, answer)
+            self._pending.pop(place, None)
+
+    async def _keep(self) -> None:
+        """Tells the server that what it waits for is worked on."""
+        while True:
+            await asyncio.sleep(self._ack_wait / 4)
+            for one in list(self._pending.values()):
+                if one.outcome is None:
+                    await send(self._nats, one.delivered.reply, PROGRESS)
+
+    async def _finish(self) -> None:
+        """Nothing more is asked for: what is on its way comes and is given back, what was taken is
+        answered. Given back in order, so that it comes again in order."""
+        for puller in self._pullers.values():
+            await puller.over()
+        for one in list(self._pending.values()):
+            if one.taken is not None:
+                await one.taken.settled()
+        await self._say_all()
+        for place in sorted(self._pending):
+            await send(self._nats, self._pending[place].delivered.reply, NAK)
+        self._pending.clear()
+        await self._api.request(f"STREAM.INFO.{self._config.stream}")  # so all of that was read
+        if self._leases is not None:
+            await self._leases.leave(self._api)
+
+
+def _number(headers: Mapping[str, str], name: str) -> int:
+    value = headers.get(name, "")
+    if not value.isdecimal() or len(value) > 12:
+        raise ValueError(f"its header {name} is no number")
+    return int(value)
