@@ -12,7 +12,9 @@ from struct import pack
 
 from calibration import json_lines, stopwatch
 
+from pipeline import native
 from pipeline.sources.docker.frames import Frames
+from pipeline.sources.docker.pieces import Columns, no_columns
 
 TIME = b"2026-01-31T23:59:59.123456789Z "
 
@@ -26,7 +28,12 @@ def read_of(lines: list[bytes], *, mixed: bool) -> bytes:
     return b"".join(frames)
 
 
+def one_by_one(decoder: Frames, data: bytes) -> Columns:
+    return decoder._one_by_one(data, 0, no_columns())
+
+
 def main() -> None:
+    print(native.described)  # DOCKLINE_NATIVE=0 chooses
     lines = json_lines()
     for count in (200, 1000):
         alike, mixed = (read_of(lines[:count], mixed=mixed) for mixed in (False, True))
@@ -34,7 +41,7 @@ def main() -> None:
         decoder = Frames(1 << 20)
         ways = {
             "all at once": (decoder.feed, alike),
-            "one by one": (decoder._one_by_one, alike),
+            "one by one": (partial(one_by_one, decoder), alike),
             "mixed": (decoder.feed, mixed),
         }
         for name, (way, data) in ways.items():

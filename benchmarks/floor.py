@@ -5,7 +5,8 @@
 One container's million lines of 142 bytes, as in `benchmarks.agent`. Each step is charged what the
 kernel and the interpreter take for it alone, in CPU seconds of its process, on blocks that the step
 before it has just left in the processor's caches. Beside their sum stand the whole agent, which
-does all of it at once, and the goal, as multiples of `docker logs` in the same run. What the agent
+does all of it at once, and the goal, as multiples of `docker logs` in the same run: with the loops
+of `pipeline.native` in Python, and in C where they were built. What the agent
 takes beyond the sum is for what lies between the steps: the event loop, buffers, the ledger,
 acknowledgements, and caches that the kernel and dockerd have emptied meanwhile.
 """
@@ -32,6 +33,7 @@ from benchmarks.measured import as_installed, progress
 from benchmarks.programs import docker_logs, dockline
 from benchmarks.receiver import Receiver
 from benchmarks.workloads import Name, Read, Workload
+from pipeline import native
 from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
@@ -189,22 +191,36 @@ def main() -> None:
 
 
 def report(lines: int, runs: int) -> str:
-    taken: dict[str, list[float]] = {name: [] for name in WORDS}
-    whole: dict[tuple[Name, Read], list[float]] = {key: [] for key in STEPS}
+    ways = ["Python"] if native.loops is None else ["Python", "C"]
+    taken = {way: {name: list[float]() for name in WORDS} for way in ways}
+    whole = {way: {key: list[float]() for key in STEPS} for way in ways}
     base: list[float] = []
     with engine_with_lines(lines) as engine:
         log = engine.docker("inspect", "--format", "{{.LogPath}}", NAME).strip()
         for run in range(runs):
             base.append(docker_logs(engine, lines).cpu)
-            for name, took in _steps(engine.url.removeprefix("unix://"), log).items():
-                taken[name].append(took)
-            for workload, read in STEPS:
-                measured = dockline(engine, Workload(workload, lines), read)
-                if measured.failed:
-                    raise SystemExit(measured.failed)
-                whole[workload, read].append(measured.cpu)
+            for way in ways:
+                os.environ["DOCKLINE_NATIVE"] = "0" if way == "Python" else ""
+                for name, took in _steps(engine.url.removeprefix("unix://"), log).items():
+                    taken[way][name].append(took)
+                for workload, read in STEPS:
+                    measured = dockline(engine, Workload(workload, lines), read)
+                    if measured.failed:
+                        raise SystemExit(measured.failed)
+                    whole[way][workload, read].append(measured.cpu)
             progress(f"run {run + 1}")
-    return _text(lines, runs, statistics.median(base), _medians(taken), _medians(whole))
+    unit = statistics.median(base)
+    about = (
+        f"# What each step takes by itself\n\n`python -m benchmarks.floor`: {lines:,} lines of 142 "
+        f"bytes, CPython {platform.python_version()}, {os.cpu_count()} cores, Linux "
+        f"{platform.release()}; medians of {runs}, CPU seconds per million lines. Each step "
+        f"by itself, its data in the caches; `docker logs` took {unit / (lines / 1e6):.2f}.\n"
+    )
+    tables = [
+        f"\n## Loops in {way}\n\n" + _table(lines, unit, _medians(taken[way]), _medians(whole[way]))
+        for way in ways
+    ]
+    return about + "".join(tables)
 
 
 def _steps(socket_path: str, log: str) -> dict[str, float]:
@@ -223,9 +239,8 @@ def _medians(taken: dict[Key, list[float]]) -> dict[Key, float]:
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
-def _text(
+def _table(
     lines: int,
-    runs: int,
     base: float,
     taken: dict[str, float],
     whole: dict[tuple[Name, Read], float],
@@ -243,10 +258,6 @@ def _text(
         for name, words in WORDS.items()
     ]
     parts = [
-        f"# What each step takes by itself\n\n`python -m benchmarks.floor`: {lines:,} lines of 142 "
-        f"bytes, CPython {platform.python_version()}, {os.cpu_count()} cores, Linux "
-        f"{platform.release()}; medians of {runs}, CPU seconds per million lines. Each step "
-        f"by itself, its data in the caches; `docker logs` took {base / millions:.2f}.\n",
         f"| | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}",
         *rows,
         row("**all steps, one by one**", [each / millions for each in sums]),
@@ -256,7 +267,7 @@ def _text(
         row("agent to `docker logs`", [each / base for each in whole.values()]),
         row("goal to `docker logs`", [GOALS[key] for key in STEPS]),
     ]
-    return parts[0] + "\n" + "\n".join(parts[1:]) + "\n"
+    return "\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

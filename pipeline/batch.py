@@ -312,18 +312,32 @@ class Batch:
 
     def select(self, keep: Sequence[Any]) -> Batch | None:
         """The entries whose item in `keep` is true, in order; None when none is left."""
-        lines = list(compress(self.lines, keep))
+        lines, times, streams, sequences, parts, parsed = self._cells(keep)
         if len(lines) == len(self.lines):
             return self
         if not lines:
             return None
         return self.replace(
             lines=lines,
-            times=list(compress(self.times, keep)),
-            streams=bytes(compress(self.streams, keep)),
-            sequences=list(compress(self.sequences, keep)),
-            parts=None if self.parts is None else list(compress(self.parts, keep)),
-            parsed=_some(self.parsed, compress(self.parsed or (), keep)),
+            times=times,
+            streams=streams,
+            sequences=sequences,
+            parts=parts,
+            parsed=_some(self.parsed, parsed),
+        )
+
+    def _cells(self, keep: Sequence[Any]) -> tuple[Any, ...]:
+        """Those of each column that are kept."""
+        columns = self.lines, self.times, self.streams, self.sequences, self.parts, self.parsed
+        if native.loops is not None and (cells := native.loops.select(columns, keep)) is not None:
+            return cells
+        return (
+            list(compress(self.lines, keep)),
+            list(compress(self.times, keep)),
+            bytes(compress(self.streams, keep)),
+            list(compress(self.sequences, keep)),
+            None if self.parts is None else list(compress(self.parts, keep)),
+            compress(self.parsed or (), keep),
         )
 
     def pick(self, indexes: Sequence[int]) -> Batch:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-INTERFACE = 2
+INTERFACE = 3
 """Of the extension that this version of the package knows how to use: what lies about from another
 is not used."""
 
@@ -58,6 +58,11 @@ class Loops(Protocol):
         """So many rows: the first literal, the first column's cell, the second literal, and so on
         to the last literal. Before an empty piece, a comma at a literal's end is left out. None
         where columns have fewer or more than `count` cells, or a number is below 0 or large."""
+
+    def select(self, columns: tuple[Any, ...], keep: Sequence[Any], /) -> tuple[Any, ...] | None:
+        """The cells of each column where `keep` is True: of a list or a range a list, of bytes
+        bytes; of None None. None for anything else in `columns`, and where `keep` is no list of
+        True and False, of their length."""
 
     def total(self, items: list[bytes], /) -> int:
         """The bytes of all."""

@@ -21,6 +21,7 @@ static PyMethodDef methods[] = {
     {"frames", dockline_frames, METH_VARARGS, NULL},
     {"syslog", dockline_syslog, METH_VARARGS, NULL},
     {"interleave", dockline_interleave, METH_VARARGS, NULL},
+    {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -29,7 +30,7 @@ static PyMethodDef methods[] = {
 static int
 fill(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "INTERFACE", 2);
+    return PyModule_AddIntConstant(module, "INTERFACE", 3);
 }
 
 static PyModuleDef_Slot slots[] = {
