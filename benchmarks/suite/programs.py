@@ -19,6 +19,7 @@ from benchmarks.measured import Measured, running
 from benchmarks.programs import configuration, delivered
 from benchmarks.receiver import Receiver
 from benchmarks.workloads import ROUTES, Name, Read, Workload
+from pipeline import native
 from pipeline.testing.private_engine import PrivateEngine
 
 
@@ -98,4 +99,4 @@ def our_version() -> str:
         cwd=root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     python = sys.version.split()[0]
-    return f"commit {asked.stdout.strip() or 'unknown'}, CPython {python}"
+    return f"commit {asked.stdout.strip() or 'unknown'}, CPython {python}, {native.described}"
