@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.sources.docker.frames import FrameError, Frames
+from tests.native.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
 
@@ -78,7 +79,7 @@ FRAMES = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.lists(FRAMES, max_size=8).map(b"".join),
     st.lists(st.integers(0, 1 << 16), max_size=4),

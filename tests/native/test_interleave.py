@@ -13,6 +13,7 @@ from pipeline import native
 from pipeline.encode.json import JsonEncoder
 from pipeline.records import Records, Shape
 from pipeline.testing.builders import batch
+from tests.native.examples import examples
 
 LARGEST = (1 << 63) - 1
 
@@ -74,7 +75,7 @@ def test_a_separator_is_found_wherever_it_stands(c: native.Loops) -> None:
 CELLS = st.binary(max_size=12) | st.sampled_from([b"}", b"\n{", b"}\n{", b",", b"%b"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data(), st.integers(1, 6), st.integers(0, 4))
 def test_rows_are_what_joining_their_cells_gives(
     c: native.Loops, data: st.DataObject, count: int, width: int
@@ -128,7 +129,7 @@ FIELDS = st.dictionaries(
 MESSAGES = st.binary(max_size=30) | st.sampled_from([b"},{", b"}\n{", b"\x7f", b"", b'{"a":"%b"}'])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.lists(st.tuples(MESSAGES, FIELDS), min_size=1, max_size=6),
     st.sampled_from(["none", "dictionaries", "records"]),

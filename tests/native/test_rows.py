@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.sources.docker.jsonfile.lines import JsonLines
+from tests.native.examples import examples
 from tests.sources.docker.jsonfile.rows import T1, row
 
 ALL = sys.maxsize
@@ -183,7 +184,7 @@ def changed(block: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     return block
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.lists(ROWS, max_size=5).map(b"".join),
     CHANGES,
@@ -199,7 +200,7 @@ def test_whatever_the_bytes_are_it_reads_what_python_reads_or_nothing(
         assert found == in_python(block, longest, tty)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(ROWS, max_size=6).map(b"".join), CHANGES, st.lists(st.integers(0, 1 << 16), max_size=4)
 )

@@ -13,6 +13,7 @@ from pipeline import native
 from pipeline.batch import Batch
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.testing.builders import container
+from tests.native.examples import examples
 
 TIME = b"2026-01-31T23:59:59.123456789Z"
 PREFIXES = tuple(b"<%d>" % number for number in range(8))
@@ -87,7 +88,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     LINES,
     st.sampled_from(["rfc5424", "rfc3164"]),
