@@ -72,11 +72,7 @@ class SyslogNG(Daemon):
         values |= {"tcp": self.tcp, "udp": self.udp, "tls": self.tls, "mutual": self.mutual}
         values |= {"lines": self.lines, "old": self.old}
         config.write_text(_CONFIG.format(**values))
-        installed = find()
-        command = [installed.binary, "-F", "--no-caps", *installed.options, "-f", str(config)]
-        command += ["-R", str(directory / "persist"), "-c", str(directory / "control")]
-        command += ["--pidfile", str(directory / "pid")]
-        env = {**os.environ, "LD_LIBRARY_PATH": installed.libraries}
+        command, env = run(config, directory)
         ports = self.tcp, self.tls, self.mutual, self.lines, self.old
         super().__init__(command, directory, ports, env)
 
@@ -88,6 +84,15 @@ class SyslogNG(Daemon):
     def _records(self) -> list[bytes]:
         written = self.output.read_bytes() if self.output.exists() else b""
         return written.split(_END)[:-1]
+
+
+def run(config: Path, directory: Path) -> tuple[list[str], dict[str, str]]:
+    """The command for one with this configuration, and its environment."""
+    installed = find()
+    command = [installed.binary, "-F", "--no-caps", *installed.options, "-f", str(config)]
+    command += ["-R", str(directory / "persist"), "-c", str(directory / "control")]
+    command += ["--pidfile", str(directory / "pid")]
+    return command, {**os.environ, "LD_LIBRARY_PATH": installed.libraries}
 
 
 def find() -> Installation:

@@ -1,0 +1,82 @@
+"""Syslog messages as columns of one sender each: host and application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeline.parsing.syslog import parse
+from pipeline.parsing.syslog_time import moment
+from pipeline.records import Fields
+from pipeline.timestamps import NO_TIME, timestamp
+
+KEPT: Final = ("facility", "severity", "appname", "procid", "msgid", "structured_data")
+"""Fields of a message; what it says of time, host and itself stands elsewhere."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Of one sender."""
+
+    host: str
+    app: str
+    lines: list[bytes] = field(default_factory=list)
+    times: list[bytes] = field(default_factory=list)
+    fields: list[Fields] = field(default_factory=list)
+    cut: list[int] = field(default_factory=list)
+    """Indexes of those that were too long."""
+
+
+def columns(
+    messages: Sequence[bytes], peer: str, now: float, cut: Sequence[int] = ()
+) -> list[Columns]:
+    """`peer`: the sender's address, for messages that name no host; `now` in seconds since the
+    epoch, for those that tell no time; `cut`: indexes of those that were."""
+    found: dict[tuple[str, str], Columns] = {}
+    for index, said in enumerate(messages):
+        message = said.rstrip(b"\r\n\0")
+        if not message:
+            continue
+        line, fields = _read(message)
+        host, app = str(fields.get("hostname") or peer), str(fields.get("appname") or "")
+        into = found.get((host, app))
+        if into is None:
+            into = found[host, app] = Columns(host, app)
+        if index in cut:
+            into.cut.append(len(into.lines))
+        text = fields.get("timestamp")
+        time = moment(text, now) if text else NO_TIME
+        into.lines.append(line)
+        into.times.append(time if time != NO_TIME else timestamp(now))
+        into.fields.append({name: fields[name] for name in KEPT if name in fields})
+    return list(found.values())
+
+
+def _read(message: bytes) -> tuple[bytes, Fields]:
+    """The message's own text, and what stands before it."""
+    if _is_utf8(message):
+        (fields,) = parse([message])
+        text = fields.get("msg")
+        return (message if text is None else text.encode("utf-8", "replace")), fields
+    # Each byte as a character of its own, so that the text's are found again as they were.
+    (fields,) = parse([message.decode("latin-1").encode()])
+    text = fields.get("msg")
+    line = message if text is None else text.encode("latin-1", "replace")
+    return line, {name: _as_utf8(value) for name, value in fields.items()}
+
+
+def _is_utf8(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_utf8(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("latin-1", "replace").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_as_utf8(name): _as_utf8(one) for name, one in value.items()}
+    return value

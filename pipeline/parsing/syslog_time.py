@@ -1,0 +1,45 @@
+"""The time of a syslog message: RFC 3339, or RFC 3164's without a year and a zone."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from functools import lru_cache
+
+from pipeline.timestamps import NO_TIME, from_nanoseconds, split_timestamp
+
+
+def moment(text: str, now: float) -> bytes:
+    """As the 30 bytes of an entry; `NO_TIME` where it is none. A time without a zone is local, one
+    without a year is of the year in which it is nearest to `now`, in seconds since the epoch."""
+    if text[:1].isdigit():
+        found = split_timestamp(text.replace(",", ".").encode("ascii", "replace"))[0]
+        return found if found != NO_TIME else _local(text, 0, 0)
+    this = time.localtime(now)
+    return _local(text, this.tm_year, this.tm_mon)
+
+
+@lru_cache(4096)
+def _local(text: str, year: int, month: int) -> bytes:
+    """`year` and `month` of now; 0 where the text has its own year."""
+    seconds, _, fraction = text.replace(",", ".").partition(".")
+    if not year:
+        return _read(f"{seconds[:10]} {seconds[11:]}", "%Y-%m-%d %H:%M:%S", fraction)
+    parts = seconds.split()
+    if len(parts) == 4:  # with a year, as some routers write it
+        return _read(" ".join(parts), "%b %d %Y %H:%M:%S", fraction)
+    of = _read(f"{year} {' '.join(parts)}", "%Y %b %d %H:%M:%S", fraction)
+    said = int(of[5:7]) if of else month
+    if said - month > 6:  # December, in January
+        year -= 1
+    elif month - said > 6:
+        year += 1
+    return _read(f"{year} {' '.join(parts)}", "%Y %b %d %H:%M:%S", fraction)
+
+
+def _read(text: str, pattern: str, fraction: str) -> bytes:
+    try:
+        seconds = int(datetime.strptime(text, pattern).timestamp())
+        return from_nanoseconds(seconds * 10**9 + int(fraction[:9].ljust(9, "0")))
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME

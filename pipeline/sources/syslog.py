@@ -1,0 +1,157 @@
+"""Syslog over UDP, TCP or TLS, for what is not in a container: hosts, routers, programs.
+
+```toml
+[sources.hosts]
+type = "syslog"
+listen = "udp://0.0.0.0:514"              # without it, this host alone: udp://127.0.0.1:514
+
+[sources.secure]
+type = "syslog"
+listen = "tls://0.0.0.0"                  # port 6514
+tls = { cert = "/certs/cert.pem", key = "/certs/key.pem", client_ca = "/certs/clients.pem" }
+```
+
+- **Messages** are RFC 5424 or RFC 3164, in the spellings that are met with. Fields are `facility`,
+  `severity` (and so the entry's level), `appname`, `procid`, `msgid` and `structured_data`; the
+  message is what follows them. What is neither is a message as a whole. A time without a zone is
+  local, one without a year is of the nearest year, one that is missing is that of reading.
+- **Whose it is**: the sender's host and application stand for a container: `container.name` is the
+  application, `host.name` the host that the message names, or else the sender's address.
+- **Framing** over TCP and TLS is octet counting or LF, told by the first byte of a connection.
+- **Nothing is answered**, as syslog has no answers. While the sinks are full a connection is read
+  no further, so that its sender waits; datagrams are dropped by the kernel meanwhile, which tells
+  how many: `dockline_source_refused_messages_total{reason="dropped"}`. A process that is killed
+  loses what it had read and not delivered; `buffer.disk` keeps that short.
+- **Limits**: connections, the length of a message (a longer line is cut and marked, a longer length
+  ends the connection), all that is not complete, and silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
+from pipeline.parsing.syslog_columns import columns
+from pipeline.transport.frames import FrameError, Frames
+from pipeline.transport.listening import Connection, Listener, ListenTLSConfig, listen_address
+from pipeline.transport.receiving import Receiver
+
+PORTS: dict[str, int | None] = {"udp": 514, "tcp": 514, "tls": 6514}
+
+STALLED = 60.0
+"""Seconds that the rest of a message may take to come."""
+
+
+class Config(SourceConfig, frozen=True, kw_only=True):
+    """Where to listen, and for whom."""
+
+    listen: Annotated[
+        str, msgspec.Meta(examples=["udp://0.0.0.0:514", "tcp://0.0.0.0:514", "tls://[::]:6514"])
+    ] = "udp://127.0.0.1:514"
+    """`udp://`, `tcp://` or `tls://` and `host:port`. Only this host reaches the default."""
+    tls: ListenTLSConfig | None = None
+    """Certificates, for TLS."""
+    max_message: Annotated[Size, msgspec.Meta(ge=480, le=2**24)] = Size(2**16)
+    """Bytes of a message over TCP and TLS."""
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Connections at a time."""
+    idle: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(86400)
+    """Time after which a connection is ended that says nothing."""
+    receive_buffer: Annotated[Size, msgspec.Meta(ge=2**12, le=2**30)] = Size(8 * 2**20)
+    """Bytes of datagrams that may wait in the kernel. Without the capability CAP_NET_ADMIN it is at
+    most the host's `net.core.rmem_max`."""
+
+
+class Syslog(Source):
+    """A task for each connection, or one for all datagrams."""
+
+    def __init__(self, config: Config, context: SourceContext) -> None:
+        address = listen_address(config.listen, PORTS, config.tls)
+        self._config = config
+        self._listener: Listener | Receiver
+        if address.scheme == "udp":
+            self._listener = Receiver(address, int(config.receive_buffer))
+        else:
+            self._listener = Listener(address, config.tls, config.connections)
+
+    @property
+    def port(self) -> int:
+        """That it listens on."""
+        return self._listener.port
+
+    async def open(self) -> None:
+        await self._listener.open()
+
+    def reached(self) -> str:
+        return self._listener.reached()
+
+    async def run(self, intake: Intake) -> None:
+        if isinstance(self._listener, Receiver):
+            async with intake.taking():
+                await _receive(self._listener, intake)
+            return
+
+        async def handle(connection: Connection) -> None:
+            async with intake.taking():
+                await _read(connection, self._config, intake)
+
+        async with asyncio.TaskGroup() as tasks, intake.taking():
+            await self._listener.serve(tasks, handle, intake.refuse)
+
+    async def close(self) -> None:
+        self._listener.close()
+
+
+async def _receive(receiver: Receiver, intake: Intake) -> None:
+    while True:
+        datagrams, dropped = await receiver.receive()
+        if dropped:
+            intake.refuse("dropped", "datagrams came quicker than sinks took them", dropped)
+        by_peer: dict[str, list[bytes]] = {}
+        for data, peer in datagrams:
+            by_peer.setdefault(peer, []).append(data)
+        for taken in [_take(intake, messages, peer) for peer, messages in by_peer.items()]:
+            await taken.placed()
+
+
+async def _read(connection: Connection, config: Config, intake: Intake) -> None:
+    frames = Frames(int(config.max_message))
+    try:
+        while data := await _next(connection, frames, float(config.idle)):
+            messages, cut = frames.feed(data)
+            if messages:
+                await _take(intake, messages, connection.peer, cut).placed()
+    except FrameError as error:
+        intake.refuse(error.kind, f"{connection.peer}: {error}")
+    except ConnectionError:
+        pass
+    if rest := frames.end():
+        _take(intake, rest, connection.peer)
+
+
+async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
+    patience = STALLED if frames.pending else idle
+    try:
+        return await connection.read(patience)
+    except TimeoutError:
+        kind = "stalled" if frames.pending else "idle"
+        raise FrameError(f"it said nothing for {patience:g} s", kind) from None
+
+
+def _take(intake: Intake, messages: Sequence[bytes], peer: str, cut: Sequence[int] = ()) -> Taken:
+    batches = []
+    for of in columns(messages, peer, time.time(), cut):
+        container = intake.container(f"{of.host}\0{of.app}", of.app or of.host, host=of.host)
+        fields = of.fields if any(of.fields) else None
+        streams = bytes(len(of.lines))
+        batches.append(
+            intake.batch(
+                container, of.lines, of.times, streams, fields=fields, truncated=tuple(of.cut)
+            )
+        )
+    return intake.take(batches, sum(map(len, messages)))

@@ -1,0 +1,106 @@
+"""Syslog messages out of a stream, RFC 6587: with their length before them, or each ended by LF.
+
+Which of the two a sender uses its first byte tells: a digit, or anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MOST_DIGITS: Final = 10
+
+
+class FrameError(ValueError):
+    """The stream cannot be read any further; `kind` is a word for metrics."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Frames:
+    """Of one connection."""
+
+    def __init__(self, longest: int) -> None:
+        """`longest`: bytes of a message. Of a longer line the rest is left out, and it is marked; a
+        longer length is an error."""
+        self._longest = longest
+        self._buffer = bytearray()
+        self._counted: bool | None = None
+        self._skipping = False
+        """What comes is the rest of a line that was too long."""
+        self._needed = 0
+        """Bytes in the buffer before which no message is whole."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> tuple[list[bytes], list[int]]:
+        """The messages that are whole now, and the indexes of those that were cut. Raises
+        `FrameError`."""
+        if self._counted is None and data:
+            self._counted = data[:1].isdigit()
+        if not self._counted:
+            return self._of_lines(data)
+        self._buffer += data
+        return self._of_counted()
+
+    def end(self) -> list[bytes]:
+        """What came last without an end: a message where LF ends them, nothing otherwise."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return [] if self._counted or self._skipping or not rest.strip() else [rest]
+
+    def _of_counted(self) -> tuple[list[bytes], list[int]]:
+        if len(self._buffer) < self._needed:
+            return [], []
+        found, at, buffer = list[bytes](), 0, bytes(self._buffer)
+        while True:
+            space = buffer.find(b" ", at, at + MOST_DIGITS + 1)
+            digits = buffer[at:space] if space >= 0 else buffer[at:]
+            if (digits or space >= 0) and not (digits.isdigit() and len(digits) <= MOST_DIGITS):
+                raise FrameError("a message does not begin with its length", "malformed")
+            if space < 0:
+                self._needed = 0
+                break
+            length = int(digits)
+            if length > self._longest:
+                message = f"a message has {length} bytes, and {self._longest} are the most"
+                raise FrameError(message, "too_large")
+            end = space + 1 + length
+            if end > len(buffer):
+                self._needed = end - at
+                break
+            found.append(buffer[space + 1 : end])
+            at = end
+        del self._buffer[:at]
+        return found, []
+
+    def _of_lines(self, data: bytes) -> tuple[list[bytes], list[int]]:
+        *lines, rest = data.split(b"\n")
+        if not lines:
+            return self._of_rest(rest)
+        lines[0] = bytes(self._buffer) + lines[0]
+        self._buffer.clear()
+        if self._skipping:
+            del lines[0]
+            self._skipping = False
+        cut = [index for index, line in enumerate(lines) if len(line) > self._longest]
+        for index in cut:
+            lines[index] = lines[index][: self._longest]
+        more, too_long = self._of_rest(rest)
+        return lines + more, cut + [len(lines) + index for index in too_long]
+
+    def _of_rest(self, rest: bytes) -> tuple[list[bytes], list[int]]:
+        """What no LF has ended yet: a message if it is too long by now."""
+        if self._skipping:
+            return [], []
+        self._buffer += rest
+        if len(self._buffer) <= self._longest:
+            return [], []
+        line = bytes(self._buffer[: self._longest])
+        self._buffer.clear()
+        self._skipping = True
+        return [line], [0]

@@ -1,0 +1,78 @@
+"""Datagrams that anybody sends to an address of this host."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Final
+
+from pipeline.transport.address import Address
+from pipeline.transport.connecting import readable
+from pipeline.transport.listening import bound
+
+LARGEST: Final = 2**16
+BURST: Final = 512
+"""Datagrams that are received before others get the event loop."""
+
+_SO_RXQ_OVFL: Final = 40
+_SO_RCVBUFFORCE: Final = 33
+_COUNT: Final = struct.Struct("=I")
+_ANCILLARY: Final = socket.CMSG_SPACE(_COUNT.size)
+
+
+class Receiver:
+    """Bound to one address, and may be opened again."""
+
+    def __init__(self, address: Address, room: int) -> None:
+        """`room`: bytes that may wait in the kernel."""
+        self.address = address
+        self._room = room
+        self._socket: socket.socket | None = None
+        self._dropped = 0
+        """By the kernel, since it was opened."""
+
+    @property
+    def port(self) -> int:
+        return self._socket.getsockname()[1] if self._socket is not None else self.address.port
+
+    def reached(self) -> str:
+        return str(Address(self.address.scheme, self.address.host, self.port))
+
+    async def open(self) -> None:
+        """Raises `Unavailable`."""
+        self.close()
+        self._socket = sock = await bound(self.address, socket.SOCK_DGRAM)
+        self._dropped = 0
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._room)
+        except PermissionError:  # then as much as the host allows
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._room)
+
+    async def receive(self) -> tuple[list[tuple[bytes, str]], int]:
+        """One or more datagrams, each with its sender's address; and how many the kernel had to
+        drop before the last of them, since the call before."""
+        assert self._socket is not None
+        while True:
+            await readable(self._socket)
+            found, dropped = self._receive(self._socket)
+            if found:
+                return found, dropped
+
+    def _receive(self, sock: socket.socket) -> tuple[list[tuple[bytes, str]], int]:
+        found, before = list[tuple[bytes, str]](), self._dropped
+        try:
+            while len(found) < BURST:
+                data, ancillary, _, peer = sock.recvmsg(LARGEST, _ANCILLARY)
+                for level, kind, value in ancillary:
+                    if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL):
+                        (self._dropped,) = _COUNT.unpack(value)
+                found.append((data, peer[0].removeprefix("::ffff:")))
+        except BlockingIOError:
+            pass
+        return found, (self._dropped - before) % 2**32
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

@@ -1,0 +1,58 @@
+"""Syslog messages by their senders."""
+
+from __future__ import annotations
+
+from pipeline.parsing.syslog_columns import Columns, columns
+from pipeline.timestamps import timestamp
+
+NOW = 1769903999.0
+
+
+def one(message: bytes) -> Columns:
+    (found,) = columns([message], "10.0.0.1", NOW)
+    return found
+
+
+def test_rfc_5424_tells_who_when_and_what() -> None:
+    found = one(
+        b'<165>1 2026-01-31T23:59:59.003Z web-1 nginx 8710 ID47 [ex@32473 a="1" b="\xc3\xa9"] hi\n'
+    )
+    assert (found.host, found.app) == ("web-1", "nginx")
+    assert (found.lines, found.times) == ([b"hi"], [b"2026-01-31T23:59:59.003000000Z"])
+    assert found.fields == [
+        {
+            "facility": "local4",
+            "severity": "notice",
+            "appname": "nginx",
+            "procid": 8710,
+            "msgid": "ID47",
+            "structured_data": {"ex@32473": {"a": "1", "b": "é"}},
+        }
+    ]
+
+
+def test_rfc_3164_does_too() -> None:
+    found = one(b"<34>Jan 31 22:14:15 router su[12]: failed")
+    assert (found.host, found.app, found.lines) == ("router", "su", [b"failed"])
+    assert found.fields == [{"facility": "auth", "severity": "crit", "appname": "su", "procid": 12}]
+
+
+def test_what_is_neither_is_a_message_of_its_peer_at_this_time() -> None:
+    found = one(b"just text")
+    assert (found.host, found.app, found.lines) == ("10.0.0.1", "", [b"just text"])
+    assert found.times == [timestamp(NOW)]
+    assert found.fields == [{}]
+
+
+def test_bytes_that_are_no_utf_8_are_the_same_in_the_message() -> None:
+    found = one(b'<13>1 2026-01-31T23:59:59Z h app - - [x@1 k="\xc3\xa9"] a \xff\xfe \xc3\xa9 z')
+    assert found.lines == [b"a \xff\xfe \xc3\xa9 z"]
+    assert found.fields[0]["structured_data"] == {"x@1": {"k": "é"}}
+
+
+def test_messages_are_sorted_by_sender_in_order_and_empty_ones_left_out() -> None:
+    messages = [b"<13>Jan  1 00:00:00 h a: 1", b"", b"<13>Jan  1 00:00:00 h b: 2", b"\r\n\0",
+                b"<13>Jan  1 00:00:00 h a: 3"]  # fmt: skip
+    first, second = columns(messages, "peer", NOW, cut=[4])
+    assert (first.app, first.lines, first.cut) == ("a", [b"1", b"3"], [1])
+    assert (second.app, second.lines, second.cut) == ("b", [b"2"], [])
