@@ -163,7 +163,8 @@ class Nats:
         async def closed() -> None:
             if client is self._client:
                 why = client.last_error
-                said = f" ({_text(why)})" if why is not None and "EOF" not in str(why) else ""
+                ended = why is None or isinstance(why, OSError) or "EOF" in str(why)
+                said = "" if ended else f" ({_text(why)})"
                 self._in_trouble(f"{address} closed the connection{said}; its own log may say why")
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import socket
 import struct
 import sys
 import types
@@ -253,6 +254,29 @@ async def test_who_closes_at_once_is_told_so() -> None:
 
 
 # -- losing one -----------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_is_reset_is_told_in_words() -> None:
+    noticed, connections = asyncio.Event(), []
+    server = FakeNats()
+
+    async def remembered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await server(reader, writer)
+
+    async with serve(remembered) as port:
+        nats = Nats([f"nats://127.0.0.1:{port}"])
+        nats.on_trouble = noticed.set
+        await nats.open()
+        no_goodbye = struct.pack("ii", 1, 0)
+        sock = connections[0].get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_goodbye)
+        connections[0].transport.abort()
+        await asyncio.wait_for(noticed.wait(), 10)
+        with pytest.raises(Unavailable) as caught:
+            _ = nats.client
+        await nats.close()
+    assert str(caught.value).endswith("closed the connection; its own log may say why")
 
 
 async def test_a_connection_that_is_lost_is_noticed_at_once(tmp_path: Path) -> None:
