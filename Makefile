@@ -26,7 +26,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest chaos bench bench-quick bench-curves bench-check bench-loops venv lock \
+.PHONY: help demo test lint pytest chaos fleet bench bench-quick bench-curves bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets

@@ -22,7 +22,9 @@ from pipeline.config.wording import limits, toml
 from pipeline.testing.builders import batch, container, entries
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*ROOT.glob("config/*.toml"), *ROOT.glob("config/examples/*.toml")])
+FILES = sorted(
+    file for folder in ("", "examples/", "fleet/") for file in ROOT.glob(f"config/{folder}*.toml")
+)
 
 ENVIRON = {
     "PAPERTRAIL_ADDRESS": "logs7.papertrailapp.com:12345",

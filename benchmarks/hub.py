@@ -1,0 +1,247 @@
+"""What one hub takes: a queue is filled, one hub empties it, and its CPU is the operating system's.
+
+    python -m benchmarks.hub [--lines 1000000] [--containers 64] [--write]
+
+JSON lines of 142 bytes are published with the `nats` sink as an agent would (in batches of 500 of
+one container, payloads of a megabyte), to a nats-server on the same machine. Then a hub starts,
+with a file and with VictoriaLogs as its sink, with and without a stage that parses them. Lines a
+second are from the first message acknowledged to the last; what a hub has in flight is bounded, so
+this is the pace that it keeps. CPU is of publishing process, hub, nats-server and store, user and
+system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import resource
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.lines import cpu_of
+from pipeline import component
+from pipeline.batch import Batch, Container
+from pipeline.component import Context
+from pipeline.testing.agent_process import AgentProcess
+from tests.servers.nats import NatsServer
+from tests.servers.victoria import VictoriaLogs
+
+BATCH, PAYLOAD = 500, 14
+"""Lines of a batch, batches of a payload."""
+LINE = (
+    b'{"level":"info","path":"/api/v1/orders/%08d","status":200,"ms":12.5,"user":"u%04d",'
+    b'"msg":"request served","trace":"%024x"}'
+)
+HUB = """
+[stats]
+every = "off"
+[events]
+enabled = false
+[sources.queue]
+type = "nats"
+urls = ["{nats}"]
+[sinks.store]
+{sink}
+[routes.all]
+stages = [{stages}]
+to = ["store"]
+"""
+
+
+@dataclass
+class Row:
+    """One run."""
+
+    what: str
+    pace: float
+    """Lines a second."""
+    hub: float
+    """CPU seconds per million lines, like the others."""
+    nats: float
+    store: float | None
+    peak_mib: float
+
+
+def batches(lines: int, containers: int) -> list[Batch]:
+    """All that is published; line by line, for what repeats is compressed away."""
+    some = [
+        Container(f"{n:064x}", f"shop-api-{n}", "shop/api:1.4", {"app": "shop"}, f"web-{n % 8}")
+        for n in range(containers)
+    ]
+    made = []
+    for start in range(0, lines, BATCH):
+        number = start // BATCH
+        texts = [
+            LINE % (i * 7919 % 10**8, i % 9973, i * 2654435761) for i in range(start, start + BATCH)
+        ]
+        second = number // 10
+        time_of = b"2026-01-31T%02d:%02d:%02d." % (
+            second // 3600 % 24,
+            second // 60 % 60,
+            second % 60,
+        )
+        times = [time_of + b"%09dZ" % (number % 10 * 10**8 + i * 1000) for i in range(BATCH)]
+        first = number // containers * BATCH
+        sequences = range(first + 1, first + BATCH + 1)
+        made.append(Batch(some[number % containers], texts, times, b"\1" * BATCH, sequences))
+    return made
+
+
+async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float, int]:
+    """Seconds, CPU seconds, and bytes of the messages."""
+    config = component.config_type("sinks", "nats")(type="nats", urls=[url])
+    sink = component.implementation("sinks", "nats")(config, Context("queue", host="web"))
+    await sink.open()
+    size = 0
+    began, cpu = time.monotonic(), _own_cpu()
+    for start in range(0, len(all_of_them), PAYLOAD):
+        payload = sink.encode(all_of_them[start : start + PAYLOAD])
+        size += payload.size
+        await sink.send(payload)
+    spent = time.monotonic() - began, _own_cpu() - cpu
+    await sink.close()
+    return *spent, size
+
+
+def drain(folder: Path, server: NatsServer, lines: int, what: str, sink: str, stages: str) -> Row:
+    """One hub, until the queue is empty."""
+    config = HUB.format(nats=server.url, sink=sink, stages=stages)
+    nats = server.process
+    assert nats is not None
+    with AgentProcess(folder, "", config) as hub:
+        before = _left(server)
+        while _left(server) == before:
+            time.sleep(0.005)
+        began, nats_cpu, hub_cpu = time.monotonic(), cpu_of(nats.pid), cpu_of(hub.process.pid)
+        part = 1 - _left(server) / before
+        while _left(server):
+            time.sleep(0.2)
+        seconds = time.monotonic() - began
+        million = lines * (1 - part) / 1e6
+        row = Row(
+            what,
+            lines * (1 - part) / seconds,
+            (cpu_of(hub.process.pid) - hub_cpu) / million,
+            (cpu_of(nats.pid) - nats_cpu) / million,
+            None,
+            _peak(hub.process.pid),
+        )
+        assert hub.stop() == 0, hub.said
+    return row
+
+
+def _left(server: NatsServer) -> int:
+    stream = server.stream("DOCKLINE")
+    assert stream is not None
+    return int(stream["state"]["messages"])
+
+
+def _own_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _peak(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hub", description=__doc__)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--containers", type=int, default=64)
+    parser.add_argument("--write", action="store_true", help="to benchmarks/results/hub.md")
+    arguments = parser.parse_args()
+    made = batches(arguments.lines, arguments.containers)
+    plain = sum(len(line) for batch in made for line in batch.lines)
+    rows: list[Row] = []
+    publishing: list[tuple[float, float, float, int]] = []
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        server = stack.enter_context(NatsServer(folder / "nats"))
+        (folder / "logs").mkdir()
+        store = stack.enter_context(VictoriaLogs(folder / "logs"))
+        file = f'type = "file"\npath = "{folder}/out.json"\nrotate = {{ size = "1GiB", keep = 1 }}'
+        victoria = f'type = "victorialogs"\nurl = "{store.url}"'
+        assert server.process is not None and store.process is not None
+        for number, (what, sink, stages) in enumerate([
+            ("to a file", file, ""),
+            ("`parse = \"json\"`, to a file", file, '{ parse = "json" }'),
+            ("to VictoriaLogs", victoria, ""),
+            ("`parse = \"json\"`, to VictoriaLogs", victoria, '{ parse = "json" }'),
+        ]):  # fmt: skip
+            # the same entries, of other containers: the stream must not take them for known
+            again = [_renumbered(batch, number) for batch in made]
+            nats_cpu = cpu_of(server.process.pid)
+            seconds, cpu, size = asyncio.run(publish(server.url, again))
+            publishing.append((seconds, cpu, cpu_of(server.process.pid) - nats_cpu, size))
+            stored = cpu_of(store.process.pid)
+            row = drain(folder / f"hub{number}", server, arguments.lines, what, sink, stages)
+            if "VictoriaLogs" in what:
+                row.store = (cpu_of(store.process.pid) - stored) / arguments.lines * 1e6
+            rows.append(row)
+    text = report(arguments.lines, arguments.containers, plain, publishing, rows)
+    print(text)
+    if arguments.write:
+        (Path(__file__).parent / "results/hub.md").write_text(text)
+
+
+def _renumbered(batch: Batch, number: int) -> Batch:
+    it = batch.container
+    known = _OTHERS.get((it.id, number))
+    if known is None:
+        known = Container(f"{number:x}{it.id[1:]}", it.name, it.image, it.labels, it.host)
+        _OTHERS[it.id, number] = known
+    return batch.replace(container=known)
+
+
+_OTHERS: dict[tuple[str, int], Container] = {}
+
+
+def report(
+    lines: int,
+    containers: int,
+    plain: int,
+    publishing: list[tuple[float, float, float, int]],
+    rows: list[Row],
+) -> str:
+    """As Markdown."""
+    seconds, cpu, nats, size = min(publishing)
+    per = 1e6 / lines
+    out = [
+        "# What one hub takes",
+        "",
+        f"`python -m benchmarks.hub`: {lines:,} lines of {plain / lines:.0f} bytes, {containers} "
+        f"containers, nats-server and store on the same {os.cpu_count()} cores, "
+        f"CPython {platform.python_version()}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| published, lines a second | {lines / seconds:,.0f} |",
+        f"| CPU s of publishing, per million lines | {cpu * per:.2f} |",
+        f"| CPU s of nats-server for it | {nats * per:.2f} |",
+        f"| bytes of a line in the queue | {size / lines:.1f} |",
+        "",
+        "CPU seconds per million lines:",
+        "",
+        "| one hub | lines a second | hub | nats-server | store | peak MiB of the hub |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        store = "–" if row.store is None else f"{row.store:.2f}"
+        out.append(
+            f"| {row.what} | {row.pace:,.0f} | {row.hub:.2f} | {row.nats:.2f} | {store} "
+            f"| {row.peak_mib:.0f} |"
+        )
+    return "\n".join(out) + "\n"
+
+
+if __name__ == "__main__":
+    main()
