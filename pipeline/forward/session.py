@@ -70,7 +70,7 @@ class Session:
                     await self._take(data)
         except ProtocolError as error:
             self._intake.refuse(error.kind, f"{self._connection.peer}: {error}")
-        except ConnectionError:
+        except OSError:
             pass  # what it has sent before is dealt with all the same
 
     async def _read(self) -> bytes:
@@ -198,5 +198,5 @@ class Session:
             try:
                 if chunks:
                     await self._connection.write(b"".join(map(acknowledgement, chunks)))
-            except ConnectionError:
+            except OSError:
                 return

@@ -128,8 +128,8 @@ async def _read(connection: Connection, config: Config, intake: Intake) -> None:
                 await _take(intake, messages, connection.peer, cut).placed()
     except FrameError as error:
         intake.refuse(error.kind, f"{connection.peer}: {error}")
-    except ConnectionError:
-        pass
+    except OSError:
+        pass  # what has come before is dealt with all the same
     if rest := frames.end():
         _take(intake, rest, connection.peer)
 

@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Annotated, Final, NoReturn
 
@@ -143,13 +142,13 @@ class Connection:
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)
 
     async def read(self, patience: float | None) -> bytes:
-        """What comes next, a `READ` at the most; nothing at the end. Raises `ConnectionError`, and
-        `TimeoutError` when nothing has come for so many seconds."""
+        """What comes next, a `READ` at the most; nothing at the end. Raises `OSError`, of which
+        `TimeoutError` is for nothing that has come for so many seconds."""
         async with asyncio.timeout(patience):
             return await self._reader.read(READ)
 
     async def write(self, data: bytes) -> None:
-        """Raises `ConnectionError`."""
+        """Raises `OSError`."""
         self._writer.write(data)
         await self._writer.drain()
 
@@ -204,7 +203,7 @@ class Listener:
         refuse: Refuse,
     ) -> None:
         """Takes connections, each with a task of its own in which `handle` is run, until this is
-        cancelled; they go on then. `handle` may raise `OSError`."""
+        cancelled; they go on then. Whatever `handle` raises is the end of its connection alone."""
         loop = asyncio.get_running_loop()
         assert self._socket is not None
         while True:
@@ -238,8 +237,10 @@ class Listener:
                 refuse("tls", f"{connection.peer} did not come through the handshake: {error}")
             return
         try:
-            with suppress(OSError):
-                await handle(connection)
+            await handle(connection)
+        except Exception as error:  # a bug; the others must not suffer for it
+            refuse("bug", f"{connection.peer}: {error!r}")
+            log.exception("a connection of %s failed", connection.peer)
         finally:
             await connection.end()
 
