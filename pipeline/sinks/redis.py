@@ -57,10 +57,10 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.expression import has_placeholders
 from pipeline.keys import compile_name, plain
 from pipeline.transport.address import Address, parse
-from pipeline.transport.http import printable
 from pipeline.transport.redis import Connection, Login, master, refusal
 from pipeline.transport.resp import Error, Reply, command
 from pipeline.transport.tls import tls_of
+from pipeline.transport.trouble import printable
 
 PORTS = {"redis": 6379, "rediss": 6379, "unix": None}
 SENTINEL_PORTS = {"redis": 26379, "rediss": 26379}

@@ -39,12 +39,11 @@ from pipeline.errors import ConfigError, Refused, Unavailable
 from pipeline.extras import needed
 from pipeline.transport.address import Address
 from pipeline.transport.tls import client_context
-from pipeline.transport.trouble import sentence
+from pipeline.transport.trouble import SHOWN, sentence
+from pipeline.transport.trouble import printable as printable
 
 LARGEST_ANSWER = 2**24
 """Bytes of an answer that are read. Elasticsearch's, of ten thousand items, has some megabytes."""
-SHOWN = 300
-"""Characters of an answer that are shown."""
 ASIDE = 30.0
 """Seconds for which a node that failed is asked only where no other is left."""
 IN_THREAD = 2**15
@@ -307,12 +306,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, OverflowError, TypeError):
         return None
-
-
-def printable(text: str) -> str:
-    """One line of it, not too long."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def _said(body: bytes) -> str:

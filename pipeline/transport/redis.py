@@ -11,9 +11,9 @@ from typing import Final
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
-from pipeline.transport.http import printable
 from pipeline.transport.resp import Error, ProtocolError, Replies, Reply, command, pairs
 from pipeline.transport.stream import Closed, Stream
+from pipeline.transport.trouble import printable
 
 _TROUBLE: Final = {
     "ASK": "moves this stream to another node of its cluster",

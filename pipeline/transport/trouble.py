@@ -11,6 +11,9 @@ import ssl
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
 
+SHOWN = 300
+"""Characters of what a peer said that are shown."""
+
 _EXPIRED, _NOT_YET = 10, 9
 _UNTRUSTED = (2, 18, 19, 20, 21)
 _WRONG_NAME = (62, 64)
@@ -104,3 +107,9 @@ def _certificate(address: Address, error: ssl.SSLCertVerificationError) -> str:
             "use its name in the address, or set tls.server_name to it"
         )
     return f"has a certificate that does not verify: {error.verify_message}"
+
+
+def printable(text: str) -> str:
+    """One line of it, not too long."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -1,0 +1,241 @@
+"""Connections to the brokers of a Kafka cluster, each made by aiokafka when it is needed.
+
+aiokafka's producer is not used: it has a queue, a task and retries of its own, which go on whatever
+becomes of a payload. Its connections, requests and records are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import errors  # type: ignore[import-untyped]
+from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
+from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
+
+from pipeline.component import Secret, TLSConfig
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.tls import client_context
+from pipeline.transport.trouble import printable, unavailable
+
+CLOSING: Final = 2.0
+"""Seconds that connections may take to close."""
+LARGEST_ANSWER: Final = 2**24
+"""Bytes; what tells of ten thousand partitions has one megabyte."""
+OLDEST: Final = 300.0
+"""Seconds after which it is asked again which partitions there are."""
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it tells, we raise
+
+
+@dataclass(frozen=True, slots=True)
+class Sasl:
+    """Who connects."""
+
+    mechanism: str
+    user: str
+    password: Secret
+
+
+class Connection(AIOKafkaConnection):  # type: ignore[misc]
+    """To one broker. Ends where it announces an answer that is too large to be one."""
+
+    @staticmethod
+    async def _read(self_ref: Callable[[], Connection | None]) -> None:
+        if (self := self_ref()) is None:
+            return
+        reader = self._reader
+        while True:
+            del self  # one that nobody has any more is let go of, as aiokafka does
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            if size > LARGEST_ANSWER:
+                raise ConnectionError(f"an answer of {size} bytes is announced")
+            frame = await reader.readexactly(size)
+            if (self := self_ref()) is None:
+                return
+            self._handle_frame(frame)
+
+
+class Cluster:
+    """The brokers, and which of them leads which partition. All methods raise `Unavailable`; after
+    that, `open` makes a fresh start."""
+
+    def __init__(
+        self,
+        servers: Sequence[Address],
+        tls: TLSConfig | None,
+        sasl: Sasl | None,
+        *,
+        timeout: float,
+    ) -> None:
+        """`timeout` in seconds is for connecting, and for each answer."""
+        self._servers = servers
+        self._tls = tls
+        self._timeout = timeout
+        protocol = ("SASL_" if sasl else "") + ("SSL" if tls is not None else "PLAINTEXT")
+        self._options: dict[str, Any] = {
+            "client_id": "dockline",
+            "request_timeout_ms": int(timeout * 1000),
+            "security_protocol": protocol,
+        }
+        if sasl is not None:
+            self._options |= {
+                "sasl_mechanism": sasl.mechanism,
+                "sasl_plain_username": sasl.user,
+                "sasl_plain_password": str(sasl.password),
+            }
+        self._seed: tuple[Address, Connection] | None = None
+        self._brokers: dict[int, Address] = {}
+        self._connections: dict[int, Connection] = {}
+        self._leaders: dict[str, dict[int, int]] = {}
+        self._asked = 0.0
+
+    async def open(self) -> None:
+        """Finds the first of the servers that answers, and asks it for the others."""
+        await self.close()
+        if self._tls is not None:
+            self._options["ssl_context"] = await asyncio.to_thread(client_context, self._tls)
+        problems = []
+        for address in self._servers:
+            try:
+                self._seed = address, await self._connect(address)
+                await self._ask_for([])
+                return
+            except Unavailable as error:
+                problems.append(str(error))
+                await self.close()
+        raise Unavailable("; ".join(problems))
+
+    def reached(self) -> str:
+        """Who answered, and of how many brokers it told."""
+        if self._seed is None:
+            return ""
+        count = len(self._brokers)
+        return f"{self._seed[0]}, {count} broker{'s' if count != 1 else ''}"
+
+    async def close(self) -> None:
+        """Never raises, and may be called at any time."""
+        connections = [*self._connections.values(), *([self._seed[1]] if self._seed else [])]
+        self._seed, self._connections, self._leaders = None, {}, {}
+        closed = [future for one in connections if (future := one.close()) is not None]
+        if closed:
+            await asyncio.wait(closed, timeout=CLOSING)
+
+    # ----------------------------------------------------------------------------- what there is
+
+    async def know(self, topics: Collection[str]) -> None:
+        """Asks for the partitions of `topics`, where that was not done lately."""
+        if time.monotonic() - self._asked > OLDEST or not self._leaders.keys() >= set(topics):
+            await self._ask_for({*self._leaders, *topics})
+
+    def partitions(self, topic: str) -> int:
+        """How many a topic has that was asked for."""
+        return len(self._leaders[topic])
+
+    def leader(self, topic: str, partition: int) -> int:
+        """The broker that takes its records."""
+        leader = self._leaders.get(topic, {}).get(partition, -1)
+        if leader not in self._brokers:
+            raise Unavailable(f'partition {partition} of the topic "{topic}" has no leader now')
+        return leader
+
+    def address(self, node: int) -> Address:
+        return self._brokers[node]
+
+    async def _ask_for(self, topics: Collection[str]) -> None:
+        """A topic that is not there is made by the brokers, where they are told to."""
+        answer = await self.ask(None, MetadataRequest(sorted(topics)))
+        self._brokers = {
+            node: Address("kafka", host, port) for node, host, port, *_ in answer.brokers
+        }
+        leaders = {}
+        for code, topic, *_, partitions in answer.topics:
+            if code:
+                raise self._no_topic(topic, code)
+            leaders[topic] = {partition: leader for _, partition, leader, *_ in partitions}
+        if missing := set(topics) - {topic for topic, those in leaders.items() if those}:
+            raise self._no_topic(min(missing), errors.UnknownTopicOrPartitionError.errno)
+        self._leaders, self._asked = leaders, time.monotonic()
+
+    def _no_topic(self, topic: str, code: int) -> Unavailable:
+        name = printable(topic)
+        if code == errors.TopicAuthorizationFailedError.errno:
+            return Unavailable(f'the topic "{name}" may not be written by this user')
+        if code in (
+            errors.UnknownTopicOrPartitionError.errno,
+            errors.LeaderNotAvailableError.errno,
+        ):
+            return Unavailable(
+                f'there is no topic "{name}" yet; make it, '
+                "if the brokers are not to do that (auto.create.topics.enable)"
+            )
+        return Unavailable(f'the topic "{name}" cannot be used: {described(code)}')
+
+    # ---------------------------------------------------------------------------------- requests
+
+    async def ask(self, node: int | None, request: Any) -> Any:
+        """The answer of a broker, or of the one that was found first."""
+        address, connection = await self._connected(node)
+        try:
+            return await connection.send(request)
+        except Exception as error:
+            raise _problem(address, error, self._timeout) from error
+
+    async def _connected(self, node: int | None) -> tuple[Address, Connection]:
+        """The connection to a broker, made anew where it has closed an idle one."""
+        if node is None:
+            if self._seed is None:
+                raise Unavailable("there is no connection to a broker")
+            address, connection = self._seed
+            if not connection.connected():
+                connection = await self._connect(address)
+                self._seed = address, connection
+            return address, connection
+        address = self._brokers[node]
+        known = self._connections.get(node)
+        if known is None or not known.connected():
+            known = self._connections[node] = await self._connect(address)
+        return address, known
+
+    async def _connect(self, address: Address) -> Connection:
+        connection = Connection(address.host, address.port, **self._options)
+        try:
+            await connection.connect()
+            return connection
+        except Exception as error:
+            raise _problem(address, error, self._timeout) from error
+
+
+def described(code: int) -> str:
+    """What a broker's error means: `NotEnoughReplicasError (19): Messages are rejected …`."""
+    kind = errors.kafka_errors.get(code)
+    if kind is None:
+        return f"error {code}"
+    more = printable(kind.description or "").rstrip(".")
+    return f"{kind.__name__} ({code})" + (f": {more}" if more else "")
+
+
+def _problem(address: Address, error: Exception, timeout: float) -> Unavailable:
+    if isinstance(error, TimeoutError):
+        return Unavailable(
+            f"{address} does not answer within {timeout:g} s; check that Kafka listens there, "
+            "and whether it expects TLS"
+        )
+    if isinstance(error, (OSError, ValueError)):
+        return unavailable(address, error)
+    if isinstance(error, errors.UnsupportedSaslMechanismError):
+        return Unavailable(f"{address} does not offer this sasl.mechanism: {printable(str(error))}")
+    if isinstance(error, (errors.SaslAuthenticationFailed, errors.AuthenticationFailedError)):
+        return Unavailable(f"{address} does not accept sasl.user and sasl.password")
+    if isinstance(error, errors.KafkaConnectionError):
+        return Unavailable(
+            f"{address} closed the connection; check that Kafka listens there, "
+            "and whether it expects TLS or SASL"
+        )
+    what = printable(str(error)) or type(error).__name__
+    return Unavailable(f"{address} does not speak Kafka as expected: {what}")

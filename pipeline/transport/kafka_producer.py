@@ -1,0 +1,232 @@
+"""What is sent to Kafka's brokers: record batches, numbered so that none is stored twice.
+
+https://cwiki.apache.org/confluence/display/KAFKA/KIP-98: a producer has an id, and numbers its
+records by partition. A batch that is sent again, because its answer was lost, has the same
+numbers, and a broker that has it already only says so. That holds over broken connections, and for
+as long as the producer keeps its id: until it ends, or a broker has forgotten it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import errors  # type: ignore[import-untyped]
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
+from aiokafka.protocol.produce import ProduceRequest  # type: ignore[import-untyped]
+from aiokafka.protocol.transaction import InitProducerIdRequest  # type: ignore[import-untyped]
+from aiokafka.record.default_records import (  # type: ignore[import-untyped]
+    DefaultRecordBatchBuilder,
+)
+
+from pipeline.errors import Unavailable
+from pipeline.transport.address import Address
+from pipeline.transport.kafka import Cluster, described
+from pipeline.transport.kafka_records import Records
+
+CODECS: Final = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+_WRAP: Final = 2**31
+_NO_TRANSACTION: Final = 2**31 - 1
+
+_STORED: Final = frozenset({0, errors.DuplicateSequenceNumber.errno})
+_TO_BLAME: Final = frozenset(
+    {
+        errors.MessageSizeTooLargeError.errno,
+        errors.RecordListTooLargeError.errno,
+        errors.InvalidTimestampError.errno,
+        87,  # INVALID_RECORD
+    }
+)
+"""Single records are the cause: too large, too old, or not what the topic takes."""
+_FORGOTTEN: Final = frozenset(
+    {
+        errors.OutOfOrderSequenceNumber.errno,
+        errors.InvalidProducerEpoch.errno,
+        errors.InvalidProducerIdMapping.errno,
+        errors.UnknownProducerId.errno,
+        90,  # PRODUCER_FENCED
+    }
+)
+"""The broker does not know the producer, or not its last numbers: it begins anew."""
+
+Partition = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Entries that are stored together, or not at all."""
+
+    records: list[tuple[int, int]]
+    """Of each, its run and its place."""
+    built: bytes = b""
+    producer: int = -1
+    """By whom it was built."""
+
+
+class Consignment:
+    """A payload on its way: what is left of it, by partition and in order."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.left: dict[Partition, list[Chunk]] | None = None
+        """None before it is known what partitions there are."""
+
+    def divide(self, cluster: Cluster) -> None:
+        """A key is always of one partition, by the hash that Kafka's own clients use."""
+        found: dict[Partition, list[tuple[int, int]]] = defaultdict(list)
+        for number, run in enumerate(self.records.runs):
+            partition = (murmur2(run.key) & 0x7FFFFFFF) % cluster.partitions(run.topic)
+            found[run.topic, partition] += [(number, place) for place in run.places]
+        self.left = {partition: [Chunk(some)] for partition, some in found.items()}
+
+
+class Producer:
+    """Sends one consignment at a time. All methods raise `Unavailable`."""
+
+    def __init__(self, cluster: Cluster, *, codec: int, largest: int, timeout: float) -> None:
+        """`largest` in bytes is what a chunk has, before it is compressed, unless it is a single
+        record. `timeout` in seconds is what replicas have for it."""
+        self._cluster = cluster
+        self._codec = codec
+        self._largest = largest
+        self._timeout = int(timeout * 1000)
+        self._id: tuple[int, int] | None = None
+        """With its epoch."""
+        self._next: dict[Partition, int] = {}
+        self._doubtful: Consignment | None = None
+        """Of which the brokers may have a part that they did not answer for."""
+
+    async def send(self, consignment: Consignment, refuse: Callable[[int, str], None]) -> None:
+        """Returns when the brokers have all of it, but for those entries that they will not take:
+        `refuse` is told each, and why. May raise, and be called again: then it sends the rest."""
+        if self._doubtful not in (None, consignment):
+            self._id = None  # the numbers of what was given up may be taken, or may not
+        await self._cluster.know({run.topic for run in consignment.records.runs})
+        if consignment.left is None:
+            consignment.divide(self._cluster)
+        if self._id is None:
+            self._id, self._next = await self._identity(), {}
+        while consignment.left:
+            self._doubtful = consignment
+            await self._round(consignment, refuse)
+            self._doubtful = None
+
+    async def _identity(self) -> tuple[int, int]:
+        answer = await self._cluster.ask(None, InitProducerIdRequest(None, _NO_TRANSACTION))
+        if answer.error_code:
+            raise Unavailable(f"the brokers give no producer id: {described(answer.error_code)}")
+        return answer.producer_id, answer.producer_epoch
+
+    async def _round(self, consignment: Consignment, refuse: Callable[[int, str], None]) -> None:
+        """Sends the first chunk of each partition, to all leaders at once."""
+        left = consignment.left
+        assert left is not None
+        nodes: dict[int, list[Partition]] = defaultdict(list)
+        for partition in left:
+            nodes[self._cluster.leader(*partition)].append(partition)
+            await self._build(consignment, partition)
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                node: group.create_task(self._produce(node, consignment, some), name="produce")
+                for node, some in nodes.items()
+            }
+        trouble: list[str] = []
+        for node, task in asked.items():
+            codes = task.result()
+            if isinstance(codes, Unavailable):
+                trouble.append(str(codes))
+                continue
+            where = self._cluster.address(node)
+            for partition in nodes[node]:
+                problem = self._settle(consignment, partition, codes.get(partition), where, refuse)
+                trouble += [problem] if problem else []
+        if trouble:
+            raise Unavailable("; ".join(dict.fromkeys(trouble)))
+
+    async def _build(self, consignment: Consignment, partition: Partition) -> None:
+        """The partition's first chunk, cut to what goes into one, unless it is built already."""
+        assert self._id is not None and consignment.left is not None
+        chunks = consignment.left[partition]
+        chunk, (producer, epoch) = chunks[0], self._id
+        if chunk.producer == producer:
+            return
+        builder = DefaultRecordBatchBuilder(
+            2,
+            self._codec,
+            is_transactional=0,
+            producer_id=producer,
+            producer_epoch=epoch,
+            base_sequence=self._next.get(partition, 0),
+            batch_size=self._largest,
+        )
+        append, records, runs = builder.append, consignment.records, consignment.records.runs
+        values, times = records.values, records.times
+        for offset, (number, place) in enumerate(chunk.records):
+            run = runs[number]
+            taken = append(offset, times[place], run.key, values[place], run.headers)
+            if taken is None:
+                chunks.insert(1, Chunk(chunk.records[offset:]))
+                chunk.records = chunk.records[:offset]
+                break
+        chunk.built = bytes(
+            await asyncio.to_thread(builder.build) if self._codec else builder.build()
+        )
+        chunk.producer = producer
+
+    async def _produce(
+        self, node: int, consignment: Consignment, partitions: list[Partition]
+    ) -> dict[Partition, int] | Unavailable:
+        """What the broker says of each."""
+        assert consignment.left is not None
+        topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        for topic, partition in partitions:
+            topics[topic].append((partition, consignment.left[topic, partition][0].built))
+        request = ProduceRequest(
+            transactional_id=None,
+            required_acks=-1,
+            timeout=self._timeout,
+            topics=list(topics.items()),
+        )
+        try:
+            answer = await self._cluster.ask(node, request)
+        except Unavailable as error:
+            return error
+        return {
+            (topic, partition): code
+            for topic, those in answer.topics
+            for partition, code, *_ in those
+        }
+
+    def _settle(
+        self,
+        consignment: Consignment,
+        partition: Partition,
+        code: int | None,
+        where: Address,
+        refuse: Callable[[int, str], None],
+    ) -> str:
+        """What is wrong; nothing where the first chunk has been dealt with."""
+        assert consignment.left is not None
+        chunks = consignment.left[partition]
+        chunk = chunks[0]
+        if code is None:
+            return f'{where} says nothing of the topic "{partition[0]}"'
+        if code in _STORED:
+            self._next[partition] = (self._next.get(partition, 0) + len(chunk.records)) % _WRAP
+            chunks.pop(0)
+        elif code in _TO_BLAME and len(chunk.records) == 1:
+            refuse(chunk.records[0][1], f"{where} will not take it: {described(code)}")
+            chunks.pop(0)
+        elif code in _TO_BLAME:
+            middle = len(chunk.records) // 2
+            chunks[:1] = [Chunk(chunk.records[:middle]), Chunk(chunk.records[middle:])]
+        else:
+            if code in _FORGOTTEN:
+                self._id = None
+            return f'{where} says of the topic "{partition[0]}": {described(code)}'
+        if not chunks:
+            del consignment.left[partition]
+        return ""

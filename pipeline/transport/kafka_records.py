@@ -1,0 +1,44 @@
+"""What is to be sent to Kafka, before it is known to which partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.batch import Batch
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records that follow one another, of one container, for one topic."""
+
+    topic: str
+    key: bytes
+    headers: Headers
+    places: Sequence[int]
+    """Which of the payload's entries they are."""
+
+
+@dataclass(slots=True)
+class Records:
+    """All entries of a payload, in order."""
+
+    batches: Sequence[Batch]
+    values: list[bytes] = field(default_factory=list)
+    times: list[int | None] = field(default_factory=list)
+    """Milliseconds since the epoch."""
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.values)) + sum(len(run.key) * len(run.places) for run in self.runs)
+
+    def place(self, index: int) -> tuple[Batch, int]:
+        """The batch that an entry is from, and its index there."""
+        for batch in self.batches:
+            if index < len(batch):
+                return batch, index
+            index -= len(batch)
+        raise IndexError(index)
