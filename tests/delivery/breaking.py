@@ -13,8 +13,10 @@ import ssl
 import struct
 import termios
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -38,6 +40,14 @@ def deafen(sock: socket.socket) -> None:
 def unread(sock: socket.socket) -> int:
     """Bytes that the kernel has and the process has not."""
     return int(struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+
+def in_kernel(port: int) -> Iterator[int]:
+    """Bytes that wait to be read, for each connection to a port: `rx_queue` of proc(5)."""
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, queues, *_ = row.split()
+        if local.endswith(f":{port:04X}") and state in ("01", "08"):
+            yield int(queues.partition(":")[2], 16)
 
 
 @dataclass

@@ -30,11 +30,12 @@ import redis
 from pipeline.checkpoint import Checkpoint
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
-from tests.delivery.breaking import Breaking
+from tests.delivery.breaking import Breaking, in_kernel
 from tests.faults.peers import LumberjackPeer
 from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually, free_port
 from tests.servers.fluent import FluentPeer
+from tests.servers.kafka import KafkaCluster, Reader
 from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import take
 from tests.servers.otlp import messages, read_logs
@@ -116,6 +117,9 @@ stream = {{ duplicate_window = "100ms" }}
 type = "loki"
 url = "http://127.0.0.1:{loki}"
 encoding = "json"
+[sinks.kafka]
+type = "kafka"
+bootstrap_servers = ["127.0.0.1:{kafka}"]
 [sinks.redis]
 type = "redis"
 address = "redis://127.0.0.1:{redis}"
@@ -138,7 +142,7 @@ EXACT = [
     "console", "file-batch", "file-rotate", "file-never", "syslog-tcp", "syslog-tls", "papertrail",
     "syslog-udp", "lumberjack", "logstash-tcp", "logstash-tls", "logstash-udp",
     "http", "loki", "elasticsearch", "otlp", "forward", "gelf-tcp", "gelf-udp", "redis",
-    "nats",
+    "nats", "kafka",
 ]  # fmt: skip
 """Those that hold nothing back on a disk of the agent's own."""
 
@@ -415,6 +419,37 @@ class InRedis:
         self._life = []
 
 
+class InKafka:
+    """Records of the topic `dockline`, of which there is one partition."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        cluster.create("dockline", 1)
+        self._ports = [int(server.rpartition(":")[2]) for server in cluster.servers]
+        self.port = self._ports[0]
+        self._reader = Reader(cluster.servers, ["dockline"])
+        self._life: list[int] = []
+
+    def __enter__(self) -> InKafka:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._reader.close()
+
+    def life(self, patience: float = 0.05) -> list[int]:
+        records = self._reader.some(patience)
+        self._life += [int(json.loads(one.value)["message"]) for one in records]
+        return self._life
+
+    def quiet(self) -> bool:
+        if any(waiting for port in self._ports for waiting in in_kernel(port)):
+            return False
+        before = len(self._life)
+        return len(self.life(patience=0.5)) == before
+
+    def next_life(self) -> None:
+        self._life = []
+
+
 # ------------------------------------------------------------------------------ what happens
 
 
@@ -467,6 +502,7 @@ def _live(
         "logstash-tls": Streamed(stack.enter_context(Breaking(tls)), as_json),
         "lumberjack": stack.enter_context(Windows()),
         "http": stack.enter_context(Posted()),
+        "kafka": stack.enter_context(InKafka(stack.enter_context(KafkaCluster(brokers=1)))),
         "redis": InRedis(stack.enter_context(RedisServer(folder / "redis"))),
         "forward": stack.enter_context(Chunks()),
         "gelf-tcp": Streamed(stack.enter_context(Breaking()), as_gelf),

@@ -8,13 +8,12 @@ import re
 import selectors
 import signal
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.component import TLSConfig
+from tests.delivery.breaking import in_kernel
 from tests.delivery.sending import PAYLOAD, Sending, line, sending, until
 from tests.servers.certificates import Authority
 from tests.servers.rsyslog import Rsyslog
@@ -29,14 +28,6 @@ def stored(server: Rsyslog) -> list[int]:
     """Numbers of the lines that it has written down whole."""
     written = server.output.read_bytes() if server.output.exists() else b""
     return [int(found) for found in re.findall(rb'"message":"<(\d{7})>x{91}"', written)]
-
-
-def in_kernel(port: int) -> Iterator[int]:
-    """Bytes that wait to be read, for each connection to a port: `rx_queue` of proc(5)."""
-    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, _, state, queues, *_ = row.split()
-        if local.endswith(f":{port:04X}") and state in ("01", "08"):
-            yield int(queues.partition(":")[2], 16)
 
 
 async def everything_again(server: Rsyslog, sent: Sending) -> None:

@@ -116,7 +116,7 @@ class KafkaCluster:
     def records(self, *topics: str) -> list[Record]:
         """All that there are, those of a partition in order."""
         with self.reading(*topics) as reader:
-            return reader.rest()
+            return reader.all()
 
     @contextmanager
     def reading(self, *topics: str) -> Iterator[Reader]:
@@ -152,20 +152,19 @@ class Reader:
             [confluent_kafka.TopicPartition(topic, number, 0) for topic, number in partitions]
         )
 
-    def rest(self) -> list[Record]:
-        """What has come since; waits until the end of each partition was seen."""
+    def all(self) -> list[Record]:
+        """All that there is; waits until the end of each partition was seen, which is told once."""
         found: list[Record] = []
-        self._ends.clear()
         deadline = time.monotonic() + PATIENCE
         while self._ends != self._all:
             assert time.monotonic() < deadline, "the mock cluster does not answer"
             found += self.some()
         return found
 
-    def some(self) -> list[Record]:
-        """What has come by now."""
+    def some(self, patience: float = 0.05) -> list[Record]:
+        """What has come by now, or comes within so many seconds."""
         found = []
-        for one in self._consumer.consume(1000, timeout=0.05):
+        for one in self._consumer.consume(1000, timeout=patience):
             if (error := one.error()) is None:
                 headers = dict(one.headers() or [])
                 at = one.topic(), one.partition()
