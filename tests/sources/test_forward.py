@@ -31,6 +31,7 @@ from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.transport.listening import ListenTLSConfig
 from tests.servers.certificates import Authority
+from tests.servers.receivers import client_context
 from tests.sources.fluent_client import Client, event_time, pack
 
 ID = "0123456789abcdef" * 4
@@ -553,7 +554,7 @@ async def test_over_tls_clients_show_a_certificate_where_that_is_asked_for(
     own = authority.issue("hub")
     tls = ListenTLSConfig(cert=own.cert, key=own.key, client_ca=authority.ca)
     it = source(tls=tls)
-    context = ssl.create_default_context(cafile=authority.ca)
+    context = client_context(authority)
     client = (authority if shows_one else stranger).issue("client-cert")
     context.load_cert_chain(client.cert, client.key)
     async with room(it) as one:
@@ -663,7 +664,7 @@ class TestForwardOverTls(TestForward):
 
     @pytest.fixture
     def connect(self, source: Forward, authority: Authority) -> Connect:
-        context = ssl.create_default_context(cafile=authority.ca)
+        context = client_context(authority)
         return lambda: Client(source.port, context).connect()
 
 

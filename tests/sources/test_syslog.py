@@ -24,6 +24,7 @@ from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.transport.listening import ListenTLSConfig
 from tests.servers.certificates import Authority
 from tests.servers.daemon import Daemon, free_port
+from tests.servers.receivers import client_context
 from tests.servers.rsyslog import found as rsyslogd
 from tests.servers.syslog_ng import run as syslog_ng
 
@@ -316,7 +317,7 @@ async def test_a_sender_over_tls_shows_a_certificate_where_that_is_asked_for(
     own, client = authority.issue("hub"), authority.issue("client")
     tls = ListenTLSConfig(cert=own.cert, key=own.key, client_ca=authority.ca)
     async with served("tls", tls=tls) as (one, port):
-        context = ssl.create_default_context(cafile=authority.ca)
+        context = client_context(authority)
         try:
             reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
             await reader.read()
@@ -450,7 +451,7 @@ class TestTls(TestTcp):
 
     @pytest.fixture
     def connect(self, source: Syslog, authority: Authority) -> Connect:
-        context = ssl.create_default_context(cafile=authority.ca)
+        context = client_context(authority)
         return lambda: Sender(source.port, counted=True, tls=context).open()
 
 
