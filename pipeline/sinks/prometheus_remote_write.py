@@ -112,7 +112,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """How often the agent's own metrics are sent; `"off"` for never."""
     compression: Literal["snappy"] = "snappy"  # type: ignore[assignment]
     """The protocol knows no other."""
-    batch: BatchConfig = Gathering()
+    batch: Gathering = Gathering()
     """How much is sent at once."""
 
 

@@ -34,6 +34,8 @@ ENVIRON = {
     "ES_API_KEY": "secret",
     "FLUENTD_KEY": "secret",
     "LOGSTASH_ADDRESS": "tcp://logstash:5000",
+    "MINIO_USER": "user",
+    "MINIO_PASSWORD": "secret",
 }
 
 

@@ -2,5 +2,6 @@
 
 from tests.servers.certificates import authority
 from tests.servers.rsyslog import rsyslog
+from tests.servers.s3 import s3, s3_server
 
-__all__ = ["authority", "rsyslog"]
+__all__ = ["authority", "rsyslog", "s3", "s3_server"]

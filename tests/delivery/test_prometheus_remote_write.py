@@ -13,11 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
-from pipeline.component import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.component import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
-from pipeline.sinks.prometheus_remote_write import Config
+from pipeline.sinks.prometheus_remote_write import Config, Gathering
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import container
 from tests.delivery.sending import until
@@ -54,7 +54,7 @@ async def outlet(url: str, state: Path = Path(), **settings: Any) -> Outlet:
         type="prometheus_remote_write",
         url=url,
         retry=RetryConfig(initial=Duration(0.01), max=Duration(0.05)),
-        batch=BatchConfig(entries=20),
+        batch=Gathering(entries=20, linger=Duration(0)),
         **settings,
     )
     metrics = Metrics(CollectorRegistry())

@@ -1,0 +1,103 @@
+"""Many entries as one object: compressed lines of JSON, or a table as Parquet.
+
+Encoding is done in pieces of half a megabyte, between which the event loop runs; compressing, and
+all that Parquet takes, is done in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.objects import Run
+from pipeline.extras import needed
+
+PIECE: Final = 2**19
+"""Bytes of JSON, or of messages."""
+
+
+class Packer(Protocol):
+    """What objects are like."""
+
+    suffix: str
+    """What their keys end in."""
+    content_type: str
+    content_encoding: str
+    """Empty for none."""
+
+    async def pack(self, runs: Sequence[Run]) -> bytes: ...
+
+
+def packer_of(format_: str, compression: str, json: JsonEncoder, host: str) -> Packer:
+    """Raises `ConfigError` where a library is missing."""
+    if format_ == "parquet":
+        from pipeline.encode.parquet import Parquet
+
+        return Parquet(compression, host)
+    return Lines(compression, json)
+
+
+class Lines:
+    """JSON lines."""
+
+    content_type = "application/x-ndjson"
+
+    def __init__(self, compression: str, json: JsonEncoder) -> None:
+        self._json = json
+        self.content_encoding = "" if compression == "none" else compression
+        self.suffix = {"none": ".ndjson", "gzip": ".ndjson.gz", "zstd": ".ndjson.zst"}[compression]
+        self._compressor: Callable[[], Any] = {
+            "none": _Plain,
+            "gzip": lambda: _Zlib(zlib.compressobj(6, wbits=31)),
+            "zstd": _zstd,
+        }[compression]
+        if compression == "zstd":
+            needed("cramjam", "s3", 'compression = "zstd"')
+
+    async def pack(self, runs: Sequence[Run]) -> bytes:
+        compressor, pieces, size = self._compressor(), [], 0
+        for run in runs:
+            pieces.append(self._json.encode([run.picked()]))
+            size += len(pieces[-1])
+            if size >= PIECE:
+                await asyncio.to_thread(compressor.add, b"".join(pieces))
+                pieces, size = [], 0
+        await asyncio.to_thread(compressor.add, b"".join(pieces))
+        return bytes(await asyncio.to_thread(compressor.finish))
+
+
+class _Plain:
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def finish(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+class _Zlib(_Plain):
+    def __init__(self, compressor: Any) -> None:
+        super().__init__()
+        self._compressor = compressor
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(self._compressor.compress(piece))
+
+    def finish(self) -> bytes:
+        return b"".join([*self._pieces, self._compressor.flush()])
+
+
+def _zstd() -> Any:
+    return _Zstd(needed("cramjam", "s3", 'compression = "zstd"').zstd.Compressor(3))
+
+
+class _Zstd:
+    def __init__(self, compressor: Any) -> None:
+        self._compressor = compressor
+        self.add = compressor.compress
+        self.finish = compressor.finish

@@ -1,0 +1,135 @@
+"""Entries as a table in a Parquet file, a row for each.
+
+| column                                                | type                          |
+|-------------------------------------------------------|-------------------------------|
+| `timestamp`                                           | timestamp of nanoseconds, UTC |
+| `message`                                             | string; null where removed    |
+| `stream`, `log_level`, `event_dataset`                | string                        |
+| `event_sequence`, `event_part`                        | int64                         |
+| `container_id`, `container_name`, `container_image`   | string                        |
+| `container_labels`                                    | map of strings                |
+| `host_name`                                           | string                        |
+| `fields`                                              | string: the parsed ones, JSON |
+
+What is not known is null. Bytes that are not UTF-8 become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from pipeline.batch import STREAM_NAMES, Batch
+from pipeline.encode.dumps import dumps
+from pipeline.encode.level import LEVELS, severities
+from pipeline.encode.objects import Run
+from pipeline.extras import needed
+
+PIECE: Final = 5000
+"""Rows that are made between two turns of the event loop; a few milliseconds."""
+
+_LEVELS: Final = (*LEVELS, None)
+_STREAMS: Final = tuple(name or None for name in STREAM_NAMES)
+_LONGEST: Final = 2**63
+Columns = dict[str, list[Any]]
+
+
+class Parquet:
+    """All that pyarrow does is done in threads."""
+
+    suffix = ".parquet"
+    content_type = "application/vnd.apache.parquet"
+    content_encoding = ""
+
+    def __init__(self, compression: str, host: str) -> None:
+        self._arrow: Any = needed("pyarrow", "parquet", 'format = "parquet"')
+        self._parquet: Any = needed("pyarrow.parquet", "parquet", 'format = "parquet"')
+        self._compression = compression
+        self._host = host
+        pa = self._arrow
+        texts = ("container_id", "container_name", "container_image", "host_name", "fields")
+        self._schema = pa.schema(
+            [
+                ("timestamp", pa.timestamp("ns", "UTC")),
+                *((name, pa.string()) for name in ("message", "stream", "log_level")),
+                ("event_dataset", pa.string()),
+                ("event_sequence", pa.int64()),
+                ("event_part", pa.int64()),
+                *((name, pa.string()) for name in texts[:3]),
+                ("container_labels", pa.map_(pa.string(), pa.string())),
+                *((name, pa.string()) for name in texts[3:]),
+            ]
+        )
+
+    async def pack(self, runs: Sequence[Run]) -> bytes:
+        columns, tables, rows = self._empty(), [], 0
+        for run in runs:
+            batch = run.picked()
+            self._add(columns, batch)
+            rows += len(batch)
+            if rows >= PIECE:
+                tables.append(await asyncio.to_thread(self._table, columns))
+                columns, rows = self._empty(), 0
+        tables.append(await asyncio.to_thread(self._table, columns))
+        return await asyncio.to_thread(self._written, tables)
+
+    def _empty(self) -> Columns:
+        return {name: [] for name in self._schema.names}
+
+    def _add(self, columns: Columns, batch: Batch) -> None:
+        count, it = len(batch), batch.container
+        levels, fields = severities(batch), batch.fields
+        text = _text
+        new: dict[str, Sequence[Any]] = {
+            "timestamp": [_nanoseconds(time) for time in batch.times],
+            "message": [line.decode("utf-8", "replace") for line in batch.lines],
+            "stream": [_STREAMS[stream] for stream in batch.streams],
+            "event_sequence": batch.sequences,
+        }
+        if batch.bare:
+            new["message"] = [None] * count
+        if levels is not None:
+            new["log_level"] = [_LEVELS[level] for level in levels]
+        if batch.parts is not None:
+            new["event_part"] = [part or None for part in batch.parts]
+        if fields is not None:
+            new["fields"] = [dumps(entry).decode() if entry else None for entry in fields]
+        shared = {
+            "event_dataset": f"docker.{batch.source}",
+            "container_id": text(it.id),
+            "container_name": text(it.name),
+            "container_image": text(it.image),
+            "container_labels": [(text(key), text(value)) for key, value in it.labels.items()],
+            "host_name": text(it.host or self._host) or None,
+        }
+        for name, column in columns.items():
+            column.extend(new[name] if name in new else [shared.get(name)] * count)
+
+    def _table(self, columns: Columns) -> Any:
+        return self._arrow.table(columns, schema=self._schema)
+
+    def _written(self, tables: list[Any]) -> bytes:
+        file = io.BytesIO()
+        table = self._arrow.concat_tables(tables)
+        self._parquet.write_table(table, file, compression=self._compression)
+        return file.getvalue()
+
+
+def _text(text: str) -> str:
+    """Without lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _nanoseconds(time: bytes) -> int | None:
+    """Since the epoch; None of a time that such a number does not reach."""
+    nanoseconds = _seconds(time[:19]) * 10**9 + int(time[20:29])
+    return nanoseconds if -_LONGEST <= nanoseconds < _LONGEST else None
+
+
+@lru_cache(1024)
+def _seconds(time: bytes) -> int:
+    return round(datetime.fromisoformat(time.decode() + "+00:00").timestamp())
