@@ -26,6 +26,8 @@ LONG = 10
 """How often an entry may, by itself, while no other is taken: some minutes, with the pauses."""
 MOST = 64
 """Parts that a payload is divided into while nothing of it is taken."""
+PLACES = 5
+"""Where in a payload single entries are looked at before all others are refused."""
 HOPELESS = 50
 """Single entries that are refused before all others are, where nothing at all is taken."""
 
@@ -139,6 +141,17 @@ class Parts:
         if not self._taken and self._refused >= self._hopeless:
             raise Refused(str(rejected))
         payload.refuse(*self.place(part, 0, payload), str(rejected))
+        if not self._taken and self._refused % max(self._hopeless // PLACES, 1) == 0:
+            self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        """All those that were refused stand together, as those of one container do. In the middle
+        of what is least known there may be others."""
+        assert self._left is not None
+        if self._left and self._hopeless <= len(self._pieces or ()):
+            part = max(self._left, key=len)
+            self._left.remove(part)
+            self._left.appendleft(part)
 
     def _refuse(self, part: Part, reasons: Mapping[int, str], payload: Payload[Any]) -> None:
         """Those of the first part, and no others."""

@@ -98,7 +98,16 @@ async def test_where_nothing_is_taken_all_is_refused_after_some_tries() -> None:
     with pytest.raises(Refused, match="the answer to everything"):
         await what.data.send(what, to.post)
     assert len(what.refused) == HOPELESS - 1
-    assert len(to.requests) < 3 * HOPELESS
+    assert len(to.requests) < 4 * HOPELESS
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 100), (0, 350), (0, 200), (150, 500), (300, 500)])
+async def test_many_bad_entries_in_a_row_do_not_cost_the_others(first: int, last: int) -> None:
+    """As of one container among several."""
+    to, what = Server(rejects), payload(*numbers(500, *range(first, last)))
+    await what.data.send(what, to.post)
+    assert sorted(refused(what)) == sorted(f"bad{n}" for n in range(first, last))
+    assert sorted(to.taken, key=int) == [b"%d" % n for n in range(500) if not first <= n < last]
 
 
 async def test_while_the_server_fails_at_everything_nothing_is_refused() -> None:
