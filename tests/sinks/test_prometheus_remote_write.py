@@ -21,7 +21,8 @@ from pipeline.sinks import prometheus_remote_write
 from pipeline.sinks.prometheus_remote_write import NOT_STATS, Config, PrometheusRemoteWrite
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container
-from pipeline.testing.sink_kit import SinkKit, _cancelled, _unchanged
+from pipeline.testing.leaks import unchanged
+from pipeline.testing.sink_kit import SinkKit, _cancelled
 from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.prometheus import PrometheusServer
@@ -469,7 +470,7 @@ class TestPrometheusRemoteWrite(SinkKit):
                 await _cancelled(partial(sink.send, sink.encode(batches)), turn, pause)
             await sink.close()
 
-        await _unchanged(cancel)
+        await unchanged(cancel)
         await sink.open()
         await sink.send(sink.encode(batches))
         await sink.close()
