@@ -30,7 +30,10 @@ where there is one, `event.part` and `log.flags`; a parsed field of such a name 
 (`container.cpu.time`, `container.cpu.usage`, `container.memory.usage`, `container.network.io`, …),
 and for the rest as the Collector's `docker_stats` receiver does (`container.pids.count`, …).
 
-A VictoriaLogs of before April 2025 keeps the ids of traces as raw bytes; for it, `rename` them.
+Logs wait while the server does not take metrics, and metrics while it does not take logs: two sinks
+keep them apart. Choose `compression = "zstd"` only where the server takes it, as the Collector
+does. A VictoriaLogs of before April 2025 does not, and refuses what it cannot read; it also keeps
+the ids of traces as raw bytes: `rename` them for it.
 
 | answer                     | what becomes of the entries                                         |
 |----------------------------|---------------------------------------------------------------------|
