@@ -30,11 +30,18 @@ class ConfigError(DocklineError):
         self.column = column
 
 
+class MissingPackage(ConfigError):
+    """A library that a component needs is not installed. The message shows nothing that the user
+    wrote."""
+
+
 @contextmanager
 def at(path: str) -> Iterator[None]:
     """What is found wrong inside is wrong at this key of the table that is being read."""
     try:
         yield
+    except MissingPackage:
+        raise
     except ConfigError as error:
         raise ConfigError(error.message, path, error.column) from None
 

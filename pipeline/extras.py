@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from pipeline.errors import ConfigError
+from pipeline.errors import MissingPackage
 
 
 def needed(module: str, extra: str, what: str = "") -> ModuleType:
@@ -13,12 +13,12 @@ def needed(module: str, extra: str, what: str = "") -> ModuleType:
     it, such as `compression = "zstd"`; by default all that the extra is named after does.
 
     Called by a component as it is made, so that whoever does without it need not have it.
-    Raises `ConfigError` with the command that installs it.
+    Raises `MissingPackage` with the command that installs it.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ConfigError(
+        raise MissingPackage(
             f"{what or extra} needs the Python package {(error.name or module).split('.')[0]}, "
             f"which is not installed: pip install 'dockline[{extra}]' (the image has it)"
         ) from error

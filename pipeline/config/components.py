@@ -18,7 +18,7 @@ from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import listed, nearest, shown
-from pipeline.errors import ConfigError, DocklineError
+from pipeline.errors import ConfigError, DocklineError, MissingPackage
 
 if TYPE_CHECKING:
     from pipeline.config.convert import Converter
@@ -84,11 +84,11 @@ def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
 
 def rejected(error: Exception, value: Any, path: Path, report: Report) -> Invalid:
     """Notes what a component, or a Struct's own check, has against a value that converted."""
-    if hides_something(value):
+    inner = inside(value, error.path) if isinstance(error, ConfigError) else ()
+    if hides_something(value) and not isinstance(error, MissingPackage):
         message = "what ${…} stands for is not accepted here; the reason could show it"
-        report.error(path, message, about="key")
+        report.error((*path, *inner), message, about="key")
     elif isinstance(error, ConfigError):
-        inner = inside(value, error.path)
         report.error((*path, *inner), error.message, column=error.column)
     else:
         report.error(path, str(error))

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from pipeline import component
 from pipeline.component import SinkConfig
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, Report
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import fill
+from pipeline.errors import at
+from pipeline.extras import needed
 
 pytestmark = pytest.mark.usefixtures("parts")
 
@@ -58,7 +61,23 @@ def test_what_the_sinks_constructor_refuses_is_among_the_errors() -> None:
 def test_what_the_sinks_constructor_says_of_a_substituted_value_is_kept_back() -> None:
     address = fill("${A}", {"A": "s3cr3t"})
     (error,) = convert({"type": "probe", "address": address}, SinkConfig)[1]
-    assert error == "x: what ${…} stands for is not accepted here; the reason could show it"
+    assert error == "x.address: what ${…} stands for is not accepted here; the reason could show it"
+
+
+def test_a_package_that_a_sink_needs_is_named_whatever_was_substituted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(component, "implementation", lambda kind, name: _Needs)
+    address = fill("${A}", {"A": "s3cr3t"})
+    (error,) = convert({"type": "probe", "address": address}, SinkConfig)[1]
+    assert error.startswith("x: probe needs the Python package nobody_has_this")
+    assert "pip install 'dockline[probe]'" in error and "s3cr3t" not in error
+
+
+class _Needs:
+    def __init__(self, config: object, context: object) -> None:
+        with at("address"):
+            needed("nobody_has_this", "probe")
 
 
 def test_a_stage_is_its_name_and_its_config() -> None:
