@@ -55,7 +55,9 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     ]
     """`host`, `host:port`, or either after `tcp://`, `tls://` or `udp://`. Without a scheme it is
     TLS where there is a `tls` table, else TCP."""
-    compression: Literal["gzip", "zlib", "none"] | None = None
+    compression: Annotated[
+        Literal["gzip", "zlib", "none"] | None, msgspec.Meta(examples=["zlib"])
+    ] = None
     """Of messages over UDP, by default `gzip`; TCP and TLS have none."""
     chunk: Annotated[Size, msgspec.Meta(ge=512, le=LARGEST)] = Size(1420)
     """Bytes of a datagram at the most, as they fit into a packet of the usual networks. On one of

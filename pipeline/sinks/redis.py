@@ -71,9 +71,11 @@ class SentinelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     master: Annotated[str, msgspec.Meta(min_length=1, examples=["mymaster"])]
     """The name by which they know it."""
-    user: str | None = None
+    user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
     """ACL user at the Sentinels."""
-    password: Secret | None = None
+    password: Annotated[Secret | None, msgspec.Meta(examples=["${file:/run/secrets/sentinel}"])] = (
+        None
+    )
     """Password at the Sentinels, which have their own."""
 
 

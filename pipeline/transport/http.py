@@ -66,7 +66,7 @@ _CONFIGURATION: Mapping[int, str] = {
 class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who sends: either `user` and `password` (RFC 7617), or `bearer` (RFC 6750)."""
 
-    user: str | None = None
+    user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
     """Name, for basic authentication."""
     password: Annotated[Secret | None, msgspec.Meta(examples=["${file:/run/secrets/logs}"])] = None
     """Password that goes with it."""
