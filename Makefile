@@ -51,6 +51,9 @@ chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEE
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
 
+fleet: packages $(VENV)/.dev ## four hosts, NATS, two hubs and a store, some killed meanwhile; LINES=2000000
+	@$(BIN)/python -m tests.fleet --lines $(or $(LINES),2000000)
+
 bench: bench-packages $(VENV)/.dev ## the whole suite beside its peers, 25 minutes; RUN=2 repeats it
 	@$(BIN)/python -m benchmarks.suite --run $(or $(RUN),1)
 

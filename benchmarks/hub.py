@@ -2,9 +2,9 @@
 
     python -m benchmarks.hub [--lines 1000000] [--containers 64] [--write]
 
-JSON lines of 142 bytes are published with the `nats` sink as an agent would (in batches of 500 of
-one container, payloads of a megabyte), to a nats-server on the same machine. Then a hub starts,
-with a file and with VictoriaLogs as its sink, with and without a stage that parses them. Lines a
+JSON lines are published with the `nats` sink as an agent would (payloads of a megabyte, messages of
+500 lines of one container; the last row: of 12), to a nats-server on the same machine. Then a hub
+starts, with a file and with VictoriaLogs as its sink, with and without a stage that parses. Lines a
 second are from the first message acknowledged to the last; what a hub has in flight is bounded, so
 this is the pace that it keeps. CPU is of publishing process, hub, nats-server and store, user and
 system.
@@ -31,8 +31,11 @@ from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs
 
-BATCH, PAYLOAD = 500, 14
-"""Lines of a batch, batches of a payload."""
+PAYLOAD = 7000
+"""Lines of a payload."""
+LARGE, SMALL = 500, 12
+"""Lines of a message: of an agent with a flood, and of one whose containers write a little and that
+gathers for some seconds."""
 LINE = (
     b'{"level":"info","path":"/api/v1/orders/%08d","status":200,"ms":12.5,"user":"u%04d",'
     b'"msg":"request served","trace":"%024x"}'
@@ -67,17 +70,17 @@ class Row:
     peak_mib: float
 
 
-def batches(lines: int, containers: int) -> list[Batch]:
+def batches(lines: int, containers: int, size: int = LARGE) -> list[Batch]:
     """All that is published; line by line, for what repeats is compressed away."""
     some = [
         Container(f"{n:064x}", f"shop-api-{n}", "shop/api:1.4", {"app": "shop"}, f"web-{n % 8}")
         for n in range(containers)
     ]
     made = []
-    for start in range(0, lines, BATCH):
-        number = start // BATCH
+    for start in range(0, lines, size):
+        number = start // size
         texts = [
-            LINE % (i * 7919 % 10**8, i % 9973, i * 2654435761) for i in range(start, start + BATCH)
+            LINE % (i * 7919 % 10**8, i % 9973, i * 2654435761) for i in range(start, start + size)
         ]
         second = number // 10
         time_of = b"2026-01-31T%02d:%02d:%02d." % (
@@ -85,27 +88,26 @@ def batches(lines: int, containers: int) -> list[Batch]:
             second // 60 % 60,
             second % 60,
         )
-        times = [time_of + b"%09dZ" % (number % 10 * 10**8 + i * 1000) for i in range(BATCH)]
-        first = number // containers * BATCH
-        sequences = range(first + 1, first + BATCH + 1)
-        made.append(Batch(some[number % containers], texts, times, b"\1" * BATCH, sequences))
+        times = [time_of + b"%09dZ" % (number % 10 * 10**8 + i * 1000) for i in range(size)]
+        first = number // containers * size
+        sequences = range(first + 1, first + size + 1)
+        made.append(Batch(some[number % containers], texts, times, b"\1" * size, sequences))
     return made
 
 
-async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float, int]:
-    """Seconds, CPU seconds, and bytes of the messages."""
+async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float]:
+    """Seconds, and CPU seconds."""
     config = component.config_type("sinks", "nats")(type="nats", urls=[url])
     sink = component.implementation("sinks", "nats")(config, Context("queue", host="web"))
     await sink.open()
-    size = 0
     began, cpu = time.monotonic(), _own_cpu()
-    for start in range(0, len(all_of_them), PAYLOAD):
-        payload = sink.encode(all_of_them[start : start + PAYLOAD])
-        size += payload.size
+    step = PAYLOAD // len(all_of_them[0])
+    for start in range(0, len(all_of_them), step):
+        payload = sink.encode(all_of_them[start : start + step])
         await sink.send(payload)
     spent = time.monotonic() - began, _own_cpu() - cpu
     await sink.close()
-    return *spent, size
+    return spent
 
 
 def drain(folder: Path, server: NatsServer, lines: int, what: str, sink: str, stages: str) -> Row:
@@ -136,9 +138,13 @@ def drain(folder: Path, server: NatsServer, lines: int, what: str, sink: str, st
 
 
 def _left(server: NatsServer) -> int:
+    return _state(server)["messages"]
+
+
+def _state(server: NatsServer) -> dict[str, int]:
     stream = server.stream("DOCKLINE")
     assert stream is not None
-    return int(stream["state"]["messages"])
+    return stream["state"]  # type: ignore[no-any-return]
 
 
 def _own_cpu() -> float:
@@ -159,8 +165,7 @@ def main() -> None:
     parser.add_argument("--containers", type=int, default=64)
     parser.add_argument("--write", action="store_true", help="to benchmarks/results/hub.md")
     arguments = parser.parse_args()
-    made = batches(arguments.lines, arguments.containers)
-    plain = sum(len(line) for batch in made for line in batch.lines)
+    lines = arguments.lines
     rows: list[Row] = []
     publishing: list[tuple[float, float, float, int]] = []
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -171,23 +176,28 @@ def main() -> None:
         file = f'type = "file"\npath = "{folder}/out.json"\nrotate = {{ size = "1GiB", keep = 1 }}'
         victoria = f'type = "victorialogs"\nurl = "{store.url}"'
         assert server.process is not None and store.process is not None
-        for number, (what, sink, stages) in enumerate([
-            ("to a file", file, ""),
-            ("`parse = \"json\"`, to a file", file, '{ parse = "json" }'),
-            ("to VictoriaLogs", victoria, ""),
-            ("`parse = \"json\"`, to VictoriaLogs", victoria, '{ parse = "json" }'),
+        for number, (what, sink, stages, size) in enumerate([
+            ("to a file", file, "", LARGE),
+            ("`parse = \"json\"`, to a file", file, '{ parse = "json" }', LARGE),
+            ("to VictoriaLogs", victoria, "", LARGE),
+            ("`parse = \"json\"`, to VictoriaLogs", victoria, '{ parse = "json" }', LARGE),
+            (f"to a file, messages of {SMALL} lines", file, "", SMALL),
         ]):  # fmt: skip
+            # a payload has a container once, or its batches would be joined to larger messages
+            made = batches(lines, max(arguments.containers, PAYLOAD // size), size)
+            plain = sum(len(line) for batch in made for line in batch.lines)
             # the same entries, of other containers: the stream must not take them for known
             again = [_renumbered(batch, number) for batch in made]
             nats_cpu = cpu_of(server.process.pid)
-            seconds, cpu, size = asyncio.run(publish(server.url, again))
-            publishing.append((seconds, cpu, cpu_of(server.process.pid) - nats_cpu, size))
+            seconds, cpu = asyncio.run(publish(server.url, again))
+            nats_cpu = cpu_of(server.process.pid) - nats_cpu
+            publishing.append((seconds, cpu, nats_cpu, _state(server)["bytes"]))
             stored = cpu_of(store.process.pid)
-            row = drain(folder / f"hub{number}", server, arguments.lines, what, sink, stages)
+            row = drain(folder / f"hub{number}", server, lines, what, sink, stages)
             if "VictoriaLogs" in what:
-                row.store = (cpu_of(store.process.pid) - stored) / arguments.lines * 1e6
+                row.store = (cpu_of(store.process.pid) - stored) / lines * 1e6
             rows.append(row)
-    text = report(arguments.lines, arguments.containers, plain, publishing, rows)
+    text = report(lines, arguments.containers, plain, publishing, rows)
     print(text)
     if arguments.write:
         (Path(__file__).parent / "results/hub.md").write_text(text)
@@ -213,8 +223,8 @@ def report(
     rows: list[Row],
 ) -> str:
     """As Markdown."""
-    seconds, cpu, nats, size = min(publishing)
     per = 1e6 / lines
+    large, small = publishing[0], publishing[-1]
     out = [
         "# What one hub takes",
         "",
@@ -222,12 +232,12 @@ def report(
         f"containers, nats-server and store on the same {os.cpu_count()} cores, "
         f"CPython {platform.python_version()}",
         "",
-        "| | |",
-        "|---|---|",
-        f"| published, lines a second | {lines / seconds:,.0f} |",
-        f"| CPU s of publishing, per million lines | {cpu * per:.2f} |",
-        f"| CPU s of nats-server for it | {nats * per:.2f} |",
-        f"| bytes of a line in the queue | {size / lines:.1f} |",
+        f"| | messages of {LARGE} lines | of {SMALL} |",
+        "|---|---|---|",
+        f"| published, lines a second | {lines / large[0]:,.0f} | {lines / small[0]:,.0f} |",
+        f"| CPU s of publishing, per million lines | {large[1] * per:.2f} | {small[1] * per:.2f} |",
+        f"| CPU s of nats-server for it | {large[2] * per:.2f} | {small[2] * per:.2f} |",
+        f"| bytes of a line in the queue | {large[3] / lines:.1f} | {small[3] / lines:.1f} |",
         "",
         "CPU seconds per million lines:",
         "",

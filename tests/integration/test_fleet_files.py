@@ -24,6 +24,7 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
 from pipeline.transport.nats import Nats, NatsAuth
 from tests.integration.test_compose import configured
+from tests.integration.waiting import eventually
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs
 
@@ -181,7 +182,12 @@ async def test_what_the_agents_publish_the_hubs_have_in_the_store(
             await asyncio.to_thread(stack.enter_context, hub)
         await sink.send(sink.encode([batch('{"status": 500}', "card 4111 1111 1111 1111")]))
         await sink.close()
-        found = await asyncio.to_thread(store.until, "*", 2)
+
+        def both() -> list[dict[str, Any]]:
+            found = store.query("*")
+            return found if len(found) == 2 else []
+
+        found = await asyncio.to_thread(eventually, both, 90)  # hubs share out partitions first
         assert {one["_msg"] for one in found} >= {"card [redacted]"}
         assert [one["status"] for one in found if "status" in one] == ["500"]
         assert {one["container.name"] for one in found} == {"api-1"}
