@@ -83,6 +83,8 @@ log = logging.getLogger(__name__)
 PARTITION: Final = "{partition}"
 LEASE: Final = 1.5
 """Times `ack_wait` that a partition is somebody's who is not heard of."""
+PATIENCE: Final = 3.0
+"""Times `ack_wait` in which the server has to deliver again what others had."""
 SMALLEST_PULL: Final = 1 << 18
 """Bytes."""
 PAUSE: Final = 0.02
@@ -300,13 +302,13 @@ class NatsSource(Source):
 
     async def _read(self, partition: int, intake: Intake) -> None:
         """One partition, until it is left."""
-        consumer = await self._ensure(partition)
-        known = sum(one.partition == partition for one in self._pending.values())
-        left = consumer.pending - known if self._leases is not None else 0
-        if self._leases is not None and left > 0 and partition not in self._leases.clean:
-            # Somebody has died with them, or they were lost with the connection. When they are to
-            # be delivered again, they come before all others; until then, others would.
-            await asyncio.sleep(consumer.ack_wait)
+        await self._ensure(partition)
+        if self._leases is not None and partition not in self._leases.clean:
+            waits = await self._others_have(partition)
+            if waits:
+                # Somebody has died with them, or they were lost with the connection. When they are
+                # to be delivered again, they come before all others; until then, others would.
+                await asyncio.sleep(waits)
         puller = Puller(
             self._nats,
             self._api,
@@ -316,8 +318,9 @@ class NatsSource(Source):
         )
         await puller.open()
         self._pullers[partition] = puller
-        for old in await self._gather(puller, left):
-            await self._place(old, intake)
+        if self._leases is not None:
+            for old in await self._gather(puller, partition):
+                await self._place(old, intake)
         while partition not in self._leaving:
             await self._pull(puller)
             brought = 0
@@ -333,17 +336,26 @@ class NatsSource(Source):
         size = int(self._config.in_flight) // (2 * max(1, len(self._pullers)))
         await puller.pull(batch, max(SMALLEST_PULL, size))
 
-    async def _gather(self, puller: Puller, count: int) -> list[Delivered]:
-        """The messages, about so many, that somebody else had: they come before those that nobody
-        had, but in the order in which the server has missed their acknowledgements."""
+    async def _others_have(self, partition: int) -> float:
+        """How long the server waits for what others have of it and have not acknowledged; 0 where
+        there is nothing."""
+        consumer = await self._ensure(partition)
+        ours = sum(one.partition == partition for one in self._pending.values())
+        return consumer.ack_wait if consumer.pending > ours else 0
+
+    async def _gather(self, puller: Puller, partition: int) -> list[Delivered]:
+        """What others had, and had not acknowledged, and what came with it, in order: the server
+        delivers it again as it misses one acknowledgement after the other, and what is new in
+        between. Gives up in the end, where it does not."""
         found: list[Delivered] = []
-        empty = 0
-        while len(found) < count and empty < 2 and all(one.attempts > 1 for one in found):
+        size, until = 0, asyncio.get_running_loop().time() + PATIENCE * self._ack_wait
+        while size < self._config.in_flight and asyncio.get_running_loop().time() < until:
+            if not await self._others_have(partition):
+                break
             await self._pull(puller)
-            before = len(found)
             while (one := await puller.next()) is not None:
                 found.append(one)
-            empty += len(found) == before and not puller.too_large
+                size += len(one.body)
         return sorted(found, key=lambda one: one.sequence)
 
     async def _place(self, delivered: Delivered, intake: Intake) -> None:

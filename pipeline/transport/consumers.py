@@ -26,6 +26,8 @@ EXPIRES: Final = 1.0
 """Seconds that a pull waits for messages. What is to end waits as long for the last of them."""
 SILENCE: Final = 5.0
 """Seconds beyond that in which the server has to say that a pull is over."""
+MISSING: Final = 2.0
+"""Seconds for which a consumer may be said not to be there."""
 _NOT_FOUND: Final = 10014
 """`err_code` of a consumer that is not there."""
 
@@ -199,6 +201,8 @@ class Puller:
         """Messages that the pull under way may still bring."""
         self._until = 0.0
         self._silent = 0
+        self._missing = 0.0
+        """Since when there is said to be no such consumer."""
         self.too_large = False
         """The last pull has ended since the next message is larger than it was to be."""
         self._problem: Unavailable | None = None
@@ -270,6 +274,7 @@ class Puller:
     def _received(self, message: Msg) -> None:
         self._silent = 0
         if message.reply:
+            self._missing = 0.0
             self._left = max(0, self._left - 1)
             try:
                 delivered = Delivered(message)
@@ -286,12 +291,17 @@ class Puller:
         status, why = headers.get("Status", ""), headers.get("Description", "")
         self._left = 0
         text = why.lower()
-        if status == "503":
-            self._problem = Unavailable(f"consumer {self.name} does not exist any more")
+        if status == "503":  # which it also says of one that it is just making
+            now = asyncio.get_running_loop().time()
+            self._missing = self._missing or now
+            if now - self._missing > MISSING:
+                self._problem = Unavailable(f"consumer {self.name} does not exist any more")
+            return
+        self._missing = 0.0
+        if status == "409" and "maxbytes" in text:
+            self.too_large = True
         elif status == "409" and ("deleted" in text or "leadership" in text or "shutdown" in text):
             self._problem = Unavailable(f"consumer {self.name}: {why:.100}")
-        elif status == "409" and "maxbytes" in text:
-            self.too_large = True
         elif status == "400":
             self._problem = Unavailable(f"consumer {self.name} refuses to be pulled: {why:.100}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_a_hub_that_is_killed_loses_nothing_and_is_given_again_what_it_had_not_a
     for one in CONTAINERS:
         came = numbers(tmp_path, one)
         assert list(dict.fromkeys(came)) == list(range(1, LINES + 1)), "in order, but for repeats"
-        assert len(came) <= 2 * LINES, "repeats are what was not acknowledged"
+        assert max(Counter(came).values()) <= len(steps), "each process delivers a line once"
 
 
 def test_a_hub_that_stops_has_delivered_and_acknowledged_all_that_it_took(
