@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
-from pipeline.forward.framing import Framer, ProtocolError
+from pipeline.forward.framing import PIECE, Framer, ProtocolError
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 
@@ -54,13 +54,9 @@ class Answers:
     def feed(self, data: bytes) -> list[Any]:
         """Each object that is whole now. Raises `ProtocolError`."""
         try:
-            whole, ends = self._framer.feed(data)
-            if not ends:
-                return []
-            unpacker = msgpack.Unpacker(
-                unicode_errors="surrogateescape", max_buffer_size=len(whole)
-            )
-            unpacker.feed(whole)
+            unpacker = msgpack.Unpacker(unicode_errors="surrogateescape")
+            for start in range(0, len(data), PIECE):
+                unpacker.feed(self._framer.feed(data[start : start + PIECE])[0])
             return list(unpacker)
         except (ValueError, TypeError) as error:
             raise ProtocolError("it is not MessagePack that means anything") from error

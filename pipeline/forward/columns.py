@@ -21,6 +21,7 @@ from typing import Any, Final
 from pipeline.batch import STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
+from pipeline.forward.framing import ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import entry
 from pipeline.records import Fields
@@ -83,9 +84,11 @@ class Columns:
 class Rows:
     """Takes entries of one connection, and gives columns."""
 
-    def __init__(self, host: str, partials: Partials) -> None:
-        """`host`: of the client, for records that tell none."""
+    def __init__(self, host: str, partials: Partials, most: int) -> None:
+        """`host`: of the client, for records that tell none. `most`: what may be added before it is
+        taken, in bytes of memory."""
         self._host = host
+        self._most = most
         self._partials = partials
         self._columns: list[Columns] = []
         self._current: dict[str, Columns] = {}
@@ -98,10 +101,10 @@ class Rows:
         """What stood for an entry and was none."""
 
     def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any]) -> None:
-        """Some entries of a message."""
+        """Some entries of a message. Raises `ProtocolError` where they are too many."""
         ours = option.get("dockline")
         self._facts = ours if isinstance(ours, dict) else {}
-        self.cost += ENTRY_COST * len(entries)
+        self._count(ENTRY_COST * len(entries))
         for one in map(entry, entries):
             if one is None:
                 self.malformed += 1
@@ -216,7 +219,13 @@ class Rows:
         into.times.append(b"%b%09dZ" % (second, nanoseconds))
         into.streams.append(stream)
         into.fields.append(fields)
-        self.cost += len(line) + 25 * len(fields)
+        self._count(len(line) + 25 * len(fields))
+
+    def _count(self, cost: int) -> None:
+        self.cost += cost
+        if self.cost > self._most:
+            message = f"entries would take more than {self._most} bytes of memory"
+            raise ProtocolError(message, "too_large")
 
     def _plain(self, value: Any, levels: int) -> Any:
         """The same value as JSON has it."""
@@ -225,7 +234,7 @@ class Rows:
             return value
         if not levels:
             return "…"
-        self.cost += NODE_COST
+        self._count(NODE_COST)
         if kind is dict:
             return {_text(key): self._plain(item, levels - 1) for key, item in value.items()}
         if kind is list:

@@ -18,7 +18,9 @@ from pipeline.transport.listening import Connection
 HANDSHAKE = 10.0
 """Seconds that a client may take to show that it knows the shared key."""
 STALLED = 60.0
-"""Seconds that the next part of a message may take to come."""
+"""Seconds that the next part of a message may take to come, and a client to read its answers."""
+MOST_WAITING = 1000
+"""Messages that are not acknowledged yet, beyond which a client is read no further."""
 
 
 @dataclass
@@ -45,10 +47,9 @@ class Session:
         self._door = door
         self._intake = intake
         self._framer = Framer(door.max_message)
-        self._host = connection.peer
-        self._rows = Rows(self._host, door.partials)
+        self._rows = Rows(connection.peer, door.partials, door.max_unpacked)
         self._pending = 0
-        self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue(MOST_WAITING)
         """What was taken, and the chunks to acknowledge with it."""
 
     async def run(self) -> None:
@@ -59,7 +60,7 @@ class Session:
                 tasks.create_task(self._answer(), name=f"answers to {self._connection.peer}")
                 async with self._intake.taking():
                     await self._take_all()
-                self._waiting.put_nowait(None)
+                await self._waiting.put(None)
         finally:
             self._door.pending -= self._pending
 
@@ -102,7 +103,8 @@ class Session:
         await self._connection.write(answer)
         if why:
             raise ProtocolError(f"it is not let in: {why}", "handshake")
-        self._rows = Rows(str(said[1]), self._door.partials)
+        host = said[1].decode("utf-8", "replace") if isinstance(said[1], bytes) else said[1]
+        self._rows = Rows(host, self._door.partials, self._door.max_unpacked)
         return True
 
     # -- what comes ----------------------------------------------------------------------------
@@ -118,7 +120,12 @@ class Session:
                     chunks = []
                     await self._take_packed(message)
                 else:
-                    self._rows.add(message.tag, message.option, message.entries)
+                    try:
+                        self._rows.add(message.tag, message.option, message.entries)
+                    except ProtocolError:  # a part of it may be there
+                        self._rows.take()
+                        chunks = []
+                        raise
                     chunks += [message.chunk] if message.chunk else []
         except ProtocolError:
             await self._hand_in(chunks)  # what came before it
@@ -130,9 +137,6 @@ class Session:
         try:
             for some in entries(message, self._door.max_unpacked):
                 self._rows.add(message.tag, message.option, some)
-                if self._rows.cost > self._door.max_unpacked:
-                    most = self._door.max_unpacked
-                    raise ProtocolError(f"a chunk would take more than {most} bytes", "too_large")
                 await asyncio.sleep(0)  # others get the event loop
         except BaseException:
             self._rows.take()
@@ -145,7 +149,7 @@ class Session:
         if not columns and not chunks:
             return
         taken = self._intake.take([self._batch(one) for one in columns], size)
-        self._waiting.put_nowait((taken, chunks))
+        await self._waiting.put((taken, chunks))
         await taken.placed()
 
     def _batch(self, columns: Columns) -> Batch:
@@ -190,13 +194,24 @@ class Session:
     # -- what it is told -----------------------------------------------------------------------
 
     async def _answer(self) -> None:
-        """In order. What is not settled now will not be: then nothing more is acknowledged."""
+        """In order. Where something is not settled and will not be, nothing after it is
+        acknowledged, and nothing to a client that does not listen."""
+        listens = True
         while (waiting := await self._waiting.get()) is not None:
             taken, chunks = waiting
-            if not await taken.settled():
-                return
-            try:
-                if chunks:
-                    await self._connection.write(b"".join(map(acknowledgement, chunks)))
-            except OSError:
-                return
+            listens = listens and await taken.settled()
+            if listens and chunks:
+                listens = await self._tell(b"".join(map(acknowledgement, chunks)))
+
+    async def _tell(self, acknowledgements: bytes) -> bool:
+        try:
+            async with asyncio.timeout(STALLED):
+                await self._connection.write(acknowledgements)
+        except TimeoutError:
+            why = f"{self._connection.peer}: it does not read what it is told"
+            self._intake.refuse("unread", why)
+            self._connection.abort()
+            return False
+        except OSError:
+            return False
+        return True

@@ -163,6 +163,10 @@ class Connection:
         finally:
             self._writer.transport.abort()
 
+    def abort(self) -> None:
+        """Ends it at once."""
+        self._writer.transport.abort()
+
     def abandon(self) -> None:
         """Lets go of one that has not begun."""
         if self._socket is not None:

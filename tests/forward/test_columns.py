@@ -15,7 +15,7 @@ from pipeline.testing.builders import batch, container
 
 
 def rows(*entries: Any) -> list[Columns]:
-    it = Rows("host", Partials(2**20))
+    it = Rows("host", Partials(2**20), 2**20)
     it.add("tag", {}, list(entries))
     return it.take()
 
@@ -69,7 +69,7 @@ def test_what_only_looks_like_ours_is_a_strangers_with_all_its_fields(event: Any
 
 
 def test_the_cost_of_what_is_added_is_counted() -> None:
-    it = Rows("host", Partials(2**20))
+    it = Rows("host", Partials(2**20), 2**20)
     it.add("tag", {}, [[1, {"message": "x" * 1000}]])
     small = it.cost
     it.add("tag", {}, [[1, {"message": "", "lists": [[]] * 1000}]])

@@ -6,7 +6,9 @@ A second dockline is at the other end in `tests/sources/test_forward.py`.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -35,6 +37,18 @@ async def deliver(to: Forward, *lines: str) -> None:
         await to.send(to.encode([batch(*lines)]))
     finally:
         await to.close()
+
+
+async def something_came(to: Forward) -> None:
+    """Waits until the server has said something, or has hung up."""
+    sock = to._stream._socket
+    assert sock is not None
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(BlockingIOError):
+                sock.recv(1, socket.MSG_PEEK)
+                return
+            await asyncio.sleep(0.01)
 
 
 def numbers(count: int) -> list[str]:
@@ -109,7 +123,7 @@ async def test_an_idle_connection_that_the_server_closed_is_quietly_made_anew() 
         await to.open()
         for line in ("one", "two"):
             await to.send(to.encode([batch(line)]))
-            await asyncio.sleep(0.05)
+            await something_came(to)
         await to.close()
     assert (server.messages, server.connections) == (["one", "two"], 2)
 
@@ -151,7 +165,7 @@ async def test_where_the_keys_do_not_go_together_nothing_is_sent(
     server: Fluentd, key: str | None, says: str
 ) -> None:
     async with serve(server) as port:
-        to = forward(port, shared_key=key and Secret(key), timeout=Duration(0.5))
+        to = forward(port, shared_key=key and Secret(key), timeout=Duration(3))
         with pytest.raises(Unavailable, match=says) as raised:
             await deliver(to, "one")
     assert server.messages == []
@@ -239,7 +253,7 @@ async def test_one_before_anything_was_sent_is_not_believed() -> None:
     async with serve(server) as port:
         to = forward(port)
         await to.open()
-        await asyncio.sleep(0.1)
+        await something_came(to)
         with pytest.raises(Unavailable, match="acknowledged a chunk 'early' that was not sent"):
             await to.send(to.encode([batch("one")]))
         await to.close()
@@ -262,6 +276,8 @@ async def test_one_that_is_late_costs_a_repetition_and_nothing_else() -> None:
         with pytest.raises(Unavailable, match=r"acknowledged nothing for 0\.2 s"):
             await to.send(payload)
         late = False
+        await to.close()
+        to = forward(port)
         await to.open()
         await to.send(payload)
         await to.close()

@@ -47,7 +47,7 @@ class Client:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def hear(self, patience: float = 10.0) -> Any:
+    async def hear(self, patience: float = 60.0) -> Any:
         """The next answer; None at the end, `TimeoutError` where none comes."""
         async with asyncio.timeout(patience):
             while True:

@@ -40,7 +40,7 @@ class Served:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
         try:
             writer.write(data)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 with suppress(ConnectionError):
                     return await reader.read(100)
                 return b""
