@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from pipeline import native
 from pipeline.errors import EngineError
@@ -18,6 +19,9 @@ from pipeline.testing.private_engine import PrivateEngine, why_not
 
 NO_SKIPS = os.environ.get("CI", "").lower() in ("1", "true")
 """Set in CI, where a machine that cannot run a part of the suite is a failure."""
+
+settings.register_profile("any machine", parent=settings.default, deadline=None)
+settings.load_profile("any machine")
 
 _ENGINE_FIXTURES = {"engine", "fresh_engine", "busybox"}
 

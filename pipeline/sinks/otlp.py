@@ -42,7 +42,7 @@ the ids of traces as raw bytes: `rename` them for it.
 | 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` where there is one                  |
 | 413                        | sent again in halves; one that is too large alone is refused        |
 | 400 and others of 4xx      | sent again in halves, and refused one by one                        |
-| redirects, 401, 403, 404   | sent again: it is the configuration that is wrong                   |
+| 3xx, 401, 403-5, 407, 415  | sent again: it is the configuration that is wrong                   |
 | 2xx with something else    | sent again: it is not a server of OTLP that says so                 |
 
 A server that rejects some of a request does not say which. The last ones of it stand for them in
