@@ -56,16 +56,11 @@ from pipeline.component import (
     Source,
     SourceConfig,
     SourceContext,
-    Taken,
     TLSConfig,
 )
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.intake.received import Received
 from pipeline.transport.consumers import (
-    ACK,
-    NAK,
-    PROGRESS,
-    TERM,
     Api,
     Consumer,
     Delivered,
@@ -73,10 +68,10 @@ from pipeline.transport.consumers import (
     ensure,
     problem,
     said,
-    send,
 )
 from pipeline.transport.leases import Leases
 from pipeline.transport.nats import Nats, NatsAuth
+from pipeline.transport.unacknowledged import Unacknowledged
 
 log = logging.getLogger(__name__)
 
@@ -127,19 +122,6 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     """For connecting to each server, and for each answer."""
 
 
-class _Pending:
-    """A message that is not acknowledged."""
-
-    __slots__ = ("delivered", "outcome", "partition", "taken")
-
-    def __init__(self, delivered: Delivered, partition: int) -> None:
-        self.delivered = delivered
-        self.partition = partition
-        self.taken: Taken | None = None
-        self.outcome: bool | None = None
-        """Whether it is settled; None while that is open."""
-
-
 class NatsSource(Source):
     """Reads the partitions that are ours. What is not acknowledged is known over reconnections: if
     it comes again, it is not taken again."""
@@ -162,11 +144,7 @@ class NatsSource(Source):
         self._api = Api(self._nats, timeout=config.timeout, domain=config.domain)
         self._owner = secrets.token_hex(8)
         self._received = Received()
-        self._pending: dict[int, _Pending] = {}
-        """By place in the stream."""
-        self._to_say: list[tuple[int, str, bytes]] = []
-        """Answers that are to be sent: of which message, where, what."""
-        self._news = asyncio.Event()
+        self._unacknowledged = Unacknowledged(self._nats)
         self._trouble = asyncio.Event()
         self._ack_wait = float(config.ack_wait)
         self._leases: Leases | None = None
@@ -219,11 +197,7 @@ class NatsSource(Source):
     async def close(self) -> None:
         self._pullers.clear()
         self._leaving.clear()
-        self._to_say.clear()
-        # What was not taken is nowhere but here: it is taken when it comes again.
-        self._pending = {
-            place: one for place, one in self._pending.items() if one.taken is not None
-        }
+        self._unacknowledged.forget_waiting()
         await self._nats.close()
 
     # ----------------------------------------------------------------------------- running
@@ -232,12 +206,12 @@ class NatsSource(Source):
         async with asyncio.TaskGroup() as tasks:
             helpers = [
                 tasks.create_task(self._watch(), name="nats connection"),
-                tasks.create_task(self._answer(), name="nats answers"),
-                tasks.create_task(self._keep(), name="nats progress"),
+                tasks.create_task(self._unacknowledged.answer(), name="nats answers"),
+                tasks.create_task(
+                    self._unacknowledged.keep(self._ack_wait / 4), name="nats progress"
+                ),
             ]
-            for one in self._pending.values():  # of the connection before
-                if one.outcome:
-                    self._say(one, ACK)
+            self._unacknowledged.reconnected()
             async with intake.taking():
                 await self._share(intake)
             await self._finish()
@@ -279,7 +253,7 @@ class NatsSource(Source):
         and nothing more is asked for."""
         staying = sorted(leases.held.keys() - self._leaving)
         self._leaving.update(staying[leases.part :])
-        busy = {one.partition for one in self._pending.values()}
+        busy = {one.partition for one in self._unacknowledged}
         for partition in sorted(self._leaving - busy):
             reader = readers.get(partition)
             if reader is None or reader.done():
@@ -294,11 +268,7 @@ class NatsSource(Source):
         self._leaving.discard(partition)
         if (puller := self._pullers.pop(partition, None)) is not None:
             await puller.close()
-        self._pending = {
-            place: one
-            for place, one in self._pending.items()
-            if one.taken is not None or one.partition != partition
-        }
+        self._unacknowledged.forget_waiting(partition)
 
     async def _read(self, partition: int, intake: Intake) -> None:
         """One partition, until it is left."""
@@ -314,7 +284,7 @@ class NatsSource(Source):
             self._api,
             self._config.stream,
             self._consumer(partition),
-            lambda delivered: self._came(delivered, partition),
+            lambda delivered: self._unacknowledged.came(delivered, partition),
         )
         await puller.open()
         self._pullers[partition] = puller
@@ -340,7 +310,7 @@ class NatsSource(Source):
         """How long the server waits for what others have of it and have not acknowledged; 0 where
         there is nothing."""
         consumer = await self._ensure(partition)
-        ours = sum(one.partition == partition for one in self._pending.values())
+        ours = self._unacknowledged.count(partition)
         return consumer.ack_wait if consumer.pending > ours else 0
 
     async def _gather(self, puller: Puller, partition: int) -> list[Delivered]:
@@ -358,39 +328,21 @@ class NatsSource(Source):
                 size += len(one.body)
         return sorted(found, key=lambda one: one.sequence)
 
-    async def _place(self, delivered: Delivered, intake: Intake) -> None:
-        taken = self._take(delivered, intake)
-        if taken is not None:
-            await taken.placed()
-
     # -------------------------------------------------------------------------- one message
 
-    def _came(self, delivered: Delivered, partition: int) -> bool:
-        """Whether it is to be taken."""
-        known = self._pending.get(delivered.sequence)
-        if known is None:
-            self._pending[delivered.sequence] = _Pending(delivered, partition)
-            return True
-        known.delivered = delivered
-        if known.outcome:  # its acknowledgement was lost
-            self._say(known, ACK)
-        return False
-
-    def _take(self, delivered: Delivered, intake: Intake) -> Taken | None:
-        one = self._pending.get(delivered.sequence)
+    async def _place(self, delivered: Delivered, intake: Intake) -> None:
+        one = self._unacknowledged.of(delivered)
         if one is None:
-            return None
+            return
+        size = len(delivered.body)
         try:
-            batches = self._batches(delivered)
+            taken = intake.take(self._batches(delivered), size)
         except ValueError as error:
             intake.refuse("malformed", f"{delivered.subject}: {error}")
-            one.outcome = True
-            self._say(one, TERM)
-            return None
-        taken = one.taken = intake.take(batches, len(delivered.body))
-        delivered.body = b""
-        taken.when_settled(lambda settled: self._settled(one, settled=settled))
-        return taken
+            self._unacknowledged.end(one)
+            return
+        self._unacknowledged.take(one, taken)
+        await taken.placed()
 
     def _batches(self, delivered: Delivered) -> list[Batch]:
         """Raises `ValueError`."""
@@ -406,51 +358,12 @@ class NatsSource(Source):
         stream, subject = self._config.stream, delivered.subject
         return [self._received.foreign(body, stream, subject, delivered.time, delivered.sequence)]
 
-    def _settled(self, one: _Pending, *, settled: bool) -> None:
-        one.outcome = settled
-        if settled:
-            self._say(one, ACK)
-
-    def _say(self, one: _Pending, answer: bytes) -> None:
-        self._to_say.append((one.delivered.sequence, one.delivered.reply, answer))
-        self._news.set()
-
-    # ------------------------------------------------------------------------------ answers
-
-    async def _answer(self) -> None:
-        """Sends what is to be said. An acknowledgement that is lost on the way is repeated when the
-        message comes again."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await self._say_all()
-
-    async def _say_all(self) -> None:
-        to_say, self._to_say = self._to_say, []
-        for place, reply, answer in to_say:
-            await send(self._nats, reply, answer)
-            self._pending.pop(place, None)
-
-    async def _keep(self) -> None:
-        """Tells the server that what it waits for is worked on."""
-        while True:
-            await asyncio.sleep(self._ack_wait / 4)
-            for one in list(self._pending.values()):
-                if one.outcome is None:
-                    await send(self._nats, one.delivered.reply, PROGRESS)
-
     async def _finish(self) -> None:
         """Nothing more is asked for: what is on its way comes and is given back, what was taken is
-        answered. Given back in order, so that it comes again in order."""
+        answered."""
         for puller in self._pullers.values():
             await puller.over()
-        for one in list(self._pending.values()):
-            if one.taken is not None:
-                await one.taken.settled()
-        await self._say_all()
-        for place in sorted(self._pending):
-            await send(self._nats, self._pending[place].delivered.reply, NAK)
-        self._pending.clear()
+        await self._unacknowledged.finish()
         await self._api.request(f"STREAM.INFO.{self._config.stream}")  # so all of that was read
         if self._leases is not None:
             await self._leases.leave(self._api)

@@ -517,6 +517,22 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(own: NatsServer, qui
         await until(lambda: sink.lines == [b"one"], within=30)
 
 
+async def test_messages_of_a_stream_that_is_made_anew_are_others(
+    own: NatsServer, quick: None
+) -> None:
+    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+        sink.settles = False
+        await publisher.log("of the old one")
+        await until(lambda: sink.held == 1)
+        await publisher._stream.delete_stream("DOCKLINE")
+        await until(lambda: "DOCKLINE" in (inlet.intake.problem or ""), within=30)
+        await publisher._stream.add_stream(name="DOCKLINE", subjects=["dockline.>"])
+        await publisher.log("of the new one")  # which has the same place in it
+        await until(lambda: sink.held == 2, within=30)
+        sink.settle()
+        assert sink.lines == [b"of the old one", b"of the new one"]
+
+
 async def test_a_consumer_of_another_kind_is_named(own: NatsServer, quick: None) -> None:
     async with agent(own) as publisher:
         other = ConsumerConfig(durable_name="hub-0", ack_policy=AckPolicy.EXPLICIT)

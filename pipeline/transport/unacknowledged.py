@@ -1,0 +1,131 @@
+"""The messages of a stream that were delivered to us and are not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from pipeline.component import Taken
+from pipeline.transport.consumers import ACK, NAK, PROGRESS, TERM, Delivered, send
+from pipeline.transport.nats import Nats
+
+
+class Pending:
+    """One of them."""
+
+    __slots__ = ("delivered", "outcome", "partition", "taken")
+
+    def __init__(self, delivered: Delivered, partition: int) -> None:
+        self.delivered = delivered
+        """As it was delivered last."""
+        self.partition = partition
+        self.taken: Taken | None = None
+        self.outcome: bool | None = None
+        """Whether it is settled; None while that is open."""
+
+
+class Unacknowledged:
+    """Known over reconnections: one that comes again is not taken again."""
+
+    def __init__(self, nats: Nats) -> None:
+        self._nats = nats
+        self._all: dict[int, Pending] = {}
+        """By place in the stream."""
+        self._to_say: list[tuple[int, str, bytes]] = []
+        """Answers that are to be sent: of which message, where, what."""
+        self._news = asyncio.Event()
+
+    def __iter__(self) -> Iterator[Pending]:
+        yield from list(self._all.values())
+
+    def count(self, partition: int) -> int:
+        return sum(one.partition == partition for one in self._all.values())
+
+    def came(self, delivered: Delivered, partition: int) -> bool:
+        """One is here. Whether it is to be taken."""
+        known = self._all.get(delivered.sequence)
+        if known is None or known.delivered.time != delivered.time:  # that of another stream
+            self._all[delivered.sequence] = Pending(delivered, partition)
+            return True
+        known.delivered = delivered
+        if known.outcome:  # its acknowledgement was lost
+            self._say(known, ACK)
+        return False
+
+    def of(self, delivered: Delivered) -> Pending | None:
+        """None where it is nobody's business any more."""
+        one = self._all.get(delivered.sequence)
+        return one if one is not None and one.delivered.time == delivered.time else None
+
+    def take(self, one: Pending, taken: Taken) -> None:
+        """It is on its way, and acknowledged when it is settled."""
+        one.taken = taken
+        one.delivered.body = b""
+
+        def settled(outcome: bool) -> None:
+            one.outcome = outcome
+            if outcome:
+                self._say(one, ACK)
+
+        taken.when_settled(settled)
+
+    def end(self, one: Pending) -> None:
+        """It makes no sense, and is not to come again."""
+        one.outcome = True
+        self._say(one, TERM)
+
+    def forget_waiting(self, partition: int | None = None) -> None:
+        """Those that were not taken, of one partition or of all: they are taken when they come
+        again, here or elsewhere."""
+        self._all = {
+            place: one
+            for place, one in self._all.items()
+            if one.taken is not None or partition not in (None, one.partition)
+        }
+
+    # ------------------------------------------------------------------------------ answers
+
+    def reconnected(self) -> None:
+        """What was to be said over the connection before is said over this one."""
+        self._to_say.clear()
+        for one in self:
+            if one.outcome:
+                self._say(one, ACK)
+
+    async def answer(self) -> None:
+        """Sends what is to be said, until it is cancelled. An acknowledgement that is lost on the
+        way is repeated when the message comes again. Raises `Unavailable`."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._say_all()
+
+    async def keep(self, every: float) -> None:
+        """Tells the server that what it waits for is worked on, until it is cancelled. Raises
+        `Unavailable`."""
+        while True:
+            await asyncio.sleep(every)
+            for one in self:
+                if one.outcome is None:
+                    await send(self._nats, one.delivered.reply, PROGRESS)
+
+    async def finish(self) -> None:
+        """Waits until all that was taken is settled or given up, and says so. The rest is given
+        back, in order, so that it comes again in order. Raises `Unavailable`."""
+        for one in self:
+            if one.taken is not None:
+                await one.taken.settled()
+        await self._say_all()
+        for place in sorted(self._all):
+            await send(self._nats, self._all[place].delivered.reply, NAK)
+        self._all.clear()
+
+    def _say(self, one: Pending, answer: bytes) -> None:
+        self._to_say.append((one.delivered.sequence, one.delivered.reply, answer))
+        self._news.set()
+
+    async def _say_all(self) -> None:
+        to_say, self._to_say = self._to_say, []
+        for place, reply, answer in to_say:
+            await send(self._nats, reply, answer)
+            self._all.pop(place, None)

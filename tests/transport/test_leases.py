@@ -1,0 +1,140 @@
+"""Shares that several processes agree on, with a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Unavailable
+from pipeline.transport.consumers import Api
+from pipeline.transport.leases import Leases
+from pipeline.transport.nats import Nats
+from tests.servers.nats import NatsServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@asynccontextmanager
+async def api(server: NatsServer) -> AsyncIterator[Api]:
+    nats = Nats([server.url])
+    one = Api(nats, timeout=5)
+    await nats.open()
+    await one.open()
+    try:
+        yield one
+    finally:
+        await nats.close()
+
+
+def lease(owner: str, length: float = 30.0, shares: int = 7) -> Leases:
+    return Leases("hub", owner, shares, length)
+
+
+async def turn(api: Api, *leases: Leases) -> None:
+    """As their processes do now and then: what is more than their part goes, what is free comes."""
+    for one in leases:
+        await one.renew(api)
+        await one.claim(api)
+        for share in sorted(one.held)[one.part :]:
+            await one.release(api, share)
+
+
+async def test_all_shares_are_somebodys_and_nobody_has_much_more(server: NatsServer) -> None:
+    async with api(server) as ours:
+        one, two, three = (lease(name) for name in "abc")
+        await one.ensure(ours, 1)
+        await turn(ours, one)
+        assert one.held.keys() == set(range(7)) and one.others == 0
+        await turn(ours, two, one, two)
+        assert sorted(len(it.held) for it in (one, two)) == [3, 4]
+        await turn(ours, three, one, two, three)
+        assert sorted(len(it.held) for it in (one, two, three)) == [2, 2, 3]
+        every = [share for it in (one, two, three) for share in it.held]
+        assert sorted(every) == list(range(7)), "each has one owner"
+        await three.leave(ours)
+        await turn(ours, one, two, one, two)
+        assert sorted([*one.held, *two.held]) == list(range(7))
+
+
+async def test_what_was_given_up_is_clean_and_what_has_run_out_is_not(server: NatsServer) -> None:
+    async with api(server) as ours:
+        one, two, three = lease("a", 1.0), lease("b", 1.0), lease("c", 1.0)
+        await one.ensure(ours, 1)
+        await turn(ours, one)
+        await one.leave(ours)
+        await turn(ours, two)
+        assert two.clean == set(range(7))
+        began = asyncio.get_running_loop().time()
+        while len(three.held) < 7:  # `two` is not heard of any more
+            await three.renew(ours)
+            await three.claim(ours)
+            await asyncio.sleep(0.05)
+        assert asyncio.get_running_loop().time() - began > 0.5, "not before they have run out"
+        assert three.clean == set()
+
+
+async def test_who_was_away_for_too_long_has_lost_what_others_took(server: NatsServer) -> None:
+    async with api(server) as ours:
+        one, two = lease("a", 1.0), lease("b", 1.0)
+        await one.ensure(ours, 1)
+        await turn(ours, one)
+        assert not one.lost
+        await asyncio.sleep(0.9)
+        assert one.lost
+        while len(two.held) < 7:
+            await two.renew(ours)
+            await two.claim(ours)
+            await asyncio.sleep(0.05)
+        assert sorted(await one.renew(ours)) == list(range(7))
+        await one.claim(ours)
+        assert one.held == {}
+
+
+async def test_a_share_that_another_has_taken_is_lost_though_nobody_was_away(
+    server: NatsServer,
+) -> None:
+    async with api(server) as ours:
+        one, two = lease("a"), lease("b")
+        await one.ensure(ours, 1)
+        await turn(ours, one)
+        await two.renew(ours)
+        two.held = {3: one.held[3]}  # as if it knew what stands there
+        assert list(await two.renew(ours)) == []
+        assert list(await one.renew(ours)) == [3]
+
+
+async def test_an_answer_that_was_lost_does_not_cost_the_share(server: NatsServer) -> None:
+    async with api(server) as ours:
+        one = lease("a")
+        await one.ensure(ours, 1)
+        await turn(ours, one)
+        before = dict(one.held)
+        await one.renew(ours)
+        one.held = before  # what was written last was never answered
+        assert list(await one.renew(ours)) == []
+        assert one.held.keys() == before.keys()
+
+
+async def test_processes_that_begin_together_make_the_stream_together(server: NatsServer) -> None:
+    async with api(server) as ours, api(server) as others:
+        one, two = lease("a"), lease("b")
+        await asyncio.gather(one.ensure(ours, 1), two.ensure(others, 1))
+        await turn(ours, one)
+        await turn(others, two)
+        assert not one.held.keys() & two.held.keys()
+
+
+async def test_a_stream_that_cannot_be_had_is_told(server: NatsServer) -> None:
+    async with api(server) as ours:
+        with pytest.raises(Unavailable, match="stream hub-leases cannot be had"):
+            await lease("a").ensure(ours, 5)
