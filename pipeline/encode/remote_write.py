@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
 from pipeline.batch import Container, Samples
 from pipeline.cadvisor import (
@@ -112,10 +112,10 @@ class SeriesEncoder:
                 values[kept.labels(family.name)] = _figure(figure, family)
         return Snapshot.at(samples.time, values)
 
-    def metric(self, metric: Metric) -> dict[bytes, bytes]:
-        """A family of the agent's own, without what has a name that Prometheus does not know."""
+    def own(self, samples: Iterable[Sample]) -> dict[bytes, bytes]:
+        """The agent's own, without what has a name that Prometheus does not know."""
         values = {}
-        for sample in metric.samples:
+        for sample in samples:
             names, own = tuple(sample.labels), tuple(sample.labels.values())
             if _METRIC_NAME.fullmatch(sample.name) and all(map(LABEL_NAME.fullmatch, names)):
                 labels = self._own.labels(sample.name, own, names)

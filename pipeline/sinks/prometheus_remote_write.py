@@ -19,7 +19,9 @@ Prometheus takes it with `--web.enable-remote-write-receiver`; VictoriaMetrics a
 Series are those of `/metrics`, under cAdvisor's names, with `job="dockline"` and the host's name as
 `instance`; `external_labels` has others, or an empty text for none. One that is no more, because
 its container was removed or stopped, is ended with a stale marker. `agent_metrics` sends the
-agent's own, `dockline_*`, too. What is read within a second is sent together (`batch.linger`).
+agent's own, `dockline_*`, too; there is no `up` then, so alert on
+`absent_over_time(dockline_engine_up{instance="web-1"}[5m])`. What is read within a second is sent
+together (`batch.linger`).
 
 A reading counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
 tried again. Of a request that is answered with 400 nothing is stored, for one bad sample, one that
@@ -39,6 +41,7 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -71,6 +74,8 @@ HEADERS = {
 }
 TOGETHER = 5000
 """Series of the agent's own in a request."""
+AT_ONCE = 500
+"""Of them that are encoded between two looks at the time."""
 ENDINGS = 100
 """Containers whose end is told in a request."""
 LOOKBACK = 300.0
@@ -258,13 +263,15 @@ class PrometheusRemoteWrite(Sink[Readings]):
         now, pause = time.time(), Pause()
         values: dict[bytes, bytes] = {}
         for metric in self._context.metrics():
-            values |= self._encoder.metric(metric)
-            await pause()
+            samples = iter(metric.samples)
+            while some := list(islice(samples, AT_ONCE)):
+                values |= self._encoder.own(some)
+                await pause()
         own = Snapshot.at(now, values)
         series = list(values.items())
         for start in range(0, len(series), TOGETHER):
-            some = Snapshot(own.time, dict(series[start : start + TOGETHER]))
-            await self._write_what_is_taken([some])
+            part = Snapshot(own.time, dict(series[start : start + TOGETHER]))
+            await self._write_what_is_taken([part])
         self._shown.take("", own)
 
     async def _write_what_is_taken(self, snapshots: Sequence[Snapshot]) -> None:

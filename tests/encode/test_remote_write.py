@@ -151,7 +151,7 @@ def test_the_agents_own_are_written_with_their_labels() -> None:
     Histogram("wait", "Wait.", buckets=(1, 2), registry=registry).observe(1.5)
     by, values = encoder(cluster="west"), {}
     for metric in registry.collect():
-        values |= by.metric(metric)
+        values |= by.own(metric.samples)
     found = {
         (each.name, dict(each.labels).get("kind") or dict(each.labels).get("le")): each
         for each in series(write_request([Snapshot.at(5.0, values)]))
