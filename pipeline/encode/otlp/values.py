@@ -21,11 +21,15 @@ hundred at least."""
 NAMELESS: Final = "_"
 """The name of a field that has none: an attribute's name is never empty."""
 
-MOST: Final = 10_000
-"""Names remembered; hostile input makes up new ones for ever."""
+MOST: Final = 2_000
+LONGEST: Final = 100
+"""Names remembered, and their characters; hostile input makes up new ones for ever."""
+SHORT: Final = 64
+"""Bytes of values below which what stands before them is remembered."""
 
 _STRING: Final = key(1, DELIMITED)
 """Of an `AnyValue`, as are those after it."""
+_NUMBER: Final = key(3, VARINT)
 _VALUE: Final = key(2, DELIMITED)
 """Of a `KeyValue`."""
 
@@ -87,44 +91,39 @@ def _name(name: Any) -> bytes:
 class Attribute:
     """An attribute of one name: writes the values of many entries as one field of their message."""
 
-    __slots__ = ("_field", "_heads", "_name", "_number_heads")
+    __slots__ = ("_field", "_name", "_numbers", "_strings")
 
     def __init__(self, field: int, name: Any) -> None:
         self._field = field
         self._name = delimited(1, _name(name))
-        self._heads: dict[int, bytes] = {}
-        self._number_heads = [
-            key(field, DELIMITED)
-            + varint(len(self._name) + size + 3)
-            + self._name
-            + _VALUE
-            + varint(size + 1)
-            + key(3, VARINT)
-            for size in range(11)
-        ]
+        self._strings: dict[int, bytes] = {}
+        """By its length, what stands before a value."""
+        self._numbers: dict[int, bytes] = {}
 
-    def _head(self, size: int) -> bytes:
-        """What stands before a string of that many bytes."""
-        head = self._heads.get(size)
-        if head is None:
-            inner = _STRING + varint(size)
-            pair = self._name + _VALUE + varint(len(inner) + size) + inner
-            head = key(self._field, DELIMITED) + varint(len(pair) + size) + pair
-            if size < 256:
-                self._heads[size] = head
+    def _head(self, known: dict[int, bytes], start: bytes, size: int) -> bytes:
+        """What stands before `size` bytes of a value that begins with `start`."""
+        pair = self._name + _VALUE + varint(len(start) + size) + start
+        head = key(self._field, DELIMITED) + varint(len(pair) + size) + pair
+        if size < SHORT:
+            known[size] = head
         return head
 
     def one(self, value: Any) -> bytes:
         kind = type(value)
         if kind is str:
             text = utf8(value)
-            return self._head(len(text)) + text
+            size = len(text)
+            head = self._strings.get(size)
+            return (head or self._head(self._strings, _STRING + varint(size), size)) + text
         if kind is int and is_int64(value):
             digits = varint(value)
-            return self._number_heads[len(digits)] + digits
+            return self._number_head(len(digits)) + digits
         if value is MISSING:
             return b""
         return delimited(self._field, self._name + delimited(2, protobuf(value)))
+
+    def _number_head(self, size: int) -> bytes:
+        return self._numbers.get(size) or self._head(self._numbers, _NUMBER, size)
 
     def many(self, values: Sequence[Any]) -> list[bytes]:
         """One that is there often is written once."""
@@ -147,7 +146,7 @@ class Attribute:
         if least < 2**14 or most - least > 2**20:
             return list(map(self.one, values))
         ends = {high: varint(high) for high in range(least >> 14, (most >> 14) + 1)}
-        starts = {high: self._number_heads[2 + len(end)] for high, end in ends.items()}
+        starts = {high: self._number_head(2 + len(end)) for high, end in ends.items()}
         return [
             starts[value >> 14] + _MORE[value & 127] + _MORE[value >> 7 & 127] + ends[value >> 14]
             for value in values
@@ -169,9 +168,11 @@ class Attributes(dict[Any, Attribute]):
         self._field = field
 
     def __missing__(self, name: Any) -> Attribute:
-        if len(self) >= MOST:
-            self.clear()
-        attribute = self[name] = Attribute(self._field, name)
+        attribute = Attribute(self._field, name)
+        if type(name) is str and len(name) <= LONGEST:
+            if len(self) >= MOST:
+                self.clear()
+            self[name] = attribute
         return attribute
 
 
