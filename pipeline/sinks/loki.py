@@ -61,7 +61,7 @@ BLOCKED = 260
 IN_THREAD = 2**17
 """Bytes from which on compressing is left to a thread; it takes a third of a millisecond."""
 
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,1023}$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
