@@ -80,7 +80,7 @@ def objects(whole: bytes) -> list[Any]:
 
 def _unpacker(whole: bytes) -> Any:
     unpacker = msgpack.Unpacker(
-        unicode_errors="surrogateescape", ext_hook=_extension, max_buffer_size=0
+        unicode_errors="surrogateescape", ext_hook=_extension, timestamp=2, max_buffer_size=0
     )
     unpacker.feed(whole)
     return unpacker
