@@ -137,7 +137,7 @@ class Rows:
             into = self._new(identity, self._facts_of(identity, record, container), source, bare)
         into.sequences.append(event["sequence"])
         part = event.get("part", 0)
-        into.parts.append(part if type(part) is int and part > 0 else 0)
+        into.parts.append(part if type(part) is int and 0 < part < 2**31 else 0)
         log = record.get("log")
         flags = log.get("flags") if type(log) is dict else None
         if type(flags) is list and flags and type(flags[0]) is str:
@@ -249,7 +249,7 @@ def _is_ours(event: Fields, container: Fields) -> bool:
     return (
         event.get("dataset") in _DATASETS
         and type(sequence) is int
-        and sequence >= 0
+        and 0 <= sequence < 2**62
         and type(identity) is str
         and _ID.fullmatch(identity) is not None
     )

@@ -27,6 +27,8 @@ MOST_MEMBERS: Final = 10_000
 
 _EVENT_TIME: Final = Struct(">II").unpack
 _SECOND: Final = 10**9
+_LAST: Final = 2**33
+"""Seconds since the epoch, in the year 2242: later ones, many destinations do not take."""
 
 Entry = tuple[int, dict[str, Any]]
 """Nanoseconds since the epoch, and the record. Strings that are not UTF-8 have surrogates, of which
@@ -248,6 +250,6 @@ def entry(said: Any) -> Entry | None:
         time = time[0]
     if isinstance(time, EventTime):
         return time, record
-    if isinstance(time, (int, float)) and not isinstance(time, bool) and abs(time) < 2**34:
+    if isinstance(time, (int, float)) and not isinstance(time, bool) and 0 <= time < _LAST:
         return int(time * _SECOND), record
     return None

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from functools import lru_cache
 
-from pipeline.timestamps import NO_TIME, from_nanoseconds, split_timestamp
+from pipeline.timestamps import NO_TIME, from_nanoseconds, nanoseconds, split_timestamp
 
 
 def moment(text: str, now: float) -> bytes:
@@ -14,9 +14,17 @@ def moment(text: str, now: float) -> bytes:
     without a year is of the year in which it is nearest to `now`, in seconds since the epoch."""
     if text[:1].isdigit():
         found = split_timestamp(text.replace(",", ".").encode("ascii", "replace"))[0]
-        return found if found != NO_TIME else _local(text, 0, 0)
+        return _possible(found if found != NO_TIME else _local(text, 0, 0))
     this = time.localtime(now)
-    return _local(text, this.tm_year, this.tm_mon)
+    return _possible(_local(text, this.tm_year, this.tm_mon))
+
+
+def _possible(found: bytes) -> bytes:
+    """If it is a date that there is, and one that destinations take: from 1970 to 2261."""
+    try:
+        return found if 0 <= nanoseconds(found) < 2**63 else NO_TIME
+    except ValueError:
+        return NO_TIME
 
 
 @lru_cache(4096)

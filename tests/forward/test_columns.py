@@ -54,6 +54,7 @@ def test_containers_do_not_get_mixed_up() -> None:
     "event",
     [
         {"dataset": "docker.logs", "sequence": -1},
+        {"dataset": "docker.logs", "sequence": 2**62},
         {"dataset": "docker.logs", "sequence": "1"},
         {"dataset": "docker.logs", "sequence": True},
         {"dataset": "nginx.access", "sequence": 1},

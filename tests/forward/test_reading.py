@@ -15,6 +15,7 @@ from pipeline.forward.columns import Rows
 from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import SMALL, entries, messages, objects
+from pipeline.timestamps import all_seconds
 
 SCALARS = (
     st.none()
@@ -77,6 +78,7 @@ def test_anything_is_read_or_refused(said: list[Any], step: int) -> None:
         assert len(one.lines) == len(one.times) == len(one.streams) == len(one.fields) > 0
         assert {type(line) for line in one.lines} == {bytes}
         assert {len(time) for time in one.times} == {30}
+        assert min(all_seconds(one.times)) >= 0
         json.dumps(one.fields)  # has nothing that JSON has not
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pipeline.parsing.syslog_columns import Columns, columns
-from pipeline.timestamps import timestamp
+from pipeline.timestamps import all_seconds, timestamp
 
 NOW = 1769903999.0
 
@@ -56,3 +59,22 @@ def test_messages_are_sorted_by_sender_in_order_and_empty_ones_left_out() -> Non
     first, second = columns(messages, "peer", NOW, cut=[4])
     assert (first.app, first.lines, first.cut) == ("a", [b"1", b"3"], [1])
     assert (second.app, second.lines, second.cut) == ("b", [b"2"], [])
+
+
+HEADS = st.sampled_from(
+    [b"", b"<34>", b"<999>", b"<34>1 ", b"<34>1 2026-01-31T23:59:59.003Z h app 1 - ",
+     b"<34>1 9999-99-99T99:99:99Z h app - - [", b"<34>Feb 30 99:99:99 h app[1]: ",
+     b"<34>1 - - - - - [x@1 k=\"\\xff\"] ", b"Jan 31 22:14:15 h "]
+)  # fmt: skip
+
+
+@given(st.lists(st.builds(bytes.__add__, HEADS, st.binary(max_size=50)), max_size=5))
+def test_any_message_is_taken(messages: list[bytes]) -> None:
+    found = columns(messages, "peer", NOW)
+    lines = sum(len(one.lines) for one in found)
+    assert lines == sum(1 for message in messages if message.rstrip(b"\r\n\0"))
+    for one in found:
+        assert len(one.lines) == len(one.times) == len(one.fields)
+        assert {len(time) for time in one.times} == {30}
+        assert min(all_seconds(one.times)) >= 0
+        assert one.host

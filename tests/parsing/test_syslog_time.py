@@ -56,6 +56,18 @@ def test_a_time_without_a_year_is_of_the_nearest(text: str, now: float, year: by
     assert len(moment(text, now)) == 30
 
 
-@pytest.mark.parametrize("text", ["", "Feb 30 12:00:00", "Foo 12 12:00:00", "2026-13-01T00:00:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Feb 30 12:00:00",
+        "Foo 12 12:00:00",
+        "2026-13-01T00:00:00",
+        "2026-13-01T00:00:00Z",
+        "9999-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "2026-01-01T24:00:60Z",
+    ],
+)
 def test_what_is_no_time_is_none(text: str) -> None:
     assert moment(text, NOW) == NO_TIME
