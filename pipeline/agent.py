@@ -63,6 +63,8 @@ class Agent:
             if config.engine.enabled
             else None
         )
+        if self.engine is None:  # else it would be said to be down
+            metrics.registry.unregister(metrics.engine_up)
         self.checkpoint = Checkpoint(Path(config.state.directory))
         state, host = Path(config.state.directory), os.uname().nodename
         self.outlets = Outlets(

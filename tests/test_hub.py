@@ -95,6 +95,9 @@ async def test_a_hub_delivers_what_it_takes_and_answers_and_its_account_balances
 
         await until(answered)
         assert hub.agent.not_ready() == []
+        value = hub.agent.metrics.registry.get_sample_value
+        assert value("dockline_engine_up") is None, "nobody is to be woken for it"
+        assert value("dockline_source_up", {"source": "hub"}) == 1
         report = hub.agent.audit()
         assert report.balanced and report.containers[0].read == {"logs": 4}
         (part,) = report.sources

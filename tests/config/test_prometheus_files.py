@@ -19,6 +19,7 @@ from pipeline.batch import Inspection
 from pipeline.cadvisor import FAMILIES
 from pipeline.component import Context
 from pipeline.exposition import Exposition
+from pipeline.inlet import InletGauges
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
@@ -69,6 +70,7 @@ def exported() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     registry.register(OutletGauges([]))
+    registry.register(InletGauges([]))
     registry.register(LedgerMetrics(Ledger(), dict))
     ours = {
         family.name + ("_total" if family.type == "counter" else "")
@@ -84,7 +86,7 @@ def exported() -> set[str]:
 def test_promtool_accepts_the_configuration_and_the_rules_that_it_names() -> None:
     done = promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
     assert done.returncode == 0, done.stderr.decode()
-    assert b"21 rules found" in done.stdout
+    assert b"22 rules found" in done.stdout
 
 
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
@@ -95,7 +97,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 def test_each_alert_is_tested() -> None:
     rules = re.findall(r"- alert: (\w+)", (PROMETHEUS / "rules.yml").read_text())
     tests = (Path(__file__).parent / "rules_test.yml").read_text()
-    assert len(rules) == 21
+    assert len(rules) == 22
     untested = [rule for rule in rules if not re.search(rf"alertname: {rule}\n *eval_time", tests)]
     assert untested == []
 
@@ -104,7 +106,7 @@ def test_the_rules_ask_for_nothing_that_is_not_exported() -> None:
     text = (PROMETHEUS / "rules.yml").read_text()
     blocks = re.findall(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)", text)
     asked = set().union(*(metric_names("".join(block)) for block in blocks))
-    assert len(blocks) == 21
+    assert len(blocks) == 22
     assert len(asked) > 15
     assert asked <= exported()
 
