@@ -13,6 +13,7 @@ from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.forward.handshake import Hello, Server
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import SMALL, Message, entries, messages, objects
+from pipeline.transport.address import peer_name
 from pipeline.transport.listening import Connection
 
 HANDSHAKE = 10.0
@@ -29,6 +30,8 @@ class Door:
 
     server: Server | None
     """Who knows the shared key; None where there is none."""
+    host: str
+    """Name of this host."""
     partials: Partials
     idle: float
     """Seconds that a client may say nothing."""
@@ -47,7 +50,7 @@ class Session:
         self._door = door
         self._intake = intake
         self._framer = Framer(door.max_message)
-        self._rows = Rows(connection.peer, door.partials, door.max_unpacked)
+        self._rows = Rows(peer_name(connection.peer, door.host), door.partials, door.max_unpacked)
         self._pending = 0
         self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue(MOST_WAITING)
         """What was taken, and the chunks to acknowledge with it."""

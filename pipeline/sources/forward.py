@@ -101,6 +101,7 @@ class Forward(Source):
         self._heartbeats: asyncio.DatagramTransport | None = None
         self._door = Door(
             server,
+            context.host,
             Partials(int(config.max_line)),
             float(config.idle),
             int(config.max_message),

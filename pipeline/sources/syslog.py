@@ -37,6 +37,7 @@ import msgspec
 
 from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
+from pipeline.transport.address import peer_name
 from pipeline.transport.frames import FrameError, Frames
 from pipeline.transport.listening import Connection, Listener, ListenTLSConfig, listen_address
 from pipeline.transport.receiving import Receiver
@@ -73,6 +74,7 @@ class Syslog(Source):
     def __init__(self, config: Config, context: SourceContext) -> None:
         address = listen_address(config.listen, PORTS, config.tls)
         self._config = config
+        self._host = context.host
         self._listener: Listener | Receiver
         if address.scheme == "udp":
             self._listener = Receiver(address, int(config.receive_buffer))
@@ -93,12 +95,14 @@ class Syslog(Source):
     async def run(self, intake: Intake) -> None:
         if isinstance(self._listener, Receiver):
             async with intake.taking():
-                await _receive(self._listener, intake)
+                await _receive(self._listener, self._host, intake)
             return
 
         async def handle(connection: Connection) -> None:
             async with intake.taking():
-                await _read(connection, self._config, intake)
+                await _read(
+                    connection, peer_name(connection.peer, self._host), self._config, intake
+                )
 
         async with asyncio.TaskGroup() as tasks, intake.taking():
             await self._listener.serve(tasks, handle, intake.refuse)
@@ -107,7 +111,7 @@ class Syslog(Source):
         self._listener.close()
 
 
-async def _receive(receiver: Receiver, intake: Intake) -> None:
+async def _receive(receiver: Receiver, host: str, intake: Intake) -> None:
     while True:
         datagrams, dropped = await receiver.receive()
         if dropped:
@@ -115,23 +119,25 @@ async def _receive(receiver: Receiver, intake: Intake) -> None:
         by_peer: dict[str, list[bytes]] = {}
         for data, peer in datagrams:
             by_peer.setdefault(peer, []).append(data)
-        for taken in [_take(intake, messages, peer) for peer, messages in by_peer.items()]:
+        for taken in [
+            _take(intake, messages, peer_name(peer, host)) for peer, messages in by_peer.items()
+        ]:
             await taken.placed()
 
 
-async def _read(connection: Connection, config: Config, intake: Intake) -> None:
+async def _read(connection: Connection, host: str, config: Config, intake: Intake) -> None:
     frames = Frames(int(config.max_message))
     try:
         while data := await _next(connection, frames, float(config.idle)):
             messages, cut = frames.feed(data)
             if messages:
-                await _take(intake, messages, connection.peer, cut).placed()
+                await _take(intake, messages, host, cut).placed()
     except FrameError as error:
         intake.refuse(error.kind, f"{connection.peer}: {error}")
     except OSError:
         pass  # what has come before is dealt with all the same
     if rest := frames.end():
-        _take(intake, rest, connection.peer)
+        _take(intake, rest, host)
 
 
 async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
@@ -143,9 +149,9 @@ async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
         raise FrameError(f"it said nothing for {patience:g} s", kind) from None
 
 
-def _take(intake: Intake, messages: Sequence[bytes], peer: str, cut: Sequence[int] = ()) -> Taken:
+def _take(intake: Intake, messages: Sequence[bytes], host: str, cut: Sequence[int] = ()) -> Taken:
     batches = []
-    for of in columns(messages, peer, time.time(), cut):
+    for of in columns(messages, host, time.time(), cut):
         container = intake.container(f"{of.host}\0{of.app}", of.app or of.host, host=of.host)
         fields = of.fields if any(of.fields) else None
         streams = bytes(len(of.lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from pipeline.errors import ConfigError
 
@@ -58,6 +59,15 @@ def parse(
     if not (0 if any_port else 1) <= port < 65536:
         raise _wrong(f"there is no port {port}; ports are 1 to 65535")
     return Address(scheme, found["v6"] or found["host"], port)
+
+
+def peer_name(peer: str, host: str) -> str:
+    """What to call a peer that names no host: `host`, which is this one, if it is on it; else its
+    address."""
+    try:
+        return host if host and ip_address(peer.partition("%")[0]).is_loopback else peer
+    except ValueError:
+        return peer
 
 
 def _wrong(message: str) -> ConfigError:

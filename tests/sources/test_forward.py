@@ -152,7 +152,7 @@ async def test_for_a_stranger_the_tag_and_the_host_stand_for_a_container() -> No
         await client.say(["app.db", [[1, {"only": {"fields": True}}]]])
         await entries(one, 2)
         first, second = batches(one)
-        assert (first.container.name, first.container.host) == ("app.web", "127.0.0.1")
+        assert (first.container.name, first.container.host) == ("app.web", "hub-1")
         assert (first.lines, first.streams, first.fields) == ([b"a"], b"\x02", [{"k": "\ufffd"}])
         assert (second.container.name, second.bare) == ("app.db", True)
         assert second.fields == [{"only": {"fields": True}}]

@@ -338,8 +338,8 @@ async def test_what_is_no_syslog_at_all_is_a_message_of_its_sender() -> None:
             for data in (b"", b"\xff\xfe", b"<999>x", b"\0\n", b"x" * 60_000):
                 sock.sendto(data, ("127.0.0.1", port))
         assert await has(one, 3) == [b"\xff\xfe", b"<999>x", b"x" * 60_000]
-        assert batches(one)[0].container.host == "127.0.0.1"
-        assert batches(one)[0].container.name == "127.0.0.1"
+        assert batches(one)[0].container.host == "hub-1"
+        assert batches(one)[0].container.name == "hub-1"
 
 
 @pytest.mark.parametrize(

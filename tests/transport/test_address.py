@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.transport.address import parse
+from pipeline.transport.address import parse, peer_name
 
 PORTS = {"tcp": 514, "tls": 6514, "raw": None}
 
@@ -53,3 +53,17 @@ def test_a_socket_of_this_host_is_its_path() -> None:
     assert str(address) == "unix:///run/some peer.sock"
     with pytest.raises(ConfigError, match="no absolute path"):
         parse("unix://peer.sock", ports, "tcp")
+
+
+@pytest.mark.parametrize(
+    ("peer", "name"),
+    [
+        ("127.0.0.1", "here"),
+        ("::1", "here"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_a_peer_on_this_host_has_its_name_and_others_their_address(peer: str, name: str) -> None:
+    assert peer_name(peer, "here") == name
+    assert peer_name(peer, "") == peer
