@@ -7,7 +7,8 @@ read what is written here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, Final
@@ -232,14 +233,29 @@ def _metric(metric: Metric, points: Sequence[Point], time: bytes, since: bytes) 
     counter = metric.kind == "counter"
     start = time + since if metric.kind != "gauge" else time
     data = [
-        delimited(1, pairs(attributes, field=7) + start + _figure(value))
-        for attributes, value in points
+        delimited(1, _point(attributes) + start + _figure(value)) for attributes, value in points
     ]
     if metric.kind != "gauge":
         data.append(integer(2, CUMULATIVE) + (integer(3, 1) if counter else b""))
     kind = 5 if metric.kind == "gauge" else 7
-    name = delimited(1, metric.name.encode()) + delimited(3, metric.unit.encode())
-    return name + delimited(kind, b"".join(data))
+    return _named(metric.name, metric.unit) + delimited(kind, b"".join(data))
+
+
+@lru_cache(256)
+def _named(name: str, unit: str) -> bytes:
+    return delimited(1, name.encode()) + delimited(3, unit.encode())
+
+
+def _point(attributes: Mapping[str, str]) -> bytes:
+    """The attributes of a point: most are those of the points of other containers."""
+    if sum(map(len, attributes.values())) > 100:
+        return pairs(attributes, field=7)
+    return _short_point(tuple(attributes.items()))
+
+
+@lru_cache(1024)
+def _short_point(attributes: tuple[tuple[str, str], ...]) -> bytes:
+    return pairs(dict(attributes), field=7)
 
 
 def _figure(value: Number) -> bytes:

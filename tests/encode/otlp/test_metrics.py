@@ -138,6 +138,15 @@ def test_a_counter_beyond_63_bits_is_a_float(form: Form) -> None:
     assert found["container.network.io", "eth0", "transmit"] == 2**63 - 1
 
 
+def test_interfaces_of_any_name_are_themselves(form: Form) -> None:
+    names = ["eth0", "e" * 200, "\u2603", ""]
+    networks = {name: {"rx_bytes": number} for number, name in enumerate(names)}
+    for _ in range(2):
+        found = figures(form.metrics(stats(networks=networks)))
+        received = [found["container.network.io", name, "receive"] for name in names]
+        assert received == [0, 1, 2, 3]
+
+
 def test_each_reading_has_its_containers_resource(form: Form) -> None:
     other = stats_batch(reading(container=Container("c" * 64, "other", "busybox")), 2)
     first, second = form.metrics(stats(), other).resource_metrics
