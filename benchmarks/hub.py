@@ -170,12 +170,11 @@ def main() -> None:
     publishing: list[tuple[float, float, float, int]] = []
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        server = stack.enter_context(NatsServer(folder / "nats"))
         (folder / "logs").mkdir()
         store = stack.enter_context(VictoriaLogs(folder / "logs"))
         file = f'type = "file"\npath = "{folder}/out.json"\nrotate = {{ size = "1GiB", keep = 1 }}'
         victoria = f'type = "victorialogs"\nurl = "{store.url}"'
-        assert server.process is not None and store.process is not None
+        assert store.process is not None
         for number, (what, sink, stages, size) in enumerate([
             ("to a file", file, "", LARGE),
             ("`parse = \"json\"`, to a file", file, '{ parse = "json" }', LARGE),
@@ -186,33 +185,21 @@ def main() -> None:
             # a payload has a container once, or its batches would be joined to larger messages
             made = batches(lines, max(arguments.containers, PAYLOAD // size), size)
             plain = sum(len(line) for batch in made for line in batch.lines)
-            # the same entries, of other containers: the stream must not take them for known
-            again = [_renumbered(batch, number) for batch in made]
-            nats_cpu = cpu_of(server.process.pid)
-            seconds, cpu = asyncio.run(publish(server.url, again))
-            nats_cpu = cpu_of(server.process.pid) - nats_cpu
-            publishing.append((seconds, cpu, nats_cpu, _state(server)["bytes"]))
-            stored = cpu_of(store.process.pid)
-            row = drain(folder / f"hub{number}", server, lines, what, sink, stages)
-            if "VictoriaLogs" in what:
-                row.store = (cpu_of(store.process.pid) - stored) / lines * 1e6
-            rows.append(row)
+            with NatsServer(folder / f"nats{number}") as server:
+                assert server.process is not None
+                nats_cpu = cpu_of(server.process.pid)
+                seconds, cpu = asyncio.run(publish(server.url, made))
+                nats_cpu = cpu_of(server.process.pid) - nats_cpu
+                publishing.append((seconds, cpu, nats_cpu, _state(server)["bytes"]))
+                stored = cpu_of(store.process.pid)
+                row = drain(folder / f"hub{number}", server, lines, what, sink, stages)
+                if "VictoriaLogs" in what:
+                    row.store = (cpu_of(store.process.pid) - stored) / lines * 1e6
+                rows.append(row)
     text = report(lines, arguments.containers, plain, publishing, rows)
     print(text)
     if arguments.write:
         (Path(__file__).parent / "results/hub.md").write_text(text)
-
-
-def _renumbered(batch: Batch, number: int) -> Batch:
-    it = batch.container
-    known = _OTHERS.get((it.id, number))
-    if known is None:
-        known = Container(f"{number:x}{it.id[1:]}", it.name, it.image, it.labels, it.host)
-        _OTHERS[it.id, number] = known
-    return batch.replace(container=known)
-
-
-_OTHERS: dict[tuple[str, int], Container] = {}
 
 
 def report(

@@ -27,7 +27,7 @@ stream = { replicas = 3, max_bytes = "50GiB" }
 - **Delivery**: an entry counts as delivered when the stream has acknowledged it. Many messages are
   on their way at once; of a payload that was cut short only what was not acknowledged is sent
   again, under the same `Nats-Msg-Id`, by which the stream knows what it has: within
-  `duplicate_window`, which the servers keep in memory (a quarter of a kilobyte per message).
+  `duplicate_window`, which the servers keep in memory (half a kilobyte for each message).
 - **Size**: a message larger than the server's `max_payload` is split between entries; one entry
   that is larger by itself is refused, and may go to the `dead_letter` sink.
 - **Order**: a container's messages are published in order on one connection. After a message that
