@@ -15,6 +15,8 @@ MOST_BYTES: Final = 32 * 2**20
 @dataclass(slots=True)
 class _Open:
     time: int
+    headless: bool
+    """Its beginning went to somebody who has ended since."""
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     ordinal: int = 0
@@ -42,12 +44,12 @@ class Partials:
     ) -> tuple[int, bytes, bool] | None:
         """The line with the time of its first part, if this one is its last, and whether it was
         cut. None while it goes on."""
+        ordinal = _number(record.get("partial_ordinal"))
         key = container_id, str(record.get("partial_id", "")), stream
         line = self._open.get(key)
         if line is None:
-            line = self._open[key] = _Open(time)
+            line = self._open[key] = _Open(time, ordinal > 1)
         self._open.move_to_end(key)
-        ordinal = _number(record.get("partial_ordinal"))
         part = record["log"]
         if ordinal != line.ordinal or not ordinal:  # one that comes twice is there already
             line.ordinal = ordinal
@@ -57,7 +59,7 @@ class Partials:
             return None
         del self._open[key]
         self._held -= sum(map(len, line.parts))
-        return line.time, b"".join(line.parts), line.size > self._max_line
+        return line.time, b"".join(line.parts), line.headless or line.size > self._max_line
 
     def _append(self, line: _Open, part: bytes) -> None:
         kept = part[: max(0, self._max_line - line.size)]

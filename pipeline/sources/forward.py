@@ -19,7 +19,8 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   What is not acknowledged when the process ends is sent again by the client, so chunks can come
   twice. A client that does not ask for it (Docker's driver without `fluentd-request-ack=true`)
   loses what was on its way when a connection breaks. A part of a line is acknowledged at once,
-  since Docker sends the next one only then: a process that is killed loses such a beginning.
+  since Docker sends the next one only then: a process that ends in the middle of a line, however
+  it ends, loses its beginning; the rest is marked as truncated.
 - **Limits**: of connections, of a message, of what it has unpacked, of nesting, of all that is not
   complete yet, and of silence. A client that goes beyond one is refused: counted in
   `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.

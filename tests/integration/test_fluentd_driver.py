@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_its_entries_have_container_stream_labels_and_an_exact_time(driven: Driv
         "type": "compose", "namespace": "shop", "resource": {"type": "service", "name": "api"},
     }  # fmt: skip
     assert [one["event"]["sequence"] for one in found] == [1, 2, 3]
+    assert found[0]["host"]["name"] == os.uname().nodename
     assert not found[0]["@timestamp"].endswith(".000000000Z")
     times = [one["@timestamp"] for one in found]
     assert times == sorted(times)

@@ -221,6 +221,14 @@ async def test_a_line_in_parts_that_is_too_long_is_cut_and_marked() -> None:
         assert last.flags == {last.sequences[-1]: "truncated"}
 
 
+async def test_a_line_whose_beginning_somebody_else_had_is_marked() -> None:
+    async with served() as (one, client):
+        await client.say(["t", 1, part("middle ", 2)])
+        await client.say(["t", 1, part("end", 3, last=True)])
+        ((_, line, _),) = await entries(one, 1)
+        assert (line, batches(one)[0].flags) == (b"middle end", {1: "truncated"})
+
+
 async def test_lines_that_are_never_ended_make_room_and_are_counted() -> None:
     async with served(max_line=Size(2**20)) as (one, client):
         for number in range(1100):
