@@ -122,7 +122,7 @@ class Rows:
 
     def _add(self, tag: str, time: int, record: dict[str, Any]) -> None:
         event, container = record.get("event"), record.get("container")
-        if type(event) is dict and type(container) is dict and _is_ours(event, container):
+        if type(event) is dict and type(container) is dict and self._is_ours(event, container):
             self._add_ours(time, record, event, container)
         elif _is_drivers(record):
             self._add_drivers(time, record)
@@ -142,8 +142,10 @@ class Rows:
         flags = log.get("flags") if type(log) is dict else None
         if type(flags) is list and flags and type(flags[0]) is str:
             into.flags[event["sequence"]] = flags[0]
+        fields: Fields = {}
+        if not record.keys() <= RESERVED:
+            fields = {name: value for name, value in record.items() if name not in RESERVED}
         own = record.get("fields")
-        fields = {name: value for name, value in record.items() if name not in RESERVED}
         if type(own) is dict:
             fields |= own
         self._put(into, time, message, STREAMS.get(_text(record.get("stream")), 0), fields)
@@ -195,6 +197,21 @@ class Rows:
             del record["stream"]
         self._put(into, time, message, stream, record)
 
+    def _is_ours(self, event: Fields, container: Fields) -> bool:
+        identity, sequence, dataset = (
+            container.get("id"),
+            event.get("sequence"),
+            event.get("dataset"),
+        )
+        return (
+            type(dataset) is str
+            and dataset in _DATASETS
+            and type(sequence) is int
+            and 0 <= sequence < 2**62
+            and type(identity) is str
+            and (identity in self._current or _ID.fullmatch(identity) is not None)
+        )
+
     # -- where they go -------------------------------------------------------------------------
 
     def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> Columns:
@@ -242,17 +259,6 @@ class Rows:
         if kind is bytes:
             return value.decode("utf-8", "replace")
         return int(value)  # an EventTime, where no time is expected
-
-
-def _is_ours(event: Fields, container: Fields) -> bool:
-    identity, sequence = container.get("id"), event.get("sequence")
-    return (
-        event.get("dataset") in _DATASETS
-        and type(sequence) is int
-        and 0 <= sequence < 2**62
-        and type(identity) is str
-        and _ID.fullmatch(identity) is not None
-    )
 
 
 def _is_drivers(record: Fields) -> bool:

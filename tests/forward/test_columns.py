@@ -58,6 +58,7 @@ def test_containers_do_not_get_mixed_up() -> None:
         {"dataset": "docker.logs", "sequence": "1"},
         {"dataset": "docker.logs", "sequence": True},
         {"dataset": "nginx.access", "sequence": 1},
+        {"dataset": ["docker.logs"], "sequence": 1},
         {"sequence": 1},
         "event",
     ],
