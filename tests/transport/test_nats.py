@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import json
 import socket
 import struct
 import sys
@@ -131,8 +132,11 @@ class _Key:
 
     @property
     def public_key(self) -> bytes:
-        raw = bytes([20 << 3]) + self._key.public_key().public_bytes_raw()
-        return base64.b32encode(raw + struct.pack("<H", crc_hqx(raw, 0))).rstrip(b"=")
+        return self.public(20 << 3).encode()
+
+    def public(self, prefix: int) -> str:
+        raw = bytes([prefix]) + self._key.public_key().public_bytes_raw()
+        return base64.b32encode(raw + struct.pack("<H", crc_hqx(raw, 0))).rstrip(b"=").decode()
 
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data)
@@ -141,15 +145,43 @@ class _Key:
         pass
 
 
+PREFIXES = {"operator": 14 << 3, "account": 0, "user": 20 << 3}
+
+
+def _jwt(issuer: tuple[str, _Key], subject: tuple[str, _Key], claims: dict[str, Any]) -> str:
+    """As `nsc` makes them."""
+    claims = {
+        "jti": "x",
+        "iat": 1,
+        "iss": issuer[1].public(PREFIXES[issuer[0]]),
+        "sub": subject[1].public(PREFIXES[subject[0]]),
+        "name": "x",
+        "nats": {"type": subject[0], "version": 2, **claims},
+    }
+    parts = [{"typ": "JWT", "alg": "ed25519-nkey"}, claims]
+    text = b".".join(_encoded(json.dumps(part).encode()) for part in parts)
+    return (text + b"." + _encoded(issuer[1].sign(text))).decode()
+
+
+def _encoded(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _new_key() -> tuple[str, _Key]:
+    """A seed of a user, and its key."""
+    prefix = bytes([18 << 3 | 20 >> 2, (20 & 3) << 6])  # "SU": a seed, of a user
+    raw = prefix + Ed25519PrivateKey.generate().private_bytes_raw()
+    seed = base64.b32encode(raw + struct.pack("<H", crc_hqx(raw, 0))).rstrip(b"=")
+    return seed.decode(), _Key(seed)
+
+
 @pytest.fixture
 def nkeys(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A user's seed."""
     module: Any = types.ModuleType("nkeys")
     module.from_seed = lambda seed: _Key(bytes(seed))
     monkeypatch.setitem(sys.modules, "nkeys", module)
-    prefix = bytes([18 << 3 | 20 >> 2, (20 & 3) << 6])  # "SU": a seed, of a user
-    raw = prefix + Ed25519PrivateKey.generate().private_bytes_raw()
-    yield base64.b32encode(raw + struct.pack("<H", crc_hqx(raw, 0))).rstrip(b"=").decode()
+    yield _new_key()[0]
 
 
 async def test_a_key_signs_what_the_server_asks(tmp_path: Path, nkeys: str) -> None:
@@ -170,6 +202,40 @@ async def test_a_key_signs_what_the_server_asks(tmp_path: Path, nkeys: str) -> N
     (tmp_path / "creds").write_text("half a file")
     with pytest.raises(Unavailable, match="not a file as nsc writes it"):
         await reached(server.url, auth=NatsAuth(credentials=str(tmp_path / "creds")))
+
+
+async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path, nkeys: str) -> None:
+    seed, key = _new_key()
+    operator, account, system = (_new_key()[1] for _ in range(3))
+    limits = ["subs", "data", "payload", "imports", "exports", "conn", "leaf"]
+    storage = ["mem_storage", "disk_storage", "streams", "consumer"]
+    unlimited = {**dict.fromkeys(limits, -1), "wildcards": True}
+    ours = ("operator", operator)
+    accounts = {
+        one.public(PREFIXES["account"]): _jwt(ours, ("account", one), {"limits": limited})
+        for one, limited in {
+            account: unlimited | dict.fromkeys(storage, -1),
+            system: unlimited,
+        }.items()
+    }
+    preload = ", ".join(f"{name}: {jwt}" for name, jwt in accounts.items())
+    more = f"""
+    operator: {_jwt(ours, ours, {})}
+    system_account: {system.public(PREFIXES["account"])}
+    resolver: MEMORY
+    resolver_preload: {{ {preload} }}
+    """
+    user = _jwt(("account", account), ("user", key), {"subs": -1, "data": -1, "payload": -1})
+    file = tmp_path / "agent.creds"
+    file.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{user}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+    with NatsServer(tmp_path / "server", more=more) as server:
+        assert await reached(server.url, auth=NatsAuth(credentials=str(file)))
+        file.write_text(file.read_text().replace(seed, nkeys))
+        with pytest.raises(Unavailable, match="does not know us"):
+            await reached(server.url, auth=NatsAuth(credentials=str(file)))
 
 
 def test_keys_without_their_package_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
