@@ -33,6 +33,9 @@ class Feeds:
         self._most = most
         self._feeds: OrderedDict[str, Feed] = OrderedDict()
         self._names: Counter[str] = Counter()
+        """How many containers have it: of several hosts, they may have the same."""
+        self._named: set[str] = set()
+        """Names with series of their own."""
         self._on_bug: Callable[[], object] = metrics.source_errors.labels("bug").inc
 
     def __len__(self) -> int:
@@ -65,8 +68,11 @@ class Feeds:
     def count(self, feed: Feed, entries: int, size: int) -> None:
         """Entries of it have come."""
         name = feed.container.name
-        if len(self._names) > MOST_SERIES:
-            name = OTHERS
+        if name not in self._named:
+            if len(self._named) < MOST_SERIES:
+                self._named.add(name)
+            else:
+                name = OTHERS
         self._metrics.received.labels(name).inc(entries)
         self._metrics.received_bytes.labels(name).inc(size)
 
@@ -103,6 +109,7 @@ class Feeds:
         self._names[name] -= 1
         if not self._names[name]:
             del self._names[name]
+            self._named.discard(name)
             self._metrics.forget_container(name)
 
 

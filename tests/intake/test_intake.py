@@ -276,12 +276,15 @@ async def test_series_of_many_containers_are_counted_together(
     async with running(fixture) as intake:
         for number in range(10):
             intake.take([batch("x", of=container(f"c{number}", number=number))], 1)
-        labels = {
-            sample.labels["container"]
-            for metric in fixture.metrics.received.collect()
-            for sample in metric.samples
-        }
-        assert labels == {"c0", "c1", "c2", "(others)"}
+        intake.take([batch("x", of=container("c0", number=0))], 1)
+        assert received(fixture) == {"c0": 2, "c1": 1, "c2": 1, "(others)": 7}
+        intake.feeds.end()
+        assert received(fixture) == {"(others)": 7}
+
+
+def received(fixture: Fixture) -> dict[str, float]:
+    samples = (s for metric in fixture.metrics.received.collect() for s in metric.samples)
+    return {sample.labels["container"]: sample.value for sample in samples}
 
 
 async def test_a_container_that_two_sources_have_is_accounted_for() -> None:

@@ -281,12 +281,12 @@ async def test_messages_larger_than_a_pull_come_through(
 
 
 async def test_a_slow_sink_keeps_a_message_from_being_delivered_again(server: NatsServer) -> None:
-    async with room(make(server.url), name="queue") as one, agent(server) as publisher:
+    async with room(make(server.url, ack_wait=3), name="queue") as one, agent(server) as publisher:
         (sink,) = one.sinks
         sink.settles = False
         await publisher.log("slow")
         await until(lambda: sink.held == 1)
-        await asyncio.sleep(2.5)  # two and a half times ack_wait
+        await asyncio.sleep(7)  # more than twice ack_wait
         assert len(sink.lines) == 1 and await publisher.pending() == 1
         delivered = [c["delivered"]["consumer_seq"] for c in await consumers(publisher)]
         assert sum(delivered) == 1, "not even to be recognized"
@@ -328,11 +328,14 @@ async def test_what_a_stopping_hub_has_not_settled_comes_again_at_once_and_in_or
 
 
 async def test_what_a_hub_had_that_died_comes_to_another_in_order(server: NatsServer) -> None:
-    async with agent(server) as publisher, room(make(server.url), name="queue") as second:
+    async with (
+        agent(server) as publisher,
+        room(make(server.url, ack_wait=3), name="queue") as second,
+    ):
         # `second` has all partitions, and then half of them, when `first` has come.
-        first = make(server.url)
+        first = make(server.url, ack_wait=3)
         async with room(first, name="queue") as dying:
-            await until(lambda: len(first._pullers) == PARTITIONS // 2, within=30)
+            await until(lambda: len(first._pullers) == PARTITIONS // 2, within=60)
             for sink in (*dying.sinks, *second.sinks):
                 sink.settles = False
             of = [container(f"c{number}", number=number) for number in range(12)]
@@ -348,7 +351,7 @@ async def test_what_a_hub_had_that_died_comes_to_another_in_order(server: NatsSe
             second.sinks[0].settles = True
             for one in of:
                 await publisher.log(f"{one.name} 10", of=one)
-            await until(lambda: len(second.sinks[0].lines) == 132, within=30)
+            await until(lambda: len(second.sinks[0].lines) == 132, within=60)
             await until(lambda: _none_left(publisher))
         for one in of:
             own = [b for b in second.sinks[0].batches if b.container.id == one.id]
@@ -359,27 +362,30 @@ async def test_hubs_share_partitions_and_every_container_is_read_by_one_in_order
     server: NatsServer,
 ) -> None:
     async with agent(server) as publisher:
-        sources = [make(server.url) for _ in range(3)]
+        sources = [make(server.url, ack_wait=4) for _ in range(3)]
         of = [container(f"c{number}", number=number) for number in range(20)]
         async with room(sources[0], name="queue") as a, room(sources[1], name="queue") as b:
+            shared = asyncio.Event()
 
             async def publish() -> None:
-                for _ in range(60):
+                while not shared.is_set():
                     for one in of:
                         await publisher.log("x", of=one)
                     await asyncio.sleep(0.05)
 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(publish(), name="agents")
-                await until(lambda: sizes(sources[:2]) == [2, 2], within=30)
+                await until(lambda: sizes(sources[:2]) == [2, 2], within=60)
                 async with room(sources[2], name="queue") as c:
-                    await until(lambda: len(sources[2]._pullers) >= 1, within=30)
-                    await asyncio.sleep(0.5)
+                    await until(lambda: len(sources[2]._pullers) >= 1, within=60)
+                    await until(lambda: c.sinks[0].lines, within=60)
                     await c.stop()
+                shared.set()
             await until(lambda: _none_left(publisher))
             rooms = (a, b, c)
             numbers = {one.id: sorted(_numbers(rooms, one.id)) for one in of}
-            assert all(found == list(range(1, 61)) for found in numbers.values()), "each once"
+            last = {one.id: publisher._numbers[one.id] for one in of}
+            assert numbers == {key: list(range(1, end)) for key, end in last.items()}, "each once"
             for it in rooms:
                 for one in of:
                     own = _numbers([it], one.id)
@@ -499,10 +505,15 @@ async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
                 await asyncio.to_thread(own.start)
                 await until(lambda: inlet.is_open)
             await publishing
-        await until(lambda: _none_left(publisher), within=60)
-        for one in of:
-            numbers = [n for b in sink.batches if b.container.id == one.id for n in b.sequences]
-            assert list(dict.fromkeys(numbers)) == list(range(1, 101)), "first comes in order"
+
+        def came(one: Container) -> list[int]:
+            own = (b.sequences for b in sink.batches if b.container.id == one.id)
+            return list(dict.fromkeys(number for numbers in own for number in numbers))
+
+        await until(lambda: all(len(came(one)) == 100 for one in of), within=60)
+        assert {one.name: came(one) for one in of} == {
+            one.name: list(range(1, 101)) for one in of
+        }, "each comes first in order"
         part = inlet.part()
         assert part.unaccounted == 0
 
