@@ -26,7 +26,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest chaos fleet bench bench-quick bench-curves bench-check bench-loops venv lock \
+.PHONY: help demo test lint pytest chaos fleet bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets
@@ -64,6 +64,9 @@ bench-quick: $(VENV)/.dev ## W1 and W2 beside docker logs, in two minutes
 bench-curves: $(VENV)/.dev ## how cost grows with lines, containers, sinks, stages and length
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m benchmarks.suite.curves
+
+bench-sinks: $(VENV)/.dev packages ## what each sink costs, in a quarter of an hour
+	@$(BIN)/python -m benchmarks.sinks --write
 
 bench-check: $(VENV)/.dev ## whether each hot loop is within its budget, in a minute
 	@$(BIN)/python -m benchmarks.check

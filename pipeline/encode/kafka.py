@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from pipeline.batch import Batch, Container
 from pipeline.encode.json import JsonEncoder
 from pipeline.timestamps import nanoseconds
 from pipeline.transport.kafka_records import Headers, Records, Run
+
+LONGEST_TOPIC: Final = 249
 
 
 class KafkaEncoder:
@@ -23,14 +26,20 @@ class KafkaEncoder:
     def encode(self, batches: Sequence[Batch]) -> Records:
         records = Records([batch for batch in batches if len(batch)])
         for batch in records.batches:
-            start = len(records.values)
+            start, key = len(records.values), batch.container.id.encode()
             records.values += self._json.encode([batch]).split(b"\n")[:-1]
             records.times += milliseconds(batch.times)
-            places: dict[str, list[int]] = {}
-            for place, topic in enumerate(self._topics(batch), start):
-                places.setdefault(topic, []).append(place)
-            key, headers = batch.container.id.encode(), self._of(batch)
-            records.runs += [Run(topic, key, headers, those) for topic, those in places.items()]
+            records.keys += [key] * len(batch)
+            records.headers += [self._of(batch)] * len(batch)
+            names = self._topics(batch)
+            if names.count(names[0]) == len(names):
+                places = range(start, start + len(names))
+                records.runs.append(Run(topic(names[0]), key, places))
+                continue
+            several: dict[str, list[int]] = {}
+            for place, name in enumerate(map(topic, names), start):
+                several.setdefault(name, []).append(place)
+            records.runs += [Run(name, key, places) for name, places in several.items()]
         return records
 
     def _of(self, batch: Batch) -> Headers:
@@ -43,6 +52,11 @@ class KafkaEncoder:
                 ("host", host.encode("utf-8", "replace")),
             ]
         return known[batch.source]
+
+
+def topic(name: str) -> str:
+    """What a topic may be called, of a name that is plain."""
+    return "_" if name in (".", "..") else name[:LONGEST_TOPIC]
 
 
 def milliseconds(times: Iterable[bytes]) -> list[int | None]:

@@ -43,7 +43,7 @@ a broker of Apache's, nor with Redpanda, for want of one that could be installed
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -59,7 +59,7 @@ from pipeline.component import (
     Size,
     TLSConfig,
 )
-from pipeline.encode.kafka import KafkaEncoder
+from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
 from pipeline.errors import ConfigError
 from pipeline.extras import needed
 from pipeline.keys import compile_name, plain
@@ -68,7 +68,6 @@ from pipeline.transport.address import Address, parse
 if TYPE_CHECKING:
     from pipeline.transport.kafka_producer import Consignment
 
-LONGEST_TOPIC = 249
 _ANY = Batch(Container("", "", ""), [b""], [b"2026-01-31T23:59:59.123456789Z"], b"\1", [0])
 
 
@@ -114,9 +113,8 @@ class Kafka(Sink["Consignment"]):
     def __init__(self, config: Config, context: Context) -> None:
         servers = [_server(text) for text in config.bootstrap_servers]
         _check(config)
-        self._encoder = KafkaEncoder(
-            _topics(compile_name(config.topic, "topic", plain)), host=context.host
-        )
+        topics = compile_name(config.topic, "topic", plain)
+        self._encoder = KafkaEncoder(topics, host=context.host)
         if config.compression in ("snappy", "lz4", "zstd"):
             needed("cramjam", "kafka", f'compression = "{config.compression}"')
         kafka: Any = needed("pipeline.transport.kafka", "kafka")
@@ -175,12 +173,3 @@ def _check(config: Config) -> None:
         raise ConfigError(message, path="topic")
     if around in (".", "..") or len(around) > LONGEST_TOPIC:
         raise ConfigError(f"a topic has up to {LONGEST_TOPIC} characters", path="topic")
-
-
-def _topics(template: Callable[[Batch], list[str]]) -> Callable[[Batch], list[str]]:
-    """The template's names, such as topics may have."""
-
-    def names(batch: Batch) -> list[str]:
-        return ["_" if name in (".", "..") else name[:LONGEST_TOPIC] for name in template(batch)]
-
-    return names

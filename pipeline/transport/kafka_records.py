@@ -12,28 +12,29 @@ Headers = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Records that follow one another, of one container, for one topic."""
+    """Entries of one container that are for one topic."""
 
     topic: str
     key: bytes
-    headers: Headers
     places: Sequence[int]
-    """Which of the payload's entries they are."""
+    """Which of the payload's entries they are, in order."""
 
 
 @dataclass(slots=True)
 class Records:
-    """All entries of a payload, in order."""
+    """All entries of a payload, in order, as columns."""
 
     batches: Sequence[Batch]
+    keys: list[bytes] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
     times: list[int | None] = field(default_factory=list)
     """Milliseconds since the epoch."""
+    headers: list[Headers] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.values)) + sum(len(run.key) * len(run.places) for run in self.runs)
+        return sum(map(len, self.values)) + sum(map(len, self.keys))
 
     def place(self, index: int) -> tuple[Batch, int]:
         """The batch that an entry is from, and its index there."""

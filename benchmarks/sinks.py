@@ -1,0 +1,131 @@
+"""What each sink costs: CPU seconds per million lines, encoding and sending, all in one run.
+
+    python -m benchmarks.sinks [--lines 1000000] [--runs 3] [--only redis,kafka] [--write]
+
+Lines of 142 bytes of JSON, not parsed, go through a sink's own buffer and delivery to a real server
+or to a receiver that throws away what it gets (`destinations`), over the loopback. Each run is a
+process of its own, which makes its lines before and warms up with a few; what it uses from the
+first line on until the destination has the last one is what the operating system says. All ways
+take turns, every second round backwards; the medians are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.destinations import NO_LOGS, WAYS, Way
+from pipeline import component
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures, by benchmarks/sinks.py -->\n", "<!-- end of figures -->"
+PATIENCE = 900.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", default="", help="names of ways or sinks, with commas")
+    parser.add_argument("--write", action="store_true", help="keep the figures in results/")
+    arguments = parser.parse_args()
+    only = set(filter(None, arguments.only.split(",")))
+    ways = [way for way in WAYS if not only or {way.name, way.kind} & only]
+    runs: dict[str, list[dict[str, Any]]] = {way.name: [] for way in ways}
+    for turn in range(arguments.runs):
+        for way in ways[:: -1 if turn % 2 else 1]:
+            one = measured(way, arguments.lines)
+            runs[way.name].append(one)
+            print(f"{turn + 1} {way.name}: {one}", file=sys.stderr, flush=True)
+    text = report(ways, runs, arguments.lines)
+    print(text)
+    if arguments.write:
+        (RESULTS / "sinks.md").write_text(f"# What each sink costs\n\n{text}\n")
+        figures = {"lines": arguments.lines, "machine": machine(), "ways": runs}
+        PAGE.write_text(shown(PAGE.read_text(), text))
+        (RESULTS / "sinks.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def measured(way: Way, lines: int) -> dict[str, Any]:
+    """What one run in a process of its own says; why it failed under `failed`."""
+    with tempfile.TemporaryDirectory() as name, way.destination(Path(name)) as settings:
+        folder = Path(name)
+        (folder / "sink.toml").write_text(f'[sinks.it]\ntype = "{way.kind}"\n{settings}\n')
+        command = [sys.executable, "-m", "benchmarks.sink_run", str(folder), str(lines)]
+        with (folder / "log").open("wb") as log:
+            try:
+                subprocess.run(
+                    command,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    timeout=PATIENCE,
+                    check=True,
+                    env={**os.environ, "PYTHONPATH": "."},
+                )
+            except subprocess.SubprocessError as error:
+                said = (folder / "log").read_text(errors="replace").strip()[-500:]
+                return {"failed": f"{error}: {said}"}
+        result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        return result
+
+
+def report(ways: Sequence[Way], runs: dict[str, list[dict[str, Any]]], lines: int) -> str:
+    count = max(map(len, runs.values()))
+    rows = [
+        f"`python -m benchmarks.sinks`: {lines:,} lines of 142 bytes, {machine()}, "
+        f"medians of {count}.",
+        "",
+        "CPU is user and system time of the agent's side alone: taking the lines out of the buffer,"
+        " encoding and sending them, and reading what is answered. Lines per second are the"
+        " destination's as well, with which the machine's cores are shared. Bytes are those that"
+        " `dockline_delivered_bytes_total` counts: of `forward` and `nats` they are compressed, and"
+        " these lines compress well.",
+        "",
+        "| sink | to | CPU s per million lines | fastest to slowest run | bytes a line | lines/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [row(way, runs[way.name]) for way in ways]
+    missing = sorted(set(component.names("sinks")) - {way.kind for way in WAYS} - set(NO_LOGS))
+    rows += ["", f"{', '.join(f'`{name}`' for name in NO_LOGS)} take no logs."]
+    if missing:
+        rows += ["", f"Not measured: {', '.join(f'`{name}`' for name in missing)}."]
+    return "\n".join(rows)
+
+
+def shown(page: str, text: str) -> str:
+    """The page with these figures between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}{text}\n{END}{rest.partition(END)[2]}"
+
+
+def row(way: Way, runs: Sequence[dict[str, Any]]) -> str:
+    good = [run for run in runs if "failed" not in run]
+    if not good:
+        reason = runs[0]["failed"].splitlines()[-1] if runs else "not run"
+        return f"| `{way.name}` | {way.to} | failed: {reason[:100]} | | | |"
+    cpu = sorted(run["cpu"] for run in good)
+    rate = statistics.median(run["rate"] for run in good)
+    size = statistics.median(run["size"] for run in good)
+    return (
+        f"| `{way.name}` | {way.to} | {statistics.median(cpu):.2f} | "
+        f"{cpu[0]:.2f} to {cpu[-1]:.2f} | {size:,.0f} | {rate:,.0f} |"
+    )
+
+
+def machine() -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main()
