@@ -61,6 +61,7 @@ from pipeline.component import (
 )
 from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
 from pipeline.errors import ConfigError
+from pipeline.expression import has_placeholders
 from pipeline.extras import needed
 from pipeline.keys import compile_name, plain
 from pipeline.transport.address import Address, parse
@@ -113,6 +114,7 @@ class Kafka(Sink["Consignment"]):
     def __init__(self, config: Config, context: Context) -> None:
         servers = [_server(text) for text in config.bootstrap_servers]
         _check(config)
+        self._constant = [] if has_placeholders(config.topic) else [config.topic]
         topics = compile_name(config.topic, "topic", plain)
         self._encoder = KafkaEncoder(topics, host=context.host)
         if config.compression in ("snappy", "lz4", "zstd"):
@@ -136,6 +138,7 @@ class Kafka(Sink["Consignment"]):
 
     async def open(self) -> None:
         await self._cluster.open()
+        await self._producer.prepare(self._constant)
 
     def reached(self) -> str:
         return str(self._cluster.reached())

@@ -37,6 +37,8 @@ max_length = 1_000_000
   MISCONF, MOVED, NOAUTH, NOPERM and so on): everything waits, and nothing is lost.
 - **Sentinel**: with `address = ["redis://s1:26379", "redis://s2:26379"]` and
   `sentinel = { master = "mymaster" }` the master is asked for at each connection.
+- **ACL**: the user needs `+ping +xadd` on the streams' keys (`~logs:*`), `+select` for a
+  `database`, and `+wait` for `replicas`.
 - **Cluster**: a stream is on one node. Give that node's address, and a `stream` without
   placeholders. Tried with Redis 8.0.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -64,7 +64,7 @@ class Chunk:
 
     places: list[int]
     """Which of the payload's."""
-    built: bytes = b""
+    built: bytes | bytearray = b""
     producer: int = -1
     """By whom it was built."""
 
@@ -102,16 +102,20 @@ class Producer:
         self._doubtful: Consignment | None = None
         """Of which the brokers may have a part that they did not answer for."""
 
+    async def prepare(self, topics: Collection[str]) -> None:
+        """Sees that the topics are there, and that there is an id to send by."""
+        await self._cluster.know(topics)
+        if self._id is None:
+            self._id, self._next = await self._identity(), {}
+
     async def send(self, consignment: Consignment, refuse: Callable[[int, str], None]) -> None:
         """Returns when the brokers have all of it, but for those entries that they will not take:
         `refuse` is told each, and why. May raise, and be called again: then it sends the rest."""
         if self._doubtful not in (None, consignment):
             self._id = None  # the numbers of what was given up may be taken, or may not
-        await self._cluster.know({run.topic for run in consignment.records.runs})
+        await self.prepare({run.topic for run in consignment.records.runs})
         if consignment.left is None:
             consignment.divide(self._cluster)
-        if self._id is None:
-            self._id, self._next = await self._identity(), {}
         while consignment.left:
             self._doubtful = consignment
             await self._round(consignment, refuse)
@@ -172,9 +176,7 @@ class Producer:
                 chunks.insert(1, Chunk(chunk.places[offset:]))
                 chunk.places = chunk.places[:offset]
                 break
-        chunk.built = bytes(
-            await asyncio.to_thread(builder.build) if self._codec else builder.build()
-        )
+        chunk.built = await asyncio.to_thread(builder.build) if self._codec else builder.build()
         chunk.producer = producer
 
     async def _produce(
@@ -182,7 +184,7 @@ class Producer:
     ) -> dict[Partition, int] | Unavailable:
         """What the broker says of each."""
         assert consignment.left is not None
-        topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        topics: dict[str, list[tuple[int, bytes | bytearray]]] = defaultdict(list)
         for topic, partition in partitions:
             topics[topic].append((partition, consignment.left[topic, partition][0].built))
         request = ProduceRequest(

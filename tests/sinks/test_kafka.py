@@ -248,6 +248,20 @@ async def test_a_topic_that_cannot_be_made_is_named(cluster: KafkaCluster) -> No
     assert 'the topic "none" may not be written' in await trouble(to)
 
 
+async def test_opening_sees_that_the_topic_is_there_as_check_live_does(
+    cluster: KafkaCluster,
+) -> None:
+    cluster._library.rd_kafka_mock_topic_set_error(cluster._cluster, b"none", 3)
+    to = sink(*cluster.servers, topic="none")
+    with pytest.raises(Unavailable, match='there is no topic "none" yet'):
+        await to.open()
+    await to.close()
+    to = sink(*cluster.servers, topic="none.{container.name}")
+    await to.open()
+    assert to.reached() == f"kafka://{cluster.servers[0]}, 3 brokers"
+    await to.close()
+
+
 # -- who may ---------------------------------------------------------------------------------------
 
 
