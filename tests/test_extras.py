@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import ConfigError
@@ -24,3 +28,13 @@ def test_what_is_not_is_named_with_the_command_that_installs_it() -> None:
 def test_a_part_of_a_component_may_be_what_needs_it() -> None:
     with pytest.raises(ConfigError, match='compression = "zstd" needs the Python package'):
         needed("nobody_has_this", "http", 'compression = "zstd"')
+
+
+def test_every_extra_that_is_asked_for_exists_and_every_other_is_not_there() -> None:
+    root = Path(__file__).parent.parent
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    sources = "".join(path.read_text() for path in root.glob("pipeline/**/*.py"))
+    asked = set(re.findall(r'needed\(\s*"[\w.]+",\s*"(\w+)"', sources))
+    assert asked == extras.keys() - {"all"}
