@@ -37,4 +37,4 @@ def test_every_extra_that_is_asked_for_exists_and_every_other_is_not_there() -> 
     ]
     sources = "".join(path.read_text() for path in root.glob("pipeline/**/*.py"))
     asked = set(re.findall(r'needed\(\s*"[\w.]+",\s*"(\w+)"', sources))
-    assert asked == extras.keys() - {"all"}
+    assert asked == project["optional-dependencies"].keys() - {"all"}
