@@ -32,9 +32,7 @@ def test_a_part_of_a_component_may_be_what_needs_it() -> None:
 
 def test_every_extra_that_is_asked_for_exists_and_every_other_is_not_there() -> None:
     root = Path(__file__).parent.parent
-    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     sources = "".join(path.read_text() for path in root.glob("pipeline/**/*.py"))
     asked = set(re.findall(r'needed\(\s*"[\w.]+",\s*"(\w+)"', sources))
     assert asked == project["optional-dependencies"].keys() - {"all"}
