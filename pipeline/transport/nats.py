@@ -262,10 +262,9 @@ def _checked(auth: NatsAuth) -> NatsAuth:
         raise ConfigError("a password has no meaning without its user", path="auth.password")
     if ways and ways[0] in ("nkey", "credentials"):
         try:
-            needed("nkeys", "nats")
-        except ConfigError:
-            message = "this needs the Python package nkeys: pip install 'nats-py[nkeys]'"
-            raise ConfigError(message, path=f"auth.{ways[0]}") from None
+            needed("nkeys", "nats", f"auth.{ways[0]}")
+        except ConfigError as error:
+            raise ConfigError(error.message, path=f"auth.{ways[0]}") from None
     return auth
 
 

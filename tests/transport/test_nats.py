@@ -9,9 +9,7 @@ import json
 import socket
 import struct
 import sys
-import types
 from binascii import crc_hqx
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +123,10 @@ async def test_where_tls_is_wanted_nothing_is_said_to_a_server_without(tmp_path:
 
 
 class _Key:
-    """What the package `nkeys` has, which is not installed here, made of `cryptography`."""
+    """A key that is made anew, which the package `nkeys` does not do; it only uses them."""
 
     def __init__(self, seed: bytes) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(base64.b32decode(seed + b"=" * 6)[2:34])
-
-    @property
-    def public_key(self) -> bytes:
-        return self.public(20 << 3).encode()
 
     def public(self, prefix: int) -> str:
         raw = bytes([prefix]) + self._key.public_key().public_bytes_raw()
@@ -140,9 +134,6 @@ class _Key:
 
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data)
-
-    def wipe(self) -> None:
-        pass
 
 
 PREFIXES = {"operator": 14 << 3, "account": 0, "user": 20 << 3}
@@ -175,19 +166,11 @@ def _new_key() -> tuple[str, _Key]:
     return seed.decode(), _Key(seed)
 
 
-@pytest.fixture
-def nkeys(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A user's seed."""
-    module: Any = types.ModuleType("nkeys")
-    module.from_seed = lambda seed: _Key(bytes(seed))
-    monkeypatch.setitem(sys.modules, "nkeys", module)
-    yield _new_key()[0]
-
-
-async def test_a_key_signs_what_the_server_asks(tmp_path: Path, nkeys: str) -> None:
+async def test_a_key_signs_what_the_server_asks(tmp_path: Path) -> None:
+    own, key = _new_key()
     seed = tmp_path / "agent.nk"
-    seed.write_text(nkeys + "\n")
-    public = _Key(nkeys.encode()).public_key.decode()
+    seed.write_text(own + "\n")
+    public = key.public(PREFIXES["user"])
     more = f"authorization {{ users: [{{ nkey: {public} }}] }}"
     with NatsServer(tmp_path / "server", more=more) as server:
         assert await reached(server.url, auth=NatsAuth(nkey=str(seed)))
@@ -204,7 +187,7 @@ async def test_a_key_signs_what_the_server_asks(tmp_path: Path, nkeys: str) -> N
         await reached(server.url, auth=NatsAuth(credentials=str(tmp_path / "creds")))
 
 
-async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path, nkeys: str) -> None:
+async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path) -> None:
     seed, key = _new_key()
     operator, account, system = (_new_key()[1] for _ in range(3))
     limits = ["subs", "data", "payload", "imports", "exports", "conn", "leaf"]
@@ -233,14 +216,14 @@ async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path, nkeys: str
     )
     with NatsServer(tmp_path / "server", more=more) as server:
         assert await reached(server.url, auth=NatsAuth(credentials=str(file)))
-        file.write_text(file.read_text().replace(seed, nkeys))
+        file.write_text(file.read_text().replace(seed, _new_key()[0]))
         with pytest.raises(Unavailable, match="does not know us"):
             await reached(server.url, auth=NatsAuth(credentials=str(file)))
 
 
 def test_keys_without_their_package_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nkeys", None)
-    with pytest.raises(ConfigError, match=r"pip install 'nats-py\[nkeys\]'") as caught:
+    with pytest.raises(ConfigError, match=r"auth\.nkey needs .* 'dockline\[nats\]'") as caught:
         Nats(["nats://x"], auth=NatsAuth(nkey="/x"))
     assert caught.value.path == "auth.nkey"
 
