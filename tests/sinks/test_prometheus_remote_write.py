@@ -31,7 +31,13 @@ from tests.servers.victoria import VictoriaMetrics
 from tests.sources.docker import answers
 
 MEMORY = "container_memory_usage_bytes"
-NOW = time.time() - 30
+NOW = 0.0
+"""Half a minute before each test began, which may be long after this was read."""
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "NOW", time.time() - 30)
 
 
 def sink(url: str, **options: Any) -> PrometheusRemoteWrite:
@@ -57,14 +63,15 @@ def cid(number: int) -> str:
     return f"{number:064x}"
 
 
-def stats(number: int = 1, at: float = NOW, usage: int = 1000, **networks: int) -> Batch:
+def stats(number: int = 1, at: float | None = None, usage: int = 1000, **networks: int) -> Batch:
     """A container's reading as a route sends it; `eth0=5` are bytes that it received there."""
     of = container(f"c-{number}", number=number, labels={"team": "shop"})
     found = answers.answer("v1")
     found["memory_stats"]["usage"] = usage
     found["networks"] = {name: {"rx_bytes": count} for name, count in networks.items()}
     inspection = answers.Inspection(cgroup=f"/docker/{of.id}")
-    return stats_batch(answers.reading(found, of, inspection, time=at), 1)
+    when = NOW if at is None else at
+    return stats_batch(answers.reading(found, of, inspection, time=when), 1)
 
 
 def series(requests: Iterable[Request], name: str = "", number: int = 0) -> list[Series]:
