@@ -66,9 +66,8 @@ from pipeline.transport.consumers import (
     Delivered,
     Puller,
     ensure,
-    problem,
-    said,
 )
+from pipeline.transport.jetstream import problem, said
 from pipeline.transport.leases import Leases
 from pipeline.transport.nats import Nats, NatsAuth
 from pipeline.transport.unacknowledged import Unacknowledged

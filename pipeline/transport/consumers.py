@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline.errors import Unavailable
 from pipeline.records import NOT_JSON
+from pipeline.transport.jetstream import problem, said
 from pipeline.transport.nats import Nats
 
 if TYPE_CHECKING:
@@ -112,18 +113,6 @@ class Api:
         except NOT_JSON:
             message = f"{self._nats.address} answers {subject} with rubbish"
             raise Unavailable(message) from None
-
-
-def problem(answer: dict[str, Any]) -> dict[str, Any]:
-    """The error in an answer; empty where there is none."""
-    error = answer.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def said(error: dict[str, Any]) -> str:
-    """What the server says of it."""
-    text = str(error.get("description") or "the answer is rubbish")
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
 
 
 class Consumer(NamedTuple):

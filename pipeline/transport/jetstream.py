@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.errors import Unavailable
 from pipeline.records import NOT_JSON
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats import Nats, plain
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -35,6 +35,17 @@ class Message(Protocol):
 Sent = TypeVar("Sent", bound=Message)
 
 
+def problem(answer: dict[str, Any]) -> dict[str, Any]:
+    """The error in an answer; empty where there is none."""
+    error = answer.get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def said(error: dict[str, Any]) -> str:
+    """What the server says of it."""
+    return plain(error.get("description") or "the answer is rubbish")
+
+
 class Problem(msgspec.Struct, frozen=True):
     """What the server has answered instead of an acknowledgement.
 
@@ -47,8 +58,7 @@ class Problem(msgspec.Struct, frozen=True):
     description: str = ""
 
     def __str__(self) -> str:
-        said = "".join(c if c.isprintable() else " " for c in self.description)[:200]
-        return f"{said} ({self.err_code or self.code})"
+        return f"{plain(self.description)} ({self.err_code or self.code})"
 
 
 NO_RESPONDERS: Final = Problem(503, 0, "no stream takes this subject, or JetStream is off")

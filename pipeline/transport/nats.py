@@ -105,7 +105,7 @@ class Nats:
         client = self._client
         if client is None or self._address is None:
             return str(self._addresses[0])
-        parts = [str(self._address), f"nats-server {_text(client._server_info.get('version'))}"]
+        parts = [str(self._address), f"nats-server {plain(client._server_info.get('version'))}"]
         writer = _writer(client)
         tls = writer.get_extra_info("ssl_object") if writer is not None else None
         return ", ".join(parts + ([tls.version()] if tls is not None else []))
@@ -158,13 +158,13 @@ class Nats:
             if not connected:
                 raise error  # or nats-py would try the same server sixty times
             if client is self._client and "permissions violation" in str(error).lower():
-                self._in_trouble(f"{address} does not permit it: {_text(error)}; check its users")
+                self._in_trouble(f"{address} does not permit it: {plain(error)}; check its users")
 
         async def closed() -> None:
             if client is self._client:
                 why = client.last_error
                 ended = why is None or isinstance(why, OSError) or "EOF" in str(why)
-                said = "" if ended else f" ({_text(why)})"
+                said = "" if ended else f" ({plain(why)})"
                 self._in_trouble(f"{address} closed the connection{said}; its own log may say why")
 
         try:
@@ -305,10 +305,10 @@ def _sentence(address: Address, error: Exception) -> str:
     if isinstance(error, OSError):  # also TLS and time outs
         return sentence(address, error)
     if text.startswith("nats: '"):
-        return f"refused the connection: {_text(error)[6:]}"
+        return f"refused the connection: {plain(error)[6:]}"
     return "does not speak NATS; check the address and its port"
 
 
-def _text(value: object) -> str:
+def plain(value: object) -> str:
     """What a server has said, on one line and not endless."""
     return "".join(c if c.isprintable() else " " for c in str(value))[:200]

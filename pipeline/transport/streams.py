@@ -10,7 +10,7 @@ import msgspec
 
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.jetstream import JetStream
+from pipeline.transport.jetstream import JetStream, problem, said
 
 log = logging.getLogger(__name__)
 
@@ -97,21 +97,21 @@ class Streams:
 
     async def _info(self, jetstream: JetStream) -> Mapping[str, Any] | None:
         answer = await jetstream.request(f"STREAM.INFO.{self._config.name}")
-        config, error = answer.get("config"), _error(answer)
+        config, error = answer.get("config"), problem(answer)
         if isinstance(config, dict):
             return config
         if error.get("err_code") == _NOT_FOUND:
             return None
-        raise Unavailable(f"stream {self._config.name} cannot be looked at: {_said(error)}")
+        raise Unavailable(f"stream {self._config.name} cannot be looked at: {said(error)}")
 
     async def _create(self, jetstream: JetStream) -> None:
         name = self._config.name
         answer = await jetstream.request(f"STREAM.CREATE.{name}", self._wanted)
-        error = _error(answer)
+        error = problem(answer)
         if isinstance(answer.get("config"), dict):
             log.info("stream %s is made: %s", name, ", ".join(self._wanted["subjects"]))
         elif error.get("err_code") != _IN_USE:
-            raise Unavailable(f"stream {name} cannot be made: {_said(error)}")
+            raise Unavailable(f"stream {name} cannot be made: {said(error)}")
 
     def _compare(self, found: Mapping[str, Any]) -> None:
         name, subjects = self._config.name, found.get("subjects")
@@ -147,13 +147,3 @@ def covers(takes: str, subject: str) -> bool:
         if token not in ("*", ours[place]):
             return False
     return len(ours) == len(theirs)
-
-
-def _error(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    error = answer.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def _said(error: Mapping[str, Any]) -> str:
-    description = str(error.get("description") or "the answer is rubbish")
-    return "".join(c if c.isprintable() else " " for c in description)[:200]
