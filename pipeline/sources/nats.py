@@ -66,6 +66,8 @@ from pipeline.transport.consumers import (
     Delivered,
     Puller,
     ensure,
+    place,
+    remove,
 )
 from pipeline.transport.jetstream import problem, said
 from pipeline.transport.leases import Leases
@@ -77,6 +79,10 @@ log = logging.getLogger(__name__)
 PARTITION: Final = "{partition}"
 LEASE: Final = 1.5
 """Times `ack_wait` that a partition is somebody's who is not heard of."""
+SLACK: Final = 1.1
+"""Times `ack_wait` after which the server has seen that it is over."""
+CATCH_UP: Final = 2.0
+"""Seconds in which the leader of a stream has what its other replicas have."""
 PATIENCE: Final = 3.0
 """Times `ack_wait` in which the server has to deliver again what others had."""
 SMALLEST_PULL: Final = 1 << 18
@@ -146,6 +152,7 @@ class NatsSource(Source):
         self._unacknowledged = Unacknowledged(self._nats)
         self._trouble = asyncio.Event()
         self._ack_wait = float(config.ack_wait)
+        self._replicas = 1
         self._leases: Leases | None = None
         self._leaving: set[int] = set()
         """Partitions of which nothing more is asked for, since others are to have them."""
@@ -159,13 +166,7 @@ class NatsSource(Source):
         self._nats.on_trouble = self._trouble.set
         await self._nats.open()
         await self._api.open()
-        stream = self._config.stream
-        answer = await self._api.request(f"STREAM.INFO.{stream}")
-        if error := problem(answer):
-            hint = "the first agent that publishes makes it"
-            raise Unavailable(f"stream {stream} cannot be read: {said(error)}; {hint}")
-        config = answer.get("config")
-        replicas = config.get("num_replicas") if isinstance(config, dict) else 1
+        self._replicas, _ = await self._stream()
         self._ack_wait = (await self._ensure(0)).ack_wait
         if not self._config.ordered:
             return
@@ -174,7 +175,17 @@ class NatsSource(Source):
         else:
             length = LEASE * self._ack_wait
             self._leases = Leases(self._config.durable, self._owner, self._shares, length)
-        await self._leases.ensure(self._api, replicas if type(replicas) is int else 1)
+        await self._leases.ensure(self._api, self._replicas)
+
+    async def _stream(self) -> tuple[int, int]:
+        """Its replicas, and its last place. Raises `Unavailable`."""
+        stream = self._config.stream
+        answer = await self._api.request(f"STREAM.INFO.{stream}")
+        if error := problem(answer):
+            hint = "the first agent that publishes makes it"
+            raise Unavailable(f"stream {stream} cannot be read: {said(error)}; {hint}")
+        replicas = place(answer.get("config"), "num_replicas")
+        return max(1, replicas), place(answer.get("state"), "last_seq")
 
     async def _ensure(self, partition: int) -> Consumer:
         return await ensure(
@@ -271,13 +282,13 @@ class NatsSource(Source):
 
     async def _read(self, partition: int, intake: Intake) -> None:
         """One partition, until it is left."""
-        await self._ensure(partition)
-        if self._leases is not None and partition not in self._leases.clean:
-            waits = await self._others_have(partition)
-            if waits:
-                # Somebody has died with them, or they were lost with the connection. When they are
-                # to be delivered again, they come before all others; until then, others would.
-                await asyncio.sleep(waits)
+        consumer = await self._within_the_stream(partition)
+        if self._leases is not None and partition not in self._leases.clean and consumer.pending:
+            # Somebody has died with them, or they were lost with the connection. When they are to
+            # be delivered again, they come before all others; until then, others would. Ours may
+            # be among them, but how many cannot be told: a server that was killed forgets of some
+            # that it has delivered them.
+            await asyncio.sleep(SLACK * consumer.ack_wait)
         puller = Puller(
             self._nats,
             self._api,
@@ -299,18 +310,37 @@ class NatsSource(Source):
             if not brought and not puller.too_large:
                 await asyncio.sleep(PAUSE)
 
+    async def _within_the_stream(self, partition: int) -> Consumer:
+        """Its consumer, made anew where it is further than the stream. A server that was killed may
+        come back with a stream that counts from 1 again, and consumers that count on: they would
+        deliver nothing until the stream is as long as it was (2.10.27, where the stream was just
+        empty, about once in three hundred times)."""
+        consumer = await self._ensure(partition)
+        _, last = await self._stream()
+        if consumer.delivered > last and self._replicas > 1:
+            await asyncio.sleep(CATCH_UP)
+            _, last = await self._stream()
+        if consumer.delivered <= last:
+            return consumer
+        name, stream = self._consumer(partition), self._config.stream
+        log.warning(
+            "stream %s of %s ends at %d and consumer %s was at %d: the server has lost its place; "
+            "the consumer is made anew and delivers all that is there",
+            *(stream, self._nats.address, last, name, consumer.delivered),
+        )
+        await remove(self._api, stream, name)
+        return await self._ensure(partition)
+
     async def _pull(self, puller: Puller) -> None:
         # A message that is larger than a pull may be comes with one that has no such bound.
         batch = 1 if puller.too_large else self._config.batch
         size = int(self._config.in_flight) // (2 * max(1, len(self._pullers)))
         await puller.pull(batch, max(SMALLEST_PULL, size))
 
-    async def _others_have(self, partition: int) -> float:
-        """How long the server waits for what others have of it and have not acknowledged; 0 where
-        there is nothing."""
+    async def _others_have(self, partition: int) -> bool:
+        """Whether the server waits for more of it to be acknowledged than we have."""
         consumer = await self._ensure(partition)
-        ours = self._unacknowledged.count(partition)
-        return consumer.ack_wait if consumer.pending > ours else 0
+        return consumer.pending > self._unacknowledged.count(partition)
 
     async def _gather(self, puller: Puller, partition: int) -> list[Delivered]:
         """What others had, and had not acknowledged, and what came with it, in order: the server
@@ -318,13 +348,16 @@ class NatsSource(Source):
         between. Gives up in the end, where it does not."""
         found: list[Delivered] = []
         size, until = 0, asyncio.get_running_loop().time() + PATIENCE * self._ack_wait
+        more = self._leases is not None and partition not in self._leases.clean
         while size < self._config.in_flight and asyncio.get_running_loop().time() < until:
-            if not await self._others_have(partition):
+            if not more and not await self._others_have(partition):
                 break
+            more = False
             await self._pull(puller)
             while (one := await puller.next()) is not None:
                 found.append(one)
                 size += len(one.body)
+                more = more or one.attempts > 1
         return sorted(found, key=lambda one: one.sequence)
 
     # -------------------------------------------------------------------------- one message

@@ -122,6 +122,8 @@ class Consumer(NamedTuple):
     """Seconds that it waits for an acknowledgement."""
     pending: int
     """Messages that somebody has, and has not acknowledged."""
+    delivered: int
+    """Place in the stream of the last one that was delivered for the first time."""
 
 
 async def ensure(
@@ -164,7 +166,21 @@ async def ensure(
     return Consumer(
         waits / 10**9 if type(waits) is int and waits > 0 else ack_wait,
         pending if type(pending) is int else 0,
+        place(answer.get("delivered"), "stream_seq"),
     )
+
+
+async def remove(api: Api, stream: str, name: str) -> None:
+    """Has no consumer of that name any more. Raises `Unavailable`."""
+    error = problem(await api.request(f"CONSUMER.DELETE.{stream}.{name}"))
+    if error and error.get("err_code") != _NOT_FOUND:
+        raise Unavailable(f"consumer {name} of stream {stream} cannot be removed: {said(error)}")
+
+
+def place(answer: object, key: str) -> int:
+    """A place in a stream out of an answer; 0 where it says none."""
+    value = answer.get(key) if isinstance(answer, dict) else None
+    return value if type(value) is int else 0
 
 
 class Puller:

@@ -43,9 +43,9 @@ class NatsServer(Daemon):
             verified = f'ca_file: "{client_ca}", verify: true' if client_ca else ""
             more += f'\ntls {{ cert_file: "{tls.cert}", key_file: "{tls.key}", {verified} }}'
         directory.mkdir(parents=True, exist_ok=True)
-        config, store = directory / "nats.conf", directory / "jetstream"
-        values = {"port": self.port, "monitoring": self.monitoring, "store": store, "more": more}
-        config.write_text(_CONFIG.format(**values))
+        config, self.store = directory / "nats.conf", directory / "jetstream"
+        values = {"port": self.port, "monitoring": self.monitoring, "store": self.store}
+        config.write_text(_CONFIG.format(more=more, **values))
         command = ["nats-server", "-c", str(config)]
         super().__init__(command, directory, [self.port, self.monitoring])
 
