@@ -176,9 +176,13 @@ class ByteStream(asyncio.BufferedProtocol):
             self._resting.cancel()
         if self._gathering is not None:
             self._gathering.end()
-        if not self.head_arrived.done():
-            self.head_arrived.set_exception(error or ConnectionResetError("closed at once"))
+        self._no_head(error or ConnectionResetError("closed at once"))
         self._wake()
+
+    def _no_head(self, error: Exception) -> None:
+        if not self.head_arrived.done():
+            self.head_arrived.set_exception(error)
+            self.head_arrived.exception()  # or asyncio would log it where nobody waits any more
 
     def _take_head(self, data: bytes) -> bytes:
         """Collects the head; returns what of the body came with it."""
@@ -191,7 +195,7 @@ class ByteStream(asyncio.BufferedProtocol):
             try:
                 self.head_arrived.set_result(parse_head(head))
             except EngineError as error:
-                self.head_arrived.set_exception(error)
+                self._no_head(error)
         return body
 
     def _wake(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -335,6 +336,19 @@ async def test_a_wait_for_the_head_that_is_cancelled_leaves_no_connection(
                 await asyncio.sleep(0)
             task.cancel()
     await no_connection()
+
+
+def test_a_connection_that_ends_when_nobody_waits_any_more_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As between connecting and asking, where the task is cancelled just then."""
+
+    async def end() -> None:
+        ByteStream().connection_lost(None)
+        gc.collect()
+
+    asyncio.run(end())
+    assert not caplog.records
 
 
 async def test_a_read_that_is_cancelled_loses_nothing(fake: FakeEngine, opened: Open) -> None:
