@@ -317,6 +317,12 @@ class Sink(ABC, Generic[Data]):
         with the peer. Empty where there is nothing to say."""
         return ""
 
+    async def probe(self) -> None:
+        """For `dockline check --live`, once opened: finds out whether the destination would take
+        what is sent there, as far as can be told without sending any entry.
+
+        Raises `Unavailable`, as `send` would."""
+
     @abstractmethod
     def encode(self, batches: Sequence[Batch]) -> Payload[Data]:
         """All entries of `batches`, in order, as one payload. Synchronous and pure; must not raise

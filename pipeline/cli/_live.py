@@ -51,7 +51,7 @@ class Answer:
 
 
 def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
-    """Tries the Engine, all sources and all sinks at the same time. Sends and takes nothing.
+    """Tries the Engine, all sources and all sinks at the same time. Sends and takes no entry.
 
     Raises `EngineError` where the Engine's address cannot be made out at all.
     """
@@ -103,6 +103,8 @@ async def _engine(engine: Engine) -> str:
 async def _open(one: Source | Sink[Any], kind: str) -> str:
     try:
         await one.open()
+        if isinstance(one, Sink):
+            await one.probe()
         return ", ".join(part for part in (kind, one.reached()) if part)
     finally:
         await one.close()

@@ -113,6 +113,9 @@ class Elasticsearch(Sink[BulkParts]):
     def reached(self) -> str:
         return self._http.reached()
 
+    async def probe(self) -> None:
+        await self._http.probe(self._path, b"", self._headers)
+
     def encode(self, batches: Sequence[Batch]) -> Payload[BulkParts]:
         whole = self._encoder.encode(batches)
         return Payload(BulkParts(whole, batches), sum(map(len, batches)), len(whole))

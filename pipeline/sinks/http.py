@@ -60,7 +60,11 @@ class HttpSink(Sink[Parts]):
         await self._http.open()
 
     def reached(self) -> str:
-        return self._http.reached()
+        reached, status = self._http.reached(), self._http.status
+        return f"{reached}, which answers {status} to GET" if status in (403, 404) else reached
+
+    async def probe(self) -> None:
+        self._http.probe_by_get()
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
         whole = self._json.encode(batches)

@@ -155,6 +155,10 @@ class Loki(Sink[LokiParts]):
     def reached(self) -> str:
         return self._http.reached()
 
+    async def probe(self) -> None:
+        body = await self._compressed(b"") if self._protobuf else b'{"streams":[]}'
+        await self._http.probe(PUSH, body, self._headers, compressed=not self._protobuf)
+
     def encode(self, batches: Sequence[Batch]) -> Payload[LokiParts]:
         count = sum(map(len, batches))
         data = LokiParts(self._encoder, batches)

@@ -135,6 +135,18 @@ class Otlp(Sink[list[Signal]]):
     def reached(self) -> str:
         return self._http.reached()
 
+    async def probe(self) -> None:
+        """Many a server takes only logs, or only metrics."""
+        headers = {"Content-Type": self._requests.content_type}
+        body = b"{}" if self._config.encoding == "json" else b""
+        try:
+            await self._http.probe(self._config.logs_path, body, headers)
+        except Unavailable as problem:
+            try:
+                await self._http.probe(self._config.metrics_path, body, headers)
+            except Unavailable:
+                raise problem from None
+
     async def close(self) -> None:
         await self._http.close()
 

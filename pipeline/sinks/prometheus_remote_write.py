@@ -169,6 +169,10 @@ class PrometheusRemoteWrite(Sink[Readings]):
     def reached(self) -> str:
         return self._http.reached()
 
+    async def probe(self) -> None:
+        body = bytes(self._snappy.compress_raw(write_request([])))
+        await self._http.probe("", body, HEADERS, compressed=False)
+
     def encode(self, batches: Sequence[Batch]) -> Payload[Readings]:
         sources: list[str] = []
         snapshots: list[Snapshot] = []

@@ -81,6 +81,9 @@ class VictoriaLogs(Sink[Parts]):
     def reached(self) -> str:
         return self._http.reached()
 
+    async def probe(self) -> None:
+        await self._http.probe(self._path, b"", self._headers)
+
     def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
         whole = self._json.encode(batches)
         return Payload(Parts(whole, batches, lines), sum(map(len, batches)), len(whole))

@@ -25,6 +25,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -152,6 +153,8 @@ class Http:
         self._headers = _headers(config)
         self._session: aiohttp.ClientSession | None = None
         self._reached = ""
+        self._opened: Answer | None = None
+        """What was answered then."""
         secure = any(url.scheme == "https" for url in self._nodes.all)
         if config.tls is not None and not secure:
             raise ConfigError("http:// is not encrypted, so a tls table has no meaning", "tls")
@@ -195,11 +198,38 @@ class Http:
                 server = answer.headers.get("Server", "")
                 kind = f" ({printable(server)})" if server else ""
                 self._reached = f"{answer.where}{kind}"
+                self._opened = answer
                 return
 
     def reached(self) -> str:
         """Who answered when it was opened."""
         return self._reached
+
+    async def probe(
+        self,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        compressed: bool = True,
+    ) -> None:
+        """Posts a request without entries: what is wrong with an address or a password shows by it.
+
+        Raises `Unavailable` where `post` would for any request. What a server says of a request in
+        which nothing is, does not matter."""
+        with suppress(Rejected, ServerFault):
+            await self.post(path, body, headers, compressed=compressed)
+
+    def probe_by_get(self) -> None:
+        """Where a request without entries might be taken for one with some: goes by the answer to
+        GET when it was opened. Raises `Unavailable` for a password that is wrong."""
+        if self._opened is not None and self.status in (401, 407):
+            _check(self._opened)
+
+    @property
+    def status(self) -> int:
+        """What GET was answered with when it was opened; 0 before."""
+        return self._opened.status if self._opened is not None else 0
 
     async def close(self) -> None:
         session, self._session = self._session, None

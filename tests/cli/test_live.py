@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.certificates import Authority
+from tests.servers.http_receiver import Request, answer, http_receiver
 from tests.servers.receivers import Beats, Collector, serve, server_context, udp
 
 NO_ENGINE = '[engine]\nurl = "unix:///nowhere/docker.sock"\n'
@@ -106,6 +107,24 @@ async def test_each_sink_that_cannot_be_reached_is_told_with_its_reason(
     assert distrusted.startswith(f"failed sink b: tls://localhost:{untrusted}")
     assert "not trusted here" in distrusted
     assert nameless.startswith("failed sink c: udp://no-such-host.invalid:514")
+
+
+async def test_a_sink_with_a_wrong_path_is_told_though_somebody_answers_there(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judge(request: Request) -> bytes:
+        return answer(200 if request.path.startswith("/right/") else 404)
+
+    async with http_receiver(judge) as to:
+        file = write(
+            NO_ENGINE
+            + f'[sinks.right]\ntype = "loki"\nurl = "{to.url}/right"\n'
+            + f'[sinks.wrong]\ntype = "loki"\nurl = "{to.url}/wrong"\n'
+        )
+        assert await check(file) == 1
+    right, wrong = found(capsys)
+    assert right == f"reached sink right: loki, {to.url}"
+    assert wrong == f"failed sink wrong: {to.url} answers 404; check the path in `url`"
 
 
 def test_what_cannot_be_reached_is_told_with_its_reason_and_status_1(
