@@ -144,9 +144,9 @@ async def test_an_inspection_that_crosses_the_end_of_its_container_does_not_revi
         made.fake.emit("die", ONE, name="web")
         if last == "destroy":
             made.fake.emit("destroy", ONE, name="web")
-        await asyncio.sleep(0.6)
-        assert made.polled.names == {}
-        assert (ONE in made.removed) == (last == "destroy")
+        await asyncio.sleep(0.6)  # the answer is here by then
+        await made.until(lambda: made.polled.names == {})
+        await made.until(lambda: (ONE in made.removed) == (last == "destroy"))
 
 
 async def test_stats_that_are_missing_are_seen_to_at_the_next_list(tmp_path: Path) -> None:
