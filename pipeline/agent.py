@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -314,34 +315,45 @@ class Agent:
         """Has what stages hold back sent too."""
         within = float(self._config.agent.shutdown)
         for outlet in await self.outlets.drain(within, self._let_go):
+            lost = self._lost(outlet)
+            entries = outlet.buffer.entries
+            fate = "sent from its spool" if outlet.spool else "read again"
             log.warning(
-                "sink %s: %d entries could not be delivered in time (%s); they are %s after "
-                "the next start",
+                "sink %s: %d entries could not be delivered in time (%s)%s",
                 outlet.name,
-                outlet.buffer.entries,
+                entries,
                 outlet.delivery.problem or "slow",
-                "sent from its spool" if outlet.spool else "read again",
+                f"; they are {fate} after the next start" if lost.total() < entries else "",
             )
-            self._note_lost(outlet)
+            self._note_lost(outlet, lost)
 
     async def _let_go(self) -> None:
         """All that was taken goes to the sinks' buffers."""
         await self.inlets.placed()
         await self._router.flusher.finish()
 
-    def _note_lost(self, outlet: Outlet) -> None:
-        """What was not delivered, of containers that are gone, is nowhere any more."""
+    def _lost(self, outlet: Outlet) -> Counter[str]:
+        """How much of what was not delivered is nowhere any more, by the reason."""
+        lost: Counter[str] = Counter()
         if outlet.spool is not None:
-            return
+            return lost
         followed = self.source.followed if self.engine is not None else {}
-        ids = ((one.container.id, len(one)) for one in outlet.buffer.batches())
-        if lost := sum(n for one, n in ids if one not in followed and not self.inlets.has(one)):
-            self.metrics.dropped.labels(outlet.name, "stopped").inc(lost)
+        for batch in outlet.buffer.batches():
+            of = batch.container.id
+            if batch.source == "stats":
+                lost["readings of stats cannot be taken again"] += len(batch)
+            elif of not in followed and not self.inlets.has(of):
+                lost["their containers are removed"] += len(batch)
+        return lost
+
+    def _note_lost(self, outlet: Outlet, lost: Counter[str]) -> None:
+        for reason, entries in lost.items():
+            self.metrics.dropped.labels(outlet.name, "stopped").inc(entries)
             log.warning(
-                "sink %s: %d of them are lost, since their containers are removed; buffer.disk "
-                "would have kept them",
+                "sink %s: %d of them are lost, since %s; buffer.disk would have kept them",
                 outlet.name,
-                lost,
+                entries,
+                reason,
             )
 
 

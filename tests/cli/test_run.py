@@ -75,6 +75,22 @@ def test_a_sink_that_is_gone_is_retried_and_said_and_the_agent_is_ready_while_it
         assert "could not be delivered in time" in agent.said
 
 
+def test_readings_that_could_not_be_delivered_are_not_said_to_be_read_again(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    config = (
+        '[agent]\nshutdown = "1s"\n[stats]\nevery = "1s"\n'
+        '[sinks.out]\ntype = "prometheus_remote_write"\nurl = "http://127.0.0.1:1/api/v1/write"\n'
+    )
+    with AgentProcess(tmp_path, steady.url, config) as agent:
+        waiting = 'dockline_buffer_entries{sink="out",kind="memory"}'
+        agent.until(lambda: (agent.metric(waiting) or 0) > 0)
+        assert agent.stop() == 1
+        assert "could not be delivered in time" in agent.said
+        assert "of them are lost, since readings of stats cannot be taken again" in agent.said
+        assert "read again after the next start" not in agent.said
+
+
 def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
     steady: PrivateEngine, tmp_path: Path
 ) -> None:
