@@ -154,11 +154,12 @@ class Held:
             item.give_back()
             (self.loaded if item.safe else self.pending).push_first(item)
 
-    def hand_out(self, limit: int, entries: int) -> list[tuple[Batch, int]]:
-        """The next batches with their sizes, up to the limits, but at least one."""
+    def hand_out(self, limit: int, entries: int, *, on: bool = False) -> list[tuple[Batch, int]]:
+        """The next batches with their sizes, up to the limits, but at least one. `on`: behind those
+        that were loaded, what is pending follows."""
         section = self.loaded or self.pending
         handed: list[tuple[Batch, int]] = []
-        while section:
+        while section or (on and (section := self.pending)):
             limit -= section.first.size
             entries -= len(section.first.batch)
             if handed and (limit < 0 or entries < 0):

@@ -108,6 +108,7 @@ class SpooledBuffer:
         if not self._has_room(size):
             self._spilling = True
             self._work.ring()
+            self._arrived.ring()
             if self.policy == "block" or not self.disk.full:
                 return False
             if self.policy == "drop_oldest":
@@ -152,16 +153,18 @@ class SpooledBuffer:
 
     async def take(self, limit: int, entries: int, linger: float) -> list[tuple[Batch, int]]:
         """Batches in order with their sizes, up to `limit` bytes (and half of the memory) and
-        `entries`, but at least one batch; waits for the first, and `linger` seconds for more where
-        nothing waits on disk. Empty once it is closed and nothing is left, on disk either."""
+        `entries`, but at least one batch; waits for the first, and `linger` seconds for more once
+        the disk is read to its end. Empty once it is closed and nothing is left, on disk either."""
         limit = min(limit, self.limit // 2)
         lingered = linger <= 0
         while not self._suspended:
             if not self._held.loaded and self.disk.entries:
                 await self._load(limit)
-            elif self._held.loaded or (self._held.pending and lingered):
+            elif self._held.loaded and (linger <= 0 or self.disk.entries):
                 return self._held.hand_out(limit, entries)
-            elif self._held.pending:
+            elif lingered and (self._held.loaded or self._held.pending):
+                return self._held.hand_out(limit, entries, on=not self.disk.entries)
+            elif self._held.loaded or self._held.pending:
                 await self._linger(limit, entries, linger)
                 lingered = True
             elif self._closed:
@@ -182,11 +185,15 @@ class SpooledBuffer:
                 self._held.loaded.push(item)
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
-        pending = self._held.pending
+        loaded, pending = self._held.loaded, self._held.pending
 
         def enough() -> bool:
             ended = self._closed or self._suspended
-            return ended or pending.bytes >= limit or pending.entries >= entries
+            crowded = bool(self._turns) or self.disk.entries > 0
+            gathered = (
+                loaded.bytes + pending.bytes >= limit or loaded.entries + pending.entries >= entries
+            )
+            return ended or crowded or gathered
 
         await self._arrived.wait_until(enough, linger)
 

@@ -590,6 +590,32 @@ async def test_linger_gathers_what_comes_meanwhile_and_ends_when_it_is_enough(
         assert len(await made.buffer.take(3 * ONE, ALL, 3600)) == 3
 
 
+async def test_what_is_left_on_disk_is_lingered_with_as_well_and_what_comes_goes_with_it(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(3)
+    async with running(tmp_path) as made:
+        made.put = 3  # in the life before
+        asyncio.get_running_loop().call_later(0.01, made.offer)
+        taken = await made.buffer.take(ALL, 4, 3600)
+        assert numbers([one for one, _ in taken]) == [0, 1, 2, 3]
+        made.deliver(taken)
+
+
+async def test_while_there_is_more_on_disk_than_may_be_taken_nobody_lingers(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(200)
+        await until(lambda: made.buffer.disk.entries > 100)
+        while made.buffer.disk.entries:
+            made.deliver(await made.buffer.take(ALL, ALL, 3600))
+        made.deliver(await made.buffer.take(ALL, ALL, 0.01))
+        await made.drain()
+        assert made.released == list(range(200))
+
+
 async def test_a_delivery_that_lingers_while_the_memory_overflows_gets_entries_not_the_end(
     tmp_path: Path,
 ) -> None:
