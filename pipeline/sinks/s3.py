@@ -173,6 +173,9 @@ class S3(Sink[Items]):
     """Objects are made as they are sent, a piece at a time: what has gathered for minutes is too
     much to be encoded in one go."""
 
+    tends = 30.0
+    """Nothing has to be sent, but a bucket that is not there is said before minutes have passed."""
+
     def __init__(self, config: Config, context: Context) -> None:
         if (config.access_key_id is None) != (config.secret_access_key is None):
             raise ConfigError("write both access_key_id and secret_access_key", "access_key_id")

@@ -140,6 +140,7 @@ class Bucket:
 
     async def _open(self) -> None:
         await self._shut()
+        unseen = ""
         try:
             client = self._made()
             self._client = await client.__aenter__()
@@ -148,8 +149,9 @@ class Bucket:
         except Exception as error:
             if not self._may_write_all_the_same(error):
                 raise self._problem(error) from error
+            unseen = "; 403 is all that is said of it, so whether it may be written to is not known"
         region = self._client.meta.region_name
-        self._reached = f"{self.where}, region {region}"
+        self._reached = f"{self.where}, region {region}{unseen}"
 
     def _made(self) -> Any:
         it, tls = self._settings, self._settings.tls or TLSConfig()
@@ -236,7 +238,8 @@ class Bucket:
         said, meta = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         code, status = str(said.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
         code = {"404": "NoSuchBucket", "301": "PermanentRedirect"}.get(code, code)
-        message = f"{self.where} answers {status} {printable(code)}"
+        named = "" if code == str(status) else f" {printable(code)}"
+        message = f"{self.where} answers {status}{named}"
         if text := printable(str(said.get("Message") or "")):
             message += f": {text}"
         if code == "EntityTooLarge" or status == 413:

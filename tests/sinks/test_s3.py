@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.s3 import S3, Config, EncryptionConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
+from tests.delivery.sending import sending, until
 from tests.servers.certificates import Authority
 from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, HttpReceiver, Request, answer, http_receiver
@@ -334,8 +335,25 @@ async def test_an_answer_without_an_end_is_not_read_to_its_end() -> None:
 async def test_who_may_only_write_may_write() -> None:
     """Whether the bucket is there cannot be seen then."""
     async with http_receiver(lambda r: answer(403) if r.method == "HEAD" else OK) as to:
-        await deliver(sink(to.url), batch("one"))
+        one = sink(to.url)
+        await deliver(one, batch("one"))
+        assert "whether it may be written to is not known" in one.reached()
     assert len(puts(to)) == 1
+
+
+async def test_a_bucket_that_is_not_there_is_said_though_entries_gather_for_minutes() -> None:
+    async with http_receiver(lambda request: answer(404)) as to:
+        settings = {"bucket": "nothing", "endpoint": to.url, "path_style": True, **KEYS}
+        async with sending("s3", **settings) as sent:
+            await until(lambda: "make the bucket" in (sent.outlet.delivery.problem or ""))
+
+
+async def test_a_status_without_a_code_is_said_once() -> None:
+    async with http_receiver(lambda request: answer(400)) as to:
+        one = sink(to.url)
+        with pytest.raises(Unavailable, match=r"answers 400: Bad Request$"):
+            await one.open()
+        await one.close()
 
 
 async def test_each_object_has_its_checksum() -> None:
