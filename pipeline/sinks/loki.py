@@ -129,7 +129,8 @@ class Loki(Sink[LokiParts]):
 
     def __init__(self, config: Config, context: Context) -> None:
         self._name = context.name
-        self._http = Http([config.url.rstrip("/").removesuffix(PUSH)], config, probe="/ready")
+        url = config.url.rstrip("/").removesuffix(PUSH)
+        self._http = Http([url], config, probe="/ready", pages=False)
         self._protobuf = config.encoding == "protobuf"
         self._headers = {"Content-Type": "application/json"}
         if self._protobuf:

@@ -11,9 +11,10 @@ change rarely. All else of an entry can be searched too, such as `status:500` or
 names are those of the Elastic Common Schema, with dots for what JSON nests. A multi-tenant server
 wants `tenant = "7:1"`.
 
-What an answer means: as for the `http` sink. VictoriaLogs does not tell of single lines that it
-cannot use: those it counts itself, in `vl_rows_dropped_total`. It keeps entries twice that came
-twice, which `event.sequence` shows. The API:
+What an answer means: as for the `http` sink; but a web page, such as that of a login, is no
+success, whatever its status. VictoriaLogs does not tell of single lines that it cannot use: those
+it counts itself, in `vl_rows_dropped_total`. It keeps entries twice that came twice, which
+`event.sequence` shows. The API:
 https://docs.victoriametrics.com/victorialogs/data-ingestion/#json-stream-api
 """
 
@@ -72,7 +73,7 @@ class VictoriaLogs(Sink[Parts]):
         if config.tenant:
             account, _, project = config.tenant.partition(":")
             self._headers |= {"AccountID": account, "ProjectID": project or "0"}
-        self._http = Http([config.url], config, probe="/health")
+        self._http = Http([config.url], config, probe="/health", pages=False)
         self._json = JsonEncoder(host=context.host)
 
     async def open(self) -> None:

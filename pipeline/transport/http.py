@@ -2,7 +2,7 @@
 
 | answer                                  | means                                                 |
 |-----------------------------------------|-------------------------------------------------------|
-| 2xx                                     | taken                                                 |
+| 2xx                                     | taken; a web page instead of a store's answer is not  |
 | 408, 425, 429, 5xx, or none             | `Unavailable`; `Retry-After` is heeded                |
 | 500 in particular                       | `ServerFault`, which one bad entry may be the cause of|
 | 1xx, 3xx, 401, 403, 404, 405, 407, 415  | `Unavailable`: the configuration is wrong, not the    |
@@ -135,10 +135,17 @@ class Http:
     """The connections to one destination, which may be several equal nodes."""
 
     def __init__(
-        self, urls: Sequence[str], config: HttpSinkConfig, *, key: str = "url", probe: str = ""
+        self,
+        urls: Sequence[str],
+        config: HttpSinkConfig,
+        *,
+        key: str = "url",
+        probe: str = "",
+        pages: bool = True,
     ) -> None:
         """`urls` are those of the nodes, each with the path that all others are relative to; `key`
-        names them in messages; `probe` is a path to ask for when it is opened.
+        names them in messages; `probe` is a path to ask for when it is opened. Without `pages` a
+        web page is no success, such as that of a login with 200.
 
         Raises `ConfigError`.
         """
@@ -148,6 +155,7 @@ class Http:
         self._tls = config.tls
         self._timeout = float(config.timeout)
         self._probe = probe
+        self._pages = pages
         self._encoding = config.compression
         self._compress = _compressor(config.compression)
         self._headers = _headers(config)
@@ -260,6 +268,8 @@ class Http:
             try:
                 answer = await self._ask(method, node, path, body, more)
                 _check(answer)
+                if not self._pages:
+                    _check_for_page(answer)
             except ServerFault:
                 self._nodes.works(node)
                 raise
@@ -325,6 +335,15 @@ def _check(answer: Answer) -> None:
     if status in (408, 425, 429) or not 400 <= status < 500:
         raise Unavailable(message, retry_after(answer.headers))
     raise Rejected(message, status, answer.body)
+
+
+def _check_for_page(answer: Answer) -> None:
+    kind = answer.headers.get("Content-Type", "").lower()
+    if kind.startswith("text/html") and answer.body.lstrip().startswith(b"<"):
+        raise Unavailable(
+            f"{answer.where} answers {answer.status} with a web page, which is no store's answer"
+            f"{_said(answer.body)}; check the address, and what stands before the store"
+        )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

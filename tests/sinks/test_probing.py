@@ -114,3 +114,12 @@ async def test_an_http_server_of_ones_own_is_sent_nothing_and_its_answer_to_get_
     async with http_receiver(probe=lambda request: answer(404)) as to:
         assert await probed("http", to.url) == f"{to.url}, which answers 404 to GET"
         assert to.requests == []
+
+
+@pytest.mark.parametrize("kind", ["loki", "victorialogs", "prometheus_remote_write"])
+async def test_a_web_page_is_no_stores_answer(kind: str) -> None:
+    """As of a login that stands before it. Other sinks read what the answer says."""
+    page = answer(200, b"\n<!doctype html><p>Please log in</p>", Content_Type="text/html")
+    async with http_receiver(lambda request: page) as to:
+        with pytest.raises(Unavailable, match=r"with a web page.*Please log in"):
+            await probed(kind, to.url)
