@@ -22,6 +22,8 @@ from pipeline.config.file import read
 from pipeline.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
+from pipeline.transport.consumers import Api, ensure, remove
+from pipeline.transport.leases import Leases
 from pipeline.transport.nats import Nats, NatsAuth
 from tests.integration.test_compose import configured
 from tests.integration.waiting import eventually
@@ -147,6 +149,7 @@ async def test_the_agents_user_may_publish_and_make_the_stream(nats: ShippedNats
         ("agent", "one", "$JS.API.STREAM.MSG.GET.DOCKLINE"),
         ("hub", "two", "dockline.1.logs.x"),
         ("hub", "two", "$JS.API.STREAM.PURGE.DOCKLINE"),
+        ("hub", "two", "$JS.API.STREAM.MSG.DELETE.DOCKLINE"),
         ("hub", "two", "$JS.API.STREAM.DELETE.DOCKLINE"),
     ],
 )
@@ -162,6 +165,30 @@ async def test_nobody_may_do_more_than_he_has_to(
     with pytest.raises(Unavailable, match="does not permit it"):
         _ = one.client
     await one.close()
+
+
+async def test_hubs_may_give_partitions_to_others_and_make_a_consumer_anew(
+    nats: ShippedNats,
+) -> None:
+    sink = await asyncio.to_thread(queue, nats)
+    await sink.open()
+    await sink.close()
+    hub = Nats([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
+    await hub.open()
+    api = Api(hub, timeout=10)
+    await api.open()
+    leases = Leases("hub", "one", shares=2, length=30)
+    await leases.ensure(api, replicas=1)
+    await leases.renew(api)
+    await leases.claim(api)
+    assert set(leases.held) == {0, 1}
+    await leases.leave(api)
+    await ensure(api, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
+    await remove(api, "DOCKLINE", "hub-0")
+    found = await ensure(api, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
+    assert found.delivered == 0
+    assert hub.trouble is None
+    await hub.close()
 
 
 async def test_what_the_agents_publish_the_hubs_have_in_the_store(
