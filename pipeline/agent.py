@@ -159,7 +159,10 @@ class Agent:
                 self.metrics.source_errors.labels("stats_backlog").inc(refused)
 
     def _alive(self, container_id: str) -> bool:
-        """Whether the container runs, and so has stats."""
+        """Whether the container runs, and so has stats. Those of other hosts may, for all that can
+        be told without an Engine: their readings get old."""
+        if self.engine is None:
+            return True
         return self._poller is not None and self._poller.polls(container_id)
 
     def _own_metrics(self) -> Iterable[Metric]:
@@ -317,7 +320,7 @@ class Agent:
         for outlet in await self.outlets.drain(within, self._let_go):
             lost = self._lost(outlet)
             entries = outlet.buffer.entries
-            fate = "sent from its spool" if outlet.spool else "read again"
+            fate = "sent from its spool" if outlet.spool else self._again
             log.warning(
                 "sink %s: %d entries could not be delivered in time (%s)%s",
                 outlet.name,
@@ -326,6 +329,11 @@ class Agent:
                 f"; they are {fate} after the next start" if lost.total() < entries else "",
             )
             self._note_lost(outlet, lost)
+
+    @property
+    def _again(self) -> str:
+        """How what was not delivered comes back."""
+        return "read again" if self.engine is not None else "sent again by those who sent them"
 
     async def _let_go(self) -> None:
         """All that was taken goes to the sinks' buffers."""
@@ -340,9 +348,14 @@ class Agent:
         followed = self.source.followed if self.engine is not None else {}
         for batch in outlet.buffer.batches():
             of = batch.container.id
+            repeated = self.inlets.repeat(of)
+            if repeated:
+                continue
             if batch.source == "stats":
                 lost["readings of stats cannot be taken again"] += len(batch)
-            elif of not in followed and not self.inlets.has(of):
+            elif repeated is not None:
+                lost["nobody sends them again"] += len(batch)
+            elif of not in followed:
                 lost["their containers are removed"] += len(batch)
         return lost
 

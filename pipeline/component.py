@@ -454,6 +454,10 @@ class Source(ABC):
     and `close`, never concurrently, and again from the beginning, a little later each time, after
     whatever one of them has raised. Each may be cancelled at every await."""
 
+    repeats: ClassVar[bool] = True
+    """Whether its peers send again what they were not told is settled. Where they do not, what is
+    left at the end is lost, and counted."""
+
     def __init__(self, config: Any, context: SourceContext) -> None:  # noqa: B027 - as with stages
         """Raises `ConfigError`."""
 

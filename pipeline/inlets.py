@@ -54,9 +54,11 @@ class Inlets:
         yield from self.named.values()
         yield from self._leaving
 
-    def has(self, container_id: str) -> bool:
-        """Whether entries of that container come from here."""
-        return any(container_id in inlet.intake.feeds for inlet in self)
+    def repeat(self, container_id: str) -> bool | None:
+        """Whether who sends entries of that container sends those again that were not settled; None
+        where none come from here."""
+        found = [one.source.repeats for one in self if container_id in one.intake.feeds]
+        return all(found) if found else None
 
     def not_ready(self) -> list[str]:
         return [line for inlet in self.named.values() if (line := inlet.not_ready())]

@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -70,6 +70,8 @@ class Config(SourceConfig, frozen=True, kw_only=True):
 
 class Syslog(Source):
     """A task for each connection, or one for all datagrams."""
+
+    repeats: ClassVar[bool] = False
 
     def __init__(self, config: Config, context: SourceContext) -> None:
         address = listen_address(config.listen, PORTS, config.tls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
+from tests.servers.daemon import free_port
 
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 SYSLOG = '[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{port}"\n'
@@ -89,6 +91,24 @@ def test_readings_that_could_not_be_delivered_are_not_said_to_be_read_again(
         assert "could not be delivered in time" in agent.said
         assert "of them are lost, since readings of stats cannot be taken again" in agent.said
         assert "read again after the next start" not in agent.said
+
+
+def test_what_is_left_of_a_source_that_nobody_repeats_is_said_to_be_lost(tmp_path: Path) -> None:
+    nowhere = free_port()
+    source = '[sources.hosts]\ntype = "syslog"\nlisten = "tcp://127.0.0.1:{port}"\n'
+    sink = f'[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{nowhere}"\n'
+    port = free_port()
+    config = '[agent]\nshutdown = "1s"\n' + source.format(port=port) + sink
+    with AgentProcess(tmp_path, "", config) as agent:
+        agent.until(lambda: agent.metric('dockline_source_up{source="hosts"}') == 1)
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(b"<13>1 - h a - - - one\n<13>1 - h a - - - two\n")
+        taken = 'dockline_source_taken_entries_total{source="hosts"}'
+        agent.until(lambda: agent.metric(taken) == 2)
+        assert agent.stop() == 1
+        assert "2 entries could not be delivered in time" in agent.said
+        assert "sent again" not in agent.said
+        assert "2 of them are lost, since nobody sends them again" in agent.said
 
 
 def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 from nats.aio.client import Client
 
 from pipeline.batch import Container
@@ -19,7 +20,9 @@ from pipeline.encode.messages import ColumnsMessages
 from pipeline.encode.subject import Subjects
 from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.builders import batch, container
+from tests.servers.daemon import free_port
 from tests.servers.nats import NatsServer
+from tests.sinks.test_prometheus import stats
 
 CONFIG = """
 [sources.queue]
@@ -113,3 +116,27 @@ def test_a_hub_that_stops_has_delivered_and_acknowledged_all_that_it_took(
         assert hub.stop() == 0
     for one in CONTAINERS:
         assert numbers(tmp_path, one) == list(range(1, LINES + 1)), "each once, in order"
+
+
+async def test_a_hub_shows_the_stats_of_other_hosts_on_a_prometheus_sink(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    await publish(server.url, 1, 1)
+    client = Client()
+    await client.connect(server.url)
+    subject = Subjects("dockline.{partition}.{source}.{container.id}", partitions=4).of
+    (message,) = ColumnsMessages(Columns().encode, subject, {}).of([stats(7)])
+    await client.jetstream().publish(message.subject, message.body, headers=message.headers)
+    await client.close()
+    port = free_port()
+    more = f'[sinks.shown]\ntype = "prometheus"\nlisten = "127.0.0.1:{port}"'
+    config = CONFIG.format(url=server.url, folder=tmp_path, more=more)
+    config = config.replace('["out"]', '["shown"]').replace(
+        "[routes.all]", '[routes.all]\nfrom = ["stats"]'
+    )
+    with AgentProcess(tmp_path / "hub", "", config) as hub:
+        delivered = 'dockline_delivered_entries_total{sink="shown"}'
+        await asyncio.to_thread(hub.until, lambda: hub.metric(delivered) == 1)
+        url = f"http://127.0.0.1:{port}/metrics"
+        async with ClientSession() as session, session.get(url) as answer:
+            assert 'name="c-7"' in await answer.text()
