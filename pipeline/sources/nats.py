@@ -249,8 +249,12 @@ class NatsSource(Source):
                     begin(partition)
                 return
             while True:
-                for partition in await self._leases.renew(self._api):
-                    log.warning("source %s: partition %d was taken over", intake.name, partition)
+                if gone := await self._leases.renew(self._api):
+                    log.warning(
+                        "source %s: %d partitions were not renewed in time: others may have them",
+                        *(intake.name, len(gone)),
+                    )
+                for partition in gone:
                     await self._forget(partition, readers.pop(partition, None))
                 await self._leases.claim(self._api)
                 for partition in self._leases.held:
