@@ -44,7 +44,8 @@ def main() -> int:
         )
         good = outcome.good
         print(f"\n{outcome.table()}\n")
-        _say("every line is there" if good else f"not as it should be; see {folder}")
+        odd = "; ".join(outcome.odd())
+        _say("every line is there" if good else f"not as it should be: {odd}; see {folder}")
     except (TimeoutError, KeyboardInterrupt) as error:
         _say(f"{error or 'interrupted'}; see {folder}")
     finally:

@@ -71,11 +71,17 @@ class NatsServer(Daemon):
 
     def stream(self, name: str) -> dict[str, Any] | None:
         """Configuration and state of a stream, `{"config": …, "state": …}`; None without one."""
-        for account in self.look("jsz?streams=true&config=true").get("account_details") or []:
+        query = "jsz?streams=true&config=true&consumers=true"
+        for account in self.look(query).get("account_details") or []:
             for stream in account.get("stream_detail") or []:
                 if stream["name"] == name:
                     return stream  # type: ignore[no-any-return]
         return None
+
+    def consumers(self, stream: str) -> list[dict[str, Any]]:
+        """Those of a stream, `{"name": …, "num_pending": …, "num_ack_pending": …}`."""
+        found = self.stream(stream) or {}
+        return found.get("consumer_detail") or []
 
     def _healthy(self) -> bool:
         try:

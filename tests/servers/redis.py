@@ -46,10 +46,10 @@ class RedisServer(Daemon):
     def _has_loaded(self) -> bool:
         try:
             self("PING")
+        except redis.AuthenticationError:  # one of its ConnectionErrors
+            pass
         except (redis.BusyLoadingError, redis.ConnectionError):
             return False
-        except redis.AuthenticationError:
-            pass
         return True
 
     def __call__(self, *command: Any, **options: Any) -> Any:

@@ -24,7 +24,7 @@ _SOURCE = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-logs"
 _GOPATH = Path("/usr/share/gocode")
 
 
-def _built() -> Path:
+def victoria_logs() -> Path:
     """The program, made anew where Debian's source is newer."""
     source = _GOPATH / "src" / _SOURCE
     if not source.exists() or not shutil.which("go"):
@@ -53,7 +53,7 @@ class VictoriaLogs(Daemon):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [
-            str(_built()),
+            str(victoria_logs()),
             f"-storageDataPath={directory}/victoria-logs-data",
             f"-httpListenAddr=127.0.0.1:{self.port}",
             "-retentionPeriod=100y",  # tests write of any time
