@@ -42,6 +42,8 @@ class Subjects:
         `subject`."""
         if len(template) > LONGEST:
             raise ConfigError(f"a subject has {LONGEST} characters at most", path="subject")
+        self.partitions: int | None = None
+        """How many there are, where a subject tells which of them."""
         self._host = host
         self._partitions = partitions
         self._pieces: list[str | _Value] = []
@@ -84,7 +86,7 @@ class Subjects:
 
     def _value(self, name: str) -> _Value:
         if name == "partition":
-            partitions = self._partitions
+            self.partitions = partitions = self._partitions
             return lambda batch: str(partition(batch.container.id, partitions))
         if name == "container.host":
             return lambda batch: batch.container.host or self._host

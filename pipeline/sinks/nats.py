@@ -93,7 +93,7 @@ class NatsSink(Sink[list[Published]]):
         subjects = Subjects(config.subject, partitions=config.partitions, host=context.host)
         takes = config.stream.subjects or [subjects.takes]
         self._stream = config.stream.name
-        self._streams = Streams(config.stream, takes)
+        self._streams = Streams(config.stream, takes, subjects.partitions)
         self._nats = Nats(
             config.urls,
             auth=config.auth,

@@ -26,7 +26,9 @@ published, each entry with its container, time, `event.sequence` and fields.
   comes takes its part when others have finished with it, and what one that died had is taken over
   after two and a half times `ack_wait`, when the server delivers again what it had not
   acknowledged, before all that came later. `partitions` is also how many hubs can share the work;
-  it is the same in the sinks, and not to be changed while there is something in the stream. (A
+  it is the same in the sinks, and not to be changed while there is something in the stream. The
+  sink that makes a stream notes its number there (`metadata`, NATS 2.10); a hub that has fewer
+  reads nothing and says so. (A
   `max_ack_pending` of 1 would keep the order with less, and pass one message at a time.)
 - `ordered = false` has every hub read every partition, with no leases: for where order does not
   matter.
@@ -72,6 +74,7 @@ from pipeline.transport.consumers import (
 from pipeline.transport.jetstream import problem, said
 from pipeline.transport.leases import Leases
 from pipeline.transport.nats import Nats, NatsAuth
+from pipeline.transport.streams import partitions_of
 from pipeline.transport.unacknowledged import Unacknowledged
 
 log = logging.getLogger(__name__)
@@ -184,8 +187,14 @@ class NatsSource(Source):
         if error := problem(answer):
             hint = "the first agent that publishes makes it"
             raise Unavailable(f"stream {stream} cannot be read: {said(error)}; {hint}")
-        replicas = place(answer.get("config"), "num_replicas")
-        return max(1, replicas), place(answer.get("state"), "last_seq")
+        config = answer.get("config")
+        theirs = partitions_of(config) if isinstance(config, dict) else None
+        if self._partitioned and theirs is not None and theirs > self._shares:
+            raise Unavailable(
+                f"stream {stream} is shared out into {theirs} partitions, and of {self._shares} "
+                f"nobody would read the rest; set partitions = {theirs}, as in the sinks"
+            )
+        return max(1, place(config, "num_replicas")), place(answer.get("state"), "last_seq")
 
     async def _ensure(self, partition: int) -> Consumer:
         return await ensure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +15,8 @@ from pipeline.transport.jetstream import JetStream, problem, said
 
 log = logging.getLogger(__name__)
 
+PARTITIONS: Final = "dockline.partitions"
+"""What a stream has in its `metadata` of those who publish to it."""
 _NOT_FOUND: Final = 10059
 _IN_USE: Final = 10058
 """Somebody else has made it meanwhile."""
@@ -58,9 +61,19 @@ def checked(config: StreamConfig) -> StreamConfig:
     return config
 
 
-def wanted(config: StreamConfig, subjects: Sequence[str]) -> dict[str, Any]:
+def partitions_of(config: Mapping[str, Any]) -> int | None:
+    """Into how many a stream is shared out, where it says so."""
+    metadata = config.get("metadata")
+    found = metadata.get(PARTITIONS) if isinstance(metadata, Mapping) else None
+    return int(found) if isinstance(found, str) and re.fullmatch(r"[0-9]{1,4}", found) else None
+
+
+def wanted(
+    config: StreamConfig, subjects: Sequence[str], partitions: int | None = None
+) -> dict[str, Any]:
     """As the API of JetStream has it; `subjects` where the configuration says none."""
     return {
+        "metadata": {} if partitions is None else {PARTITIONS: str(partitions)},
         "name": config.name,
         "subjects": list(config.subjects or subjects),
         "retention": config.retention,
@@ -77,10 +90,13 @@ def wanted(config: StreamConfig, subjects: Sequence[str]) -> dict[str, Any]:
 class Streams:
     """Sees to it that a stream is there, and says once in what it is not as configured."""
 
-    def __init__(self, config: StreamConfig, subjects: Sequence[str]) -> None:
-        """Raises `ConfigError`."""
+    def __init__(
+        self, config: StreamConfig, subjects: Sequence[str], partitions: int | None = None
+    ) -> None:
+        """`partitions`: of the subjects, as readers have to know. Raises `ConfigError`."""
         self._config = checked(config)
-        self._wanted = wanted(config, subjects)
+        self._partitions = partitions
+        self._wanted = wanted(config, subjects, partitions)
         self._said = ""
 
     async def ensure(self, jetstream: JetStream) -> None:
@@ -127,8 +143,10 @@ class Streams:
         differences = [
             f"{key} {found.get(key)} instead of {value}"
             for key, value in self._wanted.items()
-            if key != "subjects" and found.get(key, value) != value
+            if key not in ("subjects", "metadata") and found.get(key, value) != value
         ]
+        if self._partitions and (theirs := partitions_of(found)) not in (None, self._partitions):
+            differences.append(f"partitions {theirs} instead of {self._partitions}")
         said = ", ".join(differences)
         if said and said != self._said:
             log.warning("stream %s is left as it is, with %s", name, said)

@@ -576,6 +576,26 @@ async def test_a_consumer_of_another_kind_is_named(own: NatsServer, quick: None)
         await source.close()
 
 
+@pytest.mark.parametrize(("made_with", "enough"), [("4", True), ("2", True), ("5", False)])
+async def test_a_hub_with_fewer_partitions_than_the_sinks_says_so(
+    server: NatsServer, made_with: str, enough: bool
+) -> None:
+    client = Client()
+    await client.connect(server.url)
+    config = (await client.jetstream().stream_info("DOCKLINE")).config
+    await client.jetstream().update_stream(config, metadata={"dockline.partitions": made_with})
+    await client.close()
+    source = make(server.url)
+    try:
+        if enough:
+            await source.open()
+        else:
+            with pytest.raises(Unavailable, match=r"5 partitions, .* set partitions = 5, as in"):
+                await source.open()
+    finally:
+        await source.close()
+
+
 # --------------------------------------------------------------------------- configuration
 
 

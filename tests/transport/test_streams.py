@@ -66,6 +66,19 @@ async def test_one_that_is_there_is_left_as_it_is_and_that_is_said_once(
     assert found is not None and found["config"]["max_bytes"] == -1
 
 
+async def test_other_partitions_than_the_stream_was_made_with_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with NatsServer(tmp_path) as server:
+        await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 16))
+        await ensure(
+            server.url, Streams(StreamConfig(), SUBJECTS, 16), Streams(StreamConfig(), SUBJECTS)
+        )
+        assert caplog.messages == []
+        await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 32))
+    assert caplog.messages == ["stream DOCKLINE is left as it is, with partitions 16 instead of 32"]
+
+
 async def test_one_that_is_not_there_is_only_made_where_that_is_wanted(tmp_path: Path) -> None:
     with NatsServer(tmp_path) as server:
         with pytest.raises(Unavailable, match=r"there is no stream DOCKLINE; make it, or set"):
