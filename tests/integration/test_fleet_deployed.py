@@ -1,0 +1,138 @@
+"""The fleet's Compose and Swarm files, deployed: a container's lines and metrics are stored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from pipeline.testing.docker_client import BUSYBOX, DockerClient
+from pipeline.testing.private_engine import PrivateEngine
+from tests.integration.base_image import BASE
+from tests.integration.test_compose import fetch
+from tests.integration.waiting import eventually
+from tests.servers.victoria import victoria_logs
+
+ROOT = Path(__file__).parents[2]
+FLEET = ROOT / "config/fleet"
+IMAGES = {
+    "nats:2.10-alpine": "nats-server",
+    "victoriametrics/victoria-logs:v1.28.0": "victoria-logs",
+    "victoriametrics/victoria-metrics:v1.122.0": "victoria-metrics",
+    "prom/prometheus:v3.5.0": "prometheus",
+}
+REACHED = """
+services:
+  nats: { deploy: { endpoint_mode: dnsrr } }
+  victorialogs: { deploy: { endpoint_mode: dnsrr } }
+  victoriametrics: { deploy: { endpoint_mode: dnsrr } }
+"""
+"""So that it works where the kernel has no IPVS, too."""
+LINES = 'i=0; while [ $i -lt 100 ]; do echo "line $i"; i=$((i+1)); done; sleep 600'
+
+
+def program(name: str) -> str:
+    if name == "victoria-logs":
+        return str(victoria_logs())
+    found = shutil.which(name, path="/usr/bin:/usr/sbin")
+    if not found:
+        pytest.skip(f"there is no `{name}` command")
+    return found
+
+
+@pytest.fixture(scope="module")
+def host(
+    engine: PrivateEngine, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DockerClient]:
+    """An Engine with networks of its own, the images that the files name, and their variables."""
+    archive = str(tmp_path_factory.mktemp("images") / "images.tar")
+    engine.docker("save", "--output", archive, image, BASE)
+    with PrivateEngine(isolated=True) as private:
+        private.docker("load", "--input", archive)
+        private.import_busybox()
+        for tag, name in IMAGES.items():
+            container = private.docker("create", "--network", "none", BASE, "true")
+            private.docker("cp", "--follow-link", program(name), f"{container}:/bin/{name}")
+            entry = f'ENTRYPOINT ["/bin/{name}"]'
+            private.docker("commit", "--change", entry, container, tag)
+            private.docker("rm", container)
+        socket = private.url.removeprefix("unix://")
+        variables = {
+            "DOCKER_GID": str(Path(socket).stat().st_gid),
+            "DOCKER_SOCKET": socket,
+            "NATS_AGENT_PASSWORD": "one",
+            "NATS_HUB_PASSWORD": "two",
+        }
+        yield DockerClient(private.url, private.environment | variables)
+
+
+def container_of(host: DockerClient, service: str) -> str:
+    """One that runs."""
+    listed = ("ps", "--quiet", "--filter", f"name={service}")
+    return eventually(lambda: host.docker(*listed), seconds=120).split()[0]
+
+
+def ready_agent(host: DockerClient, service: str) -> str:
+    """Its container, once containers that start are new to it."""
+    agent = container_of(host, service)
+    eventually(lambda: fetch(host, agent, "http://127.0.0.1:9114/readyz") == "ok\n", seconds=120)
+    return agent
+
+
+def arrives(host: DockerClient, agent: str, name: str) -> None:
+    """Lines of a container are in VictoriaLogs, and its memory is in VictoriaMetrics."""
+    query = quote(f'container.name:="{name}" line | stats count() n')
+    url = f"http://victorialogs:9428/select/logsql/query?query={query}"
+
+    def lines() -> bool:
+        found = fetch(host, agent, url)
+        return bool(found) and json.loads(found.splitlines()[0])["n"] == "100"
+
+    eventually(lines, seconds=120)
+    query = quote(f'container_memory_working_set_bytes{{name="{name}"}}')
+    url = f"http://victoriametrics:8428/api/v1/query?query={query}"
+    answer = eventually(
+        lambda: json.loads(fetch(host, agent, url) or '{"data":{}}')["data"].get("result"),
+        seconds=120,
+    )
+    assert float(answer[0]["value"][1]) > 0
+
+
+def test_a_fleet_by_compose_keeps_lines_and_metrics(host: DockerClient) -> None:
+    project = ("compose", "--file", str(FLEET / "compose.yaml"))
+    host.docker(*project, "up", "--detach")
+    try:
+        agent = ready_agent(host, "dockline-fleet-agent")
+        host.docker("run", "--detach", "--name", "talker", BUSYBOX, "sh", "-c", LINES)
+        arrives(host, agent, "talker")
+        host.docker(*project, "up", "--detach", "--scale", "hub=3")
+        host.docker("run", "--detach", "--name", "later", BUSYBOX, "sh", "-c", LINES)
+        arrives(host, agent, "later")
+        said = host.docker(*project, "logs", "hub", "agent")
+        assert "cannot be used" not in said and "does not permit" not in said
+    finally:
+        host.docker(*project, "down", "--volumes")
+
+
+def test_a_fleet_as_a_stack_keeps_lines_and_metrics(host: DockerClient, tmp_path: Path) -> None:
+    (tmp_path / "reached.yaml").write_text(REACHED)
+    host.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
+    try:
+        here = ("--label-add", "dockline.queue=true", "--label-add", "dockline.store=true")
+        host.docker("node", "update", *here, host.docker("node", "ls", "--quiet"))
+        files = [str(FLEET / "stack.yaml"), str(tmp_path / "reached.yaml")]
+        named = [part for file in files for part in ("--compose-file", file)]
+        deploy = ("stack", "deploy", "--detach=true", "--resolve-image", "never")
+        host.docker(*deploy, *named, "dockline")
+        agent = ready_agent(host, "dockline_agent")
+        host.docker("run", "--detach", "--name", "of-stack", BUSYBOX, "sh", "-c", LINES)
+        arrives(host, agent, "of-stack")
+        for service in ("dockline_hub", "dockline_agent"):
+            said = host.docker("logs", container_of(host, service))
+            assert "cannot be used" not in said and "does not permit" not in said
+    finally:
+        host.docker("swarm", "leave", "--force")
