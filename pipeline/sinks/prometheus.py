@@ -2,7 +2,7 @@
 
 Container metrics are on the agent's own `/metrics` whenever stats are on; this sink is for showing
 some of them to somebody else. It serves the containers of the routes that lead to it, under the
-same names (cAdvisor's), until they stop:
+same names (cAdvisor's), until they stop; in a hub, which is not told of that, until `max_age`:
 
     [sinks.team-shop]
     type = "prometheus"
