@@ -4,8 +4,9 @@ Of what one entry was split into, each part counts for itself, by its `event.par
 there where one of them is.
 
 Takes entries as the JSON sinks write them, and as stores give them back: with flattened names
-(`"container.id"`, as VictoriaLogs exports), inside a hit's `_source` (Elasticsearch), with numbers
-made text. In any order. Logs, events and stats are counted apart, by `event.dataset`.
+(`"container.id"`, as VictoriaLogs exports), inside a hit's `_source` (Elasticsearch), with the
+names that Loki takes (`container_id`), among its `labels` or not, with numbers made text. In any
+order. Logs, events and stats are counted apart, by `event.dataset`.
 
 Memory is bounded by the number of gaps and repeats, not of entries: of a run of numbers only its
 ends are kept. In a shuffled input there are many runs for a while (some 200 bytes each); and of
@@ -243,6 +244,19 @@ class _Entry(msgspec.Struct):
     source: msgspec.Raw = msgspec.field(default=_NOTHING, name="_source")
 
 
+class _LokiEntry(msgspec.Struct):
+    """The same as the sink `loki` names it, and as `logcli query --output jsonl` prints it."""
+
+    container_id: str | None = None
+    container_name: str | None = None
+    event_sequence: int | float | str | None = None
+    event_part: int | float | str | None = None
+    event_dataset: str | None = None
+    time: Any = msgspec.field(default=None, name="_time")
+    timestamp: Any = None
+    labels: msgspec.Raw = _NOTHING
+
+
 _NO_CONTAINER = _Container()
 _NO_EVENT = _Event()
 LOGS = "docker.logs"
@@ -256,6 +270,7 @@ class Verifier:
         self.rubbish = Rubbish()
         self._series: dict[tuple[str, str], Series] = {}
         self._decode = msgspec.json.Decoder(_Entry).decode
+        self._decode_loki = msgspec.json.Decoder(_LokiEntry).decode
 
     @property
     def series(self) -> list[Series]:
@@ -277,17 +292,20 @@ class Verifier:
                     self.rubbish.add(name, number, f"it is longer than {LONGEST >> 20} MiB")
                 continue
             try:
-                self._take(self._decode(line))
+                self._take(self._decode(line), line)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 if line.strip():
                     self.rubbish.add(name, number, str(error))
 
-    def _take(self, entry: _Entry) -> None:
+    def _take(self, entry: _Entry, line: bytes | msgspec.Raw) -> None:
         event = entry.event or _NO_EVENT
         sequence = event.sequence if event.sequence is not None else entry.flat_sequence
         if sequence is None and entry.source:
-            self._take(self._decode(entry.source))
+            self._take(self._decode(entry.source), entry.source)
             return
+        if sequence is None:
+            entry = self._of_loki(line)
+            event, sequence = _NO_EVENT, entry.flat_sequence
         if type(sequence) is not int:
             sequence = _number(sequence)
         if sequence < 1:
@@ -307,6 +325,24 @@ class Verifier:
             series = self._series[identity, dataset] = Series(identity, name, dataset)
         time = entry.time if entry.time is not None else _time(entry.flat_time)
         series.add(sequence, time, part)
+
+    def _of_loki(self, line: bytes | msgspec.Raw) -> _Entry:
+        """With a sequence, where it is one of Loki's."""
+        try:
+            it = self._decode_loki(line)
+            at = it.time if it.timestamp is None else it.timestamp
+            if it.event_sequence is None and it.labels:
+                it = self._decode_loki(it.labels)
+        except msgspec.ValidationError:
+            return _Entry()
+        return _Entry(
+            flat_id=it.container_id,
+            flat_name=it.container_name,
+            flat_sequence=it.event_sequence,
+            flat_part=it.event_part,
+            flat_dataset=it.event_dataset,
+            flat_time=at,
+        )
 
 
 def _number(value: int | float | str | None, what: str = "event.sequence") -> int:

@@ -117,6 +117,10 @@ def test_what_the_encoder_writes_is_understood() -> None:
                      "@timestamp": "noon"}},
         {"container": {"id": "abc", "name": "api"}, "event": {"sequence": 7}, "@timestamp": "noon",
          "_source": "a field of the application's own", "_time": {"of": "its own"}},
+        {"container_id": "abc", "container_name": "api", "event_sequence": "7", "_time": "noon",
+         "_msg": "…", "host": "web-1"},
+        {"labels": {"container_id": "abc", "container_name": "api", "event_sequence": "7",
+                    "stream": "stdout"}, "line": "…", "timestamp": "noon"},
     ],
 )  # fmt: skip
 def test_every_form_in_which_a_store_gives_entries_back(given: dict[str, Any]) -> None:
@@ -146,6 +150,8 @@ RUBBISH = [
     (b'"text"', "object"),
     (b"[]", "object"),
     (b"{}", "it has no event.sequence"),
+    (b'{"labels":"mine","event_sequence":[1]}', "it has no event.sequence"),
+    (b'{"labels":{"container_id":"abc"}}', "it has no event.sequence"),
     (b'{"x":' + DEEP, ""),
     (b'{"_source":' * 5000, ""),
     (b"\xff\x00", ""),
