@@ -19,7 +19,7 @@ from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.errors import Refused, SinkError, Unavailable
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
-from pipeline.ratelimit import RateLimit
+from pipeline.ratelimit import RateLimit, Trouble
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class _Part:
 
 
 class Delivery:
-    """One sink's task. `problem` says what is wrong while the destination cannot be reached."""
+    """One sink's task."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Delivery:
         """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
         returns False when it cannot, and then the entries count as dropped."""
         self.name = name
-        self.problem: str | None = None
+        self._problem = Trouble(log, f"sink {name}")
         self._sink = sink
         self._buffer = buffer
         self._config = config
@@ -112,6 +112,11 @@ class Delivery:
         self._dead_lettered = metrics.dead_lettered.labels(name)
         self._dropped = metrics.dropped
         self._refusals, self._encoder_bugs = RateLimit(), RateLimit()
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong, while the destination cannot be reached."""
+        return self._problem.problem
 
     async def run(self) -> None:
         """Until the buffer is closed and empty, and the destination has everything, as far as its
@@ -342,14 +347,6 @@ class Delivery:
             wait = random.uniform(ceiling / 2 if attempt else 0, ceiling)
             await asyncio.sleep(wait if after is None else min(max(after, 0.05), LONGEST_ASKED))
             attempt += 1
-
-    def _problem(self, problem: str | None) -> None:
-        """Says a change of state once, not every attempt."""
-        if problem and not self.problem:
-            log.warning("sink %s: %s; retrying", self.name, problem)
-        elif not problem and self.problem:
-            log.warning("sink %s: back to normal", self.name)
-        self.problem = problem
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
         if count := self._refusals(sum(map(len, batches))):

@@ -1,11 +1,14 @@
-"""A limit for what the agent says of things that may happen with every batch."""
+"""Limits for what the agent says of things that may happen with every batch, or all the time."""
 
 from __future__ import annotations
 
+import logging
 import time
 
 EVERY = 10.0
 """Seconds between two messages of the same kind."""
+OFTEN = 10
+"""Times that something is said to be wrong, until that counts as all the time."""
 
 
 class RateLimit:
@@ -31,3 +34,39 @@ class RateLimit:
         self._silent_until = now + EVERY
         count, self._count = self._count, 0
         return count
+
+
+class Trouble:
+    """Says that something is wrong when that begins, and when it is over, and not at every attempt.
+    What comes and goes all the time is said every `EVERY` seconds, once it was said `OFTEN`."""
+
+    __slots__ = ("_left", "_log", "_said", "_since", "_what", "problem")
+
+    def __init__(self, log: logging.Logger, what: str) -> None:
+        """`what` has it: `sink papertrail`."""
+        self.problem: str | None = None
+        """What is wrong now."""
+        self._log = log
+        self._what = what
+        self._said = False
+        self._left = float(OFTEN)
+        self._since = time.monotonic()
+
+    def __call__(self, problem: str | None) -> None:
+        """It is so now; None if nothing is wrong."""
+        if problem and not self._said and self._may_be_said():
+            self._log.warning("%s: %s; retrying", self._what, problem)
+            self._said = True
+        elif not problem and self._said:
+            self._log.warning("%s: back to normal", self._what)
+            self._said = False
+        self.problem = problem
+
+    def _may_be_said(self) -> bool:
+        now = time.monotonic()
+        self._left = min(float(OFTEN), self._left + (now - self._since) / EVERY)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from pipeline import ratelimit
-from pipeline.ratelimit import RateLimit
+from pipeline.ratelimit import RateLimit, Trouble
 
 
 def test_the_first_is_said_at_once_and_the_others_together_later(
@@ -19,3 +21,32 @@ def test_the_first_is_said_at_once_and_the_others_together_later(
     now += ratelimit.EVERY
     assert limit() == 201
     assert limit() == 0
+
+
+def test_trouble_is_said_when_it_begins_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trouble = Trouble(logging.getLogger("some"), "sink a")
+    for problem in ("it is away", "it is still away", None, None):
+        trouble(problem)
+        assert trouble.problem == problem
+    assert caplog.messages == ["sink a: it is away; retrying", "sink a: back to normal"]
+
+
+def test_trouble_that_comes_and_goes_all_the_time_is_said_now_and_then_and_stays_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("pipeline.ratelimit.time.monotonic", lambda: now)
+    trouble = Trouble(logging.getLogger("some"), "sink a")
+    for _ in range(1000):
+        now += 0.1
+        trouble("it is away")
+        trouble(None)
+    assert 2 * ratelimit.OFTEN <= len(caplog.messages) <= 2 * (ratelimit.OFTEN + 11)
+    caplog.clear()
+    for _ in range(200):  # now it lasts
+        now += 0.1
+        trouble("it is away")
+    trouble(None)
+    assert caplog.messages == ["sink a: it is away; retrying", "sink a: back to normal"]

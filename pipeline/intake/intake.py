@@ -14,7 +14,7 @@ from pipeline.intake.feeds import Feeds
 from pipeline.intake.message import Message
 from pipeline.intake.taking import Takers
 from pipeline.metrics import Metrics
-from pipeline.ratelimit import RateLimit
+from pipeline.ratelimit import RateLimit, Trouble
 from pipeline.records import Fields
 from pipeline.routing import Router
 
@@ -31,8 +31,7 @@ class Intake:
         self.name = name
         self.limit = limit
         self.tasks: asyncio.TaskGroup
-        self.problem: str | None = None
-        """What is wrong with the source just now."""
+        self._trouble = Trouble(log, f"source {name}")
         self.taken = self.settled = self.given_up = 0
         """Messages."""
         self.entries = 0
@@ -53,6 +52,11 @@ class Intake:
         self._refused = metrics.source_refused
 
     # ------------------------------------------------------------------------ for the source
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the source just now."""
+        return self._trouble.problem
 
     @property
     def stopping(self) -> bool:
@@ -154,11 +158,7 @@ class Intake:
             log.warning("source %s: %d refused: %s", self.name, times, why or reason)
 
     def trouble(self, problem: str | None) -> None:
-        if problem and not self.problem:
-            log.warning("source %s: %s; retrying", self.name, problem)
-        elif not problem and self.problem:
-            log.warning("source %s: back to normal", self.name)
-        self.problem = problem
+        self._trouble(problem)
 
     # ------------------------------------------------------------------------ for its owner
 
