@@ -16,8 +16,8 @@ from pipeline.errors import DocklineError
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 
-PATIENCE = 10.0
-"""Seconds that each may take."""
+PATIENCE = 15.0
+"""Seconds that each may take: longer than most wait by default, who know better what is wrong."""
 
 Attempt = Callable[[], Awaitable[str]]
 """Says what it reached; raises `DocklineError` where it did not."""
@@ -38,7 +38,9 @@ class Answer:
 
     @property
     def sentence(self) -> str:
-        return f"{self.trouble or self.detail} ({1000 * self.seconds:.3g} ms)"
+        milliseconds = 1000 * self.seconds
+        took = f"{milliseconds:.3g}" if milliseconds < 1000 else f"{milliseconds:.0f}"
+        return f"{self.trouble or self.detail} ({took} ms)"
 
     def json(self) -> dict[str, str | bool | float]:
         detail, seconds = self.trouble or self.detail, round(self.seconds, 6)

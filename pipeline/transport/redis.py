@@ -80,7 +80,9 @@ class Connection:
         greeting = [*self._login.commands(), command(b"PING")]
         try:
             replies = await self._asked(b"".join(greeting), len(greeting))
-        except Closed as error:
+        except Unavailable as error:
+            if not isinstance(error, Closed) and not isinstance(error.__cause__, ConnectionError):
+                raise
             raise Unavailable(
                 f"{self.address} closed the connection as soon as it was spoken to; "
                 "check the port, and whether it expects TLS"

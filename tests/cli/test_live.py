@@ -9,8 +9,11 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import fields
 
-from pipeline.cli import main
+from pipeline.cli import _live, main
+from pipeline.cli._live import Answer
+from pipeline.component import config_type
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.certificates import Authority
 from tests.servers.http_receiver import Request, answer, http_receiver
@@ -162,3 +165,14 @@ def test_json_says_what_was_reached_and_hides_what_was_substituted(
     assert "unix://${PLACE}" in live[0]["detail"]
     assert all(0 < one["seconds"] < 10 for one in live)
     assert "hidden" not in str(live)
+
+
+@pytest.mark.parametrize("kind", ["forward", "gelf", "nats", "redis", "logstash", "syslog"])
+def test_a_sink_has_the_time_to_say_what_is_wrong(kind: str) -> None:
+    default = next(one for one in fields(config_type("sinks", kind)) if one.name == "timeout")
+    assert float(default.default) < _live.PATIENCE
+
+
+def test_times_are_read_as_numbers() -> None:
+    assert Answer("sink a", "there", "", 10.04).sentence == "there (10040 ms)"
+    assert Answer("sink a", "there", "", 0.0123).sentence == "there (12.3 ms)"

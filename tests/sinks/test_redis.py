@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -393,6 +395,18 @@ async def test_a_server_that_is_not_ready_is_not_sent_anything(greeting: bytes) 
     async with serve(refuse) as port:
         problem = await trouble(sink(f"redis://127.0.0.1:{port}"))
         assert f"redis://127.0.0.1:{port} " in problem
+
+
+async def test_one_that_resets_the_connection_may_expect_tls() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    async with serve(reset) as port:
+        said = await trouble(sink(f"redis://127.0.0.1:{port}"), batch("x"))
+    assert "as soon as it was spoken to; check the port, and whether it expects TLS" in said
 
 
 async def test_an_answer_to_nothing_is_not_taken_for_the_next_one() -> None:
