@@ -153,8 +153,8 @@ def _how_to_make(labels: list[str]) -> str:
 # ---------------------------------------------------------------- secrets, and open doors
 
 _SECRET: Final = re.compile(
-    r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|token|credentials?|authorization|cookie"
-    r"|(?:api|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
+    r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
+    r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
 )
 """Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
 

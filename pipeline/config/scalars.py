@@ -17,13 +17,17 @@ from pipeline.config.substitute import Substituted
 from pipeline.config.wording import expected, nearest, plain, shown, toml
 from pipeline.errors import DocklineError
 
+JUDGED_BY_NAME = ("headers",)
+"""The table whose values are never shown and may be no secrets: `advice` warns of those that are
+called one."""
+
 
 def scalar(value: Any, type_: Any, path: Path, report: Report) -> Any:
     """`value` as `type_`, a type that takes this kind of value; `INVALID` when it is refused."""
     if get_origin(type_) is Literal:
         return _choice(value, get_args(type_), path, report)
     if type_ is Secret:
-        if not isinstance(value, Substituted):
+        if not isinstance(value, Substituted) and path[-2:-1] != JUDGED_BY_NAME:
             hint = "write ${NAME} or ${file:/run/secrets/NAME}"
             report.warning(path, "a secret in plain text", hint)
         return Secret(str(value))

@@ -240,7 +240,8 @@ def test_one_that_is_put_in_is_not(line: str) -> None:
 def test_keys_that_sound_like_secrets_are_found_wherever_they_stand() -> None:
     report = Report("f")
     keys = ("password", "X-Api-Key", "Authorization", "client_secret", "accesskey", "sasl_password")
-    others = ("key", "token_file", "passwords_seen", "address")
+    keys += ("X-Auth", "X-Auth-Key")
+    others = ("key", "token_file", "passwords_seen", "address", "author")
     headers = dict.fromkeys((*keys, *others), "hunter2")
     tree = {"sinks": {"a": {"headers": headers}}, "routes": {"r": {"password": "x"}}}
     advice._secrets({**tree, "http": {"secret": "/run/secrets/a", "token": ""}}, report)

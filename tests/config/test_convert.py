@@ -13,6 +13,7 @@ from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, Report
 from pipeline.config.substitute import Substituted, fill
 from pipeline.errors import ConfigError
+from pipeline.transport.http import HttpSinkConfig
 
 
 class Inner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -278,3 +279,12 @@ def test_a_secret_in_plain_text_is_accepted_with_a_warning() -> None:
         ("secret", "a secret in plain text")
     ]
     assert "s3cr3t" not in repr(report.warnings)
+
+
+def test_a_header_is_a_secret_that_may_stand_in_plain_text() -> None:
+    report = Report("f")
+    made = Converter(report).convert(
+        {"type": "http", "headers": {"X-Scope-OrgID": "shop"}}, HttpSinkConfig, ("sinks", "a")
+    )
+    assert report.warnings == []
+    assert "shop" not in repr(made)
