@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -50,6 +51,8 @@ PORTS = {"tcp": 24224, "tls": 24224}
 NO_TAG = "docker"
 """In the place of a tag that is empty, which Fluentd would not route."""
 GZIP_LEVEL = 3
+GREETING = 0.5
+"""Seconds in which a server has asked for its key, as far as `probe` waits for that."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
@@ -143,6 +146,13 @@ class Forward(Sink[Chunks]):
 
     def reached(self) -> str:
         return self._stream.reached()
+
+    async def probe(self) -> None:
+        """A server that wants a shared key asks for it at once."""
+        if self._client is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GREETING):
+                    await self._read(await self._stream.receive())
 
     async def close(self) -> None:
         await self._stream.close()

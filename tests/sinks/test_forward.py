@@ -172,6 +172,24 @@ async def test_where_the_keys_do_not_go_together_nothing_is_sent(
     assert "secret" not in str(raised.value)
 
 
+async def test_a_key_that_is_asked_for_is_found_missing_without_an_entry() -> None:
+    for server, says in (
+        (Fluentd(shared_key="secret"), "asks for a shared key; set shared_key"),
+        (Fluentd(greeting=b"220 smtp ready\r\n"), "does not speak the Fluent forward protocol"),
+    ):
+        async with serve(server) as port:
+            to = forward(port)
+            await to.open()
+            with pytest.raises(Unavailable, match=says):
+                await to.probe()
+            await to.close()
+    async with serve(Fluentd()) as port:
+        to = forward(port)
+        await to.open()
+        await to.probe()
+        await deliver(to, "one")
+
+
 # -- acknowledgements, as they should not be -----------------------------------------------------
 
 
