@@ -30,26 +30,38 @@ class Clock:
         return self.now
 
 
-def waits(selector: CoalescingSelector) -> float:
-    began = time.perf_counter()
-    selector.select(0)
-    return time.perf_counter() - began
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds it was asked to pause."""
+    asked: list[float] = []
+    monkeypatch.setattr("pipeline.coalesce.time.sleep", asked.append)
+    return asked
 
 
-def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one() -> None:
+def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.coalesce.time.monotonic", Clock().monotonic)
     with CoalescingSelector() as selector:
         selector.read(LARGE)
-        assert not selector.flowing
+        selector.select(0)
+        assert pauses == []
         selector.read(LARGE)
-        assert PAUSE <= waits(selector) < SMALL_PAUSE
-        assert not selector.flowing
+        selector.select(0)
+        assert pauses == [PAUSE]
+        selector.select(0)
+        assert pauses == [PAUSE]
 
 
-def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon() -> None:
+def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.coalesce.time.monotonic", Clock().monotonic)
     with CoalescingSelector() as selector:
         for _ in range(2):
             selector.read(LARGE - 1)
-        assert waits(selector) >= SMALL_PAUSE
+        selector.select(0)
+        assert pauses == [SMALL_PAUSE]
 
 
 def test_few_small_reads_cost_no_rest_and_large_ones_never_do() -> None:
