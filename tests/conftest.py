@@ -115,6 +115,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("engine")
+        if "image" in getattr(item, "fixturenames", ()):
+            item.add_marker("image")
 
 
 def _skipped(config: pytest.Config) -> list[tuple[str, str]]:

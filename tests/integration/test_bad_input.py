@@ -178,7 +178,7 @@ FIELDS: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def image(engine: PrivateEngine) -> str:
+def payloads(engine: PrivateEngine) -> str:
     """Busybox with each payload as a file."""
     files = {f"/bad/{name}": b"\n".join(lines) + b"\n" for name, lines in PAYLOADS.items()}
     return engine.import_busybox("bad-input:local", files)
@@ -196,20 +196,20 @@ def agent(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         engine.docker("rm", "--force", *[name for name in names if name.startswith("bad-")])
 
 
-def run(engine: PrivateEngine, image: str, name: str, script: str, *options: str) -> None:
+def run(engine: PrivateEngine, payloads: str, name: str, script: str, *options: str) -> None:
     """The `local` driver keeps bytes as they are; json-file has replaced what is not UTF-8."""
     engine.docker(
         "run", "--detach", "--network", "none", "--log-driver", "local", "--name", name, *options,
-        image, "sh", "-c", f"{script}; echo {SENTINEL.decode()}",
+        payloads, "sh", "-c", f"{script}; echo {SENTINEL.decode()}",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_every_line_comes_out_of_every_sink_as_it_was(
-    agent: Agent, engine: PrivateEngine, image: str, payload: str
+    agent: Agent, engine: PrivateEngine, payloads: str, payload: str
 ) -> None:
     name = f"bad-{payload}"
-    run(engine, image, name, f"cat /bad/{payload}")
+    run(engine, payloads, name, f"cat /bad/{payload}")
     agent.process.until(lambda: agent.arrived(name), f"{payload} held up what came after it")
     expected = [line[:MAX_LINE] for line in [*PAYLOADS[payload], SENTINEL]]
     texts = [line.decode(errors="replace") for line in expected]
@@ -224,9 +224,9 @@ def test_every_line_comes_out_of_every_sink_as_it_was(
 
 
 def test_a_line_of_ten_megabytes_is_cut_marked_and_followed_by_the_next(
-    agent: Agent, engine: PrivateEngine, image: str
+    agent: Agent, engine: PrivateEngine, payloads: str
 ) -> None:
-    run(engine, image, "bad-ten", "head -c 10485760 /dev/zero | tr '\\0' x; echo")
+    run(engine, payloads, "bad-ten", "head -c 10485760 /dev/zero | tr '\\0' x; echo")
     agent.process.until(lambda: agent.arrived("bad-ten"))
     for entries in agent.entries("bad-ten").values():
         assert [len(entry["message"]) for entry in entries] == [MAX_LINE, len(SENTINEL)]
@@ -236,10 +236,10 @@ def test_a_line_of_ten_megabytes_is_cut_marked_and_followed_by_the_next(
 
 @pytest.mark.parametrize("terminal", [[], ["--tty"]], ids=["frames", "tty"])
 def test_a_hundred_megabytes_without_a_newline_stay_within_bounds(
-    agent: Agent, engine: PrivateEngine, image: str, terminal: list[str]
+    agent: Agent, engine: PrivateEngine, payloads: str, terminal: list[str]
 ) -> None:
     name = "bad-hundred" + "-tty" * len(terminal)
-    run(engine, image, name, "head -c 104857600 /dev/zero | tr '\\0' x; echo", *terminal)
+    run(engine, payloads, name, "head -c 104857600 /dev/zero | tr '\\0' x; echo", *terminal)
     agent.process.until(lambda: agent.arrived(name))
     for entries in agent.entries(name).values():
         assert [len(entry["message"]) for entry in entries] == [MAX_LINE, len(SENTINEL)]
@@ -267,11 +267,11 @@ LABELS = {
 
 
 def test_labels_with_any_text_break_neither_lines_nor_metrics(
-    agent: Agent, engine: PrivateEngine, image: str
+    agent: Agent, engine: PrivateEngine, payloads: str
 ) -> None:
     options = [f"--label={key}={value}" for key, value in LABELS.items()]
     options.append(b"--label=surrogate=\xed\xa0\x80\xff".decode(errors="surrogateescape"))
-    run(engine, image, "bad-labels", "echo first; sleep 2", *options)
+    run(engine, payloads, "bad-labels", "echo first; sleep 2", *options)
     agent.process.until(
         lambda: 'name="bad-labels"' in agent.process.get("/metrics")[1], "no figures of it"
     )
@@ -296,8 +296,8 @@ def test_labels_with_any_text_break_neither_lines_nor_metrics(
 @pytest.mark.parametrize(
     "name", ["bad-" + "n" * 200, "bad-null", "bad-0.0_-.-"], ids=["long", "null", "signs"]
 )
-def test_odd_names_come_out(agent: Agent, engine: PrivateEngine, image: str, name: str) -> None:
-    run(engine, image, name, "true")
+def test_odd_names_come_out(agent: Agent, engine: PrivateEngine, payloads: str, name: str) -> None:
+    run(engine, payloads, name, "true")
     agent.process.until(lambda: agent.arrived(name))
     agent.check()
 
