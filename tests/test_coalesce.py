@@ -22,46 +22,45 @@ from pipeline.coalesce import (
 
 
 class Clock:
-    """Stands still until it is set."""
+    """Stands still until it is set; in place of the module `time`."""
 
-    now = 1000.0
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.pauses: list[float] = []
+        """For how many seconds it was asked to sleep."""
+        self.sleep = self.pauses.append
 
     def monotonic(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """For how many seconds it was asked to pause."""
-    asked: list[float] = []
-    monkeypatch.setattr("pipeline.coalesce.time.sleep", asked.append)
-    return asked
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("pipeline.coalesce.time", clock)
+    return clock
 
 
-def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one(
-    pauses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.coalesce.time.monotonic", Clock().monotonic)
+def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one(clock: Clock) -> None:
     with CoalescingSelector() as selector:
         selector.read(LARGE)
         selector.select(0)
-        assert pauses == []
+        assert clock.pauses == []
         selector.read(LARGE)
         selector.select(0)
-        assert pauses == [PAUSE]
+        assert clock.pauses == [PAUSE]
         selector.select(0)
-        assert pauses == [PAUSE]
+        assert clock.pauses == [PAUSE]
 
 
 def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon(
-    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    clock: Clock,
 ) -> None:
-    monkeypatch.setattr("pipeline.coalesce.time.monotonic", Clock().monotonic)
     with CoalescingSelector() as selector:
         for _ in range(2):
             selector.read(LARGE - 1)
         selector.select(0)
-        assert pauses == [SMALL_PAUSE]
+        assert clock.pauses == [SMALL_PAUSE]
 
 
 def test_few_small_reads_cost_no_rest_and_large_ones_never_do() -> None:
@@ -80,10 +79,8 @@ def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_fille
 
 @pytest.mark.parametrize(("streams", "least", "most"), [(10, 0.001, 0.003), (500, 0.2, 0.25)])
 def test_the_more_streams_there_are_the_less_often_each_of_them_is_read(
-    monkeypatch: pytest.MonkeyPatch, streams: int, least: float, most: float
+    clock: Clock, streams: int, least: float, most: float
 ) -> None:
-    clock = Clock()
-    monkeypatch.setattr("pipeline.coalesce.time", clock)
     with CoalescingSelector() as selector:
         due = [clock.now] * streams  # each is read as soon as it may be: it always has a line
         rests = []
