@@ -255,10 +255,10 @@ def test_no_quiet_line_waits_for_a_flood(
                 start(f"pressure-quiet-{number}", "while true; do echo hello; sleep 0.05; done")
             agent.until(lambda: len(lags.of) == QUIET)
             before = {app: len(all_) for app, all_ in lags.of.items()}
-            start(FLOOD, f"seq 1 {LINES}")
-            agent.until(lambda: agent.metric(received(FLOOD)) == LINES)
+            start(FLOOD, f"seq 1 {2 * LINES}")
+            agent.until(lambda: agent.metric(received(FLOOD)) == 2 * LINES)
             during = {app: all_[before[app] :] for app, all_ in lags.of.items()}
             assert agent.stop() == 0
         assert len(during) == QUIET
-        assert min(map(len, during.values())) > 3, "as many as a busy machine's shells write"
+        assert min(map(len, during.values())) > 10
         assert max(map(max, during.values())) < SLOWEST
