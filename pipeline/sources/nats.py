@@ -28,8 +28,8 @@ published, each entry with its container, time, `event.sequence` and fields.
   acknowledged, before all that came later. `partitions` is also how many hubs can share the work;
   it is the same in the sinks, and not to be changed while there is something in the stream. The
   sink that makes a stream notes its number there (`metadata`, NATS 2.10); a hub that has fewer
-  reads nothing and says so. (A
-  `max_ack_pending` of 1 would keep the order with less, and pass one message at a time.)
+  reads nothing and says so. (A `max_ack_pending` of 1 would keep the order with less, and pass one
+  message at a time.)
 - `ordered = false` has every hub read every partition, with no leases: for where order does not
   matter.
 - **Any other message** is an entry as well: its body is the message, its subject the container's
@@ -68,7 +68,7 @@ from pipeline.transport.consumers import (
     Delivered,
     Puller,
     ensure,
-    place,
+    number,
     remove,
 )
 from pipeline.transport.jetstream import problem, said
@@ -194,7 +194,7 @@ class NatsSource(Source):
                 f"stream {stream} is shared out into {theirs} partitions, and of {self._shares} "
                 f"nobody would read the rest; set partitions = {theirs}, as in the sinks"
             )
-        return max(1, place(config, "num_replicas")), place(answer.get("state"), "last_seq")
+        return max(1, number(config, "num_replicas")), number(answer.get("state"), "last_seq")
 
     async def _ensure(self, partition: int) -> Consumer:
         return await ensure(
@@ -296,7 +296,8 @@ class NatsSource(Source):
     async def _read(self, partition: int, intake: Intake) -> None:
         """One partition, until it is left."""
         consumer = await self._within_the_stream(partition)
-        if self._leases is not None and partition not in self._leases.clean and consumer.pending:
+        left_behind = self._leases is not None and partition not in self._leases.clean
+        if left_behind and consumer.pending:
             # Somebody has died with them, or they were lost with the connection. When they are to
             # be delivered again, they come before all others; until then, others would. Ours may
             # be among them, but how many cannot be told: a server that was killed forgets of some
@@ -312,7 +313,7 @@ class NatsSource(Source):
         await puller.open()
         self._pullers[partition] = puller
         if self._leases is not None:
-            for old in await self._gather(puller, partition):
+            for old in await self._gather(puller, partition, more=left_behind):
                 await self._place(old, intake)
         while partition not in self._leaving:
             await self._pull(puller)
@@ -355,13 +356,13 @@ class NatsSource(Source):
         consumer = await self._ensure(partition)
         return consumer.pending > self._unacknowledged.count(partition)
 
-    async def _gather(self, puller: Puller, partition: int) -> list[Delivered]:
+    async def _gather(self, puller: Puller, partition: int, *, more: bool) -> list[Delivered]:
         """What others had, and had not acknowledged, and what came with it, in order: the server
         delivers it again as it misses one acknowledgement after the other, and what is new in
-        between. Gives up in the end, where it does not."""
+        between. Gives up in the end, where it does not. `more`: there may be some, whatever the
+        server counts."""
         found: list[Delivered] = []
         size, until = 0, asyncio.get_running_loop().time() + PATIENCE * self._ack_wait
-        more = self._leases is not None and partition not in self._leases.clean
         while size < self._config.in_flight and asyncio.get_running_loop().time() < until:
             if not more and not await self._others_have(partition):
                 break

@@ -162,11 +162,11 @@ async def ensure(
             )
     if config.get("deliver_subject"):
         raise Unavailable(f"consumer {name} of stream {stream} is not one to pull from")
-    waits, pending = config.get("ack_wait"), answer.get("num_ack_pending")
+    waits = number(config, "ack_wait")
     return Consumer(
-        waits / 10**9 if type(waits) is int and waits > 0 else ack_wait,
-        pending if type(pending) is int else 0,
-        place(answer.get("delivered"), "stream_seq"),
+        waits / 10**9 if waits > 0 else ack_wait,
+        number(answer, "num_ack_pending"),
+        number(answer.get("delivered"), "stream_seq"),
     )
 
 
@@ -177,8 +177,8 @@ async def remove(api: Api, stream: str, name: str) -> None:
         raise Unavailable(f"consumer {name} of stream {stream} cannot be removed: {said(error)}")
 
 
-def place(answer: object, key: str) -> int:
-    """A place in a stream out of an answer; 0 where it says none."""
+def number(answer: object, key: str) -> int:
+    """A whole number out of an answer; 0 where it says none."""
     value = answer.get(key) if isinstance(answer, dict) else None
     return value if type(value) is int else 0
 
