@@ -6,17 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from pipeline.errors import EngineError
 from pipeline.testing.docker_client import DockerClient
-from pipeline.testing.private_engine import PrivateEngine
-from tests.integration.base_image import BASE
+from tests.integration.deployed import fetch, make_image, program
 from tests.integration.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -68,46 +65,10 @@ def test_no_port_but_the_metrics_is_published_and_every_bind_exists(tool: Any) -
 
 # ---------------------------------------------------------------------------------- for real
 
-FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
-
-
-@pytest.fixture(scope="module")
-def host(
-    engine: PrivateEngine, image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DockerClient]:
-    """An Engine with networks of its own, the images that the files name, and their variables."""
-    archive = str(tmp_path_factory.mktemp("images") / "images.tar")
-    engine.docker("save", "--output", archive, image, BASE)
-    with PrivateEngine(isolated=True) as private:
-        private.docker("load", "--input", archive)
-        socket = private.url.removeprefix("unix://")
-        variables = {"DOCKER_GID": str(Path(socket).stat().st_gid), "DOCKER_SOCKET": socket}
-        yield DockerClient(private.url, private.environment | variables)
-
-
-def fetch(client: DockerClient, container: str, url: str) -> str:
-    """What a URL answers to the agent's container; empty while it does not."""
-    python = ("exec", container, "/opt/dockline/bin/python", "-c", FETCH)
-    try:
-        return client.docker(*python, url)
-    except EngineError:
-        return ""
-
-
-def make_prometheus_image(client: DockerClient) -> None:
-    """Debian's Prometheus under the name that compose.yaml asks for."""
-    program = shutil.which("prometheus")
-    if not program:
-        pytest.skip("there is no `prometheus` command")
-    tag = json.loads(compose(DOCKER_GID="44").stdout)["services"]["prometheus"]["image"]
-    container = client.docker("create", "--network", "none", BASE, "true")
-    client.docker("cp", program, f"{container}:/bin/prometheus")
-    client.docker("commit", "--change", 'ENTRYPOINT ["/bin/prometheus"]', container, tag)
-    client.docker("rm", container)
-
 
 def test_compose_runs_an_agent_that_its_prometheus_scrapes(host: DockerClient) -> None:
-    make_prometheus_image(host)
+    tag = json.loads(compose(DOCKER_GID="44").stdout)["services"]["prometheus"]["image"]
+    make_image(host, tag, program("prometheus"))
     project = ("compose", "--file", str(ROOT / "compose.yaml"))
     host.docker(*project, "up", "--detach")
     query = 'container_memory_working_set_bytes{name="dockline-prometheus-1"}'

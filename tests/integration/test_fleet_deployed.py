@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from pipeline.testing.docker_client import BUSYBOX, DockerClient
-from pipeline.testing.private_engine import PrivateEngine
-from tests.integration.base_image import BASE
-from tests.integration.test_compose import fetch
+from tests.integration.deployed import fetch, make_image, program
 from tests.integration.waiting import eventually
 from tests.servers.victoria import victoria_logs
 
@@ -35,39 +31,15 @@ services:
 LINES = 'i=0; while [ $i -lt 100 ]; do echo "line $i"; i=$((i+1)); done; sleep 600'
 
 
-def program(name: str) -> str:
-    if name == "victoria-logs":
-        return str(victoria_logs())
-    found = shutil.which(name, path="/usr/bin:/usr/sbin")
-    if not found:
-        pytest.skip(f"there is no `{name}` command")
-    return found
-
-
 @pytest.fixture(scope="module")
-def host(
-    engine: PrivateEngine, image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DockerClient]:
-    """An Engine with networks of its own, the images that the files name, and their variables."""
-    archive = str(tmp_path_factory.mktemp("images") / "images.tar")
-    engine.docker("save", "--output", archive, image, BASE)
-    with PrivateEngine(isolated=True) as private:
-        private.docker("load", "--input", archive)
-        private.import_busybox()
-        for tag, name in IMAGES.items():
-            container = private.docker("create", "--network", "none", BASE, "true")
-            private.docker("cp", "--follow-link", program(name), f"{container}:/bin/{name}")
-            entry = f'ENTRYPOINT ["/bin/{name}"]'
-            private.docker("commit", "--change", entry, container, tag)
-            private.docker("rm", container)
-        socket = private.url.removeprefix("unix://")
-        variables = {
-            "DOCKER_GID": str(Path(socket).stat().st_gid),
-            "DOCKER_SOCKET": socket,
-            "NATS_AGENT_PASSWORD": "one",
-            "NATS_HUB_PASSWORD": "two",
-        }
-        yield DockerClient(private.url, private.environment | variables)
+def fleet(host: DockerClient) -> DockerClient:
+    """With the images that the fleet's files name, and passwords."""
+    host.import_busybox()
+    for tag, name in IMAGES.items():
+        found = str(victoria_logs()) if name == "victoria-logs" else program(name)
+        make_image(host, tag, found)
+    passwords = {"NATS_AGENT_PASSWORD": "one", "NATS_HUB_PASSWORD": "two"}
+    return DockerClient(host.url, host.environment | passwords)
 
 
 def container_of(host: DockerClient, service: str) -> str:
@@ -102,37 +74,37 @@ def arrives(host: DockerClient, agent: str, name: str) -> None:
     assert float(answer[0]["value"][1]) > 0
 
 
-def test_a_fleet_by_compose_keeps_lines_and_metrics(host: DockerClient) -> None:
+def test_a_fleet_by_compose_keeps_lines_and_metrics(fleet: DockerClient) -> None:
     project = ("compose", "--file", str(FLEET / "compose.yaml"))
-    host.docker(*project, "up", "--detach")
+    fleet.docker(*project, "up", "--detach")
     try:
-        agent = ready_agent(host, "dockline-fleet-agent")
-        host.docker("run", "--detach", "--name", "talker", BUSYBOX, "sh", "-c", LINES)
-        arrives(host, agent, "talker")
-        host.docker(*project, "up", "--detach", "--scale", "hub=3")
-        host.docker("run", "--detach", "--name", "later", BUSYBOX, "sh", "-c", LINES)
-        arrives(host, agent, "later")
-        said = host.docker(*project, "logs", "hub", "agent")
+        agent = ready_agent(fleet, "dockline-fleet-agent")
+        fleet.docker("run", "--detach", "--name", "talker", BUSYBOX, "sh", "-c", LINES)
+        arrives(fleet, agent, "talker")
+        fleet.docker(*project, "up", "--detach", "--scale", "hub=3")
+        fleet.docker("run", "--detach", "--name", "later", BUSYBOX, "sh", "-c", LINES)
+        arrives(fleet, agent, "later")
+        said = fleet.docker(*project, "logs", "hub", "agent")
         assert "cannot be used" not in said and "does not permit" not in said
     finally:
-        host.docker(*project, "down", "--volumes")
+        fleet.docker(*project, "down", "--volumes")
 
 
-def test_a_fleet_as_a_stack_keeps_lines_and_metrics(host: DockerClient, tmp_path: Path) -> None:
+def test_a_fleet_as_a_stack_keeps_lines_and_metrics(fleet: DockerClient, tmp_path: Path) -> None:
     (tmp_path / "reached.yaml").write_text(REACHED)
-    host.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
+    fleet.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     try:
         here = ("--label-add", "dockline.queue=true", "--label-add", "dockline.store=true")
-        host.docker("node", "update", *here, host.docker("node", "ls", "--quiet"))
+        fleet.docker("node", "update", *here, fleet.docker("node", "ls", "--quiet"))
         files = [str(FLEET / "stack.yaml"), str(tmp_path / "reached.yaml")]
         named = [part for file in files for part in ("--compose-file", file)]
         deploy = ("stack", "deploy", "--detach=true", "--resolve-image", "never")
-        host.docker(*deploy, *named, "dockline")
-        agent = ready_agent(host, "dockline_agent")
-        host.docker("run", "--detach", "--name", "of-stack", BUSYBOX, "sh", "-c", LINES)
-        arrives(host, agent, "of-stack")
+        fleet.docker(*deploy, *named, "dockline")
+        agent = ready_agent(fleet, "dockline_agent")
+        fleet.docker("run", "--detach", "--name", "of-stack", BUSYBOX, "sh", "-c", LINES)
+        arrives(fleet, agent, "of-stack")
         for service in ("dockline_hub", "dockline_agent"):
-            said = host.docker("logs", container_of(host, service))
+            said = fleet.docker("logs", container_of(fleet, service))
             assert "cannot be used" not in said and "does not permit" not in said
     finally:
-        host.docker("swarm", "leave", "--force")
+        fleet.docker("swarm", "leave", "--force")
