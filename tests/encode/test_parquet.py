@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,7 @@ from pipeline.testing.hostile import hostile
 async def table(*batches: Batch, compression: str = "zstd") -> Any:
     packer = Parquet(compression, "here")
     body = await packer.pack([Run(one, range(len(one))) for one in batches])
-    return pyarrow.parquet.read_table(io.BytesIO(body))
+    return pyarrow.parquet.read_table(pyarrow.BufferReader(body))
 
 
 async def test_each_entry_is_a_row_with_what_is_known_of_it() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 import sys
 import zlib
@@ -103,7 +102,7 @@ async def test_a_table_is_what_was_sent(s3: S3Server) -> None:
     await deliver(sink(s3.url, format="parquet"), batch("one", "two", of=A))
     (key,) = s3.objects()
     assert key.endswith(".parquet")
-    table = pyarrow.parquet.read_table(io.BytesIO(s3.body(key)))
+    table = pyarrow.parquet.read_table(pyarrow.BufferReader(s3.body(key)))
     assert table["message"].to_pylist() == ["one", "two"]
 
 
