@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 NO_TIME = b""
 """Where a line has no timestamp, or one of year 1: the reader gives it its own clock's time."""
@@ -64,30 +65,33 @@ def from_nanoseconds(nanoseconds: int) -> bytes:
 
 def nanoseconds(time: bytes) -> int:
     """Since the epoch."""
-    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
-    return int(whole.timestamp()) * 10**9 + int(time[20:29])
+    return whole_seconds(time[:19]) * 10**9 + int(time[20:29])
 
 
 def to_since(time: bytes) -> str:
     """The same moment as the Engine's `since` takes it: `seconds.nnnnnnnnn` since the epoch."""
-    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
-    return f"{int(whole.timestamp())}.{time[20:29].decode()}"
+    return f"{whole_seconds(time[:19])}.{time[20:29].decode()}"
 
 
 def to_seconds(time: bytes) -> float:
     """Seconds since the epoch."""
-    whole = datetime.fromisoformat(time[:19].decode()).replace(tzinfo=UTC)
-    return whole.timestamp() + int(time[20:29]) / 1e9
+    return whole_seconds(time[:19]) + int(time[20:29]) / 1e9
+
+
+@lru_cache(1024)
+def whole_seconds(time: bytes) -> int:
+    """The same of the form's first 19 bytes. Remembered: most times are of few seconds."""
+    return int(datetime.fromisoformat(time.decode()).replace(tzinfo=UTC).timestamp())
 
 
 def all_seconds(times: Iterable[bytes]) -> list[float]:
-    """The same of many, most of them within few seconds: a quarter of the cost."""
+    """As `to_seconds`, of many, most of them within few seconds: at two thirds of the cost."""
     found = []
-    second, base = b"", 0.0
+    second, base = b"", 0
     for time in times:
         if time[:19] != second:
             second = time[:19]
-            base = to_seconds(second + b".000000000Z")
+            base = whole_seconds(second)
         found.append(base + int(time[20:29]) * 1e-9)
     return found
 
@@ -99,6 +103,6 @@ def all_nanoseconds(times: Iterable[bytes]) -> list[int]:
     for time in times:
         if time[:19] != second:
             second = time[:19]
-            base = nanoseconds(second + b".000000000Z")
+            base = whole_seconds(second) * 10**9
         found.append(base + int(time[20:29]))
     return found

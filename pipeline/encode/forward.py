@@ -20,7 +20,7 @@ from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
 from pipeline.records import Fields, Records
-from pipeline.timestamps import nanoseconds
+from pipeline.timestamps import whole_seconds
 
 _EVENT_TIME: Final = b"\xd7\x00"
 """An extension of type 0 and eight bytes: seconds, then nanoseconds."""
@@ -137,7 +137,7 @@ def event_times(times: list[bytes]) -> list[bytes]:
     for time in times:
         if time[:19] != second:
             second = time[:19]
-            whole = nanoseconds(second + b".000000000Z") // 10**9
+            whole = whole_seconds(second)
             base = _WORD.pack(min(max(whole, 0), _LAST))
         found.append(base + int(time[20:29]).to_bytes(4, "big"))
     return found

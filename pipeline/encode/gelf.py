@@ -28,7 +28,7 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, STREAMS, Names, kinds_of, shared_facts
 from pipeline.encode.json import quoted
 from pipeline.records import Fields
-from pipeline.timestamps import nanoseconds
+from pipeline.timestamps import whole_seconds
 
 _BY_STREAM: Final = (6, 6, 3)
 """Severity for each number in `Batch.streams`, of entries that do not tell theirs."""
@@ -174,7 +174,7 @@ def timestamps(times: Sequence[bytes]) -> list[bytes]:
     for time in times:
         if time[:19] != second:
             second = time[:19]
-            base = b"%d." % (nanoseconds(second + b".000000000Z") // 10**9)
+            base = b"%d." % whole_seconds(second)
         found.append(base + time[20:29])
     return found
 

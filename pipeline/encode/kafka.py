@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from pipeline.batch import Batch, Container
 from pipeline.encode.json import JsonEncoder
-from pipeline.timestamps import nanoseconds
+from pipeline.timestamps import whole_seconds
 from pipeline.transport.kafka_records import Headers, Records, Run
 
 LONGEST_TOPIC: Final = 249
@@ -66,7 +66,7 @@ def milliseconds(times: Iterable[bytes]) -> list[int | None]:
     for time in times:
         if time[:19] != second:
             try:
-                base = nanoseconds(time[:19] + b".000000000Z") // 1_000_000
+                base = whole_seconds(time[:19]) * 1000
             except ValueError:
                 found.append(None)
                 continue

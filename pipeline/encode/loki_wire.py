@@ -17,7 +17,7 @@ import orjson
 
 from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, integer, key, varint, varints
-from pipeline.timestamps import nanoseconds
+from pipeline.timestamps import nanoseconds, whole_seconds
 
 Labels = tuple[tuple[str, str], ...]
 """Name and value of each."""
@@ -92,7 +92,7 @@ class Protobuf:
         for one in times:
             if one[:19] != second:
                 second = one[:19]
-                seconds = integer(1, _seconds(one)) + self._NANOSECONDS
+                seconds = integer(1, whole_seconds(one[:19])) + self._NANOSECONDS
                 head = self._TIME + varint(len(seconds) + 5) + seconds
             n = int(one[20:29])  # in five bytes, whatever it is: written out, a third of the time
             n = (
@@ -142,7 +142,7 @@ class Json:
         for one in times:
             if one[:19] != second:
                 second = one[:19]
-                head = b"%d" % _seconds(one)
+                head = b"%d" % whole_seconds(second)
             moments.append(head + one[20:29])
         return moments
 
@@ -170,8 +170,3 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def _seconds(time: bytes) -> int:
-    """Since the epoch."""
-    return nanoseconds(time[:20] + b"000000000Z") // 10**9

@@ -19,8 +19,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Sequence
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 from pipeline.batch import STREAM_NAMES, Batch
@@ -28,6 +26,7 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
 from pipeline.encode.objects import Run
 from pipeline.extras import needed
+from pipeline.timestamps import nanoseconds
 
 PIECE: Final = 5000
 """Rows that are made between two turns of the event loop; a few milliseconds."""
@@ -126,10 +125,5 @@ def _text(text: str) -> str:
 
 def _nanoseconds(time: bytes) -> int | None:
     """Since the epoch; None of a time that such a number does not reach."""
-    nanoseconds = _seconds(time[:19]) * 10**9 + int(time[20:29])
-    return nanoseconds if -_LONGEST <= nanoseconds < _LONGEST else None
-
-
-@lru_cache(1024)
-def _seconds(time: bytes) -> int:
-    return round(datetime.fromisoformat(time.decode() + "+00:00").timestamp())
+    found = nanoseconds(time)
+    return found if -_LONGEST <= found < _LONGEST else None
