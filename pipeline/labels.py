@@ -6,7 +6,6 @@ and shown in `dockline_label_errors`; the container is followed as if it had non
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -20,6 +19,7 @@ from pipeline.component import Stage
 from pipeline.errors import ConfigError, DocklineError
 from pipeline.expression.paths import Path
 from pipeline.metrics import Metrics
+from pipeline.mistyped import meant
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +235,8 @@ def _nearest(text: str, known: Iterable[str]) -> str:
 
 
 def _near(text: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(text[:64].lower(), known, n=1)), None)
+    """Anybody's text may be long."""
+    return meant(text[:64], known)
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Final
 from prometheus_client.samples import Sample
 
 from pipeline.errors import DocklineError
+from pipeline.mistyped import meant
 
 _SERIES: Final = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _LABEL: Final = re.compile(r'\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|\Z)', re.DOTALL)
@@ -79,5 +79,6 @@ def _escaped(value: str) -> str:
 def _nearest(name: str, names: list[str]) -> str:
     if not names:
         return "no stage has made any"
-    near = difflib.get_close_matches(name, names, 1) or names[:MOST_NAMES]
+    found = meant(name, names)
+    near = names[:MOST_NAMES] if found is None else [found]
     return f"there is {', '.join(near)}{' and others' if len(near) < len(names) else ''}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -22,6 +21,7 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.substitute import Substituted
+from pipeline.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
 """Types whose absence is written `"off"`, TOML having no null."""
@@ -150,10 +150,8 @@ def nearest(value: str, choices: Iterable[str]) -> str:
     """`did you mean "buffer"?`, or nothing when no choice is near (or the value is hidden)."""
     if isinstance(value, Secret):
         return ""
-    by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(value.lower().replace("-", "_"), by_lower, n=1, cutoff=0.6)
-    found = found or difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
-    return f"did you mean {quote(by_lower[found[0]])}?" if found else ""
+    found = meant(value, choices)
+    return f"did you mean {quote(found)}?" if found is not None else ""
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:

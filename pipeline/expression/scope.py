@@ -5,7 +5,6 @@ Names that are ours win over fields of the same name, which `fields["name"]` rea
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.paths import Path
+from pipeline.mistyped import meant
 from pipeline.records import Shape
 
 Keys = tuple[str | int, ...]
@@ -24,8 +24,8 @@ _NOT_NAMES: Final = {"true": "True", "false": "False", "null": "None"}
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean "known"?`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f' Did you mean "{found[0]}"?' if found else ""
+    found = meant(name, known)
+    return f' Did you mean "{found}"?' if found is not None else ""
 
 
 class Scope(ABC):
