@@ -204,6 +204,8 @@ class Effect:
     condition: str = ""
     """An expression that is true of what goes on. The stage does nothing else: entries that do go
     on are as they were."""
+    hides: bool = False
+    """Whether it takes out of entries what nobody is to see."""
 
 
 class Stage(ABC):

@@ -31,6 +31,7 @@ def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
         _sources(route, config, path, report)
         _containers(route, config, path, report)
         _stages(route, config, tree["routes"][name], path, report)
+    _last_lines(config, report)
     _secrets(tree, report)
     _listeners(tree, report)
 
@@ -124,6 +125,26 @@ def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: 
 def _effect(stage: StageConfig) -> Effect:
     effect: Effect = component.implementation("stages", stage.name)(stage.config).effect()
     return effect
+
+
+def _last_lines(config: Config, report: Report) -> None:
+    """What one route hides of logs, and another shows when a container ends."""
+    events = config.events
+    if not config.engine.enabled or not events.enabled or not events.last_lines:
+        return
+    hiding = [name for name, route in config.routes.items() if any(map(_hides, route.stages))]
+    of_logs = [name for name in hiding if "logs" in config.routes[name].sources]
+    for name, route in config.routes.items():
+        if of_logs and "events" in route.sources and route.sinks and name not in hiding:
+            message = (
+                "a `die` has its container's last lines, and nothing here hides what the route "
+            )
+            hint = "give it such stages too, or set events.last_lines = 0"
+            report.warning(("routes", name, "from"), f"{message}{quote(of_logs[0])} does", hint)
+
+
+def _hides(stage: StageConfig) -> bool:
+    return _effect(stage).hides
 
 
 def _report_end(condition: str, is_last: bool, place: Path, report: Report) -> None:

@@ -111,6 +111,9 @@ class Stage(component.Stage):
         self._message = asked is None or "message" in asked
         self._paths = None if asked is None else [Path.parse(f) for f in asked if f != "message"]
 
+    def effect(self) -> component.Effect:
+        return component.Effect(hides=True)
+
     def __call__(self, batch: Batch) -> Batch | None:
         if self._message:
             batch = self._with_lines(batch)

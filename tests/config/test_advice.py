@@ -264,3 +264,31 @@ def test_showing_entries_to_everybody_is_warned_of() -> None:
     assert (problem.path, problem.line) == ("http.tap", 2)
     assert "may see what all containers log" in problem.message
     assert warnings('[http]\ntap = "local"\n') == warnings('[http]\ntap = "off"\n') == []
+
+
+OUT = '[sinks.out]\ntype = "console"\n'
+HIDING = OUT + '[routes.logs]\nto = ["out"]\nstages = [{ redact = ["email"] }]\n'
+EVENTS = '[routes.events]\nfrom = ["events"]\nto = ["out"]\n'
+
+
+def test_last_lines_that_come_around_what_hides_something_are_warned_of() -> None:
+    (warning,) = warnings(HIDING + EVENTS)
+    assert warning == (
+        "routes.events.from: a `die` has its container's last lines, and nothing here hides what the "
+        'route "logs" does; give it such stages too, or set events.last_lines = 0'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HIDING + EVENTS + 'stages = [{ redact = ["email"] }]\n',
+        HIDING + EVENTS + "[events]\nlast_lines = 0\n",
+        HIDING.replace("[routes.logs]", '[routes.logs]\nfrom = ["logs", "events"]')
+        + EVENTS.replace('"out"', '"route:logs"'),
+        HIDING + EVENTS.replace("events", "stats"),
+        OUT + EVENTS,
+    ],
+)
+def test_they_are_not_where_they_are_hidden_too_or_nothing_is(text: str) -> None:
+    assert warnings(text) == []
