@@ -23,6 +23,7 @@ from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.overview import SinkNow
+from pipeline.ratelimit import RateLimit
 from pipeline.tap import Tap
 from pipeline.timestamps import to_seconds
 
@@ -57,7 +58,7 @@ class Outlet:
         """Set once all outlets exist."""
         self._letters_wait = True
         """Until one has waited in vain; then no more do until there is room again."""
-        self._dropped = metrics.dropped
+        self._dropped, self._drops = metrics.dropped, RateLimit()
         self._tap = tap = tap or Tap()
         self.spool: SpooledBuffer | None = None
         """The buffer, where it has a disk behind its memory."""
@@ -116,6 +117,8 @@ class Outlet:
             tally.left += entries
 
     def _drop(self, batch: Batch, policy: str) -> None:
+        if count := self._drops(len(batch)):
+            log.warning("sink %s: entries dropped: %d (%s)", self.name, count, policy)
         self._dropped.labels(self.name, policy).inc(len(batch))
         batch.tally.dropped[policy] += len(batch)
         if self._tap.tappers:

@@ -92,6 +92,17 @@ def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) ->
     assert len(made.account) == 0
 
 
+def test_what_is_dropped_is_said_and_not_with_every_batch(
+    dropping: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(4):  # the first has room
+        dropping.outlet.offer(dropping.batch(number))
+    assert caplog.messages == ["sink out: entries dropped: 1 (drop_newest)"]
+    dropping.outlet._drops._silent_until = 0
+    dropping.outlet.offer(dropping.batch(4))
+    assert caplog.messages[1:] == ["sink out: entries dropped: 3 (drop_newest)"]
+
+
 async def test_who_looks_sees_what_the_policy_drops_what_a_disk_loses_and_dead_letters(
     dropping: Made, letters: Made
 ) -> None:
