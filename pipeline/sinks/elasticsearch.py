@@ -39,7 +39,7 @@ import msgspec
 from yarl import URL
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Secret, Sink
+from pipeline.component import Context, Payload, Secret
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
@@ -48,6 +48,7 @@ from pipeline.transport.http import (
     Answer,
     Http,
     HttpSinkConfig,
+    OverHttp,
     ServerFault,
     TooLarge,
     printable,
@@ -92,7 +93,7 @@ class BulkParts(Parts):
         """How often an entry's result was dubious."""
 
 
-class Elasticsearch(Sink[BulkParts]):
+class Elasticsearch(OverHttp[BulkParts]):
     """Says what a request looks like, and what the results in its answer mean; the transport knows
     what whole answers mean."""
 
@@ -106,12 +107,6 @@ class Elasticsearch(Sink[BulkParts]):
         except ConfigError as error:
             raise ConfigError(error.message, "index", error.column) from None
         self._encoder = BulkEncoder(index, ids=config.ids, host=context.host)
-
-    async def open(self) -> None:
-        await self._http.open()
-
-    def reached(self) -> str:
-        return self._http.reached()
 
     async def probe(self) -> None:
         await self._http.probe(self._path, b"", self._headers)
@@ -142,9 +137,6 @@ class Elasticsearch(Sink[BulkParts]):
         if left:
             said = f"{len(left)} of {len(part)} entries; the first: {_reason(found[left[0]])}"
             raise Partly(f"{answer.where} has not taken {said}", left)
-
-    async def close(self) -> None:
-        await self._http.close()
 
 
 def _results(answer: Answer, count: int) -> list[Result]:

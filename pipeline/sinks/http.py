@@ -27,9 +27,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Sink
+from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
-from pipeline.transport.http import Http, HttpSinkConfig
+from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
 from pipeline.transport.parts import Part, Parts, lines
 
 _TYPES = {"ndjson": "application/x-ndjson", "array": "application/json"}
@@ -46,7 +46,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """A line for each entry, or one JSON array of all."""
 
 
-class HttpSink(Sink[Parts]):
+class HttpSink(OverHttp[Parts]):
     """Says what a request looks like; the transport knows what answers mean."""
 
     def __init__(self, config: Config, context: Context) -> None:
@@ -56,11 +56,8 @@ class HttpSink(Sink[Parts]):
         self._array = config.format == "array"
         self._headers = {"Content-Type": _TYPES[config.format]}
 
-    async def open(self) -> None:
-        await self._http.open()
-
     def reached(self) -> str:
-        reached, status = self._http.reached(), self._http.status
+        reached, status = super().reached(), self._http.status
         return f"{reached}, which answers {status} to GET" if status in (403, 404) else reached
 
     async def probe(self) -> None:
@@ -78,6 +75,3 @@ class HttpSink(Sink[Parts]):
         if self._array:
             body = b"[" + body[:-1].replace(b"\n", b",") + b"]"  # JSON escapes line feeds
         await self._http.post("", body, self._headers, method=self._method)
-
-    async def close(self) -> None:
-        await self._http.close()

@@ -40,7 +40,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from pipeline.batch import Batch, Container
-from pipeline.component import Context, Payload, Sink
+from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
 from pipeline.encode.loki import Columns, LokiEncoder
@@ -50,7 +50,7 @@ from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.http import Http, HttpSinkConfig, Rejected, printable
+from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected, printable
 from pipeline.transport.parts import Blamed, Part, Parts
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class LokiParts(Parts):
         return self._encoder.request(entries[int(number)] for number in numbers)
 
 
-class Loki(Sink[LokiParts]):
+class Loki(OverHttp[LokiParts]):
     """Says what a request looks like, and which entries an answer is about; the transport knows
     what answers mean."""
 
@@ -149,12 +149,6 @@ class Loki(Sink[LokiParts]):
             host=context.host,
             overflows=self._overflows,
         )
-
-    async def open(self) -> None:
-        await self._http.open()
-
-    def reached(self) -> str:
-        return self._http.reached()
 
     async def probe(self) -> None:
         body = await self._compressed(b"") if self._protobuf else b'{"streams":[]}'
@@ -197,9 +191,6 @@ class Loki(Sink[LokiParts]):
                 self._name,
                 container.name,
             )
-
-    async def close(self) -> None:
-        await self._http.close()
 
 
 def _labels(config: Config) -> Columns:

@@ -63,14 +63,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Sink
+from pipeline.component import Context, Payload
 from pipeline.encode.otlp import Requests
 from pipeline.encode.otlp.answers import Partial, read_answer
 from pipeline.encode.otlp.json import JsonRequests
 from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.errors import Refused, Unavailable
-from pipeline.transport.http import Answer, Http, HttpSinkConfig, printable
+from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, printable
 from pipeline.transport.parts import Part, Parts
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Signal:
     payload: Payload[Parts]
 
 
-class Otlp(Sink[list[Signal]]):
+class Otlp(OverHttp[list[Signal]]):
     """One server; logs and metrics are requests of their own."""
 
     def __init__(self, config: Config, context: Context) -> None:
@@ -128,12 +128,6 @@ class Otlp(Sink[list[Signal]]):
         form = ProtobufRequests if config.encoding == "protobuf" else JsonRequests
         self._requests: Requests = form(resources, config.body, _VERSION)
         self._warned = ""
-
-    async def open(self) -> None:
-        await self._http.open()
-
-    def reached(self) -> str:
-        return self._http.reached()
 
     async def probe(self) -> None:
         """Many a server takes only logs, or only metrics."""
@@ -146,9 +140,6 @@ class Otlp(Sink[list[Signal]]):
                 await self._http.probe(self._config.metrics_path, body, headers)
             except Unavailable:
                 raise problem from None
-
-    async def close(self) -> None:
-        await self._http.close()
 
     def encode(self, batches: Sequence[Batch]) -> Payload[list[Signal]]:
         logs = _by_container([one for one in batches if one.source != "stats"])

@@ -48,7 +48,7 @@ import msgspec
 
 from pipeline.batch import Batch, Source
 from pipeline.cadvisor import label_names
-from pipeline.component import BatchConfig, Context, Duration, Payload, Sink
+from pipeline.component import BatchConfig, Context, Duration, Payload
 from pipeline.encode.remote_write import (
     LABEL_NAME,
     SeriesEncoder,
@@ -60,7 +60,7 @@ from pipeline.errors import ConfigError
 from pipeline.exposition import Pause
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.http import Http, HttpSinkConfig, Rejected
+from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected
 from pipeline.transport.parts import Part, Parts
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Readings(Parts):
         return write_request([self.snapshots[int(number)] for number in numbers])
 
 
-class PrometheusRemoteWrite(Sink[Readings]):
+class PrometheusRemoteWrite(OverHttp[Readings]):
     """Remembers of each container which series the receiver has, so that it can end them."""
 
     takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
@@ -162,12 +162,6 @@ class PrometheusRemoteWrite(Sink[Readings]):
         self._refusals = RateLimit()
         self._divides = True
         """Whether a reading that was refused is looked into: not while nothing good is found."""
-
-    async def open(self) -> None:
-        await self._http.open()
-
-    def reached(self) -> str:
-        return self._http.reached()
 
     async def probe(self) -> None:
         body = bytes(self._snappy.compress_raw(write_request([])))
@@ -295,9 +289,6 @@ class PrometheusRemoteWrite(Sink[Readings]):
                 middle = len(some) // 2
                 if middle:
                     todo += [some[middle:], some[:middle]]
-
-    async def close(self) -> None:
-        await self._http.close()
 
 
 class Shown:

@@ -27,10 +27,10 @@ import msgspec
 from yarl import URL
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Sink
+from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import ConfigError
-from pipeline.transport.http import Http, HttpSinkConfig
+from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
 from pipeline.transport.parts import Part, Parts, lines
 
 
@@ -55,7 +55,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """`AccountID` or `AccountID:ProjectID`."""
 
 
-class VictoriaLogs(Sink[Parts]):
+class VictoriaLogs(OverHttp[Parts]):
     """One request for each payload, to `/insert/jsonline`."""
 
     def __init__(self, config: Config, context: Context) -> None:
@@ -76,12 +76,6 @@ class VictoriaLogs(Sink[Parts]):
         self._http = Http([config.url], config, probe="/health", pages=False)
         self._json = JsonEncoder(host=context.host)
 
-    async def open(self) -> None:
-        await self._http.open()
-
-    def reached(self) -> str:
-        return self._http.reached()
-
     async def probe(self) -> None:
         await self._http.probe(self._path, b"", self._headers)
 
@@ -94,6 +88,3 @@ class VictoriaLogs(Sink[Parts]):
 
     async def _post(self, part: Part) -> None:
         await self._http.post(self._path, part.body, self._headers)
-
-    async def close(self) -> None:
-        await self._http.close()

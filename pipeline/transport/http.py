@@ -35,7 +35,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from pipeline.component import Duration, Secret, SinkConfig, TLSConfig
+from pipeline.component import Data, Duration, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.errors import ConfigError, Refused, Unavailable
 from pipeline.extras import needed
 from pipeline.transport.address import Address
@@ -310,6 +310,22 @@ class Http:
             raise Unavailable(f"{where} {_sentence(where, error, self._timeout)}") from error
         except ValueError as error:  # such as a header of a megabyte, or a location that is none
             raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
+
+
+class OverHttp(Sink[Data]):
+    """A sink over HTTP, but for what it encodes and sends."""
+
+    _http: Http
+    """Made by whoever derives from it."""
+
+    async def open(self) -> None:
+        await self._http.open()
+
+    def reached(self) -> str:
+        return self._http.reached()
+
+    async def close(self) -> None:
+        await self._http.close()
 
 
 # ------------------------------------------------------------------------------------ answers
