@@ -30,13 +30,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Size, TLSConfig
+from pipeline.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.encode.gelf import GelfEncoder
 from pipeline.errors import ConfigError
 from pipeline.transport.address import parse
 from pipeline.transport.datagrams import LARGEST, Datagrams
-from pipeline.transport.stream import Stream
-from pipeline.transport.tls import tls_of
+from pipeline.transport.one_way import OneWay
 
 PORTS = {"udp": 12201, "tcp": 12201, "tls": 12201}
 
@@ -69,30 +68,18 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """For connecting, and again for the TLS handshake."""
 
 
-class Gelf(Sink[Any]):
-    """`Payload.data` is bytes for a stream, a list of datagrams for UDP."""
+class Gelf(OneWay):
+    """A datagram for each message, or chunk of one; or a stream of messages, each with its NUL."""
 
     def __init__(self, config: Config, context: Context) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
-        tls = tls_of(address, config.tls)
-        udp = address.scheme == "udp"
-        if config.compression not in (None, "none") and not udp:
+        super().__init__(address, config.tls, config.timeout)
+        if config.compression not in (None, "none") and address.scheme != "udp":
             message = f"GELF has no compression over {address.scheme.upper()}"
             raise ConfigError(message, path="compression")
         self._encoder = GelfEncoder(host=context.host)
         self._pack = _PACKERS[config.compression or "gzip"]
         self._chunk = int(config.chunk)
-        self._connection: Stream | Datagrams
-        if udp:
-            self._connection = Datagrams(address, timeout=config.timeout)
-        else:
-            self._connection = Stream(address, tls, timeout=config.timeout)
-
-    async def open(self) -> None:
-        await self._connection.open()
-
-    def reached(self) -> str:
-        return self._connection.reached()
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
         if isinstance(self._connection, Datagrams):
@@ -118,21 +105,6 @@ class Gelf(Sink[Any]):
                     refused.append((batch, index, reason))
         entries = sum(map(len, batches)) - len(refused)
         return Payload(datagrams, entries, sum(map(len, datagrams)), refused=refused)
-
-    async def send(self, payload: Payload[Any]) -> None:
-        if isinstance(self._connection, Datagrams):
-            payload.truncated += await self._connection.send(payload.data)
-        else:
-            await self._connection.send(payload.data)
-
-    def unconfirmed(self) -> int:
-        return self._connection.unconfirmed()
-
-    def give_up(self) -> None:
-        self._connection.give_up()
-
-    async def close(self) -> None:
-        await self._connection.close()
 
 
 def chunks(message: bytes, longest: int) -> list[bytes]:

@@ -31,13 +31,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Size, TLSConfig
+from pipeline.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.encode.syslog import Facility, Framing, SyslogEncoder, structured_data
 from pipeline.errors import ConfigError
 from pipeline.transport.address import parse
 from pipeline.transport.datagrams import LARGEST, Datagrams
-from pipeline.transport.stream import Stream
-from pipeline.transport.tls import tls_of
+from pipeline.transport.one_way import OneWay
 
 PORTS = {"tcp": 514, "tls": 6514, "udp": 514}
 _SMALLEST = 480
@@ -70,18 +69,13 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """For connecting, and again for the TLS handshake."""
 
 
-class Syslog(Sink[Any]):
-    """`Payload.data` is bytes for a stream, a list of datagrams for UDP."""
+class Syslog(OneWay):
+    """A datagram for each message, or a stream of framed ones."""
 
     def __init__(self, config: Config, context: Context) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
+        super().__init__(address, config.tls, config.timeout)
         udp = address.scheme == "udp"
-        tls = tls_of(address, config.tls)
-        self._connection: Stream | Datagrams
-        if udp:
-            self._connection = Datagrams(address, timeout=config.timeout)
-        else:
-            self._connection = Stream(address, tls, timeout=config.timeout)
         self._encoder = SyslogEncoder(
             standard=config.format,
             framing=None if udp else config.framing,
@@ -91,31 +85,10 @@ class Syslog(Sink[Any]):
             host=context.host,
         )
 
-    async def open(self) -> None:
-        await self._connection.open()
-
-    def reached(self) -> str:
-        return self._connection.reached()
-
     def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
         if isinstance(self._connection, Datagrams):
             return self._encoder.datagrams(batches)
         return self._encoder.stream(batches)
-
-    async def send(self, payload: Payload[Any]) -> None:
-        if isinstance(self._connection, Datagrams):
-            payload.truncated += await self._connection.send(payload.data)
-        else:
-            await self._connection.send(payload.data)
-
-    def unconfirmed(self) -> int:
-        return self._connection.unconfirmed()
-
-    def give_up(self) -> None:
-        self._connection.give_up()
-
-    async def close(self) -> None:
-        await self._connection.close()
 
 
 def _limit(config: Config, udp: bool) -> int:

@@ -37,8 +37,7 @@ def parse(
 ) -> Address:
     """`ports` gives the schemes there are, each with its usual port or None where the port has to
     be written; `default` is the scheme of an address without one. `unix` among them is for
-    `unix:///run/peer.sock`.
-    be written; `default` is the scheme of an address without one. `any_port`: 0 is one, too.
+    `unix:///run/peer.sock`. `any_port`: 0 is one, too.
 
     Raises `ConfigError` for the key `address`.
     """

@@ -1,0 +1,46 @@
+"""Messages that their receiver does not answer: over UDP, TCP or TLS, as its address says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.component import Payload, Sink, TLSConfig
+from pipeline.transport.address import Address
+from pipeline.transport.datagrams import Datagrams
+from pipeline.transport.stream import Stream
+from pipeline.transport.tls import tls_of
+
+
+class OneWay(Sink[Any]):
+    """A sink of such messages, but for what it encodes. `Payload.data` is a list of datagrams where
+    `_connection` is `Datagrams`, else bytes."""
+
+    def __init__(self, address: Address, tls: TLSConfig | None, timeout: float) -> None:
+        """`timeout` in seconds, as of `Stream` and `Datagrams`. Raises `ConfigError`."""
+        tls = tls_of(address, tls)
+        self._connection: Stream | Datagrams
+        if address.scheme == "udp":
+            self._connection = Datagrams(address, timeout=timeout)
+        else:
+            self._connection = Stream(address, tls, timeout=timeout)
+
+    async def open(self) -> None:
+        await self._connection.open()
+
+    def reached(self) -> str:
+        return self._connection.reached()
+
+    async def send(self, payload: Payload[Any]) -> None:
+        if isinstance(self._connection, Datagrams):
+            payload.truncated += await self._connection.send(payload.data)
+        else:
+            await self._connection.send(payload.data)
+
+    def unconfirmed(self) -> int:
+        return self._connection.unconfirmed()
+
+    def give_up(self) -> None:
+        self._connection.give_up()
+
+    async def close(self) -> None:
+        await self._connection.close()
