@@ -3,10 +3,11 @@ parsed fields may not have. For the encoders of objects, whatever they write the
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.batch import STREAM_NAMES, Batch, Container, Source
 from pipeline.encode.level import LEVELS, severities
 from pipeline.records import Shape
 
@@ -21,6 +22,9 @@ RESERVED: Final = frozenset(
 """Names at the top level that are ours."""
 
 STREAMS: Final = len(STREAM_NAMES)
+
+Form = TypeVar("Form")
+_Columns = tuple[Source, bool, bool, bool]
 
 
 def kinds_of(batch: Batch) -> bytes:
@@ -49,6 +53,33 @@ def shared_facts(container: Container, kind: int, flag: str, host: str) -> dict[
     if orchestrator := _orchestrator(container):
         shared["orchestrator"] = orchestrator
     return shared | {"ecs": {"version": ECS_VERSION}}
+
+
+class Forms(Generic[Form]):
+    """What the entries of a container have in common, by kind and flag, and by which columns their
+    batch has: made once, and kept while the container is known."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Container, dict[_Columns, dict[tuple[int, str], Form]]]
+        self._of = WeakKeyDictionary()
+
+    def of(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> list[Form]:
+        """The form of each entry; `make` is given a kind, and a flag or nothing."""
+        columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
+        known = self._of.setdefault(batch.container, {}).setdefault(columns, {})
+
+        def form(kind: int, flag: str) -> Form:
+            found = known.get((kind, flag))
+            if found is None:
+                found = known[kind, flag] = make(batch, kind, flag)
+            return found
+
+        kinds, flags = kinds_of(batch), batch.flags
+        if flags is None:
+            forms = {kind: form(kind, "") for kind in set(kinds)}
+            return [forms[kind] for kind in kinds]
+        pairs = zip(kinds, batch.sequences, strict=True)
+        return [form(kind, flags.get(number, "")) for kind, number in pairs]
 
 
 def _container(container: Container) -> dict[str, Any]:

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import msgspec
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
+from pipeline.encode.ecs import RESERVED, Forms, Names, shared_facts
 from pipeline.records import Fields, Records
 from pipeline.timestamps import whole_seconds
 
@@ -30,8 +29,6 @@ _LAST: Final = 2**32 - 1
 
 DEEPEST: Final = 100
 """Levels of nesting that are kept."""
-
-_Key = tuple[int, str, bool, bool, bool, str]
 
 
 class _Form(NamedTuple):
@@ -47,7 +44,7 @@ class ForwardEncoder:
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
-        self._forms: WeakKeyDictionary[Container, dict[_Key, _Form]] = WeakKeyDictionary()
+        self._forms = Forms[_Form]()
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 
@@ -55,7 +52,7 @@ class ForwardEncoder:
         """The entries of a batch, one after the other."""
         if not len(batch):
             return b""
-        forms = self._forms_of(batch)
+        forms = self._forms.of(batch, self._render)
         columns: list[Sequence[Any]] = [event_times(batch.times)]
         fields: list[tuple[int, bytes]] = []
         if batch.parsed is not None:
@@ -85,28 +82,6 @@ class ForwardEncoder:
         if all(type(name) is str for name in set().union(*fields)):
             return [_fit_members(entry) for entry in fields]
         return [_members(fit(entry)) for entry in fields]
-
-    # -- what the entries of a container share ---------------------------------------------
-
-    def _forms_of(self, batch: Batch) -> list[_Form]:
-        """The form of each entry."""
-        known = self._forms.get(batch.container)
-        if known is None:
-            known = self._forms[batch.container] = {}
-        kinds, flags = kinds_of(batch), batch.flags
-        if flags is None:
-            forms = {kind: self._form(batch, known, kind, "") for kind in set(kinds)}
-            return [forms[kind] for kind in kinds]
-        pairs = zip(kinds, batch.sequences, strict=True)
-        return [self._form(batch, known, kind, flags.get(number, "")) for kind, number in pairs]
-
-    def _form(self, batch: Batch, known: dict[_Key, _Form], kind: int, flag: str) -> _Form:
-        nothing = batch.parsed is None, batch.parts is None
-        key = kind, batch.source, batch.bare, *nothing, flag
-        form = known.get(key)
-        if form is None:
-            form = known[key] = self._render(batch, kind, flag)
-        return form
 
     def _render(self, batch: Batch, kind: int, flag: str) -> _Form:
         shared = shared_facts(batch.container, kind, flag, self._host)

@@ -21,11 +21,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED, STREAMS, Names, kinds_of, shared_facts
+from pipeline.encode.ecs import RESERVED, STREAMS, Forms, Names, shared_facts
 from pipeline.encode.json import quoted
 from pipeline.records import Fields
 from pipeline.timestamps import whole_seconds
@@ -44,15 +43,13 @@ _NO_NAMES: Final = ("ecs",)
 _OURS: Final = tuple(f"_{name}_" for name in sorted(RESERVED - {"fields"}))
 """What our names begin with."""
 
-_Key = tuple[int, str, bool, str]
-
 
 class GelfEncoder:
     """Encodes for one destination. `host` is for containers that do not tell theirs."""
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
-        self._templates: WeakKeyDictionary[Container, dict[_Key, bytes]] = WeakKeyDictionary()
+        self._templates = Forms[bytes]()
         self._names = Names(RESERVED)
         self._members: dict[str, str] = {}
 
@@ -66,7 +63,7 @@ class GelfEncoder:
             lines = [dumps(one) if one else b"" for one in fields or [{}] * len(batch)]
         own = [self._own(one) for one in fields] or [b""] * len(batch)
         times, events = timestamps(batch.times), _events(batch)
-        columns = self._templates_of(batch), _messages(lines), times, events, own
+        columns = self._templates.of(batch, self._render), _messages(lines), times, events, own
         return [
             template % (message, time, event, members)
             for template, message, time, event, members in zip(*columns, strict=True)
@@ -87,27 +84,6 @@ class GelfEncoder:
             member = field_name(name)
             member = self._members[name] = "_fields" * member.startswith(_OURS) + member
         return member
-
-    # -- what the entries of a container share ---------------------------------------------
-
-    def _templates_of(self, batch: Batch) -> list[bytes]:
-        known = self._templates.get(batch.container)
-        if known is None:
-            known = self._templates[batch.container] = {}
-        kinds, flags = kinds_of(batch), batch.flags
-        if flags is None:
-            found = {kind: self._template(batch, known, kind, "") for kind in set(kinds)}
-            return [found[kind] for kind in kinds]
-        pairs = zip(kinds, batch.sequences, strict=True)
-        return [self._template(batch, known, kind, flags.get(number, "")) for kind, number in pairs]
-
-    def _template(self, batch: Batch, known: dict[_Key, bytes], kind: int, flag: str) -> bytes:
-        """Takes what `encode` has in its columns."""
-        key = kind, batch.source, batch.parts is None, flag
-        template = known.get(key)
-        if template is None:
-            template = known[key] = self._render(batch, kind, flag)
-        return template
 
     def _render(self, batch: Batch, kind: int, flag: str) -> bytes:
         container, (level, stream) = batch.container, divmod(kind, STREAMS)
