@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lines import cpu_of
-from pipeline import component
 from pipeline.batch import Batch, Container
-from pipeline.component import Context
+from pipeline.component import Context, registry
 from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs
@@ -97,8 +96,8 @@ def batches(lines: int, containers: int, size: int = LARGE) -> list[Batch]:
 
 async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float]:
     """Seconds, and CPU seconds."""
-    config = component.config_type("sinks", "nats")(type="nats", urls=[url])
-    sink = component.implementation("sinks", "nats")(config, Context("queue", host="web"))
+    config = registry.config_type("sinks", "nats")(type="nats", urls=[url])
+    sink = registry.implementation("sinks", "nats")(config, Context("queue", host="web"))
     await sink.open()
     began, cpu = time.monotonic(), _own_cpu()
     step = PAYLOAD // len(all_of_them[0])

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.destinations import NO_LOGS, WAYS, Way
-from pipeline import component
+from pipeline.component import registry
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -95,7 +95,7 @@ def report(ways: Sequence[Way], runs: dict[str, list[dict[str, Any]]], lines: in
         "|---|---|---|---|---|---|",
     ]
     rows += [row(way, runs[way.name]) for way in ways]
-    missing = sorted(set(component.names("sinks")) - {way.kind for way in WAYS} - set(NO_LOGS))
+    missing = sorted(set(registry.names("sinks")) - {way.kind for way in WAYS} - set(NO_LOGS))
     rows += ["", f"{', '.join(f'`{name}`' for name in NO_LOGS)} take no logs."]
     if missing:
         rows += ["", f"Not measured: {', '.join(f'`{name}`' for name in missing)}."]

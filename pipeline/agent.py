@@ -13,12 +13,11 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from pipeline import component
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Samples
 from pipeline.checkpoint import Checkpoint
-from pipeline.component import Stage, StageContext
+from pipeline.component import Stage, StageContext, registry
 from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare, same
 from pipeline.derived import Derived
@@ -382,7 +381,7 @@ def _routes(
         context = StageContext(
             derived, failed=lambda count: errors.labels(route, one.name).inc(count)
         )
-        return one.name, component.stage(one.name, one.config, context)
+        return one.name, registry.stage(one.name, one.config, context)
 
     return [
         Route(

@@ -11,9 +11,8 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from pipeline import component
 from pipeline.audit import SourcePart
-from pipeline.component import Source, SourceConfig, SourceContext
+from pipeline.component import Source, SourceConfig, SourceContext, registry
 from pipeline.errors import Unavailable
 from pipeline.intake import Intake
 from pipeline.metrics import Metrics
@@ -39,7 +38,7 @@ class Inlet:
         """Raises `DocklineError` like the source's own construction."""
         self.name = context.name
         self.config = config
-        self.source: Source = component.implementation("sources", config.type)(config, context)
+        self.source: Source = registry.implementation("sources", config.type)(config, context)
         self.intake = Intake(context.name, int(config.in_flight), router, metrics)
         self.is_open = False
         self._restarts = metrics.source_restarts.labels(context.name)

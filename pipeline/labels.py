@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 from weakref import WeakKeyDictionary
 
-from pipeline import component
 from pipeline.batch import Batch, Container
-from pipeline.component import Stage
+from pipeline.component import Stage, registry
 from pipeline.errors import ConfigError, DocklineError
 from pipeline.expression.paths import Path
 from pipeline.metrics import Metrics
@@ -183,15 +182,15 @@ class Reported:
 
 def _stage(name: str, text: str) -> Stage:
     """A stage for a value that it takes as a word."""
-    if name not in component.names("stages"):
+    if name not in registry.names("stages"):
         raise ConfigError("this version cannot join lines")
-    words = _words(component.config_type("stages", name))
+    words = _words(registry.config_type("stages", name))
     if text not in words:
         known = ", ".join(_quoted(word) for word in words)
         raise ConfigError(
             f"{_quoted(text)} is not understood{_nearest(text, words) or f'; known: {known}'}"
         )
-    made: Stage = component.implementation("stages", name)(text)
+    made: Stage = registry.implementation("stages", name)(text)
     return made
 
 

@@ -13,12 +13,11 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from pipeline import component
 from pipeline.batch import Batch
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
-from pipeline.component import Context, SinkConfig
+from pipeline.component import Context, SinkConfig, registry
 from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
@@ -79,7 +78,7 @@ class Outlet:
 
     def successor(self, config: SinkConfig) -> Delivery:
         """What delivers as another configuration of the sink says. Any thread may make one."""
-        sink = component.implementation("sinks", config.type)(config, self._context)
+        sink = registry.implementation("sinks", config.type)(config, self._context)
         return Delivery(self.name, sink, self.buffer, config, self._metrics, self._bury, self._tap)
 
     async def run(self) -> None:

@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 from prometheus_client.samples import Sample
 
-from pipeline import component
 from pipeline.batch import STREAM_NAMES, Batch, Container, Source
-from pipeline.component import Stage, StageContext
+from pipeline.component import Stage, StageContext, registry
 from pipeline.config import Config
 from pipeline.derived import Derived
 from pipeline.encode.json import JsonEncoder
@@ -100,7 +99,7 @@ class Trial:
         route_config = config.routes[name]
         labels = _RecordedLabels(Selection(config).labels)
         own = [
-            _Recorder(stage.name, component.stage(stage.name, stage.config, context))
+            _Recorder(stage.name, registry.stage(stage.name, stage.config, context))
             for stage in route_config.stages
         ]
         self._outlet = _Outlet()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import component
+from pipeline.component import registry
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/delivery.md").read_text()
@@ -33,7 +33,7 @@ def test_each_row_of_a_source_names_its_tests_which_are_there(row: str) -> None:
     assert [(name, path) for name, path in named if not _has(path, name)] == []
 
 
-@pytest.mark.parametrize("sink", component.names("sinks"))
+@pytest.mark.parametrize("sink", registry.names("sinks"))
 def test_every_sink_has_a_row(sink: str) -> None:
     assert any(f"`{sink}`" in row for row in ROWS)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import component
 from pipeline.agent import Agent
+from pipeline.component import registry
 from pipeline.config import Config, ConfigErrors
 from pipeline.config.file import parse
 from pipeline.testing.intake_room import until
@@ -35,14 +35,14 @@ to = ["out"]
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_source_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source of the tests is one of the product's."""
-    names, module = component.names, component.module
+    names, module = registry.names, registry.module
     monkeypatch.setattr(
-        component, "names", lambda kind: names(kind) if kind != "sources" else ["lines"]
+        registry, "names", lambda kind: names(kind) if kind != "sources" else ["lines"]
     )
     monkeypatch.setattr(
-        component, "module", lambda kind, name: lines if kind == "sources" else module(kind, name)
+        registry, "module", lambda kind, name: lines if kind == "sources" else module(kind, name)
     )
 
 

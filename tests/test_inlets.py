@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline import component, inlet
-from pipeline.component import Source
+from pipeline import inlet
+from pipeline.component import Source, registry
 from pipeline.errors import Unavailable
 from pipeline.inlet import InletGauges
 from pipeline.inlets import Inlets
@@ -25,7 +25,7 @@ from tests.intake.lines import Config, Lines, Peer
 
 @pytest.fixture(autouse=True)
 def sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(component, "implementation", lambda kind, name: Lines)
+    monkeypatch.setattr(registry, "implementation", lambda kind, name: Lines)
     monkeypatch.setattr(inlet, "FIRST_WAIT", 0.01)
 
 

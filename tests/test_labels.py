@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline import component, labels
+from pipeline import labels
 from pipeline.batch import Batch
-from pipeline.component import Stage
+from pipeline.component import Stage, registry
 from pipeline.expression.paths import Path
 from pipeline.labels import Labels, Reported, Tags, Wish
 from pipeline.ledger import Ledger
@@ -97,10 +97,10 @@ def test_all_that_is_right_counts_beside_what_is_wrong() -> None:
 
 
 def test_lines_are_joined_where_there_is_a_stage_for_it() -> None:
-    if "join" not in component.names("stages"):
+    if "join" not in registry.names("stages"):
         assert wrong("dockline.join", "java") == "this version cannot join lines"
         return
-    words = labels._words(component.config_type("stages", "join"))
+    words = labels._words(registry.config_type("stages", "join"))
     for word in words:
         found = wish({"dockline.join": word, "dockline.parse": "json"})
         assert [name for name, _ in found.stages] == ["join", "parse"]

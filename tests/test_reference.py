@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import component
+from pipeline.component import registry
 from pipeline.config.fields import fields
 from pipeline.reference.__main__ import FILES, main, stale
 
@@ -32,10 +32,10 @@ def test_writing_makes_them_so_and_checking_tells(
 
 
 @pytest.mark.parametrize("kind", ["sinks", "stages"])
-def test_every_component_and_each_of_its_keys_is_documented(kind: component.Kind) -> None:
+def test_every_component_and_each_of_its_keys_is_documented(kind: registry.Kind) -> None:
     page = (ROOT / "docs/reference.md").read_text()
-    for name in component.names(kind):
+    for name in registry.names(kind):
         assert f"\n### `{name}`\n" in page
         if kind == "sinks":
-            for one in fields(component.config_type(kind, name)):
+            for one in fields(registry.config_type(kind, name)):
                 assert f"**`{one.key}`**" in page, f"{name}: {one.key}"

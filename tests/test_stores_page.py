@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import component
 from pipeline.batch import Batch
-from pipeline.component import Context, Sink
+from pipeline.component import Context, Sink, registry
 from pipeline.config import Config
 from pipeline.config.file import parse
 from pipeline.testing.builders import batch, container
@@ -57,7 +56,7 @@ def config_of(store: str, addresses: dict[str, str]) -> Config:
 def through(config: Config, some: Batch) -> Batch:
     """What a route makes of it."""
     for stage in config.routes["everything"].stages:
-        made = component.implementation("stages", stage.name)(stage.config)
+        made = registry.implementation("stages", stage.name)(stage.config)
         left = made.bind(some.container)(some)
         assert left is not None
         some = left
@@ -72,7 +71,7 @@ def prepared(store: str, addresses: dict[str, str]) -> tuple[Sink[Any], Batch]:
     config = config_of(store, addresses)
     (name,) = config.routes["everything"].to
     settings: Any = config.sinks[name]
-    sink: Sink[Any] = component.implementation("sinks", settings.type)(settings, Context(name))
+    sink: Sink[Any] = registry.implementation("sinks", settings.type)(settings, Context(name))
     labels = {"com.docker.compose.project": "shop"}
     return sink, through(config, batch(*LINES, of=container("api", labels=labels)))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.component import Stage
+from pipeline.component import Stage, registry
 from pipeline.config.file import parse
 from pipeline.errors import DocklineError
 from pipeline.testing.builders import container
@@ -64,12 +64,12 @@ class Broken(Stage):
 
 
 def replaced(stage: type[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = __import__("pipeline.component").component.implementation
+    real = registry.implementation
 
     def implementation(kind: Any, name: str) -> Any:
         return stage if (kind, name) == ("stages", "drop") else real(kind, name)
 
-    monkeypatch.setattr("pipeline.component.implementation", implementation)
+    monkeypatch.setattr(registry, "implementation", implementation)
 
 
 def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

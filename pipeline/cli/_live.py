@@ -9,8 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from pipeline import component
-from pipeline.component import Context, Sink, Source, SourceContext
+from pipeline.component import Context, Sink, Source, SourceContext, registry
 from pipeline.config import Reading
 from pipeline.errors import DocklineError
 from pipeline.sources.docker.endpoint import resolve
@@ -63,10 +62,10 @@ def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
         engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         attempts["engine"] = partial(_engine, engine)
     for name, table in config.sources.items():
-        source = component.implementation("sources", table.type)(table, SourceContext(name))
+        source = registry.implementation("sources", table.type)(table, SourceContext(name))
         attempts[f"source {name}"] = partial(_open, source, table.type)
     for name, sink in config.sinks.items():
-        made = component.implementation("sinks", sink.type)(sink, Context(name))
+        made = registry.implementation("sinks", sink.type)(sink, Context(name))
         attempts[f"sink {name}"] = partial(_open, made, sink.type)
     return [
         replace(

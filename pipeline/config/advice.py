@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pipeline import component
-from pipeline.component import Effect, FieldUse
+from pipeline.component import Effect, FieldUse, registry
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
@@ -38,7 +37,7 @@ def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
 
 def takes_from(sink_type: str) -> frozenset[str]:
     """The sources whose entries a sink can use."""
-    takes: frozenset[str] = component.implementation("sinks", sink_type).takes
+    takes: frozenset[str] = registry.implementation("sinks", sink_type).takes
     return takes
 
 
@@ -123,7 +122,7 @@ def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: 
 
 
 def _effect(stage: StageConfig) -> Effect:
-    effect: Effect = component.implementation("stages", stage.name)(stage.config).effect()
+    effect: Effect = registry.implementation("stages", stage.name)(stage.config).effect()
     return effect
 
 

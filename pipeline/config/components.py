@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pipeline import component
-from pipeline.component import Context, SourceContext
+from pipeline.component import Context, SourceContext, registry
 from pipeline.config import examples
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, Report, quote
@@ -35,10 +34,10 @@ def source(converter: Converter, table: dict[str, Any], path: Path) -> Any:
 
 
 def _typed(
-    converter: Converter, table: dict[str, Any], path: Path, kind: component.Kind, context: object
+    converter: Converter, table: dict[str, Any], path: Path, kind: registry.Kind, context: object
 ) -> Any:
     """A table that says with its `type` which component it is for."""
-    known, report = component.names(kind), converter.report
+    known, report = registry.names(kind), converter.report
     if "type" not in table:
         own = [str(path[-1])] if path[-1] in known else known
         hint = f"write type = {listed(map(quote, own), 'or')}"
@@ -47,12 +46,12 @@ def _typed(
     name = _named(f"{kind[:-1]} type", table["type"], known, (*path, "type"), report)
     if name is INVALID:
         return INVALID
-    cls = component.config_type(kind, name)
+    cls = registry.config_type(kind, name)
     config = converter.struct(table, cls, path, examples.table(kind, name))
     if config is INVALID:
         return INVALID
     try:
-        component.implementation(kind, name)(config, context)
+        registry.implementation(kind, name)(config, context)
     except (ValueError, DocklineError) as error:
         return rejected(error, table, path, report)
     return config
@@ -69,14 +68,14 @@ def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
         return INVALID
     ((key, value),) = table.items()
     path = (*path, key)
-    name = _named("stage", key, component.names("stages"), path, report, about="key")
+    name = _named("stage", key, registry.names("stages"), path, report, about="key")
     if name is INVALID:
         return INVALID
-    config = converter.convert(value, component.config_type("stages", name), path)
+    config = converter.convert(value, registry.config_type("stages", name), path)
     if config is INVALID:
         return INVALID
     try:
-        component.stage(name, config, converter.stage_context)
+        registry.stage(name, config, converter.stage_context)
     except (ValueError, DocklineError) as error:
         return rejected(error, value, path, report)
     return StageConfig(name, config)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import component
-from pipeline.component import Python
+from pipeline.component import Python, registry
 from pipeline.config.advice import advise, takes_from
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
@@ -115,7 +114,7 @@ def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str,
 
 
 def _default_route(sink_type: object) -> tuple[str, list[str]]:
-    logs = sink_type not in component.names("sinks") or "logs" in takes_from(str(sink_type))
+    logs = sink_type not in registry.names("sinks") or "logs" in takes_from(str(sink_type))
     return ("all", ["logs"]) if logs else ("stats", ["stats"])
 
 

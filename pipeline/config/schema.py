@@ -14,8 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pipeline import component
-from pipeline.component import Duration, SinkConfig, Size, SourceConfig
+from pipeline.component import Duration, SinkConfig, Size, SourceConfig, registry
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
@@ -164,25 +163,25 @@ class _Definitions:
             self.found[name] = make()
         return _ref(name)
 
-    def _kind(self, kind: component.Kind) -> Schema:
+    def _kind(self, kind: registry.Kind) -> Schema:
         """One table for each module in `pipeline/sinks` or `pipeline/sources`, told apart by
         `type`."""
-        known, one = component.names(kind), kind[:-1]
+        known, one = registry.names(kind), kind[:-1]
         for name in known:
             self._ref(f"{one}.{name}", lambda name=name: self._typed(kind, name))
         tables = [_ref(f"{one}.{name}") for name in known]
         choice = {"oneOf": tables} if tables else {}
         return {"type": "object", "required": ["type"], **choice}
 
-    def _typed(self, kind: component.Kind, name: str) -> Schema:
-        text = paragraphs(component.module(kind, name).__doc__)
-        found = self.table(component.config_type(kind, name), {"type": name})
+    def _typed(self, kind: registry.Kind, name: str) -> Schema:
+        text = paragraphs(registry.module(kind, name).__doc__)
+        found = self.table(registry.config_type(kind, name), {"type": name})
         found["properties"]["type"]["description"] = text.partition("\n\n")[0]
         return {"title": name} | found | {"description": text}
 
     def _stages(self) -> Schema:
         """A table with one key for each module in `pipeline/stages`."""
-        properties = {name: self._stage(name) for name in component.names("stages")}
+        properties = {name: self._stage(name) for name in registry.names("stages")}
         return {
             "type": "object",
             "description": "A table with one key, the stage's name.",
@@ -193,9 +192,9 @@ class _Definitions:
         }
 
     def _stage(self, name: str) -> Schema:
-        config = component.config_type("stages", name)
+        config = registry.config_type("stages", name)
         found = self.of(config)
-        self._describe(found, paragraphs(component.module("stages", name).__doc__))
+        self._describe(found, paragraphs(registry.module("stages", name).__doc__))
         if examples := limits(config).get("examples"):
             found["examples"] = plain(examples)
         return found

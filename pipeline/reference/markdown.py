@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
-from pipeline import component
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import (
     Config,
@@ -60,15 +59,15 @@ def _of(key: str) -> Field:
     return next(field for field in fields(Config) if field.key == key)
 
 
-def _components(kind: component.Kind, noun: str, common: Any) -> Iterator[str]:
+def _components(kind: registry.Kind, noun: str, common: Any) -> Iterator[str]:
     """Tables that say with their `type` what they are for."""
     yield from (f"## `[{kind}.NAME]`", "", _of(kind).description, "")
     yield from (f"Every {noun} takes these keys:", "")
     yield from _fields(common)
-    for name in component.names(kind):
+    for name in registry.names(kind):
         heading = f"### `{name}`" + " as a source" * (kind == "sources")
-        yield from (heading, "", paragraphs(component.module(kind, name).__doc__), "")
-        yield from _listing(own(component.config_type(kind, name), common))
+        yield from (heading, "", paragraphs(registry.module(kind, name).__doc__), "")
+        yield from _listing(own(registry.config_type(kind, name), common))
 
 
 def _routes() -> Iterator[str]:
@@ -79,9 +78,9 @@ def _routes() -> Iterator[str]:
 
 def _stages() -> Iterator[str]:
     yield from ("## Stages", "", "A stage is a table with one key, the stage's name.", "")
-    for name in component.names("stages"):
-        yield from (f"### `{name}`", "", paragraphs(component.module("stages", name).__doc__), "")
-        config = component.config_type("stages", name)
+    for name in registry.names("stages"):
+        yield from (f"### `{name}`", "", paragraphs(registry.module("stages", name).__doc__), "")
+        config = registry.config_type("stages", name)
         yield from (f"Takes {type_name(config)}.", "")
         for arm in arms(config):
             if is_struct(arm):

@@ -9,8 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from pipeline import component
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 from pipeline.config import examples
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import Config
@@ -47,15 +46,15 @@ def _of(key: str) -> Field:
     return next(field for field in fields(Config) if field.key == key)
 
 
-def _components(kind: component.Kind, noun: str, common: Any) -> Iterator[str]:
+def _components(kind: registry.Kind, noun: str, common: Any) -> Iterator[str]:
     """One of each, those keys that all have with the first."""
     yield from _comment(_of(kind).description)
-    names = component.names(kind)
+    names = registry.names(kind)
     for name in names:
         yield ""
-        yield from _comment(paragraphs(component.module(kind, name).__doc__).split("\n\n")[0])
+        yield from _comment(paragraphs(registry.module(kind, name).__doc__).split("\n\n")[0])
         yield from (f"[{kind}.{name}]", f'type = "{name}"')
-        keys = own(component.config_type(kind, name), common)
+        keys = own(registry.config_type(kind, name), common)
         yield from _keys(keys, examples.table(kind, name))
         if name == names[0]:
             yield from _comment(f"What follows can be said for every {noun}.")
@@ -66,8 +65,8 @@ def _components(kind: component.Kind, noun: str, common: Any) -> Iterator[str]:
 def _routes() -> Iterator[str]:
     yield from _comment(_of("routes").description)
     cls = get_args(_of("routes").type)[1]
-    names = component.names("sinks")
-    takes = {name: component.implementation("sinks", name).takes for name in names}
+    names = registry.names("sinks")
+    takes = {name: registry.implementation("sinks", name).takes for name in names}
     yield "[routes.all]"
     for field in fields(cls):
         if field.key == "stages":
@@ -86,10 +85,10 @@ def _routes() -> Iterator[str]:
 
 def _stages() -> Iterator[str]:
     """An example of each stage; all in comments, since together they would make no sense."""
-    for name in component.names("stages"):
-        text = paragraphs(component.module("stages", name).__doc__).split("\n\n")[0]
+    for name in registry.names("stages"):
+        text = paragraphs(registry.module("stages", name).__doc__).split("\n\n")[0]
         yield from (f"  {line}" for line in _comment(text))
-        for example in limits(component.config_type("stages", name)).get("examples", ()):
+        for example in limits(registry.config_type("stages", name)).get("examples", ()):
             yield f"  # {{ {name} = {toml(example)} }},"
 
 

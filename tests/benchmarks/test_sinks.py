@@ -9,14 +9,14 @@ import pytest
 
 from benchmarks import sinks
 from benchmarks.destinations import NO_LOGS, WAYS, Way
-from pipeline import component
+from pipeline.component import registry
 
 BY_NAME = {way.name: way for way in WAYS}
 LINES = 3000
 
 
 def test_every_sink_is_measured_or_takes_no_logs() -> None:
-    assert {way.kind for way in WAYS} | set(NO_LOGS) == set(component.names("sinks"))
+    assert {way.kind for way in WAYS} | set(NO_LOGS) == set(registry.names("sinks"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from msgspec.structs import fields
 
 from pipeline.cli import _live, main
 from pipeline.cli._live import Answer
-from pipeline.component import config_type
+from pipeline.component.registry import config_type
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.certificates import Authority
 from tests.servers.http_receiver import Request, answer, http_receiver

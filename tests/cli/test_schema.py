@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import component
 from pipeline.cli import main
+from pipeline.component import registry
 from pipeline.config.schema import schema
 
 
@@ -41,8 +41,8 @@ def test_every_key_has_a_description_and_an_example_where_it_has_no_default() ->
 def test_every_stage_and_every_sink_is_in_it() -> None:
     parts = schema()["$defs"]
     stages = parts["stage"]["properties"]
-    assert [*stages] == component.names("stages")
+    assert [*stages] == registry.names("stages")
     assert all(stage["examples"] for stage in stages.values())
     sinks = [reference["$ref"].split("/")[-1] for reference in parts["sink"]["oneOf"]]
-    assert sinks == [f"sink.{name}" for name in component.names("sinks")]
+    assert sinks == [f"sink.{name}" for name in registry.names("sinks")]
     assert all(parts[sink]["description"] for sink in sinks)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import component
-from pipeline.component import SinkConfig
+from pipeline.component import SinkConfig, registry
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, Report
 from pipeline.config.settings import StageConfig
@@ -67,7 +66,7 @@ def test_what_the_sinks_constructor_says_of_a_substituted_value_is_kept_back() -
 def test_a_package_that_a_sink_needs_is_named_whatever_was_substituted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(component, "implementation", lambda kind, name: _Needs)
+    monkeypatch.setattr(registry, "implementation", lambda kind, name: _Needs)
     address = fill("${A}", {"A": "s3cr3t"})
     (error,) = convert({"type": "probe", "address": address}, SinkConfig)[1]
     assert error.startswith("x: probe needs the Python package nobody_has_this")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline import component
 from pipeline.batch import Batch
+from pipeline.component import registry
 from pipeline.config import Config, ConfigErrors, read
 from pipeline.config.examples import blocks
 from pipeline.config.file import parse
@@ -136,7 +136,7 @@ def test_the_logstash_example_does_what_its_own_test_says() -> None:
     left: Batch | None = batch(*case.input, of=source)
     for stage in config.routes[case.route].stages:
         assert left is not None
-        made = component.implementation("stages", stage.name)(stage.config)
+        made = registry.implementation("stages", stage.name)(stage.config)
         left = made.bind(source)(left)
     came_out = [one.fields | {"message": one.message.decode()} for one in entries(left)]
     assert came_out == case.expect
@@ -149,8 +149,8 @@ def ours(text: str) -> str:
 
 STAGES = [
     (name, example)
-    for name in component.names("stages")
-    for example in limits(component.config_type("stages", name)).get("examples", [None])
+    for name in registry.names("stages")
+    for example in limits(registry.config_type("stages", name)).get("examples", [None])
 ]
 
 
@@ -162,8 +162,8 @@ def test_a_stage_takes_its_own_example(name: str, example: object) -> None:
     ] == [name]
 
 
-def _toml_of(kind: component.Kind) -> list[tuple[str, str]]:
-    return [(name, text) for name in component.names(kind) for text in blocks(kind, name)]
+def _toml_of(kind: registry.Kind) -> list[tuple[str, str]]:
+    return [(name, text) for name in registry.names(kind) for text in blocks(kind, name)]
 
 
 @pytest.mark.parametrize(("name", "text"), _toml_of("sinks"))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta, Struct, field
 
-from pipeline import component
+from pipeline.component import registry
 from pipeline.config import examples
 from pipeline.config.fields import descriptions, fields, paragraphs
 from pipeline.config.settings import Config
@@ -87,14 +87,14 @@ def _tables(type_: Any) -> set[Any]:
     return found
 
 
-SINKS = [component.config_type("sinks", name) for name in component.names("sinks")]
+SINKS = [registry.config_type("sinks", name) for name in registry.names("sinks")]
 STAGES = [
     arm
-    for name in component.names("stages")
-    for arm in arms(component.config_type("stages", name))
+    for name in registry.names("stages")
+    for arm in arms(registry.config_type("stages", name))
     if is_struct(arm)
 ]
-SOURCES = [component.config_type("sources", name) for name in component.names("sources")]
+SOURCES = [registry.config_type("sources", name) for name in registry.names("sources")]
 TABLES = sorted(set().union(*map(_tables, [Config, *SOURCES, *SINKS, *STAGES])), key=repr)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from pipeline import component
 from pipeline.component import (
     BatchConfig,
     BufferConfig,
@@ -18,6 +17,7 @@ from pipeline.component import (
     Duration,
     RetryConfig,
     Size,
+    registry,
 )
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
@@ -52,7 +52,7 @@ class Sending:
             "retry": RetryConfig(initial=Duration(0.01), max=Duration(0.05)),
             **settings,
         }
-        config = component.config_type("sinks", kind)(type=kind, **settings)
+        config = registry.config_type("sinks", kind)(type=kind, **settings)
         self.metrics = Metrics(CollectorRegistry())
         self.outlet = Outlet(config, Context("out"), self.metrics, Ledger())
         self.sink: Any = self.outlet.delivery._sink

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.audit import report
 from pipeline.batch import Container
-from pipeline.component import Duration, StageContext, stage
+from pipeline.component import Duration, StageContext
+from pipeline.component.registry import stage
 from pipeline.intake import Intake, feeds
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics

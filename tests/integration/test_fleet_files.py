@@ -15,9 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline import component
 from pipeline.batch import Batch
-from pipeline.component import Context, Secret
+from pipeline.component import Context, Secret, registry
 from pipeline.config.file import read
 from pipeline.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
@@ -128,7 +127,7 @@ def queue(server: NatsServer) -> Any:
     config = read(FLEET / "agent.toml", NEEDED).config.sinks["queue"]
     stream = msgspec.structs.replace(config.stream, max_bytes=10**8)
     config = msgspec.structs.replace(config, urls=[server.url], stream=stream)
-    return component.implementation("sinks", "nats")(config, Context("queue", host="here"))
+    return registry.implementation("sinks", "nats")(config, Context("queue", host="here"))
 
 
 async def test_the_agents_user_may_publish_and_make_the_stream(nats: ShippedNats) -> None:

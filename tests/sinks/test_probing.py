@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import component
-from pipeline.component import Context, Secret, Sink
+from pipeline.component import Context, Secret, Sink, registry
 from pipeline.errors import Unavailable
 from pipeline.transport.http import AuthConfig
 from tests.servers.http_receiver import Request, answer, http_receiver
@@ -22,7 +21,7 @@ PATHS = {
 }
 ALL = ["http", "prometheus_remote_write", *PATHS]
 MADE = {
-    kind: (component.config_type("sinks", kind), component.implementation("sinks", kind))
+    kind: (registry.config_type("sinks", kind), registry.implementation("sinks", kind))
     for kind in ALL
 }
 WITH_REQUESTS = [kind for kind in ALL if kind != "http"]

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import ClientSession
 
 from pipeline.batch import Batch, Container
-from pipeline.component import Context, SinkConfig, config_type, implementation
+from pipeline.component import Context, SinkConfig
+from pipeline.component.registry import config_type, implementation
 from pipeline.config import ConfigErrors, load
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.prometheus import NOT_STATS, Config, Prometheus

@@ -1,0 +1,50 @@
+"""What a component's configuration is made of, beside what TOML has."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+
+class Size(int):
+    """A number of bytes, written `512KiB`, `16MiB`, `1GB`, or a plain integer."""
+
+    UNITS: ClassVar[dict[str, int]] = {
+        "": 1, "B": 1,
+        "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+        "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+    }  # fmt: skip
+
+    @classmethod
+    def parse(cls, text: str | int) -> Size:
+        """Raises `ValueError` with a sentence fit for the user."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(text).strip())
+        unit = found and cls.UNITS.get(found[2].upper())
+        if not found or not unit:
+            raise ValueError(f'"{text}" is not a size; write it like "16MiB" or "512KiB"')
+        return cls(float(found[1]) * unit)
+
+
+class Duration(float):
+    """A time in seconds, written `200ms`, `5s`, `10m`, `2h`, `7d`."""
+
+    UNITS: ClassVar[dict[str, float]] = {
+        "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+    }  # fmt: skip
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Raises `ValueError` with a sentence fit for the user."""
+        if not re.fullmatch(r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", str(text)):
+            raise ValueError(f'"{text}" is not a duration; write it like "200ms", "5s" or "10m"')
+        parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", text)
+        return cls(sum(float(number) * cls.UNITS[unit] for number, unit in parts))
+
+
+class Secret(str):
+    """A string that is never shown: its `repr` is stars. `str(secret)` is the value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
