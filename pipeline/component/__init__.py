@@ -14,7 +14,7 @@ There is no list to edit: the folder is the registry (`registry`).
 
 from __future__ import annotations
 
-from pipeline.component.sinks import Context, Payload, Sink
+from pipeline.component.sinks import Context, Data, Payload, Sink
 from pipeline.component.sources import Intake, Source, SourceContext, Taken
 from pipeline.component.stages import Effect, FieldUse, Python, Stage, StageContext
 from pipeline.component.tables import (
@@ -31,6 +31,7 @@ __all__ = [
     "BatchConfig",
     "BufferConfig",
     "Context",
+    "Data",
     "Duration",
     "Effect",
     "FieldUse",
