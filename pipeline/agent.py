@@ -29,6 +29,7 @@ from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
 from pipeline.outlets import FINISHING, Change, Outlets
 from pipeline.overview import Observer, Overview
+from pipeline.plural import plural
 from pipeline.reload import Reloader
 from pipeline.reloading import Reloading
 from pipeline.routing import Route, Router
@@ -319,13 +320,15 @@ class Agent:
         for outlet in await self.outlets.drain(within, self._let_go):
             lost = self._lost(outlet)
             entries = outlet.buffer.entries
+            they = plural(entries, "it is", "they are")
             fate = "sent from its spool" if outlet.spool else self._again
             log.warning(
-                "sink %s: %d entries could not be delivered in time (%s)%s",
+                "sink %s: %d %s could not be delivered in time (%s)%s",
                 outlet.name,
                 entries,
+                plural(entries, "entry"),
                 outlet.delivery.problem or "slow",
-                f"; they are {fate} after the next start" if lost.total() < entries else "",
+                f"; {they} {fate} after the next start" if lost.total() < entries else "",
             )
             self._note_lost(outlet, lost)
 
@@ -362,9 +365,10 @@ class Agent:
         for reason, entries in lost.items():
             self.metrics.dropped.labels(outlet.name, "stopped").inc(entries)
             log.warning(
-                "sink %s: %d of them are lost, since %s; buffer.disk would have kept them",
+                "sink %s: %d of them %s lost, since %s; buffer.disk would have kept them",
                 outlet.name,
                 entries,
+                plural(entries, "is", "are"),
                 reason,
             )
 

@@ -19,6 +19,7 @@ from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.errors import Refused, SinkError, Unavailable
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit, Trouble
 from pipeline.tap import Tap
 
@@ -350,7 +351,8 @@ class Delivery:
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
         if count := self._refusals(sum(map(len, batches))):
-            log.warning("sink %s: %d entries refused: %s", self.name, count, reason)
+            entries = plural(count, "entry")
+            log.warning("sink %s: %d %s refused: %s", self.name, count, entries, reason)
         for batch in batches:
             if self._dead_letter is not None and await self._dead_letter(batch, reason):
                 self._dead_lettered.inc(len(batch))

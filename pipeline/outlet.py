@@ -22,6 +22,7 @@ from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.overview import SinkNow
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.tap import Tap
 from pipeline.timestamps import to_seconds
@@ -129,7 +130,8 @@ class Outlet:
         self._dropped.labels(self.name, reason).inc(entries)
         if self._tap.tappers:
             self._tap.lost(self.name, entries, reason)
-        log.warning("sink %s: %d entries of its spool are lost: %s", self.name, entries, reason)
+        noun = plural(entries, "entry")
+        log.warning("sink %s: lost %d %s of its spool: %s", self.name, entries, noun, reason)
 
     def _tally(self, origin: Origin) -> Tally:
         """Where entries that come from the disk are accounted."""

@@ -22,6 +22,7 @@ from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
+from pipeline.plural import plural
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -172,10 +173,10 @@ class Outlets:
         for outlet in left:
             where = "left in its spool" if outlet.spool else "dropped"
             log.warning(
-                "sink %s is removed, and %d entries could not be delivered in time (%s): they are "
-                "%s",
+                "sink %s is removed, and %d %s could not be delivered in time (%s): %s",
                 outlet.name,
                 outlet.buffer.entries,
+                plural(outlet.buffer.entries, "entry"),
                 outlet.delivery.problem or "slow",
                 where,
             )
@@ -249,7 +250,8 @@ class Outlets:
             spool.finish()
         tasks = [self._keeping[spool] for spool in spools]
         if tasks and (left := (await asyncio.wait(tasks, timeout=FINISHING))[1]):
-            log.warning("%d spools do not come to an end: does their disk hang?", len(left))
+            what = plural(len(left), "spool does", "spools do")
+            log.warning("%d %s not come to an end: does the disk hang?", len(left), what)
             for task in left:
                 task.cancel()
 

@@ -137,7 +137,7 @@ async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
                 fake.emit("start", ONE, name="web")
                 await one.until(lambda: one.entries)
         told = [r.message for r in caplog.records if "in time" in r.message]
-        assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entries"]
+        assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entry"]
 
 
 STAYS = """

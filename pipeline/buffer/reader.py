@@ -12,6 +12,7 @@ from pipeline.buffer.cursor import Cursor
 from pipeline.buffer.record import Header
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.segments import Segments
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,8 @@ class Reader:
         try:
             return self._columns.decode(payload, header.plain)
         except Exception:  # these are the bytes that were written: this is a bug, not a fault
-            log.exception("%s: %d entries cannot be decoded", segment.path, header.entries)
+            noun = plural(header.entries, "entry")
+            log.exception("%s: %d %s cannot be decoded", segment.path, header.entries, noun)
             return None
 
     def _payload(self, segment: Segment, header: Header, start: int) -> bytes | None:
@@ -127,5 +129,5 @@ class Reader:
         if zlib.crc32(payload) == header.crc:
             return payload
         if count := self._damaged(header.entries):
-            log.warning("%s: %d entries are damaged", segment.path, count)
+            log.warning("%s: %d damaged %s", segment.path, count, plural(count, "entry"))
         return None

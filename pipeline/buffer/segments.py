@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.buffer.cursor import BLOCK
 from pipeline.buffer.record import HEADER
 from pipeline.buffer.segment import ASIDE, Segment
+from pipeline.plural import plural
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class Segments:
         if self._all:
             last = self._all[-1]
             if torn := last.recover():
-                log.warning("%s: cut %d bytes of a record not written whole", last.path, torn)
+                noun = plural(torn, "byte")
+                log.warning("%s: cut %d %s of a record not written whole", last.path, torn, noun)
 
     def _check(self, segment: Segment) -> None:
         try:

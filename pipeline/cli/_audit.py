@@ -11,6 +11,7 @@ from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
 from pipeline.cli._running import ask
 from pipeline.cli._terminal import colours
 from pipeline.errors import DocklineError
+from pipeline.plural import plural
 
 
 def audit(url: str | None, config: str | None, *, json: bool) -> int:
@@ -31,30 +32,31 @@ def _print(report: Report) -> None:
     paint = colours(sys.stdout)
     for container in report.containers:
         if not container.routes:
-            print(f"{container.name}: {_read(container)} entries read, and no route takes them")
+            read = sum(container.read.values())
+            them = f"{plural(read, 'entry')} read, and no route takes {plural(read, 'it', 'them')}"
+            print(f"{container.name}: {read:,} {them}")
         for route in container.routes:
             for line in _lines(container, route):
                 wrong = "UNACCOUNTED" in line
                 print(paint("red", line) if wrong else line)
     for sink, entries in report.carried.items():
-        print(f"sink {sink}: {entries:,} entries of an earlier run are on disk")
+        left = plural(entries, "entry of an earlier run is", "entries of an earlier run are")
+        print(f"sink {sink}: {entries:,} {left} on disk")
     for source in report.sources:
         went = [(source.settled, "settled"), (source.given_up, "left to be sent again")]
         went += [(source.open, "on their way"), (source.unaccounted, "UNACCOUNTED")]
-        line = f"source {source.source}: {_sum([(source.taken, 'messages taken')])} = {_sum(went)}"
+        taken = [(source.taken, plural(source.taken, "message taken", "messages taken"))]
+        line = f"source {source.source}: {_sum(taken)} = {_sum(went)}"
         print(paint("red", line) if source.unaccounted else line)
         for reason, refused in source.refused.items():
-            print(f"source {source.source}: {refused:,} messages refused ({reason})")
+            noun = plural(refused, "message")
+            print(f"source {source.source}: {refused:,} {noun} refused ({reason})")
     count = len(report.containers)
-    about = f"{count} container{'' if count == 1 else 's'}"
+    about = f"{count} {plural(count, 'container')}"
     if report.balanced:
         print(f"{paint('green', 'balanced')}: {about}, every entry is accounted for")
     else:
         print(paint("red", f"NOT BALANCED: {about}, and entries that nobody can account for"))
-
-
-def _read(container: ContainerPart) -> str:
-    return f"{sum(container.read.values()):,}"
 
 
 def _lines(container: ContainerPart, route: RoutePart) -> Iterator[str]:

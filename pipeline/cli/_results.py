@@ -17,6 +17,7 @@ from pipeline.cli._series import Reading
 from pipeline.cli._terminal import Colour
 from pipeline.config.settings import CaseLine
 from pipeline.errors import DocklineError
+from pipeline.plural import plural
 from pipeline.records import MISSING
 
 Text = list[tuple[Colour | None, str]]
@@ -144,7 +145,9 @@ def _lost(lost: Sequence[Lost]) -> Iterator[tuple[Colour | None, str]]:
         fate = f"joined to line {one.joined}" if one.joined else "dropped"
         yield "dim", f"  line {one.number} was {fate} by the stage {one.stage}"
     if len(lost) > MOST_LOST:
-        yield "dim", f"  and {len(lost) - MOST_LOST} more lines were dropped or joined"
+        more = len(lost) - MOST_LOST
+        lines = plural(more, "more line was", "more lines were")
+        yield "dim", f"  and {more} {lines} dropped or joined"
 
 
 # ------------------------------------------------------------------------------------- JUnit

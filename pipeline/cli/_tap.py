@@ -15,6 +15,7 @@ from pipeline.cli._running import address, stream
 from pipeline.cli._terminal import Colour, colours, printable
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
+from pipeline.plural import plural
 
 Paint = Callable[[Colour, str], str]
 
@@ -73,7 +74,8 @@ def _say(found: Mapping[str, Any], where: str) -> None:
     if found["control"] == "sampled":
         text = f"sampled: 1 in {found['one_in']} ({found['shown']:,} of {found['of']:,} entries)"
     elif found["control"] == "lost":
-        text = f"lost: {found['entries']:,} entries that were not read in time"
+        what = plural(found["entries"], "entry that was", "entries that were")
+        text = f"lost: {found['entries']:,} {what} not read in time"
     elif found["control"] == "open" and sys.stderr.isatty():
         text = f"looking at the agent at {where}; Ctrl-C ends it"
     if text:
@@ -91,7 +93,8 @@ class Rows:
         paint = self._paint
         way = " -> ".join(str(found[one]) for one in ("route", "sink", "stage") if one in found)
         if "entry" not in found:
-            lost = f"{found.get('entries', 0):,} entries dropped ({found.get('dropped', '')})"
+            count = found.get("entries", 0)
+            lost = f"{count:,} {plural(count, 'entry')} dropped ({found.get('dropped', '')})"
             return f"{paint('bold', printable(way))}  {paint('red', printable(lost))}"
         entry = found["entry"]
         name = printable(str(entry.get("container", {}).get("name", "")))

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from pipeline.cli._terminal import colours
+from pipeline.plural import plural
 from pipeline.verify import LOGS, Gap, Rubbish, Series, Verifier
 
 STANDARD_INPUT = "standard input"
@@ -85,14 +86,14 @@ def _print_text(series: list[Series]) -> None:
         _print_rest(len(repeated) - SHOWN)
     containers = len({one.container for one in series})
     print(
-        f"total: {containers:,} container{'s' * (containers != 1)}, "
+        f"total: {containers:,} {plural(containers, 'container')}, "
         f"{_entries(sum(one.entries for one in series))}; "
         + _counts(sum(one.missing for one in series), sum(one.repeats for one in series))
     )
 
 
 def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count:,} entries"
+    return f"{count:,} {plural(count, 'entry')}"
 
 
 def _counts(missing: int, repeats: int) -> str:
@@ -106,7 +107,7 @@ def _print_some(word: str, texts: list[str]) -> None:
 
 def _print_rest(count: int) -> None:
     if count > 0:
-        print(f"  … and {count:,} more such places; --json has all")
+        print(f"  … and {count:,} more such {plural(count, 'place')}; --json has all")
 
 
 def _gap(gap: Gap) -> str:
@@ -125,7 +126,7 @@ def _print_rubbish(rubbish: Rubbish) -> None:
     for name, number, reason in rubbish.first:
         print(f"{paint('bold', f'{name}:{number}:')} no entry: {_shown(reason)}", file=sys.stderr)
     if rubbish.count:
-        noun = "line is" if rubbish.count == 1 else "lines are"
+        noun = plural(rubbish.count, "line is", "lines are")
         text = f"{rubbish.count:,} {noun} no entry of dockline's"
         print(paint("yellow", text), file=sys.stderr)
 

@@ -11,6 +11,7 @@ from pipeline.cli._figures import count, duration, size
 from pipeline.cli._table import Column, Line, Order, Table, cut
 from pipeline.cli._terminal import printable
 from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow, SourceNow
+from pipeline.plural import plural
 
 UNKNOWN: Final = -1.0
 """A rate of what was seen once."""
@@ -305,8 +306,9 @@ class View:
         if self.typing:
             return Line(f"/{self.filter}_   Enter keeps it, Escape clears it")
         if self.filter and found is not None:
-            shown = f"{len(self.chosen(found))} of {len(found.containers)}"
-            return Line(f"/{self.filter}: {shown} containers   Escape clears it", "dim")
+            known = len(found.containers)
+            shown = f"{len(self.chosen(found))} of {known} {plural(known, 'container')}"
+            return Line(f"/{self.filter}: {shown}   Escape clears it", "dim")
         return Line(HELP, "dim")
 
 
@@ -316,7 +318,7 @@ def title(found: Figures) -> str:
     parts = [
         f"dockline on {printable(found.after.host)}",
         f"up {duration(time.time() - found.after.began)}",
-        f"{containers} container{'' if containers == 1 else 's'}",
+        f"{containers} {plural(containers, 'container')}",
         f"{_rate(found.lines)} lines/s",
         f"{_size_rate(found.bytes)} bytes/s",
     ]
@@ -329,7 +331,7 @@ def source_line(row: SourceRow) -> Line:
     parts = [
         f"source {printable(now.name)} ({printable(now.type)})",
         f"{_rate(row.entries)} entries/s",
-        f"{count(now.open)} messages ({size(now.open_bytes)}) on their way",
+        f"{count(now.open)} {plural(now.open, 'message')} ({size(now.open_bytes)}) on the way",
     ]
     if now.refused:
         parts.append(f"refused: {_reasons(now.refused)}")

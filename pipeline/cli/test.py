@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline.cli import add_allow_python
+from pipeline.plural import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +112,7 @@ def _print(path: Path | None, file: str, results: list[Result], changed: set[int
         (len(changed), "yellow", "updated"),
     ]
     said = ", ".join(paint(colour, f"{count} {word}") for count, colour, word in counts if count)
-    print(f"{len(results)} test{'' if len(results) == 1 else 's'}: {said}")
+    print(f"{len(results)} {plural(len(results), 'test')}: {said}")
 
 
 def _lines(path: Path | None, results: list[Result]) -> dict[int, str]:

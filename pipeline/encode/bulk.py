@@ -26,6 +26,7 @@ from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import ConfigError
+from pipeline.plural import plural
 
 LONGEST_NAME: Final = 255
 """Bytes that the name of an index may have."""
@@ -210,7 +211,8 @@ def results(body: bytes, count: int) -> list[Result]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("is no answer to a bulk request") from error
     if len(items) != count or any(len(item) != 1 for item in items):
-        raise ValueError(f"has results of {len(items)} entries, and {count} were sent")
+        found = f"{len(items)} {plural(len(items), 'entry')}"
+        raise ValueError(f"has results of {found}, and {count} {plural(count, 'was', 'were')} sent")
     return [_result(result) for item in items for result in item.values()]
 
 

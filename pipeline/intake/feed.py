@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.batch import Batch, Container, Source
 from pipeline.intake.message import Message
+from pipeline.plural import plural
 from pipeline.routing import Lanes, Router
 from pipeline.settlement import Account, Receipt
 
@@ -111,7 +112,8 @@ class Feed:
 
     def _lost(self, batch: Batch) -> None:
         self._on_bug()
-        log.exception("%d entries of %s are lost", len(batch), self.container.name)
+        count = len(batch)
+        log.exception("lost %d %s of %s", count, plural(count, "entry"), self.container.name)
 
     def _moved(self, number: int) -> None:
         while self._unsettled and self._unsettled[0][0] <= number:

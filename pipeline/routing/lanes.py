@@ -14,6 +14,7 @@ from pipeline.component import Stage
 from pipeline.labels import PREFIX
 from pipeline.ledger import Page, Tally
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.routing.holding import Flusher
 from pipeline.routing.lane import Lane
@@ -194,7 +195,8 @@ class Lanes:
                 if not outlet.offer(left):
                     waiting.append((outlet, left))
             except Exception:  # a bug in one buffer; the others must not suffer for it
-                log.exception("sink %s failed to take %d entries", outlet.name, len(left))
+                entries = plural(len(left), "entry")
+                log.exception("sink %s failed to take %d %s", outlet.name, len(left), entries)
                 self._drop(outlet, left, "bug")
         return waiting
 

@@ -43,6 +43,7 @@ from pipeline.component import Context, Payload, Secret
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
+from pipeline.plural import plural
 from pipeline.transport.http import (
     LARGEST_ANSWER,
     Answer,
@@ -135,7 +136,8 @@ class Elasticsearch(OverHttp[BulkParts]):
             else:
                 payload.refuse(*data.place(part, index, payload), _reason(result))
         if left:
-            said = f"{len(left)} of {len(part)} entries; the first: {_reason(found[left[0]])}"
+            said = f"{len(left)} of {len(part)} {plural(len(part), 'entry')}"
+            said += f"; the first: {_reason(found[left[0]])}"
             raise Partly(f"{answer.where} has not taken {said}", left)
 
 

@@ -70,6 +70,7 @@ from pipeline.encode.otlp.json import JsonRequests
 from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.errors import Refused, Unavailable
+from pipeline.plural import plural
 from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, printable
 from pipeline.transport.parts import Part, Parts
 
@@ -165,14 +166,14 @@ class Otlp(OverHttp[list[Signal]]):
         whole = to.logs(batches, time.time_ns())
         parts = Parts(whole, batches, to.split_logs, to.join_logs)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
-        return Signal(self._config.logs_path, "log records", batches, payload)
+        return Signal(self._config.logs_path, "log record", batches, payload)
 
     def _metrics(self, batches: Sequence[Batch]) -> Signal:
         to = self._requests
         whole = to.metrics(batches)
         parts = Parts(whole, batches, to.split_metrics, to.join_metrics)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
-        return Signal(self._config.metrics_path, "data points", batches, payload)
+        return Signal(self._config.metrics_path, "data point", batches, payload)
 
     async def send(self, payload: Payload[list[Signal]]) -> None:
         for signal in list(payload.data):
@@ -206,7 +207,8 @@ class Otlp(OverHttp[list[Signal]]):
     def _reject(self, signal: Signal, part: Part, said: Partial, answer: Answer) -> None:
         """Refuses as many as were rejected, or all, where those are to be kept elsewhere."""
         count = min(said.rejected, len(part))
-        reason = f"{answer.where} rejected {said.rejected} {signal.unit} of {len(part)} entries"
+        rejected = f"{said.rejected} {plural(said.rejected, signal.unit)}"
+        reason = f"{answer.where} rejected {rejected} of {len(part)} {plural(len(part), 'entry')}"
         if said.message:
             reason += f": {printable(said.message)}"
         first = 0 if self._config.dead_letter is not None else len(part) - count

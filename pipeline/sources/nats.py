@@ -62,6 +62,7 @@ from pipeline.component import (
 )
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.intake.received import Received
+from pipeline.plural import plural
 from pipeline.transport.consumers import (
     Api,
     Consumer,
@@ -260,8 +261,9 @@ class NatsSource(Source):
             while True:
                 if gone := await self._leases.renew(self._api):
                     log.warning(
-                        "source %s: %d partitions were not renewed in time: others may have them",
+                        "source %s: %d %s not renewed in time: another process may read there",
                         *(intake.name, len(gone)),
+                        plural(len(gone), "partition was", "partitions were"),
                     )
                 for partition in gone:
                     await self._forget(partition, readers.pop(partition, None))

@@ -39,6 +39,7 @@ from pipeline.errors import ConfigError, at
 from pipeline.expression import compile_template
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, names
+from pipeline.plural import plural
 from pipeline.records import MISSING
 
 LARGEST: Final = 64 * 2**20
@@ -184,7 +185,10 @@ def _csv(config: Lookup, text: str) -> tuple[Sequence[str], Rows]:
     rows: dict[str, Mapping[str, Any]] = {}
     for number, cells in lines:
         if len(cells) != len(header):
-            message = f"{len(cells)} values, where the first line has {len(header)} names"
+            message = (
+                f"{len(cells)} {plural(len(cells), 'value')}, where the first line has "
+                f"{len(header)} {plural(len(header), 'name')}"
+            )
             raise _wrong(config.file, number, message)
         row = dict(zip(header, cells, strict=True))
         key = row[config.key]

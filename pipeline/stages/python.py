@@ -41,6 +41,7 @@ from pipeline import component
 from pipeline.batch import Batch
 from pipeline.component import StageContext
 from pipeline.errors import ConfigError
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.records import Fields
 
@@ -98,9 +99,12 @@ class Stage(component.Stage):
         self._failed(failed)
         if count := self._failures(failed):
             log.warning(
-                "the function %s failed for %d entries, which went on as they were: %s: %s",
+                "the function %s failed for %d %s: %s: %s",
                 self._name,
                 count,
+                plural(
+                    count, "entry, which went on as it was", "entries, which went on as they were"
+                ),
                 type(why).__name__,
                 why,
             )

@@ -19,6 +19,7 @@ from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-un
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable
+from pipeline.plural import plural
 from pipeline.transport.address import Address
 from pipeline.transport.tls import client_context
 from pipeline.transport.trouble import printable, unavailable
@@ -116,7 +117,7 @@ class Cluster:
         if self._seed is None:
             return ""
         count = len(self._brokers)
-        return f"{self._seed[0]}, {count} broker{'s' if count != 1 else ''}"
+        return f"{self._seed[0]}, {count} {plural(count, 'broker')}"
 
     async def close(self) -> None:
         """Never raises, and may be called at any time."""

@@ -14,6 +14,7 @@ from typing import Annotated, Final, NoReturn
 import msgspec
 
 from pipeline.errors import ConfigError, Unavailable
+from pipeline.plural import plural
 from pipeline.transport.address import Address, parse
 from pipeline.transport.tls import unreadable
 
@@ -220,7 +221,8 @@ class Listener:
                 continue
             if self._count >= self._most:
                 sock.close()
-                refuse("connections", f"there are {self._most} connections already")
+                most = f"{self._most} {plural(self._most, 'connection')}"
+                refuse("connections", f"there can be {most} at the most")
                 continue
             self._count += 1
             connection = Connection(sock, _host(peer))

@@ -183,7 +183,7 @@ async def test_a_bug_in_a_route_loses_one_batch_and_says_so(
         assert intake.take([batch("lost")], 5).done()
         lanes.start = whole  # type: ignore[method-assign]
         assert intake.take([batch("kept")], 5).done()
-        assert sink.lines == [b"kept"] and "1 entries of api-1 are lost" in caplog.text
+        assert sink.lines == [b"kept"] and "lost 1 entry of api-1" in caplog.text
 
 
 # ----------------------------------------------------------------------------- containers

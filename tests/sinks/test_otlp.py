@@ -230,7 +230,7 @@ async def test_no_more_are_refused_than_were_sent() -> None:
     reasons = {reason.partition(" rejected ")[2] for _, reason in refused(payload)}
     assert reasons == {
         "1000000000000 data points of 2 entries",
-        "1000000000000 log records of 1 entries",
+        "1000000000000 log records of 1 entry",
     }
     assert payload.entries == 0
 

@@ -111,7 +111,7 @@ def test_what_windows_programs_write_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("user,team\nann,x\nbob\n", "line 3: 1 values, where the first line has 2 names"),
+        ("user,team\nann,x\nbob\n", "line 3: 1 value, where the first line has 2 names"),
         ("user,team\nann,x\nann,y\n", 'line 3: "ann" is there already'),
         ('user,team\nann,x\n\n"bob,y\n', "line 4: "),
         ("user,team,team\nann,x,y\n", "line 1: two columns have the same name"),

@@ -15,6 +15,7 @@ from pipeline import native
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Place, Position
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.settlement import Account
 from pipeline.sources.docker.cursor import Cursor, Decoded, Replay, fingerprint
 from pipeline.sources.docker.engine import Engine
@@ -140,7 +141,8 @@ class Emission:
             await self._subject.distribute(batch)
         except Exception:  # a bug; what comes after must not suffer for it
             self._metrics.source_errors.labels("bug").inc()
-            log.exception("%d lines of %s are lost", count, self._subject.container.name)
+            name = self._subject.container.name
+            log.exception("lost %d %s of %s", count, plural(count, "line"), name)
         receipt.settle()
 
     # ---------------------------------------------------------------------- what is noted

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.sources.docker.followed import Followed
 
@@ -49,9 +50,10 @@ class Parting:
         self._errors.labels("abandoned").inc()
         if count := self._given_up():
             log.warning(
-                "%d removed containers are given up, the last one %s: no sink took their last "
-                "lines, and those of %d more wait in memory",
+                "%d removed %s given up, the last one %s: no sink took the last lines, and those "
+                "of %d more wait in memory",
                 count,
+                plural(count, "container is", "containers are"),
                 followed.container.name,
                 MOST,
             )

@@ -14,6 +14,7 @@ from pipeline.batch import Container
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.routing import Router
 from pipeline.settlement import Account
@@ -422,9 +423,10 @@ class DockerSource:
         self._metrics.source_errors.labels("missed").inc()
         if count := self._missed():
             log.warning(
-                "%d containers were removed while no agent looked, the last one %.12s: what they "
-                "wrote at their end is lost",
+                "%d %s removed while no agent looked, the last one %.12s: what was written at the "
+                "end is lost",
                 count,
+                plural(count, "container was", "containers were"),
                 container_id,
             )
 

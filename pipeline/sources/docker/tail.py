@@ -15,6 +15,7 @@ from pipeline.batch import Container
 from pipeline.checkpoint import Position
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Account
 from pipeline.sources.docker.emission import Emission, Subject
@@ -136,9 +137,10 @@ class Tail:
         self._metrics.source_errors.labels("missed").inc()
         if count := _missed():
             log.warning(
-                "%d containers were removed before their log could be opened, the last one %s: "
-                "what they wrote is lost",
+                "%d %s removed before the log could be opened, the last one %s: what was written "
+                "is lost",
                 count,
+                plural(count, "container was", "containers were"),
                 self._subject.container.name,
             )
 

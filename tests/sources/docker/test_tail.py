@@ -342,7 +342,7 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
         assert made.moved[-1].sequence == 2
         assert len(made.account) == 0
         assert made.errors("bug") == 1
-        assert "1 lines of web are lost" in caplog.text
+        assert "lost 1 line of web" in caplog.text
 
 
 async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_nothing(
