@@ -74,7 +74,7 @@ from pipeline.transport.consumers import (
 )
 from pipeline.transport.jetstream import problem, said
 from pipeline.transport.leases import Leases
-from pipeline.transport.nats import Nats, NatsAuth
+from pipeline.transport.nats import UNREADABLE, Nats, NatsAuth
 from pipeline.transport.streams import partitions_of
 from pipeline.transport.unacknowledged import Unacknowledged
 
@@ -395,6 +395,8 @@ class NatsSource(Source):
     def _batches(self, delivered: Delivered) -> list[Batch]:
         """Raises `ValueError`."""
         headers, body = delivered.headers, delivered.body
+        if UNREADABLE in headers:
+            raise ValueError("its headers are none")
         form = headers.get("Dockline-Format")
         if form == "columns/1":
             plain, entries = _number(headers, "Dockline-Size"), _number(headers, "Dockline-Entries")

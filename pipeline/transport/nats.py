@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,9 +26,12 @@ from pipeline.transport.trouble import sentence
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
 
 PORTS: Final = {"nats": 4222, "tls": 4222}
 
+UNREADABLE: Final = ":unreadable"
+"""Among a message's headers where they make no sense. No header can be called so."""
 CLOSING: Final = 2.0
 """Seconds that nats-py may take to end its tasks."""
 _PING: Final = 30
@@ -200,9 +204,14 @@ class Nats:
 
 
 def _make(insists: bool) -> Client:
-    """A client that does not trust the server's first words: they come before TLS."""
+    """A client that does not trust the server's first words: they come before TLS. Nor does it
+    trust those who publish: nats-py reads no more, or closes the connection, at a subject that is
+    not UTF-8 or has a form feed in it, or at headers that are none; the server passes all of that
+    on, and again after each reconnection (nats-py 2.16.0, nats-server 2.10.27)."""
     from nats.aio.client import Client
+    from nats.protocol import parser
 
+    parser.MSG_RE, parser.HMSG_RE = _MSG, _HMSG
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # what is wrong is said by us, once
 
     class Checked(Client):
@@ -216,7 +225,34 @@ def _make(insists: bool) -> Client:
                     raise ValueError("no max_payload")
             await super()._process_info(info, initial_connection)
 
+        async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+            try:
+                return await super()._process_headers(headers)
+            except Exception:  # it indexes and decodes whatever there is
+                return {UNREADABLE: ""}
+
+        def _build_message(
+            self,
+            sid: int,
+            subject: bytes,
+            reply: bytes,
+            data: bytes,
+            headers: dict[str, str] | None,
+        ) -> Msg:
+            known = subject.decode("utf-8", "backslashreplace").encode()
+            return super()._build_message(sid, known, reply, data, headers)  # type: ignore[no-any-return]
+
     return Checked()
+
+
+_MSG: Final = re.compile(
+    rb"\AMSG[ \t]+([^ \t\r\n]+)[ \t]+([^ \t\r\n]+)[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)\r\n"
+)
+_HMSG: Final = re.compile(
+    rb"\AHMSG[ \t]+([^ \t\r\n]+)[ \t]+([^ \t\r\n]+)[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)[ \t]+(\d+)\r\n"
+)
+"""As the server divides its lines. nats-py does so at all that Python calls white space, which may
+be in a subject."""
 
 
 class _NoTLS(Exception):

@@ -33,6 +33,7 @@ from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.intake_room import Sink, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
 from tests.servers.nats import NatsServer
+from tests.servers.nats_by_hand import by_hand
 
 PARTITIONS = 4
 SUBJECT = "dockline.{partition}.{source}.{container.id}"
@@ -260,6 +261,43 @@ async def test_what_cannot_be_read_is_ended_and_counted(
         await until(lambda: one.sinks[0].lines == [b"good"])
         await until(lambda: one.intake.refused == {"malformed": 1})
         await until(lambda: _none_left(publisher))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"NATS/1.0", b"x", b"NATS/1.0 \xff\xff\xff\r\n\r\n",
+        b"NATS/1.0 409 Consumer Deleted\xff\r\n\r\n", b"NATS/1.0 503 \xff\r\na:b\r\n\r\n",
+    ],
+)  # fmt: skip
+async def test_headers_that_are_none_are_ended_and_keep_nothing_from_coming(
+    server: NatsServer, headers: bytes
+) -> None:
+    async with room(make(server.url), name="queue") as one, agent(server) as publisher:
+        async with by_hand(server.port) as other:
+            await other.publish(b"dockline.2.x", b"x", headers)
+        await publisher.log("good")
+        await until(lambda: one.sinks[0].lines == [b"good"])
+        await until(lambda: one.intake.refused == {"malformed": 1})
+        await until(lambda: _none_left(publisher))
+        assert not one.running.done()
+
+
+@pytest.mark.parametrize(
+    "odd", [b"\xff\xfe", b"\x0bx", b"x\x0c3", b"\0\x1b[2J", b"x" * 3900], ids=repr
+)
+@pytest.mark.parametrize("headers", [None, b"NATS/1.0\r\na: b\r\n\r\n"], ids=["", "headers"])
+async def test_a_subject_may_be_what_a_server_takes(
+    server: NatsServer, odd: bytes, headers: bytes | None
+) -> None:
+    async with room(make(server.url), name="queue") as one, agent(server) as publisher:
+        async with by_hand(server.port) as other:
+            await other.publish(b"dockline.2." + odd, b"x", headers)
+        await until(lambda: one.sinks[0].lines == [b"x"])
+        (came,) = one.sinks[0].batches
+        assert came.container.name == "dockline.2." + odd.decode("utf-8", "backslashreplace")
+        await until(lambda: _none_left(publisher))
+        assert not one.running.done()
 
 
 async def test_messages_larger_than_a_pull_come_through(
