@@ -30,8 +30,8 @@ LEVEL = 1
 """Of zlib: level 1 makes a tenth of JSON lines for 0.4 CPU seconds per million of them; level 6 a
 twelfth, for 1.1 (benchmarks/results/spool.md)."""
 
-_BIG, _DEEP = 1, 2
-"""Our extension types of msgpack."""
+BIG, DEEP = 1, 2
+"""Our extension types of msgpack. Nothing that is deep stands in another such thing."""
 
 _PIECE = 16 * 1024
 
@@ -99,7 +99,7 @@ class Columns:
                 for column in (_FIELDS, _SAMPLES):
                     if column < len(row):
                         flat = self._packer.pack(flatten(row[column]))
-                        row[column] = msgpack.ExtType(_DEEP, flat)
+                        row[column] = msgpack.ExtType(DEEP, flat)
         return self._packer.pack(rows)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------- read
@@ -200,22 +200,28 @@ def _unusual(value: Any) -> Any:
     """What the packer asks for when it has no form for a value."""
     if isinstance(value, int):
         size = value.bit_length() // 8 + 1
-        return msgpack.ExtType(_BIG, value.to_bytes(size, "little", signed=True))
+        return msgpack.ExtType(BIG, value.to_bytes(size, "little", signed=True))
     return str(value)
 
 
 def _usual(code: int, data: bytes) -> Any:
     """What the unpacker asks for when it meets an extension type."""
-    if code == _BIG:
+    if code == DEEP:
+        return unflatten(msgpack.unpackb(data, **_OPTIONS | {"ext_hook": _big}))
+    return _big(code, data)
+
+
+def _big(code: int, data: bytes) -> Any:
+    """Without what is deep: one in the other, a thousand times, is more than a C stack holds."""
+    if code == BIG:
         return int.from_bytes(data, "little", signed=True)
-    if code == _DEEP:
-        return unflatten(_unpack(data))
     raise ValueError(f"unknown extension type {code}")
 
 
 _OPTIONS: dict[str, Any] = {
     "ext_hook": _usual,
     "strict_map_key": False,
+    "timestamp": 1,  # a number: we write none, and its own class is nothing that a field may hold
     "unicode_errors": "surrogatepass",
 }
 

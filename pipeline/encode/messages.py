@@ -22,6 +22,9 @@ from pipeline.encode.json import JsonEncoder
 CHUNK: Final = 512 * 1024
 """Bytes of memory that are joined to one message; a single batch may have more."""
 
+LARGEST: Final = 32 << 20
+"""Bytes of columns before compression that a reader takes."""
+
 Piece = tuple[Batch, int, int]
 """Entries of a batch: from the first index up to the second."""
 
@@ -29,13 +32,20 @@ Piece = tuple[Batch, int, int]
 class Published:
     """A message, and what is in it."""
 
-    __slots__ = ("body", "headers", "pieces", "stored", "subject")
+    __slots__ = ("body", "headers", "pieces", "plain", "stored", "subject")
 
     def __init__(
-        self, subject: str, body: bytes, headers: dict[str, str], pieces: Sequence[Piece]
+        self,
+        subject: str,
+        body: bytes,
+        headers: dict[str, str],
+        pieces: Sequence[Piece],
+        plain: int = 0,
     ) -> None:
         self.subject = subject
         self.body = body
+        self.plain = plain
+        """Bytes of columns before compression."""
         self.headers = headers
         self.pieces = pieces
         self.stored = False
@@ -99,7 +109,7 @@ class ColumnsMessages:
             "Dockline-Image": _header(container.image),
             "Nats-Msg-Id": f"{_identity(batches[0], 0)}:{entries}:{zlib.crc32(body):08x}",
         }
-        return Published(subject, body, headers, pieces)
+        return Published(subject, body, headers, pieces, plain)
 
 
 class JsonMessages:

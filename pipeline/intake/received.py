@@ -7,25 +7,42 @@ that says what it is not; sizes are bounded before anything is made of them.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final, get_args
 
+import msgpack  # type: ignore[import-untyped]
 import msgspec
 
-from pipeline.batch import STREAM_NAMES, Batch, Container, Source
+from pipeline.batch import STREAM_NAMES, Batch, Container, Samples, Source
 from pipeline.buffer.columns import Columns
+from pipeline.cadvisor import number
 from pipeline.encode.ecs import RESERVED
+from pipeline.encode.messages import LARGEST as LARGEST_COLUMNS
+from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.records import NOT_JSON
-from pipeline.timestamps import from_nanoseconds, split_timestamp
+from pipeline.timestamps import from_nanoseconds, split_timestamp, whole_seconds
 
 LARGEST: Final = 64 << 20
-"""Bytes that a message may have, and that it may be decompressed to."""
+"""Bytes that a message may have."""
+HEAVIEST: Final = 128 << 20
+"""Bytes of memory that may be made of one, beside those that stand in it."""
+LONGEST_NAME: Final = 4096
+"""Characters of each fact of a container but its labels."""
+MOST_LABELS: Final = 256 << 10
+"""Bytes of a container's facts, which are kept for as long as it is in use."""
 
 _SORTS: Final = frozenset(get_args(Source))
-_TIMES: Final = re.compile(rb"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)*")
+_TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
 _WIDTH: Final = 30
+_HOUR: Final = 13
+_LAST: Final = 1 << 63
+"""Sequence numbers are below: most destinations know no others."""
+_OF_JSON: Final = 64
+"""Bytes of memory for a comma or a bracket: there is a value for each, and one of its own."""
 _STREAMS: Final = {name: number for number, name in enumerate(STREAM_NAMES)}
 
 
@@ -36,14 +53,20 @@ class Received:
         self._columns = Columns()
         self._containers: dict[str, Container] = {}
 
-    def columns(self, body: bytes, plain: int, entries: int) -> list[Batch]:
-        """`columns/1`: `plain` and `entries` are what its headers say."""
-        if not 0 < plain <= LARGEST or len(body) > LARGEST:
-            raise ValueError(f"larger than {LARGEST >> 20} MiB")
+    def columns(self, body: bytes, plain: int, entries: int) -> tuple[list[Batch], int]:
+        """`columns/1`, and the bytes that it stands for in memory; `plain` and `entries` are what
+        its headers say."""
+        if not 0 < plain <= LARGEST_COLUMNS or len(body) > LARGEST_COLUMNS:
+            raise ValueError(f"larger than {LARGEST_COLUMNS >> 20} MiB")
         if len(body) != plain:
             body = _decompressed(body, plain)
         try:
+            whole(body)
+            size = weight(body, HEAVIEST) if plain > SMALL else plain
+            _check_facts(body)
             batches = self._columns.decode(body, plain)
+            if plain <= SMALL and any(map(_is_free, batches)):
+                size = weight(body, HEAVIEST)
         except Exception as error:  # msgpack's are many
             raise ValueError(f"no columns: {error!r:.100}") from error
         if sum(map(len, batches)) != entries:
@@ -51,46 +74,53 @@ class Received:
         for batch in batches:
             if not _is_one(batch):
                 raise ValueError("its columns are not those of a batch")
-        return [batch for batch in batches if len(batch)]
+        return [batch for batch in batches if len(batch)], size
 
     def json(self, body: bytes) -> Batch:
         """`json/1`: one entry."""
+        if len(body) > LARGEST or sum(map(body.count, b",[{")) * _OF_JSON > HEAVIEST:
+            raise ValueError("larger than an entry may be")
         try:
-            entry = msgspec.json.decode(body, type=dict[str, Any])
+            batch = self._entry(msgspec.json.decode(body, type=dict[str, Any]))
         except NOT_JSON as error:
             raise ValueError(f"no JSON: {error!s:.100}") from error
+        if not _is_one(batch):
+            raise ValueError("no entry of a dockline")
+        return batch
+
+    def _entry(self, entry: dict[str, Any]) -> Batch:
         event, container = _table(entry, "event"), _table(entry, "container")
-        time, rest = split_timestamp(str(entry.get("@timestamp")).encode())
+        time, rest = split_timestamp(_string(entry, "@timestamp").encode())
         sequence, part = event.get("sequence"), event.get("part")
-        dataset = str(event.get("dataset", "")).rpartition(".")[2]
-        if not time or rest or type(sequence) is not int or not container.get("id"):
+        dataset = _string(event, "dataset").rpartition(".")[2]
+        if not time or rest or type(sequence) is not int or not _string(container, "id"):
             raise ValueError("no entry of a dockline")
         flags = _table(entry, "log").get("flags")
         message = entry.get("message")
-        fields = {name: value for name, value in entry.items() if name not in RESERVED}
-        fields.update(_table(entry, "fields"))
+        parsed = {name: value for name, value in entry.items() if name not in RESERVED}
+        parsed.update(_table(entry, "fields"))
         return Batch(
             self._container(container, entry),
             [_text(message)],
             [time],
-            bytes([_STREAMS.get(str(entry.get("stream", "")), 0)]),
+            bytes([_STREAMS.get(_string(entry, "stream"), 0)]),
             [sequence],
             parts=[part] if type(part) is int else None,
             source=dataset if dataset in _SORTS else "logs",  # type: ignore[arg-type]
-            fields=[fields] if fields else None,
+            fields=[parsed] if parsed else None,
             bare=message is None,
             flags={sequence: str(flags[0])} if isinstance(flags, list) and flags else None,
         )
 
     def _container(self, container: Mapping[str, Any], entry: Mapping[str, Any]) -> Container:
         image, labels = _table(container, "image"), _table(container, "labels")
-        tag = f":{image['tag']}" if image.get("tag") else ""
+        tag = f":{_string(image, 'tag')}" if image.get("tag") else ""
         return Container(
-            _id(str(container["id"])),
-            str(container.get("name", "")),
-            f"{image.get('name', '')}{tag}",
-            {str(name): str(value) for name, value in labels.items()},
-            str(_table(entry, "host").get("name", "")),
+            _id(_string(container, "id")),
+            _string(container, "name"),
+            f"{_string(image, 'name')}{tag}",
+            {name: _string(labels, name) for name in labels},
+            _string(_table(entry, "host"), "name"),
         )
 
     def foreign(self, body: bytes, stream: str, subject: str, time: int, sequence: int) -> Batch:
@@ -115,11 +145,26 @@ def _decompressed(body: bytes, plain: int) -> bytes:
     return data
 
 
+def _check_facts(body: bytes) -> None:
+    """Before anything is made of them. Raises some `Exception`."""
+    unpacker = msgpack.Unpacker(max_buffer_size=len(body), unicode_errors="surrogatepass")
+    unpacker.feed(body)
+    ((facts,), _) = unpacker.unpack()
+    if len(facts) > MOST_LABELS:
+        raise ValueError("its container has too many labels")
+    whole(facts)
+
+
+def _is_free(batch: Batch) -> bool:
+    """Whether anything may stand in it; all other columns are of plain values."""
+    return batch.parsed is not None or batch.samples is not None
+
+
 def _is_one(batch: Batch) -> bool:
     """Whether its columns are what lanes, stages and encoders rely on."""
     try:
         return _has_columns(batch)
-    except (TypeError, ValueError, LookupError, AttributeError):
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
         return False
 
 
@@ -131,45 +176,88 @@ def _has_columns(batch: Batch) -> bool:
     parsed = batch.fields
     numbers = batch.sequences
     return bool(
-        all(type(text) is str for text in texts)
+        all(type(text) is str and len(text) <= LONGEST_NAME for text in texts)
         and re.fullmatch("[0-9a-f]{64}", it.id)
+        and type(it.tty) is type(batch.bare) is bool
         and type(labels) is dict
         and all(type(k) is str and type(v) is str for k, v in labels.items())
+        and sum(len(k) + len(v) for k, v in labels.items()) <= MOST_LABELS
         and batch.source in _SORTS
+        and type(batch.lines) is type(batch.times) is list
         and all(type(line) is bytes for line in batch.lines)
         and all(type(time) is bytes and len(time) == _WIDTH for time in batch.times)
         and len(batch.times) == count
-        and _TIMES.fullmatch(b"".join(batch.times))
+        and _are_times(batch.times)
         and type(batch.streams) is bytes
         and len(batch.streams) == count
         and max(batch.streams, default=0) < len(STREAM_NAMES)
         and _are_numbers(numbers, count)
         and (batch.parts is None or _are_numbers(batch.parts, count))
+        and (parsed is None or type(parsed) is list)
         and (parsed is None or (len(parsed) == count and all(map(_is_fields, parsed))))
         and (batch.flags is None or _are_flags(batch.flags))
+        and (batch.samples is None or (batch.source == "stats" and _is_reading(batch.samples)))
     )
+
+
+def _are_times(times: list[bytes]) -> bool:
+    """Raises `ValueError` where there is no such day or hour."""
+    if not _TIMES.fullmatch(b"".join(times)):
+        return False
+    hours = {min(times)[:_HOUR], max(times)[:_HOUR]} if times else set()
+    if len(hours) > 1:
+        hours = {time[:_HOUR] for time in times}
+    for hour in hours:
+        whole_seconds(hour + b":00:00")
+    return True
 
 
 def _are_numbers(numbers: Sequence[Any], count: int) -> bool:
     if isinstance(numbers, range):
-        return len(numbers) == count and (not count or numbers[0] >= 0 <= numbers[-1])
-    return len(numbers) == count and all(type(one) is int and one >= 0 for one in numbers)
+        ends = (numbers[0], numbers[-1]) if numbers else ()
+        return len(numbers) == count and all(0 <= end < _LAST for end in ends)
+    return (
+        type(numbers) is list
+        and len(numbers) == count
+        and all(type(one) is int and 0 <= one < _LAST for one in numbers)
+    )
 
 
-def _is_fields(fields: Any) -> bool:
+def _is_reading(samples: Samples) -> bool:
+    it = samples.inspection
+    numbers = [getattr(it, one.name) for one in fields(it) if one.name not in _TEXTS]
+    return (
+        math.isfinite(samples.time)
+        and all(type(getattr(it, name)) is str for name in _TEXTS)
+        and all(one is None or number(one) is not None for one in numbers)
+    )
+
+
+_TEXTS: Final = ("cgroup", "health")
+
+
+def _is_fields(parsed: Any) -> bool:
     """What is in them is as odd as users' lines are; all that has to do with fields expects it."""
-    return type(fields) is dict
+    return type(parsed) is dict
 
 
 def _are_flags(flags: Any) -> bool:
     return type(flags) is dict and all(
-        type(number) is int and type(flag) is str for number, flag in flags.items()
+        type(sequence) is int and type(flag) is str for sequence, flag in flags.items()
     )
 
 
 def _table(value: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = value.get(key)
     return found if isinstance(found, dict) else {}
+
+
+def _string(value: Mapping[str, Any], key: str) -> str:
+    """A number is its digits; empty where there is neither."""
+    found = value.get(key)
+    if type(found) is int or type(found) is float:
+        return str(found)
+    return found if isinstance(found, str) else ""
 
 
 def _text(message: Any) -> bytes:

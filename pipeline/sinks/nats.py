@@ -28,8 +28,9 @@ stream = { replicas = 3, max_bytes = "50GiB" }
   on their way at once; of a payload that was cut short only what was not acknowledged is sent
   again, under the same `Nats-Msg-Id`, by which the stream knows what it has: within
   `duplicate_window`, which the servers keep in memory (half a kilobyte for each message).
-- **Size**: a message larger than the server's `max_payload` is split between entries; one entry
-  that is larger by itself is refused, and may go to the `dead_letter` sink.
+- **Size**: a message larger than the server's `max_payload`, or than the 32 MiB that hubs take
+  before compression, is split between entries; one entry that is larger by itself is refused, and
+  may go to the `dead_letter` sink.
 - **Order**: a container's messages are published in order on one connection. After a message that
   the stream did not take, those that were on their way behind it may be before it.
 """
@@ -44,7 +45,7 @@ import msgspec
 from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
 from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
-from pipeline.encode.messages import ColumnsMessages, JsonMessages, Published
+from pipeline.encode.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.subject import Subjects
 from pipeline.errors import Unavailable
 from pipeline.transport.jetstream import NO_RESPONDERS, RUBBISH, JetStream, Problem
@@ -141,13 +142,16 @@ class NatsSink(Sink[list[Published]]):
         await self._jetstream.close()
 
     def _left(self, payload: Payload[list[Published]]) -> list[Published]:
-        """What is still to be published, none larger than the server takes."""
+        """What is still to be published, none larger than the server takes, and hubs."""
         most = self._jetstream.max_payload
         left: list[Published] = []
         todo = [message for message in reversed(payload.data) if not message.stored]
         while todo:
             message = todo.pop()
-            if message.size <= most:
+            if message.plain > LARGEST:
+                reason = f"before compression it is longer than hubs take, {LARGEST} bytes"
+                todo += reversed(self._smaller(payload, message, reason))
+            elif message.size <= most:
                 left.append(message)
             else:
                 reason = (

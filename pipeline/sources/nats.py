@@ -37,8 +37,11 @@ published, each entry with its container, time, `event.sequence` and fields.
   `{partition}` means one consumer, called as `durable`; of several hubs one reads it, and others
   wait to take its place, unless `ordered = false`.
 - The stream has to be there, made by the first agent or by you; a consumer is made where there is
-  none. Messages that cannot be read are ended (`+TERM`) and counted in
-  `dockline_source_refused_messages_total`.
+  none.
+- **Messages that cannot be read** are ended (`+TERM`), counted in
+  `dockline_source_refused_messages_total`, and one in ten seconds is said in the log. So are
+  columns of more than 32 MiB before compression, or that would take more than 128 MiB of memory;
+  and entries of a container whose name is longer than 4096 characters, or its facts than 256 KiB.
 """
 
 from __future__ import annotations
@@ -74,7 +77,7 @@ from pipeline.transport.consumers import (
 )
 from pipeline.transport.jetstream import problem, said
 from pipeline.transport.leases import Leases
-from pipeline.transport.nats import UNREADABLE, Nats, NatsAuth
+from pipeline.transport.nats import UNREADABLE, Nats, NatsAuth, plain
 from pipeline.transport.streams import partitions_of
 from pipeline.transport.unacknowledged import Unacknowledged
 
@@ -382,31 +385,35 @@ class NatsSource(Source):
         one = self._unacknowledged.of(delivered)
         if one is None:
             return
-        size = len(delivered.body)
         try:
-            taken = intake.take(self._batches(delivered), size)
+            batches, size = self._batches(delivered)
         except ValueError as error:
-            intake.refuse("malformed", f"{delivered.subject}: {error}")
+            intake.refuse("malformed", plain(f"{delivered.subject:.100}: {error}"))
             self._unacknowledged.end(one)
             return
+        taken = intake.take(batches, size)
         self._unacknowledged.take(one, taken)
         await taken.placed()
 
-    def _batches(self, delivered: Delivered) -> list[Batch]:
-        """Raises `ValueError`."""
+    def _batches(self, delivered: Delivered) -> tuple[list[Batch], int]:
+        """And the bytes that they stand for. Raises `ValueError`."""
         headers, body = delivered.headers, delivered.body
         if UNREADABLE in headers:
             raise ValueError("its headers are none")
         form = headers.get("Dockline-Format")
         if form == "columns/1":
-            plain, entries = _number(headers, "Dockline-Size"), _number(headers, "Dockline-Entries")
-            return self._received.columns(body, plain, entries)
+            length, entries = (
+                _number(headers, "Dockline-Size"),
+                _number(headers, "Dockline-Entries"),
+            )
+            return self._received.columns(body, length, entries)
         if form == "json/1":
-            return [self._received.json(body)]
+            return [self._received.json(body)], len(body)
         if form is not None:
             raise ValueError(f"a format of a later version: {form:.50}")
         stream, subject = self._config.stream, delivered.subject
-        return [self._received.foreign(body, stream, subject, delivered.time, delivered.sequence)]
+        time, place = delivered.time, delivered.sequence
+        return [self._received.foreign(body, stream, subject, time, place)], len(body)
 
     async def _finish(self) -> None:
         """Nothing more is asked for: what is on its way comes and is given back, what was taken is

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from aiohttp import ClientSession
 from nats.aio.client import Client
@@ -22,6 +26,7 @@ from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.builders import batch, container
 from tests.servers.daemon import free_port
 from tests.servers.nats import NatsServer
+from tests.servers.nats_by_hand import by_hand
 from tests.sinks.test_prometheus import stats
 
 CONFIG = """
@@ -116,6 +121,70 @@ def test_a_hub_that_stops_has_delivered_and_acknowledged_all_that_it_took(
         assert hub.stop() == 0
     for one in CONTAINERS:
         assert numbers(tmp_path, one) == list(range(1, LINES + 1)), "each once, in order"
+
+
+HEAD = "Dockline-Format: columns/1\r\nDockline-Size: %d\r\nDockline-Entries: 1\r\n"
+TIME = b"2026-01-31T23:59:59.000000000Z"
+
+
+def hostile() -> list[tuple[bytes, bytes, bytes | None]]:
+    """Subjects, bodies and headers of messages that no dockline publishes, and that say nothing."""
+    facts = msgpack.packb(("a" * 64, "bad", "", {}, "", False))
+    who = msgpack.packb(([facts], [(0, 1, "logs", "")]))
+    start = who + b"\x91\x97" + msgpack.packb([[b"x"], [TIME], b"\1", [[1]]])[1:]
+    deep: Any = None
+    for _ in range(900):
+        deep = msgpack.ExtType(2, msgpack.packb(deep))
+    bodies = [
+        b"\0", random.Random(1).randbytes(1000), b"\xdd\xff\xff\xff\xff", b"\x91" * 10_000,
+        who + b"\x91\x97" + b"\xdd\0\x0f\xff\xff" * 900 + b"\xc0" * (1 << 20),
+        start + b"\x91\x81\xa1a\xdd\1\0\0\0" + b"\x80" * (1 << 24) + b"\xc2\xc0",
+        start + msgpack.packb(deep) + b"\xc2\xc0",
+        who + msgpack.packb([[[b"x"], [TIME], b"\1", [0, 1 << 63, 1], None, False, None]]),
+        who + msgpack.packb([[{b"x": 1}, [TIME], b"\1", [{7: 1}], None, False, None]]),
+    ]  # fmt: skip
+    found: list[tuple[bytes, bytes, bytes | None]] = []
+    for number, body in enumerate(bodies):
+        headers = f"NATS/1.0\r\n{HEAD % len(body)}\r\n".encode()
+        found.append((b"dockline.%d.bad" % (number % 4), zlib.compress(body, 9), headers))
+    bomb = zlib.compress(b"\0" * (1 << 30), 9)[:900_000]
+    found.append((b"dockline.1.bad", bomb, f"NATS/1.0\r\n{HEAD % (1 << 30)}\r\n".encode()))
+    found.append((b"dockline.1.bad", bomb, f"NATS/1.0\r\n{HEAD % 1000}\r\n".encode()))
+    no_headers = b"NATS/1.0", b"x", b"NATS/1.0 \xff\xff\xff\r\n\r\n"
+    found += [(b"dockline.2.bad\x0c\xff", b"x", headers) for headers in no_headers]
+    json_head = b"NATS/1.0\r\nDockline-Format: json/1\r\n\r\n"
+    found += [(b"dockline.3.bad", body, json_head) for body in (b"", b"[" * 900_000, b'{"a":1}')]
+    return found
+
+
+def test_a_hub_ends_what_is_hostile_and_delivers_all_around_it(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    bad = hostile()
+
+    async def publish_all() -> None:
+        async with by_hand(server.port) as other:
+            for number, (subject, body, headers) in enumerate(bad, 1):
+                await publish(server.url, number, number + 1)
+                await other.publish(subject, body, headers)
+            await publish(server.url, len(bad) + 1, len(bad) + 2)
+
+    config = CONFIG.format(url=server.url, folder=tmp_path, more="")
+    refused = 'dockline_source_refused_messages_total{source="queue",reason="malformed"}'
+    with AgentProcess(tmp_path / "hub", "", config) as hub:
+        asyncio.run(publish_all())
+        hub.until(lambda: left(server) == 0, "not all is acknowledged")
+        assert hub.metric(refused) == len(bad)
+        assert hub.metric('dockline_source_restarts_total{source="queue"}') == 0
+        assert hub.get("/readyz")[0] == 200
+        status = Path(f"/proc/{hub.process.pid}/status").read_text()
+        peak = int(status.partition("VmHWM:")[2].split()[0]) >> 10
+        assert peak < 600, f"{peak} MiB"
+        assert hub.stop() == 0
+        said = [line for line in hub.said.splitlines() if "source queue" in line]
+        assert 1 <= len(said) < len(bad) and " refused: dockline." in said[0]
+    for one in CONTAINERS:
+        assert numbers(tmp_path, one) == list(range(1, len(bad) + 2)), "each once, in order"
 
 
 async def test_a_hub_shows_the_stats_of_other_hosts_on_a_prometheus_sink(

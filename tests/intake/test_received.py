@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_all_that_a_dockline_sends_comes_back() -> None:
         if not len(sent):
             continue
         body, plain = Columns().encode([sent])
-        (came,) = read.columns(body, plain, len(sent))
+        ((came,), _) = read.columns(body, plain, len(sent))
         assert came.lines == list(sent.lines) and list(came.sequences) == list(sent.sequences)
         assert came.container.id == sent.container.id
 
@@ -57,7 +58,7 @@ def replaced(row: str, place: int, value: Any) -> dict[str, Any]:
 
 
 def test_the_same_by_hand_is_read() -> None:
-    (one,) = read.columns(*columns(), 1)
+    ((one,), _) = read.columns(*columns(), 1)
     assert one.lines == [b"line"] and one.container.labels == {"a": "b"}
 
 
@@ -94,17 +95,102 @@ def test_the_same_by_hand_is_read() -> None:
         replaced("row", 3, ()),
         replaced("row", 4, [[]]),
         replaced("row", 4, []),
+        replaced("facts", 1, "n" * 5000),
+        replaced("facts", 3, {"a": "b" * 300_000}),
+        replaced("facts", 5, {}),
+        replaced("way", 3, "r" * 5000),
+        replaced("row", 0, {b"line": 1}),
+        replaced("row", 1, {b"2026-01-31T23:59:59.000000000Z": 1}),
+        replaced("row", 1, [b"2026-13-31T23:59:59.000000000Z"]),
+        replaced("row", 1, [b"2026-02-31T23:59:59.000000000Z"]),
+        replaced("row", 1, [b"2026-01-31T24:59:59.000000000Z"]),
+        replaced("row", 1, [b"2026-01-31T23:59:60.000000000Z"]),
+        replaced("row", 1, [b"0000-01-31T23:59:59.000000000Z"]),
+        replaced("row", 3, ({7: 1},)),
+        replaced("row", 3, ([1 << 63],)),
+        replaced("row", 3, (0, (1 << 64) - 1, 1)),
+        replaced("row", 3, ([msgpack.ExtType(1, b"\x7f" * 10_000)],)),
+        replaced("row", 4, {7: {}}),
+        replaced("row", 5, {}),
         replaced("row", 6, {"1": "truncated"}),
         replaced("row", 6, [1]),
         {"row": [*GOOD["row"], [-1]]},
         {"row": [*GOOD["row"], 3]},
+        {"row": [*GOOD["row"], {0: 1}]},
+        {"row": [*GOOD["row"], None, [1.0, {}, {}]]},
         {"row": None},
     ],
-    ids=repr,
+    ids=lambda change: repr(change)[:80],
 )
 def test_columns_that_are_not_those_of_a_batch_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"no columns|not those of a batch"):
         read.columns(*columns(**change), 1)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        [float("nan"), {}, {}],
+        [float("inf"), {}, {}],
+        [1.0, [], {}],
+        [1.0, {}, {"cgroup": 7}],
+        [1.0, {}, {"health": None}],
+        [1.0, {}, {"started": "x"}],
+        [1.0, {}, {"cpu_quota": []}],
+    ],
+    ids=repr,
+)
+def test_readings_that_are_none_are_refused(reading: list[Any]) -> None:
+    way = (0, 1, "stats", "")
+    body = columns(way=way, row=[*GOOD["row"], None, [1.0, {"odd": []}, {"started": 1}]])
+    assert read.columns(*body, 1)
+    with pytest.raises(ValueError, match=r"no columns|not those of a batch"):
+        read.columns(*columns(way=way, row=[*GOOD["row"], None, reading]), 1)
+
+
+def test_a_message_is_of_one_container() -> None:
+    facts = msgpack.packb(GOOD["facts"])
+    plain = msgpack.packb(([facts, facts], [GOOD["way"]])) + msgpack.packb([GOOD["row"]])
+    with pytest.raises(ValueError, match="no columns"):
+        read.columns(plain, len(plain), 1)
+
+
+def test_what_stands_behind_a_message_is_no_part_of_it() -> None:
+    plain, size = columns()
+    with pytest.raises(ValueError, match="no columns"):
+        read.columns(plain + b"\x91", size + 1, 1)
+
+
+def test_what_is_deep_inside_of_what_is_deep_is_refused() -> None:
+    """Each took a part of the C stack: some hundred of them, 3 KB, ended the process."""
+    deep: Any = None
+    for _ in range(900):
+        deep = msgpack.ExtType(2, msgpack.packb(deep))
+    with pytest.raises(ValueError, match="no columns"):
+        read.columns(*columns(**replaced("row", 4, deep)), 1)
+
+
+@pytest.mark.parametrize("unit", [b"\x90", b"\x80", b"\x81\x01\xc0", b"\xa2bb"], ids=repr)
+@pytest.mark.parametrize("length", [20 << 20, 900 << 10], ids=["20M", "900K"])
+def test_memory_is_bounded_whatever_a_message_becomes(unit: bytes, length: int) -> None:
+    """Of 30 KB in the queue, 20 MB of empty maps would be 1.4 GB of dictionaries."""
+    many = b"".join(b"\xdd%b%b" % ((length // 20 // len(unit)).to_bytes(4, "big"),
+                    unit * (length // 20 // len(unit))) for _ in range(20))  # fmt: skip
+    row = msgpack.packb(GOOD["row"][:4])[1:] + b"\x91\x81\xa1a\xdc\0\x14" + many + b"\xc2\xc0"
+    plain = columns()[0]
+    plain = plain[: plain.index(msgpack.packb([GOOD["row"]]))] + b"\x91\x97" + row
+    tracemalloc.start()
+    try:
+        try:
+            _, size = read.columns(zlib.compress(plain), len(plain), 1)
+        except ValueError as error:
+            assert "no columns" in str(error)
+            assert length > received.SMALL, "that much is taken"
+        else:
+            assert tracemalloc.get_traced_memory()[0] < 2 * size, "it counts as what it is"
+        assert tracemalloc.get_traced_memory()[1] < 2 * received.HEAVIEST
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_cut_or_changed_anywhere_is_refused_or_read_and_nothing_else() -> None:
@@ -116,13 +202,13 @@ def test_what_is_cut_or_changed_anywhere_is_refused_or_read_and_nothing_else() -
             broken[chance.randrange(len(broken))] = chance.randrange(256)
         cut = bytes(broken[: chance.randrange(1, len(broken) + 1)])
         try:
-            for one in read.columns(cut, chance.choice((plain, len(cut), 7)), 2):
+            for one in read.columns(cut, chance.choice((plain, len(cut), 7)), 2)[0]:
                 JsonEncoder().encode([one])
         except ValueError:
             continue
 
 
-@pytest.mark.parametrize("plain", [0, -1, received.LARGEST + 1])
+@pytest.mark.parametrize("plain", [0, -1, received.LARGEST_COLUMNS + 1])
 def test_sizes_beyond_all_bounds_are_refused_before_anything_is_made_of_them(plain: int) -> None:
     with pytest.raises(ValueError, match="larger than"):
         read.columns(b"x", plain, 1)
@@ -157,11 +243,26 @@ def test_json_of_a_dockline_is_an_entry_with_its_parts() -> None:
         b'{"@timestamp":"x","event":{"sequence":1},"container":{"id":1}}',
         b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":true},"container":{"id":"a"}}',
         b'{"@timestamp":"2026-01-31T23:59:59Z","event":7,"container":[]}',
+        b'{"@timestamp":"2026-13-31T23:59:59Z","event":{"sequence":1},"container":{"id":"a"}}',
+        b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":-1},"container":{"id":"a"}}',
+        b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":9223372036854775808},'
+        b'"container":{"id":"a"}}',
+        b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":1,"part":-1},'
+        b'"container":{"id":"a"}}',
+        b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":1},"container":{"id":'
+        + b"[" * 900 + b"]" * 900 + b"}}",
+        b'{"@timestamp":"2026-01-31T23:59:59Z","event":{"sequence":1},"container":{"id":"a","name":"'
+        + b"n" * 5000 + b'"}}',
     ],
 )  # fmt: skip
 def test_json_that_is_no_entry_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"no JSON|no entry of a dockline"):
         read.json(body)
+
+
+def test_json_of_more_values_than_memory_is_for_is_not_read() -> None:
+    with pytest.raises(ValueError, match="larger than an entry may be"):
+        read.json(b'{"a":[' + b"[]," * (received.HEAVIEST // 64) + b"0]}")
 
 
 def test_odd_json_of_an_entry_is_one() -> None:

@@ -129,6 +129,21 @@ async def test_what_is_too_large_for_the_server_is_split_and_an_entry_alone_refu
     assert all(len(message.body) <= 8192 for message in messages)
 
 
+async def test_what_is_larger_before_compression_than_hubs_take_is_split_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sinks.nats.LARGEST", 4096)
+    sent = batch(*["x" * 1000] * 5, "x" * 5000, "end")
+    with NatsServer(tmp_path) as server:
+        payload = await deliver(sink(server.url), sent)
+        messages = await kept(server.url)
+    ((_, index, reason),) = payload.refused
+    assert index == 5 and "before compression it is longer than hubs take" in reason
+    assert all(int(message.headers["Dockline-Size"]) <= 4096 for message in messages)
+    back = [entry for message in messages for part in message.batches for entry in entries(part)]
+    assert [entry.sequence for entry in back] == [0, 1, 2, 3, 4, 6]
+
+
 async def test_the_streams_own_limit_of_a_message_is_kept_as_well(server: NatsServer) -> None:
     client = await nats.connect(server.url)
     config = {"name": "DOCKLINE", "subjects": ["dockline.>"], "max_msg_size": 2000}
