@@ -226,9 +226,7 @@ async def test_an_idle_connection_does_not_delay_closing(serving: Serving) -> No
     writer.close()
 
 
-async def test_a_client_that_does_not_read_delays_closing_only_so_long(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_does_not_read_delays_closing_only_so_long(serving: Serving) -> None:
     fill(serving.exposition)
     reader, writer = await serving.connect()
     writer.write(REQUEST)

@@ -32,11 +32,11 @@ async def test_waiting_for_a_bell_ends_in_time() -> None:
 
 async def test_a_bell_may_ring_twice() -> None:
     bell = Bell()
-    loop = asyncio.get_running_loop()
-    loop.call_soon(bell.ring)
-    loop.call_soon(bell.ring)
-    async with asyncio.timeout(5):
-        await bell.wait(60)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(bell.wait(60), name="waits")
+        await asyncio.sleep(0)
+        bell.ring()
+        bell.ring()
 
 
 class Room:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import subprocess
 import sys
@@ -188,12 +187,3 @@ def test_what_cannot_be_verified_is_neither_complete_nor_incomplete(
 def test_a_folder_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--verify", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"dockline: cannot read {tmp_path}: Is a directory\n"
-
-
-def test_a_closed_terminal_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(lines(entry(1)))))  # type: ignore[arg-type]
-    monkeypatch.setattr("sys.stdin", stdin)
-    assert main(["audit", "--verify"]) == 0
-    assert "1 entry" in capsys.readouterr().out

@@ -86,7 +86,6 @@ def test_warnings_do_not_change_the_status(
 
 
 def test_a_file_in_the_working_directory_that_is_not_meant_is_warned_of(
-    write: Callable[[str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

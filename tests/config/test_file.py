@@ -333,7 +333,7 @@ def test_a_windows_file_has_the_right_lines() -> None:
 # -------------------------------------------------------------------------- which file it is
 
 
-def test_the_file_is_the_one_given_then_the_environments(tmp_path: Path) -> None:
+def test_the_file_is_the_one_given_then_the_environments() -> None:
     environ = {"DOCKLINE_CONFIG": "from-environment.toml"}
     assert find("given.toml", environ) == Path("given.toml")
     assert find(None, environ) == Path("from-environment.toml")

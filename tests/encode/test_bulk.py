@@ -60,8 +60,8 @@ def test_pairs_are_the_lines_of_each_entry() -> None:
 
 def test_hostile_batches_are_lines_of_json() -> None:
     index = "{container.name}-{container.image}-{level}-{message}-%Y"
-    for line in encoder(index).encode(hostile()).split(b"\n")[:-1]:
-        json.loads(line)
+    lines = encoder(index).encode(given := hostile()).split(b"\n")[:-1]
+    assert len([json.loads(line) for line in lines]) == 2 * sum(map(len, given))
 
 
 # -- ids -----------------------------------------------------------------------------------------

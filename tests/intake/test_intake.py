@@ -217,9 +217,7 @@ async def test_an_id_that_is_none_of_dockers_stands_for_itself_and_the_source() 
     assert one.container("a", "x").id == one.container("a", "y").id
 
 
-async def test_lanes_of_a_hundred_thousand_containers_do_not_pile_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_lanes_of_a_hundred_thousand_containers_do_not_pile_up() -> None:
     sink = Sink("out")
     fixture = Fixture(route(sink))
     fixture.intake.feeds._most = 50

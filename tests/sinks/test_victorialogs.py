@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,7 +99,7 @@ def test_streams_have_to_be_told_apart() -> None:
         sink("http://host:9428", stream_fields=[])
 
 
-async def test_the_address_may_have_a_path_before_its_own(tmp_path: Path) -> None:
+async def test_the_address_may_have_a_path_before_its_own() -> None:
     async with http_receiver() as to:
         await deliver(sink(to.url + "/logs/"), batch("one"))
     assert to.requests[0].path.startswith("/logs/insert/jsonline?_stream_fields=host.name,")

@@ -108,7 +108,7 @@ async def test_a_server_may_ask_for_our_certificate(tmp_path: Path, authority: A
             await reached(server.url, tls=TLSConfig(ca=authority.ca))
 
 
-async def test_where_tls_is_wanted_nothing_is_said_to_a_server_without(tmp_path: Path) -> None:
+async def test_where_tls_is_wanted_nothing_is_said_to_a_server_without() -> None:
     """Somebody on the way may have taken the offer out: it comes before TLS does."""
     server = FakeNats()
     auth = NatsAuth(user="agent", password=Secret("s3cret"))

@@ -362,7 +362,7 @@ def test_an_encrypted_key_is_an_error_and_no_prompt(certificates: Path) -> None:
 
 
 def test_the_configured_tls_comes_before_that_of_the_environment(
-    authority: Authority, certificates: Path, tmp_path: Path
+    certificates: Path, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path / "other", "Other Authority")
     environ = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}

@@ -566,7 +566,7 @@ async def test_the_environment_of_the_docker_command_reaches_it(
 
 
 async def test_the_certificates_name_may_be_another_than_the_address(
-    far_engine: PrivateEngine, authority: Authority, client: TLSConfig
+    far_engine: PrivateEngine, client: TLSConfig
 ) -> None:
     url = far_engine.environment["TCP"]
     named = TLSConfig(ca=client.ca, cert=client.cert, key=client.key, server_name="localhost")

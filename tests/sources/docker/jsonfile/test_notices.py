@@ -111,7 +111,7 @@ async def test_all_are_told_of_now_and_then_whatever_was_missed(
 
 
 async def test_when_the_kernel_had_too_many_events_all_are_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     async with watching(tmp_path / "a", tmp_path / "b", tmp_path / "c") as (notices, logs):
