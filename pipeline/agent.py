@@ -160,10 +160,11 @@ class Agent:
 
     def _alive(self, container_id: str) -> bool:
         """Whether the container runs, and so has stats. Those of other hosts may, for all that can
-        be told without an Engine: their readings get old."""
+        be told of what a source brings: their readings get old."""
         if self.engine is None:
             return True
-        return self._poller is not None and self._poller.polls(container_id)
+        polled = self._poller is not None and self._poller.polls(container_id)
+        return polled or self.inlets.bring(container_id)
 
     def _own_metrics(self) -> Iterable[Metric]:
         """As they are on `/metrics`, without the containers'."""

@@ -60,6 +60,10 @@ class Inlets:
         found = [one.source.repeats for one in self if container_id in one.intake.feeds]
         return all(found) if found else None
 
+    def bring(self, container_id: str) -> bool:
+        """Whether entries of that container came from here lately."""
+        return any(container_id in one.intake.feeds for one in self)
+
     def not_ready(self) -> list[str]:
         return [line for inlet in self.named.values() if (line := inlet.not_ready())]
 

@@ -2,7 +2,8 @@
 
 Container metrics are on the agent's own `/metrics` whenever stats are on; this sink is for showing
 some of them to somebody else. It serves the containers of the routes that lead to it, under the
-same names (cAdvisor's), until they stop; in a hub, which is not told of that, until `max_age`:
+same names (cAdvisor's), until they stop; those of other hosts, which a `nats` source brings and
+nobody tells when they stop, until `max_age`:
 
     [sinks.team-shop]
     type = "prometheus"

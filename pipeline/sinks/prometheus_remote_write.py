@@ -299,8 +299,8 @@ class Shown:
         self._newest: dict[str, tuple[Snapshot, float]] = {}
         """With the time it came."""
         self._been: dict[str, float] = {}
-        """Containers that were there, and when last: one of another host, which a hub has, never
-        was, as far as can be told here."""
+        """Containers that were there, and when last: one of another host is, as far as can be told
+        here, for as long as anything comes of it."""
         self.ended: list[tuple[float, Snapshot]] = []
         """Markers that are still to be sent, and since when."""
 

@@ -187,9 +187,11 @@ def test_a_hub_ends_what_is_hostile_and_delivers_all_around_it(
         assert numbers(tmp_path, one) == list(range(1, len(bad) + 2)), "each once, in order"
 
 
+@pytest.mark.parametrize("docker", [False, True], ids=["hub", "hub and Docker"])
 async def test_a_hub_shows_the_stats_of_other_hosts_on_a_prometheus_sink(
-    server: NatsServer, tmp_path: Path
+    server: NatsServer, tmp_path: Path, docker: bool, request: pytest.FixtureRequest
 ) -> None:
+    url = request.getfixturevalue("engine").url if docker else ""
     await publish(server.url, 1, 1)
     client = Client()
     await client.connect(server.url)
@@ -203,7 +205,7 @@ async def test_a_hub_shows_the_stats_of_other_hosts_on_a_prometheus_sink(
     config = config.replace('["out"]', '["shown"]').replace(
         "[routes.all]", '[routes.all]\nfrom = ["stats"]'
     )
-    with AgentProcess(tmp_path / "hub", "", config) as hub:
+    with AgentProcess(tmp_path / "hub", url, config) as hub:
         delivered = 'dockline_delivered_entries_total{sink="shown"}'
         await asyncio.to_thread(hub.until, lambda: hub.metric(delivered) == 1)
         url = f"http://127.0.0.1:{port}/metrics"
