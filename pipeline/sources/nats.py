@@ -37,7 +37,8 @@ published, each entry with its container, time, `event.sequence` and fields.
   `{partition}` means one consumer, called as `durable`; of several hubs one reads it, and others
   wait to take its place, unless `ordered = false`.
 - The stream has to be there, made by the first agent or by you; a consumer is made where there is
-  none.
+  none. Where somebody removes either while a hub runs, it says so, and goes on when the stream is
+  there again.
 - **Messages that cannot be read** are ended (`+TERM`), counted in
   `dockline_source_refused_messages_total`, and one in ten seconds is said in the log. So are
   columns of more than 32 MiB before compression, or that would take more than 128 MiB of memory;
@@ -66,6 +67,7 @@ from pipeline.component import (
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.intake.received import Received
 from pipeline.plural import plural
+from pipeline.ratelimit import RateLimit
 from pipeline.transport.consumers import (
     Api,
     Consumer,
@@ -164,6 +166,9 @@ class NatsSource(Source):
         self._leaving: set[int] = set()
         """Partitions of which nothing more is asked for, since others are to have them."""
         self._pullers: dict[int, Puller] = {}
+        self._seen: set[str] = set()
+        """Consumers that were there."""
+        self._remade = RateLimit()
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -201,14 +206,23 @@ class NatsSource(Source):
         return max(1, number(config, "num_replicas")), number(answer.get("state"), "last_seq")
 
     async def _ensure(self, partition: int) -> Consumer:
-        return await ensure(
+        name, stream = self._consumer(partition), self._config.stream
+        consumer = await ensure(
             self._api,
-            self._config.stream,
-            self._consumer(partition),
+            stream,
+            name,
             self._config.subject.replace(PARTITION, str(partition)),
             ack_wait=float(self._config.ack_wait),
             most=self._config.max_ack_pending,
         )
+        if consumer.made and name in self._seen and self._remade():
+            log.warning(
+                "consumer %s of stream %s was removed, or all of them; it is made anew and "
+                "delivers all that is there",
+                *(name, stream),
+            )
+        self._seen.add(name)
+        return consumer
 
     def _consumer(self, partition: int) -> str:
         durable = self._config.durable
@@ -348,6 +362,7 @@ class NatsSource(Source):
             *(stream, self._nats.address, last, name, consumer.delivered),
         )
         await remove(self._api, stream, name)
+        self._seen.discard(name)
         return await self._ensure(partition)
 
     async def _pull(self, puller: Puller) -> None:

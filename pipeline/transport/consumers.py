@@ -124,6 +124,8 @@ class Consumer(NamedTuple):
     """Messages that somebody has, and has not acknowledged."""
     delivered: int
     """Place in the stream of the last one that was delivered for the first time."""
+    made: bool
+    """Just now: it was not there."""
 
 
 async def ensure(
@@ -135,7 +137,8 @@ async def ensure(
     Raises `Unavailable` where it is not there and cannot be made, or is of another kind."""
     answer = await api.request(f"CONSUMER.INFO.{stream}.{name}")
     error = problem(answer)
-    if error.get("err_code") == _NOT_FOUND:
+    missing = error.get("err_code") == _NOT_FOUND
+    if missing:
         wanted = {
             "durable_name": name,
             "ack_policy": "explicit",
@@ -167,6 +170,7 @@ async def ensure(
         waits / 10**9 if waits > 0 else ack_wait,
         number(answer, "num_ack_pending"),
         number(answer.get("delivered"), "stream_seq"),
+        missing,
     )
 
 

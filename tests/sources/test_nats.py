@@ -604,6 +604,43 @@ async def test_messages_of_a_stream_that_is_made_anew_are_others(
         assert sink.lines == [b"of the old one", b"of the new one"]
 
 
+async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
+    own: NatsServer, quick: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+        sink.settles = False
+        await publisher.log("one")
+        await until(lambda: sink.held == 1)
+        assert "made anew" not in caplog.text
+        for number in range(PARTITIONS):
+            await publisher._stream.delete_consumer("DOCKLINE", f"hub-{number}")
+        await until(lambda: "was removed, or all of them; it is made anew" in caplog.text)
+        await publisher.log("two")
+        await until(lambda: len(sink.lines) == 2, within=30)
+        assert "Consumer Deleted; retrying" in caplog.text and inlet.not_ready() is None
+        sink.settles = True
+        sink.settle()
+        await until(lambda: _none_left(publisher), within=30)
+        assert sink.lines == [b"one", b"two"], "what it has is known again"
+    assert caplog.text.count("made anew") == 1
+
+
+@pytest.mark.parametrize("what", ["STREAM.PURGE", "STREAM.DELETE"])
+async def test_leases_that_somebody_removes_are_written_anew(
+    own: NatsServer, quick: None, what: str
+) -> None:
+    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+        await publisher.log("one")
+        await until(lambda: sink.lines == [b"one"])
+        await publisher._client.request(f"$JS.API.{what}.hub-leases", b"")
+        await asyncio.sleep(0.5)
+        await publisher.log("two")
+        await until(lambda: sink.lines == [b"one", b"two"], within=30)
+        await until(lambda: inlet.not_ready() is None)
+        stream = await publisher._stream.stream_info("hub-leases")
+        assert stream.state.messages > 0
+
+
 async def test_a_consumer_of_another_kind_is_named(own: NatsServer, quick: None) -> None:
     async with agent(own) as publisher:
         other = ConsumerConfig(durable_name="hub-0", ack_policy=AckPolicy.EXPLICIT)
