@@ -13,8 +13,10 @@ from pipeline.coalesce import (
     LARGE,
     LARGE_RESTED,
     LONGEST,
+    LONGEST_REST,
     PAUSE,
     SMALL_PAUSE,
+    SMALL_READS,
     CoalescingLoop,
     CoalescingSelector,
     selector_of,
@@ -80,7 +82,9 @@ def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_fille
         assert selector.read(LARGE_RESTED, rested=True) == 0.0
 
 
-@pytest.mark.parametrize(("streams", "least", "most"), [(10, 0.001, 0.003), (500, 0.2, 0.25)])
+@pytest.mark.parametrize(
+    ("streams", "least", "most"), [(10, 0.009, 0.011), (100, 0.09, 0.11), (500, 0.2, 0.25)]
+)
 def test_the_more_streams_there_are_the_less_often_each_of_them_is_read(
     clock: Clock, streams: int, least: float, most: float
 ) -> None:
@@ -93,6 +97,16 @@ def test_the_more_streams_there_are_the_less_often_each_of_them_is_read(
             rests.append(selector.read(200))
             due[stream] = clock.now + max(rests[-1], 0.0001)
         assert least <= sum(rests[-streams:]) / streams <= most
+
+
+def test_more_streams_than_can_rest_so_long_owe_no_more_than_the_longest_rest(clock: Clock) -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(10_000):
+            rest = selector.read(100)
+            clock.now += 0.000_1
+        assert rest == pytest.approx(LONGEST_REST)
+        clock.now += LONGEST_REST + (BURST + 1) / SMALL_READS
+        assert {selector.read(100) for _ in range(BURST)} == {0.0}
 
 
 def test_after_some_silence_nothing_is_owed() -> None:
