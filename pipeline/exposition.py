@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
+from sys import getsizeof
 from typing import Any
 
 from prometheus_client import Metric
@@ -42,6 +43,11 @@ SLICE = 0.003
 TOGETHER = 500
 """Series of the agent's own that are written between two looks at the time. The ledger has four
 for each container: 4,000 of them in one go took 11 ms, these take 1."""
+
+MOST = 256 << 20
+"""Bytes of memory for all lines: of 25,000 containers with 40 series each."""
+LOOK = 1.0
+"""Seconds between two looks for room where there is none."""
 
 FEW = 100
 """Containers whose figures may be kept without a look at whether they still count."""
@@ -70,21 +76,40 @@ class Exposition(Collector):
         self._alive = alive
         self._max_age = max_age
         self._clock = clock
-        self._series: dict[str, tuple[float, list[str]]] = {}
+        self._series: dict[str, tuple[float, list[str], int]] = {}
+        """When it was read, its lines, and their size."""
+        self._size = 0
+        self._looked = -LOOK
         self._look_at = FEW
         """Number of series above which those that do not count any more are looked for."""
         self._machine: list[Metric] = []
 
-    def update(self, samples: Samples) -> None:
-        """Takes a container's newest reading. Never raises for any data."""
+    def update(self, samples: Samples) -> bool:
+        """Takes a container's newest reading; whether there is room for it. Never raises for any
+        data."""
+        container_id = samples.container.id
         lines = container_lines(samples, self._labels)
-        self._series[samples.container.id] = self._clock(), lines
+        size = sum(map(getsizeof, lines))
+        _, _, before = self._series.get(container_id, (0.0, [], 0))
+        if not self._room(size - before):
+            self.remove(container_id)
+            return False
+        self._series[container_id] = self._clock(), lines, size
+        self._size += size - before
         if len(self._series) > self._look_at:  # nobody may ever ask for the page
             self._look_at = max(FEW, 2 * len(self._rows()))
+        return True
+
+    def _room(self, size: int) -> bool:
+        if self._size + size > MOST and self._clock() - self._looked >= LOOK:
+            self._looked = self._clock()
+            self._rows()
+        return self._size + size <= MOST
 
     def remove(self, container_id: str) -> None:
         """Forgets a container; one that is unknown already is no error."""
-        self._series.pop(container_id, None)
+        _, _, size = self._series.pop(container_id, (0.0, [], 0))
+        self._size -= size
 
     def describe_machine(self, info: Mapping[str, Any]) -> None:
         """Takes `machine_*` from the Engine's answer to `GET /info`."""
@@ -133,10 +158,10 @@ class Exposition(Collector):
     def _rows(self) -> list[list[str]]:
         """The lines of every container that still counts."""
         oldest = self._clock() - self._max_age
-        for container_id, (taken, _) in list(self._series.items()):
+        for container_id, (taken, _, _) in list(self._series.items()):
             if taken < oldest or not self._alive(container_id):
-                del self._series[container_id]
-        return [lines for _, lines in self._series.values()]
+                self.remove(container_id)
+        return [lines for _, lines, _ in self._series.values()]
 
 
 class Pause:

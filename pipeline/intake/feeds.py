@@ -14,6 +14,8 @@ from pipeline.routing import Router
 MOST = 10_000
 """Containers with lanes of their own at a time: beyond, those are let go of which nothing came for
 the longest time, and get new ones when they come again. So a hub may see any number of them."""
+MOST_FACTS = 32 << 20
+"""Bytes of their facts: ten thousand have 20 MB or less, and sinks keep what they make of them."""
 IDLE = 3600.0
 """Seconds after which one is let go of which nothing comes."""
 LOOK = 100
@@ -32,6 +34,8 @@ class Feeds:
         self._metrics = metrics
         self._most = most
         self._feeds: OrderedDict[str, Feed] = OrderedDict()
+        self._facts = 0
+        """Bytes, of all of them."""
         self._names: Counter[str] = Counter()
         """How many containers have it: of several hosts, they may have the same."""
         self._named: set[str] = set()
@@ -52,16 +56,19 @@ class Feeds:
         """That of a container, which is in use."""
         feed = self._feeds.get(container.id)
         if feed is None:
-            self._make_room()
             feed = Feed(container, self._router, self._origin, self._on_bug)
             self._feeds[container.id] = feed
             self._names[container.name] += 1
+            self._facts += size_of(container)
+            self._make_room(feed)
         else:
+            self._feeds.move_to_end(container.id)
             if feed.container is not container and not are_same(feed.container, container):
                 self._forget_name(feed.container.name)
                 self._names[container.name] += 1
+                self._facts += size_of(container) - size_of(feed.container)
                 feed.change(container)
-            self._feeds.move_to_end(container.id)
+                self._make_room(feed)
         feed.used = asyncio.get_running_loop().time()
         return feed
 
@@ -91,11 +98,11 @@ class Feeds:
         for feed in list(self._feeds.values()):
             self._let_go(feed)
 
-    def _make_room(self) -> None:
+    def _make_room(self, new: Feed) -> None:
         """Those that are busy stay, beyond the limit: what they are busy with is limited itself."""
-        while len(self._feeds) >= self._most:
+        while len(self._feeds) > self._most or self._facts > MOST_FACTS:
             oldest = (feed for feed, _ in zip(self._feeds.values(), range(LOOK), strict=False))
-            feed = next((one for one in oldest if not one.busy), None)
+            feed = next((one for one in oldest if not one.busy and one is not new), None)
             if feed is None:
                 return
             self._let_go(feed)
@@ -103,6 +110,7 @@ class Feeds:
     def _let_go(self, feed: Feed) -> None:
         del self._feeds[feed.container.id]
         feed.end()
+        self._facts -= size_of(feed.container)
         self._forget_name(feed.container.name)
 
     def _forget_name(self, name: str) -> None:
@@ -111,6 +119,13 @@ class Feeds:
             del self._names[name]
             self._named.discard(name)
             self._metrics.forget_container(name)
+
+
+def size_of(container: Container) -> int:
+    """Bytes of its facts, near enough."""
+    it = container
+    own = len(it.name) + len(it.image) + len(it.host)
+    return own + sum(len(name) + len(value) for name, value in it.labels.items())
 
 
 def are_same(one: Container, other: Container) -> bool:

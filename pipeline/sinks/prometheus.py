@@ -16,7 +16,8 @@ nobody tells when they stop, until `max_age`:
     to = ["team-shop"]
 
 It takes stats only; logs and events that a route sends here are refused, and counted. Stages of
-the route have no effect on the figures, except that a dropped entry leaves its reading out.
+the route have no effect on the figures, except that a dropped entry leaves its reading out. What
+would make the page take more than 256 MiB, of some 25,000 containers, is refused.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from typing import Annotated, ClassVar
 from aiohttp import web
 from msgspec import Meta
 
-from pipeline.batch import Batch, Samples, Source
+from pipeline.batch import Batch, Source
 from pipeline.component import Context, Duration, Payload, Sink, SinkConfig
 from pipeline.errors import ConfigError, DocklineError, Unavailable
 from pipeline.exposition import Exposition
 from pipeline.server import Server, metrics_page
 
+FULL = "the page has as much as it may: 256 MiB"
 NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'
 
 
@@ -50,7 +52,7 @@ class Config(SinkConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A container whose last reading is older is no longer shown."""
 
 
-class Prometheus(Sink[list[Samples]]):
+class Prometheus(Sink[list[Batch]]):
     """Serves the newest reading of each container that it was sent."""
 
     takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
@@ -77,8 +79,8 @@ class Prometheus(Sink[list[Samples]]):
         except DocklineError as error:
             raise Unavailable(str(error)) from error
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[list[Samples]]:
-        newest = {batch.container.id: batch.samples for batch in batches if batch.samples}
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[Batch]]:
+        newest = {batch.container.id: batch for batch in batches if batch.samples}
         readings = sum(len(batch) for batch in batches if batch.samples)
         refused = [
             (batch, index, NOT_STATS)
@@ -88,9 +90,10 @@ class Prometheus(Sink[list[Samples]]):
         ]
         return Payload(list(newest.values()), readings, 0, refused=refused)
 
-    async def send(self, payload: Payload[list[Samples]]) -> None:
-        for samples in payload.data:
-            self._exposition.update(samples)
+    async def send(self, payload: Payload[list[Batch]]) -> None:
+        for batch in payload.data:
+            if batch.samples is not None and not self._exposition.update(batch.samples):
+                payload.refuse(batch, len(batch) - 1, FULL)
 
     async def close(self) -> None:
         await self._server.close()

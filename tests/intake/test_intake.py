@@ -235,6 +235,28 @@ async def test_lanes_of_a_hundred_thousand_containers_do_not_pile_up() -> None:
         assert "c1999" in text and "c1000" not in text
 
 
+async def test_the_facts_of_all_containers_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MOST_FACTS", 10_000)
+    sink = Sink("out")
+    fixture = Fixture(route(sink))
+    async with running(fixture) as intake:
+
+        def take(number: int, size: int) -> None:
+            of = container("c", number=number, labels={"a": "b" * size})
+            assert intake.take([batch("x", of=of)], 1).done()
+
+        for number in range(100):
+            take(number, 900)
+        assert len(intake.feeds) == 10
+        take(99, 20_000)
+        assert [*intake.feeds._feeds] == [container(number=99).id], "the one in use stays"
+        for number in range(100):
+            take(number, 900)
+        assert len(intake.feeds) == 10
+        intake.feeds.end()
+        assert intake.feeds._facts == 0
+
+
 async def test_lanes_that_are_let_go_let_go_of_what_they_hold() -> None:
     sink = Sink("out")
     fixture = Fixture(route(sink, join=True))

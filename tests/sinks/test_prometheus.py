@@ -15,7 +15,7 @@ from pipeline.component import Context, SinkConfig
 from pipeline.component.registry import config_type, implementation
 from pipeline.config import ConfigErrors, load
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.sinks.prometheus import NOT_STATS, Config, Prometheus
+from pipeline.sinks.prometheus import FULL, NOT_STATS, Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch
 from tests.servers.prometheus import PrometheusServer
@@ -115,6 +115,28 @@ async def test_a_container_that_is_gone_is_gone_at_the_next_scrape() -> None:
         text = await page(sink)
     assert 'name="c-1"' not in text
     assert 'name="c-2"' in text
+
+
+async def test_readings_that_the_page_has_no_room_for_are_refused_until_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alive = {f"{number:064x}" for number in range(9)}
+    async with opened(alive=alive.__contains__) as sink:
+        await deliver(sink, stats(1), stats(2))
+        monkeypatch.setattr("pipeline.exposition.MOST", sink._exposition._size)
+        monkeypatch.setattr("pipeline.exposition.LOOK", 0.0)
+        full = sink.encode([stats(3), stats(1, usage=9146944)])
+        await sink.send(full)
+        ((refused, index, reason),) = full.refused
+        assert (refused.container.name, index) == ("c-3", 0)
+        assert full.entries == 1 and reason == FULL
+        assert "9146944" in await page(sink), "what is there gets new figures"
+        alive.discard(f"{1:064x}")
+        again = sink.encode([stats(3)])
+        await sink.send(again)
+        assert again.refused == []
+        text = await page(sink)
+    assert 'name="c-3"' in text and 'name="c-1"' not in text
 
 
 async def test_an_address_in_use_is_unavailable_until_it_is_free() -> None:
