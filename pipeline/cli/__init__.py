@@ -18,6 +18,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline import __version__, native
 from pipeline.errors import DocklineError
@@ -35,8 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = command_line().parse_args(argv)
+        _open_what_is_closed(args.command)
         status: int = args.main(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return 130
@@ -49,6 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error)
     except SystemExit as end:  # from argparse: --help, --version, or a usage error
         return int(end.code or 0)
+
+
+def _open_what_is_closed(command: str) -> None:
+    """Of the standard streams: what nobody gives is empty, and what nobody wants goes nowhere. Only
+    the agent is not to take the lines of its sink `console` for delivered there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None and (command, name) != ("run", "stdout"):
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -64,7 +75,7 @@ def command_line() -> argparse.ArgumentParser:
         "--version", action="version", version=f"dockline {__version__} ({native.described})"
     )
     _add_config(parser, None)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
             command = importlib.import_module(f"{__name__}.{module.name}")

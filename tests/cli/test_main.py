@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,6 +107,35 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         os.close(write)
         assert process.communicate()[1] == b""
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("schema", 0), ("check", 0), ("check -c /nowhere/x.toml", 2), ("audit --verify", 2)],
+)
+def test_a_closed_stream_is_no_error(arguments: str, status: int, closed: str) -> None:
+    command = f"exec {shlex.join(DOCKLINE)} {arguments} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_agent_whose_output_is_closed_ends_as_it_should(tmp_path: Path) -> None:
+    (tmp_path / "dockline.toml").write_text(
+        f'[engine]\nenabled = false\n[http]\nlisten = "127.0.0.1:0"\n'
+        f'[state]\ndirectory = "{tmp_path}"\n[sinks.out]\ntype = "console"\n'
+    )
+    command = f"exec {shlex.join(DOCKLINE)} run -c {tmp_path}/dockline.toml >&-"
+    with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        said = iter(process.stderr.readline, b"")
+        assert any(b"metrics on" in line for line in said)
+        process.terminate()
+        assert not any(b"Traceback" in line for line in said)
+    assert process.returncode == 0
 
 
 def test_control_c_ends_quietly(tmp_path: Path) -> None:
