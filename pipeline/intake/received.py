@@ -230,7 +230,28 @@ def _is_reading(samples: Samples) -> bool:
         math.isfinite(samples.time)
         and all(type(getattr(it, name)) is str for name in _TEXTS)
         and all(one is None or number(one) is not None for one in numbers)
+        and _is_json(samples.stats)
     )
+
+
+def _is_json(value: Any) -> bool:
+    """Whether it is as an Engine's answer, decoded: what reads it asks for no more than that."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        kind = type(one)
+        if kind is dict:
+            if not all(type(key) is str for key in one):
+                return False
+            todo += one.values()
+        elif kind is list:
+            todo += one
+        elif kind is int:
+            if not -_LAST <= one < 2 * _LAST:
+                return False
+        elif kind not in (str, float, bool, type(None)):
+            return False
+    return True
 
 
 _TEXTS: Final = ("cgroup", "health")

@@ -137,8 +137,12 @@ def test_columns_that_are_not_those_of_a_batch_are_refused(change: dict[str, Any
         [1.0, {}, {"health": None}],
         [1.0, {}, {"started": "x"}],
         [1.0, {}, {"cpu_quota": []}],
+        [1.0, {"networks": {1: {"rx_bytes": 5}}}, {}],
+        [1.0, {"networks": {b"x": {"rx_bytes": 5}}}, {}],
+        [1.0, {"networks": {"x": b"y"}}, {}],
+        [1.0, {"blkio_stats": {"x": [{"op": msgpack.ExtType(1, b"\x7f" * 5000)}]}}, {}],
     ],
-    ids=repr,
+    ids=lambda reading: repr(reading)[:60],
 )
 def test_readings_that_are_none_are_refused(reading: list[Any]) -> None:
     way = (0, 1, "stats", "")
