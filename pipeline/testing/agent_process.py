@@ -11,8 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pipeline.testing.ways import chosen
 
@@ -26,6 +28,16 @@ def whole_lines(path: Path) -> list[str]:
     """Of a file that is being written: without one that has not ended yet. None of no file."""
     text = path.read_text() if path.exists() else ""
     return text[: text.rfind("\n") + 1].splitlines()
+
+
+def whole_entries(path: Path) -> list[Any]:
+    """Of a file that a `file` sink writes. A line that a kill has cut short stands alone in it,
+    and is none."""
+    found = []
+    for line in whole_lines(path):
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 class AgentProcess:

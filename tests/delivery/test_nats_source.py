@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 import zlib
@@ -22,7 +21,7 @@ from pipeline.batch import Container
 from pipeline.buffer.columns import Columns
 from pipeline.encode.messages import ColumnsMessages
 from pipeline.encode.subject import Subjects
-from pipeline.testing.agent_process import AgentProcess, whole_lines
+from pipeline.testing.agent_process import AgentProcess, whole_entries, whole_lines
 from pipeline.testing.builders import batch, container
 from tests.servers.daemon import free_port
 from tests.servers.nats import NatsServer
@@ -79,7 +78,7 @@ def left(server: NatsServer) -> int:
 
 def numbers(folder: Path, of: Container) -> list[int]:
     """Of the lines that have arrived, in order."""
-    entries = map(json.loads, whole_lines(folder / "entries"))
+    entries = whole_entries(folder / "entries")
     return [one["event"]["sequence"] for one in entries if one["container"]["id"] == of.id]
 
 
@@ -98,6 +97,7 @@ def test_a_hub_that_is_killed_loses_nothing_and_is_given_again_what_it_had_not_a
             hub.stop(signal.SIGKILL)
             hub.start()
         hub.until(lambda: left(server) == 0, "not all is acknowledged")
+        assert hub.address, "it has begun: all may have been acknowledged by the one before"
         assert hub.stop() == 0
     for one in CONTAINERS:
         came = numbers(tmp_path, one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.testing.agent_process import AgentProcess, whole_lines
+from pipeline.testing.agent_process import AgentProcess, whole_entries
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.daemon import free_port
 
@@ -76,7 +75,7 @@ class Driven:
         return self.engine.docker(*run, "sh", "-c", script)
 
     def entries(self, name: str) -> list[dict[str, Any]]:
-        lines = map(json.loads, whole_lines(self.agent.folder / "lines"))
+        lines = whole_entries(self.agent.folder / "lines")
         return [line for line in lines if line["container"]["name"] == name]
 
     def has(self, name: str, count: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.testing.agent_process import AgentProcess, whole_lines
+from pipeline.testing.agent_process import AgentProcess, whole_entries
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.daemon import free_port
 
@@ -61,7 +60,7 @@ class Pair:
         self.hub = hub
 
     def lines(self, of: AgentProcess) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in whole_lines(of.folder / "lines")]
+        return whole_entries(of.folder / "lines")
 
     def numbers(self) -> list[int]:
         """Of the lines that the hub has."""
