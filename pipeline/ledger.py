@@ -21,11 +21,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 MOST_PAGES = 10_000
 """Containers with an account of their own, those that are removed and have entries in a buffer
 included. Further ones share one."""
+FEW = 4
+"""Pages that are looked at with each container that is removed: more than come, and no more, since
+of thousands whose entries wait for a sink none can be closed."""
 
 
 class Tally:
@@ -330,7 +334,7 @@ class Ledger:
         if container_id in self.pages:
             self.pages[container_id].followed = False
             self._gone[container_id] = None
-        self.fold()
+        self.fold(FEW)
 
     def spooled(self, container_id: str, name: str) -> Page:
         """The page of a container of which entries come from a disk. It may be long gone."""
@@ -339,9 +343,9 @@ class Ledger:
             self._gone[container_id] = None
         return page
 
-    def fold(self) -> None:
-        """Closes the pages of some removed containers, if they can be."""
-        for gone in list(self._gone)[:100]:
+    def fold(self, most: int = 100) -> None:
+        """Closes the pages of so many removed containers, if they can be."""
+        for gone in list(islice(self._gone, most)):
             del self._gone[gone]
             page = self.pages.get(gone)
             if page is None or page.followed:

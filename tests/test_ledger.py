@@ -255,3 +255,19 @@ def test_what_a_removed_sink_has_left_on_its_disk_is_accounted() -> None:
     tally = Ledger().page("1", "web").passage("logs", "r").tally("a")
     tally.routed, tally.delivered, tally.left = 10, 4, 6
     assert tally.open == 0
+
+
+def test_a_container_that_is_removed_costs_the_same_however_many_wait_for_a_sink() -> None:
+    ledger, looks = Ledger(), list[str]()
+
+    class Gone(dict[str, None]):
+        def __delitem__(self, key: str) -> None:
+            looks.append(key)
+            super().__delitem__(key)
+
+    ledger._gone = Gone()
+    for number in range(1000):
+        ledger.page(str(number), "job").passage("logs", "r").tally("out").routed += 1
+        ledger.forget(str(number))
+    assert len(looks) <= 4 * 1000
+    assert len(ledger.pages) == 1000
