@@ -135,6 +135,8 @@ async def _read(connection: Connection, host: str, config: Config, intake: Intak
             if messages:
                 await _take(intake, messages, host, cut).placed()
     except FrameError as error:
+        if error.before:
+            _take(intake, error.before, host)
         intake.refuse(error.kind, f"{connection.peer}: {error}")
     except OSError:
         pass  # what has come before is dealt with all the same

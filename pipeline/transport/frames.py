@@ -5,6 +5,7 @@ Which of the two a sender uses its first byte tells: a digit, or anything else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 MOST_DIGITS: Final = 10
@@ -13,9 +14,11 @@ MOST_DIGITS: Final = 10
 class FrameError(ValueError):
     """The stream cannot be read any further; `kind` is a word for metrics."""
 
-    def __init__(self, message: str, kind: str) -> None:
+    def __init__(self, message: str, kind: str, before: Sequence[bytes] = ()) -> None:
+        """`before`: messages that were whole, and came in the same piece."""
         super().__init__(message)
         self.kind = kind
+        self.before = before
 
 
 class Frames:
@@ -61,14 +64,14 @@ class Frames:
             space = buffer.find(b" ", at, at + MOST_DIGITS + 1)
             digits = buffer[at:space] if space >= 0 else buffer[at:]
             if (digits or space >= 0) and not (digits.isdigit() and len(digits) <= MOST_DIGITS):
-                raise FrameError("a message does not begin with its length", "malformed")
+                raise FrameError("a message does not begin with its length", "malformed", found)
             if space < 0:
                 self._needed = 0
                 break
             length = int(digits)
             if length > self._longest:
                 message = f"a message has {length} bytes, and {self._longest} are the most"
-                raise FrameError(message, "too_large")
+                raise FrameError(message, "too_large", found)
             end = space + 1 + length
             if end > len(buffer):
                 self._needed = end - at

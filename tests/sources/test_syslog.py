@@ -281,6 +281,16 @@ async def test_who_says_nothing_is_let_go_of(
         writer.close()
 
 
+async def test_what_came_right_before_a_bad_length_is_taken() -> None:
+    async with served("tcp") as (one, port):
+        _, writer = await connect(port)
+        good = FIRST + b"good"
+        writer.write(b"%d %b-5 x" % (len(good), good))
+        assert await has(one, 1) == [b"good"]
+        await until(lambda: one.intake.refused == {"malformed": 1})
+        writer.close()
+
+
 async def test_connections_beyond_the_limit_are_refused_and_counted() -> None:
     async with served("tcp", connections=3) as (one, port):
         writers = [(await connect(port))[1] for _ in range(10)]

@@ -88,3 +88,10 @@ def test_a_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
     for _ in range(2**14):
         assert frames.feed(b"x" * 63) == ([], [])
     assert frames.feed(b"x" * (size - 63 * 2**14))[0] == [b"x" * size]
+
+
+@pytest.mark.parametrize("bad", [b"999 x", b"-1 x", b"99999999999 x"])
+def test_what_came_whole_before_a_bad_length_is_told(bad: bytes) -> None:
+    with pytest.raises(FrameError) as raised:
+        Frames(LONGEST).feed(b"3 one3 two" + bad)
+    assert raised.value.before == [b"one", b"two"]
