@@ -73,11 +73,16 @@ def acknowledged(answer: Any) -> str:
 
 
 def acknowledgement(identity: str) -> bytes:
-    """The answer to a chunk. Of a string: given bytes, Docker sends the same records for ever."""
-    return _pack({"ack": identity})
+    """The answer to a chunk. Of a string: given bytes, Docker sends the same records for ever.
+    Its bytes are the same, and need not be UTF-8."""
+    packed = msgpack.packb({"ack": identity}, unicode_errors="surrogateescape")
+    return bytes(packed)
 
 
 def shown(value: Any) -> str:
     """Something of what a peer said, for a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is nested deep"
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -29,8 +29,17 @@ from pipeline.timestamps import from_nanoseconds
 
 DEEPEST: Final = 100
 """Levels of nesting of a record, as many as JSON keeps; below, there is an ellipsis."""
-ENTRY_COST, NODE_COST = 250, 100
-"""Bytes of memory that an entry, and a list or an object in it, cost beside their bytes."""
+ENTRY_COST, NODE_COST, VALUE_COST = 250, 100, 25
+"""Bytes of memory that an entry, a list or an object in it, and each value of these, cost beside
+their bytes."""
+CONTAINER_COST, RUN_COST, LABEL_COST = 2500, 400, 120
+"""Those of a container, with what is made of it until it is delivered, of each further run of its
+entries, and of each label."""
+LONGEST_NAME: Final = 4096
+"""Characters of each fact of a container but its labels."""
+MOST_LABELS: Final = 2**18
+"""Bytes of a container's labels, which are kept for as long as it is in use; further ones are left
+out."""
 
 MESSAGES: Final = ("message", "log", "msg")
 """Fields that are an entry's message, in this order."""
@@ -95,16 +104,21 @@ class Rows:
         """Those that are added to, by container."""
         self._seconds: dict[int, bytes] = {}
         self._facts: Mapping[Any, Any] = {}
+        """What the option of the message says, by container."""
+        self._exact: dict[str, Facts] = {}
+        """What was made of that: labels stand for a container once, however often it changes."""
         self.cost = 0
         """Bytes of memory of what was added."""
         self.malformed = 0
         """What stood for an entry and was none."""
 
-    def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any]) -> None:
-        """Some entries of a message. Raises `ProtocolError` where they are too many."""
+    def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any], size: int = 0) -> None:
+        """Some entries of a message, of so many bytes. Raises `ProtocolError` where they are too
+        many."""
         ours = option.get("dockline")
-        self._facts = ours if isinstance(ours, dict) else {}
-        self._count(ENTRY_COST * len(entries))
+        if ours is not self._facts:
+            self._facts, self._exact = ours if isinstance(ours, dict) else {}, {}
+        self._count(ENTRY_COST * len(entries) + size)
         for one in map(entry, entries):
             if one is None:
                 self.malformed += 1
@@ -115,6 +129,7 @@ class Rows:
         """All that was added since."""
         taken, self._columns, self._current = self._columns, [], {}
         self._seconds.clear()
+        self._exact = {}
         self.cost = 0
         return taken
 
@@ -151,15 +166,20 @@ class Rows:
         self._put(into, time, message, STREAMS.get(_text(record.get("stream")), 0), fields)
 
     def _facts_of(self, identity: str, record: Fields, container: Fields) -> Facts:
+        if known := self._exact.get(identity):
+            return known
         exact = self._facts.get(identity)
         if isinstance(exact, list) and len(exact) == 4:
             name, image, labels, host = exact
-            return identity, _text(name), _text(image), _labels(labels), _text(host)
+            own = identity, _text(name), _text(image), self._labels(labels), _text(host)
+            self._exact[identity] = own
+            return own
         image, host = _dict(container.get("image")), _dict(record.get("host"))
         reference = _text(image.get("name"))
         if tag := _text(image.get("tag")):
             reference += f":{tag}"
-        labels = {LABELS.get(name, name): v for name, v in _labels(container.get("labels")).items()}
+        said = self._labels(container.get("labels"))
+        labels = {LABELS.get(name, name): value for name, value in said.items()}
         return identity, _text(container.get("name")), reference, labels, _text(host.get("name"))
 
     def _add_drivers(self, time: int, record: Fields) -> None:
@@ -174,7 +194,7 @@ class Rows:
             cut = False
         into = self._current.get(identity)
         if into is None or into.sequences:
-            labels = _labels({name: v for name, v in record.items() if name not in _DRIVERS})
+            labels = self._labels({name: v for name, v in record.items() if name not in _DRIVERS})
             name = _text(record.get("container_name")).removeprefix("/")
             into = self._new(identity, (identity, name, "", labels, self._host), "logs", bare=False)
         if cut:
@@ -215,6 +235,9 @@ class Rows:
     # -- where they go -------------------------------------------------------------------------
 
     def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> Columns:
+        self._count(RUN_COST if identity in self._current else CONTAINER_COST)
+        own, name, image, labels, host = facts
+        facts = own, name[:LONGEST_NAME], image[:LONGEST_NAME], labels, host[:LONGEST_NAME]
         into = self._current[identity] = Columns(facts, source, bare=bare)
         self._columns.append(into)
         return into
@@ -236,7 +259,20 @@ class Rows:
         into.times.append(b"%b%09dZ" % (second, nanoseconds))
         into.streams.append(stream)
         into.fields.append(fields)
-        self._count(len(line) + 25 * len(fields))
+        self._count(VALUE_COST * len(fields) + (len(line) if into.bare else 0))
+
+    def _labels(self, value: Any) -> dict[str, str]:
+        """Those that are text, as many as a container may have."""
+        kept, size = dict[str, str](), 0
+        for key, text in _dict(value).items():
+            if type(text) is str:
+                name = _text(key)
+                size += len(name) + len(text)
+                if size > MOST_LABELS:
+                    break
+                kept[name] = text
+        self._count(LABEL_COST * len(kept) + size)
+        return kept
 
     def _count(self, cost: int) -> None:
         self.cost += cost
@@ -251,7 +287,7 @@ class Rows:
             return value
         if not levels:
             return "…"
-        self._count(NODE_COST)
+        self._count(NODE_COST + (VALUE_COST * len(value) if kind is dict or kind is list else 0))
         if kind is dict:
             return {_text(key): self._plain(item, levels - 1) for key, item in value.items()}
         if kind is list:
@@ -268,11 +304,6 @@ def _is_drivers(record: Fields) -> bool:
         and type(identity) is str
         and _ID.fullmatch(identity) is not None
     )
-
-
-def _labels(value: Any) -> dict[str, str]:
-    pairs = _dict(value).items()
-    return {_text(name): text for name, text in pairs if type(text) is str}
 
 
 def _dict(value: Any) -> dict[Any, Any]:

@@ -7,6 +7,8 @@ an array that is whole is no longer than its bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgpack  # type: ignore[import-untyped]
 
 from pipeline.errors import DocklineError
@@ -30,6 +32,8 @@ class Framer:
 
     def __init__(self, largest: int) -> None:
         """`largest`: bytes of one object, near enough. Nesting is bounded by msgpack: 1024."""
+        self.before: tuple[bytes, list[int]] = b"", []
+        """What was whole where `feed` has raised, as it would have returned it."""
         self._largest = largest
         self._buffer = bytearray()
         self._start = 0
@@ -45,26 +49,36 @@ class Framer:
         """All objects that are whole now, and where in them each ends; `data` is a `PIECE` at the
         most. Raises `ProtocolError`; after that, the stream cannot be read any further."""
         self._buffer += data
-        start = self._start
-        ends = [end - start for end in self._pass(data)]
+        ends, start = list[int](), self._start
+        try:
+            for end in self._pass(data):
+                ends.append(end - start)
+        except ProtocolError:
+            self.before = self._take(ends), ends
+            raise
+        whole = self._take(ends)
+        if len(self._buffer) > self._largest:
+            self.before = whole, ends
+            raise ProtocolError(f"an object is longer than {self._largest} bytes", "too_large")
+        return whole, ends
+
+    def _take(self, ends: list[int]) -> bytes:
         size = ends[-1] if ends else 0
         whole = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         self._start += size
-        if len(self._buffer) > self._largest:
-            raise ProtocolError(f"an object is longer than {self._largest} bytes", "too_large")
-        return whole, ends
+        return whole
 
-    def _pass(self, data: bytes) -> list[int]:
+    def _pass(self, data: bytes) -> Iterator[int]:
         """Where in the stream objects end."""
-        passing, ends = self._passing, list[int]()
+        passing = self._passing
         try:
             passing.feed(data)
             while True:
                 passing.skip()
-                ends.append(passing.tell())
+                yield passing.tell()
         except msgpack.OutOfData:
-            return ends
+            return
         except msgpack.BufferFull as error:
             message = f"an object is longer than {self._largest} bytes"
             raise ProtocolError(message, "too_large") from error

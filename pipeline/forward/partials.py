@@ -10,6 +10,8 @@ MOST: Final = 1000
 """Lines that are open at a time: one for each stream of so many containers."""
 MOST_BYTES: Final = 32 * 2**20
 """Of all of them."""
+LONGEST_ID: Final = 256
+"""Characters of a line's id that are looked at: Docker's have 64."""
 
 
 @dataclass(slots=True)
@@ -17,8 +19,9 @@ class _Open:
     time: int
     headless: bool
     """Its beginning went to somebody who has ended since."""
-    parts: list[bytes] = field(default_factory=list)
+    kept: bytearray = field(default_factory=bytearray)
     size: int = 0
+    """Of all parts, with what was not kept."""
     ordinal: int = 0
     """Of the last part."""
 
@@ -30,7 +33,7 @@ class Partials:
     def __init__(self, max_line: int) -> None:
         """`max_line`: bytes of a line, beyond which it is cut for good."""
         self._max_line = max_line
-        self._open: OrderedDict[tuple[str, str, int], _Open] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str | bytes, int], _Open] = OrderedDict()
         self._held = 0
         """Bytes."""
         self.lost = 0
@@ -45,7 +48,7 @@ class Partials:
         """The line with the time of its first part, if this one is its last, and whether it was
         cut. None while it goes on."""
         ordinal = _number(record.get("partial_ordinal"))
-        key = container_id, str(record.get("partial_id", "")), stream
+        key = container_id, _identity(record.get("partial_id")), stream
         line = self._open.get(key)
         if line is None:
             line = self._open[key] = _Open(time, ordinal > 1)
@@ -55,23 +58,27 @@ class Partials:
             line.ordinal = ordinal
             part = part.encode("utf-8", "surrogateescape") if type(part) is str else part
             self._append(line, part)
-        if str(record.get("partial_last")) != "true":
+        if record.get("partial_last") != "true":
             return None
         del self._open[key]
-        self._held -= sum(map(len, line.parts))
-        return line.time, b"".join(line.parts), line.headless or line.size > self._max_line
+        self._held -= len(line.kept)
+        return line.time, bytes(line.kept), line.headless or line.size > self._max_line
 
     def _append(self, line: _Open, part: bytes) -> None:
         kept = part[: max(0, self._max_line - line.size)]
-        line.parts.append(kept)
+        line.kept += kept
         line.size += len(part)
         self._held += len(kept)
         while len(self._open) > MOST or (self._held > MOST_BYTES and len(self._open) > 1):
             _, oldest = self._open.popitem(last=False)
-            self._held -= sum(map(len, oldest.parts))
+            self._held -= len(oldest.kept)
             self.lost += 1
 
 
+def _identity(value: Any) -> str | bytes:
+    return value[:LONGEST_ID] if type(value) in (str, bytes) else ""
+
+
 def _number(value: Any) -> int:
-    text = str(value)
+    text = str(value) if type(value) in (str, int) else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

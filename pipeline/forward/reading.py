@@ -22,6 +22,8 @@ SMALL: Final = 2**16
 """Bytes that are decoded, or unpacked, in one go."""
 LARGEST_ENTRY: Final = 2 * 2**20
 """Bytes of one entry."""
+LONGEST_TAG: Final = 4096
+"""Characters. It is looked at with each entry."""
 MOST_MEMBERS: Final = 10_000
 """Of gzip in a chunk: Fluentd appends one with each that it has got."""
 
@@ -49,6 +51,8 @@ class Message:
     option: dict[Any, Any]
     compressed: Any = None
     """How those bytes are."""
+    size: int = 0
+    """Bytes of a list's entries, as they came."""
 
     @property
     def chunk(self) -> str:
@@ -103,9 +107,21 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 def _small(whole: bytes) -> Iterator[Message]:
-    for said in objects(whole):
+    """Each before the next one is looked at, which may be none."""
+    unpacker, start = _unpacker(whole), 0
+    while True:
+        try:
+            said = next(unpacker, None)
+        except (ValueError, TypeError) as error:
+            raise _meaningless(error) from error
+        end = unpacker.tell()
+        if end == start:
+            return
         if said is not None:
-            yield _message(said)
+            one = _message(said)
+            one.size = end - start
+            yield one
+        start = end
 
 
 def _message(said: Any) -> Message:
@@ -124,6 +140,8 @@ def _made(tag: Any, entries: Any, rest: list[Any]) -> Message:
         tag = tag.decode("utf-8", "replace")
     if not isinstance(tag, str):
         raise ProtocolError(f"expected a tag, got {shown(tag)}")
+    if len(tag) > LONGEST_TAG:
+        raise ProtocolError(f"a tag is longer than {LONGEST_TAG} characters", "too_large")
     option = rest[0] if rest else None
     if option is not None and not isinstance(option, dict):
         raise ProtocolError(f"expected options, got {shown(option)}")
@@ -148,7 +166,8 @@ def _large(whole: bytes) -> Message:
         elif _is_array(first):
             entries = _inside(whole, unpacker)
         elif len(whole) <= LARGEST_ENTRY:
-            return _message(objects(whole)[0])
+            (one,) = _small(whole)
+            return one
         else:
             raise ProtocolError(f"an entry is longer than {LARGEST_ENTRY} bytes", "too_large")
     except ValueError as error:
@@ -182,20 +201,20 @@ def _is_array(head: int) -> bool:
 # -- entries -----------------------------------------------------------------------------------
 
 
-def entries(one: Message, most: int) -> Iterator[list[Any]]:
-    """What a message has, some at a time, yet to be looked at with `entry`. `most`: bytes that they
-    may have when they are unpacked. Raises `ProtocolError`."""
+def entries(one: Message, most: int) -> Iterator[tuple[list[Any], int]]:
+    """What a message has, some at a time and with their bytes, yet to be looked at with `entry`.
+    `most`: bytes that they may have when they are unpacked. Raises `ProtocolError`."""
     if isinstance(one.entries, list):
-        yield one.entries
+        yield one.entries, one.size
         return
     framer = Framer(LARGEST_ENTRY)
     for piece in _unpacked(one.entries, one.compressed, most):
         whole, ends = framer.feed(piece)
         if len(whole) > 2 * SMALL and len(ends) > 1:  # one that is large, and small ones behind it
-            yield objects(whole[: ends[0]])
+            yield objects(whole[: ends[0]]), ends[0]
             whole = whole[ends[0] :]
         if whole:
-            yield objects(whole)
+            yield objects(whole), len(whole)
     if framer.pending:
         raise ProtocolError("the last entry of a chunk is cut short")
 

@@ -113,8 +113,20 @@ class Session:
     # -- what comes ----------------------------------------------------------------------------
 
     async def _take(self, data: bytes) -> None:
-        whole, ends = self._framer.feed(data)
-        self._count_pending()
+        broken: ProtocolError | None = None
+        try:
+            whole, ends = self._framer.feed(data)
+        except ProtocolError as error:  # of what comes behind all that is whole
+            broken, (whole, ends) = error, self._framer.before
+        try:
+            self._count_pending()
+        except ProtocolError as error:
+            broken = broken or error
+        await self._take_whole(whole, ends)
+        if broken is not None:
+            raise broken
+
+    async def _take_whole(self, whole: bytes, ends: list[int]) -> None:
         chunks: list[str] = []
         try:
             for message in messages(whole, ends):
@@ -124,7 +136,7 @@ class Session:
                     await self._take_packed(message)
                 else:
                     try:
-                        self._rows.add(message.tag, message.option, message.entries)
+                        self._rows.add(message.tag, message.option, message.entries, message.size)
                     except ProtocolError:  # a part of it may be there
                         self._rows.take()
                         chunks = []
@@ -138,8 +150,8 @@ class Session:
     async def _take_packed(self, message: Message) -> None:
         """All of it, or nothing."""
         try:
-            for some in entries(message, self._door.max_unpacked):
-                self._rows.add(message.tag, message.option, some)
+            for some, size in entries(message, self._door.max_unpacked):
+                self._rows.add(message.tag, message.option, some, size)
                 await asyncio.sleep(0)  # others get the event loop
         except BaseException:
             self._rows.take()

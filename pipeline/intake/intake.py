@@ -74,7 +74,8 @@ class Intake:
         host: str = "",
     ) -> Container:
         if not _ID.fullmatch(container_id):
-            container_id = hashlib.sha256(f"{self.name}\0{container_id}".encode()).hexdigest()
+            own = f"{self.name}\0{container_id}".encode("utf-8", "surrogatepass")
+            container_id = hashlib.sha256(own).hexdigest()
         known = self.feeds.known(container_id)
         if known is not None:
             facts = name, image, labels or {}, host

@@ -21,8 +21,8 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   loses what was on its way when a connection breaks. A part of a line is acknowledged at once,
   since Docker sends the next one only then: a process that ends in the middle of a line, however
   it ends, loses its beginning; the rest is marked as truncated.
-- **Limits**: of connections, of a message, of what it has unpacked, of nesting, of all that is not
-  complete yet, and of silence. A client that goes beyond one is refused: counted in
+- **Limits**: of connections, of a message, of what it has unpacked, of nesting, of a tag, of all
+  that is not complete yet, and of silence. A client that goes beyond one is refused: counted in
   `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.
   With `idle`, mind that Docker's driver without `fluentd-request-ack` loses the first line that it
   has for a connection that was ended.

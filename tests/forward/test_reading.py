@@ -62,7 +62,7 @@ def read(stream: bytes, step: int) -> Rows:
     for start in range(0, len(stream), step):
         for one in messages(*framer.feed(stream[start : start + step])):
             assert type(one.chunk) is str
-            for some in entries(one, 2**20):
+            for some, _ in entries(one, 2**20):
                 rows.add(one.tag, one.option, some)
     return rows
 
@@ -99,7 +99,7 @@ def test_small_and_large_messages_are_read_in_their_order(size: int) -> None:
         some[0][1]["message"]
         for start in range(0, len(stream), SMALL)
         for one in messages(*framer.feed(stream[start : start + SMALL]))
-        for some in entries(one, 2**22)
+        for some, _ in entries(one, 2**22)
     ]
     assert found == [one[1][0][1]["message"] for one in said]
 

@@ -388,6 +388,7 @@ BOMBS = {
     "nested maps": (b"\x81\xa1k" * 50_000 + b"\xc0", "too_deep"),
     "nested four-billion arrays": (b"\xdd\xff\xff\xff\xff" * 5000, "too_deep"),
     "no message": (pack({"a": 1}), "malformed"),
+    "no message, nested deeper than it can be shown": (nested(1000), "malformed"),
     "no tag": (pack([1, [[1, {}]]]), "malformed"),
     "no record": (pack(["tag", 1]), "malformed"),
     "options that are none": (pack(["tag", [], "x"]), "malformed"),
@@ -415,6 +416,25 @@ BOMBS = {
     "a million empty gzips": (
         pack(["tag", gzip.compress(b"") * 2**18, {"compressed": "gzip"}]), "too_large"
     ),
+    "a decompression bomb of short texts": (
+        pack(["tag", gzip.compress(b"\x92\0\x81\xa1k\xdc\x4e\x20" + b"\xa2ab" * 20_000) * 100,
+              {"compressed": "gzip"}]),
+        "too_large",
+    ),
+    "a decompression bomb of containers": (
+        pack(["tag", gzip.compress(b"".join(
+            pack([0, {"container_id": f"{n:064x}", "log": ""}]) for n in range(10_000))),
+              {"compressed": "gzip"}]),
+        "too_large",
+    ),
+    "a decompression bomb of labels": (
+        pack(["tag", gzip.compress(b"".join(
+            pack([0, {"container_id": f"{n:064x}", "log": "",
+                      **{f"{i:x}": "" for i in range(3000)}}])
+            for n in range(30))), {"compressed": "gzip"}]),
+        "too_large",
+    ),
+    "a long tag": (pack(["t" * 5000, 1, {"message": "x"}]), "too_large"),
     "a large array": (pack([*range(100_000)]), "malformed"),
     "a large map": (pack({str(n): n for n in range(20_000)}), "malformed"),
     "large options": (pack(["tag", b"", {"x": "y" * 200_000}]), "too_large"),
@@ -434,6 +454,27 @@ async def test_a_bomb_is_refused_in_bounded_memory_and_others_go_on(bomb: str) -
         assert one.intake.taken == 0
         await client.say(["tag", [[1, {"message": "good"}]], {"chunk": "c"}])
         assert await client.hear() == {"ack": "c"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"\x93\xa1t\x01\x81\x01\x01", pack(5), pack(["t" * 5000, []]), b"\xc1", nested(5000)],
+    ids=["a key", "no message", "a tag", "no MessagePack", "nested"],
+)
+async def test_what_came_right_before_a_bad_message_is_taken(bad: bytes) -> None:
+    async with served() as (one, client):
+        await client.send_rubbish(pack(["tag", 1, {"message": "good"}]) + bad)
+        await until(lambda: sum(one.intake.refused.values()) == 1)
+        assert [line for _, line, _ in await entries(one, 1)] == [b"good"]
+
+
+async def test_tags_and_chunks_need_not_be_utf8() -> None:
+    async with served() as (one, client):
+        await client.write(b"\x94\xa2\xff\xfe\x01\x81\xa7message\xa1x\x81\xa5chunk\xa2\xff\xfe")
+        assert [line for _, line, _ in await entries(one, 1)] == [b"x"]
+        client._unpacker = msgpack.Unpacker(unicode_errors="surrogateescape")
+        assert pack(await client.hear()) == b"\x81\xa3ack\xa2\xff\xfe", "the same bytes"
+        assert one.intake.refused == {}
 
 
 async def test_four_gibibytes_are_refused_at_the_limit() -> None:
