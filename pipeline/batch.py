@@ -6,7 +6,7 @@ batch (container, labels, a rendered prefix) is computed once per container.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
@@ -25,6 +25,11 @@ STREAM_NAMES = ("", "stdout", "stderr")
 ENTRY_OVERHEAD = 120
 """Bytes of interpreter memory that one entry costs beside its message: two bytes objects'
 headers, the timestamp, list slots (measured with tracemalloc: 115 on CPython 3.11)."""
+
+USUAL_LABELS = 4096
+"""Bytes of labels that any container may have; what is more counts with each of its entries."""
+LARGEST_PIECE = 4 << 20
+"""Bytes of such labels, written with each entry, in one batch that comes from a network."""
 
 BYTES_OF_A_PART = 150
 BYTES_OF_A_FIELD = 25
@@ -59,6 +64,13 @@ class Container:
     @cached_property
     def short_id(self) -> str:
         return self.id[:12]
+
+    @cached_property
+    def burden(self) -> int:
+        """Bytes of its labels beyond those that any container may have: most sinks write them with
+        every entry."""
+        size = sum(len(name) + len(value) for name, value in self.labels.items())
+        return max(0, size - USUAL_LABELS)
 
     @cached_property
     def project(self) -> str:
@@ -244,7 +256,7 @@ class Batch:
             size += sum(BYTES_OF_A_PART + BYTES_OF_A_FIELD * len(one) for one in self.parsed)
         if self.samples is not None:
             size += BYTES_OF_SAMPLES
-        return size + ENTRY_OVERHEAD * len(self.lines)
+        return size + (ENTRY_OVERHEAD + self.container.burden) * len(self.lines)
 
     @property
     def identities(self) -> Sequence[Any]:
@@ -339,6 +351,16 @@ class Batch:
             None if self.parts is None else list(compress(self.parts, keep)),
             compress(self.parsed or (), keep),
         )
+
+    def pieces(self) -> Iterator[Batch]:
+        """The same entries in order, as batches that are no larger than they should be when
+        each entry is written with its container's labels."""
+        most = max(1, LARGEST_PIECE // max(1, self.container.burden))
+        if len(self) <= most:
+            yield self
+            return
+        for start in range(0, len(self), most):
+            yield self.pick(range(start, min(start + most, len(self))))
 
     def pick(self, indexes: Sequence[int]) -> Batch:
         """The entries at these indexes, one or more: for a few of many, at their own cost."""

@@ -13,7 +13,8 @@ class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What may wait between the routes and this sink, and what happens when that is full."""
 
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
-    """Bytes of memory, what is being sent included."""
+    """Bytes of memory, what is being sent included. Labels of a container beyond 4 KiB count with
+    each of its entries, since most destinations get them with each."""
     disk: Size = Size(0)
     """Bytes on disk, under the state directory, after the memory is full; 0 for none."""
     when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"

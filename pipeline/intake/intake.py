@@ -119,7 +119,8 @@ class Intake:
             return message
         for batch in batches:
             if len(batch):
-                self._take(batch, message)
+                for piece in batch.pieces():
+                    self._take(piece, message)
         message.settle()
         return message
 

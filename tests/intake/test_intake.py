@@ -11,12 +11,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.audit import report
-from pipeline.batch import Container
+from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PIECE, USUAL_LABELS, Container
 from pipeline.component import Duration, StageContext
 from pipeline.component.registry import stage
 from pipeline.intake import Intake, feeds
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
+from pipeline.records import Fields
 from pipeline.routing import Route, Router
 from pipeline.stages.join import Own
 from pipeline.testing.builders import batch, container
@@ -85,6 +86,34 @@ async def test_what_a_stage_has_joined_out_of_two_messages_keeps_both_from_being
         sink.settle()
         assert await first.settled() and await second.settled()
         assert fixture.balances()
+
+
+async def test_entries_that_bring_many_labels_each_go_on_in_pieces_and_are_answered_together() -> (
+    None
+):
+    sink = Sink("out")
+    sink.settles = False
+    of = container(labels={"a" * 100_000: "b" * 100_000})
+    lines = [str(number) for number in range(50)]
+    fields: list[Fields] = [{"n": number} for number in range(50)]
+    async with running(Fixture(route(sink))) as intake:
+        taken = intake.take([batch(*lines, of=of, start=7, fields=fields)], 10)
+        assert len(sink.batches) > 1
+        assert max(one.size for one in sink.batches) <= LARGEST_PIECE + ENTRY_OVERHEAD * 50
+        assert sink.lines == [line.encode() for line in lines]
+        assert [number for one in sink.batches for number in one.sequences] == list(range(7, 57))
+        assert [one for some in sink.batches for one in some.fields or ()] == fields
+        sink.batches[0].acknowledgement.settle()
+        assert not taken.done()
+        for one in sink.batches[1:]:
+            one.acknowledgement.settle()
+        assert await taken.settled()
+
+
+def test_labels_that_any_container_may_have_count_with_none_of_its_entries() -> None:
+    usual = batch("line", of=container(labels={"a": "b" * (USUAL_LABELS - 1)}))
+    assert usual.size == 4 + ENTRY_OVERHEAD
+    assert batch("line", of=container(labels={"a": "b" * USUAL_LABELS})).size == usual.size + 1
 
 
 async def test_a_message_of_several_containers_waits_for_all_of_them() -> None:
