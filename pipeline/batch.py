@@ -26,6 +26,10 @@ ENTRY_OVERHEAD = 120
 """Bytes of interpreter memory that one entry costs beside its message: two bytes objects'
 headers, the timestamp, list slots (measured with tracemalloc: 115 on CPython 3.11)."""
 
+LONGEST_NAME = 4096
+"""Characters of each fact of a container but its labels, where a network brings it."""
+MOST_LABELS = 256 << 10
+"""Bytes of its labels there, which are kept for as long as it is in use."""
 USUAL_LABELS = 4096
 """Bytes of labels that any container may have; what is more counts with each of its entries."""
 LARGEST_PIECE = 4 << 20
@@ -66,11 +70,15 @@ class Container:
         return self.id[:12]
 
     @cached_property
+    def label_size(self) -> int:
+        """Bytes of its labels, near enough."""
+        return sum(len(name) + len(value) for name, value in self.labels.items())
+
+    @cached_property
     def burden(self) -> int:
         """Bytes of its labels beyond those that any container may have: most sinks write them with
         every entry."""
-        size = sum(len(name) + len(value) for name, value in self.labels.items())
-        return max(0, size - USUAL_LABELS)
+        return max(0, self.label_size - USUAL_LABELS)
 
     @cached_property
     def project(self) -> str:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.batch import STREAM_NAMES, Source
+from pipeline.batch import LONGEST_NAME, MOST_LABELS, STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
@@ -35,11 +35,6 @@ their bytes."""
 CONTAINER_COST, RUN_COST, LABEL_COST = 2500, 400, 120
 """Those of a container, with what is made of it until it is delivered, of each further run of its
 entries, and of each label."""
-LONGEST_NAME: Final = 4096
-"""Characters of each fact of a container but its labels."""
-MOST_LABELS: Final = 2**18
-"""Bytes of a container's labels, which are kept for as long as it is in use; further ones are left
-out."""
 
 MESSAGES: Final = ("message", "log", "msg")
 """Fields that are an entry's message, in this order."""
@@ -262,7 +257,7 @@ class Rows:
         self._count(VALUE_COST * len(fields) + (len(line) if into.bare else 0))
 
     def _labels(self, value: Any) -> dict[str, str]:
-        """Those that are text, as many as a container may have."""
+        """Those that are text, as many as a container may have; further ones are left out."""
         kept, size = dict[str, str](), 0
         for key, text in _dict(value).items():
             if type(text) is str:

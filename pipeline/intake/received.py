@@ -17,7 +17,15 @@ from typing import Any, Final, get_args
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
-from pipeline.batch import STREAM_NAMES, Batch, Container, Samples, Source
+from pipeline.batch import (
+    LONGEST_NAME,
+    MOST_LABELS,
+    STREAM_NAMES,
+    Batch,
+    Container,
+    Samples,
+    Source,
+)
 from pipeline.buffer.columns import Columns
 from pipeline.cadvisor import number
 from pipeline.encode.ecs import RESERVED
@@ -30,10 +38,6 @@ LARGEST: Final = 64 << 20
 """Bytes that a message may have."""
 HEAVIEST: Final = 128 << 20
 """Bytes of memory that may be made of one, beside those that stand in it."""
-LONGEST_NAME: Final = 4096
-"""Characters of each fact of a container but its labels."""
-MOST_LABELS: Final = 256 << 10
-"""Bytes of a container's facts, which are kept for as long as it is in use."""
 
 _SORTS: Final = frozenset(get_args(Source))
 _TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
@@ -181,7 +185,7 @@ def _has_columns(batch: Batch) -> bool:
         and type(it.tty) is type(batch.bare) is bool
         and type(labels) is dict
         and all(type(k) is str and type(v) is str for k, v in labels.items())
-        and sum(len(k) + len(v) for k, v in labels.items()) <= MOST_LABELS
+        and it.label_size <= MOST_LABELS
         and batch.source in _SORTS
         and type(batch.lines) is type(batch.times) is list
         and all(type(line) is bytes for line in batch.lines)

@@ -31,10 +31,10 @@ from msgspec import Meta
 from pipeline.batch import Batch, Source
 from pipeline.component import Context, Duration, Payload, Sink, SinkConfig
 from pipeline.errors import ConfigError, DocklineError, Unavailable
-from pipeline.exposition import Exposition
+from pipeline.exposition import MOST, Exposition
 from pipeline.server import Server, metrics_page
 
-FULL = "the page has as much as it may: 256 MiB"
+FULL = f"the page has as much as it may: {MOST >> 20} MiB"
 NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
+from pipeline.batch import LONGEST_NAME, MOST_LABELS, Batch
 from pipeline.encode.forward import ForwardEncoder
-from pipeline.forward.columns import CONTAINER_COST, LONGEST_NAME, MOST_LABELS, Columns, Rows
+from pipeline.forward.columns import CONTAINER_COST, Columns, Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
 from pipeline.testing.builders import batch, container
