@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,48 @@ def test_an_answer_without_an_end_is_bounded() -> None:
     with pytest.raises(ProtocolError, match="at once"):
         for part in (b"*10000\r\n", item, item, item):
             replies.feed(part)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"*10000\r\n" + b":123\r\n" * 10_000,
+        (b"*1\r\n" * 7 + b"*100\r\n" + b"$0\r\n\r\n" * 100) * 100,
+        b"$%d\r\n%b\r\n" % (LONGEST_TEXT, b"x" * LONGEST_TEXT),
+        b"+%b\r\n" % (b"x" * 65_000),
+    ],
+    ids=["list", "nested", "text", "line"],
+)
+def test_small_pieces_of_an_answer_cost_no_more_than_their_bytes(said: bytes) -> None:
+    replies, found, began = Replies(), [], time.thread_time()
+    for start in range(0, len(said), 64):
+        found += replies.feed(said[start : start + 64])
+    assert time.thread_time() - began < 1.5
+    assert found == Replies().feed(said)
+
+
+def test_texts_that_look_like_ids_cost_no_more_than_their_bytes() -> None:
+    said, began = b"$12\r\n1-0\r\n$3\r\n1-0\r\n" * 4_000, time.thread_time()
+    assert Replies().feed(said) == [b"1-0\r\n$3\r\n1-0"] * 4_000
+    assert time.thread_time() - began < 1.5
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (b"*1\r\n" * 9, "a list of 1 items, 8 deep"),
+        (b"*10001\r\n", "a list of 10001 items"),
+        (b"$%d\r\n" % (LONGEST_TEXT + 1), "an answer of"),
+        (b"+" + b"x" * 70_000, "a line that does not end"),
+        (b"*2\r\n$1\r\nab\r\n", "longer than announced"),
+    ],
+)
+def test_what_is_larger_than_anything_asked_for_is_an_error(said: bytes, says: str) -> None:
+    for size in (len(said), 64):
+        replies = Replies()
+        with pytest.raises(ProtocolError, match=says):
+            for start in range(0, len(said), size):
+                replies.feed(said[start : start + size])
 
 
 def test_an_error_has_a_code() -> None:
