@@ -42,7 +42,8 @@ LABEL org.opencontainers.image.title="dockline" \
 RUN echo 'dockline:x:10001:10001:dockline:/var/lib/dockline:/usr/sbin/nologin' >>/etc/passwd \
  && echo 'dockline:x:10001:' >>/etc/group \
  && mkdir -p /etc/dockline /var/lib/dockline \
- && chown 10001:10001 /var/lib/dockline
+ && chown 10001:10001 /var/lib/dockline \
+ && chmod 0700 /var/lib/dockline
 COPY --from=build /opt/dockline /opt/dockline
 ENV PATH=/opt/dockline/bin:$PATH \
     DOCKLINE_HTTP_LISTEN=0.0.0.0:9114

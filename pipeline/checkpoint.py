@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.errors import DocklineError
 from pipeline.journal import Journal
+from pipeline.privacy import FILE, make_private
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Ahead, Progress
 from pipeline.transport.blocking import BlockingThread
@@ -131,7 +132,7 @@ class Checkpoint:
             return
         folder = self._file.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -322,7 +323,8 @@ class Checkpoint:
 
 def _replace(file: Path, raw: bytes) -> None:
     beside = file.with_suffix(".new")
-    with beside.open("wb") as new:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with os.fdopen(os.open(beside, flags, FILE), "wb") as new:
         new.write(raw)
         new.flush()
         os.fsync(new.fileno())
