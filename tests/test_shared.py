@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import shared
 from pipeline.batch import UNTRACKED, Batch
+from pipeline.buffer import SpooledBuffer
+from pipeline.component import BufferConfig, Size
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.ledger import NOBODY
 from pipeline.shared import MOST, Kept, Part, Shared
 from pipeline.testing.builders import batch
+from tests.buffer.acknowledgements import Tracked
 
 
 @pytest.fixture
@@ -23,9 +32,28 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
     return made
 
 
+@pytest.fixture
+def switching() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
 def addressed(*lines: bytes, sinks: int = 2, **kwargs: Any) -> list[Batch]:
-    one, common = batch(*lines, **kwargs), Shared()
-    return [one.addressed("all", NOBODY, UNTRACKED, common) for _ in range(sinks)]
+    one, common = batch(*lines, **kwargs), Shared(UNTRACKED)
+    common.hold(sinks)
+    return [one.addressed("all", NOBODY, common, common) for _ in range(sinks)]
+
+
+def unexpected(*told: object) -> None:
+    raise AssertionError(told)
+
+
+def in_kept(kept: Kept) -> int:
+    """Bytes that are kept, counted one by one."""
+    return sum(len(data) for parts, _ in kept._parts.values() for data, _ in parts.values())
 
 
 def test_sinks_of_one_encoding_send_the_very_same_bytes(kept: Kept) -> None:
@@ -79,16 +107,91 @@ def test_entries_that_were_taken_out_for_one_sink_are_in_nobody_elses() -> None:
     assert whole.endswith(SyslogEncoder().stream([half]).data)
 
 
-def test_nothing_is_kept_when_the_last_sink_has_let_go(kept: Kept) -> None:
+def test_nothing_is_kept_when_the_last_sink_has_settled(kept: Kept) -> None:
     first, second = addressed(b"a")
     SyslogEncoder().stream([first])
-    del first
+    first.acknowledgement.settle()
     assert kept.size > 0
     SyslogEncoder().stream([second])
     JsonEncoder().encode([second])
-    del second
+    second.acknowledgement.settle()
     assert kept.size == 0
     assert not kept._parts
+
+
+def test_what_is_encoded_after_all_have_settled_is_not_kept(kept: Kept) -> None:
+    first, second = addressed(b"a")
+    for one in (first, second):
+        one.acknowledgement.settle()
+    assert SyslogEncoder().stream([first]).data == SyslogEncoder().stream([second]).data
+    assert kept.size == 0
+    assert not kept._parts
+
+
+def test_what_waits_for_all_sinks_is_held_and_settled_as_often_as_each_of_them() -> None:
+    behind = Tracked()
+    common = Shared(behind)
+    common.hold(2)
+    behind.settle()
+    common.settle()
+    assert not behind.settled
+    common.settle()
+    assert behind.settled
+
+
+@pytest.mark.usefixtures("switching")
+def test_what_is_kept_adds_up_when_batches_are_freed_by_another_thread(kept: Kept) -> None:
+    freeing: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+
+    def free() -> None:
+        while freeing.get() is not None:
+            pass
+
+    threads = [threading.Thread(target=free) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    encoder = JsonEncoder()
+    for _ in range(8000):
+        first, second = addressed(b"x" * 1000)
+        encoder.encode([first])
+        encoder.encode([second])
+        first.acknowledgement.settle()
+        second.acknowledgement.settle()
+        freeing.put(first)
+        freeing.put(second)
+    for _ in threads:
+        freeing.put(None)
+    for thread in threads:
+        thread.join()
+    del first, second
+    assert (kept.size, in_kept(kept)) == (0, 0)
+
+
+@pytest.mark.usefixtures("switching")
+async def test_what_is_kept_adds_up_when_a_spool_writes_what_another_sink_sends(
+    kept: Kept, tmp_path: Path
+) -> None:
+    encoder = JsonEncoder()
+    config = BufferConfig(memory=Size(20_000), disk=Size(2**22))
+    buffer = SpooledBuffer(config, tmp_path, unexpected, unexpected, lambda origin: NOBODY)
+    await buffer.open()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(buffer.run(), name="spool")
+        for _ in range(300):
+            first, second = addressed(b"x" * 1000)
+            encoder.encode([first])
+            await buffer.put(second)
+            assert kept.size == in_kept(kept)
+            first.acknowledgement.settle()
+            del first, second
+        assert buffer.disk.entries > 0
+        while buffer.entries:
+            for one, size in await buffer.take(2**20, 1000, 0):
+                encoder.encode([one])
+                buffer.release(one, size)
+                one.acknowledgement.settle()
+        buffer.finish()
+    assert (kept.size, in_kept(kept)) == (0, 0)
 
 
 def test_a_sink_that_is_far_behind_costs_no_more_than_so_much_and_encodes_for_itself(
@@ -115,7 +218,8 @@ def test_an_encoder_that_fails_keeps_nothing(kept: Kept) -> None:
     def fails(one: Batch) -> Part:
         raise ZeroDivisionError
 
-    common = Shared()
+    common = Shared(UNTRACKED)
+    common.hold()
     with pytest.raises(ZeroDivisionError):
         common.once("x", fails, None)
     assert common.once("x", lambda one: (b"y", 0), None) == (b"y", 0)

@@ -191,7 +191,7 @@ class Lane:
     def _address(
         self, left: Batch | None, until: int, behind: Acknowledgement
     ) -> Iterator[tuple[Outlet, Batch]]:
-        shared = Shared() if len(self.legs) > 1 else None
+        shared = Shared(behind) if len(self.legs) > 1 else None
         if left is not None and self._binding != self._passage.page.binding:
             self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
         for leg in self.legs:

@@ -27,9 +27,10 @@ class Leg:
         """What the stages have left, made this sink's own; None when the sink has all of it.
 
         `until` is the last entry before the stages, `behind` what waits for this sink too,
-        `shared` is of all sinks that have the same entries."""
+        `shared` is of all sinks that have the same entries, and stands for `behind`."""
         self.tally.routed += len(batch)
         reach = self._reach
+        behind = shared or behind
         if reach is None:
             behind.hold()
             return batch.addressed(self._route, self.tally, behind, shared)
