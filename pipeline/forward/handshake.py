@@ -3,6 +3,10 @@ client who it is, where the server asks for users.
 
 The digests are SHA-512, as hexadecimal. That shows who is there, and no more: what follows is
 neither encrypted nor signed, which is for TLS to do.
+
+Peers pack the same bytes as different types: Fluentd's nonce is a MessagePack bin, Fluent Bit's a
+str that is not UTF-8. Either is taken, and digests are over the bytes. In PING and PONG nothing but
+str is sent, since Fluent Bit takes no bin there.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from pipeline.forward.framing import ProtocolError
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 SALT: Final = 16
-"""Bytes of a nonce and of a salt."""
+"""Random bytes of a nonce and of a salt."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,13 @@ def read_hello(said: Any) -> Hello:
     """Raises `ProtocolError`."""
     if not is_hello(said) or len(said) != 2 or not isinstance(said[1], Mapping):
         raise ProtocolError("it did not begin with HELO")
-    return Hello(_bytes(said[1].get("nonce", b"")), _bytes(said[1].get("auth", b"")))
+    options = {name_of(key): value for key, value in said[1].items()}
+    return Hello(_bytes(options.get("nonce", b"")), _bytes(options.get("auth", b"")))
+
+
+def new_salt() -> str:
+    """Text, as that of Fluentd and Fluent Bit."""
+    return os.urandom(SALT).hex()
 
 
 def is_hello(said: Any) -> bool:
@@ -60,7 +70,7 @@ class Client:
     user: str = ""
     password: str = ""
 
-    def ping(self, hello: Hello, salt: bytes) -> bytes:
+    def ping(self, hello: Hello, salt: str) -> bytes:
         user = password = ""
         if hello.auth:
             user = self.user
@@ -68,13 +78,14 @@ class Client:
         digest = _digest(salt, self.host, hello.nonce, self.shared_key)
         return _pack(("PING", self.host, salt, digest, user, password))
 
-    def check_pong(self, said: Any, hello: Hello, salt: bytes) -> None:
+    def check_pong(self, said: Any, hello: Hello, salt: str) -> None:
         """Raises `ProtocolError` for a server that does not accept, or does not know the key."""
         if not isinstance(said, list) or len(said) != 5 or said[0] not in ("PONG", b"PONG"):
             raise ProtocolError("it did not answer PING with PONG")
         _, accepted, reason, host, digest = said
         if accepted is not True:
-            raise ProtocolError(f"it does not let us in: {str(reason)[:200]}")
+            why = name_of(reason)[:200] if isinstance(reason, (str, bytes)) else "for no reason"
+            raise ProtocolError(f"it does not let us in: {why}")
         expected = _digest(salt, _bytes(host), hello.nonce, self.shared_key)
         if not _same(digest, expected):
             raise ProtocolError("it does not know the shared key")
@@ -107,6 +118,11 @@ class Server:
 
     def _answer(self, reason: str, digest: str = "") -> bytes:
         return _pack(("PONG", not reason, reason, self.host, digest))
+
+
+def name_of(value: Any) -> str:
+    """A text of the peer's, as valid Unicode. Raises `ProtocolError` for what is none."""
+    return _bytes(value).decode("utf-8", "replace")
 
 
 def _digest(*parts: str | bytes) -> str:

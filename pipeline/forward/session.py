@@ -10,7 +10,7 @@ from pipeline.component import Intake, Taken
 from pipeline.forward.chunks import acknowledgement
 from pipeline.forward.columns import Columns, Rows
 from pipeline.forward.framing import Framer, ProtocolError
-from pipeline.forward.handshake import Hello, Server
+from pipeline.forward.handshake import Hello, Server, name_of
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import SMALL, Message, entries, messages, objects
 from pipeline.transport.address import peer_name
@@ -20,6 +20,9 @@ HANDSHAKE = 10.0
 """Seconds that a client may take to show that it knows the shared key."""
 STALLED = 60.0
 """Seconds that the next part of a message may take to come, and a client to read its answers."""
+TLS_HELLO = b"\x16\x03"
+"""What a client of TLS begins with, and no client of this protocol."""
+SPEAKS_TLS = "it speaks TLS; set tls here, or turn it off there"
 MOST_WAITING = 1000
 """Messages that are not acknowledged yet, beyond which a client is read no further."""
 
@@ -71,6 +74,8 @@ class Session:
         try:
             if self._door.server is None or await self._let_in(self._door.server):
                 while data := await self._read():
+                    if data.startswith(TLS_HELLO) and not self._framer.pending:
+                        raise ProtocolError(SPEAKS_TLS)
                     await self._take(data)
         except ProtocolError as error:
             self._intake.refuse(error.kind, f"{self._connection.peer}: {error}")
@@ -94,6 +99,8 @@ class Session:
                 whole, ends = b"", list[int]()
                 while not ends:
                     data = await self._connection.read(None)
+                    if data.startswith(TLS_HELLO) and not framer.pending:
+                        raise ProtocolError(SPEAKS_TLS, "handshake")
                     if not data:
                         return False
                     whole, ends = framer.feed(data)
@@ -106,8 +113,7 @@ class Session:
         await self._connection.write(answer)
         if why:
             raise ProtocolError(f"it is not let in: {why}", "handshake")
-        host = said[1].decode("utf-8", "replace") if isinstance(said[1], bytes) else said[1]
-        self._rows = Rows(host, self._door.partials, self._door.max_unpacked)
+        self._rows = Rows(name_of(said[1]), self._door.partials, self._door.max_unpacked)
         return True
 
     # -- what comes ----------------------------------------------------------------------------

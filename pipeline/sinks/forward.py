@@ -19,7 +19,9 @@ shared_key = "${FLUENTD_KEY}"              # only where the server asks for one
   break only those are sent again that were not acknowledged. A server that never acknowledges
   (Logstash's `fluent` codec is one) cannot be used: after `ack_timeout` it is as if it were away.
 - **Shared key**: Fluentd's `<security>`. Both ends prove that they know it; `user` and `password`
-  are for a server that asks for users, too. It protects nothing of what follows: TLS does.
+  are for a server that asks for users, too. It protects nothing of what follows: TLS does. A server
+  that closes the connection meanwhile does not say why (Fluent Bit never does for a wrong key); the
+  log says what to check.
 - **Delivery**: what was not acknowledged is sent again, so a chunk can come twice, and none is
   lost.
 """
@@ -42,7 +44,7 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.expression import compile_template
 from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
 from pipeline.forward.framing import ProtocolError
-from pipeline.forward.handshake import SALT, Client, is_hello, read_hello
+from pipeline.forward.handshake import Client, Hello, is_hello, new_salt, read_hello
 from pipeline.transport.address import parse
 from pipeline.transport.stream import Closed, Stream
 from pipeline.transport.tls import tls_of
@@ -51,6 +53,19 @@ PORTS = {"tcp": 24224, "tls": 24224}
 NO_TAG = "docker"
 """In the place of a tag that is empty, which Fluentd would not route."""
 GZIP_LEVEL = 3
+SILENT = (
+    "does not ask for the shared key; check that it has one, or remove shared_key, and check "
+    "whether it expects TLS"
+)
+UNASKED = (
+    "closed the connection before it asked for the shared key; check whether it expects TLS, and "
+    "whether it lets this host in"
+)
+UNANSWERED = "does not answer to the shared key; check that the port is that of a forward input"
+UNWANTED = (
+    "closed the connection when it was shown the shared key; check shared_key, user and password, "
+    "and whether it lets this host in"
+)
 GREETING = 0.5
 """Seconds in which a server has asked for its key, as far as `probe` waits for that."""
 
@@ -72,8 +87,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     password: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_PASSWORD}"])] = None
     """Password of that user."""
     hostname: Annotated[str | None, msgspec.Meta(examples=["web-1"])] = None
-    """Name to give with the shared key, by default that of this host. Fluentd lets nobody in who
-    has the name that it has itself."""
+    """Name to give with the shared key, by default that of this host."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     timeout: Duration = Duration(10)
@@ -126,15 +140,16 @@ class Forward(Sink[Chunks]):
             await self._shake_hands(self._client)
 
     async def _shake_hands(self, client: Client) -> None:
+        hello: Hello | None = None
         try:
             async with asyncio.timeout(self._config.timeout):
-                hello, salt = read_hello(await self._answer()), os.urandom(SALT)
+                hello, salt = read_hello(await self._answer()), new_salt()
                 await self._stream.send(client.ping(hello, salt))
                 client.check_pong(await self._answer(), hello, salt)
         except TimeoutError as error:
-            raise await self._broken(
-                "does not ask for the shared key; check that it has one, or remove shared_key"
-            ) from error
+            raise await self._broken(SILENT if hello is None else UNANSWERED) from error
+        except Unavailable as error:  # it has hung up
+            raise await self._broken(UNASKED if hello is None else UNWANTED) from error
         except ProtocolError as error:
             raise await self._broken(f"cannot be used with this shared_key: {error}") from error
 

@@ -67,7 +67,8 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     users: dict[str, Secret] = msgspec.field(default_factory=dict)
     """Passwords by user, one of which clients have to know as well."""
     hostname: Annotated[str | None, msgspec.Meta(examples=["hub-1"])] = None
-    """Name to give with the shared key, by default that of this host."""
+    """Name to give with the shared key, by default that of this host. Fluentd does not send to a
+    server that has the name that it has itself: set another one for a Fluentd on this host."""
     tls: ListenTLSConfig | None = None
     """Certificates, for TLS."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 1024

@@ -55,6 +55,8 @@ class Fluentd:
     hostname: str = "fluentd-1"
     greeting: bytes = b""
     """Sent to every client before it has said anything."""
+    hangs_up: bool = False
+    """Instead of saying why it does not let a client in, as Fluent Bit does for a wrong key."""
     knows_the_key: bool = True
     """Whether what it answers shows that it does."""
     chunks: list[Chunk] = field(default_factory=list)
@@ -90,18 +92,22 @@ class Fluentd:
         ping = await anext(objects, None)
         if ping is None:
             return False
+        if not all(isinstance(field, str) for field in ping):
+            return False  # as Fluent Bit does
         kind, host, salt, digest, user, password = ping
         assert kind == "PING"
         self.clients.append(host)
         key, reason = self.shared_key.encode(), ""
-        if digest != sha512(salt, host.encode(), nonce, key):
+        if digest != sha512(salt.encode(), host.encode(), nonce, key):
             reason = "shared_key mismatch"
         elif self.users:
             known = self.users.get(user, "")
             if not known or password != sha512(auth, user.encode(), known.encode()):
                 reason = "username/password mismatch"
+        if reason and self.hangs_up:
+            return False
         ours = key if self.knows_the_key else b"another"
-        answer = "" if reason else sha512(salt, self.hostname.encode(), nonce, ours)
+        answer = "" if reason else sha512(salt.encode(), self.hostname.encode(), nonce, ours)
         writer.write(msgpack.packb(["PONG", not reason, reason, self.hostname, answer]))
         await writer.drain()
         return not reason

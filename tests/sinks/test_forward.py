@@ -156,6 +156,11 @@ async def test_a_user_shows_the_password() -> None:
         (Fluentd(shared_key="secret", knows_the_key=False), "secret", "does not know the shared"),
         (Fluentd(), "secret", "does not ask for the shared key"),
         (Fluentd(shared_key="secret"), None, "asks for a shared key; set shared_key"),
+        (
+            Fluentd(shared_key="secret", hangs_up=True),
+            "wrong",
+            "check shared_key, user and",
+        ),
         (Fluentd(greeting=b"\x92\xa4HELO\xc0"), "secret", "did not begin with HELO"),
         (Fluentd(greeting=b"220 smtp ready\r\n"), "secret", "did not begin with HELO"),
         (Fluentd(greeting=b"\xc1"), "secret", "it is not MessagePack"),
@@ -170,6 +175,15 @@ async def test_where_the_keys_do_not_go_together_nothing_is_sent(
             await deliver(to, "one")
     assert server.messages == []
     assert "secret" not in str(raised.value)
+
+
+async def test_who_hangs_up_before_it_asks_for_the_key_probably_expects_something_else() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with serve(hang_up) as port:
+        with pytest.raises(Unavailable, match=r"before it asked .* check whether it expects TLS"):
+            await deliver(forward(port, shared_key=Secret("secret")), "one")
 
 
 async def test_a_key_that_is_asked_for_is_found_missing_without_an_entry() -> None:

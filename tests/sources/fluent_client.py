@@ -27,7 +27,7 @@ class Client:
     """One connection, and what was answered on it."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self._port = port
+        self.port = port
         self._tls = tls
         self._unpacker = msgpack.Unpacker(raw=False)
         self.answers: list[Any] = []
@@ -36,7 +36,7 @@ class Client:
 
     async def connect(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection(
-            "localhost" if self._tls else "127.0.0.1", self._port, ssl=self._tls
+            "localhost" if self._tls else "127.0.0.1", self.port, ssl=self._tls
         )
         return self
 
@@ -87,7 +87,7 @@ class Client:
         await self.say(["kit", entries, {"chunk": f"chunk-{self._count}"}])
 
     async def send_rubbish(self, data: bytes) -> None:
-        other = await type(self)(self._port, self._tls).connect()
+        other = await type(self)(self.port, self._tls).connect()
         try:
             await other.write(data)
             await other.hear()

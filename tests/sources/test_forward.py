@@ -366,6 +366,19 @@ async def test_who_does_not_is_not(said: Any, reason: str) -> None:
         assert one.intake.taken == 0
 
 
+@pytest.mark.parametrize("options", [{}, {"shared_key": Secret("key")}])
+async def test_who_speaks_tls_where_there_is_none_is_told_from_others(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(**options) as (one, client):
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            await asyncio.open_connection(
+                "127.0.0.1", client.port, ssl=ssl.create_default_context(), server_hostname="hub"
+            )
+        await until(lambda: one.intake.refused != {})
+    assert "it speaks TLS; set tls here, or turn it off there" in caplog.text
+
+
 async def test_who_does_not_wait_for_the_answer_is_not_let_in() -> None:
     async with served(shared_key=Secret("key")) as (one, client):
         await client.hear()
