@@ -26,7 +26,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest chaos fleet bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo test lint pytest chaos hostile fleet bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets
@@ -50,6 +50,10 @@ pytest: packages $(VENV)/.dev ## the suite alone; ARGS="tests/stages -k parse" c
 chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEED=1 MINUTES=10
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
+
+hostile: $(VENV)/.dev ## the whole agent under attack from all sides at once; MINUTES=60 SEED=1
+	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@$(BIN)/python -m tests.hostile --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
 
 fleet: packages $(VENV)/.dev ## four hosts, NATS, two hubs and a store, some killed meanwhile; LINES=2000000
 	@$(BIN)/python -m tests.fleet --lines $(or $(LINES),2000000)

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +62,8 @@ class AgentProcess:
         self._engine = engine
         self._listen = "127.0.0.1:0" if http else "off"
         self._arguments = arguments
+        self._module: Sequence[str] = ("pipeline",)
+        """What Python runs, and what comes before the command."""
         self.configure(config)
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -102,7 +104,7 @@ class AgentProcess:
                 [
                     sys.executable,
                     "-m",
-                    "pipeline",
+                    *self._module,
                     "run",
                     "-c",
                     str(self.config),

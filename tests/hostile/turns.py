@@ -1,0 +1,82 @@
+"""`python -m tests.hostile.turns FILE run -c …`: the agent, with its loop's longest turns in FILE.
+
+A turn is all that the loop does between two looks at its sockets. What counts is the CPU time of
+the loop's own thread, so that neither other processes nor threads make a turn look long. Each turn
+of over `NOTED` seconds is a line of FILE, in JSON, with where the thread was in the midst of it.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from pipeline.cli import main
+
+NOTED = 0.03
+LOOK_EVERY = 0.01
+"""Seconds between two looks of the thread that notes where the loop is."""
+
+
+class Turns:
+    """Measures the turns of the loop that runs in the thread that makes it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.thread = threading.get_ident()
+        self._began = 0.0
+        self._began_cpu = time.thread_time()
+        self._where = ""
+        threading.Thread(target=self._look, name="turns", daemon=True).start()
+
+    def ended(self) -> None:
+        """The loop looks at its sockets."""
+        cpu = time.thread_time() - self._began_cpu
+        if self._began and cpu > NOTED:
+            line = {"time": time.time(), "cpu": round(cpu, 4), "where": self._where}
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        self._began = 0.0
+
+    def begins(self) -> None:
+        self._where = ""
+        self._began = time.monotonic()
+        self._began_cpu = time.thread_time()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY)
+            if self._began and time.monotonic() - self._began > NOTED and not self._where:
+                frame = sys._current_frames().get(self.thread)
+                if frame is not None:
+                    stack = traceback.extract_stack(frame)[-8:]
+                    self._where = " < ".join(
+                        f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in stack[::-1]
+                    )
+
+
+def watch(file: TextIO) -> None:
+    """The loop of this thread is watched from now on."""
+    turns = Turns(file)
+    plain = selectors.DefaultSelector.select
+
+    def select(self: Any, timeout: float | None = None) -> Any:
+        if threading.get_ident() != turns.thread:
+            return plain(self, timeout)
+        turns.ended()
+        found = plain(self, timeout)
+        turns.begins()
+        return found
+
+    selectors.DefaultSelector.select = select  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    with Path(sys.argv.pop(1)).open("a") as noted:
+        watch(noted)
+        sys.exit(main())
