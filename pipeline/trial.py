@@ -192,7 +192,11 @@ class _Recorder(Stage):
         return self._gave(result)
 
     def flush(self, now: float) -> Batch | None:
-        return self._gave(self._stage.flush(now))
+        try:
+            return self._gave(self._stage.flush(now))
+        except Exception as error:
+            self.error = self.error or error
+            return None
 
     def _gave(self, result: Batch | None) -> Batch | None:
         self.held, self.oldest_held = self._stage.held, self._stage.oldest_held

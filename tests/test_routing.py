@@ -13,14 +13,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import UNTRACKED, Batch, Container, Source
-from pipeline.component import Stage
+from pipeline.component import Effect, Stage
 from pipeline.labels import Labels
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
 from pipeline.routing import Lane, Lanes, Outlet, Route, Router
+from pipeline.routing.halves import MOST_TRIES
 from pipeline.routing.holding import EVERY
 from pipeline.settlement import Account, Progress
-from pipeline.stages import join
+from pipeline.stages import join, remove
 from pipeline.tap import Choice, Tap, Tapper
 from pipeline.testing.builders import batch, container
 
@@ -125,14 +126,13 @@ def test_a_container_has_a_lane_for_each_route_that_takes_it_and_its_source(
 def test_what_a_stage_filters_is_counted_for_that_stage(metrics: Metrics) -> None:
     stages = (("keep", Without(b"b")), ("drop", Without(b"c")))
     one = lane(route(stages=stages), metrics)
-    left = one.process(batch("a", "b", "c", "bc"))
-    assert left is not None
+    (left,) = one.process(batch("a", "b", "c", "bc"))
     assert left.lines == [b"a"]
     value = metrics.registry.get_sample_value
     name = "dockline_filtered_entries_total"
     assert value(name, {"route": "r", "stage": "keep"}) == 2
     assert value(name, {"route": "r", "stage": "drop"}) == 1
-    assert one.process(batch("b", "b")) is None
+    assert not one.process(batch("b", "b"))
     assert value(name, {"route": "r", "stage": "keep"}) == 4
 
 
@@ -140,8 +140,7 @@ def test_a_stage_that_fails_is_skipped_and_counted_and_the_entries_go_on(
     metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     stages = (("broken", Broken(None)), ("drop", Without(b"b")))
-    left = lane(route(stages=stages), metrics).process(batch("a", "b"))
-    assert left is not None
+    (left,) = lane(route(stages=stages), metrics).process(batch("a", "b"))
     assert left.lines == [b"a"]
     labels = {"route": "r", "stage": "broken"}
     assert metrics.registry.get_sample_value("dockline_stage_errors_total", labels) == 1
@@ -159,10 +158,116 @@ def test_a_stage_that_fails_on_every_batch_is_counted_each_time_and_said_once(
     assert len(caplog.records) == 1
 
 
+class Choking(Stage):
+    """Hides nothing, says that it does, and fails on every batch that has one of these lines."""
+
+    def __init__(self, lines: frozenset[bytes], error: type[Exception], effect: Effect) -> None:
+        super().__init__(None)
+        self._lines, self._error, self._effect = lines, error, effect
+
+    def effect(self) -> Effect:
+        return self._effect
+
+    def __call__(self, one: Batch) -> Batch | None:
+        if found := self._lines.intersection(one.lines):
+            raise self._error(f"choked on {found}")
+        return one
+
+
+LINES = [f"{n}" for n in range(1000)]
+
+
+@pytest.mark.parametrize("error", [TypeError, MemoryError, RecursionError])
+@pytest.mark.parametrize(
+    "effect", [Effect(hides=True), Effect(removes=True), Effect(condition="x")]
+)
+async def test_what_a_stage_that_withholds_fails_on_is_lost_and_counted_and_the_rest_goes_on(
+    metrics: Metrics,
+    ledger: Ledger,
+    error: type[Exception],
+    effect: Effect,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = frozenset({b"0", b"500", b"999"})
+    stages = (("hide", Choking(bad, error, effect)), ("drop", Without(b"7")))
+    first, second = Kept(name="first"), Kept(name="second")
+    behind = route(second, name="behind")
+    lanes = bound(metrics, route(first, stages=stages, feeds=("behind",)), behind, ledger=ledger)
+    await lanes.distribute(batch(*LINES))
+    left = [one.encode() for one in LINES if "7" not in one and one.encode() not in bad]
+    assert first.lines == left == second.lines
+    for tally in ledger.tallies():
+        assert tally.dropped == {"stage_failed": 3}
+        assert tally.open == len(left)
+    (page,) = ledger
+    assert not any(passage.unaccounted for passage in page.passages.values())
+    labels = {"sink": "second", "reason": "stage_failed"}
+    assert metrics.registry.get_sample_value("dockline_dropped_entries_total", labels) == 3
+    assert "3 entries were dropped" in caplog.text
+    assert "b'500'" not in caplog.text, "what an exception says may be what is to be hidden"
+
+
+async def test_where_all_entries_fail_tries_have_an_end_and_all_are_lost(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    class Never(Stage):
+        calls = 0
+
+        def effect(self) -> Effect:
+            return Effect(hides=True)
+
+        def __call__(self, one: Batch) -> Batch | None:
+            self.calls += 1
+            raise ValueError
+
+    hide, out = Never(None), Kept()
+    lanes = bound(metrics, route(out, stages=(("hide", hide),)), ledger=ledger)
+    await lanes.distribute(batch(*LINES))
+    assert not out.batches
+    assert hide.calls <= MOST_TRIES + 1
+    (tally,) = ledger.tallies()
+    assert tally.dropped == {"stage_failed": 1000}
+
+
+async def test_nothing_goes_on_that_a_stage_failed_on_which_makes_what_a_later_one_removes(
+    metrics: Metrics,
+) -> None:
+    out = Kept()
+    makes = Choking(frozenset({b"b"}), KeyError, Effect(makes=frozenset({"secret"})))
+    looks = Choking(frozenset({b"c"}), KeyError, Effect(makes=frozenset()))
+    stages = (("rename", makes), ("count", looks), ("remove", remove.Stage(["secret"])))
+    await bound(metrics, route(out, stages=stages)).distribute(batch("a", "b", "c"))
+    assert out.lines == [b"a", b"c"]
+
+
+async def test_a_stage_that_holds_back_and_withholds_loses_all_that_it_failed_on(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    class Withholding(Pairing):
+        def effect(self) -> Effect:
+            return Effect(hides=True)
+
+        def __call__(self, one: Batch) -> Batch | None:
+            result = super().__call__(one)
+            if b"bad" in one.lines:
+                raise ValueError
+            return result
+
+    out = Kept()
+    lanes = bound(metrics, route(out, stages=(("hide", Withholding()),)), ledger=ledger)
+    await lanes.distribute(batch("a", "b", "c"))
+    await lanes.distribute(batch("bad", "d", "e", start=3))
+    lanes.end()
+    (tally,) = ledger.tallies()
+    assert b"bad" not in out.lines
+    (page,) = ledger
+    assert not any(passage.unaccounted for passage in page.passages.values())
+    assert tally.routed == len(out.lines) + tally.dropped["stage_failed"]
+
+
 def test_a_lane_that_changes_fields_changes_them_for_itself_alone(metrics: Metrics) -> None:
     one = batch("a", fields=[{"n": 1}])
-    marked = lane(route(stages=(("mark", Marking(None)),)), metrics).process(one)
-    assert marked is not None
+    (marked,) = lane(route(stages=(("mark", Marking(None)),)), metrics).process(one)
     assert marked.fields == [{"n": 1, "marked": True}]
     assert one.fields == [{"n": 1}]
 

@@ -78,6 +78,21 @@ def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         trial('{ drop = "a == 1" }').run([Line(b"one")])
 
 
+def test_a_stage_that_fails_to_let_go_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck(Broken):
+        held = 1
+
+        def __call__(self, batch: Batch) -> Batch | None:
+            return batch
+
+        def flush(self, now: float) -> Batch | None:
+            raise ZeroDivisionError("oops")
+
+    replaced(Stuck, monkeypatch)
+    with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
+        trial('{ drop = "a == 1" }').run([Line(b"one")])
+
+
 def test_of_a_line_that_was_split_a_part_that_came_out_is_followed() -> None:
     tried = trial(
         '{ split = "message" }, { drop = \'message == "x"\' }, { set = { env = "prod" } }'

@@ -55,6 +55,13 @@ class Effect:
     on are as they were."""
     hides: bool = False
     """Whether it takes out of entries what nobody is to see."""
+    removes: bool = False
+    """Whether it takes out of entries what is not to go on, for whatever reason."""
+
+    @property
+    def guards(self) -> bool:
+        """Whether an entry that it fails on must not go on as it was."""
+        return self.hides or self.removes or bool(self.condition)
 
 
 class Stage(ABC):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+import traceback
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.component import Stage
 from pipeline.ledger import Passage
 from pipeline.metrics import Metrics
+from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
+from pipeline.routing.halves import in_halves
 from pipeline.routing.holding import Owed
 from pipeline.routing.leg import Leg
 from pipeline.routing.route import Outlet, Route
@@ -20,6 +24,11 @@ from pipeline.shared import Shared
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
+
+SHOWN = 20
+"""Calls of a traceback, the innermost ones: a recursion has a thousand."""
+FAILED = "stage_failed"
+"""The reason for which entries are lost that a stage failed on, where they must not go on."""
 
 
 class Lane:
@@ -56,6 +65,7 @@ class Lane:
         ]
         self._passage = passage
         self._binding = passage.page.binding
+        own = zip(route.stages, route.guards, strict=True)
         self._steps = [
             Step(
                 name,
@@ -63,8 +73,9 @@ class Lane:
                 metrics.filtered.labels(route.name, name),
                 metrics.made,
                 passage,
+                guards=guards,
             )
-            for name, stage in (*first, *route.stages)
+            for (name, stage), guards in chain(zip(first, repeat(False)), own)
         ]
         self._holding = [step for step in self._steps if step.holds]
         self._owed = Owed()
@@ -75,7 +86,8 @@ class Lane:
         """Entries that some sink had last when the agent began. Nothing may be joined to them, or
         it would be taken for known as they are."""
         self._errors = metrics.stage_errors
-        self._bugs = RateLimit()
+        self._dropped = metrics.dropped
+        self._bugs, self._losses = RateLimit(), RateLimit()
 
     def _lead_to(self, feeds: Sequence[Lane]) -> None:
         self._feeds = feeds
@@ -124,7 +136,8 @@ class Lane:
 
         `until`: the last entry of what was read. All before it that are to come have come."""
         if not self._holding:
-            yield from self._address(batch and self.process(batch), until, behind)
+            left = self.process(batch) if batch is not None else []
+            yield from self._address_all(left, until, behind)
             return
         while self._cuts and self._cuts[0] <= until:
             cut = self._cuts.pop(0)
@@ -140,10 +153,11 @@ class Lane:
         self, batch: Batch | None, until: int, behind: Acknowledgement
     ) -> Iterator[tuple[Outlet, Batch]]:
         self._until = until
-        left, held = batch and self.process(batch), self._first_held()
+        left = self.process(batch) if batch is not None else []
+        held = self._first_held()
         if held is not None and batch is not None:
             self._owed.add(batch.sequences[-1], behind)
-        yield from self._address(left, self._safe(held), self._owed.oldest_or(behind))
+        yield from self._address_all(left, self._safe(held), self._owed.oldest_or(behind))
         self._owed.settle_before(held)
 
     def flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
@@ -156,28 +170,23 @@ class Lane:
     def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
         before = self._first_held()
         results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
-        let_go = [left for left in results if left is not None]
+        let_go = list(chain.from_iterable(results))
         held = self._first_held()
         if held == before and not let_go:
             return
-        behind = self._owed.oldest_or(UNTRACKED)
-        for number, left in enumerate(let_go, 1):
-            later = (one.sequences[0] - 1 for one in let_go[number:])
-            yield from self._address(left, min(later, default=self._safe(held)), behind)
-        if not let_go:
-            yield from self._address(None, self._safe(held), behind)
+        yield from self._address_all(let_go, self._safe(held), self._owed.oldest_or(UNTRACKED))
         self._owed.settle_before(held)
 
-    def _flushed(self, number: int, step: Step, now: float) -> Batch | None:
+    def _flushed(self, number: int, step: Step, now: float) -> Sequence[Batch]:
         if not step.holds:
-            return None
+            return ()
         try:
             result = step.stage.flush(now)
-        except Exception:  # a bug in it
-            self._note_bug(step)
-            return None
+        except Exception as error:  # a bug in it
+            self._note_bug(step, error)
+            return ()
         step.account(0, 0 if result is None else len(result))
-        return None if result is None else self._through(self._steps[number + 1 :], result)
+        return () if result is None else self._through(self._steps[number + 1 :], result)
 
     def _first_held(self) -> int | None:
         """The first entry that some stage holds back."""
@@ -187,6 +196,16 @@ class Lane:
     def _safe(self, held: int | None) -> int:
         """The last entry before which nothing is held back."""
         return self._until if held is None else held - 1
+
+    def _address_all(
+        self, left: Sequence[Batch], until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Batch]]:
+        """One batch or none, as a rule; each is the last one before what comes of the others."""
+        for number, one in enumerate(left, 1):
+            later = (other.sequences[0] - 1 for other in left[number:])
+            yield from self._address(one, min(later, default=until), behind)
+        if not left:
+            yield from self._address(None, until, behind)
 
     def _address(
         self, left: Batch | None, until: int, behind: Acknowledgement
@@ -204,30 +223,87 @@ class Lane:
         for lane in self._feeds:
             yield from lane.take(left, until, behind)
 
-    def process(self, batch: Batch) -> Batch | None:
-        """What is left of a batch after all stages."""
+    def process(self, batch: Batch) -> Sequence[Batch]:
+        """What is left of a batch after all stages: one, or none; more in turn where a stage has
+        failed on it as a whole."""
         self._passage.taken += len(batch)
         if self._steps and batch.parsed is not None:
             batch = batch.owned()
         return self._through(self._steps, batch)
 
-    def _through(self, steps: Sequence[Step], batch: Batch) -> Batch | None:
-        for step in steps:
+    def _through(self, steps: Sequence[Step], batch: Batch) -> Sequence[Batch]:
+        for number, step in enumerate(steps, 1):
             try:
                 result = step.stage(batch)
-            except Exception:  # a stage never raises for bad data
-                self._note_bug(step)
-                continue
+            except Exception as error:  # a stage never raises for bad data
+                self._note_bug(step, error)
+                if not step.guards:
+                    continue
+                left = self._in_halves(step, batch)
+                return [one for some in left for one in self._through(steps[number:], some)]
             gone = step.account(len(batch), 0 if result is None else len(result))
             if gone > 0 and self._tap.tappers and not step.holds:  # else they are in other entries
                 self._tap.filtered(batch, result, self.route.name, step.name, self._sinks)
             if result is None:
-                return None
+                return ()
             batch = result
-        return batch
+        return (batch,)
 
-    def _note_bug(self, step: Step) -> None:
-        """Called where its exception was caught."""
+    def _in_halves(self, step: Step, batch: Batch) -> Iterator[Batch]:
+        """What a stage leaves of a batch that it has failed on, without the entries that it fails
+        on: these are lost, since as they are they must not go on."""
+        if step.holds:  # what it held, it may hold twice
+            self._lose(step, step.lost(len(batch)))
+            return
+        lost = 0
+        for came, result, failed in in_halves(step.stage, batch):
+            if failed:
+                lost += came
+                continue
+            step.account(came, 0 if result is None else len(result))
+            if result is not None:
+                yield result
+        self._lose(step, lost)
+
+    def _lose(self, step: Step, count: int) -> None:
+        if not count:
+            return
+        self._drop(count)
+        if entries := self._losses(count):
+            log.error(
+                "route %s: %d %s dropped (%s), since the stage %s failed on them and they must not "
+                "go on as they were; that is a bug, please report it",
+                self.route.name,
+                entries,
+                plural(entries, "entry was", "entries were"),
+                FAILED,
+                step.name,
+            )
+
+    def _drop(self, count: int) -> None:
+        """All that this leads to lose so many entries."""
+        if self._binding != self._passage.page.binding:
+            self._passage.passed_late(count, [leg.tally.sink for leg in self.legs])
+        for leg in self.legs:
+            leg.drop(count, FAILED)
+            self._dropped.labels(leg.outlet.name, FAILED).inc(count)
+            if self._tap.tappers:
+                self._tap.lost(leg.outlet.name, count, FAILED, self.route.name)
+        if self._passage.feeds:
+            self._passage.hand_on(count, self._fed)
+        for lane in self._feeds:
+            lane._passage.taken += count
+            lane._drop(count)
+
+    def _note_bug(self, step: Step, error: Exception) -> None:
+        """Without the text of the exception, in which something may stand that is to be hidden."""
         if self._bugs():
-            log.exception("stage %s of route %s failed: skipped", step.name, self.route.name)
+            log.error(
+                "stage %s of route %s failed with %s; %s\n%s",
+                step.name,
+                self.route.name,
+                type(error).__name__,
+                "entries are tried one by one" if step.guards else "it is skipped",
+                "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip(),
+            )
         self._errors.labels(self.route.name, step.name).inc()

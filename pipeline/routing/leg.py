@@ -46,6 +46,11 @@ class Leg:
         receipt = reach.open(until, behind)
         return batch.addressed(self._route, self.tally, receipt, shared)
 
+    def drop(self, count: int, reason: str) -> None:
+        """So many entries came over the route, and are lost to the sink."""
+        self.tally.routed += count
+        self.tally.dropped[reason] += count
+
     @property
     def known(self) -> int:
         """The last entry that the sink had, with all before it, when the agent began."""

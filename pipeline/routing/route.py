@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, get_args
 
 from pipeline.batch import Batch, Container, Source
@@ -37,6 +38,18 @@ class Route:
     outlets: Sequence[Outlet]
     feeds: Sequence[str] = ()
     """Names of the routes that it leads to. They have their entries from it and its like alone."""
+
+    @cached_property
+    def guards(self) -> Sequence[bool]:
+        """Of each stage, whether entries that it fails on must not go on: it withholds something
+        itself, or decides what a later stage has to hide or remove."""
+        effects = [stage.effect() for _, stage in self.stages]
+        withholds = [place for place, it in enumerate(effects) if it.hides or it.removes]
+        last = max(withholds, default=-1)
+        return [
+            it.guards or (place < last and it.makes != frozenset())
+            for place, it in enumerate(effects)
+        ]
 
     def is_like(self, other: Route) -> bool:
         """Of one that the configuration says the same of: whether it leads into the same buffers,

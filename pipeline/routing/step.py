@@ -11,20 +11,41 @@ from pipeline.ledger import Passage
 class Step:
     """A stage bound to one container, and its part in the ledger."""
 
-    __slots__ = ("_debt", "_filtered", "_held", "_made", "_passage", "holds", "name", "stage")
+    __slots__ = (
+        "_debt", "_filtered", "_held", "_made", "_passage", "guards", "holds", "name", "stage",
+    )  # fmt: skip
 
     def __init__(
-        self, name: str, stage: Stage, filtered: Series, made: Series, passage: Passage
+        self,
+        name: str,
+        stage: Stage,
+        filtered: Series,
+        made: Series,
+        passage: Passage,
+        *,
+        guards: bool = False,
     ) -> None:
-        """`filtered` is its own series, `made` the metric: few stages make any entries."""
+        """`filtered` is its own series, `made` the metric: few stages make any entries. `guards`:
+        what it fails on must not go on."""
         self.name = name
         self.stage = stage
+        self.guards = guards
         self.holds = type(stage).flush is not Stage.flush
         """It may hold entries back."""
         self._filtered = filtered
         self._made = made
         self._passage = passage
         self._held = self._debt = 0
+
+    def lost(self, came: int) -> int:
+        """After it has failed on so many entries: how many are lost, those included that it held
+        before and holds no more."""
+        if self.holds:
+            held = self.stage.held
+            came -= held - self._held
+            self._passage.held += held - self._held
+            self._held = held
+        return came
 
     def account(self, came: int, went: int) -> int:
         """After it was given so many entries, and let so many go on. How many it filtered out;

@@ -22,6 +22,11 @@ before or after: texts at any depth, names of fields, and for cards and patterns
 is nested more than 100 levels deep is replaced as a whole. Write `parse` before `redact`, since
 `{"card":[redacted]}` is no JSON any more.
 
+An entry that this stage fails on, which would be a bug in it, is dropped, counted in
+`dockline_dropped_entries_total{reason="stage_failed"}` and said in the log; it goes to no sink, and
+not to a dead-letter sink. So it is with `remove`, `truncate`, `keep` and `drop`, and with stages
+that make fields before one that redacts or removes.
+
 With `with = "sha256"` each thing becomes a short keyed hash (HMAC), such as
 `sha256:5e884898da280471`: equal things become equal texts, so they can still be counted and
 followed. A hash without a key would protect nothing here: all numbers of a bank's cards, and all

@@ -41,4 +41,4 @@ class Stage(component.Stage):
         return batch.replace(bare=True) if self._bare else batch
 
     def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset())
+        return component.Effect(makes=frozenset(), removes=True)

@@ -75,6 +75,9 @@ class Stage(component.Stage):
             flags.setdefault(batch.sequences[index], _FLAG)
         return batch.replace(**columns, flags=flags)
 
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=None if self._fields else frozenset(), removes=True)
+
 
 class _FieldLimits:
     """What one entry's fields may be."""
