@@ -63,17 +63,26 @@ class _State:
 
     ways: int
     """In how many ways a search can have come here, over the whole text."""
+    each: int = 1
+    """In how many ways it can have come here at one and the same character."""
     steps: int = 0
     """How many steps that took."""
     rate: int = 0
     """The same steps, a repeat counted once: what an outer repeat pays for each character."""
     before: int = EVERY
     """What the last character may have been."""
+    walked: int = 0
+    """Steps that have been counted for repeats which all of these ways have gone through one after
+    the other, as in `\\S+ \\S+ \\S+ `: together they are no longer than the text."""
 
-    def then(self, ways: int, steps: int, rate: int, before: int) -> _State:
-        """After an item that leaves `ways`, and took so many steps more."""
+    def then(
+        self, ways: int, steps: int, rate: int, before: int, each: int | None = None
+    ) -> _State:
+        """After an item that leaves `ways`, and took so many steps more. Without `each`, all its
+        matches are of one length."""
         added, rated = min(self.steps + steps, _CAP), min(self.rate + rate, _CAP)
-        return _State(min(ways, _CAP), added, rated, before)
+        ways = min(ways, _CAP)
+        return _State(ways, min(ways, self.each if each is None else each), added, rated, before)
 
 
 def _sequence(items: Items, state: _State, follow: int, flags: int) -> _State:
@@ -94,9 +103,10 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
     operation, argument = item
     ways = state.ways
     if operation in SINGLE:
-        return state.then(ways, ways, ways, characters(operation, argument, flags))
+        matched = state.then(ways, ways, ways, characters(operation, argument, flags))
+        return replace(matched, walked=state.walked)
     if operation in (sre.AT, sre.FAILURE):  # the latter is `(?!)`
-        return state.then(ways, ways, ways, state.before)
+        return replace(state.then(ways, ways, ways, state.before), walked=state.walked)
     if operation is sre.SUBPATTERN:
         _, added, removed, body = argument
         return _sequence(body, state, follow, (flags | added) & ~removed)
@@ -104,9 +114,9 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
         return _branch(argument[1], state, follow, flags)
     if operation in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
         repeated = _repeat(argument, state, follow, flags)
-        return replace(repeated, ways=ways) if operation is sre.POSSESSIVE_REPEAT else repeated
+        return _one_way(repeated, ways) if operation is sre.POSSESSIVE_REPEAT else repeated
     if operation is sre.ATOMIC_GROUP:
-        return replace(_sequence(argument, state, follow, flags), ways=ways)
+        return _one_way(_sequence(argument, state, follow, flags), ways)
     if operation in (sre.ASSERT, sre.ASSERT_NOT):
         steps = ways * _sequence(argument[1], _State(1), EVERY, flags).steps
         return state.then(ways, steps, steps, state.before)
@@ -115,6 +125,11 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
     raise ConfigError(
         f"a pattern may not hold {str(operation).lower()!r}: what it costs is unknown"
     )
+
+
+def _one_way(state: _State, ways: int) -> _State:
+    """After what leaves no more ways than there were before."""
+    return replace(state, ways=ways, each=min(ways, state.each))
 
 
 def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
@@ -127,32 +142,49 @@ def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
     inner = _sequence(body, _State(1), follow if high == 1 else follow | begins, flags)
     within = _within(body, flags)
     before = inner.before if low else state.before | inner.before
-    ways = state.ways
+    ways, each = state.ways, state.each * _lengths(body, int(low), high)
     if inner.ways > 1:
         if endless:
             raise ConfigError(_NESTED)
-        ways = min(ways * inner.ways ** min(high, 64), _CAP)
-        return state.then(ways * choices, ways * high * inner.steps, ways * inner.steps, before)
+        inside = inner.ways ** min(high, 64)
+        ways = min(ways * inside, _CAP)
+        steps, rate = ways * high * inner.steps, ways * inner.steps
+        return state.then(ways * choices, steps, rate, before, each * inside * choices)
     if follow == DONE and len(body) == 1 and body[0][0] in SINGLE:
-        return state.then(ways, ways + high, ways, before)  # the first to come here has matched
+        # the first to come here has matched
+        return state.then(ways, ways + high, ways, before, each)
     runs, after = ways * high, ways * choices
     if endless and not state.before & within:
-        runs = after = max(ways, high)
+        each = state.each
+        runs = after = max(ways, each * high)  # all that begin at one character run over the same
     if not begins & follow:
         after = ways
     if can_be_empty and choices > 1:
-        after *= 2  # not repeated, and repeated once with nothing
+        after, each = after * 2, each * 2  # not repeated, and repeated once with nothing
     steps = runs * inner.rate if endless else runs * inner.steps
-    return state.then(after, steps, ways * inner.rate * (1 if endless else high), before)
+    walked = 0
+    if endless and after == ways:
+        walked = state.walked
+        if runs == ways * high:
+            steps, walked = max(0, steps - walked), max(steps, walked)
+    rate = ways * inner.rate * (1 if endless else high)
+    return replace(state.then(after, steps, rate, before, each), walked=walked)
+
+
+def _lengths(body: Any, low: int, high: int) -> int:
+    """Of how many lengths a repeat can be: from so many characters it can come to the same one."""
+    shortest, longest = body.getwidth()
+    return int(min(high * min(longest, LONGEST) - low * shortest + 1, LONGEST))
 
 
 def _branch(alternatives: Sequence[Items], state: _State, follow: int, flags: int) -> _State:
     """As many ways as the alternatives that may match at one place have together."""
     ends = [
-        _sequence(items, replace(state, steps=0, rate=0), follow, flags) for items in alternatives
+        _sequence(items, replace(state, steps=0, rate=0, walked=0), follow, flags)
+        for items in alternatives
     ]
     begins = [_first(items, follow, flags) for items in alternatives]
-    words = [_word(items) for items in alternatives]
+    words = [_word(items, flags) for items in alternatives]
     ways = 0
     for begin, word in zip(begins, words, strict=True):
         rivals = [
@@ -164,22 +196,26 @@ def _branch(alternatives: Sequence[Items], state: _State, follow: int, flags: in
     before = 0
     for end in ends:
         before |= end.before
-    return state.then(ways, sum(end.steps for end in ends), sum(end.rate for end in ends), before)
+    each = sum(end.each for end in ends)  # alternatives of many lengths can end at one character
+    steps, rate = sum(end.steps for end in ends), sum(end.rate for end in ends)
+    return state.then(ways, steps, rate, before, each)
 
 
-def _word(items: Items) -> tuple[int, ...] | None:
-    """The letters of an alternative that is nothing but letters."""
-    if all(operation is sre.LITERAL for operation, _ in items):
-        return tuple(argument for _, argument in items)
-    return None
+def _word(items: Items, flags: int) -> tuple[int, ...] | None:
+    """The letters of an alternative that is nothing but letters; where case does not matter, all
+    that each of them matches."""
+    if not all(operation is sre.LITERAL for operation, _ in items):
+        return None
+    if flags & re.IGNORECASE:
+        return tuple(characters(operation, argument, flags) for operation, argument in items)
+    return tuple(1 << argument for _, argument in items)
 
 
 def _differ(word: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:
     """Whether two alternatives are words neither of which begins the other."""
     if word is None or other is None:
         return False
-    common = min(len(word), len(other))
-    return word[:common] != other[:common]
+    return any(not letter & another for letter, another in zip(word, other, strict=False))
 
 
 def _first(items: Items, follow: int, flags: int) -> int:
