@@ -26,7 +26,10 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.
   With `idle`, mind that Docker's driver without `fluentd-request-ack` loses the first line that it
   has for a connection that was ended.
-- **Heartbeats** over UDP, on the same port, and over TCP are answered.
+- **Heartbeats**: those over TCP need nothing. Fluentd's over UDP (`heartbeat_type udp`, which is no
+  default) are answered with `heartbeat = true`: three a second for each client, and none that
+  comes from a port below 1024, from 24224 or from the port that is listened on, since anybody can
+  write another server's address on a datagram. Others are counted as refused, `heartbeat`.
 """
 
 from __future__ import annotations
@@ -34,13 +37,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from pipeline.component import Duration, Intake, Secret, Size, Source, SourceConfig, SourceContext
 from pipeline.errors import ConfigError
 from pipeline.forward.handshake import Server
+from pipeline.forward.heartbeats import Heartbeats
 from pipeline.forward.partials import Partials
 from pipeline.forward.session import Door, Session
 from pipeline.transport.address import Address
@@ -83,8 +87,9 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     """Bytes of messages that are not complete yet, of all connections."""
     max_line: Annotated[Size, msgspec.Meta(ge=2**14)] = Size(2**20)
     """Bytes of a line that Docker sends in parts; what is longer is cut, and marked."""
-    heartbeat: bool = True
-    """Answer heartbeats over UDP, too."""
+    heartbeat: bool = False
+    """Answer heartbeats over UDP, on the same port. Only a Fluentd with `heartbeat_type udp` needs
+    it."""
 
 
 class Forward(Source):
@@ -100,7 +105,8 @@ class Forward(Source):
             server = Server(host, config.shared_key, config.users)
         self._config = config
         self._listener = Listener(self._address, config.tls, config.connections)
-        self._heartbeats: asyncio.DatagramTransport | None = None
+        self._heartbeats: Heartbeats | None = None
+        self._datagrams: asyncio.DatagramTransport | None = None
         self._door = Door(
             server,
             context.host,
@@ -125,11 +131,12 @@ class Forward(Source):
         sock = await bound(address, socket.SOCK_DGRAM)
         loop = asyncio.get_running_loop()
         try:
-            transport, _ = await loop.create_datagram_endpoint(_Heartbeats, sock=sock)
+            self._datagrams, self._heartbeats = await loop.create_datagram_endpoint(
+                lambda: Heartbeats(address.port), sock=sock
+            )
         except BaseException:
             sock.close()
             raise
-        self._heartbeats = transport
 
     def reached(self) -> str:
         return self._listener.reached()
@@ -138,21 +145,13 @@ class Forward(Source):
         async def handle(connection: Connection) -> None:
             await Session(connection, self._door, intake).run()
 
+        if self._heartbeats is not None:
+            self._heartbeats.refuse = intake.refuse
         async with asyncio.TaskGroup() as tasks, intake.taking():
             await self._listener.serve(tasks, handle, intake.refuse)
 
     async def close(self) -> None:
         self._listener.close()
-        heartbeats, self._heartbeats = self._heartbeats, None
-        if heartbeats is not None:
-            heartbeats.abort()
-
-
-class _Heartbeats(asyncio.DatagramProtocol):
-    """A byte for each."""
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, address: tuple[Any, ...]) -> None:
-        self._transport.sendto(b"\0", address)
+        datagrams, self._datagrams, self._heartbeats = self._datagrams, None, None
+        if datagrams is not None:
+            datagrams.abort()

@@ -11,7 +11,7 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgpack
@@ -676,15 +676,37 @@ async def test_certificates_that_cannot_be_used_are_told(
     await it.close()
 
 
-async def test_a_heartbeat_over_udp_is_answered() -> None:
-    async with served() as (one, _):
-        port = one.source.port  # type: ignore[attr-defined]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            sock.connect(("127.0.0.1", port))
+@contextmanager
+def beating(one: Room) -> Iterator[socket.socket]:
+    """Like Fluentd with `heartbeat_type udp`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect(("127.0.0.1", one.source.port))  # type: ignore[attr-defined]
+        yield sock
+
+
+async def test_a_heartbeat_over_udp_is_answered_where_that_is_asked_for_and_nothing_else_is() -> (
+    None
+):
+    async with served(heartbeat=True) as (one, _), asyncio.timeout(10):
+        with beating(one) as sock:
+            sock.send(b"\0" * 2)
             sock.send(b"\0")
-            async with asyncio.timeout(10):
-                assert await asyncio.get_running_loop().sock_recv(sock, 10) == b"\0"
+            assert await asyncio.get_running_loop().sock_recv(sock, 10) == b"\0"
+        assert one.intake.refused == {"heartbeat": 1}
+    async with served() as (one, _):
+        with beating(one) as sock, pytest.raises(ConnectionRefusedError):
+            sock.send(b"\0")
+            await asyncio.get_running_loop().sock_recv(sock, 10)
+
+
+async def test_one_spoofed_datagram_does_not_set_two_servers_against_each_other() -> None:
+    async with served(heartbeat=True) as (one, _), served(heartbeat=True) as (other, _):
+        spoofed = one.source._datagrams  # type: ignore[attr-defined]
+        spoofed.sendto(b"\0", ("127.0.0.1", other.source.port))  # type: ignore[attr-defined]
+        await until(lambda: bool(one.intake.refused or other.intake.refused), within=10)
+        await asyncio.sleep(1.1)
+        assert one.intake.refused | other.intake.refused == {"heartbeat": 1}
 
 
 @pytest.mark.parametrize(
