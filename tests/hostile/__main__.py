@@ -20,6 +20,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--keep", action="store_true", help="leave the folder of a good run, too")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="NAME",
+        help="leave out an attack by clients, such as http_idle, or `containers`",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if reason := why_not():
         _say(reason)
@@ -27,7 +31,9 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="dockline-hostile-"))
     good = False
     try:
-        figures = Course(folder, _say).run(arguments.seed, arguments.minutes)
+        figures = Course(folder, _say, without=arguments.without).run(
+            arguments.seed, arguments.minutes
+        )
         print("\n" + figures.table() + "\n", flush=True)
         for turn in figures.turns[:10]:
             _say(json.dumps(turn))

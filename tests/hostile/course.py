@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -40,7 +40,11 @@ SETTLING = 120.0
 class Course:
     """`run` it once. What there is to see of a failed one is in `folder`."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, say: Callable[[str], None], *, without: Sequence[str] = ()
+    ) -> None:
+        """`without`: names of attacks that are left out; `containers` for all hostile ones."""
+        self._without = without
         self._folder = folder
         self._say = say
         self._stop = threading.Event()
@@ -120,17 +124,19 @@ class Course:
                 daemon=True,
             )
             for number, attack in enumerate(ATTACKS)
+            if attack.__name__ not in self._without
         ]
         crowd = threading.Thread(
             target=self._crowd, args=(seed, containers, names), name="containers", daemon=True
         )
-        for thread in (*clients, crowd):
+        threads = clients if "containers" in self._without else [*clients, crowd]
+        for thread in threads:
             thread.start()
         until = time.monotonic() + minutes * 60
         while time.monotonic() < until and agent.ended is None:
             time.sleep(0.5)
         self._stop.set()
-        for thread in (*clients, crowd):
+        for thread in threads:
             thread.join(60)
 
     def _client(self, attack: Attack, host: str, ports: Mapping[str, int], dice: Random) -> None:
