@@ -13,6 +13,7 @@ from itertools import compress
 from typing import Any, Literal, Protocol
 
 from pipeline import native
+from pipeline.label_limits import size_of
 from pipeline.ledger import NOBODY, Tally
 from pipeline.records import Fields, Records
 from pipeline.shared import Shared
@@ -28,17 +29,16 @@ headers, the timestamp, list slots (measured with tracemalloc: 115 on CPython 3.
 
 LONGEST_NAME = 4096
 """Characters of each fact of a container but its labels, where a network brings it."""
-MOST_LABELS = 256 << 10
-"""Bytes of its labels there, which are kept for as long as it is in use."""
 USUAL_LABELS = 4096
 """Bytes of labels that any container may have; what is more counts with each of its entries."""
 LARGEST_PIECE = 4 << 20
-"""Bytes of such labels, written with each entry, in one batch that comes from a network."""
+"""Bytes that the entries of one batch have in common, labels and tags, once each of them is written
+with its own."""
 
-BYTES_OF_A_PART = 150
+BYTES_OF_FIELDS = 150
 BYTES_OF_A_FIELD = 25
-"""What the dictionary of a part costs, and each field in it; the values are shared, or of the size
-of its message (measured with tracemalloc: 216 bytes up to five fields, 303 for ten, 863 for
+"""What a dictionary of fields costs, and each field in it; the values are shared, or of the size
+of the message (measured with tracemalloc: 216 bytes up to five fields, 303 for ten, 863 for
 thirty)."""
 
 BYTES_OF_SAMPLES = 15_000
@@ -64,6 +64,8 @@ class Container:
     host: str = ""
     """Name of the host that the Engine runs on, as the Engine gives it."""
     tty: bool = False
+    left_out: int = 0
+    """Labels that it has beside those (see `label_limits`)."""
 
     @cached_property
     def short_id(self) -> str:
@@ -71,8 +73,13 @@ class Container:
 
     @cached_property
     def label_size(self) -> int:
-        """Bytes of its labels, near enough."""
-        return sum(len(name) + len(value) for name, value in self.labels.items())
+        """Bytes of its labels as JSON writes them."""
+        return size_of(self.labels) if self.labels else 0
+
+    @cached_property
+    def facts_size(self) -> int:
+        """Bytes of all its facts, near enough: most sinks write them with every entry."""
+        return self.label_size + len(self.name) + len(self.image) + len(self.host)
 
     @cached_property
     def burden(self) -> int:
@@ -183,6 +190,7 @@ class Batch:
         "shared",
         "source",
         "streams",
+        "tagged",
         "tally",
         "times",
     )
@@ -201,6 +209,7 @@ class Batch:
         bare: bool = False,
         flags: Mapping[int, str] | None = None,
         samples: Samples | None = None,
+        tagged: int = 0,
         route: str = "",
         tally: Tally = NOBODY,
         acknowledgement: Acknowledgement = UNTRACKED,
@@ -228,6 +237,8 @@ class Batch:
         None when there are none."""
         self.samples = samples
         """For `source="stats"`: the reading that this one entry was made of."""
+        self.tagged = tagged
+        """Bytes of the fields that each entry has because a label of its container says so."""
         self.route = route
         """Over which it came to the sink that has it; empty before that."""
         self.tally = tally
@@ -259,12 +270,20 @@ class Batch:
             # measured: a 142-byte JSON line of nine fields is a dict of 533 to 598 bytes, and a
             # record of 414
             size *= 4 if type(self.parsed) is Records else 5
-        if self.parts is not None and type(self.parsed) is list:
+        if type(self.parsed) is list:
             # each has a dictionary of its own, however little of the message it was made of
-            size += sum(BYTES_OF_A_PART + BYTES_OF_A_FIELD * len(one) for one in self.parsed)
+            size = max(size, self._size_of_fields(self.parsed))
         if self.samples is not None:
             size += BYTES_OF_SAMPLES
-        return size + (ENTRY_OVERHEAD + self.container.burden) * len(self.lines)
+        burden = self.container.burden + self.tagged
+        return size + (ENTRY_OVERHEAD + burden) * len(self.lines)
+
+    def _size_of_fields(self, parsed: list[Fields]) -> int:
+        """Where messages are short, what stages have set is the same in all of them."""
+        if self.parts is not None:
+            return sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in parsed)
+        fields = len(parsed[0]) if parsed else 0
+        return (BYTES_OF_FIELDS + BYTES_OF_A_FIELD * fields) * len(parsed)
 
     @property
     def identities(self) -> Sequence[Any]:
@@ -314,6 +333,7 @@ class Batch:
         new.bare = self.bare
         new.flags = self.flags
         new.samples = self.samples
+        new.tagged = self.tagged
         new.route = route
         new.tally = tally
         new.acknowledgement = acknowledgement
@@ -360,10 +380,18 @@ class Batch:
             compress(self.parsed or (), keep),
         )
 
-    def pieces(self) -> Iterator[Batch]:
+    @property
+    def written(self) -> int:
+        """Bytes of all entries where each is written with its container's facts and its tags, near
+        enough."""
+        return native.total(self.lines) + len(self) * (self.container.facts_size + self.tagged)
+
+    def pieces(self, more: int = 0) -> Iterator[Batch]:
         """The same entries in order, as batches that are no larger than they should be when
-        each entry is written with its container's labels."""
-        most = max(1, LARGEST_PIECE // max(1, self.container.burden))
+        each entry is written with what all have in common: labels and tags, and so many bytes
+        `more` that each is going to get."""
+        common = self.container.facts_size + self.tagged + more
+        most = max(1, LARGEST_PIECE // max(1, common))
         if len(self) <= most:
             yield self
             return

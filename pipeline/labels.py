@@ -15,10 +15,13 @@ from weakref import WeakKeyDictionary
 
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage, registry
+from pipeline.encode.dumps import dumps
 from pipeline.errors import ConfigError, DocklineError
 from pipeline.expression.paths import Path
+from pipeline.label_limits import MOST_LABELS
 from pipeline.metrics import Metrics
 from pipeline.mistyped import meant
+from pipeline.plural import plural
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ NAMES: Final[tuple[Name, ...]] = get_args(Name)
 MOST_TAGS: Final = 32
 LONGEST_TAG: Final = 256
 """Characters of a tag's name, and of its value: every entry of the container has them."""
+DEEPEST_TAG: Final = 16
+"""Objects, one in the other, that a tag's name may ask for."""
 MOST_ERRORS: Final = 16
 """Of one container that are told of."""
 
@@ -47,6 +52,8 @@ class Wish:
     parse: Stage | None = None
     join: Stage | None = None
     tags: Stage | None = None
+    tagged: int = 0
+    """Bytes of the tags, which each entry gets."""
     errors: Mapping[str, str] = field(default_factory=dict)
     """What is wrong, by label."""
 
@@ -104,7 +111,10 @@ class Labels:
             except DocklineError as error:
                 if len(errors) < MOST_ERRORS:
                     errors[_safe(label)] = str(error)
-        return Wish(**found, tags=Tags(tags) if tags else None, errors=errors)
+        if tags:
+            stage = Tags(tags)
+            found |= {"tags": stage, "tagged": stage.size}
+        return Wish(**found, errors=errors)
 
     def _enable(self, text: str) -> bool:
         if text.lower() in (*_YES, *_NO):
@@ -138,22 +148,27 @@ class Tags(Stage):
     """The same fields for all entries of a container."""
 
     def __init__(self, config: Mapping[Path, str]) -> None:
-        self._paths = list(config.items())
-        self._flat = {path.flat: text for path, text in self._paths if len(path.keys) == 1}
-        self._nested = [(path, text) for path, text in self._paths if len(path.keys) > 1]
+        self._flat = {path.flat: text for path, text in config.items() if len(path.keys) == 1}
+        self._nested = [(path, text) for path, text in config.items() if len(path.keys) > 1]
+        self._alone: dict[str, Any] = dict(self._flat)
+        """All of them. Who changes an object in a field makes a copy of it first, so entries that
+        have nothing else share those."""
+        for path, text in self._nested:
+            path.put(self._alone, text)
+        self.size = len(dumps(self._alone))
+        """Bytes that each entry gets, as JSON writes them."""
 
     def __call__(self, batch: Batch) -> Batch | None:
-        flat = self._flat
         if batch.fields is None:
-            fields = [flat.copy() for _ in batch.lines]
+            fields = [self._alone.copy() for _ in batch.lines]
         else:
             fields = batch.fields
             for one in fields:
-                one.update(flat)
-        for path, text in self._nested:
-            for one in fields:
-                path.put(one, text)
-        return batch.replace(fields=fields)
+                one.update(self._flat)
+            for path, text in self._nested:
+                for one in fields:
+                    path.put(one, text)
+        return batch.replace(fields=fields, tagged=self.size)
 
 
 class Reported:
@@ -163,9 +178,12 @@ class Reported:
         self._metrics = metrics
         self._said: dict[str, dict[str, str]] = {}
         """By container, its errors."""
+        self._left_out: dict[str, int] = {}
+        """By container, how many labels it has beyond those that are kept."""
 
     def note(self, container: Container, errors: Mapping[str, str]) -> None:
         """Says what is new, and counts what there is."""
+        self._note_left_out(container)
         said = self._said.get(container.id, {})
         for label, error in errors.items():
             if said.get(label) != error:
@@ -176,8 +194,26 @@ class Reported:
             self._said.pop(container.id, None)
         self._metrics.set_label_errors(container.name, errors)
 
+    def _note_left_out(self, container: Container) -> None:
+        count = container.left_out
+        if count and self._left_out.get(container.id) != count:
+            log.warning(
+                "container %s: %d %s left out: it has more than %d KiB of them, and most sinks "
+                "write them with each entry",
+                container.name,
+                count,
+                plural(count, "label is", "labels are"),
+                MOST_LABELS >> 10,
+            )
+        if count:
+            self._left_out[container.id] = count
+        else:
+            self._left_out.pop(container.id, None)
+        self._metrics.set_labels_left_out(container.name, count)
+
     def forget(self, container_id: str) -> None:
         self._said.pop(container_id, None)
+        self._left_out.pop(container_id, None)
 
 
 def _stage(name: str, text: str) -> Stage:
@@ -207,6 +243,8 @@ def _tag(key: str, text: str, before: int) -> Path:
         raise ConfigError(
             f"{_quoted(key)} is no name of a field; write letters, digits, _ and -, dots between"
         )
+    if key.count(".") > DEEPEST_TAG:
+        raise ConfigError(f"{_quoted(key)} has more than {DEEPEST_TAG} dots")
     if len(text) > LONGEST_TAG or not text.isprintable():
         raise ConfigError(f"a tag's value is one line of at most {LONGEST_TAG} characters")
     if before >= MOST_TAGS:

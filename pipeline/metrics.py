@@ -107,6 +107,9 @@ class Metrics:
         self.label_errors = gauge(
             "label_errors", "dockline.* labels that are not understood.", "container", "label"
         )
+        self.labels_left_out = gauge(
+            "labels_left_out", "Labels of a container beyond 256 KiB of them.", "container"
+        )
         self._wrong: dict[str, set[str]] = {}
         """Labels that are not understood, by container."""
 
@@ -116,6 +119,7 @@ class Metrics:
             with contextlib.suppress(KeyError):
                 metric.remove(name)
         self.set_label_errors(name, ())
+        self.set_labels_left_out(name, 0)
 
     def set_label_errors(self, name: str, labels: Collection[str]) -> None:
         """The labels of a container that are not understood; all others of it are."""
@@ -126,6 +130,14 @@ class Metrics:
             self.label_errors.labels(name, label).set(1)
         if labels:
             self._wrong[name] = set(labels)
+
+    def set_labels_left_out(self, name: str, count: int) -> None:
+        """How many labels of a container are left out."""
+        if count:
+            self.labels_left_out.labels(name).set(count)
+        else:
+            with contextlib.suppress(KeyError):
+                self.labels_left_out.remove(name)
 
     def forget_source(self, name: str) -> None:
         """The source is gone, and its series with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,6 +146,44 @@ def test_what_is_wrong_is_said_once_and_shown_until_the_container_is_gone(
     assert (shown("api-1"), shown("renamed")) == (None, 1)
     reported.note(container("renamed", number=2), {})  # another has the name by now
     assert shown("renamed") is None
+
+
+def test_labels_that_are_left_out_are_counted_and_said_once_of_each_container(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = Metrics(CollectorRegistry())
+    reported = Reported(metrics)
+
+    def shown(name: str) -> float | None:
+        return metrics.registry.get_sample_value("dockline_labels_left_out", {"container": name})
+
+    with caplog.at_level(logging.WARNING):
+        for name in ("api-1", "api-1", "renamed"):
+            reported.note(replace(container(name), left_out=3), {})
+    assert [one.message for one in caplog.records] == [
+        "container api-1: 3 labels are left out: it has more than 256 KiB of them, and most sinks "
+        "write them with each entry"
+    ]
+    assert (shown("api-1"), shown("renamed")) == (3, 3)
+    metrics.forget_container("api-1")
+    assert (shown("api-1"), shown("renamed")) == (None, 3)
+
+
+def test_a_tags_objects_are_shared_and_count_as_json_writes_them() -> None:
+    found = wish({"dockline.tag.a.b": "x", "dockline.tag.a.c": "y", "dockline.tag.d": "z"})
+    assert found.tags is not None
+    assert found.tagged == len('{"d":"z","a":{"b":"x","c":"y"}}')
+    result = found.tags(batch("one", "two"))
+    assert result is not None and result.fields is not None
+    assert result.tagged == found.tagged
+    assert result.fields == [{"a": {"b": "x", "c": "y"}, "d": "z"}] * 2
+    Path.target("a.b").put(result.fields[0], "changed")
+    assert result.fields[1] == {"a": {"b": "x", "c": "y"}, "d": "z"}
+
+
+def test_a_tag_has_only_so_many_dots() -> None:
+    assert not wish({"dockline.tag.a" + ".b" * 16: "x"}).errors
+    assert "has more than 16 dots" in wrong("dockline.tag.a" + ".b" * 17, "x")
 
 
 class Kept:

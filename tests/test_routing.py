@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import UNTRACKED, Batch, Container, Source
+from pipeline.batch import LARGEST_PIECE, UNTRACKED, Batch, Container, Source
 from pipeline.component import Effect, Stage
 from pipeline.labels import Labels
 from pipeline.ledger import Ledger, Page
@@ -21,9 +21,10 @@ from pipeline.routing import Lane, Lanes, Outlet, Route, Router
 from pipeline.routing.halves import MOST_TRIES
 from pipeline.routing.holding import EVERY
 from pipeline.settlement import Account, Progress
-from pipeline.stages import join, remove
+from pipeline.stages import join, remove, split
 from pipeline.tap import Choice, Tap, Tapper
 from pipeline.testing.builders import batch, container
+from tests.buffer.acknowledgements import Tracked
 
 
 class Kept:
@@ -284,6 +285,57 @@ async def test_a_buffer_with_room_has_the_batch_before_a_full_one_is_waited_for(
         assert full.lines == []
         full.roomy.set()
     assert full.lines == [b"a"]
+
+
+async def test_a_batch_goes_on_in_pieces_by_what_labels_and_tags_add_to_each_entry(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept(room=10_000)
+    tags = {f"t{number}": "x" * 256 for number in range(31)}
+    router = Router([route(out)], metrics, ledger, labels=Labels())
+    many = container(labels={f"dockline.tag.{name}": text for name, text in tags.items()})
+    lanes = router.bind(many, Progress({}))["logs"]
+    source = Tracked()
+    lines = [b"%d" % number for number in range(2000)]
+    await lanes.distribute(batch(*lines, of=many, start=5, acknowledgement=source))
+    assert out.lines == lines
+    assert [number for one in out.batches for number in one.sequences] == list(range(5, 2005))
+    assert all(one.fields == [tags] * len(one) for one in out.batches)
+    assert max(one.written for one in out.batches) < LARGEST_PIECE + 2**16
+    assert len(out.batches) == 9
+    source.settle()
+    for one in out.batches:
+        assert not source.settled
+        one.acknowledgement.settle()
+    assert source.settled
+
+
+async def test_the_next_piece_is_made_when_the_one_before_has_found_room(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    out = Kept(room=1)
+    of = container(labels={"big": "x" * 2**20})
+    lanes = Router([route(out)], metrics, ledger).bind(of, Progress({}))["logs"]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(lanes.distribute(batch(*"abcdefgh", of=of)), name="put")
+        await asyncio.sleep(0)
+        assert (len(out.batches), sum(lanes.waiting.values())) == (1, 3)
+        (page,) = ledger
+        assert page.read["logs"] == 6
+        out.roomy.set()
+    assert out.lines == [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
+
+
+async def test_what_a_stage_splits_entries_into_goes_on_in_pieces_too(metrics: Metrics) -> None:
+    out = Kept()
+    of = container(labels={"big": "x" * 100_000})
+    lanes = bound(metrics, route(out, stages=(("split", split.Stage("message")),)))
+    await lanes.distribute(batch(b"[%b0]" % (b"0," * 99), "whole", of=of, start=7))
+    assert [len(one) for one in out.batches] == [41, 41, 19]
+    numbers = [
+        pair for one in out.batches for pair in zip(one.sequences, one.parts or (), strict=True)
+    ]
+    assert numbers == [*((7, part) for part in range(1, 101)), (8, 0)]
 
 
 async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_first(

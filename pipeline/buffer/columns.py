@@ -5,7 +5,7 @@ A payload is two msgpack values, one after the other:
 1. who: the facts of each container, once, and for each batch the index of its container, how many
    entries it has, and its source and route. Read alone, it costs a fraction of the whole.
 2. for each batch its columns, in the order of `_columns`; that of the parts where there are any,
-   and the reading that stats were made of.
+   the reading that stats were made of, and the size of the tags.
 
 What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
 surrogates. What no field should hold (see `Batch.fields`) is kept as its text.
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from pipeline.batch import Batch, Container, Inspection, Samples
+from pipeline.batch import LARGEST_PIECE, Batch, Container, Inspection, Samples
 from pipeline.buffer.nesting import flatten, unflatten
 
 LEVEL = 1
@@ -159,9 +159,10 @@ def _columns(batch: Batch) -> list[Any]:
     lines, times, streams = batch.lines, batch.times, batch.streams
     rest = batch.bare, dict(batch.flags) if batch.flags else None
     parts = None if batch.parts is None else list(batch.parts)  # msgpack has no form for a range
-    more: tuple[Any, ...] = () if parts is None else (parts,)
-    if batch.samples is not None:
-        more = parts, _reading(batch.samples)
+    samples = None if batch.samples is None else _reading(batch.samples)
+    more: list[Any] = [parts, samples, batch.tagged or None]
+    while more and more[-1] is None:
+        more.pop()
     return [lines, times, streams, sequences, batch.fields, *rest, *more]
 
 
@@ -192,8 +193,15 @@ def _batch(container: Container, way: Sequence[Any], row: Sequence[Any]) -> Batc
         container, lines, times, streams, sequences,
         parts=more[0] if more else None,
         source=source, fields=fields, bare=bare, flags=flags, route=route,
-        samples=_samples(container, more[1]) if len(more) > 1 else None,
+        samples=_samples(container, more[1]) if len(more) > 1 and more[1] is not None else None,
+        tagged=_count(more[2]) if len(more) > 2 else 0,
     )  # fmt: skip
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST_PIECE:
+        raise TypeError("a number of bytes is none")
+    return value
 
 
 def _unusual(value: Any) -> Any:

@@ -18,12 +18,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.batch import LONGEST_NAME, MOST_LABELS, STREAM_NAMES, Source
+from pipeline.batch import LONGEST_NAME, STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import entry
+from pipeline.label_limits import MOST_LABELS
 from pipeline.records import Fields
 from pipeline.timestamps import from_nanoseconds
 

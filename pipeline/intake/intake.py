@@ -119,8 +119,7 @@ class Intake:
             return message
         for batch in batches:
             if len(batch):
-                for piece in batch.pieces():
-                    self._take(piece, message)
+                self._take(batch, message)
         message.settle()
         return message
 

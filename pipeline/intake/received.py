@@ -19,7 +19,6 @@ import msgspec
 
 from pipeline.batch import (
     LONGEST_NAME,
-    MOST_LABELS,
     STREAM_NAMES,
     Batch,
     Container,
@@ -31,6 +30,7 @@ from pipeline.cadvisor import number
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.messages import LARGEST as LARGEST_COLUMNS
 from pipeline.intake.weight import SMALL, weight, whole
+from pipeline.label_limits import MOST_LABELS
 from pipeline.records import NOT_JSON
 from pipeline.timestamps import from_nanoseconds, split_timestamp, whole_seconds
 
@@ -154,7 +154,7 @@ def _check_facts(body: bytes) -> None:
     unpacker = msgpack.Unpacker(max_buffer_size=len(body), unicode_errors="surrogatepass")
     unpacker.feed(body)
     ((facts,), _) = unpacker.unpack()
-    if len(facts) > MOST_LABELS:
+    if len(facts) > MOST_LABELS + 8 * LONGEST_NAME:
         raise ValueError("its container has too many labels")
     whole(facts)
 
@@ -185,7 +185,7 @@ def _has_columns(batch: Batch) -> bool:
         and type(it.tty) is type(batch.bare) is bool
         and type(labels) is dict
         and all(type(k) is str and type(v) is str for k, v in labels.items())
-        and it.label_size <= MOST_LABELS
+        and sum(map(len, (*labels, *labels.values()))) <= MOST_LABELS
         and batch.source in _SORTS
         and type(batch.lines) is type(batch.times) is list
         and all(type(line) is bytes for line in batch.lines)

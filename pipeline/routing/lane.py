@@ -225,7 +225,7 @@ class Lane:
 
     def process(self, batch: Batch) -> Sequence[Batch]:
         """What is left of a batch after all stages: one, or none; more in turn where a stage has
-        failed on it as a whole."""
+        made many entries of it, or has failed on it as a whole."""
         self._passage.taken += len(batch)
         if self._steps and batch.parsed is not None:
             batch = batch.owned()
@@ -247,7 +247,7 @@ class Lane:
             if result is None:
                 return ()
             batch = result
-        return (batch,)
+        return tuple(batch.pieces())
 
     def _in_halves(self, step: Step, batch: Batch) -> Iterator[Batch]:
         """What a stage leaves of a batch that it has failed on, without the entries that it fails

@@ -41,9 +41,12 @@ class Lanes:
         flusher: Flusher,
         tap: Tap | None = None,
         first: Sequence[tuple[str, Stage]] = (),
+        tagged: int = 0,
     ) -> None:
-        """`first`: what is done once, before any lane. It keeps all entries, and holds none."""
+        """`first`: what is done once, before any lane. It keeps all entries, and holds none.
+        `tagged`: bytes that the container's labels add to each entry."""
         self.first = first if lanes else ()
+        self._tagged = tagged
         self._stage_errors = metrics.stage_errors
         self._bugs = RateLimit()
         self._tap = tap or Tap()
@@ -85,10 +88,28 @@ class Lanes:
         """The same, begun at once: what is left to be awaited, or None where nothing is."""
         if self._putting:
             return self.distribute(batch)
-        waiting = self._not_taken(self._addressed(batch))
-        for _, left in waiting:
-            self._wait(left.tally, len(left))
-        return self._put_all(waiting) if waiting else None
+        pieces = batch.pieces(self._tagged)
+        waiting = self._begin(pieces)
+        return self._go_on(waiting, pieces) if waiting else None
+
+    def _begin(self, pieces: Iterator[Batch]) -> list[tuple[Outlet, Batch]]:
+        """One after the other, until something of one has to wait for room: so what labels and tags
+        make of them is never all there at once."""
+        for piece in pieces:
+            waiting = self._not_taken(self._addressed(piece))
+            for _, left in waiting:
+                self._wait(left.tally, len(left))
+            if waiting:
+                return waiting
+        return []
+
+    async def _go_on(
+        self, waiting: Sequence[tuple[Outlet, Batch]], pieces: Iterator[Batch]
+    ) -> None:
+        """Where this is cancelled, the pieces that have not begun were not read."""
+        while waiting:
+            await self._put_all(waiting)
+            waiting = self._begin(pieces)
 
     async def _put_all(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
         if len(waiting) == 1:

@@ -126,7 +126,8 @@ class Router:
         if before is not None:
             before.end([one for one in there.values() if one not in staying])
             once = before.first if staying else once  # of the same labels: see `change`
-        bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once)
+        tagged = self._labels.of(container).tagged
+        bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once, tagged)
         bound.begin(before)
         return bound
 

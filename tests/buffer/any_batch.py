@@ -49,6 +49,7 @@ def batches(draw: st.DrawFn, of: st.SearchStrategy[Container] = containers) -> B
         ),
         bare=draw(st.booleans()),
         flags=draw(st.none() | st.dictionaries(st.integers(0, 2**62), text, min_size=1)),
+        tagged=draw(st.just(0) | st.integers(0, 2**20)),
     )
 
 
@@ -61,4 +62,5 @@ def facts(batch: Batch) -> tuple[Any, ...]:
         (batch.lines, batch.times, batch.streams),
         (type(batch.sequences) is range, list(batch.sequences), batch.parts),
         repr(batch.fields),
+        batch.tagged,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.batch import Container
+from pipeline.label_limits import within_limit
 
 
 def from_list(item: Mapping[str, Any], host: str) -> Container:
@@ -16,8 +17,8 @@ def from_list(item: Mapping[str, Any], host: str) -> Container:
         id=item["Id"],
         name=own[0],
         image=item.get("Image") or "",
-        labels=item.get("Labels") or {},
         host=host,
+        **_labels(item.get("Labels") or {}),
     )
 
 
@@ -28,9 +29,9 @@ def from_inspect(answer: Mapping[str, Any], host: str) -> Container:
         id=answer["Id"],
         name=answer["Name"].lstrip("/"),
         image=config.get("Image") or answer.get("Image") or "",
-        labels=config.get("Labels") or {},
         host=host,
         tty=bool(config.get("Tty")),
+        **_labels(config.get("Labels") or {}),
     )
 
 
@@ -45,9 +46,15 @@ def from_event(event: Mapping[str, Any], host: str) -> Container:
         id=event["Actor"]["ID"],
         name=attributes.get("name", ""),
         image=attributes.get("image", ""),
-        labels={key: value for key, value in attributes.items() if key not in _NOT_LABELS},
         host=host,
+        **_labels({key: value for key, value in attributes.items() if key not in _NOT_LABELS}),
     )
+
+
+def _labels(labels: Mapping[str, str]) -> dict[str, Any]:
+    """As many as a container may have."""
+    kept = within_limit(labels)
+    return {"labels": kept, "left_out": len(labels) - len(kept)}
 
 
 _NOT_LABELS = {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.batch import Container
+from pipeline.label_limits import within_limit
 from pipeline.sources.docker.describe import from_event, from_inspect, from_list
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
@@ -60,6 +61,19 @@ async def test_a_real_containers_facts_are_the_same_from_all_three(
         assert facts(from_event(event, "web-1")) == wanted
     assert from_inspect(inspected, "web-1").tty
     assert from_list(listed, "web-1").service == "api"
+
+
+def test_labels_beyond_the_limit_are_left_out_the_same_from_all_three() -> None:
+    labels = {f"{number:03}": "x" * 1000 for number in range(300)}
+    kept = within_limit(labels)
+    answers = (
+        from_list({"Id": ID, "Names": ["/a"], "Labels": labels}, ""),
+        from_inspect({"Id": ID, "Name": "/a", "Config": {"Labels": labels}}, ""),
+        from_event({"Actor": {"ID": ID, "Attributes": {"name": "a", **labels}}}, ""),
+    )
+    for container in answers:
+        assert container.labels == kept
+        assert container.left_out == 300 - len(kept) > 0
 
 
 def facts(container: Container) -> dict[str, Any]:
