@@ -49,6 +49,9 @@ FLOWING = 0.002
 LONGEST = 0.004
 """Seconds that several reads may take, during which the loop does not turn."""
 
+SLICE = 0.003
+"""Seconds of work after which a long piece of it lets the event loop run."""
+
 
 class Flow(Protocol):
     """A stream in which so much comes that it is worth several reads."""
@@ -120,3 +123,19 @@ class CoalescingLoop(asyncio.SelectorEventLoop):
 def selector_of(loop: asyncio.AbstractEventLoop) -> CoalescingSelector | None:
     """Whom to tell of reads; None on any other kind of loop."""
     return loop.coalescing if isinstance(loop, CoalescingLoop) else None
+
+
+class Pause:
+    """Awaited between pieces of work: lets the event loop run once `SLICE` is used up."""
+
+    __slots__ = ("_loop", "_until")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + SLICE
+
+    async def __call__(self) -> None:
+        if self._loop.time() >= self._until:
+            await asyncio.sleep(0)  # what came due meanwhile is now queued, but behind us
+            await asyncio.sleep(0)
+            self._until = self._loop.time() + SLICE

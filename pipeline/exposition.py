@@ -12,7 +12,6 @@ https://prometheus.io/docs/specs/om/open_metrics_spec/
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -36,9 +35,7 @@ from pipeline.cadvisor import (
     label_names,
     number,
 )
-
-SLICE = 0.003
-"""Seconds of work after which a scrape lets the event loop run."""
+from pipeline.coalesce import Pause
 
 TOGETHER = 500
 """Series of the agent's own that are written between two looks at the time. The ledger has four
@@ -162,22 +159,6 @@ class Exposition(Collector):
             if taken < oldest or not self._alive(container_id):
                 self.remove(container_id)
         return [lines for _, lines, _ in self._series.values()]
-
-
-class Pause:
-    """Awaited between pieces of work: lets the loop run once `SLICE` is used up."""
-
-    __slots__ = ("_loop", "_until")
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + SLICE
-
-    async def __call__(self) -> None:
-        if self._loop.time() >= self._until:
-            await asyncio.sleep(0)  # what came due meanwhile is now queued, but behind us
-            await asyncio.sleep(0)
-            self._until = self._loop.time() + SLICE
 
 
 # ------------------------------------------------------------------------------------- text

@@ -16,7 +16,7 @@ import msgspec
 import prometheus_client
 
 from pipeline.batch import Batch
-from pipeline.exposition import Pause
+from pipeline.coalesce import Pause
 from pipeline.ledger import Ledger, Page, Tally
 from pipeline.metrics import Metrics
 from pipeline.timestamps import to_seconds

@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 from aiohttp import hdrs, web
 
+from pipeline.coalesce import Pause
 from pipeline.errors import DocklineError
-from pipeline.exposition import Exposition, Pause
+from pipeline.exposition import Exposition
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

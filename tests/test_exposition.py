@@ -201,7 +201,7 @@ async def test_a_reading_that_is_too_old_is_not_shown() -> None:
 
 
 async def test_others_run_between_the_pieces_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.exposition.SLICE", 0.0)
+    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
     exposition = Exposition()
     exposition.update(reading("v1"))
     scrape = asyncio.get_running_loop().create_task(exposition.render())
@@ -213,7 +213,7 @@ async def test_others_run_between_the_pieces_of_a_page(monkeypatch: pytest.Monke
 
 
 async def test_a_removal_during_a_scrape_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.exposition.SLICE", 0.0)
+    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
     exposition = Exposition()
     exposition.update(reading("v1"))
     scrape = asyncio.get_running_loop().create_task(exposition.render())

@@ -48,6 +48,7 @@ import msgspec
 
 from pipeline.batch import Batch, Source
 from pipeline.cadvisor import label_names
+from pipeline.coalesce import Pause
 from pipeline.component import BatchConfig, Context, Duration, Payload
 from pipeline.encode.remote_write import (
     LABEL_NAME,
@@ -57,7 +58,6 @@ from pipeline.encode.remote_write import (
     write_request,
 )
 from pipeline.errors import ConfigError
-from pipeline.exposition import Pause
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected
