@@ -447,6 +447,9 @@ BOMBS = {
             for n in range(30))), {"compressed": "gzip"}]),
         "too_large",
     ),
+    "an entry of lists": (
+        pack(["tag", [[1, {"x": [[]] * 150_000}]]]), "too_large"
+    ),
     "a long tag": (pack(["t" * 5000, 1, {"message": "x"}]), "too_large"),
     "a large array": (pack([*range(100_000)]), "malformed"),
     "a large map": (pack({str(n): n for n in range(20_000)}), "malformed"),
@@ -488,6 +491,29 @@ async def test_tags_and_chunks_need_not_be_utf8() -> None:
         client._unpacker = msgpack.Unpacker(unicode_errors="surrogateescape")
         assert pack(await client.hear()) == b"\x81\xa3ack\xa2\xff\xfe", "the same bytes"
         assert one.intake.refused == {}
+
+
+async def test_a_message_of_many_containers_lets_others_have_the_loop_and_is_answered_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
+    turns = 0
+
+    async def neighbour() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    drivers = [[1, {"container_id": f"{n:064x}", "log": "x"}] for n in range(500)]
+    async with served() as (one, client):
+        running = asyncio.create_task(neighbour())  # noqa: TID251 - ended below
+        await client.say(["tag", drivers, {"chunk": "c"}])
+        before = turns
+        assert await client.hear() == {"ack": "c"}
+        running.cancel()
+        assert turns - before > len(drivers)  # one between two containers, at least
+        assert len(await entries(one, 500)) == 500
 
 
 async def test_four_gibibytes_are_refused_at_the_limit() -> None:
