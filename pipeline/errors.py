@@ -1,11 +1,31 @@
 """The few errors of our own. Each says in one sentence what is wrong and what to do about it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_USERINFO: Final = re.compile(r"""("[A-Za-z][A-Za-z0-9+.-]*://)[^"]*@|(://)[^\s"'<>]*@""")
+_QUERY: Final = re.compile(
+    r"([?&][\w.-]{0,40}(?:token|key|secret|pass|pwd|auth|sig|cred)[\w.-]{0,40}=)[^&#\s\"'<>]+",
+    re.IGNORECASE,
+)
+
+
+def without_credentials(text: str) -> str:
+    """`text` with stars for the user and password of every URL in it, and for what a URL's query
+    calls a token, a key, or the like. Libraries quote addresses in their errors."""
+    if "@" in text:
+        text = _USERINFO.sub(lambda found: f"{found[1] or found[2]}***@", text)
+    return _QUERY.sub(r"\1***", text) if "=" in text else text
 
 
 class DocklineError(Exception):
-    """Base of all below. `str(error)` is fit to be shown to a user as it stands."""
+    """Base of all below. `str(error)` is fit to be shown to a user as it stands: it has no
+    credentials of a URL."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_credentials(message))
 
 
 class ConfigError(DocklineError):
@@ -23,9 +43,9 @@ class ConfigError(DocklineError):
     def __init__(self, message: str, path: str = "", column: int | None = None) -> None:
         message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
         if len(message) > self.LONGEST:
-            message = message[: self.LONGEST - 1] + "…"
+            message = without_credentials(message)[: self.LONGEST - 1] + "…"
         super().__init__(message)
-        self.message = message
+        self.message = str(self)
         self.path = path
         self.column = column
 

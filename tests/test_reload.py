@@ -196,3 +196,20 @@ async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
         await until(lambda: len(made.agent.taken) == 3)
     paths = [config.sinks["out"].path for config in made.agent.taken]  # type: ignore[attr-defined]
     assert paths == ["/longer", "/renamed", "/linked"]
+
+
+async def test_a_refused_reload_shows_no_secret_to_the_log_nor_to_who_asked(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Made(file)
+    async with running(made):
+        for text in (
+            '[sinks.a]\ntype = "loki"\nurl = "http://me:s3cr3t@loki"\nauth = "me:s3cr3t"\n',
+            '[sinks.a]\ntype = "papertrail"\ntoken = "s3cr3t\nx = 1\n',
+        ):
+            file.write_text(text)
+            outcome = await made.reloader.reload()
+            assert outcome.result == "refused"
+            assert "s3cr3t" not in "\n".join(outcome.lines)
+    assert f"{file}:2" in caplog.text
+    assert "s3cr3t" not in caplog.text

@@ -70,8 +70,8 @@ def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
     return [
         replace(
             answer,
-            detail=reading.conceal(answer.detail),
-            trouble=reading.conceal(answer.trouble),
+            detail=reading.starred(answer.detail),
+            trouble=reading.starred(answer.trouble),
         )
         for answer in asyncio.run(_try_all(attempts))
     ]

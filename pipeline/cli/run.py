@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import add_allow_python
+from pipeline.errors import without_credentials
 
 if TYPE_CHECKING:
     from pipeline.agent import Agent
@@ -56,11 +57,9 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.config import find, read
     from pipeline.reload import Reloader
 
-    logging.basicConfig(
-        level=args.log_level.upper(),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    logging.basicConfig(level=args.log_level.upper(), handlers=[handler])
     reading = read(find(args.config, os.environ), os.environ, python=args.python)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
@@ -71,6 +70,13 @@ def main(args: argparse.Namespace) -> int:
     )
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent, reloader)) else 1
+
+
+class _Formatter(logging.Formatter):
+    """Shows no credentials of a URL, whichever library quotes one, in a traceback either."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_credentials(super().format(record))
 
 
 def _allow_all_descriptors() -> None:

@@ -13,6 +13,7 @@ from pipeline.component import Effect, FieldUse, registry
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
+from pipeline.config.secrecy import sounds_secret
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
@@ -172,12 +173,6 @@ def _how_to_make(labels: list[str]) -> str:
 
 # ---------------------------------------------------------------- secrets, and open doors
 
-_SECRET: Final = re.compile(
-    r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
-    r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
-)
-"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
-
 _WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s@]+)@", re.IGNORECASE)
 
 _EVERYWHERE: Final = re.compile(r"(?:\w+://)?(?:0\.0\.0\.0|\[::\]|\*)?:\d+")
@@ -198,12 +193,8 @@ def _secrets(tree: dict[str, Any], report: Report) -> None:
             continue
         if found and "${" not in found[1]:
             report.warning(path, "a password in plain text, in an address", f"{hint} in its place")
-        elif _is_secret(path[-1]) and value and "${" not in written and value[0] != "/":
+        elif sounds_secret(path[-1]) and value and "${" not in written and value[0] != "/":
             report.warning(path, "a secret in plain text", hint)
-
-
-def _is_secret(key: str | int) -> bool:
-    return isinstance(key, str) and bool(_SECRET.fullmatch(key.lower().replace("-", "_")))
 
 
 def _listeners(tree: dict[str, Any], report: Report) -> None:

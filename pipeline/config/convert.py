@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from msgspec import structs
 
-from pipeline.component import Python, Secret, SinkConfig, SourceConfig, StageContext
+from pipeline.component import Python, SinkConfig, SourceConfig, StageContext
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
@@ -22,9 +22,11 @@ from pipeline.config.wording import (
     arms,
     can_be_off,
     expected,
+    is_secret,
     is_struct,
     kind,
     limits,
+    may_hold_secrets,
     nearest,
     toml,
 )
@@ -45,7 +47,11 @@ class Converter:
         if value == "off" and can_be_off(type_):
             return None
         takers = [arm for arm in arms(type_) if accepts(arm, value)]
-        about: About = "key" if Secret in arms(type_) else "value"
+        about: About = "value"
+        if may_hold_secrets(type_):
+            about = "key"
+            if is_secret(type_) or not isinstance(value, (dict, list)):
+                self.report.hidden.hide(path, value)
         if not takers:
             message = f"expected {expected(type_)}, got {kind(value)}"
             only_array = isinstance(value, str) and all(accepts(arm, []) for arm in arms(type_))

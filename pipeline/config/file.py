@@ -14,8 +14,9 @@ from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
 from pipeline.config.locate import locate
 from pipeline.config.problems import ConfigErrors, Problem, Report
+from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
-from pipeline.config.substitute import Substituted, substitute
+from pipeline.config.substitute import Substituted, substitute, without_defaults
 from pipeline.config.syntax import explain
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
@@ -36,12 +37,18 @@ class Reading:
     warnings: list[Problem]
     hidden: dict[str, str]
     """What was put in for `${...}`, never to be shown, and what to show instead."""
+    secrets: Hidden
+    """What the file itself has that is not to be shown."""
 
     def conceal(self, text: str) -> str:
         """`text` with `${...}` in the place of what it stands for."""
         for value, written in sorted(self.hidden.items(), key=lambda pair: -len(pair[0])):
-            text = text.replace(value, written)
+            text = text.replace(value, without_defaults(written))
         return text
+
+    def starred(self, text: str) -> str:
+        """The same for what servers and libraries say, with stars for secrets in plain text."""
+        return self.secrets.stars(self.conceal(text))
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -80,7 +87,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
         written = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
         raise ConfigErrors(file, [explain(text, str(error))]) from None
-    report = Report(file, locate(text))
+    report = Report(file, locate(text), Hidden(written))
     tree = with_defaults(substitute(written, environ, report), environ)
     config = Converter(report, python).convert(tree, Config, ())
     check_names(tree, report)
@@ -88,7 +95,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
         raise ConfigErrors(file, report.errors)
     advise(config, tree, report)
     warnings = sorted(report.warnings, key=lambda problem: problem.line or 0)
-    return Reading(file, config, warnings, dict(_hidden(tree)))
+    return Reading(file, config, warnings, dict(_hidden(tree)), report.hidden)
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

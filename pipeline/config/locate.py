@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Path = tuple[str | int, ...]
 """Keys from the top of the file, and indices of arrays: `("routes", "shop", "stages", 0)`."""
@@ -39,7 +39,7 @@ def locate(text: str) -> dict[Path, Place]:
         places.setdefault(path, place)
     for path, place in found:
         for length in range(1, len(path)):
-            places.setdefault(path[:length], place)
+            places.setdefault(path[:length], replace(place, value=""))  # a child's is not its own
     return places
 
 

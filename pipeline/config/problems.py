@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pipeline.config.locate import Path, Place, offset_within
+from pipeline.config.secrecy import Hidden
 from pipeline.errors import DocklineError
 
 
@@ -72,6 +73,7 @@ class Report:
 
     file: str
     places: Mapping[Path, Place] = field(default_factory=dict)
+    hidden: Hidden = field(default_factory=Hidden)
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
@@ -106,9 +108,12 @@ class Report:
         place = self.places.get(path)
         if place is None:  # a key that is missing: show the table that lacks it
             place, about = self._nearest(path), "key"
+        elif self.hidden.hides(path, place.value):
+            about = "key"
         excerpt, mark, below = _excerpt(place, about, column) if place else ("", (0, 0), 0)
         line = place.line + below if place else None
-        return Problem(message, dotted(path), line, hint, excerpt, mark)
+        stars = self.hidden.stars
+        return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark)
 
     def _nearest(self, path: Path) -> Place | None:
         """Of the closest table around it that the user wrote."""

@@ -69,16 +69,24 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
+def without_defaults(written: str) -> str:
+    """A string as it stands in the configuration, to be shown: a default may be a secret."""
+    return _DEFAULT.sub(r"\1…}", written)
+
+
+_DEFAULT = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*:-)[^}]*\}")
+
+
 def _value(found: re.Match[str], environ: Mapping[str, str]) -> str:
     inside = found[1]
     if not found[2]:
-        raise ValueError(f"{quote(found[0])} has no closing brace; a plain ${{ is written $${{")
+        raise ValueError("a ${ has no closing brace; a plain ${ is written $${")
     if inside.startswith("file:"):
         return _file(inside.removeprefix("file:"))
     name = _NAME.fullmatch(inside)
     if name is None:
         raise ValueError(
-            f"{quote(found[0])} is not understood; write ${{NAME}}, ${{NAME:-default}} or "
+            "what stands between ${ and } is not understood; write ${NAME}, ${NAME:-default} or "
             "${file:/path}, and $${ for a plain ${"
         )
     if name[2] is not None:

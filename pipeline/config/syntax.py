@@ -13,6 +13,7 @@ _SENTENCES = (
     ("Unterminated string", "a string is not closed", ""),
     ("Expected \"'", "a string is not closed", ""),
     ("Illegal character '\\n'", "a string is not closed on its line", ""),
+    ("Found invalid character", "a control character", ""),
     ("Illegal character", "a control character", "write it as an escape, such as \\t"),
     ("Unescaped '\\'", "a backslash means something in double quotes", "backslash"),
     ("Unclosed array", "an array is not closed", "a ] is missing"),
@@ -22,6 +23,8 @@ _SENTENCES = (
     ("Invalid initial character for a key", "a key is expected here", "key"),
     ("Invalid statement", "a key or a [table] is expected here", ""),
     ("Exceeds the limit", "a number has too many digits", ""),
+    ("Invalid date", "there is no such date or time", ""),
+    ("Escaped character is not", "an escape stands for no character", ""),
 )
 _HINTS = {
     "text": 'put text in quotes, such as "16MiB"',
@@ -34,13 +37,14 @@ _HINTS = {
 def explain(text: str, message: str) -> Problem:
     """The one problem that `tomllib` found in `text`, from its message.
 
-    tomllib stops at the first; what follows in the file is not known.
+    tomllib stops at the first; what follows in the file is not known. Of the line only the key or
+    the header is shown.
     """
     if message.startswith(("Cannot ", "Duplicate ")):
         return _repeated(text, message)
     sentence, hint = next(
         ((sentence, hint) for start, sentence, hint in _SENTENCES if message.startswith(start)),
-        (message.partition(" (at ")[0], ""),
+        ("this is not TOML", ""),
     )
     found = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if found is None:  # at the end of the document, so show where it began
@@ -49,9 +53,11 @@ def explain(text: str, message: str) -> Problem:
     whole = text.split("\n")[line - 1]
     if hint == "key" and not whole[column - 1 :].strip():
         hint = "braces"
-    before = _without_values(whole[: column - 1])
-    mark = (len(before), len(before) + 1)
-    return Problem(sentence, line=line, hint=_HINTS.get(hint, hint), excerpt=before, mark=mark)
+    excerpt = _beginning(whole) if line == last_statement(text) else ""
+    end = len(excerpt)
+    start = min(column - 1, end)
+    mark = (start, start + 1)
+    return Problem(sentence, line=line, hint=_HINTS.get(hint, hint), excerpt=excerpt, mark=mark)
 
 
 def _repeated(text: str, message: str) -> Problem:
@@ -66,8 +72,14 @@ def _repeated(text: str, message: str) -> Problem:
     return Problem("this was defined before, in another form", line=line)
 
 
-def _without_values(line: str) -> str:
-    """A part of a line with its values left out, which may be secrets."""
-    line = re.sub(r""" "[^"]*("|$) | '[^']*('|$) """, '"…"', line, flags=re.VERBOSE)
-    line = re.sub(r"""(=\s*)[^\s\[\]{},"'=]+""", r"\1…", line)
-    return "".join(c if c.isprintable() else " " for c in line)[-80:]
+def _beginning(line: str) -> str:
+    """The key at the beginning of a statement, or its header: all else may be a secret, and where
+    quotation marks are missing nobody knows what is."""
+    found = _STATEMENT.match(line)
+    return "" if found is None else f"{found[1]}…" if found[1] else found[0]
+
+
+_STATEMENT = re.compile(
+    r"([ \t]*[A-Za-z0-9_-]+(?:[ \t]*\.[ \t]*[A-Za-z0-9_-]+)*[ \t]*=[ \t]*)"
+    r"|[ \t]*\[\[?[A-Za-z0-9_. \t-]+"
+)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Struct, structs
 
-from pipeline.component import Duration, Secret, Size
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
 from pipeline.config.problems import quote
 from pipeline.config.settings import (
     ContainerExpression,
@@ -20,7 +20,7 @@ from pipeline.config.settings import (
     ListenAddress,
     StageConfig,
 )
-from pipeline.config.substitute import Substituted
+from pipeline.config.substitute import Substituted, without_defaults
 from pipeline.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
@@ -72,6 +72,25 @@ def can_be_off(type_: Any) -> bool:
 
 def is_struct(type_: Any) -> bool:
     return isinstance(type_, type) and issubclass(type_, Struct)
+
+
+def is_secret(type_: Any) -> bool:
+    """A secret, or an array or table of nothing but secrets."""
+    type_ = unwrap(type_)
+    if type_ is Secret:
+        return True
+    return not is_struct(type_) and any(is_secret(arg) for arg in get_args(type_))
+
+
+def may_hold_secrets(type_: Any) -> bool:
+    """Whether a value for it may have a secret in it, in the right form or in a wrong one. That of
+    a component may: its own type is not known before its table is read."""
+    type_ = unwrap(type_)
+    if type_ in (Secret, SinkConfig, SourceConfig, StageConfig):
+        return True
+    if is_struct(type_):
+        return any(may_hold_secrets(field.type) for field in structs.fields(type_))
+    return get_origin(type_) is not None and any(map(may_hold_secrets, get_args(type_)))
 
 
 def limits(type_: Any) -> dict[str, Any]:
@@ -143,7 +162,7 @@ def _expected(type_: Any) -> str:
 
 def shown(value: str) -> str:
     """A user's string inside a message; one that something was substituted in, as written."""
-    return quote(value.written if isinstance(value, Substituted) else value)
+    return quote(without_defaults(value.written) if isinstance(value, Substituted) else value)
 
 
 def nearest(value: str, choices: Iterable[str]) -> str:

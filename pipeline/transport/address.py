@@ -46,6 +46,8 @@ def parse(
             raise _wrong(f'"{text}" has no absolute path; write it like "unix:///run/peer.sock"')
         return Address("unix", path, 0)
     found = _FORM.fullmatch(text)
+    if found is None and "@" in text:  # what stands before it is not to be shown
+        raise _wrong("an address here has no user and no password: leave out all up to the @")
     if found is None:
         raise _wrong(f'"{text}" is not an address; write it like "{default}://host:1234"')
     scheme = found["scheme"] or default

@@ -8,7 +8,9 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -160,3 +162,45 @@ def test_colour_is_for_terminals_whose_user_wants_it(write: Callable[[str], str]
     assert "\x1b[31m" in _on_a_terminal(file)
     assert "\x1b" not in _on_a_terminal(file, NO_COLOR="1")
     assert "\x1b" not in _on_a_terminal(file, TERM="dumb")
+
+
+def test_no_secret_comes_out_in_either_format(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(
+        '[sinks.a]\ntype = "http"\nurl = "http://me:s3cr3t@store"\nauth = "me:s3cr3t"\n'
+        '[sinks.b]\ntype = "papertrail"\naddress = "logs.example:1"\ntoken = "s3cr3t]"\n'
+        '[sinks.c]\ntype = "http"\nurl = "http://store"\nheaders = { X-Key = "s3cr3t\\n" }\n'
+        '[sinks.d]\ntype = "http"\nurl = "http://store"\nauth.password = "s3cr3t"\n'
+    )
+    for options in ([], ["--format", "json"]):
+        assert main(["check", "-c", file, *options]) == 2
+        said = "".join(capsys.readouterr())
+        assert "sinks.d.auth" in said
+        assert "s3cr3t" not in said
+
+
+def test_check_live_shows_no_secret_that_a_server_repeats(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Repeats(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401, f"who is {self.headers['Authorization']}?")
+            self.send_header("Server", str(self.headers["Authorization"]))
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Repeats) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        file = write(
+            f'[engine]\nenabled = false\n[sinks.a]\ntype = "http"\nauth = {{ bearer = "s3cr3t" }}\n'
+            f'url = "http://127.0.0.1:{server.server_port}"\n'
+        )
+        main(["check", "--live", "-c", file])
+        server.shutdown()
+    said = "".join(capsys.readouterr())
+    assert "sink a" in said
+    assert "s3cr3t" not in said

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.run import _Formatter
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
@@ -218,3 +221,14 @@ def test_the_metrics_tell_what_went_through(steady: PrivateEngine, tmp_path: Pat
             assert "container_memory_working_set_bytes{" in page
             steady.docker("rm", "--force", "run-steady")
             agent.until(lambda: "run-steady" not in agent.get("/metrics")[1])
+
+
+def test_the_log_has_no_credentials_of_a_url_whichever_library_quotes_it() -> None:
+    try:
+        raise ValueError("cannot reach http://me:s3cr3t@proxy:3128")
+    except ValueError:
+        record = logging.LogRecord("lib", 40, "", 0, "%s", ("at x://s3cr3t@h",), sys.exc_info())
+    said = _Formatter("%(message)s").format(record)
+    assert "x://***@h" in said
+    assert "http://***@proxy:3128" in said
+    assert "s3cr3t" not in said

@@ -31,7 +31,7 @@ def test_an_address_is_a_scheme_a_host_and_a_port(text: str, address: str) -> No
         ("a b:1", "is not an address"),
         ("tcp://", "is not an address"),
         ("tcp://host:port", "is not an address"),
-        ("tcp://user@host:1", "is not an address"),
+        ("tcp://user@host:1", "has no user and no password"),
         ("::1", "is not an address"),
         ("http://host", "known are tcp://, tls://, raw://"),
         ("raw://host", 'write it like "raw://host:1234"'),

@@ -1,0 +1,140 @@
+"""What of a configuration is never shown, whatever is wrong with it.
+
+A message may quote what a user wrote, and so may an excerpt of its line. Both go to terminals, logs
+and over HTTP, so in doubt a value is hidden: one whose type is secret, one whose key sounds secret,
+and the credentials in an address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import unquote
+
+from pipeline.component import Secret
+from pipeline.config.locate import Path
+from pipeline.errors import without_credentials
+
+STARS: Final = "***"
+
+_NAME: Final = re.compile(
+    r"(?:.*_)?(?:nkey|password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
+    r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
+)
+"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
+
+_USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL)
+"""All that may be meant as one, since a password need not be written as a URL wants it."""
+_IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
+
+_OF_USERS: Final = (("routes",), ("tests",))
+"""Tables whose keys are fields and labels, and no settings: an `@` in them is no user's."""
+
+_ENOUGH: Final = 8
+"""Characters in a row of a secret that give something away."""
+_SHORT: Final = 4
+"""Shorter ones are hidden only in quotes: every word has an `a`."""
+
+
+def sounds_secret(key: str | int) -> bool:
+    """`password`, `api-key`, `SESSION_TOKEN`."""
+    return isinstance(key, str) and bool(_NAME.fullmatch(key.lower().replace("-", "_")))
+
+
+def has_credentials(written: str, path: Path) -> bool:
+    """Whether a value, as it stands in the file, may have some in an address, or be a key."""
+    return bool(_IN_URL.search(written)) or ("@" in written and path[:1] not in _OF_USERS)
+
+
+class Hidden:
+    """What one file says that must not be shown."""
+
+    def __init__(self, tree: Mapping[str, Any] | None = None) -> None:
+        """`tree`: what the file says, before anything is put in for `${...}`."""
+        self._paths: set[Path] = set()
+        self.texts: list[str] = []
+        """Secrets that the file has in plain text, and what of addresses is to be hidden."""
+        for path, text in strings(tree or {}):
+            if any(map(sounds_secret, path)) and path[:1] not in _OF_USERS:
+                if not text.startswith("/"):  # the file that it is in
+                    self._note(text)
+            elif has_credentials(text, path):
+                for part in _credentials(text, path):
+                    self._note(part)
+
+    def hide(self, path: Path, value: Any) -> None:
+        """A value that is secret, or that stands where a table with secrets belongs."""
+        self._paths.add(path)
+        for _, text in strings(value):
+            self._note(text)
+
+    def hides(self, path: Path, written: str) -> bool:
+        """Whether a value, as it stands in the file, must not be shown there."""
+        return (
+            any(path[:length] in self._paths for length in range(1, len(path) + 1))
+            or any(map(sounds_secret, path))
+            or has_credentials(written, path)
+        )
+
+    def stars(self, text: str) -> str:
+        """`text` with stars for every secret in it, and for a larger part of one."""
+        return without_credentials(_starred(text, self.texts))
+
+    def _note(self, text: str) -> None:
+        """Not what was put in for `${…}`: what quotes that shows how it was written instead."""
+        if text.strip() and not isinstance(text, Secret) and text not in self.texts:
+            self.texts.append(text)
+
+
+def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every string in it, and where."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from strings(inner, (*path, key))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for index, inner in enumerate(value):
+            yield from strings(inner, (*path, index))
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _credentials(text: str, path: Path) -> Iterator[str]:
+    found = _USERINFO.match(text)
+    if found and ("://" in text or path[:1] not in _OF_USERS):
+        user, _, password = found[1].partition(":")
+        yield from (part for part in (found[1], password or user) if part)
+    if "://" in text:
+        query = text.partition("?")[2].partition("#")[0]
+        values = [pair.partition("=")[2] or pair for pair in query.split("&")]
+        yield from (value for value in values if len(value) >= _SHORT)
+    if "-----BEGIN" in text:
+        yield text
+
+
+def _starred(text: str, secrets: Iterable[str]) -> str:
+    marked = bytearray(len(text))
+    for secret in secrets:
+        for form in {secret, unquote(secret), _on_one_line(secret)}:
+            for start, end in _found(text, form):
+                marked[start:end] = b"\1" * (end - start)
+    return re.sub(
+        "\1+", STARS, "".join("\1" if hide else c for c, hide in zip(text, marked, strict=True))
+    )
+
+
+def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Where it is in the text, or a larger part of it is."""
+    if len(secret) < _SHORT:
+        for found in re.finditer(rf"(?<=[\"']){re.escape(secret)}(?=[\"'])", text):
+            yield found.span()
+        return
+    size = min(len(secret), _ENOUGH)
+    for start in range(len(text) - size + 1):
+        if text[start : start + size] in secret:
+            yield start, start + size
+
+
+def _on_one_line(text: str) -> str:
+    """As messages quote it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
