@@ -9,7 +9,9 @@ A frame is the version `2`, a letter, and what the letter says; integers are 32 
 | `2C` length, zlib                   | sender | whole frames, compressed                         |
 | `2A` sequence                       | peer   | events up to here are taken; 0: still working    |
 
-As in elastic/go-lumber (`client/v2`, `protocol/v2`) and logstash-input-beats.
+As in elastic/go-lumber (`client/v2`, `protocol/v2`) and logstash-input-beats. A peer may have a
+limit for the count of a window, which the protocol cannot tell: go-lumber's servers close the
+connection at one of more than 10,000 events, unless they were configured otherwise.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from struct import Struct
+from typing import Final
 
 _HEAD = Struct(">2sI")
 _EVENT = Struct(">2sII")
@@ -39,6 +42,51 @@ def window(events: Sequence[bytes], level: int = 3) -> bytes:
         return head + frames
     packed = zlib.compress(frames, level)
     return head + _HEAD.pack(b"2C", len(packed)) + packed
+
+
+SMALLEST: Final = 256
+"""Events of the smallest window that is tried."""
+ATTEMPTS: Final = 2
+"""Failures in a row before a smaller window is tried."""
+PATIENCE: Final = 10
+"""The same, before a size that was acknowledged once is in doubt."""
+
+
+class WindowSize:
+    """How many events a window has: what is configured, or less for a peer that never acknowledges
+    one of this size. A peer that acknowledges none of `SMALLEST` either has other trouble."""
+
+    def __init__(self, configured: int) -> None:
+        self.size = self._configured = configured
+        self._acknowledged = 0
+        """The largest window that was, or a part of it."""
+        self._failed = 0
+        """Windows in a row that no part of was."""
+        self._said = configured
+
+    def acknowledged(self, count: int) -> bool:
+        """A window of `count` events, or a part of it, was. Returns True when that shows a smaller
+        size to be the remedy: once for each size."""
+        self._failed = 0
+        self._acknowledged = max(self._acknowledged, count)
+        news = count == self.size < self._said
+        if news:
+            self._said = self.size
+        return news
+
+    def failed(self, count: int) -> bool:
+        """The connection ended, or was silent, before any part of a window of `count` was
+        acknowledged. Returns True when the next has fewer events for that."""
+        self._failed += 1
+        if self._failed < (PATIENCE if count <= self._acknowledged else ATTEMPTS):
+            return False
+        self._failed = 0
+        if count <= self._acknowledged:
+            self._acknowledged = 0
+            return False
+        smaller = max(SMALLEST, count // 2)
+        self.size = smaller if smaller < count else self._said
+        return smaller < count
 
 
 class Acknowledgements:

@@ -25,6 +25,7 @@ more than 65,487 bytes is refused, and may go to the `dead_letter` sink.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -34,12 +35,14 @@ import msgspec
 from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, window
+from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
 from pipeline.errors import Unavailable
 from pipeline.transport.address import parse
 from pipeline.transport.datagrams import LARGEST, Datagrams
 from pipeline.transport.stream import Closed, Stream
 from pipeline.transport.tls import tls_of
+
+log = logging.getLogger(__name__)
 
 PORTS = {"lumberjack": 5044, "lumberjack+tls": 5044, "tcp": None, "tls": None, "udp": None}
 
@@ -55,7 +58,9 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     compression: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3
     """zlib level of Lumberjack; 0 for none."""
     window: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 2048
-    """Events of Lumberjack that are sent before an acknowledgement is waited for."""
+    """Events of Lumberjack that are sent before an acknowledgement is waited for. A server may have
+    a limit: those made with go-lumber close the connection at more than 10,000. One that never
+    acknowledges a window of this size gets half as many, and half of that, down to 256."""
     tls: TLSConfig | None = None
     """Certificates, for the schemes with TLS."""
     timeout: Duration = Duration(10)
@@ -79,7 +84,7 @@ class Logstash(Sink[Any]):
             self._wire = _Lines(Stream(address, tls, timeout=config.timeout))
         else:
             stream = Stream(address, tls, timeout=config.timeout, resend=False)
-            self._wire = _Lumberjack(stream, config)
+            self._wire = _Lumberjack(stream, config, context.name)
 
     async def open(self) -> None:
         await self._wire.open()
@@ -157,9 +162,11 @@ class Events:
 
 
 class _Lumberjack:
-    def __init__(self, stream: Stream, config: Config) -> None:
+    def __init__(self, stream: Stream, config: Config, name: str) -> None:
         self._stream = stream
         self._config = config
+        self._name = name
+        self._window = WindowSize(config.window)
         self._acknowledgements = Acknowledgements()
         self.reached, self.close = stream.reached, stream.close
 
@@ -175,9 +182,15 @@ class _Lumberjack:
         while sent.acknowledged < len(sent.events):
             await self._ready()
             start = sent.acknowledged
-            events = sent.events[start : start + self._config.window]
-            await self._stream.send(window(events, self._config.compression))
-            await self._acknowledged(sent, start, len(events))
+            events = sent.events[start : start + self._window.size]
+            try:
+                await self._stream.send(window(events, self._config.compression))
+                await self._acknowledged(sent, start, len(events))
+            except Unavailable as error:
+                if sent.acknowledged > start or not self._window.failed(len(events)):
+                    raise
+                said = f"; it has acknowledged none of the {len(events)} events of a window, "
+                raise Unavailable(f"{error}{said}and gets {self._window.size} next") from error
 
     def unconfirmed(self) -> int:
         return 0
@@ -202,6 +215,12 @@ class _Lumberjack:
                 if sequence > count:
                     raise await self._broken(f"acknowledged {sequence} events of {count}")
                 sent.acknowledged = max(sent.acknowledged, start + sequence)
+                if sequence and self._window.acknowledged(count):
+                    log.warning(
+                        "sink %s: %s acknowledges windows of %d events, and none of twice as many; "
+                        "set window = %d, or raise its limit",
+                        self._name, self._stream.address, count, count,
+                    )  # fmt: skip
 
     async def _answer(self) -> bytes:
         try:

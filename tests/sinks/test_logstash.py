@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -271,6 +272,79 @@ async def test_a_connection_that_breaks_in_the_middle_of_a_window_loses_nothing(
         await to.send(payload)
         await to.close()
     assert len(windows[-1]) == 2000
+
+
+# -- lumberjack, to a server that has a limit ----------------------------------------------------
+
+
+def limited(windows: list[int], limit: Callable[[], int]) -> Callable[..., Any]:
+    """As go-lumber's server: it closes the connection at the head of a window that is too large."""
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readexactly(6)
+                windows.append(int.from_bytes(head[2:]))
+                if windows[-1] > limit():
+                    return
+                frames = await reader.readexactly(6)
+                await reader.readexactly(int.from_bytes(frames[2:]))
+                writer.write(ack(windows[-1]))
+
+    return serve_one
+
+
+async def sent_in(to: Logstash, payload: Any) -> int:
+    """Attempts until all is acknowledged."""
+    for attempt in range(1, 20):
+        try:
+            await to.open()
+            await to.send(payload)
+        except Unavailable:
+            continue
+        return attempt
+    raise AssertionError("stands still")
+
+
+async def test_a_window_that_is_never_acknowledged_is_halved_until_one_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    windows: list[int] = []
+    async with serve(limited(windows, lambda: 1000)) as port:
+        to = beats(port, window=5000)
+        assert await sent_in(to, to.encode([batch(*numbers(2600))])) == 5
+        assert windows == [2600, 2600, 1300, 1300, 650, 650, 650, 650]
+        await to.send(to.encode([batch(*numbers(1300))]))
+        assert windows[8:] == [650, 650]
+        await to.close()
+    assert caplog.text.count("set window = 650") == 1
+
+
+async def test_a_server_that_acknowledges_nothing_has_other_trouble_than_large_windows() -> None:
+    windows: list[int] = []
+    limit = 0
+    async with serve(limited(windows, lambda: limit)) as port:
+        to = beats(port, window=1024)
+        payload = to.encode([batch(*numbers(1024))])
+        for _ in range(7):
+            await to.open()
+            with pytest.raises(Unavailable, match="closed the connection"):
+                await to.send(payload)
+        assert windows == [1024, 1024, 512, 512, 256, 256, 1024]
+        await to.close()
+        windows.clear()
+        to, limit = beats(port, window=1024), 1024
+        assert await sent_in(to, to.encode([batch(*numbers(1024))])) == 1
+        limit = 0
+        payload = to.encode([batch(*numbers(1024))])
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await to.open()
+                await to.send(payload)
+        limit = 1024
+        assert await sent_in(to, payload) == 1
+        assert windows == [1024] * 5
+        await to.close()
 
 
 # -- configuration -------------------------------------------------------------------------------
