@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
+from pipeline import plain
 from pipeline.batch import LARGEST_PIECE, Batch, Container, Inspection, Samples
 from pipeline.buffer.nesting import flatten, unflatten
 
@@ -56,7 +57,9 @@ def origin_of(batch: Batch) -> Origin:
 class Columns:
     """Writes and reads payloads. Not for two threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, foreign: bool = False) -> None:
+        """`foreign`: what is read was written by anybody, and names are made valid."""
+        self._foreign = foreign
         self._packer = msgpack.Packer(default=_unusual, unicode_errors="surrogatepass")
         self._facts: weakref.WeakKeyDictionary[Container, bytes] = weakref.WeakKeyDictionary()
         self._containers: weakref.WeakValueDictionary[bytes, Container] = (
@@ -141,6 +144,9 @@ class Columns:
         container = self._containers.get(facts)
         if container is None:
             id_, name, image, labels, host, tty = _unpack(facts)
+            if self._foreign:
+                name, image, host = map(plain.name, (name, image, host))
+                labels = plain.labels(labels)
             container = Container(id_, name, image, labels, host, tty)
             self._containers[facts] = container
         return container

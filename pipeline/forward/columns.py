@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline import plain
 from pipeline.batch import LONGEST_NAME, STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
@@ -28,7 +29,7 @@ from pipeline.label_limits import MOST_LABELS
 from pipeline.records import Fields
 from pipeline.timestamps import from_nanoseconds
 
-DEEPEST: Final = 100
+DEEPEST: Final = plain.DEEPEST
 """Levels of nesting of a record, as many as JSON keeps; below, there is an ellipsis."""
 ENTRY_COST, NODE_COST, VALUE_COST = 250, 100, 25
 """Bytes of memory that an entry, a list or an object in it, and each value of these, cost beside
@@ -61,6 +62,7 @@ _DRIVERS: Final = frozenset(
      "partial_ordinal", "partial_last")
 )  # fmt: skip
 _PLAIN: Final = frozenset((str, int, float, bool, type(None)))
+_TEXT: Final = frozenset((str,))
 
 
 class Columns:
@@ -131,7 +133,9 @@ class Rows:
 
     # -- whose they are ------------------------------------------------------------------------
 
-    def _add(self, tag: str, time: int, record: dict[str, Any]) -> None:
+    def _add(self, tag: str, time: int, record: dict[Any, Any]) -> None:
+        if not _TEXT.issuperset(map(type, record)):  # some clients have bytes for keys
+            record = {plain.key(name): value for name, value in record.items()}
         event, container = record.get("event"), record.get("container")
         if type(event) is dict and type(container) is dict and self._is_ours(event, container):
             self._add_ours(time, record, event, container)
@@ -151,7 +155,7 @@ class Rows:
         into.parts.append(part if type(part) is int and 0 < part < 2**31 else 0)
         log = record.get("log")
         flags = log.get("flags") if type(log) is dict else None
-        if type(flags) is list and flags and type(flags[0]) is str:
+        if type(flags) is list and flags and flags[0] in plain.FLAGS:
             into.flags[event["sequence"]] = flags[0]
         fields: Fields = {}
         if not record.keys() <= RESERVED:
@@ -239,8 +243,11 @@ class Rows:
         return into
 
     def _put(self, into: Columns, time: int, message: Any, stream: int, fields: Fields) -> None:
-        if fields and not _PLAIN.issuperset(map(type, fields.values())):
-            fields = {name: self._plain(value, DEEPEST) for name, value in fields.items()}
+        flat = _PLAIN.issuperset(map(type, fields.values()))
+        if fields and not (flat and plain.is_json(fields)):
+            fields = {
+                plain.text(name): self._plain(value, DEEPEST) for name, value in fields.items()
+            }
         if into.bare:
             line = dumps(fields)
         elif type(message) is str:
@@ -260,9 +267,9 @@ class Rows:
     def _labels(self, value: Any) -> dict[str, str]:
         """Those that are text, as many as a container may have; further ones are left out."""
         kept, size = dict[str, str](), 0
-        for key, text in _dict(value).items():
-            if type(text) is str:
-                name = _text(key)
+        for key, said in _dict(value).items():
+            if type(said) in (str, bytes):
+                name, text = _text(key), _text(said)
                 size += len(name) + len(text)
                 if size > MOST_LABELS:
                     break
@@ -279,18 +286,16 @@ class Rows:
     def _plain(self, value: Any, levels: int) -> Any:
         """The same value as JSON has it."""
         kind = type(value)
-        if kind in _PLAIN:
-            return value
+        if kind is not dict and kind is not list:
+            if kind not in _PLAIN:
+                self._count(NODE_COST)
+            return plain.fit(value, 0)
         if not levels:
-            return "…"
-        self._count(NODE_COST + (VALUE_COST * len(value) if kind is dict or kind is list else 0))
+            return plain.ELIDED
+        self._count(NODE_COST + VALUE_COST * len(value))
         if kind is dict:
-            return {_text(key): self._plain(item, levels - 1) for key, item in value.items()}
-        if kind is list:
-            return [self._plain(item, levels - 1) for item in value]
-        if kind is bytes:
-            return value.decode("utf-8", "replace")
-        return int(value)  # an EventTime, where no time is expected
+            return {plain.key(key): self._plain(item, levels - 1) for key, item in value.items()}
+        return [self._plain(item, levels - 1) for item in value]
 
 
 def _is_drivers(record: Fields) -> bool:
@@ -307,9 +312,7 @@ def _dict(value: Any) -> dict[Any, Any]:
 
 
 def _text(value: Any) -> str:
-    if type(value) is bytes:
-        return value.decode("utf-8", "replace")
-    return value if type(value) is str else ""
+    return plain.text(value) if type(value) in (str, bytes) else ""
 
 
 assert STREAM_NAMES[1:] == tuple(STREAMS)

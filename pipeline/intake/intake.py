@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
+from pipeline import plain
 from pipeline.batch import Batch, Container, Source
 from pipeline.intake.feeds import Feeds
 from pipeline.intake.message import Message
@@ -76,12 +77,11 @@ class Intake:
         if not _ID.fullmatch(container_id):
             own = f"{self.name}\0{container_id}".encode("utf-8", "surrogatepass")
             container_id = hashlib.sha256(own).hexdigest()
+        facts = plain.name(name), plain.name(image), plain.labels(labels or {}), plain.name(host)
         known = self.feeds.known(container_id)
-        if known is not None:
-            facts = name, image, labels or {}, host
-            if facts == (known.name, known.image, known.labels, known.host):
-                return known
-        return Container(container_id, name, image, labels or {}, host)
+        if known is not None and facts == (known.name, known.image, known.labels, known.host):
+            return known
+        return Container(container_id, *facts)
 
     def batch(
         self,

@@ -11,12 +11,13 @@ import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final, get_args
 
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
+from pipeline import plain
 from pipeline.batch import (
     LONGEST_NAME,
     STREAM_NAMES,
@@ -54,7 +55,7 @@ class Received:
     """Reads messages. Containers of the same facts are the same object while they are in use."""
 
     def __init__(self) -> None:
-        self._columns = Columns()
+        self._columns = Columns(foreign=True)
         self._containers: dict[str, Container] = {}
 
     def columns(self, body: bytes, plain: int, entries: int) -> tuple[list[Batch], int]:
@@ -78,7 +79,7 @@ class Received:
         for batch in batches:
             if not _is_one(batch):
                 raise ValueError("its columns are not those of a batch")
-        return [batch for batch in batches if len(batch)], size
+        return [_fit(batch) for batch in batches if len(batch)], size
 
     def json(self, body: bytes) -> Batch:
         """`json/1`: one entry."""
@@ -99,7 +100,7 @@ class Received:
         dataset = _string(event, "dataset").rpartition(".")[2]
         if not time or rest or type(sequence) is not int or not _string(container, "id"):
             raise ValueError("no entry of a dockline")
-        flags = _table(entry, "log").get("flags")
+        flag = _flag(_table(entry, "log").get("flags"))
         message = entry.get("message")
         parsed = {name: value for name, value in entry.items() if name not in RESERVED}
         parsed.update(_table(entry, "fields"))
@@ -113,7 +114,7 @@ class Received:
             source=dataset if dataset in _SORTS else "logs",  # type: ignore[arg-type]
             fields=[parsed] if parsed else None,
             bare=message is None,
-            flags={sequence: str(flags[0])} if isinstance(flags, list) and flags else None,
+            flags={sequence: flag} if flag else None,
         )
 
     def _container(self, container: Mapping[str, Any], entry: Mapping[str, Any]) -> Container:
@@ -121,10 +122,10 @@ class Received:
         tag = f":{_string(image, 'tag')}" if image.get("tag") else ""
         return Container(
             _id(_string(container, "id")),
-            _string(container, "name"),
-            f"{_string(image, 'name')}{tag}",
-            {name: _string(labels, name) for name in labels},
-            _string(_table(entry, "host"), "name"),
+            plain.name(_string(container, "name")),
+            plain.name(f"{_string(image, 'name')}{tag}"),
+            plain.labels({name: _string(labels, name) for name in labels}),
+            plain.name(_string(_table(entry, "host"), "name")),
         )
 
     def foreign(self, body: bytes, stream: str, subject: str, time: int, sequence: int) -> Batch:
@@ -132,7 +133,7 @@ class Received:
         `sequence` its place there."""
         if len(body) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
-        container = Container(_id(f"nats:{stream}:{subject}"), subject, "")
+        container = Container(_id(f"nats:{stream}:{subject}"), plain.name(subject), "")
         line = body.removesuffix(b"\n").removesuffix(b"\r")
         return Batch(container, [line], [from_nanoseconds(time)], b"\0", [sequence])
 
@@ -202,6 +203,22 @@ def _has_columns(batch: Batch) -> bool:
         and (batch.flags is None or _are_flags(batch.flags))
         and (batch.samples is None or (batch.source == "stats" and _is_reading(batch.samples)))
     )
+
+
+def _fit(batch: Batch) -> Batch:
+    """The same, of what JSON has."""
+    if batch.fields is not None:
+        batch.parsed = list(map(plain.fields, batch.fields))
+    if batch.flags:
+        batch.flags = {number: flag for number, flag in batch.flags.items() if flag in plain.FLAGS}
+    if batch.samples is not None:
+        batch.samples = replace(batch.samples, stats=plain.fields(dict(batch.samples.stats)))
+    return batch
+
+
+def _flag(flags: Any) -> str:
+    """The first one, where it is one of ours; else nothing."""
+    return flags[0] if isinstance(flags, list) and flags and flags[0] in plain.FLAGS else ""
 
 
 def _are_times(times: list[bytes]) -> bool:

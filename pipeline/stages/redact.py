@@ -52,7 +52,7 @@ from pipeline.component import Secret
 from pipeline.errors import ConfigError, at
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
-from pipeline.records import MISSING, Fields, Records
+from pipeline.records import MISSING, Fields, Missing, Records
 from pipeline.redaction import KINDS, Kind, What, is_local, named, own, unescaped
 
 _REDACTED: Final = "[redacted]"
@@ -189,19 +189,24 @@ class Stage(component.Stage):
             return [self._value(one, kinds, levels - 1) for one in value]
         if type(value) in (int, float):
             return self._number(value, kinds)
-        return value
+        return value if value is None or type(value) in (bool, Missing) else self._too_deep
 
     def _object(self, fields: Fields, kinds: Sequence[Kind], levels: int) -> Fields:
         new: Fields = {}
+        taken: dict[str, int] = {}
         for name, value in fields.items():
-            key = self._clean(name, kinds)
-            while key is not name and key in new:
-                key += "_"
+            key = self._key(name, kinds)
+            if key in new:
+                key = _another(key, new, taken)
             if self._names and name.lower() in self._names:
                 new[key] = self._hidden(value)
             else:
                 new[key] = self._value(value, kinds, levels - 1)
         return new
+
+    def _key(self, name: str, kinds: Sequence[Kind]) -> str:
+        text = unescaped(name)
+        return name if (new := self._clean(text, kinds)) == text else new
 
     def _hidden(self, value: Any) -> Any:
         """What stands for the value of one of the keys."""
@@ -224,6 +229,17 @@ class Stage(component.Stage):
             return value
         new = self._clean(text, kinds)
         return value if new == text else new
+
+
+def _another(key: str, new: Fields, taken: dict[str, int]) -> str:
+    """A name that is free, for one that has become the same as others, of which so many are
+    `taken`."""
+    number = taken.get(key, 1)
+    while True:
+        number += 1
+        if (free := f"{key}_{number}") not in new:
+            taken[key] = number
+            return free
 
 
 def _replacement(options: Options) -> Callable[[str], str]:

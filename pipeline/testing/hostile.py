@@ -41,7 +41,9 @@ def _fields() -> list[dict[str, Any]]:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    odd: dict[Any, Any] = {1: 2, None: 3, "\ud800": "\ud800"}
+    odd: dict[Any, Any] = {
+        1: 2, None: 3, "\ud800": "\ud800", b"\xff": [b"\xff", {b"k": b"v"}], False: (1,),
+    }  # fmt: skip
     return [
         {}, {"level": []}, {"level": "ERROR", "host": 1}, {"message": "mine", "log.level": "warn"},
         odd, {"big": 10**999, "nan": math.nan}, {"deep": deep}, {"fields": {"x": 1}, "ecs": None},

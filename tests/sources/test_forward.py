@@ -159,6 +159,22 @@ async def test_for_a_stranger_the_tag_and_the_host_stand_for_a_container() -> No
         assert first.container.id != second.container.id
 
 
+async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_fit() -> None:
+    record = {
+        b"message": b"\xff kept", b"n\xff": [float("nan"), {b"k": b"v\xff"}], "user": b"bob",
+        "at": event_time(1), "none": None, "x": msgpack.ExtType(7, b"x"), b"user": "\udcff",
+    }  # fmt: skip
+    async with served() as (one, client):
+        await client.write(msgpack.packb(["t", 1, record], unicode_errors="surrogateescape"))
+        ((_, line, fields),) = await entries(one, 1)
+        assert line == b"\xff kept"
+        assert fields == {
+            "n\ufffd": [None, {"k": "v\ufffd"}], "user": "\ufffd", "at": 10**9, "none": None,
+            "x": None,
+        }  # fmt: skip
+        assert one.intake.refused == {}
+
+
 def docker(log: str, **more: str) -> dict[str, str]:
     return {"container_id": ID, "container_name": "/web-1", "source": "stdout", "log": log, **more}
 
