@@ -3,8 +3,8 @@
 - Facility `daemon`, as Docker's own syslog driver has it. Severity from the entry's level (see
   `level`), else `info` for stdout and events, `err` for stderr.
 - HOSTNAME is the Engine's host, APP-NAME the Compose or Swarm service or else the container's name,
-  PROCID the short id, MSGID is not used. What they may not contain becomes `_`, or `?`
-  beyond ASCII.
+  PROCID the container's short id, the agent's process id, or nothing (`ProcId`), MSGID is not used.
+  What they may not contain becomes `_`, or `?` beyond ASCII.
 - TIMESTAMP with six digits of fraction, the most that RFC 5424 allows (nine corrupt what rsyslog
   stores); RFC 3164 has whole seconds of local time (`TZ`), and no year.
 - MSG is MSG-ANY: the bytes as the container wrote them, valid UTF-8 or not, without a byte order
@@ -20,6 +20,7 @@ bytes, in batches of 280, that takes 0.10 s; `%` on each line takes 0.17 s, piec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final, Literal, get_args
@@ -35,6 +36,7 @@ from pipeline.shared import Part, encoded_once
 
 Standard = Literal["rfc5424", "rfc3164"]
 Framing = Literal["octet-counting", "lf"]
+ProcId = Literal["container", "pid", "-"]
 Facility = Literal[
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
     "uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
@@ -109,6 +111,7 @@ class SyslogEncoder:
         standard: Standard = "rfc5424",
         framing: Framing | None = "octet-counting",
         facility: Facility = "daemon",
+        proc_id: ProcId = "container",
         structured_data: str = "",
         max_message: int = 8096,
         host: str = "",
@@ -118,10 +121,12 @@ class SyslogEncoder:
         self._standard = standard
         self._framing = framing
         self._facility = FACILITIES.index(facility)
+        self._proc_id = {"container": None, "pid": str(os.getpid()), "-": ""}[proc_id]
+        """None is the container's."""
         self._structured_data = structured_data.encode("utf-8", "replace") or b"-"
         self._max_message = max_message
         self._host = host
-        of_options = standard, framing, facility, structured_data, max_message, host
+        of_options = standard, framing, facility, proc_id, structured_data, max_message, host
         self._encoding = "syslog", *of_options
         self._headers: WeakKeyDictionary[Container, _Header] = WeakKeyDictionary()
         self._local_time = LocalTime("%b %e %H:%M:%S") if standard == "rfc3164" else None
@@ -213,10 +218,13 @@ class SyslogEncoder:
     def _render(self, container: Container) -> _Header:
         host = _name(container.host or self._host, 255)
         app = container.service or container.name
+        proc_id = container.short_id if self._proc_id is None else self._proc_id
         if self._standard == "rfc3164":
-            tag = b"%b[%b]" % (_name(app, 32, _TAG), _name(container.short_id, 32, _TAG))
+            tag = _name(app, 32, _TAG)
+            if self._proc_id != "":
+                tag += b"[%b]" % _name(proc_id, 32, _TAG)
             return _Header(b"", b" %b %b: " % (host, tag), self._facility, 15)
-        fields = host, _name(app, 48), _name(container.short_id, 128), self._structured_data
+        fields = host, _name(app, 48), _name(proc_id, 128), self._structured_data
         return _Header(b"1 ", b"Z %b %b %b - %b " % fields, self._facility, 26)
 
 

@@ -24,7 +24,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pipeline.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
-from pipeline.encode.syslog import Facility
+from pipeline.encode.syslog import Facility, ProcId
 from pipeline.errors import ConfigError
 from pipeline.sinks import syslog
 from pipeline.transport.address import parse
@@ -43,6 +43,8 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """Token of the account, for hosts that want one; sent as `[TOKEN@41058]`."""
     facility: Facility = "daemon"
     """Facility of all messages."""
+    proc_id: ProcId = "container"
+    """PROCID: the container's short id, `pid`, the agent's process id, or `-` for none."""
     tls: TLSConfig | None = None
     """Certificates, where the system's authorities will not do."""
     timeout: Duration = Duration(10)
@@ -63,6 +65,7 @@ class Papertrail(syslog.Syslog):
                 address=str(address),
                 framing="lf",
                 facility=config.facility,
+                proc_id=config.proc_id,
                 structured_data=element,
                 max_message=Size(1024 if address.scheme == "udp" else 100_000),
                 tls=config.tls,

@@ -8,8 +8,8 @@ tls = { ca = "/etc/dockline/ca.pem" }     # only where the system does not trust
 ```
 
 - **Messages** are RFC 5424; `format = "rfc3164"` is for receivers that know no better. APP-NAME is
-  the Compose or Swarm service or else the container, PROCID the short id, severity the entry's
-  level or else `info` for stdout and `err` for stderr.
+  the Compose or Swarm service or else the container, PROCID the short id (see `proc_id`),
+  severity the entry's level or else `info` for stdout and `err` for stderr.
 - **Framing** over TCP and TLS is octet counting, so that a message may hold line feeds. rsyslog's
   `imtcp` and syslog-ng's `syslog()` source take it; syslog-ng's `network()` source takes only
   `framing = "lf"`, with which line feeds in a message become spaces. rsyslog writes a line feed it
@@ -32,7 +32,7 @@ import msgspec
 
 from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
-from pipeline.encode.syslog import Facility, Framing, SyslogEncoder, structured_data
+from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, structured_data
 from pipeline.errors import ConfigError
 from pipeline.transport.address import parse
 from pipeline.transport.datagrams import LARGEST, Datagrams
@@ -58,6 +58,11 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """How messages are told apart over TCP and TLS; without meaning for UDP."""
     facility: Facility = "daemon"
     """The default is that of Docker's own syslog driver."""
+    proc_id: ProcId = "container"
+    """PROCID: the container's short id; `pid`, the process id of the agent, as Docker's own syslog
+    driver has that of dockerd; or `-` for none. The id has letters in it, and parsers that want a
+    number there drop the message, such as the stock `syslog-rfc5424` of Fluent Bit. For those take
+    one of the others; which container it was, only APP-NAME tells then."""
     structured_data: dict[_Name, dict[_Name, str]] = msgspec.field(default_factory=dict)
     """Parameters by SD-ID, for every message: `{ "origin@32473" = { site = "north" } }`."""
     max_message: Size = Size(0)
@@ -80,6 +85,7 @@ class Syslog(OneWay):
             standard=config.format,
             framing=None if udp else config.framing,
             facility=config.facility,
+            proc_id=config.proc_id,
             structured_data=structured_data(config.structured_data),
             max_message=_limit(config, udp),
             host=context.host,

@@ -1,5 +1,6 @@
 """Syslog messages: what they say, how they are framed, what they leave out."""
 
+import os
 import re
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,13 @@ RFC5424 = re.compile(
     rb"(?P<pid>[!-~]{1,128}) - (?P<sd>-|(\[.*\])+) (?P<msg>.*)",
     re.DOTALL,
 )
+
+
+FLUENT_BIT = re.compile(
+    rb"<(?P<pri>[0-9]{1,5})>1 (?P<time>[^ ]+) (?P<host>[^ ]+) (?P<ident>[^ ]+) (?P<pid>[-0-9]+) "
+    rb"(?P<msgid>[^ ]+) (?P<extradata>(\[(.*?)\]|-)) (?P<message>.+)$"
+)
+"""Its stock parser `syslog-rfc5424`."""
 
 
 def messages(data: bytes) -> list[bytes]:
@@ -105,6 +113,24 @@ def test_a_tag_of_rfc_3164_holds_nothing_that_could_end_it() -> None:
     assert one(b"x", of=odd, encoder=encoder).split(b" ")[-2] == (
         b"a_b_c__d_ea_b_c__d_ea_b_c__d_ea_[0123456789ab]:"
     )
+
+
+@pytest.mark.parametrize(("proc_id", "is_said"), [("pid", b"%d" % os.getpid()), ("-", b"-")])
+@pytest.mark.parametrize("framing", ["octet-counting", None])
+def test_a_procid_may_be_a_number_or_none(proc_id: Any, is_said: bytes, framing: Any) -> None:
+    encoder = SyslogEncoder(proc_id=proc_id, framing=framing)
+    made = (encoder.stream if framing else encoder.datagrams)([batch(b"hello")])
+    data = made.data if framing else made.data[0]
+    assert FLUENT_BIT.search(data)["pid"] == is_said
+    assert not FLUENT_BIT.search(HEADER + b"hello")
+
+
+@pytest.mark.parametrize(
+    ("proc_id", "tag"), [("pid", b"api[%d]: x" % os.getpid()), ("-", b"api: x")]
+)
+def test_so_may_be_what_stands_in_the_brackets_of_rfc_3164(proc_id: Any, tag: bytes) -> None:
+    encoder = SyslogEncoder(standard="rfc3164", proc_id=proc_id)
+    assert one(b"x", encoder=encoder).endswith(b" web-1 " + tag)
 
 
 def test_entries_without_a_message_show_their_fields() -> None:

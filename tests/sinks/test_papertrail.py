@@ -40,6 +40,11 @@ async def test_messages_arrive_over_tls_with_the_token_and_on_one_line_each(
     assert first.data == f"[{TOKEN}@41058]".encode()
 
 
+def test_the_procid_may_be_left_out() -> None:
+    data = sink("logs7.papertrailapp.com:1", proc_id="-").encode([batch("x")]).data
+    assert data.endswith(b" - - - x\n")
+
+
 def test_a_message_is_cut_to_what_papertrail_takes() -> None:
     payload = sink("logs7.papertrailapp.com:1").encode([batch("x" * 200_000)])
     assert (payload.size, payload.truncated) == (100_001, 1)
