@@ -24,6 +24,7 @@ from pathlib import Path
 
 from prometheus_client import Metric, generate_latest
 
+from pipeline.access import Gate
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report
 from pipeline.batch import Container, Inspection, Samples
@@ -153,7 +154,7 @@ async def _measure(containers: int, scrapes: int, encoding: str, every: float) -
         page = ledger.page(one.container.id, one.container.name)
         for route in ("all", "errors"):
             page.passage("logs", route).bind(("papertrail", "archive"))
-    admin = Admin("127.0.0.1:0", exposition, list, lambda: Report(True, [], {}))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: Report(True, [], {}))
     await admin.start()
     gc.collect()
     gc.freeze()

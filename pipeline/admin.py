@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import hdrs, web
 
+from pipeline.access import Gate, guarded
 from pipeline.audit import Report
 from pipeline.exposition import Exposition
 from pipeline.overview import Overview
@@ -21,6 +22,9 @@ dockline
 /metrics  the agent's and the containers' metrics, for Prometheus
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
+
+With the agent's token alone:
+
 /audit    what became of every entry, as JSON; `dockline audit` shows it
 /top      what it does just now, as JSON; `dockline top` shows it
 /tap      entries as they pass, as JSON lines; `dockline tap` shows them
@@ -35,6 +39,7 @@ class Admin:
     def __init__(
         self,
         listen: str,
+        gate: Gate,
         exposition: Exposition,
         ready: Callable[[], list[str]],
         audit: Callable[[], Report],
@@ -42,7 +47,8 @@ class Admin:
         overview: Callable[[], Awaitable[Overview]] | None = None,
         reload: Handler | None = None,
     ) -> None:
-        """`listen` is `host:port`. Raises `DocklineError` where it is something else."""
+        """`listen` is `host:port`; the gate decides who is answered. Raises `DocklineError` where
+        it is something else."""
         self._tapping = tapping or Tapping(Tap())
         self._overview = overview
         self._ready = ready
@@ -59,6 +65,7 @@ class Admin:
                 web.get("/tap", self._tapping.handle, allow_head=False),
                 *([web.post("/-/reload", reload)] if reload is not None else ()),
             ],
+            [guarded(gate)],
         )
 
     @property

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
+from pipeline import token
+from pipeline.access import Gate
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Samples
@@ -34,6 +36,7 @@ from pipeline.reload import Reloader
 from pipeline.reloading import Reloading
 from pipeline.routing import Route, Router
 from pipeline.selection import Selection
+from pipeline.server import parse_listen
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.myself import own_container
@@ -100,9 +103,11 @@ class Agent:
         self.source: DockerSource
         """Once it runs, where there is an Engine."""
         self._reloading = Reloading(config.http.reload)
+        self._gate = self._make_gate()
         self.admin = (
             Admin(
                 config.http.listen,
+                self._gate,
                 self.exposition,
                 self.not_ready,
                 self.audit,
@@ -140,6 +145,35 @@ class Agent:
             selects=self._selection.follows,
             events=self._config.events.enabled,
             last_lines=self._config.events.last_lines,
+        )
+
+    def _make_gate(self) -> Gate:
+        """Without the token that is kept, which is had when the agent runs."""
+        http = self._config.http
+        hosts = [*http.hosts, *([parse_listen(http.listen)[0]] if http.listen else [])]
+        return Gate(
+            http.token and http.token.strip(),
+            hosts,
+            metrics=http.metrics == "open",
+            refused=lambda reason: self.metrics.http_refused.labels(reason).inc(),
+        )
+
+    def _take_token(self) -> None:
+        """That of the state folder, where the configuration sets none. Without one, what needs it
+        is closed. Blocks."""
+        if self._gate.token is not None:
+            return
+        why = "[state] directory cannot be used"
+        if folder := self.checkpoint.folder:
+            try:
+                self._gate.token = token.kept(folder)
+                return
+            except OSError as error:
+                why = f"{folder / token.NAME}: {error.strerror}"
+        log.warning(
+            "no token can be kept (%s), so nobody can be let in to /tap, /top, /audit and "
+            "/-/reload: give the agent a folder that it can write to, or set http.token",
+            why,
         )
 
     def _make_poller(self) -> StatsPoller | None:
@@ -260,6 +294,7 @@ class Agent:
             self.source = self._make_source(self.engine)
         try:
             if self.admin is not None:
+                await asyncio.to_thread(self._take_token)
                 await self.admin.start()
                 log.info("metrics on http://%s/metrics", self.admin.address)
             gc.freeze()  # what was imported and built so far lives as long as the process

@@ -151,6 +151,11 @@ class Checkpoint:
             return
         self._replay(wanted=self._read())
 
+    @property
+    def folder(self) -> Path | None:
+        """Where it is kept, and nobody else; None where it lives in memory alone."""
+        return self._file.parent if self._file is not None and self._lock is not None else None
+
     def _read(self) -> bool:
         """Whether there is something to go on from."""
         assert self._file is not None

@@ -37,6 +37,12 @@ class Metrics:
             "read: passed over, rotated away, or damaged.",
             "container",
         )
+        self.http_refused = counter(
+            "http_refused_requests",
+            "Requests to the agent's HTTP endpoint that were refused: without its token, for a "
+            "host that is not its own, or from another site's page.",
+            "reason",
+        )
         self.filtered = counter(
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
         )

@@ -27,7 +27,7 @@ class Reloading:
     """Handles the requests. One that comes during a reload gets the next one, as do all others
     that come meanwhile."""
 
-    def __init__(self, access: Access = "local") -> None:
+    def __init__(self, access: Access = "all") -> None:
         self._guard = Guard("reloading", "http.reload", "send SIGHUP to the agent", access)
         self.reloader: Reloader | None = None
         """Where the agent can be reloaded."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
 
 from pipeline.coalesce import Pause
 from pipeline.errors import DocklineError
@@ -41,10 +42,15 @@ GZIP_LEVEL = 1
 class Server:
     """Listens on one address until it is closed."""
 
-    def __init__(self, listen: str, routes: Sequence[web.RouteDef]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        routes: Sequence[web.RouteDef],
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
         """`listen` is `host:port`; port 0 takes a free one. Raises `DocklineError`."""
         self._host, self._port = parse_listen(listen)
-        self._app = web.Application()
+        self._app = web.Application(middlewares=middlewares)
         self._app.add_routes(routes)
         self._app.on_response_prepare.append(_set_headers)
         self._runner: web.AppRunner | None = None

@@ -41,7 +41,7 @@ _PARAMETERS = {"route", "sink", "container", "dropped"}
 class Tapping:
     """Handles the requests."""
 
-    def __init__(self, tap: Tap, access: Access = "local") -> None:
+    def __init__(self, tap: Tap, access: Access = "all") -> None:
         self._tap = tap
         self._guard = Guard("tapping", "http.tap", INSTEAD, access)
 

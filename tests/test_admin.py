@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
+from pipeline.access import Gate
 from pipeline.admin import Admin
 from pipeline.audit import ContainerPart, Report
 from pipeline.batch import Container, Inspection
@@ -22,6 +23,7 @@ from tests.servers.prometheus import PrometheusServer
 from tests.sources.docker.answers import answer, reading
 
 REPORT = Report(False, [ContainerPart("1", "api-1", {"logs": 3}, [])], {})
+TOKEN = "a-token-of-some-length"
 OVERVIEW = Overview("web-1", 1.0, 2.0, "", [ContainerNow("1", "api-1", 3)], [], [])
 SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"]
 
@@ -29,12 +31,14 @@ SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"
 class Running:
     """An agent's endpoints, with nothing but what the test puts in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, metrics: bool = True) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.exposition = Exposition(labels=["x"], registry=self.metrics.registry)
         self.missing: list[str] = []
+        self.gate = Gate(TOKEN, metrics=metrics)
         self.admin = Admin(
             "127.0.0.1:0",
+            self.gate,
             self.exposition,
             lambda: self.missing,
             lambda: REPORT,
@@ -45,7 +49,8 @@ class Running:
         return OVERVIEW
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
-        """Status, content type and text."""
+        """Status, content type and text, with the token unless something else is said."""
+        headers.setdefault("Authorization", f"Bearer {TOKEN}")
         url = f"http://{self.admin.address}{path}"
         async with ClientSession() as client, client.get(url, headers=headers) as response:
             return response.status, response.content_type, await response.text()
@@ -80,8 +85,15 @@ async def test_what_it_does_just_now_is_served_as_json(running: Running) -> None
     assert msgspec.json.decode(text, type=Overview) == OVERVIEW
 
 
-async def test_nobody_is_shown_entries_in_another_name_than_this_hosts(running: Running) -> None:
-    assert (await running.get("/tap", Host="evil.example"))[0] == 403
+async def test_without_the_token_there_is_nothing_but_what_is_for_everybody(
+    running: Running,
+) -> None:
+    for path in ("/audit", "/top", "/tap", "/-/reload", "/nothing", "/metrics/", "//metrics"):
+        for token in ("", "Bearer ", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
+            status, _, text = await running.get(path, Authorization=token)
+            assert (status, text.count("\n")) == (401, 1), (path, token)
+    for path in ("/", "/metrics", "/healthz", "/readyz"):
+        assert (await running.get(path, Authorization=""))[0] == 200
 
 
 async def test_healthz_says_ok_whatever_is_not_ready(running: Running) -> None:
@@ -117,7 +129,7 @@ async def test_metrics_has_the_agents_and_the_containers_series(running: Running
 
 
 async def test_an_address_that_is_taken_is_one_clear_sentence(running: Running) -> None:
-    second = Admin(running.admin.address, running.exposition, list, lambda: REPORT)
+    second = Admin(running.admin.address, running.gate, running.exposition, list, lambda: REPORT)
     with pytest.raises(DocklineError, match="is in use"):
         await second.start()
 
@@ -163,3 +175,16 @@ async def test_promql_gives_the_figures_and_a_removed_container_is_gone(
         assert grown == pytest.approx(2)
         running.exposition.remove(reading(stats).container.id)
         await prometheus.wait_for("absent(container_cpu_usage_seconds_total)")
+
+
+@pytest.mark.server
+async def test_prometheus_brings_the_token_where_metrics_are_closed(tmp_path: Path) -> None:
+    closed = Running(metrics=False)
+    await closed.admin.start()
+    (tmp_path / "token").write_text(f"{TOKEN}\n")  # as the agent keeps it
+    with PrometheusServer(
+        tmp_path, closed.admin.address, credentials=tmp_path / "token"
+    ) as prometheus:
+        assert await prometheus.value("up") == 1
+    assert (await closed.get("/metrics", Authorization=""))[0] == 401
+    await closed.admin.close()

@@ -49,7 +49,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(file: Path, access: Access = "local") -> AsyncIterator[Running]:
+async def running(file: Path, access: Access = "all") -> AsyncIterator[Running]:
     made = Running(file, access)
     await made.server.start()
     async with asyncio.TaskGroup() as tasks:
@@ -71,10 +71,10 @@ async def test_nobody_reloads_where_it_is_off_and_a_proxy_where_all_may(file: Pa
     async with running(file, "off") as made:
         status, text = await made.post()
         assert status == 403
-        assert 'http.reload = "local"' in text
+        assert 'http.reload = "all"' in text
     async with running(file, "all") as made:
         assert (await made.post(Via="1.1 x"))[0] == 200
-    async with running(file) as made:
+    async with running(file, "local") as made:
         assert (await made.post(Via="1.1 x"))[0] == 403
         assert (await made.post())[0] == 200
 

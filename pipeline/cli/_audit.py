@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import msgspec
 
 from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
-from pipeline.cli._running import ask
+from pipeline.cli._running import Running
 from pipeline.cli._terminal import colours
 from pipeline.errors import DocklineError
 from pipeline.plural import plural
 
 
-def audit(url: str | None, config: str | None, *, json: bool) -> int:
+def audit(agent: Running, *, json: bool) -> int:
     """The exit status of the command."""
-    body = ask("/audit", url, config)
+    body = agent.get("/audit")
     try:
         report = msgspec.json.decode(body, type=Report)
     except msgspec.MsgspecError as error:

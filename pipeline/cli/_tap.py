@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from pipeline.cli._running import address, stream
+from pipeline.cli._running import Running
 from pipeline.cli._terminal import Colour, colours, printable
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
@@ -37,25 +37,23 @@ class Wanted:
         return "/tap?" + urlencode([*query, ("dropped", int(self.dropped))])
 
 
-def tap(
-    wanted: Wanted, url: str | None, config: str | None, *, json: bool, limit: int | None
-) -> int:
+def tap(wanted: Wanted, agent: Running, *, json: bool, limit: int | None) -> int:
     """The exit status of the command. Raises `DocklineError`."""
     with suppress(KeyboardInterrupt):  # how it is ended
-        _follow(wanted, address(url, config), json, limit)
+        _follow(wanted, agent, json, limit)
     return 0
 
 
-def _follow(wanted: Wanted, where: str, json: bool, limit: int | None) -> None:
+def _follow(wanted: Wanted, agent: Running, json: bool, limit: int | None) -> None:
     shown = 0
     show = Rows()
-    for line in stream(where, wanted.path):
+    for line in agent.stream(wanted.path):
         try:
             found = msgspec.json.decode(line, type=dict[str, Any])
         except msgspec.MsgspecError:
             continue  # the last line, cut where the agent ended
         if "control" in found:
-            _say(found, where)
+            _say(found, agent.address)
         if json and found.get("control") not in ("open", "idle"):
             sys.stdout.write(line.decode("utf-8", "replace"))
         elif "control" not in found:
@@ -64,7 +62,7 @@ def _follow(wanted: Wanted, where: str, json: bool, limit: int | None) -> None:
         shown += "control" not in found
         if shown == limit:
             return
-    print(f"dockline: the agent at {where} has ended the stream", file=sys.stderr)
+    print(f"dockline: the agent at {agent.address} has ended the stream", file=sys.stderr)
 
 
 def _say(found: Mapping[str, Any], where: str) -> None:

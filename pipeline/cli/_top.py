@@ -11,7 +11,7 @@ from contextlib import suppress
 import msgspec
 
 from pipeline.cli._figures import duration
-from pipeline.cli._running import address, get
+from pipeline.cli._running import Running
 from pipeline.cli._screen import Screen
 from pipeline.cli._terminal import Colour, colours, printable
 from pipeline.cli._view import Figures, View, figures, snapshot
@@ -25,15 +25,14 @@ LOOK_AGAIN = 0.5
 """Seconds between two looks at the size of the terminal."""
 
 
-def top(url: str | None, config: str | None, *, every: float, once: bool) -> int:
+def top(agent: Running, *, every: float, once: bool) -> int:
     """The exit status of the command. Raises `DocklineError` when no agent answers at first."""
-    where = address(url, config)
-    first = _ask(where)
+    first = _ask(agent)
     if once or not _is_terminal():
         time.sleep(min(every, SNAPSHOT))
-        _print(figures(first, _ask(where)))
+        _print(figures(first, _ask(agent)))
         return 0
-    with Poller(where, every, first) as poller, suppress(KeyboardInterrupt):  # how it may be ended
+    with Poller(agent, every, first) as poller, suppress(KeyboardInterrupt):  # how it may be ended
         _watch(poller)
     return 0
 
@@ -43,12 +42,12 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not dumb
 
 
-def _ask(where: str) -> Overview:
-    body = get(where, "/top")
+def _ask(agent: Running) -> Overview:
+    body = agent.get("/top")
     try:
         return msgspec.json.decode(body, type=Overview)
     except msgspec.MsgspecError as error:
-        raise DocklineError(f"{where} gives no answer of a dockline: {error}") from error
+        raise DocklineError(f"{agent.address} gives no answer of a dockline: {error}") from error
 
 
 def _print(found: Figures) -> None:
@@ -74,9 +73,9 @@ def _watch(poller: Poller) -> None:
 class Poller:
     """Asks in a thread of its own, so that keys are answered while the agent is not there."""
 
-    def __init__(self, where: str, every: float, first: Overview) -> None:
+    def __init__(self, agent: Running, every: float, first: Overview) -> None:
         self.found = figures(None, first)
-        self._where = where
+        self._agent = agent
         self._every = every
         self._last = first
         self._problem = ""
@@ -112,7 +111,7 @@ class Poller:
     def _run(self) -> None:
         while not self._ended.wait(self._every):
             try:
-                found = _ask(self._where)
+                found = _ask(self._agent)
             except DocklineError as error:
                 self._since = self._since if self._problem else time.monotonic()
                 self._problem = str(error)

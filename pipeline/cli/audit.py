@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.cli._options import add_agent
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
@@ -22,10 +24,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         nargs="*",
         help="files of JSON lines, gzipped or not; - or nothing is standard input",
     )
-    parser.add_argument(
-        "--url",
-        help="where the agent answers; without it, where the configuration says it listens",
-    )
+    add_agent(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -33,8 +32,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 def main(args: argparse.Namespace) -> int:
     if args.verify is None:
         from pipeline.cli._audit import audit
+        from pipeline.cli._running import find_agent
 
-        return audit(args.url, args.config, json=args.json)
+        return audit(find_agent(args.url, args.token, args.config), json=args.json)
     from pipeline.cli._verify import verify
 
     return verify(args.verify or ["-"], json=args.json)

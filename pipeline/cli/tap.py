@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.cli._options import add_agent
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
@@ -13,9 +15,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "stages; with --dropped, those that are filtered by a stage, or lost by a sink's policy "
         "or to a refusal. It slows nothing down: of more than 1,000 entries a second it shows one "
         "in so many, and says so on standard error, and what is not read in time is lost to it "
-        "alone. Names are patterns as in a shell, and each option may be repeated. The agent "
-        "answers on its own host only, unless http.tap says otherwise. Exit status: 0 what was "
-        "asked for is shown; 1 no agent answers; 2 bad configuration or usage.",
+        "alone. Names are patterns as in a shell, and each option may be repeated. Exit status: 0 "
+        "what was asked for is shown; 1 no agent answers; 2 bad configuration or usage.",
     )
     for what, metavar, words in (
         ("route", "R", "entries of this route"),
@@ -27,10 +28,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "--dropped", action="store_true", help="what is filtered or lost instead, and why"
     )
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after so many entries")
-    parser.add_argument(
-        "--url",
-        help="where the agent answers; without it, where the configuration says it listens",
-    )
+    add_agent(parser)
     parser.add_argument(
         "--json", action="store_true", help="JSON lines, as the agent sends them, for programs"
     )
@@ -46,7 +44,9 @@ def _positive(text: str) -> int:
 
 def main(args: argparse.Namespace) -> int:
     """0 when it has shown what was asked for, was interrupted, or the agent has stopped."""
+    from pipeline.cli._running import find_agent
     from pipeline.cli._tap import Wanted, tap
 
     wanted = Wanted(args.route, args.sink, args.container, args.dropped)
-    return tap(wanted, args.url, args.config, json=args.json, limit=args.limit)
+    agent = find_agent(args.url, args.token, args.config)
+    return tap(wanted, agent, json=args.json, limit=args.limit)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.cli._options import add_agent
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
@@ -25,10 +27,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         default=2.0,
         help="how often the agent is asked (default: 2; a snapshot takes that long, or 1)",
     )
-    parser.add_argument(
-        "--url",
-        help="where the agent answers; without it, where the configuration says it listens",
-    )
+    add_agent(parser)
     return parser
 
 
@@ -41,6 +40,7 @@ def _seconds(text: str) -> float:
 
 def main(args: argparse.Namespace) -> int:
     """0, or 1 when no agent answers at the beginning; one that goes away later is waited for."""
+    from pipeline.cli._running import find_agent
     from pipeline.cli._top import top
 
-    return top(args.url, args.config, every=args.every, once=args.once)
+    return top(find_agent(args.url, args.token, args.config), every=args.every, once=args.once)

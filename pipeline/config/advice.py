@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from pipeline.access import names_this_host
 from pipeline.component import Effect, FieldUse, registry
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
@@ -34,6 +35,7 @@ def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
     _last_lines(config, report)
     _secrets(tree, report)
     _listeners(tree, report)
+    _token(config, report)
 
 
 def takes_from(sink_type: str) -> frozenset[str]:
@@ -204,10 +206,16 @@ def _listeners(tree: dict[str, Any], report: Report) -> None:
             message = "listens on every address of this host, for whoever can reach it"
             hint = "listen on 127.0.0.1 or on one address, unless a firewall or a container's own "
             report.warning(path, message, hint + "network stands before it")
-    if "tap" in tree.get("http", {}) and tree["http"]["tap"] == "all":
-        message = "whoever reaches the endpoint may see what all containers log"
-        hint = 'tap = "local" shows entries to this host only; docker exec reaches a container'
-        report.warning(("http", "tap"), message, hint)
+
+
+def _token(config: Config, report: Report) -> None:
+    """One that is meant to be sent from elsewhere."""
+    http, path = config.http, ("http", "listen")
+    sent = http.token is not None or http.metrics == "token"
+    if sent and http.listen and path in report.places and not names_this_host(http.listen):
+        message = "the token, and what it opens, go over plain HTTP to whoever asks from elsewhere"
+        hint = "listen on 127.0.0.1 behind a proxy with TLS, or on a network that nobody listens in"
+        report.warning(path, message, hint)
 
 
 def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

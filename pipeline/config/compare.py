@@ -20,7 +20,7 @@ FIXED = (
     ("engine", "enabled"), ("engine", "url"), ("engine", "tls"),
     ("logs", "read"), ("stats", "every"), ("stats", "labels"),
     ("state", "directory"), ("http", "listen"),
-    ("http", "tap"), ("http", "reload"),
+    ("http", "token"), ("http", "hosts"), ("http", "metrics"), ("http", "tap"), ("http", "reload"),
 )  # fmt: skip
 """Settings that count only when the agent starts."""
 

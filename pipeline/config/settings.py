@@ -7,12 +7,15 @@ JSON Schema, its default is the one that is documented, and its examples are sho
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
+from pipeline import token
 from pipeline.batch import Source
-from pipeline.component import Duration, SinkConfig, Size, SourceConfig, TLSConfig
+from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
 from pipeline.labels import NAMES as LABEL_NAMES
 from pipeline.labels import Name as LabelName
 from pipeline.timestamps import nanoseconds, split_timestamp
@@ -44,6 +47,22 @@ class ListenAddress(str):
         if not found or int(found[2]) > 65535:
             raise ValueError(f'"{text}" is not HOST:PORT; write it like "127.0.0.1:9114"')
         return cls(text)
+
+
+class HostName(str):
+    """A name or an address of a host, as it stands in a URL, without a port."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> HostName:
+        """Raises `ValueError` with a sentence fit for the user."""
+        name = text.strip("[]").lower()
+        with suppress(ValueError):
+            return cls(ip_address(name))
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
+            raise ValueError(f'"{text}" is not a host; write it like "web-1.example.com"')
+        return cls(name)
 
 
 class ContainerExpression(str):
@@ -183,11 +202,29 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint. Where
     `$DOCKLINE_HTTP_LISTEN` is set, that is the default; the image sets it to `0.0.0.0:9114`."""
-    tap: Literal["local", "all", "off"] = "local"
-    """Who may look at entries with `dockline tap`: those who ask from the same host (in a
-    container: from the same container, as with `docker exec`) over a loopback address; `all` who
-    reach the endpoint, which asks for no password; or nobody."""
-    reload: Literal["local", "all", "off"] = "local"
+    token: Annotated[
+        Secret | None,
+        Meta(
+            min_length=token.SHORTEST,
+            max_length=token.LONGEST,
+            pattern=token.FORM,
+            examples=["${file:/run/secrets/dockline_token}"],
+        ),
+    ] = None
+    """What has to be sent (`Authorization: Bearer …`) by whoever asks for anything but `/metrics`,
+    `/healthz` and `/readyz`: entries, figures, a reload. Without it, one is made at the first start
+    and kept in the file `token` of `state.directory`, where `dockline tap`, `top` and `audit` find
+    it."""
+    hosts: Annotated[list[HostName], Meta(examples=[["web-1.example.com", "10.0.0.7"]])] = []
+    """Names by which the agent may be asked for what needs the token, without ports. Loopback
+    addresses, `localhost`, and the address or name that is listened on, always count."""
+    metrics: Literal["open", "token"] = "open"
+    """Who may read `/metrics`: everybody who reaches the endpoint, or who has the token."""
+    tap: Literal["all", "local", "off"] = "all"
+    """Who may look at entries with `dockline tap`: `all` who have the token; those of them who ask
+    over a loopback address and through no proxy (in a container: from the same container, as with
+    `docker exec`); or nobody."""
+    reload: Literal["all", "local", "off"] = "all"
     """Who may have the configuration read again with `POST /-/reload`, and is told what is wrong
     with it: the same choice. SIGHUP and `--watch` do not depend on it."""
 

@@ -17,6 +17,7 @@ from pipeline.config.settings import (
     ContainerExpression,
     EngineURL,
     EntryTime,
+    HostName,
     ListenAddress,
     StageConfig,
 )
@@ -41,6 +42,7 @@ _PARSED: dict[type, str] = {
     Size: 'a size such as "16MiB"',
     Duration: 'a duration such as "5s"',
     ListenAddress: 'an address such as "127.0.0.1:9114"',
+    HostName: 'a host such as "web-1.example.com"',
     EngineURL: 'an address such as "unix:///var/run/docker.sock"',
     ContainerExpression: "an expression",
     EntryTime: 'a time such as "2026-01-31T23:59:59.123Z"',

@@ -12,6 +12,7 @@ from pipeline.config.settings import (
     ContainerExpression,
     EngineURL,
     EntryTime,
+    HostName,
     ListenAddress,
     StageConfig,
 )
@@ -130,7 +131,8 @@ def _limits(type_: Any) -> Iterator[str]:
 
 _NAMES: dict[Any, str] = {
     Size: "size", Duration: "duration", Secret: "secret", ContainerExpression: "expression",
-    EngineURL: "address", ListenAddress: "address", EntryTime: "time", StageConfig: "stage",
+    EngineURL: "address", ListenAddress: "address", HostName: "host", EntryTime: "time",
+    StageConfig: "stage",
     str: "string", int: "whole number", float: "number", bool: "`true` or `false`",
     Any: "any value",
 }  # fmt: skip

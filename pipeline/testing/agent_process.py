@@ -148,16 +148,27 @@ class AgentProcess:
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
+    @property
+    def token(self) -> str:
+        """What its HTTP endpoint asks for, as it keeps it."""
+        return (self.state / "token").read_text().strip()
+
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of `GET path` on its HTTP endpoint."""
-        return self._ask(urllib.request.Request(f"http://{self.address}{path}"))
+        """Status and body of `GET path` on its HTTP endpoint, with its token."""
+        return self.ask("GET", path, {"Authorization": f"Bearer {self._token()}"})
 
     def post(self, path: str, **headers: str) -> tuple[int, str]:
         """The same for `POST path`."""
-        url = f"http://{self.address}{path}"
-        return self._ask(urllib.request.Request(url, headers=headers, method="POST"))
+        return self.ask("POST", path, {"Authorization": f"Bearer {self._token()}", **headers})
 
-    def _ask(self, request: urllib.request.Request) -> tuple[int, str]:
+    def _token(self) -> str:
+        self.address  # noqa: B018 - once it has that, it has a token
+        return self.token
+
+    def ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        """The same with these headers alone."""
+        url = f"http://{self.address}{path}"
+        request = urllib.request.Request(url, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()

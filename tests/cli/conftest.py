@@ -17,7 +17,7 @@ Write = Callable[[str], str]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No configuration, and no colour, from the machine that the tests run on."""
-    for name in ("DOCKLINE_CONFIG", "NO_COLOR", "FORCE_COLOR"):
+    for name in ("DOCKLINE_CONFIG", "DOCKLINE_TOKEN", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -58,7 +58,8 @@ def _running(folder: Path, engine: PrivateEngine, good: int) -> AgentProcess:
 
 def command(agent: AgentProcess, *options: str) -> list[str]:
     return [
-        sys.executable, "-m", "pipeline", "tap", "--url", f"http://{agent.address}", *options,
+        sys.executable, "-m", "pipeline", "tap", "-c", str(agent.config),
+        "--url", f"http://{agent.address}", *options,
     ]  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def test_what_the_agent_refuses_is_one_sentence(
     agent: AgentProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"http://{agent.address}"
-    assert main(["tap", "--url", url, "--route", "evn"]) == 1
+    assert main(["tap", "-c", str(agent.config), "--url", url, "--route", "evn"]) == 1
     assert capsys.readouterr().err == ('dockline: there is no route "evn"; there are: all, even\n')
 
 

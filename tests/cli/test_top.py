@@ -150,7 +150,7 @@ class Terminal:
 
 
 def command(agent: AgentProcess, *options: str) -> list[str]:
-    where = ["--url", f"http://{agent.address}"]
+    where = ["-c", str(agent.config), "--url", f"http://{agent.address}"]
     return [sys.executable, "-m", "pipeline", "top", *where, *options]
 
 

@@ -259,11 +259,18 @@ def test_a_listener_on_every_address_is_warned_of_where_the_file_says_so(address
     assert warnings('[http]\nlisten = "127.0.0.1:9114"\n') == []
 
 
-def test_showing_entries_to_everybody_is_warned_of() -> None:
-    (problem,) = problems('[http]\ntap = "all"\n')
-    assert (problem.path, problem.line) == ("http.tap", 2)
-    assert "may see what all containers log" in problem.message
-    assert warnings('[http]\ntap = "local"\n') == warnings('[http]\ntap = "off"\n') == []
+@pytest.mark.parametrize("setting", ['token = "${TOKEN}"', 'metrics = "token"'])
+def test_a_token_that_goes_over_plain_http_is_warned_of_where_it_leaves_the_host(
+    setting: str,
+) -> None:
+    token = "x" * 16
+    (problem,) = problems(f'[http]\nlisten = "10.0.0.7:9114"\n{setting}\n', TOKEN=token)
+    assert (problem.path, problem.line) == ("http.listen", 2)
+    assert "go over plain HTTP" in problem.message
+    for address in ("127.0.0.1:9114", "localhost:9114", "[::1]:9114"):
+        assert warnings(f'[http]\nlisten = "{address}"\n{setting}\n', TOKEN=token) == []
+    assert warnings('[http]\nlisten = "10.0.0.7:9114"\n') == []
+    assert warnings(f"[http]\n{setting}\n", TOKEN=token, DOCKLINE_HTTP_LISTEN="0.0.0.0:1") == []
 
 
 OUT = '[sinks.out]\ntype = "console"\n'

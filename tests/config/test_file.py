@@ -211,6 +211,13 @@ def test_a_wrong_expression_is_marked_where_it_is_wrong() -> None:
          '"127.0.0.1:9114"'),
         ("http.listen = 'h:70000'", '1 http.listen: "h:70000" is not HOST:PORT; write it like '
          '"127.0.0.1:9114"'),
+        ("http.token = 'short'", "1 http.token: must have a length of at least 16"),
+        ("http.token = '16 letters and more'", "1 http.token: must have the form "
+         "^[A-Za-z0-9._~+/=-]+$"),
+        ("http.hosts = ['a.example:9114']", '1 http.hosts[0]: "a.example:9114" is not a host; '
+         'write it like "web-1.example.com"'),
+        ("http.hosts = ['10.0.0.1:80']", '1 http.hosts[0]: "10.0.0.1:80" is not a host; '
+         'write it like "web-1.example.com"'),
         ('[sinks."a b"]\ntype="probe"\n[routes.r]\nto=["a b"]', '1 sinks."a b": "a b" cannot be a '
          "name; use letters, digits, dots, dashes and underscores, 64 at most"),
         ("a = 1\na = 2", "2 a: this key stands in the file twice; the first is in line 1"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.access import Gate
 from pipeline.admin import Admin
 from pipeline.audit import LedgerMetrics, Report
 from pipeline.batch import Inspection
@@ -181,7 +182,7 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
     exposition = Exposition(registry=metrics.registry)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
-    admin = Admin("127.0.0.1:0", exposition, list, lambda: Report(True, [], {}))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: Report(True, [], {}))
     await admin.start()
     async with asyncio.TaskGroup() as tasks:
         growing = tasks.create_task(grow(metrics, exposition))

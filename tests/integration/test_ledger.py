@@ -58,7 +58,17 @@ def start(engine: PrivateEngine) -> None:
 
 def audit(agent: AgentProcess, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", "audit", "--url", f"http://{agent.address}", *options],
+        [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "audit",
+            "-c",
+            str(agent.config),
+            "--url",
+            f"http://{agent.address}",
+            *options,
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -29,7 +29,7 @@ scrape_configs:
   - job_name: dockline
     metrics_path: {path}
     static_configs: [{{targets: ["{target}"]}}]
-"""
+{authorization}"""
 
 
 class PrometheusServer(Daemon):
@@ -47,13 +47,21 @@ class PrometheusServer(Daemon):
         path: str = "/metrics",
         rules: Sequence[Path] = (),
         options: Sequence[str] = (),
+        credentials: Path | None = None,
     ) -> None:
-        """`protocol` is `OpenMetricsText1.0.0` or `PrometheusText0.0.4`."""
+        """`protocol` is `OpenMetricsText1.0.0` or `PrometheusText0.0.4`; `credentials` the file of
+        a token that is sent."""
         if not shutil.which("prometheus"):
             pytest.skip("there is no `prometheus` command: install prometheus")
         config = directory / "prometheus.yml"
         names = json.dumps([str(rule) for rule in rules])
-        config.write_text(_CONFIG.format(target=target, protocol=protocol, path=path, rules=names))
+        authorization = f"    authorization: {{credentials_file: {credentials}}}\n"
+        config.write_text(
+            _CONFIG.format(
+                target=target, protocol=protocol, path=path, rules=names,
+                authorization=authorization if credentials else "",
+            )
+        )  # fmt: skip
         port = free_port()
         command = [
             "prometheus",

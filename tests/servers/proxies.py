@@ -60,6 +60,28 @@ http {{
 }}
 """
 
+_NGINX_BEFORE = """\
+user root;
+daemon off;
+pid {directory}/nginx.pid;
+error_log stderr;
+events {{ }}
+http {{
+    access_log /dev/stdout;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://{address};
+        }}
+    }}
+}}
+"""
+
 
 class Proxy(Daemon):
     """Listens at `url` and logs each request when it has ended."""
@@ -103,6 +125,13 @@ def nginx(
             buffering=buffering,
         )
     )  # fmt: skip
+    return Proxy("nginx", ["-e", "stderr", "-p", str(directory), "-c", str(file)], directory, port)
+
+
+def nginx_before(directory: Path, address: str) -> Proxy:
+    """As a first try at `proxy_pass` leaves it, before what listens at `address`."""
+    port, file = free_port(), directory / "nginx.conf"
+    file.write_text(_NGINX_BEFORE.format(directory=directory, address=address, port=port))
     return Proxy("nginx", ["-e", "stderr", "-p", str(directory), "-c", str(file)], directory, port)
 
 
