@@ -211,5 +211,6 @@ async def test_a_refused_reload_shows_no_secret_to_the_log_nor_to_who_asked(
             outcome = await made.reloader.reload()
             assert outcome.result == "refused"
             assert "s3cr3t" not in "\n".join(outcome.lines)
-    assert f"{file}:2" in caplog.text
+    assert f"{file}:4" in caplog.text
+    assert f"{file}:3" in caplog.text
     assert "s3cr3t" not in caplog.text
