@@ -6,7 +6,8 @@ VENV   ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'imp
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv)
 
-# What Debian calls the programs that the demo and the tests run for real. Services are not started.
+# What Debian calls the programs that the demo and the tests run for real. Those of another make will do
+# (docker-ce for docker.io), nothing is removed, and services are not started.
 ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sys/module/apparmor),apparmor)
 BUILD_PACKAGES   := gcc libc6-dev python3-dev
 TEST_PACKAGES     = $(ENGINE_PACKAGES) $(BUILD_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
@@ -33,7 +34,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the screen
-	@scripts/debian-packages $(ENGINE_PACKAGES)
+	@if [ "$(DEMO_ENGINE)" != private ] && timeout 20 docker version >/dev/null 2>&1; \
+	  then scripts/debian-packages busybox-static; else scripts/debian-packages $(ENGINE_PACKAGES); fi
 	@$(BIN)/python -m demo
 
 test: packages lint pytest ## lint, types and the whole suite against real servers
