@@ -4,8 +4,8 @@ In reading order:
 
 1. ``settings``     one Struct per table; sinks and stages bring their own
 2. ``locate``       where each key of a TOML text stands
-3. ``problems``     what is wrong, where, and what was probably meant; ``syntax`` for no TOML at all;
-                    ``secrecy`` for what of it all is never shown
+3. ``problems``     what is wrong, where, and what was probably meant; ``syntax`` for no TOML at
+                    all; ``secrecy`` for what of a configuration is never shown
 4. ``substitute``   `${NAME}` and `${file:...}`
 5. ``convert``      from TOML values to the Structs, every error noted; ``components`` for sinks and
                     stages, ``scalars`` for single values, ``wording`` for what they are called
