@@ -54,10 +54,26 @@ class _Shipment:
     """What was taken from the buffer and sent, and may have to be sent again."""
 
     taken: Taken
+    later: deque[_Waiting] = field(default_factory=deque)
+    """What of it is still to be sent."""
     parts: list[_Part] = field(default_factory=list)
     dead_lettered: Counter[Tally] = field(default_factory=Counter)
     refused: Counter[Tally] = field(default_factory=Counter)
     """Without a dead-letter sink that takes them."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Some batches, encoded when it is their turn."""
+
+    batches: Sequence[Batch]
+    payload: Payload[Any] | None = None
+    unencodable: int = 0
+    """Entries of it that were refused before it was sent."""
+
+    @property
+    def containers(self) -> set[str]:
+        return {batch.container.id for batch in self.batches}
 
 
 @dataclass(slots=True)
@@ -272,28 +288,45 @@ class Delivery:
     # -------------------------------------------------------------------------------- sending
 
     async def _deliver(self, taken: Taken) -> _Shipment:
+        """And what is taken meanwhile to see what the destination minds."""
         shipment = _Shipment(taken)
-        for batches, payload in await self._encode([batch for batch, _ in taken], shipment):
+        shipment.later.append(_Waiting([batch for batch, _ in taken]))
+        while shipment.later:
+            waiting = shipment.later.popleft()
+            if waiting.payload is None:
+                shipment.later.extendleft(reversed(await self._encoded(waiting, shipment)))
+                continue
+            refusal = None
+            try:
+                await self._send(waiting, shipment)
+            except Refused as error:
+                refusal = error
+            await self._sent_or_refused(waiting, shipment, refusal)
+        return shipment
+
+    async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
+        found = []
+        for batches, payload in await self._encode(waiting.batches, shipment):
             for batch, reason in _refused(payload.refused):
                 await self._refuse([batch], reason, shipment)
-            if not payload.entries:
-                continue
-            if not payload.entries:
-                continue
-            unencodable = len(payload.refused)
-            try:
-                await self._send(payload)
-            except Refused as refusal:
-                await self._refuse(_without(batches, payload.refused), str(refusal), shipment)
-                payload.entries = 0
-            for batch, reason in _refused(payload.refused[unencodable:]):
-                await self._refuse([batch], reason, shipment)
             if payload.entries:
-                it = payload
-                part = _Part(batches, it.entries, it.size, it.truncated, it.refused)
-                shipment.parts.append(part)
-                self._payloads += 1
-        return shipment
+                found.append(_Waiting(batches, payload, len(payload.refused)))
+        return found
+
+    async def _sent_or_refused(
+        self, waiting: _Waiting, shipment: _Shipment, refusal: Refused | None = None
+    ) -> None:
+        batches, it = waiting.batches, waiting.payload
+        assert it is not None
+        if refusal is not None:
+            await self._refuse(_without(batches, it.refused), str(refusal), shipment)
+            it.entries = 0
+        for batch, reason in _refused(it.refused[waiting.unencodable :]):
+            await self._refuse([batch], reason, shipment)
+        if it.entries:
+            part = _Part(batches, it.entries, it.size, it.truncated, it.refused)
+            shipment.parts.append(part)
+            self._payloads += 1
 
     async def _ensure_open(self) -> None:
         if not self._open:
@@ -317,13 +350,16 @@ class Delivery:
                 await self._refuse([batch], f"encoding failed: {error!r}", shipment)
         return payloads
 
-    async def _send(self, payload: Payload[Any]) -> None:
+    async def _send(self, waiting: _Waiting, shipment: _Shipment) -> None:
         """Returns when the payload is sent; raises `Refused`, or when it is time to give up."""
+        payload = waiting.payload
+        assert payload is not None
         retry = self._config.retry
         loop = asyncio.get_running_loop()
         began = loop.time()
         attempt, truncated = 0, payload.truncated
         while True:
+            doubts = None
             try:
                 await self._ensure_open()
                 payload.truncated = truncated  # without what the attempt before has cut
@@ -331,7 +367,7 @@ class Delivery:
                 self._problem(None)
                 return
             except Unavailable as error:
-                problem, after = str(error), error.retry_after
+                problem, after, doubts = str(error), error.retry_after, error.doubts
             except Refused:
                 self._problem(None)
                 raise
@@ -343,11 +379,84 @@ class Delivery:
             if retry.give_up_after is not None and loop.time() - began >= retry.give_up_after:
                 raise Refused(f"given up after {float(retry.give_up_after):g} s: {problem}")
             self._retried.inc()
-            # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
-            ceiling = min(retry.max, retry.initial * 2 ** min(attempt, 30))
-            wait = random.uniform(ceiling / 2 if attempt else 0, ceiling)
-            await asyncio.sleep(wait if after is None else min(max(after, 0.05), LONGEST_ASKED))
             attempt += 1
+            in_doubt = doubts is not None and attempt >= doubts
+            if in_doubt and await self._try_another(waiting, shipment):
+                continue
+            # Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+            ceiling = min(retry.max, retry.initial * 2 ** min(attempt - 1, 30))
+            wait = random.uniform(ceiling / 2 if attempt > 1 else 0, ceiling)
+            wait = wait if after is None else min(max(after, 0.05), LONGEST_ASKED)
+            await self._pause(wait, shipment if in_doubt and after is None else None)
+
+    async def _pause(self, wait: float, shipment: _Shipment | None) -> None:
+        """Ends early when something comes that can be tried, where there was nothing."""
+        if shipment is not None and not shipment.later:
+            now = asyncio.get_running_loop().time
+            began = now()
+            if batches := await self._take_more(shipment, wait):
+                shipment.later.append(_Waiting(batches))
+                return
+            wait -= now() - began
+        await asyncio.sleep(wait)
+
+    async def _try_another(self, doubted: _Waiting, shipment: _Shipment) -> bool:
+        """Sends others once, of other containers if there are any: what becomes of them tells
+        whether it is this payload that the destination minds. Returns whether they were taken."""
+        if (other := await self._another(doubted, shipment)) is None:
+            return False
+        at = shipment.later.index(other)
+        shipment.later.remove(other)
+        if other.payload is None:
+            encoded = await self._encoded(other, shipment)
+            for position, one in enumerate(encoded):
+                shipment.later.insert(at + position, one)
+            if not encoded:
+                return False
+            other = encoded[0]
+            shipment.later.remove(other)
+        assert other.payload is not None
+        try:
+            await self._ensure_open()
+            await self._sink.send(other.payload)
+        except Refused as refusal:
+            await self._sent_or_refused(other, shipment, refusal)
+        except Exception:  # said and counted when it is its turn
+            self._open = False
+            shipment.later.insert(at, other)
+        else:
+            await self._sent_or_refused(other, shipment)
+            return True
+        return False
+
+    async def _another(self, doubted: _Waiting, shipment: _Shipment) -> _Waiting | None:
+        """The first that no container's order is changed by, or else the next one. More is taken
+        for it while there is room."""
+        seen = doubted.containers
+        for one in shipment.later:
+            if not seen & one.containers:
+                return one
+            seen |= one.containers
+        while sum(size for _, size in shipment.taken) < self._room:
+            batches = await self._take_more(shipment, FIRST_LOOK)
+            if not batches:
+                break
+            others = [batch for batch in batches if batch.container.id not in seen]
+            same = [batch for batch in batches if batch.container.id in seen]
+            found = [_Waiting(some) for some in (others, same) if some]
+            shipment.later.extend(found)
+            if others:
+                return found[0]
+        return shipment.later[0] if shipment.later else None
+
+    async def _take_more(self, shipment: _Shipment, wait: float) -> list[Batch]:
+        batch = self._config.batch
+        more: Taken = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                more = await self._buffer.take(int(batch.bytes), batch.entries, 0)
+        shipment.taken.extend(more)
+        return [one for one, _ in more]
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
         if count := self._refusals(sum(map(len, batches))):

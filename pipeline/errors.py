@@ -84,6 +84,10 @@ class Unavailable(SinkError):
     `retry_after` is the wait in seconds that the destination itself asked for, if it did.
     """
 
+    doubts: int | None = None
+    """After how many attempts that fail so it may be for what is in the payload: what becomes of
+    others is to tell then. None where it never is."""
+
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -20,11 +20,13 @@ index = "logs-docker.{source}-default"       # a data stream; "docker-%Y.%m.%d" 
 
 An entry counts as delivered when its result in the answer is 2xx or 409. Entries with 429 or 5xx
 are sent again, alone; those with another status are refused with Elasticsearch's type and reason,
-and may go to the `dead_letter` sink. 401, 403, 404 and 500 may be the configuration's or the
-server's own fault: entries with these are sent again too, and refused only after ten times, where
-others of their payload have been taken. An answer that is cut short, no JSON, or of another number
-of results is no success: all is sent again; one that comes for ever is dealt with as 500 is. What
-whole requests are answered with means what it does for the `http` sink. The API: https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-bulk.html
+and may go to the `dead_letter` sink: documents that do not fit the index at once, for any other
+reason when something else was taken, since the index or its template may be wrong. 401, 403, 404
+and 500 may be the configuration's or the server's own fault: entries with these are sent again too,
+and refused only after ten times, where others have been taken. An answer that is cut short, no
+JSON, or of another number of results is no success: all is sent again; one that comes for ever is
+dealt with as 500 is. What whole requests are answered with means what it does for the `http` sink.
+The API: https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-bulk.html
 """
 
 from __future__ import annotations
@@ -54,11 +56,17 @@ from pipeline.transport.http import (
     TooLarge,
     printable,
 )
-from pipeline.transport.parts import LONG, Part, Partly, Parts
+from pipeline.transport.parts import LONG, AllRejected, Evidence, Part, Partly, Parts
 
 WANTED = "items.*.status,items.*.error.type,items.*.error.reason"
 """Of an answer: a twentieth of it."""
 ALREADY_STORED = 409
+OF_THE_DOCUMENT = (
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "strict_dynamic_mapping_exception",
+)
+"""Errors that no configuration of a sink is the cause of."""
 DUBIOUS = frozenset((401, 403, 404, 500))
 """Results that may be the fault of the entry, the configuration or the server."""
 
@@ -86,12 +94,21 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
 class BulkParts(Parts):
     """Remembers what has been said of entries that may or may not be to blame."""
 
-    def __init__(self, whole: bytes, batches: Sequence[Batch]) -> None:
-        super().__init__(whole, batches, pairs)
+    def __init__(self, whole: bytes, batches: Sequence[Batch], evidence: Evidence) -> None:
+        super().__init__(whole, batches, pairs, evidence=evidence)
         self.taken = False
         """Whether any entry has been."""
         self.doubts: Counter[int] = Counter()
         """How often an entry's result was dubious."""
+        self.taken_before: int | None = None
+        """How many requests had been taken when all of it was first rejected."""
+
+    def is_proven(self) -> bool:
+        """Whether anything was taken that speaks for the configuration: of this payload, or since
+        all of it was rejected."""
+        if self.taken_before is None:
+            self.taken_before = self.evidence.taken
+        return self.taken or self.evidence.taken > self.taken_before
 
 
 class Elasticsearch(OverHttp[BulkParts]):
@@ -107,6 +124,7 @@ class Elasticsearch(OverHttp[BulkParts]):
             index = Index(config.index, compile_template)
         except ConfigError as error:
             raise ConfigError(error.message, "index", error.column) from None
+        self._evidence = Evidence()
         self._encoder = BulkEncoder(index, ids=config.ids, host=context.host)
 
     async def probe(self) -> None:
@@ -114,7 +132,8 @@ class Elasticsearch(OverHttp[BulkParts]):
 
     def encode(self, batches: Sequence[Batch]) -> Payload[BulkParts]:
         whole = self._encoder.encode(batches)
-        return Payload(BulkParts(whole, batches), sum(map(len, batches)), len(whole))
+        data = BulkParts(whole, batches, self._evidence)
+        return Payload(data, sum(map(len, batches)), len(whole))
 
     async def send(self, payload: Payload[BulkParts]) -> None:
         await payload.data.send(payload, partial(self._post, payload))
@@ -127,18 +146,21 @@ class Elasticsearch(OverHttp[BulkParts]):
         data.taken = data.taken or any(taken)
         if all(taken):
             return
-        left = []
+        is_proven, left = data.is_proven(), []
         for index, result in enumerate(found):
             if taken[index]:
                 continue
-            if _worth_another(data, part.indexes[index], result):
+            is_it = is_proven or result.error.startswith(OF_THE_DOCUMENT)
+            if not is_it or _worth_another(data, part.indexes[index], result):
                 left.append(index)
             else:
                 payload.refuse(*data.place(part, index, payload), _reason(result))
         if left:
             said = f"{len(left)} of {len(part)} {plural(len(part), 'entry')}"
-            said += f"; the first: {_reason(found[left[0]])}"
-            raise Partly(f"{answer.where} has not taken {said}", left)
+            said = f"{answer.where} has not taken {said}; the first: {_reason(found[left[0]])}"
+            if not is_proven and not any(result.status == 429 for result in found):
+                raise AllRejected(said)
+            raise Partly(said, left)
 
 
 def _results(answer: Answer, count: int) -> list[Result]:
@@ -156,7 +178,7 @@ def _results(answer: Answer, count: int) -> list[Result]:
 def _worth_another(data: BulkParts, entry: int, result: Result) -> bool:
     if result.status in DUBIOUS:
         data.doubts[entry] += 1
-        return not data.taken or data.doubts[entry] < LONG
+        return data.doubts[entry] < LONG
     return result.status == 429 or result.status >= 500
 
 

@@ -13,10 +13,11 @@ A request has many entries, with names of the Elastic Common Schema: a line each
 
 An entry counts as delivered when its request was answered with 2xx. 408, 425, 429, 5xx and no
 answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405, 407 and
-415, since not the entries are wrong then but the configuration. A request that is answered with 413
-or another 4xx is halved, down to the entries that are to blame: those are refused, and may go to
-the `dead_letter` sink; the rest is delivered. One entry that makes the server answer 500 for ever
-is found in the same way, once others have been taken.
+415, since mostly the configuration is wrong then. A request that is answered with 413 or another
+4xx is halved, down to the entries that are to blame: those are refused, and may go to the
+`dead_letter` sink; the rest is delivered. While nothing at all is taken nothing is refused, and
+the sink counts as down: it is the configuration that is wrong. One entry that makes the server
+answer 403, 500 or 503 for ever is found in the same way, once others have been taken.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pipeline.batch import Batch
 from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
-from pipeline.transport.parts import Part, Parts, lines
+from pipeline.transport.parts import Evidence, Part, Parts, lines
 
 _TYPES = {"ndjson": "application/x-ndjson", "array": "application/json"}
 
@@ -55,6 +56,7 @@ class HttpSink(OverHttp[Parts]):
         self._method = config.method
         self._array = config.format == "array"
         self._headers = {"Content-Type": _TYPES[config.format]}
+        self._evidence = Evidence()
 
     def reached(self) -> str:
         reached, status = super().reached(), self._http.status
@@ -65,7 +67,8 @@ class HttpSink(OverHttp[Parts]):
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
         whole = self._json.encode(batches)
-        return Payload(Parts(whole, batches, lines), sum(map(len, batches)), len(whole))
+        data = Parts(whole, batches, lines, evidence=self._evidence)
+        return Payload(data, sum(map(len, batches)), len(whole))
 
     async def send(self, payload: Payload[Parts]) -> None:
         await payload.data.send(payload, self._post)

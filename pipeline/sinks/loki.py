@@ -51,7 +51,7 @@ from pipeline.expression import compile_template
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected, printable
-from pipeline.transport.parts import Blamed, Part, Parts
+from pipeline.transport.parts import Blamed, Evidence, Part, Parts
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,9 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
 class LokiParts(Parts):
     """Entries one by one are wanted only where one of them is bad: then they are encoded anew."""
 
-    def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch]) -> None:
-        super().__init__(encoder.encode(batches), batches, self._numbers, self._request)
+    def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
+        whole = encoder.encode(batches)
+        super().__init__(whole, batches, self._numbers, self._request, evidence=evidence)
         self._encoder = encoder
         self._entries: list[Entry] = []
 
@@ -138,7 +139,7 @@ class Loki(OverHttp[LokiParts]):
             self._headers = {"Content-Type": "application/x-protobuf"}
         if config.tenant:
             self._headers["X-Scope-OrgID"] = config.tenant
-        self._warnings = RateLimit()
+        self._warnings, self._evidence = RateLimit(), Evidence()
         json = JsonEncoder(host=context.host)
         self._encoder = LokiEncoder(
             Protobuf() if self._protobuf else Json(),
@@ -156,7 +157,7 @@ class Loki(OverHttp[LokiParts]):
 
     def encode(self, batches: Sequence[Batch]) -> Payload[LokiParts]:
         count = sum(map(len, batches))
-        data = LokiParts(self._encoder, batches)
+        data = LokiParts(self._encoder, batches, self._evidence)
         return Payload(data, count, len(data.whole) if count else 0)
 
     async def send(self, payload: Payload[LokiParts]) -> None:

@@ -39,10 +39,11 @@ the ids of traces as raw bytes: `rename` them for it.
 |----------------------------|---------------------------------------------------------------------|
 | 2xx                        | delivered                                                           |
 | 2xx, some rejected         | as many are refused, with the server's words, and never sent again  |
-| 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` where there is one                  |
+| 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` where there is one; an entry that   |
+|                            | alone is the cause is refused, once others have been taken          |
 | 413                        | sent again in halves; one that is too large alone is refused        |
-| 400 and others of 4xx      | sent again in halves, and refused one by one                        |
-| 3xx, 401, 403-5, 407, 415  | sent again: it is the configuration that is wrong                   |
+| 400 and others of 4xx      | sent again in halves, and refused one by one, once others are taken |
+| 3xx, 401, 403-5, 407, 415  | as 5xx: mostly it is the configuration that is wrong                |
 | 2xx with something else    | sent again: it is not a server of OTLP that says so                 |
 
 A server that rejects some of a request does not say which. The last ones of it stand for them in
@@ -69,10 +70,10 @@ from pipeline.encode.otlp.answers import Partial, read_answer
 from pipeline.encode.otlp.json import JsonRequests
 from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.errors import Refused, Unavailable
+from pipeline.errors import Unavailable
 from pipeline.plural import plural
-from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, printable
-from pipeline.transport.parts import Part, Parts
+from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, RequestFailed, printable
+from pipeline.transport.parts import Evidence, Part, Parts
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class Otlp(OverHttp[list[Signal]]):
         form = ProtobufRequests if config.encoding == "protobuf" else JsonRequests
         self._requests: Requests = form(resources, config.body, _VERSION)
         self._warned = ""
+        self._logs_taken, self._metrics_taken = Evidence(), Evidence()
 
     async def probe(self) -> None:
         """Many a server takes only logs, or only metrics."""
@@ -164,29 +166,34 @@ class Otlp(OverHttp[list[Signal]]):
     def _logs(self, batches: Sequence[Batch]) -> Signal:
         to = self._requests
         whole = to.logs(batches, time.time_ns())
-        parts = Parts(whole, batches, to.split_logs, to.join_logs)
+        parts = Parts(whole, batches, to.split_logs, to.join_logs, evidence=self._logs_taken)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
         return Signal(self._config.logs_path, "log record", batches, payload)
 
     def _metrics(self, batches: Sequence[Batch]) -> Signal:
         to = self._requests
         whole = to.metrics(batches)
-        parts = Parts(whole, batches, to.split_metrics, to.join_metrics)
+        taken = self._metrics_taken
+        parts = Parts(whole, batches, to.split_metrics, to.join_metrics, evidence=taken)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
         return Signal(self._config.metrics_path, "data point", batches, payload)
 
     async def send(self, payload: Payload[list[Signal]]) -> None:
-        for signal in list(payload.data):
+        trouble: Unavailable | None = None
+        for signal in payload.data:
             inner = signal.payload
             known = len(inner.refused)
             try:
                 await inner.data.send(inner, partial(self._post, signal))
-            except Refused as refusal:  # nothing of it is taken; the other signal may be
-                _refuse_the_rest(signal, str(refusal))
-                payload.data.remove(signal)
+            except Unavailable as error:
+                if error.doubts is None:
+                    raise
+                trouble = trouble or error  # which the other signal need not have
             finally:
                 for one in inner.refused[known:]:
                     payload.refuse(*one)
+        if trouble is not None:
+            raise trouble
 
     async def _post(self, signal: Signal, part: Part) -> None:
         kind = self._requests.content_type
@@ -194,7 +201,7 @@ class Otlp(OverHttp[list[Signal]]):
         try:
             said = read_answer(answer.body, answer.headers.get("Content-Type", kind))
         except ValueError as error:
-            raise Unavailable(
+            raise RequestFailed(
                 f"{answer.where} answers {answer.status} as no server of OTLP does ({error}); "
                 "check the path in `url`"
             ) from error
@@ -223,12 +230,3 @@ def _by_container(batches: Sequence[Batch]) -> list[Batch]:
     for batch in batches:
         groups.setdefault(id(batch.container), []).append(batch)
     return [batch for group in groups.values() for batch in group]
-
-
-def _refuse_the_rest(signal: Signal, reason: str) -> None:
-    inner = signal.payload
-    gone = {(id(batch), index) for batch, index, _ in inner.refused}
-    for batch in signal.batches:
-        for index in range(len(batch)):
-            if (id(batch), index) not in gone:
-                inner.refuse(batch, index, reason)

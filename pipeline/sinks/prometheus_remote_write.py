@@ -27,8 +27,10 @@ A reading counts as delivered when its request was answered with 2xx. 429, 5xx a
 tried again. Of a request that is answered with 400 nothing is stored, for one bad sample, one that
 is too old or out of order: it is halved, down to the readings, and of those to the series that are
 to blame. Such a reading is refused with the answer, and may go to the `dead_letter` sink; all
-others are delivered. After a long outage Prometheus refuses what is more than an hour behind what
-it has; with `sample_age_limit` that is not even tried.
+others are delivered. While nothing is taken, only what the receiver calls out of order, out of
+bounds or too old is refused; for anything else the configuration may be wrong. After a long outage
+Prometheus refuses what is more than an hour behind what it has; with `sample_age_limit` that is not
+even tried.
 
 Stats only: logs and events that a route sends here are refused, and counted. The protocol:
 https://prometheus.io/docs/specs/prw/remote_write_spec/
@@ -38,6 +40,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -61,7 +64,7 @@ from pipeline.errors import ConfigError
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected
-from pipeline.transport.parts import Part, Parts
+from pipeline.transport.parts import Blamed, Evidence, Part, Parts
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,11 @@ LOOKBACK = 300.0
 REMEMBERED = 3600.0
 """Seconds for which it is remembered at least that a container was there. What was waiting for the
 receiver may come long after its end."""
+_OF_ITS_TIME = re.compile(
+    rb"out of order|out-of-order|out of bounds|too old|too far in|duplicate sample", re.IGNORECASE
+)
+"""What Prometheus, Mimir and Thanos say of samples that they have read, and no configuration of a
+sink can mend."""
 TRIES = 16
 """Requests that are made to find which series of a reading are to blame."""
 LARGE = 2**18
@@ -124,12 +132,19 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
 class Readings(Parts):
     """A payload: the reading of each entry, and what of them is still to be sent."""
 
-    def __init__(self, sources: list[str], snapshots: list[Snapshot], of: Sequence[Batch]) -> None:
+    def __init__(
+        self,
+        sources: list[str],
+        snapshots: list[Snapshot],
+        of: Sequence[Batch],
+        evidence: Evidence,
+    ) -> None:
         """`sources` are the containers' ids."""
         self.sources = sources
         self.snapshots = snapshots
         whole = write_request(snapshots)
-        super().__init__(whole, of, self._numbers, self._some, hopeless=len(snapshots) + 1)
+        hopeless = len(snapshots) + 1
+        super().__init__(whole, of, self._numbers, self._some, evidence=evidence, hopeless=hopeless)
 
     def _numbers(self, whole: bytes) -> list[bytes]:
         return [b"%d" % index for index in range(len(self.snapshots))]
@@ -159,7 +174,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         self._agent_at = 0.0
         """When the agent's own metrics are sent next, by the monotonic clock."""
         self._shown = Shown(context)
-        self._refusals = RateLimit()
+        self._refusals, self._evidence = RateLimit(), Evidence()
         self._divides = True
         """Whether a reading that was refused is looked into: not while nothing good is found."""
 
@@ -183,7 +198,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             else:
                 sources += [batch.container.id] * len(batch)
                 snapshots += [reading] * len(batch)
-        data = Readings(sources, snapshots, batches)
+        data = Readings(sources, snapshots, batches, self._evidence)
         return Payload(data, len(snapshots), len(data.whole), refused=refused)
 
     async def send(self, payload: Payload[Readings]) -> None:
@@ -209,9 +224,11 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         if self._age_limit is None:
             return
         oldest = (time.time() - self._age_limit) * 1000
-        if any(snapshot.time < oldest for snapshot in snapshots):
+        old = [index for index, snapshot in enumerate(snapshots) if snapshot.time < oldest]
+        if old:
             age = f"{float(self._age_limit):g} s"
-            raise Rejected(f"measured more than {age} ago, which is sample_age_limit", 0)
+            reason = f"measured more than {age} ago, which is sample_age_limit"
+            raise Blamed(Rejected(reason, 0), dict.fromkeys(old, reason))
 
     async def _what_is_good(self, snapshot: Snapshot, rejected: Rejected) -> Snapshot:
         """Sends what is good of a reading that was refused, and raises that it was."""
@@ -233,7 +250,8 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         self._divides = good > 0
         if good:
             bad = len(series) - good
-            raise Rejected(f"{bad} of its {len(series)} series: {rejected}", rejected.status)
+            reason = f"{bad} of its {len(series)} series: {rejected}"
+            raise Blamed(rejected, {0: reason}, taken=True)
         raise rejected
 
     async def _write(self, body: bytes) -> None:
@@ -242,7 +260,11 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             compressed = bytes(compress(body))
         else:
             compressed = bytes(await asyncio.to_thread(compress, body))
-        await self._http.post("", compressed, HEADERS, compressed=False)
+        try:
+            await self._http.post("", compressed, HEADERS, compressed=False)
+        except Rejected as rejected:
+            rejected.certain = bool(_OF_ITS_TIME.search(rejected.body))
+            raise
 
     # ------------------------------------------------------------- what nobody has put
 

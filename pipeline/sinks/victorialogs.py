@@ -31,7 +31,7 @@ from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import ConfigError
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
-from pipeline.transport.parts import Part, Parts, lines
+from pipeline.transport.parts import Evidence, Part, Parts, lines
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
@@ -75,13 +75,15 @@ class VictoriaLogs(OverHttp[Parts]):
             self._headers |= {"AccountID": account, "ProjectID": project or "0"}
         self._http = Http([config.url], config, probe="/health", pages=False)
         self._json = JsonEncoder(host=context.host)
+        self._evidence = Evidence()
 
     async def probe(self) -> None:
         await self._http.probe(self._path, b"", self._headers)
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
         whole = self._json.encode(batches)
-        return Payload(Parts(whole, batches, lines), sum(map(len, batches)), len(whole))
+        data = Parts(whole, batches, lines, evidence=self._evidence)
+        return Payload(data, sum(map(len, batches)), len(whole))
 
     async def send(self, payload: Payload[Parts]) -> None:
         await payload.data.send(payload, self._post)

@@ -3,13 +3,16 @@
 | answer                                  | means                                                 |
 |-----------------------------------------|-------------------------------------------------------|
 | 2xx                                     | taken; a web page instead of a store's answer is not  |
-| 408, 425, 429, 5xx, or none             | `Unavailable`; `Retry-After` is heeded                |
-| 500 in particular                       | `ServerFault`, which one bad entry may be the cause of|
-| 1xx, 3xx, 401, 403, 404, 405, 407, 415  | `Unavailable`: the configuration is wrong, not the    |
-|                                         | entries, so nothing may be lost for it                |
+| 408, 425, 429, or none                  | `Unavailable`; `Retry-After` is heeded                |
+| 5xx                                     | `RequestFailed`, `ServerFault` for 500: it may be the |
+|                                         | server's own trouble, or one bad entry's              |
+| 1xx, 3xx, 401, 403, 404, 405, 407, 415  | `RequestFailed`: probably the configuration is wrong  |
 | 413                                     | `TooLarge`: fewer entries at once may do              |
-| every other 4xx                         | `Rejected`: some or all of the entries are bad        |
+| every other 4xx                         | `Rejected`: some or all of the entries are bad, or the|
+|                                         | configuration is wrong                                |
 
+What each means for the entries is decided in `pipeline.transport.parts`, by what others are
+answered.
 RFC 9110, https://www.rfc-editor.org/rfc/rfc9110#section-15. Redirects are not followed: a POST that
 becomes a GET elsewhere delivers nothing.
 """
@@ -104,6 +107,9 @@ class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
 class Rejected(Refused):
     """The destination calls the entries of a request bad. `status` and `body` are the answer's."""
 
+    certain = False
+    """Whether no configuration can be the cause."""
+
     def __init__(self, message: str, status: int, body: bytes = b"") -> None:
         super().__init__(message)
         self.status = status
@@ -114,7 +120,19 @@ class TooLarge(Rejected):
     """A request is too large; fewer entries at once may not be."""
 
 
-class ServerFault(Unavailable):
+class RequestFailed(Unavailable):
+    """The destination has not taken a request, be it for its contents or for anything else."""
+
+    PATIENCE, LONG = 3, 10
+    """How often a payload may fail so before others are tried, and how often where the destination
+    asks for a pause each time."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.doubts = self.PATIENCE if retry_after is None else self.LONG
+
+
+class ServerFault(RequestFailed):
     """The destination has failed at a request with 500, be it for its contents or not."""
 
 
@@ -307,7 +325,9 @@ class Http:
                 said = await _bounded(answer)
                 return Answer(answer.status, answer.headers, said, str(where))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            raise Unavailable(f"{where} {_sentence(where, error, self._timeout)}") from error
+            closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError)
+            kind = RequestFailed if closed else Unavailable  # a request may be what it ends at
+            raise kind(f"{where} {_sentence(where, error, self._timeout)}") from error
         except ValueError as error:  # such as a header of a megabyte, or a location that is none
             raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
 
@@ -344,19 +364,23 @@ def _check(answer: Answer) -> None:
     if status == 500:
         raise ServerFault(message, retry_after(answer.headers))
     if status in _CONFIGURATION:
-        raise Unavailable(f"{message}; {_CONFIGURATION[status]}", retry_after(answer.headers))
+        raise RequestFailed(f"{message}; {_CONFIGURATION[status]}", retry_after(answer.headers))
     if 300 <= status < 400:
         location = printable(answer.headers.get("Location", "nowhere"))
-        raise Unavailable(f"{message}, a redirect to {location}; write that address if it is right")
-    if status in (408, 425, 429) or not 400 <= status < 500:
+        raise RequestFailed(
+            f"{message}, a redirect to {location}; write that address if it is right"
+        )
+    if status in (408, 425, 429):
         raise Unavailable(message, retry_after(answer.headers))
+    if not 400 <= status < 500:
+        raise RequestFailed(message, retry_after(answer.headers))
     raise Rejected(message, status, answer.body)
 
 
 def _check_for_page(answer: Answer) -> None:
     kind = answer.headers.get("Content-Type", "").lower()
     if kind.startswith("text/html") and answer.body.lstrip().startswith(b"<"):
-        raise Unavailable(
+        raise RequestFailed(
             f"{answer.where} answers {answer.status} with a web page, which is no store's answer"
             f"{_said(answer.body)}; check the address, and what stands before the store"
         )

@@ -1,10 +1,19 @@
 """A payload of many entries on its way, where a destination takes or refuses whole requests.
 
 What is too large or rejected is halved, down to single entries, which are refused one by one; the
-rest goes on. A server that answers 500 may do so because of one entry, for ever: that is found the
-same way, but on evidence only, for it may as well be the server's own trouble. An entry is to blame
-when a request with it failed, then another of the same payload was taken, then it failed again; or
-when it has failed by itself for long, and others of its payload were taken at any time.
+rest goes on. Whatever else a request is answered with may be for one entry in it as well, for ever:
+500 of a server that stumbles over it, 503 of one that believes that another attempt would help, 403
+of a firewall that reads along. That is found the same way. But nothing is refused without evidence,
+for it may as well be the server's own trouble, or the configuration that is wrong:
+
+- An entry that is rejected by itself (400 and others of 4xx) is to blame when anything else was
+  taken: of its payload, or of the same destination since the payload was first rejected.
+- One that makes a server fail is to blame when a request with it failed, then another was taken,
+  then it failed again; with 500 also when it has failed by itself for long, and others of its
+  payload were taken at any time.
+
+While there is none, all of the payload is tried again, and with it single entries from here and
+there in it; whoever drives the sink tries other payloads in between (see `Unavailable.doubts`).
 """
 
 from __future__ import annotations
@@ -12,24 +21,40 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from typing import Any
 
 from pipeline.batch import Batch
 from pipeline.component import Payload
-from pipeline.errors import Refused, Unavailable
-from pipeline.transport.http import Rejected, ServerFault
+from pipeline.errors import Unavailable
+from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
 
-PATIENCE = 3
-"""How often a payload may fail with 500 before it is looked into, or an entry before it is
+PATIENCE = RequestFailed.PATIENCE
+"""How often a payload may fail before it is looked into, or an entry with 500 before it is
 refused."""
-LONG = 10
-"""How often an entry may, by itself, while no other is taken: some minutes, with the pauses."""
+LONG = RequestFailed.LONG
+"""How often an entry may fail with 500, by itself, while no other is taken; and how often anything
+may where the server asks for a pause each time: some minutes."""
+STRIKES = 2
+"""How often an entry must fail with something else than 500 after others were taken."""
 MOST = 64
 """Parts that a payload is divided into while nothing of it is taken."""
 PLACES = 5
-"""Where in a payload single entries are looked at before all others are refused."""
+"""Where in a payload single entries are looked at before it is left for later."""
 HOPELESS = 50
-"""Single entries that are refused before all others are, where nothing at all is taken."""
+"""Single entries that are looked at before a payload is left for later, where nothing is taken."""
+SMALL = 4096
+"""Bytes of a request that no server calls too large: it is told to take nothing."""
+GOLDEN = 0.618034
+"""Part of a payload from one entry that is tried by itself to the next."""
+
+
+class AllRejected(Unavailable):
+    """All that was tried of a payload was rejected, which may be for the entries or for the
+    configuration."""
+
+    doubts = 1
 
 
 class Partly(Unavailable):
@@ -42,11 +67,53 @@ class Partly(Unavailable):
 
 class Blamed(Rejected):
     """Raised by `post`: of the part, exactly the entries at these indexes are bad, each for the
-    reason given; the others are still to be sent."""
+    reason given. The others are still to be sent, unless they are `taken`."""
 
-    def __init__(self, rejected: Rejected, reasons: Mapping[int, str]) -> None:
+    def __init__(
+        self, rejected: Rejected, reasons: Mapping[int, str], *, taken: bool = False
+    ) -> None:
         super().__init__(str(rejected), rejected.status, rejected.body)
         self.reasons = reasons
+        self.taken = taken
+
+
+class Evidence:
+    """What speaks for a destination and its configuration, whichever payload it was of; and which
+    containers have had entries rejected for their own sake. Those that flood a sink with nothing
+    but such entries need not be held against others each time."""
+
+    FRESH = 10.0
+    """Seconds for which what others are answered speaks against such a container."""
+    REMEMBERED = 600.0
+    """Seconds from its last such entry for which a container is one."""
+    MOST = 1000
+    """Containers that are remembered."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        """How many requests it has taken."""
+        self._taken_at = -inf
+        self._guilty: dict[str, float] = {}
+        """When last, the longest ago first."""
+
+    def took(self) -> None:
+        self.taken += 1
+        self._taken_at = monotonic()
+
+    def convict(self, container: str) -> None:
+        """One of its entries was rejected while others were taken."""
+        self._guilty.pop(container, None)
+        if len(self._guilty) >= self.MOST:
+            del self._guilty[next(iter(self._guilty))]
+        self._guilty[container] = monotonic()
+
+    def presumes_guilty(self, batches: Sequence[Batch]) -> bool:
+        """Whether all of them are of such containers, and others were taken just now."""
+        now = monotonic()
+        if not self._guilty or now - self._taken_at > self.FRESH:
+            return False
+        since = now - self.REMEMBERED
+        return all(self._guilty.get(batch.container.id, -inf) > since for batch in batches)
 
 
 @dataclass(slots=True)
@@ -58,9 +125,13 @@ class Part:
     indexes: Sequence[int]
     """Which of the payload's encoded entries they are, in order."""
     faults: int = 0
-    """How often 500 was the answer."""
+    """How often it has failed."""
+    strikes: int = 0
+    """How often it has, after others were taken in between."""
     taken_before: int | None = None
-    """How many other parts had been taken when it first was."""
+    """How many requests had been taken when it last did, with 500 when it first did."""
+    yields: bool = False
+    """Whether others go first when it fails: it has failed often enough."""
 
     def __len__(self) -> int:
         return len(self.indexes)
@@ -75,47 +146,76 @@ class Parts:
         batches: Sequence[Batch],
         split: Callable[[bytes], list[bytes]],
         join: Callable[[Sequence[bytes]], bytes] = b"".join,
+        *,
+        evidence: Evidence | None = None,
         hopeless: int = HOPELESS,
     ) -> None:
         """`whole` has all entries of `batches` that could be encoded, in order; `split` gives a
         piece for each, and `join` makes a body of some. Neither is called while all goes well.
-        `hopeless` single entries are refused before all others are, where nothing is taken."""
+        `evidence` is the sink's; `hopeless` single entries are looked at in one attempt."""
         self.whole = whole
+        self.evidence = evidence or Evidence()
         self._batches = batches
         self._split, self._join, self._hopeless = split, join, hopeless
         self._pieces: list[bytes] | None = None
         self._places: list[tuple[Batch, int]] | None = None
         self._left: deque[Part] | None = None
-        self._taken = self._refused = 0
+        self._taken = False
+        """Whether anything of it has been."""
+        self._attempts = 0
+        self._first_rejected: int | None = None
+        """How many requests had been taken when something of it was first rejected."""
+        self._refused = 0
+        """Entries of it that were, one by one."""
+        self._suspects: list[tuple[Part, Rejected]] = []
+        """Entries that were rejected by themselves in this attempt, without evidence."""
+        self._sampled: Part | None = None
+        """What the first part was split off from, to see whether a single entry is taken."""
+        self._has_sampled = False
+        """In this attempt."""
 
     async def send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
-        """Has `post` send what is left, in order, and refuses what it raises `Rejected` for.
+        """Has `post` send what is left, in order, and refuses what it raises `Rejected` for, where
+        there is evidence.
 
-        Raises `Unavailable` as `post` does, and `Refused` where nothing at all is taken.
+        Raises `Unavailable` as `post` does, and where nothing at all is taken.
         """
         if self._left is None:
             self._left = deque([Part(self.whole, range(payload.entries))])
+        self._attempts += 1
+        self._has_sampled = False
+        try:
+            await self._send(payload, post)
+            if self._suspects:
+                raise _all_rejected(self._suspects[-1][1])
+        except BaseException:
+            self._put_back()
+            raise
+
+    async def _send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
+        assert self._left is not None
         left, failed = self._left, 0
         while left:
             part = left[0]
             try:
                 await post(part)
             except Blamed as blamed:
-                self._refuse(part, blamed.reasons, payload)
+                self._refuse(part, blamed, payload)
             except Rejected as rejected:
                 self._reject(part, rejected, payload)
             except Partly as partly:
-                self._keep(part, partly.left)
+                self._keep(part, partly.left, payload)
                 raise
-            except ServerFault as fault:
+            except RequestFailed as fault:
                 failed = 0 if self._doubt(part, fault, payload) else failed + 1
-                if failed and failed >= len(left):
-                    self._look_deeper()
-                    raise
+                if failed and failed >= min(len(left), _most(part, fault)):
+                    if not self._has_more_to_ask(part, fault):
+                        raise
+                    failed = 0
             else:
-                self._taken += 1
-                failed = 0
                 left.popleft()
+                self._took(payload)
+                failed = 0
 
     def place(self, part: Part, index: int, payload: Payload[Any]) -> tuple[Batch, int]:
         """Which entry it is: the batch, and the index in it, as `Payload.refuse` wants them."""
@@ -129,67 +229,128 @@ class Parts:
             ]
         return self._places[part.indexes[index]]
 
-    # ------------------------------------------------------------------------------- dividing
+    # ------------------------------------------------------------------------------- verdicts
+
+    def _took(self, payload: Payload[Any]) -> None:
+        """Something of it was taken: whatever was rejected by itself is to blame."""
+        self._taken, self._sampled = True, None
+        self.evidence.took()
+        suspects, self._suspects = self._suspects, []
+        for part, rejected in suspects:
+            self._convict(part, rejected, payload)
+
+    def _convict(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
+        batch, row = self.place(part, 0, payload)
+        payload.refuse(batch, row, str(rejected))
+        self.evidence.convict(batch.container.id)
 
     def _reject(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
         assert self._left is not None
-        self._left.popleft()
+        if self._first_rejected is None:
+            self._first_rejected = self.evidence.taken
+        too_large = isinstance(rejected, TooLarge)
+        is_it = self._taken or self.evidence.taken > self._first_rejected or rejected.certain
+        is_it = is_it or (too_large and len(part.body) > SMALL)
+        is_it = is_it or self.evidence.presumes_guilty(self._batches)
+        if self._sampled is not None and not is_it:
+            self._undo_sample()
+            raise _all_rejected(rejected)
+        self._sampled = None
         if len(part) > 1:
-            self._halve(part)
+            if is_it or too_large or _is_power_of_two(self._attempts):
+                self._left.popleft()
+                self._halve(part)
+            else:
+                self._sample(part)
             return
-        self._refused += 1
-        if not self._taken and self._refused >= self._hopeless:
-            raise Refused(str(rejected))
-        payload.refuse(*self.place(part, 0, payload), str(rejected))
-        if not self._taken and self._refused % max(self._hopeless // PLACES, 1) == 0:
+        self._left.popleft()
+        if is_it:
+            self._convict(part, rejected, payload)
+            self._refused += 1
+        else:
+            self._suspects.append((part, rejected))
+        looked_at = self._refused + len(self._suspects)
+        if looked_at >= self._hopeless and not self._taken:
+            if not is_it:
+                raise _all_rejected(rejected)
+            self._refuse_the_rest(rejected, payload)
+        elif looked_at % max(self._hopeless // PLACES, 1) == 0 and not self._taken:
             self._look_elsewhere()
 
-    def _look_elsewhere(self) -> None:
-        """All those that were refused stand together, as those of one container do. In the middle
-        of what is least known there may be others."""
+    def _refuse_the_rest(self, rejected: Rejected, payload: Payload[Any]) -> None:
+        """Others are taken, and of this payload nothing, wherever it was looked at."""
         assert self._left is not None
-        if self._left and self._hopeless <= len(self._pieces or ()):
-            part = max(self._left, key=len)
-            self._left.remove(part)
-            self._left.appendleft(part)
+        for part in self._left:
+            for index in range(len(part)):
+                payload.refuse(*self.place(part, index, payload), str(rejected))
+        self._left.clear()
 
-    def _refuse(self, part: Part, reasons: Mapping[int, str], payload: Payload[Any]) -> None:
-        """Those of the first part, and no others."""
+    def _refuse(self, part: Part, blamed: Blamed, payload: Payload[Any]) -> None:
+        """Those of the first part that are named, and no others."""
         assert self._left is not None
-        for index, reason in reasons.items():
-            payload.refuse(*self.place(part, index, payload), reason)
         self._left.popleft()
-        rest = [each for index, each in enumerate(part.indexes) if index not in reasons]
-        if rest:
+        self._sampled = None
+        for index, reason in blamed.reasons.items():
+            payload.refuse(*self.place(part, index, payload), reason)
+        rest = [each for index, each in enumerate(part.indexes) if index not in blamed.reasons]
+        if blamed.taken:
+            self._took(payload)
+        elif rest:
             self._left.appendleft(self._part(rest))
 
-    def _keep(self, part: Part, indexes: Sequence[int]) -> None:
+    def _keep(self, part: Part, indexes: Sequence[int], payload: Payload[Any]) -> None:
         """What is left of the first part."""
         assert self._left is not None
         self._left.popleft()
-        if len(indexes) < len(part):
-            self._taken += 1
         self._left.appendleft(self._part([part.indexes[index] for index in indexes]))
+        if len(indexes) < len(part):
+            self._took(payload)
 
-    def _doubt(self, part: Part, fault: ServerFault, payload: Payload[Any]) -> bool:
-        """The first part has failed with 500. Where it is to blame it is divided, or refused, and
-        that is progress; where it may not be, the others go first."""
+    def _doubt(self, part: Part, fault: RequestFailed, payload: Payload[Any]) -> bool:
+        """The first part has failed. Where it is to blame it is divided, or refused, and that is
+        progress; where it may not be, the others go first."""
         assert self._left is not None
+        if self._sampled is not None:
+            self._undo_sample()
+            return False
         part.faults += 1
         if part.taken_before is None:
-            part.taken_before = self._taken
-        to_blame = self._taken > part.taken_before
+            part.taken_before = self.evidence.taken
+        to_blame = self.evidence.taken > part.taken_before
         if to_blame and len(part) > 1:
             self._left.popleft()
             self._halve(part)
             return True
-        patience = PATIENCE if to_blame else LONG
-        if self._taken and len(part) == 1 and part.faults >= patience:
+        if len(part) == 1 and self._is_guilty(part, fault, to_blame):
             self._left.popleft()
             payload.refuse(*self.place(part, 0, payload), str(fault))
             return True
-        self._left.rotate(-1)
+        part.yields = part.yields or part.faults >= _patience(fault)
+        if part.yields or isinstance(fault, ServerFault):
+            self._left.rotate(-1)
         return False
+
+    def _is_guilty(self, part: Part, fault: RequestFailed, to_blame: bool) -> bool:
+        if isinstance(fault, ServerFault):
+            return part.faults >= PATIENCE if to_blame else self._taken and part.faults >= LONG
+        if to_blame:  # a server may have gone down since: others have to be taken once more
+            part.strikes += 1
+            part.taken_before = self.evidence.taken
+        return part.strikes >= STRIKES
+
+    # ------------------------------------------------------------------------------- dividing
+
+    def _has_more_to_ask(self, part: Part, fault: RequestFailed) -> bool:
+        """Nothing more is taken in this attempt, unless it is a single entry."""
+        if isinstance(fault, ServerFault):
+            self._look_deeper()
+            return False
+        assert self._left is not None
+        if self._left[-1] is not part or self._has_sampled or len(part) == 1 or not part.yields:
+            return False
+        self._left.rotate(1)
+        self._sample(part)
+        return True
 
     def _look_deeper(self) -> None:
         """Nothing more is taken: bad entries may be in every part."""
@@ -200,6 +361,47 @@ class Parts:
             self._left.remove(part)
             self._halve(part)
 
+    def _look_elsewhere(self) -> None:
+        """All those that were rejected stand together, as those of one container do. In the middle
+        of what is least known there may be others."""
+        assert self._left is not None
+        if self._left and self._hopeless <= len(self._pieces or ()):
+            part = max(self._left, key=len)
+            self._left.remove(part)
+            self._left.appendleft(part)
+
+    def _sample(self, part: Part) -> None:
+        """Puts one entry of the first part before it, another one in each attempt."""
+        assert self._left is not None
+        at = int((self._attempts * GOLDEN) % 1 * len(part))
+        rest = [each for index, each in enumerate(part.indexes) if index != at]
+        self._left.popleft()
+        others = self._part(rest)
+        others.faults, others.taken_before = part.faults, part.taken_before
+        others.yields = part.yields
+        self._left.extendleft((others, self._part([part.indexes[at]])))
+        self._sampled, self._has_sampled = part, True
+
+    def _undo_sample(self) -> None:
+        assert self._left is not None and self._sampled is not None
+        self._left.popleft()
+        self._left[0], self._sampled = self._sampled, None
+
+    def _put_back(self) -> None:
+        """What was rejected without evidence is sent again, together with what stands around it."""
+        assert self._left is not None
+        if self._sampled is not None:
+            self._undo_sample()
+        if not self._suspects:
+            return
+        together = [part for part, _ in self._suspects]
+        self._suspects = []
+        while self._left and self._left[0].faults == 0:
+            together.append(self._left.popleft())
+        self._left.appendleft(
+            self._part(sorted(index for part in together for index in part.indexes))
+        )
+
     def _halve(self, part: Part) -> None:
         """Puts both halves first. What the whole has failed at, they have."""
         assert self._left is not None
@@ -207,13 +409,38 @@ class Parts:
         halves = self._part(part.indexes[:middle]), self._part(part.indexes[middle:])
         if part.taken_before is not None:
             for half in halves:
-                half.taken_before = self._taken
+                half.taken_before, half.yields = self.evidence.taken, part.yields
         self._left.extendleft(reversed(halves))
 
     def _part(self, indexes: Sequence[int]) -> Part:
         if self._pieces is None:
             self._pieces = self._split(self.whole)
+        if len(indexes) == len(self._pieces):
+            return Part(self.whole, indexes)
         return Part(self._join([self._pieces[index] for index in indexes]), indexes)
+
+
+def _most(part: Part, fault: RequestFailed) -> int:
+    """Parts that may fail in one attempt: a server that is down, or asks for a pause, is not asked
+    for each of them."""
+    if isinstance(fault, ServerFault):
+        return MOST
+    return 2 if part.yields and fault.retry_after is None else 1
+
+
+def _patience(fault: RequestFailed) -> int:
+    return PATIENCE if fault.retry_after is None else LONG
+
+
+def _all_rejected(rejected: Rejected) -> AllRejected:
+    return AllRejected(
+        f"{rejected}; nothing of the payload was taken, so nothing is given up: "
+        "check what the sink is told to send, and what the server wants"
+    )
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def lines(whole: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from pipeline.component import BatchConfig, Size
+from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.otlp import some_rejected
@@ -47,3 +48,24 @@ async def test_what_was_rejected_is_counted_as_dropped_and_does_not_come_again()
         assert sent.count("dropped_entries", reason="refused") == rejected
     came = [number for request in to.requests for number in numbers(request.body)]
     assert came == list(range(LINES))
+
+
+async def test_one_entry_that_is_answered_503_for_ever_holds_nobody_up() -> None:
+    """As a Collector answers, whose pipeline returns an error that it does not call permanent."""
+
+    def judge(request: Request) -> bytes:
+        return answer(503) if b"bad" in request.body else OK
+
+    async with http_receiver(judge) as to, sending("otlp", url=to.url) as sent:
+
+        def has_come(name: bytes) -> bool:
+            return any(name in request.body for request in to.requests)
+
+        assert sent.outlet.offer(batch("bad"))
+        await until(lambda: sent.count("retried_payloads") > 3)
+        for number in range(1, 4):
+            assert sent.outlet.offer(batch("x", of=container(f"c-{number}", number=number)))
+            await until(lambda: has_come(b"c-%d" % number))  # noqa: B023
+        await until(lambda: sent.delivered == 3)
+        assert sent.count("dropped_entries", reason="refused") == 1
+        assert sent.outlet.delivery.problem is None

@@ -19,7 +19,7 @@ from pipeline.sinks.elasticsearch import Config, Elasticsearch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
-from pipeline.transport.parts import LONG
+from pipeline.transport.parts import LONG, AllRejected
 from tests.servers.certificates import Authority
 from tests.servers.daemon import free_port
 from tests.servers.elasticsearch import BAD, BUSY, NO_SHARD, Judgement
@@ -326,6 +326,24 @@ async def test_where_all_are_bad_all_are_refused_at_once() -> None:
     assert len(server.requests) == 1
 
 
+async def test_what_an_index_takes_nothing_for_costs_no_entry_until_others_are_taken() -> None:
+    """As one that wants a pipeline, or another kind of action."""
+    server = Server(lambda document: (400, "illegal_argument_exception", "only write ops"))
+    async with http_receiver(server) as to:
+        one = sink(to.url)
+        payload, other = one.encode([batch("a", "b")]), one.encode([batch("c")])
+        await one.open()
+        for _ in range(LONG):
+            with pytest.raises(AllRejected, match="2 of 2 entries; the first: 400 illegal_arg"):
+                await one.send(payload)
+        assert (payload.entries, payload.refused) == (2, [])
+        server.judge = says(a=BAD, b=BAD)
+        await one.send(other)
+        await one.send(payload)
+        await one.close()
+    assert list(refused(payload)) == ["a", "b"]
+
+
 # -- answers that are none -----------------------------------------------------------------------
 
 
@@ -377,7 +395,7 @@ async def test_an_answer_longer_than_is_read_has_the_request_divided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(elasticsearch, "LARGEST_ANSWER", 200)
-    server = Server(lambda document: (400, "bad", "x" * 100))
+    server = Server(lambda document: (400, "mapper_parsing_exception", "x" * 80))
 
     def judge(request: Request) -> bytes:
         _, _, body = server(request).partition(b"\r\n\r\n")
@@ -386,7 +404,7 @@ async def test_an_answer_longer_than_is_read_has_the_request_divided(
     async with http_receiver(judge) as to:
         payload = await deliver(sink(to.url), batch("a", "b", "c"))
     assert sorted(refused(payload)) == ["a", "b", "c"]
-    assert all("400 bad: xxx" in why for why in refused(payload).values())
+    assert all("400 mapper_parsing_exception: xxx" in why for why in refused(payload).values())
 
 
 # -- whole requests ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
+from pipeline.transport.parts import AllRejected
 from tests.servers.daemon import free_port
 from tests.servers.http_receiver import answer, http_receiver
 from tests.servers.otlp import JSON, PROTOBUF, Collector, messages, plain, some_rejected
@@ -105,13 +106,17 @@ async def test_each_of_many_entries_of_many_containers_is_stored_once(
         assert sorted(numbers) == list(range(2000))
 
 
-async def test_what_victorialogs_does_not_take_is_refused_with_its_words(
+async def test_an_encoding_that_victorialogs_does_not_take_costs_nothing_and_is_said(
     victorialogs: VictoriaLogs,
 ) -> None:
-    """It says so with 400."""
-    payload = await deliver(store(victorialogs, encoding="json"), batch("one"))
-    ((line, reason),) = refused(payload)
-    assert line == "one" and "json encoding isn't supported" in reason
+    """It says so with 400, as if the entries were bad."""
+    to = store(victorialogs, encoding="json")
+    payload = to.encode([batch("one", "two")])
+    await to.open()
+    with pytest.raises(AllRejected, match="json encoding isn't supported"):
+        await to.send(payload)
+    await to.close()
+    assert payload.entries == 2 and not payload.refused
 
 
 async def test_a_path_that_victorialogs_does_not_have_costs_nothing(
@@ -312,13 +317,15 @@ async def test_what_is_hopeless_for_logs_is_not_for_metrics() -> None:
 
     collector = Collector(answers)
     async with http_receiver(collector) as to:
-        lines = batch(*map(str, range(500)))
-        payload = await deliver(sink(to.url), lines, stats(container()))
+        one = sink(to.url)
+        payload = one.encode([batch(*map(str, range(500))), stats(container())])
+        await one.open()
+        for _ in range(3):
+            with pytest.raises(AllRejected, match="no logs here"):
+                await one.send(payload)
+        await one.close()
     assert len(collector.readings) == 1
-    assert payload.entries == 1
-    assert [line for line, _ in sorted(refused(payload), key=lambda one: int(one[0]))] == [
-        str(number) for number in range(500)
-    ]
+    assert (payload.entries, payload.refused) == (501, [])
 
 
 async def test_what_was_taken_before_a_server_went_away_is_not_sent_again() -> None:

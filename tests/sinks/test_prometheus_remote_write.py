@@ -23,6 +23,7 @@ from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.leaks import unchanged
 from pipeline.testing.sink_kit import SinkKit, _cancelled
+from pipeline.transport.parts import AllRejected
 from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.prometheus import PrometheusServer
@@ -337,8 +338,20 @@ async def test_one_bad_series_of_a_reading_costs_only_itself() -> None:
     assert payload.entries == 2
 
 
-async def test_where_all_is_refused_each_reading_is_and_few_requests_are_made_for_it() -> None:
+async def test_where_all_is_refused_no_reading_is_and_few_requests_are_made_for_it() -> None:
+    """It may be the configuration that is wrong."""
     async with http_receiver(lambda request: answer(400, b"no")) as to, opened(to.url) as one:
+        payload = one.encode([stats(number) for number in range(1, 101)])
+        with pytest.raises(AllRejected):
+            await one.send(payload)
+        assert (payload.entries, payload.refused) == (100, [])
+        assert len(to.requests) <= 2 * 100 + prometheus_remote_write.TRIES
+
+
+async def test_readings_that_are_all_too_old_are_refused_whatever_else_is_taken() -> None:
+    """As after a long outage: no configuration could be the cause."""
+    said = answer(400, b"out of bounds")
+    async with http_receiver(lambda request: said) as to, opened(to.url) as one:
         payload = one.encode([stats(number) for number in range(1, 101)])
         await one.send(payload)
         assert len(payload.refused) == 100

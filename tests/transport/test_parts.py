@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,10 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.component import Payload
-from pipeline.errors import Refused, Unavailable
+from pipeline.errors import Unavailable
 from pipeline.testing.builders import batch
-from pipeline.transport.http import Rejected, ServerFault, TooLarge
-from pipeline.transport.parts import HOPELESS, LONG, PATIENCE, Blamed, Part, Partly, Parts, lines
+from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
+from pipeline.transport.parts import (
+    HOPELESS,
+    LONG,
+    PATIENCE,
+    AllRejected,
+    Blamed,
+    Evidence,
+    Part,
+    Partly,
+    Parts,
+    lines,
+)
 
 Verdict = Callable[[list[bytes]], Exception | None]
 
@@ -36,10 +48,11 @@ class Server:
         self.taken += entries
 
 
-def payload(*entries: str) -> Payload[Parts]:
+def payload(*entries: str, to: Evidence | None = None) -> Payload[Parts]:
     batches = [batch(*entries[:2]), batch(*entries[2:])] if entries[2:] else [batch(*entries)]
     whole = b"".join(line + b"\n" for one in batches for line in one.lines)
-    return Payload(Parts(whole, batches, lines), len(entries), len(whole))
+    data = Parts(whole, batches, lines, evidence=to)
+    return Payload(data, len(entries), len(whole))
 
 
 async def deliver(to: Server, what: Payload[Parts], attempts: int = 100) -> int:
@@ -92,13 +105,110 @@ async def test_a_single_entry_that_is_too_large_is_refused_and_the_rest_delivere
     assert what.entries == len(to.taken) == 8
 
 
-async def test_where_nothing_is_taken_all_is_refused_after_some_tries() -> None:
+async def test_where_nothing_is_taken_nothing_is_refused_and_few_requests_are_made() -> None:
+    """It is the configuration that is wrong. Once it is not, all arrives, in order."""
     to = Server(lambda entries: Rejected("the answer to everything", 400))
     what = payload(*numbers(5000))
-    with pytest.raises(Refused, match="the answer to everything"):
-        await what.data.send(what, to.post)
-    assert len(what.refused) == HOPELESS - 1
-    assert len(to.requests) < 4 * HOPELESS
+    for _ in range(20):
+        with pytest.raises(AllRejected, match=r"the answer to everything; nothing .* was taken"):
+            await what.data.send(what, to.post)
+    assert (what.refused, what.entries) == ([], 5000)
+    assert len(to.requests) < 5 * 4 * HOPELESS + 15 * 2
+    to.verdict = lambda entries: None
+    await deliver(to, what)
+    assert to.taken == [b"%d" % n for n in range(5000)]
+    assert len(to.requests[-1]) == 5000
+
+
+async def test_a_few_good_entries_among_many_bad_ones_are_found_in_time() -> None:
+    good = {1234, 3456, *range(4000, 4100)}
+    to, what = Server(rejects), payload(*numbers(5000, *(set(range(5000)) - good)))
+    await deliver(to, what, 200)
+    assert sorted(map(int, to.taken)) == sorted(good)
+    assert len(what.refused) == 5000 - len(good)
+
+
+@pytest.mark.parametrize("bad", [("bad",), ("bad", "bad")])
+async def test_what_others_are_answered_tells_whether_entries_are_bad_that_came_alone(
+    bad: tuple[str, ...],
+) -> None:
+    evidence = Evidence()
+    to, what, other = Server(rejects), payload(*bad, to=evidence), payload("good", to=evidence)
+    for _ in range(5):
+        with pytest.raises(AllRejected):
+            await what.data.send(what, to.post)
+    await other.data.send(other, to.post)
+    await what.data.send(what, to.post)
+    assert refused(what) == list(bad)
+
+
+async def test_what_was_taken_before_is_no_evidence() -> None:
+    """The configuration may have become wrong since."""
+    evidence = Evidence()
+    to, before = Server(lambda entries: None), payload("good", to=evidence)
+    await before.data.send(before, to.post)
+    to.verdict = lambda entries: Rejected("400", 400)
+    what = payload("a", "b", to=evidence)
+    for _ in range(LONG * 2):
+        with pytest.raises(AllRejected):
+            await what.data.send(what, to.post)
+    assert not what.refused
+
+
+async def test_a_single_entry_that_is_too_large_needs_no_evidence_unless_it_is_small() -> None:
+    to = Server(lambda entries: TooLarge("413", 413))
+    large, small = payload("x" * 5000), payload("x")
+    await large.data.send(large, to.post)
+    assert len(large.refused) == 1
+    with pytest.raises(AllRejected):
+        await small.data.send(small, to.post)
+    assert not small.refused
+
+
+def busy(entries: list[bytes]) -> Exception | None:
+    return RequestFailed("503") if any(b"bad" in entry for entry in entries) else None
+
+
+@pytest.mark.parametrize("bad", [(0,), (9,), (4,), (2, 7), tuple(range(9))])
+async def test_entries_that_a_server_answers_503_to_for_ever_are_found(
+    bad: tuple[int, ...],
+) -> None:
+    evidence = Evidence()
+    to, what = Server(busy), payload(*numbers(10, *bad), to=evidence)
+    for _ in range(100):
+        with suppress(Unavailable):
+            await what.data.send(what, to.post)
+            break
+        evidence.took()  # as others are
+    assert sorted(refused(what)) == sorted(f"bad{n}" for n in bad)
+    assert sorted(to.taken) == sorted(b"%d" % n for n in range(10) if n not in bad)
+
+
+async def test_while_a_server_is_down_with_503_nothing_is_refused_and_it_is_asked_little() -> None:
+    """Be it down from the beginning, or from anywhere between the answers to one payload."""
+    for began in range(30):
+        down = False
+        to = Server(lambda entries: RequestFailed("503") if down else busy(entries))  # noqa: B023
+        what = payload(*numbers(8, 3))
+        for attempt in range(60):
+            down = began <= attempt
+            count = len(to.requests)
+            with suppress(Unavailable):
+                await what.data.send(what, to.post)
+                break
+            assert not down or len(to.requests) - count <= 2 + 1
+        assert set(refused(what)) <= {"bad3"}
+        to.verdict = lambda entries: None
+        await deliver(to, what)
+        assert len(to.taken) + len(what.refused) == 8
+
+
+async def test_a_server_that_asks_for_a_pause_gets_one_request_at_a_time() -> None:
+    to, what = Server(lambda entries: RequestFailed("503", 7)), payload(*numbers(100))
+    for _ in range(LONG - 1):
+        with pytest.raises(RequestFailed):
+            await what.data.send(what, to.post)
+    assert [len(request) for request in to.requests] == [100] * (LONG - 1)
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 100), (0, 350), (0, 200), (150, 500), (300, 500)])
