@@ -369,7 +369,7 @@ class Batch:
     def _cells(self, keep: Sequence[Any]) -> tuple[Any, ...]:
         """Those of each column that are kept."""
         columns = self.lines, self.times, self.streams, self.sequences, self.parts, self.parsed
-        if native.loops is not None and (cells := native.loops.select(columns, keep)) is not None:
+        if (cells := native.select(columns, keep)) is not None:
             return cells
         return (
             list(compress(self.lines, keep)),

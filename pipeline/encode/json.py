@@ -68,6 +68,7 @@ class JsonEncoder:
     """Encodes for one destination. `host` is for containers that do not tell theirs."""
 
     def __init__(self, *, host: str = "") -> None:
+        self._loops = native.loops
         self._host = host
         self._encoding = "json", host
         self._lines: WeakKeyDictionary[Container, dict[_Key, _Line]] = WeakKeyDictionary()
@@ -84,7 +85,7 @@ class JsonEncoder:
         return self._encode(batch), 0
 
     def _encode(self, batch: Batch) -> bytes:
-        if native.loops is not None and (data := self._in_c(native.loops, batch)) is not None:
+        if self._loops is not None and (data := self._in_c(self._loops, batch)) is not None:
             return data
         columns: list[Sequence[Any]] = [batch.times]
         if not batch.bare:

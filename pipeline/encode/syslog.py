@@ -118,6 +118,7 @@ class SyslogEncoder:
     ) -> None:
         """`max_message` bounds a whole message, header included; `host` is for containers that do
         not tell theirs; `structured_data` is rendered already, and of no use for RFC 3164."""
+        self._loops = native.loops
         self._standard = standard
         self._framing = framing
         self._facility = FACILITIES.index(facility)
@@ -142,7 +143,7 @@ class SyslogEncoder:
         return Payload(data, sum(map(len, batches)), len(data), truncated)
 
     def _part(self, batch: Batch) -> Part:
-        if native.loops is not None and (data := self._in_c(native.loops, batch)) is not None:
+        if self._loops is not None and (data := self._in_c(self._loops, batch)) is not None:
             return data, 0
         frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
         header, lines, lengths, cut = self._prepare(batch)

@@ -57,7 +57,8 @@ class Loops(Protocol):
     ) -> bytes | None:
         """So many rows: the first literal, the first column's cell, the second literal, and so on
         to the last literal. Before an empty piece, a comma at a literal's end is left out. None
-        where columns have fewer or more than `count` cells, or a number is below 0 or large."""
+        where there are no columns, or they have fewer or more than `count` cells, or a number is
+        below 0 or large."""
 
     def select(self, columns: tuple[Any, ...], keep: Sequence[Any], /) -> tuple[Any, ...] | None:
         """The cells of each column where `keep` is True: of a list or a range a list, of bytes
@@ -81,6 +82,11 @@ def newest(times: list[bytes]) -> int:
     return times.index(max(times)) if loops is None else loops.newest(times)
 
 
+def select(columns: tuple[Any, ...], keep: Sequence[Any]) -> tuple[Any, ...] | None:
+    """See `Loops.select`; None where there is no extension, too."""
+    return None if loops is None else loops.select(columns, keep)
+
+
 def _load() -> tuple[Loops | None, str]:
     if os.environ.get("DOCKLINE_NATIVE") == "0":
         return None, "loops in Python, as DOCKLINE_NATIVE says"
@@ -94,5 +100,5 @@ def _load() -> tuple[Loops | None, str]:
 
 
 loops, described = _load()
-"""The extension, or None where the loops in Python run; and that in words. Looked at whenever a
-loop begins, so that tests can run either."""
+"""The extension, or None where the loops in Python run; and that in words. Decoders and encoders
+bind it when they are made; tests put either there before."""

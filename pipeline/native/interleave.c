@@ -14,6 +14,23 @@ typedef struct {
     Py_ssize_t separator_size;
 } Column;
 
+/* Whether a list or a range has so many items. */
+static int
+has_items(PyObject *object, Py_ssize_t count)
+{
+    Py_ssize_t size;
+    if (PyList_CheckExact(object)) {
+        return PyList_GET_SIZE(object) == count;
+    }
+    if (!Py_IS_TYPE(object, &PyRange_Type)) {
+        return 0;
+    }
+    if ((size = PySequence_Size(object)) < 0) {
+        PyErr_Clear(); /* a range with more items than there are sizes */
+    }
+    return size == count;
+}
+
 /* One of `list[bytes]`, `list[int]`, `range`, or `(bytes, separator)`. */
 static int
 is_column(PyObject *object, Py_ssize_t count, Column *column)
@@ -37,8 +54,7 @@ is_column(PyObject *object, Py_ssize_t count, Column *column)
         return 1;
     }
     column->items = object;
-    return (PyList_CheckExact(object) || Py_IS_TYPE(object, &PyRange_Type))
-           && PySequence_Size(object) == count;
+    return has_items(object, count);
 }
 
 static int
@@ -184,7 +200,7 @@ dockline_interleave(PyObject *Py_UNUSED(module), PyObject *arguments)
         return NULL;
     }
     width = PyTuple_GET_SIZE(given);
-    if (count < 1 || width > MOST_COLUMNS || PyTuple_GET_SIZE(literals) != width + 1) {
+    if (count < 1 || width < 1 || width > MOST_COLUMNS || PyTuple_GET_SIZE(literals) != width + 1) {
         Py_RETURN_NONE;
     }
     for (Py_ssize_t place = 0; place <= width; place++) {

@@ -41,7 +41,7 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "pipeline.native._loops",
-    .m_doc = "The hottest loops, compiled. `_loops.pyi` says what each takes and gives.",
+    .m_doc = "The hottest loops, compiled. `pipeline.native.Loops` says what each takes and gives.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

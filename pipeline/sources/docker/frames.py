@@ -74,6 +74,7 @@ class Frames:
 
     def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
         self.completed = 0
+        self._loops = native.loops
         self._max_line = max_line
         self._pieces = Pieces(max_line, whole_writes=not podman, one_time=one_time)
         self._rest = b""
@@ -84,8 +85,8 @@ class Frames:
     def feed(self, data: bytes) -> Columns:
         if self._rest:
             data = self._rest + data
-        if native.loops is not None and not self._pieces.open:
-            lines, times, streams, end = native.loops.frames(data, self._max_line)
+        if self._loops is not None and not self._pieces.open:
+            lines, times, streams, end = self._loops.frames(data, self._max_line)
             return self._one_by_one(data, end, Columns(lines, times, streams, [], {}))
         if self._singly:
             self._singly -= 1

@@ -67,6 +67,7 @@ class JsonLines:
         self.damaged = False
         """What was fed last has something that is no row. Lines behind it come with the next call,
         for which nothing need be fed."""
+        self._loops = native.loops
         self._pieces = Pieces(max_line, whole_writes=not tty, one_time=one_time and not tty)
         self._tty = tty
         self._longest = max_line if max_line < _LARGEST_TEXT else None
@@ -135,10 +136,10 @@ class JsonLines:
 
     def _whole_in_c(self, block: memoryview) -> Columns | None:
         """What `_whole` gives, or None where rows are not written as dockerd writes them."""
-        if native.loops is None:
+        if self._loops is None:
             return None
         longest = sys.maxsize if self._longest is None else self._longest
-        found = native.loops.rows(block, longest, self._tty)
+        found = self._loops.rows(block, longest, self._tty)
         return None if found is None else Columns(*found, [], {})
 
     def _whole(self, block: memoryview) -> Columns | None:
