@@ -51,7 +51,8 @@ class ConfigError(DocklineError):
 
 
 class MissingPackage(ConfigError):
-    """A library that a component needs is not installed. The message shows nothing that the user
+    """A library that a component needs is not installed, or not in a version that it works with.
+    The message shows nothing that the user
     wrote."""
 
 

@@ -19,6 +19,7 @@ from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-un
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable
+from pipeline.extras import overridden
 from pipeline.plural import plural
 from pipeline.transport.address import Address
 from pipeline.transport.tls import client_context
@@ -74,7 +75,14 @@ class Cluster:
         *,
         timeout: float,
     ) -> None:
-        """`timeout` in seconds is for connecting, and for each answer."""
+        """`timeout` in seconds is for connecting, and for each answer. Raises `MissingPackage`."""
+        overridden(
+            "aiokafka",
+            "kafka",
+            AIOKafkaConnection,
+            _read=("self_ref",),
+            _handle_frame=("self", "resp"),
+        )
         self._servers = servers
         self._tls = tls
         self._timeout = timeout

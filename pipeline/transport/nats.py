@@ -19,7 +19,7 @@ import msgspec
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.extras import needed
+from pipeline.extras import needed, overridden
 from pipeline.transport.address import Address, parse
 from pipeline.transport.tls import client_context
 from pipeline.transport.trouble import sentence
@@ -72,6 +72,7 @@ class Nats:
         Raises `ConfigError`.
         """
         needed("nats", "nats")
+        _see_what_is_overridden()
         self._addresses = [_address(url) for url in urls]
         if not self._addresses:
             raise ConfigError("name a server at least", path="urls")
@@ -201,6 +202,21 @@ class Nats:
     def _in_trouble(self, message: str) -> None:
         self.trouble = self.trouble or Unavailable(message)
         self.on_trouble()
+
+
+def _see_what_is_overridden() -> None:
+    from nats.aio.client import Client
+    from nats.protocol import parser
+
+    overridden(
+        "nats-py",
+        "nats",
+        Client,
+        _process_info=("self", "info", "initial_connection"),
+        _process_headers=("self", "headers"),
+        _build_message=("self", "sid", "subject", "reply", "data", "headers"),
+    )
+    overridden("nats-py", "nats", parser, MSG_RE=None, HMSG_RE=None)
 
 
 def _make(insists: bool) -> Client:

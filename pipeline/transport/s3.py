@@ -30,7 +30,7 @@ from yarl import URL
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, SinkError, Unavailable
-from pipeline.extras import needed
+from pipeline.extras import needed, overridden
 from pipeline.transport.address import Address
 from pipeline.transport.background import Background
 from pipeline.transport.http import TooLarge, printable, retry_after
@@ -98,6 +98,11 @@ class Bucket:
         self._config = needed("aiobotocore.config", "s3")
         self._http = needed("aiobotocore.httpsession", "s3")
         self._errors: Any = needed("botocore.exceptions", "s3")
+        http = self._http.AIOHTTPSession
+        overridden("aiobotocore", "s3", http, _get_session=("self", "proxy_url"))
+        overridden(
+            "aiohttp", "s3", aiohttp.ClientResponse, read=("self",), _wait_released=("self",)
+        )
         self._settings = it = settings
         self._url = _endpoint(it.endpoint)
         if it.tls is not None:
