@@ -195,5 +195,7 @@ def _with_key(config: Config) -> Config:
     key = str(config.api_key)
     if ":" in key:
         key = base64.b64encode(key.encode()).decode()
+    if any(name.lower() == "authorization" for name in config.headers):
+        raise ConfigError("write either a header Authorization or api_key", "api_key")
     headers = config.headers | {"Authorization": Secret(f"ApiKey {key}")}
     return msgspec.structs.replace(config, headers=headers)

@@ -9,7 +9,8 @@ compression = "zstd"
 ```
 
 A request has many entries, with names of the Elastic Common Schema: a line each
-(`application/x-ndjson`), or with `format = "array"` all in one JSON array (`application/json`).
+(`application/x-ndjson`), or with `format = "array"` all in one JSON array (`application/json`). A
+`Content-Type` in `headers` stands in for these.
 
 An entry counts as delivered when its request was answered with 2xx. 408, 425, 429, 5xx and no
 answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405, 407 and
@@ -51,11 +52,13 @@ class HttpSink(OverHttp[Parts]):
     """Says what a request looks like; the transport knows what answers mean."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        self._http = Http([config.url], config)
+        self._http = Http([config.url], config, own=())
         self._json = JsonEncoder(host=context.host)
         self._method = config.method
         self._array = config.format == "array"
-        self._headers = {"Content-Type": _TYPES[config.format]}
+        self._headers = {}
+        if not any(name.lower() == "content-type" for name in config.headers):
+            self._headers["Content-Type"] = _TYPES[config.format]
         self._evidence = Evidence()
 
     def reached(self) -> str:

@@ -131,7 +131,6 @@ class Loki(OverHttp[LokiParts]):
     def __init__(self, config: Config, context: Context) -> None:
         self._name = context.name
         url = config.url.rstrip("/").removesuffix(PUSH)
-        self._http = Http([url], config, probe="/ready", pages=False)
         self._protobuf = config.encoding == "protobuf"
         self._headers = {"Content-Type": "application/json"}
         if self._protobuf:
@@ -139,6 +138,7 @@ class Loki(OverHttp[LokiParts]):
             self._headers = {"Content-Type": "application/x-protobuf"}
         if config.tenant:
             self._headers["X-Scope-OrgID"] = config.tenant
+        self._http = Http([url], config, probe="/ready", pages=False, own=self._headers)
         self._warnings, self._evidence = RateLimit(), Evidence()
         json = JsonEncoder(host=context.host)
         self._encoder = LokiEncoder(

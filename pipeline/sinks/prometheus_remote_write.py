@@ -164,7 +164,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ConfigError(f'"{name}" is not the name of a label', "external_labels")
         self._snappy = needed("cramjam", "prometheus_remote_write").snappy
-        self._http = Http([config.url], config, pages=False)
+        self._http = Http([config.url], config, pages=False, own=HEADERS)
         self._encoder = SeriesEncoder(
             {"job": "dockline", **config.external_labels}, label_names(config.labels), context.host
         )

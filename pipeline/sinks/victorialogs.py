@@ -73,7 +73,7 @@ class VictoriaLogs(OverHttp[Parts]):
         if config.tenant:
             account, _, project = config.tenant.partition(":")
             self._headers |= {"AccountID": account, "ProjectID": project or "0"}
-        self._http = Http([config.url], config, probe="/health", pages=False)
+        self._http = Http([config.url], config, probe="/health", pages=False, own=self._headers)
         self._json = JsonEncoder(host=context.host)
         self._evidence = Evidence()
 

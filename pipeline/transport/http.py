@@ -27,7 +27,7 @@ import ssl
 import time
 import urllib.request
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -56,6 +56,22 @@ _PRODUCT = f"dockline/{version('dockline')}"
 
 _NO_SUCH_PATH = b"unsupported path requested"
 """What VictoriaLogs and VictoriaMetrics say for a path that they do not have, with 400."""
+
+_NOT_TO_BE_SET: Mapping[str, str] = {
+    "content-encoding": "follows from `compression`",
+    "content-length": "follows from the body",
+    "transfer-encoding": "follows from the body",
+    "accept-encoding": "is what answers can be read in",
+    "connection": "is for the connection, which is kept open",
+    "keep-alive": "is for the connection, which is kept open",
+    "te": "is for the connection, which is kept open",
+    "trailer": "is for the connection, which is kept open",
+    "upgrade": "is for the connection, which is kept open",
+    "expect": "is for the connection, which is kept open",
+    "proxy-connection": "is for the connection, which is kept open",
+    "proxy-authorization": "is for a proxy: put its password into the proxy's address",
+}
+"""Headers that a configuration cannot have, and why."""
 
 _CONFIGURATION: Mapping[int, str] = {
     401: "check `auth`",
@@ -95,7 +111,8 @@ class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
     auth: AuthConfig | None = None
     """Basic authentication, or a bearer token."""
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
-    """Further headers of each request. Their values are never shown."""
+    """Further headers of each request. Their values are never shown. Those that follow from other
+    settings, such as `Content-Encoding`, cannot be set."""
     compression: Literal["none", "gzip", "zstd"] = "gzip"
     """How bodies are compressed; `zstd` is the quickest, where the destination takes it."""
     tls: TLSConfig | None = None
@@ -160,10 +177,12 @@ class Http:
         key: str = "url",
         probe: str = "",
         pages: bool = True,
+        own: Iterable[str] = ("Content-Type",),
     ) -> None:
         """`urls` are those of the nodes, each with the path that all others are relative to; `key`
         names them in messages; `probe` is a path to ask for when it is opened. Without `pages` a
-        web page is no success, such as that of a login with 200.
+        web page is no success, such as that of a login with 200. `own` are the headers that
+        requests are posted with, which the configuration cannot have.
 
         Raises `ConfigError`.
         """
@@ -176,7 +195,7 @@ class Http:
         self._pages = pages
         self._encoding = config.compression
         self._compress = _compressor(config.compression)
-        self._headers = _headers(config)
+        self._headers = _headers(config, own)
         self._session: aiohttp.ClientSession | None = None
         self._reached = ""
         self._opened: Answer | None = None
@@ -495,7 +514,12 @@ def _proxy(url: URL) -> str | None:
     return proxies.get(url.scheme)
 
 
-def _headers(config: HttpSinkConfig) -> dict[str, str]:
+def _headers(config: HttpSinkConfig, own: Iterable[str]) -> dict[str, str]:
+    """Of every request; those of the configuration in place of the usual ones."""
+    taken = {name.lower(): "follows from other settings of this sink" for name in own}
+    if config.auth is not None:
+        taken["authorization"] = "follows from `auth`: write either"
+    taken |= _NOT_TO_BE_SET
     headers = {"User-Agent": _PRODUCT, "Accept-Encoding": "identity"}
     if config.auth is not None:
         headers["Authorization"] = config.auth.header()
@@ -504,6 +528,10 @@ def _headers(config: HttpSinkConfig) -> dict[str, str]:
             raise ConfigError(f'"{name}" is not the name of a header', "headers")
         if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
             raise ConfigError("a header's value is one line of Latin-1", f"headers.{name}")
+        if why := taken.get(name.lower()):
+            raise ConfigError(f"{name} cannot be set: it {why}", f"headers.{name}")
+        taken[name.lower()] = "is there twice, as case does not matter"
+        headers = {known: it for known, it in headers.items() if known.lower() != name.lower()}
         headers[name] = str(value)
     return headers
 

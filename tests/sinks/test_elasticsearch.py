@@ -407,6 +407,11 @@ async def test_an_answer_longer_than_is_read_has_the_request_divided(
     assert all("400 mapper_parsing_exception: xxx" in why for why in refused(payload).values())
 
 
+def test_a_key_and_another_authorization_are_not_both_sent() -> None:
+    with pytest.raises(ConfigError, match="either a header Authorization or api_key"):
+        sink("http://a", api_key=Secret("k"), headers={"authorization": Secret("Basic x")})
+
+
 # -- whole requests ------------------------------------------------------------------------------
 
 

@@ -119,6 +119,12 @@ async def test_a_wrong_password_or_path_costs_no_entry(nginx: Nginx) -> None:
     assert nginx.bodies == []
 
 
+async def test_a_content_type_of_the_user_is_that_of_the_entries() -> None:
+    async with http_receiver() as to:
+        await deliver(sink(to.url, headers={"content-type": Secret("application/json")}), "one")
+    assert to.requests[0].headers["content-type"] == "application/json"
+
+
 async def test_an_array_is_one_document() -> None:
     async with http_receiver() as to:
         await deliver(sink(to.url, format="array", method="PUT"), "one", "two\nlines")

@@ -246,6 +246,11 @@ async def test_without_structured_metadata_there_is_none() -> None:
         ({"labels": {"level": "{level}"}, "level_label": True}, "level_label", "already"),
         ({"metadata": {"a": "x"}, "structured_metadata": False}, "metadata", "there is none"),
         ({"url": "loki:3100"}, "url", "is not a URL"),
+        (
+            {"tenant": "shop", "headers": {"x-scope-orgid": Secret("x")}},
+            "headers.x-scope-orgid",
+            "cannot be set",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(

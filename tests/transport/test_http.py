@@ -132,6 +132,37 @@ async def test_what_cannot_be_a_destination_is_a_wrong_configuration() -> None:
             Http(["http://host"], config(auth=AuthConfig(**auth)))
 
 
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"content-length": "3"}, "cannot be set: it follows from the body"),
+        ({"Transfer-Encoding": "chunked"}, "cannot be set: it follows from the body"),
+        ({"Content-Encoding": "br"}, "cannot be set: it follows from `compression`"),
+        ({"CONTENT-TYPE": "text/plain"}, "cannot be set: it follows from other settings"),
+        ({"accept-encoding": "gzip"}, "cannot be set: it is what answers can be read in"),
+        ({"Connection": "close"}, "cannot be set: it is for the connection"),
+        ({"authorization": "Basic x"}, "cannot be set: it follows from `auth`"),
+        ({"X-A": "1", "x-a": "2"}, "cannot be set: it is there twice"),
+    ],
+)
+def test_a_header_that_is_not_the_users_to_set_is_a_wrong_configuration(
+    headers: dict[str, str], message: str
+) -> None:
+    secrets = {name: Secret(value) for name, value in headers.items()}
+    with pytest.raises(ConfigError, match=message) as raised:
+        Http(["http://host"], config(headers=secrets, auth=AuthConfig(bearer=Secret("t"))))
+    assert raised.value.path == f"headers.{list(headers)[-1]}"
+
+
+async def test_a_header_of_the_user_stands_in_for_a_usual_one_whatever_its_case() -> None:
+    options = {"headers": {"user-agent": Secret("shop"), "host": Secret("logs.example.com")}}
+    async with http_receiver() as to, opened(to.url, **options) as http:
+        await http.post("", b"x")
+    (request,) = to.requests
+    assert request.headers["user-agent"] == "shop"
+    assert request.headers["host"] == "logs.example.com"
+
+
 # -- answers -------------------------------------------------------------------------------------
 
 
