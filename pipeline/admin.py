@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from pipeline.access import Gate, guarded
 from pipeline.audit import Report
+from pipeline.encode.dumps import dumps
 from pipeline.exposition import Exposition
 from pipeline.overview import Overview
 from pipeline.server import Handler, Server, metrics_page, prefers_json
@@ -89,13 +90,13 @@ class Admin:
         return web.Response(text="ok\n")
 
     async def _audit(self, request: web.Request) -> web.Response:
-        body = msgspec.json.encode(self._report())
+        body = _json(self._report())
         return web.Response(body=body, content_type="application/json")
 
     async def _top(self, request: web.Request) -> web.Response:
         if self._overview is None:
             raise web.HTTPNotFound
-        body = msgspec.json.encode(await self._overview())
+        body = _json(await self._overview())
         return web.Response(body=body, content_type="application/json")
 
     async def _readyz(self, request: web.Request) -> web.Response:
@@ -105,3 +106,11 @@ class Admin:
             text = json.dumps({"ready": not missing, "missing": missing}) + "\n"
             return web.Response(status=status, text=text, content_type="application/json")
         return web.Response(status=status, text="".join(f"{line}\n" for line in missing or ["ok"]))
+
+
+def _json(answer: msgspec.Struct) -> bytes:
+    """Whatever stands in its texts."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        return dumps(msgspec.to_builtins(answer))

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from pipeline import plain
 from pipeline.ledger import Ledger, Line, Page, Passage, Tally
 
 MOST_SERIES = 1000
@@ -121,7 +122,7 @@ def report(
 
 def _container(page: Page, lines: Mapping[Tally, Line]) -> ContainerPart:
     routes = [_route(passage, lines) for passage in page.passages.values()]
-    return ContainerPart(page.id, page.name, dict(page.read), routes)
+    return ContainerPart(page.id, plain.name(page.name), dict(page.read), routes)
 
 
 def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
@@ -192,6 +193,7 @@ class LedgerMetrics(Collector):
         open_: Counter[str] = Counter()
         held: Counter[str] = Counter()
         for number, page in enumerate(self._ledger):
+            name = plain.name(page.name) if number < MOST_SERIES else ""
             for passage in page.passages.values():
                 route = passage.route
                 held[route] += passage.held
@@ -202,7 +204,7 @@ class LedgerMetrics(Collector):
                     came = tally.routed + tally.letters + tally.carried
                     open_[sink] += came - done - tally.known - tally.left - tally.waiting
                     if number < MOST_SERIES:
-                        _count(counts, (page.name, route, sink), tally, dropped)
+                        _count(counts, (name, route, sink), tally, dropped)
                         continue
                     sums = others.get((route, sink)) or others.setdefault((route, sink), [0, 0, 0])
                     sums[0] += tally.delivered

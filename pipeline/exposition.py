@@ -24,6 +24,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
+from pipeline import plain
 from pipeline.batch import Samples
 from pipeline.cadvisor import (
     FAMILIES,
@@ -221,8 +222,10 @@ def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
     text = metric.documentation.replace("\\", r"\\").replace("\n", r"\n")
     yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
     samples = iter(metric.samples)
+    seen: set[str] = set()
     while some := _samples(islice(samples, TOGETHER)):
-        yield some
+        valid = plain.text(some)
+        yield _once(valid, seen) if "\ufffd" in valid else valid
 
 
 def _samples(samples: Iterable[Sample]) -> str:
@@ -235,6 +238,20 @@ def _samples(samples: Iterable[Sample]) -> str:
     return "".join(lines)
 
 
+def _once(lines: str, seen: set[str]) -> str:
+    """Without series that were `seen`: labels that differ in what no text can have have become the
+    same, and Prometheus takes no page that has a series twice."""
+    kept = []
+    for line in lines.split("\n")[:-1]:
+        series = line.rpartition(" ")[0]
+        if "\ufffd" in series:
+            if series in seen:
+                continue
+            seen.add(series)
+        kept.append(f"{line}\n")
+    return "".join(kept)
+
+
 def _encode(text: str) -> bytes:
-    """A lone surrogate in one label would otherwise spoil the whole page; it becomes `?`."""
-    return text.encode("utf-8", "replace")
+    """A lone surrogate in one label would otherwise spoil the whole page."""
+    return plain.text(text).encode()

@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 import prometheus_client
 
+from pipeline import plain
 from pipeline.batch import Batch
 from pipeline.coalesce import Pause
 from pipeline.ledger import Ledger, Page, Tally
@@ -217,7 +218,8 @@ class Observer:
                 if buffer is not None and (moment is None or tally in spooled):
                     moments += filter(None, [buffer.oldest()])
         lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
-        return ContainerNow(page.id[:12], page.name, page.read["logs"], size, dropped, waiting, lag)
+        name = plain.name(page.name)
+        return ContainerNow(page.id[:12], name, page.read["logs"], size, dropped, waiting, lag)
 
     def _oldest(self) -> dict[str, bytes]:
         """Time of the oldest entry in any buffer, by container."""

@@ -36,17 +36,18 @@ class Running:
         self.exposition = Exposition(labels=["x"], registry=self.metrics.registry)
         self.missing: list[str] = []
         self.gate = Gate(TOKEN, metrics=metrics)
+        self.report, self.shown = REPORT, OVERVIEW
         self.admin = Admin(
             "127.0.0.1:0",
             self.gate,
             self.exposition,
             lambda: self.missing,
-            lambda: REPORT,
+            lambda: self.report,
             overview=self.overview,
         )
 
     async def overview(self) -> Overview:
-        return OVERVIEW
+        return self.shown
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
         """Status, content type and text, with the token unless something else is said."""
@@ -77,6 +78,18 @@ async def test_the_ledger_is_served_as_json(running: Running) -> None:
     status, kind, text = await running.get("/audit")
     assert (status, kind) == (200, "application/json")
     assert msgspec.json.decode(text, type=Report) == REPORT
+
+
+async def test_the_ledger_and_what_it_does_are_served_whatever_is_in_a_text(
+    running: Running,
+) -> None:
+    odd = "\udcff\0\n"
+    running.report = Report(False, [ContainerPart("1", odd, {odd: 3}, [])], {odd: 1})
+    running.shown = Overview(odd, 1.0, 2.0, odd, [ContainerNow("1", odd, 3)], [], [])
+    for path, name in (("/audit", "name"), ("/top", "name")):
+        status, _, text = await running.get(path)
+        (found,) = msgspec.json.decode(text)["containers"]
+        assert (status, found[name]) == (200, "\ufffd\0\n")
 
 
 async def test_what_it_does_just_now_is_served_as_json(running: Running) -> None:
@@ -151,7 +164,7 @@ async def test_prometheus_takes_all_of_it_whatever_is_in_the_labels(
         assert await prometheus.value("up") == 1
         assert await prometheus.value("scrape_samples_scraped") == len(lines)
         (found,) = await prometheus.query('container_memory_usage_bytes{name="odd"}')
-        assert found["metric"]["container_label_x"] == hostile.replace("\ud800", "?")
+        assert found["metric"]["container_label_x"] == hostile.replace("\ud800", "\ufffd")
         assert await prometheus.value("dockline_delivered_entries_total") == 7
         assert await prometheus.value("machine_cpu_cores") == 2
         assert "level=warn" not in prometheus.log.read_text()

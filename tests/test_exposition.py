@@ -284,11 +284,22 @@ def test_of_labels_with_the_same_name_the_first_chosen_that_is_there_counts(
 HOSTILE = 'quote " backslash \\ end\\\nnew line\r\ttab \0 nul \ud800 surrogate ünï 🐳 {}=,# EOF'
 
 
+async def test_no_series_is_there_twice_whatever_is_in_its_labels() -> None:
+    metrics = Metrics(CollectorRegistry())
+    names = ["\udcfe", "\udcff", "\ufffd", "a", 'b\ufffd"\n', "\u2028\ufffd"]
+    for name in names:
+        metrics.received.labels(name).inc()
+    text = await page(Exposition(registry=metrics.registry))
+    (family,) = (one for one in text_string_to_metric_families(text) if "received_e" in one.name)
+    shown = [sample.labels["container"] for sample in family.samples]
+    assert sorted(shown) == sorted(names[2:])
+
+
 async def test_a_hostile_label_value_comes_back_as_it_was_but_for_surrogates() -> None:
     exposition = Exposition(labels=["x"])
     exposition.update(reading("v1", other(1, labels={"x": HOSTILE})))
     exposition.update(reading("v1", other(2)))
-    expected = HOSTILE.replace("\ud800", "?")
+    expected = HOSTILE.replace("\ud800", "\ufffd")
     for families in (
         text_string_to_metric_families(await page(exposition)),
         openmetrics_families(await page(exposition, openmetrics=True)),

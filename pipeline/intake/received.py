@@ -42,6 +42,7 @@ HEAVIEST: Final = 128 << 20
 
 _SORTS: Final = frozenset(get_args(Source))
 _TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
+_IDS: Final = re.compile("[0-9a-f]{64}")
 _WIDTH: Final = 30
 _HOUR: Final = 13
 _LAST: Final = 1 << 63
@@ -211,8 +212,11 @@ def _fit(batch: Batch) -> Batch:
         batch.parsed = list(map(plain.fields, batch.fields))
     if batch.flags:
         batch.flags = {number: flag for number, flag in batch.flags.items() if flag in plain.FLAGS}
-    if batch.samples is not None:
-        batch.samples = replace(batch.samples, stats=plain.fields(dict(batch.samples.stats)))
+    if (it := batch.samples) is not None:
+        # series of two containers are told apart by the path
+        own = _IDS.findall(it.inspection.cgroup.rpartition("/")[2]) == [batch.container.id]
+        inspection = replace(it.inspection, cgroup=plain.text(it.inspection.cgroup) if own else "")
+        batch.samples = replace(it, stats=plain.fields(dict(it.stats)), inspection=inspection)
     return batch
 
 

@@ -278,3 +278,41 @@ def test_odd_json_of_an_entry_is_one() -> None:
     assert came.lines == [b'{"a":1}'] and came.parts is None and came.flags is None
     assert len(came.container.id) == 64 and came.container.labels == {"n": "1"}
     assert JsonEncoder().encode([came])
+
+
+def test_names_of_a_hub_are_valid_and_of_flags_those_come_that_there_are() -> None:
+    facts = ("a" * 64, "we\nb\ud800", "im\0age", {"a\n": "b\0\n"}, "ho\udfffst", False)
+    packed = msgpack.packb(facts, unicode_errors="surrogatepass")
+    row = replaced("row", 6, {1: "made up"})["row"]
+    plain = msgpack.packb(([packed], [GOOD["way"]])) + msgpack.packb([row])
+    ((one,), _) = read.columns(plain, len(plain), 1)
+    it = one.container
+    assert (it.name, it.image, it.host) == ("we\ufffdb\ufffd", "im\ufffdage", "ho\ufffdst")
+    assert (it.labels, one.flags) == ({"a\ufffd": "b\ufffd\n"}, {})
+    ((other,), _) = read.columns(plain, len(plain), 1)
+    assert other.container is it
+    assert read.foreign(b"x", "S", "a.\x01b", 0, 1).container.name == "a.\ufffdb"
+    written = (
+        b'{"@timestamp":"2026-01-31T23:59:59.000000000Z","event":{"sequence":1},"message":"m",'
+    )
+    written += (
+        b'"log":{"flags":["x"]},"container":{"id":"i","name":"a\\u0000"},"host":{"name":"\\n"}}'
+    )
+    one = read.json(written)
+    assert (one.container.name, one.container.host, one.flags) == ("a\ufffd", "\ufffd", None)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "kept"),
+    [("/docker/" + "a" * 64, True), ("/docker/" + "b" * 64, False), ("/x", False)],
+)
+def test_a_reading_of_a_hub_has_the_path_of_its_own_container(cgroup: str, kept: bool) -> None:
+    """Else two containers could have the same series."""
+    reading = [1.0, {"k\ud800": float("nan")}, {"cgroup": cgroup}]
+    packed = msgpack.packb([[*GOOD["row"], None, reading]], unicode_errors="surrogatepass")
+    way = (0, 1, "stats", "all")
+    plain = msgpack.packb(([msgpack.packb(GOOD["facts"])], [way])) + packed
+    ((one,), _) = read.columns(plain, len(plain), 1)
+    assert one.samples is not None
+    assert one.samples.inspection.cgroup == (cgroup if kept else "")
+    assert one.samples.stats == {"k\ufffd": None}
