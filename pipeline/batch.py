@@ -34,6 +34,9 @@ USUAL_LABELS = 4096
 LARGEST_PIECE = 4 << 20
 """Bytes that the entries of one batch have in common, labels and tags, once each of them is written
 with its own."""
+LARGEST_PAYLOAD = 8 << 20
+"""Bytes, by `Batch.written`, that are taken from a buffer at once, where a sink does not ask for
+more."""
 
 BYTES_OF_FIELDS = 150
 BYTES_OF_A_FIELD = 25
@@ -83,9 +86,9 @@ class Container:
 
     @cached_property
     def burden(self) -> int:
-        """Bytes of its labels beyond those that any container may have: most sinks write them with
+        """Bytes of its facts beyond those that any container may have: most sinks write them with
         every entry."""
-        return max(0, self.label_size - USUAL_LABELS)
+        return max(0, self.facts_size - USUAL_LABELS)
 
     @cached_property
     def project(self) -> str:
@@ -380,11 +383,11 @@ class Batch:
             compress(self.parsed or (), keep),
         )
 
-    @property
-    def written(self) -> int:
-        """Bytes of all entries where each is written with its container's facts and its tags, near
-        enough."""
-        return native.total(self.lines) + len(self) * (self.container.facts_size + self.tagged)
+    def written(self, size: int) -> int:
+        """Bytes that most sinks make of it, at the most and near enough: each entry is written with
+        its container's facts and tags. `size`: its own."""
+        usual = min(self.container.facts_size, USUAL_LABELS)
+        return size + usual * len(self.lines)
 
     def pieces(self, more: int = 0) -> Iterator[Batch]:
         """The same entries in order, as batches that are no larger than they should be when

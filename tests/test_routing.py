@@ -301,7 +301,7 @@ async def test_a_batch_goes_on_in_pieces_by_what_labels_and_tags_add_to_each_ent
     assert out.lines == lines
     assert [number for one in out.batches for number in one.sequences] == list(range(5, 2005))
     assert all(one.fields == [tags] * len(one) for one in out.batches)
-    assert max(one.written for one in out.batches) < LARGEST_PIECE + 2**16
+    assert max(one.written(one.size) for one in out.batches) < LARGEST_PIECE * 1.6
     assert len(out.batches) == 9
     source.settle()
     for one in out.batches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from pipeline.batch import Acknowledgement, Batch
+from pipeline.batch import LARGEST_PAYLOAD, Acknowledgement, Batch
 
 
 class Ticket:
@@ -155,14 +155,16 @@ class Held:
             (self.loaded if item.safe else self.pending).push_first(item)
 
     def hand_out(self, limit: int, entries: int, *, on: bool = False) -> list[tuple[Batch, int]]:
-        """The next batches with their sizes, up to the limits, but at least one. `on`: behind those
-        that were loaded, what is pending follows."""
+        """The next batches with their sizes, up to the limits and to what sinks may write of them
+        at once, but at least one. `on`: behind those that were loaded, what is pending follows."""
+        most = max(limit, LARGEST_PAYLOAD)
         section = self.loaded or self.pending
         handed: list[tuple[Batch, int]] = []
         while section or (on and (section := self.pending)):
             limit -= section.first.size
             entries -= len(section.first.batch)
-            if handed and (limit < 0 or entries < 0):
+            most -= section.first.batch.written(section.first.size)
+            if handed and (limit < 0 or entries < 0 or most < 0):
                 break
             item = section.pop()
             item.take()

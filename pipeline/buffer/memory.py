@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from pipeline.batch import Batch
+from pipeline.batch import LARGEST_PAYLOAD, Batch
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
 from pipeline.ledger import Tally
@@ -99,8 +99,9 @@ class MemoryBuffer:
 
     async def take(self, limit: int, entries: int, linger: float) -> list[tuple[Batch, int]]:
         """Batches in order with their sizes, up to `limit` bytes and `entries` (but at least one
-        batch); waits for the first, and `linger` seconds for more. Empty once it is closed and
-        nothing is left."""
+        batch), and so few that sinks write no more than `LARGEST_PAYLOAD` or `limit` of them; waits
+        for the first, and `linger` seconds for more. Empty once it is closed and nothing is
+        left."""
         while not self._waiting and not self._suspended:
             if self._closed:
                 return []
@@ -108,11 +109,13 @@ class MemoryBuffer:
         if linger > 0:
             await self._linger(limit, entries, linger)
         taken: list[tuple[Batch, int]] = []
+        most = max(limit, LARGEST_PAYLOAD)
         while self._waiting and not self._suspended:
             batch, size = self._waiting[0]
             limit -= size
             entries -= len(batch)
-            if taken and (limit < 0 or entries < 0):
+            most -= batch.written(size)
+            if taken and (limit < 0 or entries < 0 or most < 0):
                 break
             taken.append(self._next())
             self._taken.append((batch, size))

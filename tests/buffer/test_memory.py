@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
+from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PAYLOAD, Batch
 from pipeline.buffer import MemoryBuffer
 from pipeline.component import BufferConfig, Size
-from pipeline.testing.builders import batch
+from pipeline.testing.builders import batch, container
 
 ONE = batch("x" * 1000)
 SIZE = ONE.size
@@ -51,6 +51,16 @@ async def test_what_was_taken_counts_until_it_is_released() -> None:
     assert not made.buffer.offer(third)
     made.buffer.release(first, SIZE)
     assert made.buffer.offer(third)
+
+
+async def test_no_more_is_taken_at_once_than_sinks_may_write_of_it() -> None:
+    made = Made(10_000)
+    of = container(labels={"a": "x" * 4000})
+    for _ in range(5):
+        assert made.buffer.offer(batch(*[b""] * 1000, of=of))
+    took = [[len(one) for one, _ in await made.buffer.take(1 << 20, 10_000, 0)] for _ in range(5)]
+    assert took == [[1000], [1000], [1000], [1000], [1000]]
+    assert 1000 * of.facts_size < LARGEST_PAYLOAD < 2 * 1000 * (of.facts_size + ENTRY_OVERHEAD)
 
 
 async def test_those_who_wait_are_let_in_first_come_first_served() -> None:

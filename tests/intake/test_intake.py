@@ -111,10 +111,11 @@ async def test_entries_that_bring_many_labels_each_go_on_in_pieces_and_are_answe
 
 
 def test_labels_that_any_container_may_have_count_with_none_of_its_entries() -> None:
-    quotes = len('"a":""')
-    usual = batch("line", of=container(labels={"a": "b" * (USUAL_LABELS - quotes)}))
+    of = container(labels={"a": ""})
+    room = USUAL_LABELS - of.facts_size
+    usual = batch("line", of=container(labels={"a": "b" * room}))
     assert usual.size == 4 + ENTRY_OVERHEAD
-    more = batch("line", of=container(labels={"a": "b" * (USUAL_LABELS - quotes + 1)}))
+    more = batch("line", of=container(labels={"a": "b" * (room + 1)}))
     assert more.size == usual.size + 1
 
 
