@@ -38,7 +38,7 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(_character, text) if "\\u00" in text else text
 
 
-_ESCAPED: Final = re.compile(r"\\++u00([2-7][0-9A-Fa-f])")
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """JSON inside of a string of JSON has two backslashes."""
 
 

@@ -2,7 +2,9 @@
 
 Each language is a few rules: in a state, a line that matches leads to another state and belongs to
 the entry; one that matches none begins anew. All lines are looked at as bytes, up to their first
-`LOOKED_AT` of them, so that none takes long.
+`LOOKED_AT` of them. Containers write what they like and choose their language by a label, so the
+time that each pattern takes grows with the line and no more, by the same estimate that a user's own
+patterns are held to (`expression.steps`), and a literal that must be there is looked for first.
 """
 
 from __future__ import annotations
@@ -18,20 +20,28 @@ CLOSED: Final = ""
 """The state in which nothing is joined to what came."""
 
 Rules = Sequence[tuple[str, str]]
+Heads = Sequence[tuple[str, str, str]]
 
 
 class Language:
     """The traces of one language's runtime, as it prints them."""
 
-    def __init__(self, marks: Sequence[bytes], heads: Rules, states: Mapping[str, Rules]) -> None:
-        """`marks`: texts, one of which is in every trace of two lines and more. `heads`: what a
-        first line looks like, and the state behind it; `states`: what comes in each state. Heads
-        are looked for anywhere in a line, all else at its beginning."""
+    def __init__(self, marks: Sequence[bytes], heads: Heads, states: Mapping[str, Rules]) -> None:
+        """`marks`: texts, one of which is in every trace of two lines and more. `heads`: a literal,
+        what a first line looks like that has it, and the state behind it; `states`: what comes in
+        each state. Heads are looked for anywhere in a line, all else at its beginning."""
         self._marks = marks
-        self._heads = [(re.compile(text.encode()).search, state) for text, state in heads]
-        self._states = {
-            name: [(re.compile(text.encode()).match, state) for text, state in rules]
+        self.heads = [
+            (literal.encode(), re.compile(text.encode()), state) for literal, text, state in heads
+        ]
+        self.states = {
+            name: [(re.compile(text.encode()), state) for text, state in rules]
             for name, rules in states.items()
+        }
+        self._heads = [(literal, one.search, state) for literal, one, state in self.heads]
+        self._states = {
+            name: [(one.match, state) for one, state in rules]
+            for name, rules in self.states.items()
         }
 
     def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
@@ -56,8 +66,8 @@ class Language:
 
     def _begun(self, line: bytes) -> str:
         line = line[:LOOKED_AT]
-        for search, state in self._heads:
-            if search(line):
+        for literal, search, state in self._heads:
+            if literal in line and search(line):
                 return state
         return CLOSED
 
@@ -69,8 +79,12 @@ _CHAINED: Final = "(?:During handling of the above exception|The above exception
 PYTHON: Final = Language(
     [b"Traceback (most recent call last):"],
     [
-        (r"\+ Exception Group Traceback \(most recent call last\):", "group"),
-        (r"Traceback \(most recent call last\):\s*$", "frames"),
+        (
+            "+ Exception Group Traceback",
+            r"\+ Exception Group Traceback \(most recent call last\):",
+            "group",
+        ),
+        ("Traceback (most", r"Traceback \(most recent call last\):\s*$", "frames"),
     ],
     {
         "frames": [
@@ -98,12 +112,17 @@ _JAVA_NEXT: Final = [
     (r"[ \t]*\.\.\. \d+ (?:more|common frames omitted)", "frames"),
     (r"[ \t]*\[CIRCULAR REFERENCE", "frames"),
 ]
+_JAVA_NAME: Final = r"(?:[A-Za-z_$][\w$]*+\.)++[A-Z][\w$]*+(?::|\s*$)"
 JAVA: Final = Language(
     [b"\tat ", b"\n    at ", b"\n  at ", b"\nCaused by: "],
     [
-        (r"(?:Exception|Error|Throwable|Failure)(?:[:;,\]]|\s*$)", "head"),
-        (r'^(?:Exception in thread "[^"]*" )?(?:[A-Za-z_$][\w$]*\.)+[A-Z][\w$]*(?::|\s*$)', "head"),
-        (r"Caused by: ", "frames"),
+        *(
+            (word, rf"{word}(?:[:;,\]]|\s*$)", "head")
+            for word in ("Exception", "Error", "Throwable", "Failure")
+        ),
+        (".", rf"^{_JAVA_NAME}", "head"),
+        ("Exception in thread ", rf'^Exception in thread "[^"]*+" {_JAVA_NAME}', "head"),
+        ("Caused by: ", r"Caused by: ", "frames"),
     ],
     {
         "head": [*_JAVA_NEXT, (r"[ \t]*nested exception is:", "head"), (_BLANK, "head")],
@@ -114,8 +133,12 @@ JAVA: Final = Language(
 GO: Final = Language(
     [b"goroutine ", b"\n\t"],
     [
-        (r"(?:^|[\s\]])panic: |^fatal error: |^SIG[A-Z]+: |^unexpected fault address", "panic"),
-        (r"panic serving \S+: |^goroutine \d+ (?:\S+ )*\[", "frames"),
+        ("panic: ", r"(?:^|[\s\]])panic: ", "panic"),
+        ("fatal error: ", r"^fatal error: ", "panic"),
+        ("SIG", r"^SIG[A-Z]+: ", "panic"),
+        ("unexpected fault", r"^unexpected fault address", "panic"),
+        ("panic serving ", r"panic serving \S+: ", "frames"),
+        ("goroutine ", r"^goroutine \d+ (?:\S+ )*\[", "frames"),
     ],
     {
         "panic": [
@@ -146,8 +169,8 @@ _NODE_NEXT: Final = [
 NODE: Final = Language(
     [b"\n    at ", b"\n   at ", b"\n\tat ", b"    ^"],
     [
-        (r"(?:Error|Exception|Warning|Rejection)\b", "head"),
-        (r"^\S+:\d+\s*$", "source"),
+        *((word, rf"{word}\b", "head") for word in ("Error", "Exception", "Warning", "Rejection")),
+        (":", r"^\S+:\d+\s*$", "source"),
     ],
     {
         "head": [(r"\s+at \S", "frames"), (r"  (?:\[cause\]|code|errno|details): ", "frames")],
@@ -165,9 +188,11 @@ NODE: Final = Language(
 )
 
 _RUBY_PLACE: Final = r"\S+:\d+:in [`']"
+_RAILS: Final = r"^(?=(?s:.*)\):\s*$)(?s:.*?)[A-Z]\w{0,64} \("
+"""`ActionView::Template::Error (undefined method 'name' for nil):`, whatever stands before it."""
 RUBY: Final = Language(
     [b"\tfrom ", b"\n    from ", b":in `", b":in '"],
-    [(_RUBY_PLACE, "head"), (r"[A-Z]\w*(?:::\w+)* \(.*\):\s*$", "rails")],
+    [(":in ", r"\S:\d+:in [`']", "head"), ("):", _RAILS, "rails")],
     {
         "head": [
             (r"\s+from ", "frames"),
@@ -192,8 +217,9 @@ RUBY: Final = Language(
 DOTNET: Final = Language(
     [b"\n   at ", b"\n ---> ", b"\n      ", b"\n--- End of "],
     [
-        (r"^(?:\S+ )?(?:trce|dbug|info|warn|fail|crit): ", "logged"),
-        (r"Exception(?:[:\s(]|$)|^Unhandled exception", "head"),
+        (": ", r"^(?:\S+ )?(?:trce|dbug|info|warn|fail|crit): ", "logged"),
+        ("Exception", r"Exception(?:[:\s(]|$)", "head"),
+        ("Unhandled exception", r"^Unhandled exception", "head"),
     ],
     {
         "logged": [(r" {6}", "logged")],

@@ -55,6 +55,19 @@ def characters(operation: Any, argument: Any, flags: int) -> int:
     return _one_of(argument, flags)
 
 
+def others(operation: Any, argument: Any, flags: int) -> int:
+    """What an item of `SINGLE` does not match."""
+    if operation is sre.ANY:
+        return 0 if flags & re.DOTALL else _NEWLINE
+    if operation is sre.LITERAL:
+        return characters(sre.NOT_LITERAL, argument, flags)
+    if operation is sre.NOT_LITERAL:
+        return characters(sre.LITERAL, argument, flags)
+    if argument[0][0] is sre.NEGATE:
+        return _one_of(argument[1:], flags)
+    return characters(sre.IN, [(sre.NEGATE, None), *argument], flags)
+
+
 def _one_of(items: list[Any], flags: int) -> int:
     """At least all that one of the items matches."""
     found = _wholly(items, flags)

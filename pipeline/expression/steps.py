@@ -18,6 +18,7 @@ from pipeline.expression.alphabet import (
     SINGLE,
     TEXT_END,
     characters,
+    others,
 )
 
 LONGEST: Final = 8192
@@ -119,12 +120,23 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
         return _one_way(_sequence(argument, state, follow, flags), ways)
     if operation in (sre.ASSERT, sre.ASSERT_NOT):
         steps = ways * _sequence(argument[1], _State(1), EVERY, flags).steps
-        return state.then(ways, steps, steps, state.before)
+        return state.then(ways, steps, steps, state.before & _before(item, flags))
     if operation in (sre.GROUPREF, sre.GROUPREF_EXISTS):
         raise ConfigError("a pattern may not refer back to one of its groups")
     raise ConfigError(
         f"a pattern may not hold {str(operation).lower()!r}: what it costs is unknown"
     )
+
+
+def _before(item: Item, flags: int) -> int:
+    """What the last character may be where a look around has succeeded: of one that looks back at
+    one character, that is known."""
+    operation, (direction, body) = item
+    if direction > 0 or len(body) != 1 or body[0][0] not in SINGLE:
+        return EVERY
+    single, argument = body[0]
+    what = characters if operation is sre.ASSERT else others
+    return what(single, argument, flags)
 
 
 def _one_way(state: _State, ways: int) -> _State:
@@ -142,7 +154,8 @@ def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
     inner = _sequence(body, _State(1), follow if high == 1 else follow | begins, flags)
     within = _within(body, flags)
     before = inner.before if low else state.before | inner.before
-    ways, each = state.ways, state.each * _lengths(body, int(low), high)
+    ways = state.ways
+    each = min(ways, state.each * _lengths(body, int(low), high))
     if inner.ways > 1:
         if endless:
             raise ConfigError(_NESTED)

@@ -19,7 +19,7 @@ LINEAR = (
     r"^(?:\w+\.)*$", r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ERROR",
     "^(?:foo|foobar)*x", "^(?:[^\"\\\\]|\\\\.)*$", "^(?>a+)b", "(?i)^x[a-z]+[0-9]", "a|(?!)", "",
     r'(?i)^"(?:[^"\\]|\\.)*"', "^(?:(?:info|INFO|warn|WARN) ?)*:", "(?i)^(?:(?:info|warn) ?)*:",
-    r"^a?b?c?d?e?f?g?h?=\w+!",
+    r"^a?b?c?d?e?f?g?h?=\w+!", r"(?<!\\)\\+u0041", r"(?<=[ =])\w+:",
 )  # fmt: skip
 """Steps grow with the text."""
 
@@ -28,7 +28,7 @@ SQUARE = (
     r'(?:[^"\\]|\\.)*"', r"\[(?P<time>.*)\] (?P<level>\w+): (?P<text>.*)", "^(.*) - (.*) - (.*)",
     "(?:a++)+$", r"\b\w+\b", r'(?P<ip>\d+\.\d+\.\d+\.\d+) .* "(?P<method>\w+)',
     "(?i)(GET|PUT|POST|PATCH|DELETE) .*x", r"(?P<key>\w+)=\"(?P<value>[^\"]*)\"",
-    r"^\s*at (?P<function>\S+)\((?P<file>[^:]+):\d+\)$",
+    r"^\s*at (?P<function>\S+)\((?P<file>[^:]+):\d+\)$", r"(?<!ab)\w+:", r"(?<!a)\w+:",
 )  # fmt: skip
 """Steps can grow with the square of the text."""
 
@@ -128,7 +128,7 @@ def random_pattern(choose: random.Random) -> str:
     def some(depth: int) -> str:
         kind = choose.random()
         if depth == 0 or kind < 0.3:
-            return choose.choice([*SINGLE, r"\b", "$"])
+            return choose.choice([*SINGLE, r"\b", "$", "(?<!a)", r"(?<=\s)", r"(?<!\w)"])
         if kind < 0.4:
             return "".join(some(depth - 1) for _ in range(choose.randrange(1, 4)))
         if kind < 0.5:
