@@ -8,6 +8,7 @@ an array that is whole is no longer than its bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -15,6 +16,8 @@ from pipeline.errors import DocklineError
 
 PIECE = 2**18
 """Bytes that are looked at in one go."""
+BUFFER = 2**16
+"""Bytes of memory to begin with."""
 
 
 class ProtocolError(DocklineError):
@@ -38,7 +41,12 @@ class Framer:
         self._buffer = bytearray()
         self._start = 0
         """Where the buffer begins in the stream."""
-        self._passing = msgpack.Unpacker(max_buffer_size=largest + PIECE)
+        self._passing = self._unpacker()
+        self._grown = False
+        """It has memory for a large object, which it never gives back."""
+
+    def _unpacker(self) -> Any:
+        return msgpack.Unpacker(read_size=BUFFER, max_buffer_size=self._largest + PIECE)
 
     @property
     def pending(self) -> int:
@@ -60,6 +68,10 @@ class Framer:
         if len(self._buffer) > self._largest:
             self.before = whole, ends
             raise ProtocolError(f"an object is longer than {self._largest} bytes", "too_large")
+        if len(self._buffer) > BUFFER:
+            self._grown = True
+        elif self._grown and not self._buffer:
+            self._passing, self._start, self._grown = self._unpacker(), 0, False
         return whole, ends
 
     def _take(self, ends: list[int]) -> bytes:

@@ -80,6 +80,18 @@ def messages(whole: bytes, ends: list[int]) -> Iterator[Message]:
     yield from _small(whole[start:end])
 
 
+def end_of_first(said: bytes) -> int:
+    """Where the first object ends; 0 where it does not. None is made. Raises `ProtocolError`."""
+    unpacker = _unpacker(said)
+    try:
+        unpacker.skip()
+    except msgpack.OutOfData:
+        return 0
+    except ValueError as error:
+        raise ProtocolError("it is not MessagePack") from error
+    return int(unpacker.tell())
+
+
 def objects(whole: bytes) -> list[Any]:
     """Each object that there is. Raises `ProtocolError`."""
     if len(whole) > MOST_VALUES:

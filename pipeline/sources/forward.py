@@ -48,8 +48,8 @@ from pipeline.forward.heartbeats import Heartbeats
 from pipeline.forward.partials import Partials
 from pipeline.forward.session import Door, Session
 from pipeline.transport.address import Address
+from pipeline.transport.connection import Connection
 from pipeline.transport.listening import (
-    Connection,
     Listener,
     ListenTLSConfig,
     bound,

@@ -38,8 +38,9 @@ import msgspec
 from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
 from pipeline.transport.address import peer_name
+from pipeline.transport.connection import Connection
 from pipeline.transport.frames import FrameError, Frames
-from pipeline.transport.listening import Connection, Listener, ListenTLSConfig, listen_address
+from pipeline.transport.listening import Listener, ListenTLSConfig, listen_address
 from pipeline.transport.receiving import Receiver
 
 PORTS: dict[str, int | None] = {"udp": 514, "tcp": 514, "tls": 6514}

@@ -16,17 +16,12 @@ import msgspec
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.plural import plural
 from pipeline.transport.address import Address, parse
+from pipeline.transport.connection import Connection
 from pipeline.transport.tls import unreadable
 
 log = logging.getLogger(__name__)
 
-READ: Final = 2**16
-"""Bytes of a connection that are read at once; of what it sends meanwhile twice as many wait."""
 BACKLOG: Final = 512
-HANDSHAKE: Final = 10.0
-"""Seconds that a client may take for the handshake of TLS."""
-GOODBYE: Final = 1.0
-"""Seconds that a client may take to have what was last written to it."""
 PAUSE: Final = 1.0
 """Seconds for which no connection is taken after the process ran out of files."""
 
@@ -118,62 +113,6 @@ def _raise(error: OSError, address: Address) -> NoReturn:
     raise Unavailable(f"cannot listen on {address}: {why}") from error
 
 
-class Connection:
-    """One client's."""
-
-    def __init__(self, sock: socket.socket, peer: str) -> None:
-        self.peer = peer
-        """Its address, without the port."""
-        self._socket: socket.socket | None = sock
-        """Until there is a transport that has it."""
-        self._reader = asyncio.StreamReader(READ)
-        self._writer: asyncio.StreamWriter
-
-    async def begin(self, tls: ssl.SSLContext | None) -> None:
-        """Shakes hands. Raises `OSError`, of which `ssl.SSLError` and `TimeoutError` are two."""
-        loop = asyncio.get_running_loop()
-        assert self._socket is not None
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock, self._socket = self._socket, None
-        protocol = asyncio.StreamReaderProtocol(self._reader)
-        timeout = HANDSHAKE if tls else None
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol, sock, ssl=tls, ssl_handshake_timeout=timeout
-        )
-        self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)
-
-    async def read(self, patience: float | None) -> bytes:
-        """What comes next, a `READ` at the most; nothing at the end. Raises `OSError`, of which
-        `TimeoutError` is for nothing that has come for so many seconds."""
-        async with asyncio.timeout(patience):
-            return await self._reader.read(READ)
-
-    async def write(self, data: bytes) -> None:
-        """Raises `OSError`."""
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def end(self) -> None:
-        """Lets the client have what was written, for a moment."""
-        self._writer.close()
-        try:
-            async with asyncio.timeout(GOODBYE):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            pass
-        finally:
-            self._writer.transport.abort()
-
-    def abort(self) -> None:
-        """Ends it at once."""
-        self._writer.transport.abort()
-
-    def abandon(self) -> None:
-        """Lets go of one that has not begun."""
-        if self._socket is not None:
-            self._socket.close()
-
-
 class Listener:
     """Listens on one address, and may be opened again."""
 
@@ -252,7 +191,7 @@ class Listener:
 
     def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
         self._count -= 1
-        connection.abandon()
+        connection.close()
 
     def close(self) -> None:
         """Takes no more."""

@@ -71,10 +71,14 @@ class TLS:
     Whatever `outgoing` returns is to be sent; whatever was received goes into `decrypt`.
     """
 
-    def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
+        """`server_name` is what a client's peer has to be; without it, this is the server."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._state = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=False, server_hostname=server_name
+            self._incoming,
+            self._outgoing,
+            server_side=server_name is None,
+            server_hostname=server_name,
         )
         self.ended = False
         """The peer has said that it sends no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.forward.framing import Framer, ProtocolError
+from pipeline.forward.framing import PIECE, Framer, ProtocolError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
@@ -34,6 +35,22 @@ def test_objects_are_the_same_wherever_the_stream_is_cut(
         at, turn = at + step, turn + 1
     assert found == values
     assert framer.pending == 0
+
+
+def test_the_memory_of_a_large_object_is_given_back() -> None:
+    framer, packed = Framer(2**24), msgpack.packb(b"x" * 2**23)
+    tracemalloc.start(1)
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for start in range(0, len(packed), PIECE):
+            whole, _ = framer.feed(packed[start : start + PIECE])
+        assert whole == packed
+        whole, ends = framer.feed(b"\xc0\x01")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (whole, ends) == (b"\xc0\x01", [1, 2])
+    assert after - before < 2**20
 
 
 def test_a_length_that_nothing_follows_costs_nothing() -> None:

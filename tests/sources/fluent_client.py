@@ -36,7 +36,10 @@ class Client:
 
     async def connect(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection(
-            "localhost" if self._tls else "127.0.0.1", self.port, ssl=self._tls
+            "localhost" if self._tls else "127.0.0.1",
+            self.port,
+            ssl=self._tls,
+            ssl_shutdown_timeout=0.1 if self._tls else None,
         )
         return self
 
@@ -108,5 +111,5 @@ class Client:
 
     async def close(self) -> None:
         self._writer.close()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
+        with contextlib.suppress(OSError):
             await self._writer.wait_closed()

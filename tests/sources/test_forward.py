@@ -6,12 +6,14 @@ Docker's own driver is in `tests/integration/test_fluentd_driver.py`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import resource
 import socket
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgpack
@@ -368,6 +370,8 @@ async def test_a_user_has_to_know_the_password(user: str, password: str, fine: b
         (["PING", "h", b"s", "x" * 128, "", ""], "handshake"),
         (["PING", 1, [], {}, "", ""], "malformed"),
         (["PING"], "malformed"),
+        (None, "malformed"),
+        (["PING", "h" * 5000, b"s", "x" * 128, "", ""], "too_large"),
         ("x" * 300_000, "too_large"),
         ([None] * 3 + [[]], "malformed"),
     ],
@@ -401,6 +405,26 @@ async def test_who_does_not_wait_for_the_answer_is_not_let_in() -> None:
         await client.write(pack(["PING", "h", b"s", "x", "", ""]) + pack(["tag", 1, {}]))
         assert await client.hear() is None
         assert one.intake.refused == {"handshake": 1}
+
+
+async def test_who_is_not_let_in_costs_some_kilobytes() -> None:
+    count, unfinished = 100, pack(["PING", "h" * 5000])[:4000]
+    async with served(shared_key=Secret("key")) as (one, _):
+        listener = one.source._listener  # type: ignore[attr-defined]
+        with ExitStack() as stack:
+            gc.collect()
+            tracemalloc.start(1)
+            try:
+                before, _ = tracemalloc.get_traced_memory()
+                for _ in range(count):
+                    sock = socket.create_connection(("127.0.0.1", listener.port))
+                    stack.enter_context(sock).sendall(unfinished)
+                await until(lambda: listener._count == count + 1)
+                await asyncio.sleep(0.2)
+                after, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        assert 4000 * count < after - before < 24_000 * count
 
 
 # -- limits --------------------------------------------------------------------------------------

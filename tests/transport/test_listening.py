@@ -14,7 +14,8 @@ from pipeline.errors import Unavailable
 from pipeline.testing.intake_room import until
 from pipeline.testing.leaks import unchanged
 from pipeline.transport.address import Address
-from pipeline.transport.listening import Connection, Listener
+from pipeline.transport.connection import Connection
+from pipeline.transport.listening import Listener
 
 
 class Served:
