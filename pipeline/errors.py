@@ -20,6 +20,17 @@ def without_credentials(text: str) -> str:
     return _QUERY.sub(r"\1***", text) if "=" in text else text
 
 
+LONGEST = 1000
+"""Characters of what is said of a destination, in the log or in a dead letter."""
+
+
+def one_line(text: str) -> str:
+    """What a peer has said may be part of it: without control characters, and not endless."""
+    if len(text) > LONGEST:
+        text = text[: LONGEST - 1] + "…"
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
 class DocklineError(Exception):
     """Base of all below. `str(error)` is fit to be shown to a user as it stands: it has no
     credentials of a URL."""
@@ -76,7 +87,13 @@ class EngineError(DocklineError):
 
 
 class SinkError(DocklineError):
-    """Base of what a sink may raise from `open` and `send`; anything else is a bug in the sink."""
+    """Base of what a sink may raise from `open` and `send`; anything else is a bug in the sink.
+
+    What a destination has said may be part of `message`: it is kept on one line, and not endless.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(without_credentials(message)))
 
 
 class Unavailable(SinkError):

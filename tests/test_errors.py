@@ -6,7 +6,9 @@ import pickle
 
 import pytest
 
-from pipeline.errors import ConfigError, Unavailable, without_credentials
+from pipeline.component import Payload
+from pipeline.errors import LONGEST, ConfigError, Refused, Unavailable, without_credentials
+from pipeline.testing.builders import batch
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,13 @@ def test_no_error_of_ours_has_any() -> None:
         assert str(error) == "no http://***@h"
     assert ConfigError("no http://u:p@h" + "x" * 600).message.startswith("no http://***@h")
     assert str(pickle.loads(pickle.dumps(Unavailable("no http://u:p@h")))) == "no http://***@h"
+
+
+def test_what_a_server_says_of_a_payload_or_an_entry_is_one_line_and_not_endless() -> None:
+    """It goes to the log, to dead letters and to terminals."""
+    hostile = "no\x1b[2J\r\nfake \u202e" + "x" * 10_000
+    payload = Payload(None, 1, 1)
+    payload.refuse(batch("a"), 0, hostile)
+    for said in (str(Unavailable(hostile)), str(Refused(hostile)), payload.refused[0][2]):
+        assert said.isprintable() and len(said) == LONGEST
+        assert said.startswith("no [2J  fake ")

@@ -11,6 +11,7 @@ from prometheus_client import Metric
 
 from pipeline.batch import Batch
 from pipeline.batch import Source as Sort
+from pipeline.errors import one_line
 
 Data = TypeVar("Data")
 
@@ -33,8 +34,9 @@ class Payload(Generic[Data]):
 
     def refuse(self, batch: Batch, index: int, reason: str) -> None:
         """For `send`: the destination has refused this entry for good, whatever becomes of the
-        others. What was refused is not to be sent again with the rest."""
-        self.refused.append((batch, index, reason))
+        others. What was refused is not to be sent again with the rest. `reason` is kept on one
+        line, and not endless."""
+        self.refused.append((batch, index, one_line(reason)))
         self.entries -= 1
 
 

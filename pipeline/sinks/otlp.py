@@ -66,7 +66,7 @@ import msgspec
 from pipeline.batch import Batch
 from pipeline.component import Context, Payload
 from pipeline.encode.otlp import Requests
-from pipeline.encode.otlp.answers import Partial, read_answer
+from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.json import JsonRequests
 from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.encode.otlp.resource import Resources
@@ -125,7 +125,7 @@ class Otlp(OverHttp[list[Signal]]):
     def __init__(self, config: Config, context: Context) -> None:
         self._config = config
         self._name = context.name
-        self._http = Http([config.url], config)
+        self._http = Http([config.url], config, said=failure)
         resources = Resources(context.host, config.labels)
         form = ProtobufRequests if config.encoding == "protobuf" else JsonRequests
         self._requests: Requests = form(resources, config.body, _VERSION)

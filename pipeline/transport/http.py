@@ -48,6 +48,8 @@ from pipeline.transport.trouble import printable as printable
 
 LARGEST_ANSWER = 2**24
 """Bytes of an answer that are read. Elasticsearch's, of ten thousand items, has some megabytes."""
+LONGEST_STATUS = 2**16
+"""Bytes of an answer that are looked at for why a request was not taken."""
 ASIDE = 30.0
 """Seconds for which a node that failed is asked only where no other is left."""
 IN_THREAD = 2**15
@@ -178,11 +180,13 @@ class Http:
         probe: str = "",
         pages: bool = True,
         own: Iterable[str] = ("Content-Type",),
+        said: Callable[[bytes, str], str] = lambda body, kind: body.decode("utf-8", "replace"),
     ) -> None:
         """`urls` are those of the nodes, each with the path that all others are relative to; `key`
         names them in messages; `probe` is a path to ask for when it is opened. Without `pages` a
         web page is no success, such as that of a login with 200. `own` are the headers that
-        requests are posted with, which the configuration cannot have.
+        requests are posted with, which the configuration cannot have. `said` makes words of the
+        beginning of an answer that is no success, and of its `Content-Type`.
 
         Raises `ConfigError`.
         """
@@ -196,6 +200,7 @@ class Http:
         self._encoding = config.compression
         self._compress = _compressor(config.compression)
         self._headers = _headers(config, own)
+        self._said = said
         self._session: aiohttp.ClientSession | None = None
         self._reached = ""
         self._opened: Answer | None = None
@@ -269,7 +274,7 @@ class Http:
         """Where a request without entries might be taken for one with some: goes by the answer to
         GET when it was opened. Raises `Unavailable` for a password that is wrong."""
         if self._opened is not None and self.status in (401, 407):
-            _check(self._opened)
+            self._check(self._opened)
 
     @property
     def status(self) -> int:
@@ -304,7 +309,7 @@ class Http:
         for node in (order := self._nodes.order()):
             try:
                 answer = await self._ask(method, node, path, body, more)
-                _check(answer)
+                self._check(answer)
                 if not self._pages:
                     _check_for_page(answer)
             except ServerFault:
@@ -318,6 +323,10 @@ class Http:
                 self._nodes.works(node)
                 return answer
         raise AssertionError("there is at least one node")
+
+    def _check(self, answer: Answer) -> None:
+        body, kind = answer.body[:LONGEST_STATUS], answer.headers.get("Content-Type", "")
+        _check(answer, "" if 200 <= answer.status < 300 else self._said(body, kind))
 
     async def _compressed(self, body: bytes) -> bytes:
         if len(body) < IN_THREAD:
@@ -370,12 +379,12 @@ class OverHttp(Sink[Data]):
 # ------------------------------------------------------------------------------------ answers
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: Answer, words: str) -> None:
     """Raises what the table above says of any answer but 2xx."""
     status = answer.status
     if 200 <= status < 300:
         return
-    message = f"{answer.where} answers {status}{_said(answer.body)}"
+    message = f"{answer.where} answers {status}{_after_colon(words)}"
     if status == 400 and _NO_SUCH_PATH in answer.body:
         status = 404
     if status == 413:
@@ -398,10 +407,11 @@ def _check(answer: Answer) -> None:
 
 def _check_for_page(answer: Answer) -> None:
     kind = answer.headers.get("Content-Type", "").lower()
+    words = answer.body[: 4 * SHOWN].decode("utf-8", "replace")
     if kind.startswith("text/html") and answer.body.lstrip().startswith(b"<"):
         raise RequestFailed(
             f"{answer.where} answers {answer.status} with a web page, which is no store's answer"
-            f"{_said(answer.body)}; check the address, and what stands before the store"
+            f"{_after_colon(words)}; check the address, and what stands before the store"
         )
 
 
@@ -416,8 +426,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _said(body: bytes) -> str:
-    text = printable(body[: 4 * SHOWN].decode("utf-8", "replace"))
+def _after_colon(words: str) -> str:
+    text = printable(words[: 4 * SHOWN])
     return f": {text}" if text else ""
 
 

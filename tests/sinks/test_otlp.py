@@ -253,6 +253,15 @@ async def test_a_warning_is_said_once_and_costs_nothing(caplog: pytest.LogCaptur
     assert said == [f"sink store: {to.url} says: soon gone and more"]
 
 
+async def test_why_an_entry_is_refused_is_said_in_the_servers_words() -> None:
+    """Not in the bytes of a protobuf."""
+    said = answer(400, b"\x08\x03\x12\x0fit is\ntoo\x1b deep", Content_Type=PROTOBUF)
+    collector = Collector(lambda request: said if "bad" in messages(request) else None)
+    async with http_receiver(collector) as to:
+        payload = await deliver(sink(to.url), batch("a", "bad"))
+    assert refused(payload) == [("bad", f"{to.url} answers 400: it is too deep")]
+
+
 # -- bad servers ---------------------------------------------------------------------------------
 
 

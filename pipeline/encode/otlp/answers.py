@@ -1,6 +1,9 @@
-"""What a server says of a request that it has taken: all of it, or all but some entries.
+"""What a server says of a request: that it has taken all of it, or all but some entries; or why
+not.
 
-https://opentelemetry.io/docs/specs/otlp/#partial-success-1
+https://opentelemetry.io/docs/specs/otlp/#partial-success-1 and
+https://opentelemetry.io/docs/specs/otlp/#failures-1, with `google.rpc.Status`:
+https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import orjson
 from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT
 
 _FIXED32 = 5
+_KINDS_OF_PROTOBUF = ("application/x-protobuf", "application/protobuf")
+MOST_DETAILS = 5
+"""Of a failure, whose types are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ def read_answer(body: bytes, content_type: str) -> Partial:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         return _json(body)
-    if kind in ("application/x-protobuf", "application/protobuf", "application/octet-stream", ""):
+    if kind in (*_KINDS_OF_PROTOBUF, "application/octet-stream", ""):
         return _protobuf(body)
     raise ValueError(f"it is {kind}")
 
@@ -62,6 +68,53 @@ def _protobuf(body: bytes) -> Partial:
                 elif inner == 2 and isinstance(value, bytes):
                     message = value.decode("utf-8", "replace")
     return Partial(rejected, message)
+
+
+def failure(body: bytes, content_type: str) -> str:
+    """What a server says with 4xx or 5xx: the message of its `Status`, and the types of its
+    details. What is none, such as a proxy's page, is given as it is."""
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        if kind in _KINDS_OF_PROTOBUF:
+            message, code, types = _status(body)
+        elif kind == "application/json":
+            message, code, types = _json_status(body)
+        else:
+            return body.decode("utf-8", "replace")
+    except ValueError:
+        return body.decode("utf-8", "replace")
+    if not message and (code or types):
+        message = f"code {code}"
+    names = ", ".join(name.rpartition("/")[2] for name in types[:MOST_DETAILS])
+    return f"{message} ({names})" if names else message
+
+
+def _status(body: bytes) -> tuple[str, int, list[str]]:
+    message, code, types = "", 0, []
+    for number, value in fields(body):
+        if number == 1 and isinstance(value, int):
+            code = value
+        elif number == 2 and isinstance(value, bytes):
+            message = value.decode("utf-8", "replace")
+        elif number == 3 and isinstance(value, bytes):
+            urls = (inner for key, inner in fields(value) if key == 1)
+            types += [url.decode("utf-8", "replace") for url in urls if isinstance(url, bytes)]
+        else:
+            raise ValueError("it is no Status")
+    return message, code, types
+
+
+def _json_status(body: bytes) -> tuple[str, int, list[str]]:
+    status = orjson.loads(body)
+    if not isinstance(status, dict) or not status.keys() & {"message", "code", "details"}:
+        raise ValueError("it is no Status")
+    message, code, details = (status.get(key) for key in ("message", "code", "details"))
+    types = [
+        detail["@type"]
+        for detail in (details if isinstance(details, list) else ())
+        if isinstance(detail, dict) and isinstance(detail.get("@type"), str)
+    ]
+    return str(message or ""), code if isinstance(code, int) else 0, types
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.any_pb2 import Any as Detail
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
-from pipeline.encode.otlp.answers import Partial, read_answer
+from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from tests.servers.otlp import JSON, PROTOBUF, partial
 
 MANY = 2**40
@@ -76,3 +77,42 @@ def test_rubbish_is_read_or_is_none(body: bytes, content_type: str) -> None:
     except ValueError:
         return
     assert found.rejected >= 0
+
+
+# -- failures ------------------------------------------------------------------------------------
+
+
+def status(message: str, *details: str, code: int = 3) -> bytes:
+    """A `google.rpc.Status`, whose definition is no package here: its fields are as short."""
+    text = message.encode()
+    found = b"\x08" + bytes([code]) + (b"\x12" + bytes([len(text)]) + text if text else b"")
+    for name in details:
+        detail = Detail(
+            type_url=f"type.googleapis.com/{name}", value=b"\x1b\x00"
+        ).SerializeToString()
+        found += b"\x1a" + bytes([len(detail)]) + detail
+    return found
+
+
+def test_the_message_of_a_status_is_read_and_its_details_are_named() -> None:
+    names = ["google.rpc.BadRequest", "google.rpc.RetryInfo"]
+    assert failure(status("too deep \u2603"), PROTOBUF) == "too deep \u2603"
+    assert failure(status("no", *names), PROTOBUF) == f"no ({', '.join(names)})"
+    assert failure(status("", code=14), f"{PROTOBUF}; a=b") == "code 14"
+    details = b'[{"@type":"type.googleapis.com/google.rpc.BadRequest","x":1},7]'
+    assert failure(b'{"code":3,"message":"no"}', JSON) == "no"
+    assert (
+        failure(b'{"code":3,"details":' + details + b"}", JSON) == "code 3 (google.rpc.BadRequest)"
+    )
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON, "text/plain", ""])
+@pytest.mark.parametrize("body", [b"go away", b"", b"[1]", b'{"a":1}', b"\xff\x00"])
+def test_what_is_no_status_is_given_as_it_is(body: bytes, kind: str) -> None:
+    assert failure(body, kind) == body.decode("utf-8", "replace")
+
+
+@given(st.binary(max_size=200), st.sampled_from([PROTOBUF, JSON, ""]))
+def test_no_failure_raises(body: bytes, kind: str) -> None:
+    failure(body, kind)
+    failure(status("x") + body, kind)
