@@ -59,6 +59,8 @@ class Index:
         self._marks = [(_MARKS[name], *_DATES[name]) for name in _DATES if name in text]
         self._width = max((end for *_, end in self._marks), default=0)
         self._names = compile_(_DATE.sub(_marked, text))
+        self._odd = "-_+" if text.startswith(".") else "-_+."
+        """What a name does not begin with: after a dot, indexes are the system's own."""
 
     def __call__(self, batch: Batch) -> list[str]:
         """One name for all entries, or one for each."""
@@ -66,7 +68,8 @@ class Index:
         if self._names.is_constant:
             names = names[:1]
         if not self._marks:
-            return [fit(name) for name in names] if len(names) == 1 else _all_fit(names)
+            fits = {name: fit(name, self._odd) for name in set(names)}
+            return [fits[name] for name in names]
         moments = [time[: self._width] for time in batch.times]
         if moments.count(moments[0]) == len(moments):
             moments = moments[:1]
@@ -81,7 +84,7 @@ class Index:
     def _dated(self, name: str, moment: bytes) -> str:
         for mark, start, end in self._marks:
             name = name.replace(mark, moment[start:end].decode())
-        return fit(name)
+        return fit(name, self._odd)
 
 
 _DATE: Final = re.compile(r"\{[^{}]*\}|%.?", re.DOTALL)
@@ -96,14 +99,10 @@ def _marked(found: re.Match[str]) -> str:
     return _MARKS[text]
 
 
-def _all_fit(names: Sequence[str]) -> list[str]:
-    known = {name: fit(name) for name in set(names)}
-    return [known[name] for name in names]
-
-
-def fit(name: str) -> str:
-    """The same as the name of an index: lower case, `_` for what it may not have."""
-    name = _FORBIDDEN.sub("_", name.lower()).lstrip("-_+")
+def fit(name: str, odd: str = "-_+") -> str:
+    """The same as the name of an index: lower case, `_` for what it may not have, and without what
+    is `odd` at its beginning."""
+    name = _FORBIDDEN.sub("_", name.lower()).lstrip(odd)
     name = name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
     return NAMELESS if name in ("", ".", "..") else name
 

@@ -37,6 +37,10 @@ MOST: Final = 800
 _MARK: Final = "\ue000"
 _UNFIT: Final = re.compile(r"[^\w!.*'()/=:@+, -]")
 """What makes trouble in keys somewhere: control characters, quotes, surrogates."""
+_UNFIT_IN_PART: Final = re.compile(r"[^\w!.*'()=:@+, -]")
+"""And what would divide one part of a key into two."""
+LONGEST_PART: Final = 128
+"""Characters of what a placeholder gives."""
 
 Render = Callable[[Batch], Sequence[str]]
 """The text for each entry of a batch."""
@@ -77,12 +81,19 @@ def marked(template: str) -> str:
     return re.sub("%(.?)", mark, template, flags=re.DOTALL)
 
 
+def part_of_key(text: str) -> str:
+    """What a placeholder gives, made to stay within its part of a key: a container chooses its
+    labels, and is not to choose whose objects its own are among."""
+    part = _UNFIT_IN_PART.sub("_", text[:LONGEST_PART])
+    return "_" if part in ("", ".", "..") else part
+
+
 class Grouping:
     """Divides what is sent at once into objects."""
 
     def __init__(self, template: str, render: Render, *, constant: bool) -> None:
-        """`render` fills in what `marked(template)` has. `constant`: it gives the same for all
-        entries of a container."""
+        """`render` fills in what `marked(template)` has, with `part_of_key`. `constant`: it gives
+        the same for all entries of a container."""
         self._render = render
         self._constant = constant
         self._known: WeakKeyDictionary[Container, str] = WeakKeyDictionary()
@@ -154,7 +165,7 @@ def name_of(runs: Sequence[Run]) -> str:
     if len(sources) > 1:
         identity = [(*_source(run), (_entry(run, 0), _entry(run, -1))) for run in runs]  # type: ignore[misc]
     digest = blake2s(repr(identity).encode("utf-8", "replace"), digest_size=4).hexdigest()
-    container = _UNFIT.sub("_", batch.container.short_id)
+    container = _UNFIT_IN_PART.sub("_", batch.container.short_id)
     return f"{time}-{container}-{batch.sequences[index]}-{digest}"
 
 

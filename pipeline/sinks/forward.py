@@ -14,7 +14,8 @@ shared_key = "${FLUENTD_KEY}"              # only where the server asks for one
 - **Records** have the names that JSON has, but for `@timestamp`: `message`, `stream`, `container`,
   `host`, `event.sequence` and the parsed fields. Messages are the bytes that they were.
 - **`tag`** is a template over the container and the entry, such as
-  `"{container.project}.{container.service}.{stream}"`.
+  `"{container.project}.{container.service}.{stream}"`. Slashes and control characters of what a
+  placeholder gives become `_`.
 - **Acknowledgements** are always asked for. All chunks are sent, then each is waited for; after a
   break only those are sent again that were not acknowledged. A server that never acknowledges
   (Logstash's `fluent` codec is one) cannot be used: after `ack_timeout` it is as if it were away.
@@ -30,10 +31,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -114,7 +116,7 @@ class Forward(Sink[Chunks]):
         if config.user is not None and config.shared_key is None:
             raise ConfigError("a user has no meaning without a shared_key", path="user")
         try:
-            self._tags = compile_template(config.tag)
+            self._tags = compile_template(config.tag, _part_of_tag)
         except ConfigError as error:
             raise ConfigError(error.message, "tag", error.column) from None
         self._client = None
@@ -266,6 +268,17 @@ class Forward(Sink[Chunks]):
     async def _broken(self, what: str) -> Unavailable:
         await self._stream.close()
         return Unavailable(f"{self._stream.address} {what}")
+
+
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+def _part_of_tag(text: str) -> str:
+    """What a placeholder gives, without what would lead elsewhere where a tag is a file's name, as
+    in `out_file` of Fluent Bit and Fluentd."""
+    if text.isalnum():
+        return text
+    return "_" if text in (".", "..") else _UNFIT.sub("_", text)
 
 
 def _clean(tag: str) -> str:

@@ -21,6 +21,9 @@ An object has JSON lines with names of the Elastic Common Schema, compressed, or
 (`format = "parquet"`, which needs `pip install 'dockline[parquet]'`). Those that
 `prefix` gives different texts for go into different objects: there is one for each container, or
 with `prefix = "%Y/%m/%d/"` one of all. Times in it (`%Y %m %d %H %M`) are the entries', in UTC.
+What a placeholder gives stays within its part of the prefix: slashes and control characters in it
+become `_`, and so does all of it where it is empty, `.` or `..`; of a long one 128 characters are
+used.
 
 Entries gather for five minutes or up to 32 MiB of memory: unless said otherwise `batch.linger` is
 `5m` here, `batch.bytes` `32MiB`, `batch.entries` 1,000,000, and `buffer.memory` `128MiB`.
@@ -59,7 +62,7 @@ from pipeline.component import (
     TLSConfig,
 )
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.objects import Grouping, Run, marked, name_of
+from pipeline.encode.objects import Grouping, Run, marked, name_of, part_of_key
 from pipeline.encode.packing import packer_of
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
@@ -240,7 +243,7 @@ def _grouping(prefix: str) -> Grouping:
     except ValueError as error:
         raise ConfigError(str(error), "prefix") from None
     try:
-        render = compile_template(template)
+        render = compile_template(template, part_of_key)
     except ConfigError as error:
         raise ConfigError(error.message, "prefix", error.column) from None
     constant = all(_OF_THE_CONTAINER.fullmatch(text) for _, text in placeholders(template))

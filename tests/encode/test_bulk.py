@@ -121,6 +121,13 @@ def test_dates_are_of_the_entrys_own_time() -> None:
     assert names("{container.name}-%d", some) == ["api-1-31", "api-1-01"]
 
 
+def test_what_an_entry_says_is_no_index_of_the_system() -> None:
+    some = batch("a", "b", fields=[{"t": ".kibana"}, {"t": "..x/../*"}])
+    assert names("{t}", some) == ["kibana", "x_..__"]
+    assert names("{t}-%Y", some.pick([0])) == ["kibana-2026"]
+    assert names(".own-{t}", some.pick([0])) == [".own-.kibana"]
+
+
 def test_what_an_entry_says_is_no_date() -> None:
     assert names("{t}-%Y", batch("a", fields=[{"t": "%m"}])) == ["%m-2026"]
 

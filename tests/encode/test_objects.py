@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Container
-from pipeline.encode.objects import CODES, MOST, Grouping, Run, marked, name_of
+from pipeline.encode.objects import CODES, MOST, Grouping, Run, marked, name_of, part_of_key
 from pipeline.expression import compile_template
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
@@ -20,7 +21,7 @@ A, B = container("a"), container("b", number=2)
 
 
 def grouping(template: str, *, constant: bool = False) -> Grouping:
-    return Grouping(template, compile_template(marked(template)), constant=constant)
+    return Grouping(template, compile_template(marked(template), part_of_key), constant=constant)
 
 
 def keys(template: str, *batches: Batch, constant: bool = False) -> dict[str, list[bytes]]:
@@ -74,11 +75,13 @@ def test_a_percent_sign_may_be_meant_and_what_is_no_code_is_said() -> None:
 @pytest.mark.parametrize(
     ("name", "prefix"),
     [
-        ("../../etc", "logs/etc/"),
+        ("../../etc", "logs/.._.._etc/"),
+        ("..", "logs/_/"),
+        (".", "logs/_/"),
         ("a\nb\x00\ud800\"'", "logs/a_b___'/"),
-        ("", "logs/"),
-        ("%Y\ue000Y", "logs/_Y/"),
-        ("shop/api", "logs/shop/api/"),
+        ("", "logs/_/"),
+        ("%Y\ue000Y", "logs/_Y_Y/"),
+        ("shop/api", "logs/shop_api/"),
         ("é☃", "logs/é_/"),
     ],
 )
@@ -99,6 +102,17 @@ def test_no_name_breaks_a_key(name: str, codes: Sequence[str]) -> None:
     assert found.startswith("x/")
     assert found.isprintable()
     assert not {"..", ""} & set(found.split("/")[:-1])
+    assert found.count("/") == 2
+
+
+def test_a_container_cannot_choose_the_prefix_of_another() -> None:
+    template = "tenants/{container.labels['tenant']}/{container.name}/"
+    for tenant in ("../tenants/other", "/other", "other/x", "..", "", "a" * 5000):
+        one = batch("x", of=container("api", labels={"tenant": tenant}))
+        (found,) = keys(template, one)
+        assert found.endswith("/api/")
+        assert len(found.split("/")) == 4
+    assert "/" not in name_of(whole(batch("x", of=replace(A, id="../../x"))))
 
 
 def test_every_entry_is_in_one_object_whatever_it_is() -> None:

@@ -98,6 +98,20 @@ async def test_there_is_a_chunk_for_each_tag() -> None:
     }
 
 
+async def test_what_a_label_says_leads_to_no_other_file_of_the_receiver() -> None:
+    template = "logs/{container.labels['team']}/{container.name}"
+    server = Fluentd()
+    async with serve(server) as port:
+        for team in ("../../etc", "..", "a\nb\\c", "a.b"):
+            to = forward(port, tag=template)
+            await to.open()
+            await to.send(to.encode([batch("x", of=container("api", labels={"team": team}))]))
+            await to.close()
+    assert [chunk.tag for chunk in server.chunks] == [
+        "logs/.._.._etc/api", "logs/_/api", "logs/a_b_c/api", "logs/a.b/api",
+    ]  # fmt: skip
+
+
 async def test_an_empty_tag_is_one_that_can_be_routed() -> None:
     server = Fluentd()
     async with serve(server) as port:
