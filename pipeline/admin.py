@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from pipeline.access import Gate, guarded
 from pipeline.audit import Report
+from pipeline.connections import Reason
 from pipeline.encode.dumps import dumps
 from pipeline.exposition import Exposition
 from pipeline.overview import Overview
@@ -47,6 +48,7 @@ class Admin:
         tapping: Tapping | None = None,
         overview: Callable[[], Awaitable[Overview]] | None = None,
         reload: Handler | None = None,
+        ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
         """`listen` is `host:port`; the gate decides who is answered. Raises `DocklineError` where
         it is something else."""
@@ -67,6 +69,7 @@ class Admin:
                 *([web.post("/-/reload", reload)] if reload is not None else ()),
             ],
             [guarded(gate)],
+            ended,
         )
 
     @property

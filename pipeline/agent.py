@@ -114,6 +114,7 @@ class Agent:
                 Tapping(self.tap, config.http.tap),
                 self.overview,
                 self._reloading.handle,
+                lambda reason: self.metrics.http_ended.labels(reason).inc(),
             )
             if config.http.listen
             else None

@@ -43,6 +43,12 @@ class Metrics:
             "host that is not its own, or from another site's page.",
             "reason",
         )
+        self.http_ended = counter(
+            "http_ended_connections",
+            "Connections of the agent's HTTP endpoint that it has ended: a request's head did not "
+            "come in time, was too large, or others needed the place.",
+            "reason",
+        )
         self.filtered = counter(
             "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
         )

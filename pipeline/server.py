@@ -1,8 +1,8 @@
 """A small HTTP server with bounds, and the page of metrics that it serves.
 
 Used by the agent's own endpoints and by the `prometheus` sink. It serves no files, and cannot be
-held up: connections, scrapes at once, the time a client may take to read and the time that closing
-takes are all limited.
+held up: connections (see `connections`), scrapes at once, the time a client may take to read and
+the time that closing takes are all limited.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from pipeline.coalesce import Pause
+from pipeline.connections import Connection, Connections, Reason, watched
 from pipeline.errors import DocklineError
 from pipeline.exposition import Exposition
 
@@ -25,13 +26,10 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-MAX_CONNECTIONS = 100
 MAX_SCRAPES = 8
 """At once. A page of 1,000 containers is 8 MB, so this bounds what slow clients hold."""
 SEND_TIMEOUT = 15.0
 """Seconds a client has to read its page, longer than Prometheus' own timeout of 10."""
-IDLE_TIMEOUT = 90.0
-"""Longer than the usual interval between scrapes, so that they keep their connection."""
 CLOSE_TIMEOUT = 1.0
 """Seconds that requests under way have when the server closes."""
 
@@ -47,10 +45,13 @@ class Server:
         listen: str,
         routes: Sequence[web.RouteDef],
         middlewares: Sequence[Middleware] = (),
+        ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
-        """`listen` is `host:port`; port 0 takes a free one. Raises `DocklineError`."""
+        """`listen` is `host:port`; port 0 takes a free one. `ended` is told of connections, see
+        there. Raises `DocklineError`."""
         self._host, self._port = parse_listen(listen)
-        self._app = web.Application(middlewares=middlewares)
+        self._connections = Connections(ended)
+        self._app = web.Application(middlewares=[watched(self._connections), *middlewares])
         self._app.add_routes(routes)
         self._app.on_response_prepare.append(_set_headers)
         self._runner: web.AppRunner | None = None
@@ -60,16 +61,15 @@ class Server:
 
     async def start(self) -> None:
         """Raises `DocklineError` where the address cannot be had."""
-        runner = web.AppRunner(
-            self._app,
-            access_log=None,
-            keepalive_timeout=IDLE_TIMEOUT,
-            shutdown_timeout=CLOSE_TIMEOUT,
-        )
+        runner = web.AppRunner(self._app, shutdown_timeout=CLOSE_TIMEOUT)
         await runner.setup()
+        manager = runner.server
+        assert manager is not None
         try:
             loop = asyncio.get_running_loop()
-            listener = await loop.create_server(_bounded(runner), self._host, self._port)
+            listener = await loop.create_server(
+                lambda: Connection(self._connections, manager), self._host, self._port
+            )
         except OSError as error:
             await runner.cleanup()
             raise DocklineError(_explain(error, self.address)) from error
@@ -97,21 +97,6 @@ def parse_listen(listen: str) -> tuple[str, int]:
     raise DocklineError(
         f'"{listen}" is not an address to listen on; write it like "127.0.0.1:9114" or "[::]:9114"'
     )
-
-
-def _bounded(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
-    server = runner.server
-    assert server is not None
-
-    def accept() -> asyncio.Protocol:
-        return _Refusal() if len(server.connections) >= MAX_CONNECTIONS else server()
-
-    return accept
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 def _explain(error: OSError, address: str) -> str:

@@ -272,14 +272,3 @@ async def test_scrapes_beyond_the_limit_are_told_to_come_again(
                 break
         await asyncio.sleep(0.05)
     assert response.status == 200
-
-
-async def test_connections_beyond_the_limit_are_closed_at_once(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.server.MAX_CONNECTIONS", 2)
-    first, second = await serving.connect(), await serving.connect()
-    reader, writer = await serving.connect()
-    assert await ended(reader) == b""
-    for stream in (first[1], second[1], writer):
-        stream.close()
