@@ -37,6 +37,10 @@ CLOSING = 5.0
 LONGEST_ASKED = 600.0
 """Seconds that a destination may ask us to wait before the next attempt."""
 
+MOST_STARVED = 10
+"""How often an entry is tried for which alone there is not enough memory: with the waits of the
+defaults, for two minutes."""
+
 Taken = list[tuple[Batch, int]]
 """Batches with the sizes that a buffer counts them by."""
 
@@ -54,6 +58,9 @@ class _Shipment:
     """What was taken from the buffer and sent, and may have to be sent again."""
 
     taken: Taken
+    weight: int = 0
+    """Bytes of memory until all of it has arrived: of the batches, or of what was made of them,
+    which the sink keeps to send it again."""
     later: deque[_Waiting] = field(default_factory=deque)
     """What of it is still to be sent."""
     parts: list[_Part] = field(default_factory=list)
@@ -70,6 +77,8 @@ class _Waiting:
     payload: Payload[Any] | None = None
     unencodable: int = 0
     """Entries of it that were refused before it was sent."""
+    starved: int = 0
+    """How often there was not enough memory to encode it: of one entry alone."""
 
     @property
     def containers(self) -> set[str]:
@@ -129,6 +138,7 @@ class Delivery:
         self._dead_lettered = metrics.dead_lettered.labels(name)
         self._dropped = metrics.dropped
         self._refusals, self._encoder_bugs = RateLimit(), RateLimit()
+        self._starved, self._shortages = metrics.memory_errors.labels(f"sink {name}"), RateLimit()
 
     @property
     def problem(self) -> str | None:
@@ -144,7 +154,7 @@ class Delivery:
             while taken := await self._next():
                 began = now()
                 self._sent.append(await self._deliver(taken))
-                self._unreleased += sum(size for _, size in taken)
+                self._unreleased += self._sent[-1].weight
                 self._confirm()
                 if (early := began + GATHER - now()) > 0:
                     await asyncio.sleep(early)
@@ -258,8 +268,8 @@ class Delivery:
             shipment = self._sent.popleft()
             self._payloads -= len(shipment.parts)
             self._account(shipment)
+            self._unreleased -= shipment.weight
             for batch, size in shipment.taken:
-                self._unreleased -= size
                 self._buffer.release(batch, size)
                 batch.acknowledgement.settle()
         if not self._sent:
@@ -301,17 +311,68 @@ class Delivery:
                 await self._send(waiting, shipment)
             except Refused as error:
                 refusal = error
+            except _Starved:
+                shipment.later.extendleft(reversed(await self._smaller(waiting, shipment)))
+                continue
             await self._sent_or_refused(waiting, shipment, refusal)
+        taken_size = sum(size for _, size in shipment.taken)
+        shipment.weight = max(taken_size, sum(part.size for part in shipment.parts))
         return shipment
 
+    async def _smaller(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
+        """What there was no memory to send, in halves that are encoded anew."""
+        assert waiting.payload is not None
+        refused = waiting.payload.refused
+        for batch, reason in _refused(refused[waiting.unencodable :]):
+            await self._refuse([batch], reason, shipment)
+        return await self._with_less_memory(_Waiting(_without(waiting.batches, refused)), shipment)
+
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        found = []
-        for batches, payload in await self._encode(waiting.batches, shipment):
-            for batch, reason in _refused(payload.refused):
-                await self._refuse([batch], reason, shipment)
-            if payload.entries:
-                found.append(_Waiting(batches, payload, len(payload.refused)))
-        return found
+        """With its payload, unless there is nothing to send; or, where it cannot be encoded at
+        once, parts of it that are to be encoded when it is their turn."""
+        batches = waiting.batches
+        try:
+            payload = self._sink.encode(batches)
+        except MemoryError:
+            payload = None  # handled below, without what the traceback keeps alive
+        except Exception as error:  # an encoder never raises for bad data: this is a bug in it
+            if self._encoder_bugs():
+                log.exception("sink %s cannot encode; trying one batch at a time", self.name)
+            if len(batches) > 1:
+                return [_Waiting([batch]) for batch in batches]
+            await self._refuse(batches, f"encoding failed: {error!r}", shipment)
+            return []
+        if payload is None:
+            return await self._with_less_memory(waiting, shipment)
+        for batch, reason in _refused(payload.refused):
+            await self._refuse([batch], reason, shipment)
+        if not payload.entries:
+            return []
+        return [_Waiting(batches, payload, len(payload.refused))]
+
+    async def _with_less_memory(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
+        """What there was no memory to encode, in halves. One entry alone is tried again later, and
+        refused in the end: it must not keep all others waiting for ever."""
+        self._starved.inc()
+        if halves := _halves(waiting.batches):
+            entries = sum(map(len, waiting.batches))
+            if self._shortages():
+                log.warning(
+                    "sink %s: not enough memory to encode %d entries at once; they are sent in "
+                    "halves. Allow the agent more memory, or lower batch.bytes",
+                    self.name,
+                    entries,
+                )
+            return halves
+        waiting.starved += 1
+        if waiting.starved >= MOST_STARVED:
+            reason = f"not enough memory to encode it, {MOST_STARVED} times"
+            await self._refuse(waiting.batches, reason, shipment)
+            return []
+        self._problem("not enough memory to encode a single entry; allow the agent more")
+        retry = self._config.retry
+        await asyncio.sleep(min(retry.max, retry.initial * 2 ** (waiting.starved - 1)))
+        return [waiting]
 
     async def _sent_or_refused(
         self, waiting: _Waiting, shipment: _Shipment, refusal: Refused | None = None
@@ -332,23 +393,6 @@ class Delivery:
         if not self._open:
             await self._sink.open()
             self._open = True
-
-    async def _encode(
-        self, batches: Sequence[Batch], shipment: _Shipment
-    ) -> list[tuple[Sequence[Batch], Payload[Any]]]:
-        """One payload of all batches, or one of each where that fails."""
-        try:
-            return [(batches, self._sink.encode(batches))]
-        except Exception:  # an encoder never raises for bad data: this is a bug in it
-            if self._encoder_bugs():
-                log.exception("sink %s cannot encode; trying one batch at a time", self.name)
-        payloads: list[tuple[Sequence[Batch], Payload[Any]]] = []
-        for batch in batches:
-            try:
-                payloads.append(([batch], self._sink.encode([batch])))
-            except Exception as error:
-                await self._refuse([batch], f"encoding failed: {error!r}", shipment)
-        return payloads
 
     async def _send(self, waiting: _Waiting, shipment: _Shipment) -> None:
         """Returns when the payload is sent; raises `Refused`, or when it is time to give up."""
@@ -371,6 +415,12 @@ class Delivery:
             except Refused:
                 self._problem(None)
                 raise
+            except MemoryError:
+                problem, after = "not enough memory to send it; allow the agent more", None
+                if payload.entries > 1:
+                    self._open = False
+                    raise _Starved from None
+                self._starved.inc()
             except Exception as error:  # a bug in the sink; the entries must not suffer for it
                 log.exception("sink %s failed", self.name)
                 problem, after = f"{type(error).__name__}: {error}", None
@@ -407,7 +457,7 @@ class Delivery:
             return False
         at = shipment.later.index(other)
         shipment.later.remove(other)
-        if other.payload is None:
+        while other.payload is None:
             encoded = await self._encoded(other, shipment)
             for position, one in enumerate(encoded):
                 shipment.later.insert(at + position, one)
@@ -415,7 +465,6 @@ class Delivery:
                 return False
             other = encoded[0]
             shipment.later.remove(other)
-        assert other.payload is not None
         try:
             await self._ensure_open()
             await self._sink.send(other.payload)
@@ -471,6 +520,23 @@ class Delivery:
                 if self._tap.tappers:
                     self._tap.dropped(batch, self.name, "refused", reason)
                 shipment.refused[batch.tally] += len(batch)
+
+
+class _Starved(Exception):
+    """There was not enough memory to send a payload, and its halves are to be tried."""
+
+
+def _halves(batches: Sequence[Batch]) -> list[_Waiting]:
+    """The same entries in two; none of a single one."""
+    if len(batches) == 1:
+        (batch,) = batches
+        middle = len(batch) // 2
+        if not middle:
+            return []
+        parts = range(middle), range(middle, len(batch))
+        return [_Waiting([batch.pick(part)]) for part in parts]
+    middle = len(batches) // 2
+    return [_Waiting(batches[:middle]), _Waiting(batches[middle:])]
 
 
 def _refused(entries: Sequence[tuple[Batch, int, str]]) -> Iterator[tuple[Batch, str]]:

@@ -68,6 +68,12 @@ class Metrics:
         self.delivered_bytes = counter(
             "delivered_bytes", "Bytes on the wire that a sink has taken.", "sink"
         )
+        self.memory_errors = counter(
+            "memory_errors",
+            "How often there was not enough memory for something, which is done again in smaller "
+            "parts, or later.",
+            "where",
+        )
         self.dropped = counter(
             "dropped_entries", "Entries lost, and why: a policy or a refusal.", "sink", "reason"
         )

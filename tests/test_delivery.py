@@ -25,7 +25,7 @@ from pipeline.component import (
     SinkConfig,
     Size,
 )
-from pipeline.delivery import Delivery
+from pipeline.delivery import MOST_STARVED, Delivery
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
@@ -683,3 +683,124 @@ async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() ->
     assert run.sink.closed == 1
     assert run.buffer.offer(batch("a"))
     assert run.buffer.entries == 1
+
+
+# ------------------------------------------------------------------ when memory is short
+
+
+def short_of(most: int) -> Callable[[Sequence[Batch]], None]:
+    """There is enough memory for so many entries at once."""
+
+    def encode(batches: Sequence[Batch]) -> None:
+        if sum(map(len, batches)) > most:
+            raise MemoryError
+
+    return encode
+
+
+async def test_what_there_is_no_memory_to_encode_is_sent_in_halves_in_order(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Scripted()
+    sink.encode_error = short_of(2)
+    lines = [b"%d" % number for number in range(10)]
+    with caplog.at_level(logging.WARNING):
+        run = await Run(sink).of(batch(*lines[:3]), batch(*lines[3:]))
+    assert sink.taken == lines
+    assert max(payload.entries for payload in sink.payloads) == 2
+    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert run.count("delivered_entries") == 10
+    assert run.metrics.registry.get_sample_value(
+        "dockline_memory_errors_total", {"where": "sink test"}
+    )
+    assert "not enough memory to encode 10 entries at once" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_half_is_sent_before_the_other_is_encoded() -> None:
+    sink = Scripted()
+    sent: list[int] = []
+
+    def encode(batches: Sequence[Batch]) -> None:
+        sent.append(len(sink.taken))
+        short_of(1)(batches)
+
+    sink.encode_error = encode
+    await Run(sink).of(batch("a", "b"))
+    assert sent == [0, 0, 1]
+
+
+async def test_an_entry_waits_until_there_is_memory_for_it() -> None:
+    sink = Scripted()
+    left = [MemoryError()] * 5
+
+    def encode(batches: Sequence[Batch]) -> None:
+        if left:
+            raise left.pop()
+
+    sink.encode_error = encode
+    run = await Run(sink).of(batch("a"))
+    assert sink.taken == [b"a"]
+    assert run.count("delivered_entries") == 1
+    assert run.delivery.problem is None
+
+
+async def test_an_entry_that_never_finds_memory_is_refused_and_counted_and_the_others_go_on() -> (
+    None
+):
+    sink = Scripted()
+
+    def encode(batches: Sequence[Batch]) -> None:
+        if any(b"huge" in one.lines for one in batches):
+            raise MemoryError
+
+    sink.encode_error = encode
+    letters: list[tuple[list[bytes], str]] = []
+
+    async def bury(one: Batch, reason: str) -> bool:
+        letters.append((one.lines, reason))
+        return True
+
+    run = await Run(sink, dead_letter=bury).of(batch("a", "huge", "b"), batch("c"))
+    assert sink.taken == [b"a", b"b", b"c"]
+    assert letters == [([b"huge"], f"not enough memory to encode it, {MOST_STARVED} times")]
+    assert (run.count("delivered_entries"), run.count("dead_lettered_entries")) == (3, 1)
+    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+
+
+async def test_what_there_is_no_memory_to_send_is_encoded_anew_in_halves() -> None:
+    class Compressing(Scripted):
+        async def send(self, payload: Payload[list[bytes]]) -> None:
+            if payload.entries > 1:
+                raise MemoryError
+            await super().send(payload)
+
+    sink = Compressing()
+    run = await Run(sink).of(batch("a", "b", "c"))
+    assert sink.taken == [b"a", b"b", b"c"]
+    assert run.count("delivered_entries") == 3
+    assert [receipt.settled for receipt in run.receipts] == [1]
+
+
+async def test_payloads_that_a_sink_keeps_count_with_all_their_bytes() -> None:
+    """Labels make them larger than their batches."""
+
+    class Keeping(Scripted):
+        def encode(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
+            payload = super().encode(batches)
+            payload.size = 2**20
+            return payload
+
+        def unconfirmed(self) -> int:
+            return len(self.payloads)
+
+    buffer = BufferConfig(memory=Size(2**23))
+    run = Run(Keeping(), buffer=buffer, batch=BatchConfig(entries=1))
+    for number in range(10):
+        assert run.buffer.offer(batch("a", start=number))
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(run.delivery.run(), name="send")
+        await until(lambda: len(run.sink.payloads) == 4)
+        await asyncio.sleep(0.05)
+        assert len(run.sink.payloads) == 4
+        task.cancel()

@@ -208,6 +208,26 @@ async def test_what_a_stage_that_withholds_fails_on_is_lost_and_counted_and_the_
     assert "b'500'" not in caplog.text, "what an exception says may be what is to be hidden"
 
 
+async def test_a_stage_that_has_no_memory_for_a_batch_does_its_halves_and_loses_nothing(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    class Hungry(Stage):
+        """Marks entries, few at once, and never those that say so."""
+
+        def __call__(self, one: Batch) -> Batch | None:
+            if len(one) > 50 or b"500" in one.lines:
+                raise MemoryError
+            return one.replace(lines=[line + b"!" for line in one.lines])
+
+    out = Kept(room=10_000)
+    lanes = bound(metrics, route(out, stages=(("mark", Hungry(None)),)), ledger=ledger)
+    await lanes.distribute(batch(*LINES))
+    marked = [one.encode() + b"!" for one in LINES]
+    assert out.lines == [b"500" if one == b"500!" else one for one in marked]
+    (page,) = ledger
+    assert not any(passage.unaccounted for passage in page.passages.values())
+
+
 async def test_where_all_entries_fail_tries_have_an_end_and_all_are_lost(
     metrics: Metrics, ledger: Ledger
 ) -> None:
@@ -336,6 +356,31 @@ async def test_what_a_stage_splits_entries_into_goes_on_in_pieces_too(metrics: M
         pair for one in out.batches for pair in zip(one.sequences, one.parts or (), strict=True)
     ]
     assert numbers == [*((7, part) for part in range(1, 101)), (8, 0)]
+
+
+async def test_a_buffer_that_there_is_no_memory_for_gets_its_batch_later(
+    metrics: Metrics, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(Kept):
+        failures = 3
+
+        def offer(self, one: Batch) -> bool:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise MemoryError
+            return super().offer(one)
+
+        async def put(self, one: Batch) -> None:
+            self.offer(one)
+
+    monkeypatch.setattr("pipeline.routing.lanes.SHORTAGE", 0.001)
+    short, other = Short(name="short"), Kept(name="other")
+    lanes = bound(metrics, route(short, other), ledger=ledger)
+    await lanes.distribute(batch("a"))
+    assert short.lines == other.lines == [b"a"]
+    assert not any(tally.waiting for tally in ledger.tallies())
+    given = {"where": "buffers"}
+    assert metrics.registry.get_sample_value("dockline_memory_errors_total", given) == 3
 
 
 async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_first(

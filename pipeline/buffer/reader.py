@@ -113,12 +113,14 @@ class Reader:
         return [] if payload is None else self._columns.whose(payload, header.plain)
 
     def _decode(self, segment: Segment, header: Header, start: int) -> list[Batch] | None:
-        """The batches of a record; None when it is damaged. Raises `OSError`."""
+        """The batches of a record; None when it is damaged. Raises `OSError`, or `MemoryError`."""
         payload = self._payload(segment, header, start)
         if payload is None:
             return None
         try:
             return self._columns.decode(payload, header.plain)
+        except MemoryError:  # they are there, and read when there is memory
+            raise
         except Exception:  # these are the bytes that were written: this is a bug, not a fault
             noun = plural(header.entries, "entry")
             log.exception("%s: %d %s cannot be decoded", segment.path, header.entries, noun)

@@ -174,7 +174,7 @@ class Spool:
 
         Entries below `handed_out` are in somebody's memory and must not be dropped.
 
-        Raises `OSError`; what is below `end` then is safe all the same."""
+        Raises `OSError`, or `MemoryError`; what is below `end` then is safe all the same."""
         began = self.end
         self.full = False
         try:
@@ -185,7 +185,7 @@ class Spool:
                     break
                 self._write(header, payload)
             self._sync()
-        except OSError:
+        except (OSError, MemoryError):
             self._abandon()
             raise
         finally:

@@ -176,7 +176,7 @@ class SpooledBuffer:
     async def _load(self, limit: int) -> None:
         try:
             items = await self.disk.load(limit)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._reading.begin(error)
             await asyncio.sleep(RETRY)
         else:
@@ -303,7 +303,7 @@ class SpooledBuffer:
                 self._turns.next()
             if self._has_to_write():
                 await self._write()
-        except (OSError, DocklineError) as error:
+        except (OSError, MemoryError, DocklineError) as error:
             self._writing.begin(error)
         else:
             self._writing.end()

@@ -20,7 +20,9 @@ class Trouble:
 
     def begin(self, error: Exception) -> None:
         """Something has failed, perhaps again."""
-        why = error.strerror if isinstance(error, OSError) else error
+        why: object = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, MemoryError):
+            why = "not enough memory"
         problem = f"the spool {self._folder} cannot be {self._what} ({why}): {self._consequence}"
         if not self.problem:
             log.warning("%s", problem)

@@ -73,6 +73,8 @@ class Received:
             batches = self._columns.decode(body, plain)
             if plain <= SMALL and any(map(_is_free, batches)):
                 size = weight(body, HEAVIEST)
+        except MemoryError:  # it comes again
+            raise
         except Exception as error:  # msgpack's are many
             raise ValueError(f"no columns: {error!r:.100}") from error
         if sum(map(len, batches)) != entries:

@@ -237,8 +237,9 @@ class Lane:
                 result = step.stage(batch)
             except Exception as error:  # a stage never raises for bad data
                 self._note_bug(step, error)
-                if not step.guards:
+                if not step.guards and (step.holds or not isinstance(error, MemoryError)):
                     continue
+                error.__traceback__ = None  # it keeps alive what the stage has made so far
                 left = self._in_halves(step, batch)
                 return [one for some in left for one in self._through(steps[number:], some)]
             gone = step.account(len(batch), 0 if result is None else len(result))
@@ -250,19 +251,22 @@ class Lane:
         return tuple(batch.pieces())
 
     def _in_halves(self, step: Step, batch: Batch) -> Iterator[Batch]:
-        """What a stage leaves of a batch that it has failed on, without the entries that it fails
-        on: these are lost, since as they are they must not go on."""
+        """What a stage leaves of a batch that it has failed on. Where it guards, the entries that
+        it fails on are lost, since as they are they must not go on; else they go on as they are."""
         if step.holds:  # what it held, it may hold twice
             self._lose(step, step.lost(len(batch)))
             return
-        lost = 0
+        lost = done = 0
         for came, result, failed in in_halves(step.stage, batch):
-            if failed:
+            piece, done = range(done, done + came), done + came
+            if not failed:
+                step.account(came, 0 if result is None else len(result))
+                if result is not None:
+                    yield result
+            elif step.guards:
                 lost += came
-                continue
-            step.account(came, 0 if result is None else len(result))
-            if result is not None:
-                yield result
+            else:
+                yield batch.pick(piece)
         self._lose(step, lost)
 
     def _lose(self, step: Step, count: int) -> None:
@@ -303,7 +307,15 @@ class Lane:
                 step.name,
                 self.route.name,
                 type(error).__name__,
-                "entries are tried one by one" if step.guards else "it is skipped",
+                _consequence(step, error),
                 "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip(),
             )
         self._errors.labels(self.route.name, step.name).inc()
+
+
+def _consequence(step: Step, error: Exception) -> str:
+    if step.guards:
+        return "entries are tried one by one"
+    if isinstance(error, MemoryError) and not step.holds:
+        return "fewer entries are tried at once; allow the agent more memory"
+    return "it is skipped"

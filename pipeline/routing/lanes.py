@@ -23,6 +23,9 @@ from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
 
+SHORTAGE = 1.0
+"""Seconds after which a buffer is offered a batch again for which there was not enough memory."""
+
 
 class Lanes:
     """All lanes of one container for one of its sources.
@@ -64,6 +67,7 @@ class Lanes:
         self._next: Lanes | None = None
         """Those that have taken its place, with some of its lanes."""
         self._dropped = metrics.dropped
+        self._shortage = metrics.memory_errors.labels("buffers")
         self.waiting: Counter[Tally] = Counter()
         """Entries for which there was no room yet."""
 
@@ -204,8 +208,19 @@ class Lanes:
     async def _put(self, outlet: Outlet, batch: Batch) -> None:
         """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
         else."""
-        await outlet.put(batch)
+        while True:
+            try:
+                await outlet.put(batch)
+                break
+            except MemoryError:
+                self._note_shortage(outlet)
+            await asyncio.sleep(SHORTAGE)
         self._wait(batch.tally, -len(batch))
+
+    def _note_shortage(self, outlet: Outlet) -> None:
+        self._shortage.inc()
+        if self._bugs():
+            log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
 
     def _not_taken(self, addressed: Iterable[tuple[Outlet, Batch]]) -> list[tuple[Outlet, Batch]]:
         waiting = []
@@ -215,6 +230,9 @@ class Lanes:
             try:
                 if not outlet.offer(left):
                     waiting.append((outlet, left))
+            except MemoryError:
+                self._note_shortage(outlet)
+                waiting.append((outlet, left))
             except Exception:  # a bug in one buffer; the others must not suffer for it
                 entries = plural(len(left), "entry")
                 log.exception("sink %s failed to take %d %s", outlet.name, len(left), entries)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.buffer import spooled, trouble
+from pipeline.buffer.columns import Columns
 from pipeline.buffer.segment import Segment
 from tests.buffer.spooled import Made, Policy, running, until
 from tests.buffer.spools import numbered, opened, read, reopened, segments, used, write
@@ -465,3 +466,44 @@ async def test_a_folder_that_another_agent_has_when_it_can_be_used_at_last_is_wa
             await made.fill(50)
             await made.drain()
             assert made.released == list(range(50))
+
+
+# --------------------------------------------------------------------- when memory is short
+
+
+async def test_what_there_is_no_memory_to_write_waits_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = failing(monkeypatch, "encode", 3)
+    async with running(tmp_path, memory=6 * ONE) as made:
+        await made.fill(12)
+        assert not failures
+        assert await made.drain() == list(range(12))
+        assert not made.lost
+
+
+async def test_what_there_is_no_memory_to_read_is_not_lost_and_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, memory=6 * ONE) as made:
+        await made.fill(12)
+        await until(lambda: made.buffer.disk.entries)
+        failures = failing(monkeypatch, "decode", 3)
+        assert await made.drain() == list(range(12))
+        assert not failures
+        assert not made.lost
+    assert "cannot be read (not enough memory)" in caplog.text
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> list[MemoryError]:
+    """What a spool's columns raise at first; empty in the end."""
+    usual = getattr(Columns, name)
+    left = [MemoryError()] * count
+
+    def do(self: Columns, *arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return usual(self, *arguments)
+
+    monkeypatch.setattr(Columns, name, do)
+    return left
