@@ -105,7 +105,8 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """Certificates; with this table, even an empty one, connections are over TLS. Each broker is
     verified by its own name."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
-    """For connecting, and for each answer."""
+    """For each answer, such as that all replicas have a batch. A broker that does not greet a new
+    connection within five seconds counts as away, sooner than that."""
 
 
 class Kafka(Sink["Consignment"]):

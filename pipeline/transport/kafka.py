@@ -27,6 +27,11 @@ from pipeline.transport.trouble import printable, unavailable
 
 CLOSING: Final = 2.0
 """Seconds that connections may take to close."""
+GREETING: Final = 5.0
+"""Seconds at most for connecting: a broker that is well greets at once."""
+QUIET: Final = 3.0
+"""Seconds without an answer after which it is seen whether the broker still greets anybody. One
+that waits for its replicas does, and one that stands still does not."""
 LARGEST_ANSWER: Final = 2**24
 """Bytes; what tells of ten thousand partitions has one megabyte."""
 OLDEST: Final = 300.0
@@ -75,7 +80,8 @@ class Cluster:
         *,
         timeout: float,
     ) -> None:
-        """`timeout` in seconds is for connecting, and for each answer. Raises `MissingPackage`."""
+        """`timeout` in seconds is for each answer, and for connecting where it is less than
+        `GREETING`. Raises `MissingPackage`."""
         overridden(
             "aiokafka",
             "kafka",
@@ -190,10 +196,36 @@ class Cluster:
     async def ask(self, node: int | None, request: Any) -> Any:
         """The answer of a broker, or of the one that was found first."""
         address, connection = await self._connected(node)
+        silent = None
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(self._answer(address, connection, request), name="ask kafka")
+            while silent is None and not (await asyncio.wait([asking], timeout=QUIET))[0]:
+                silent = await self._silence(address)
+            asking.cancel()
+        if silent is not None:
+            raise silent
+        answer = asking.result()
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    async def _answer(self, address: Address, connection: Connection, request: Any) -> Any:
         try:
             return await connection.send(request)
         except Exception as error:
-            raise _problem(address, error, self._timeout) from error
+            problem = _problem(address, error, self._timeout)
+            problem.__cause__ = error
+            return problem
+
+    async def _silence(self, address: Address) -> Unavailable | None:
+        """What is wrong with a broker that greets nobody, asked over a connection of its own."""
+        try:
+            connection = await self._connect(address)
+        except Unavailable as error:
+            return error
+        if (closed := connection.close()) is not None:
+            await asyncio.wait([closed], timeout=CLOSING)
+        return None
 
     async def _connected(self, node: int | None) -> tuple[Address, Connection]:
         """The connection to a broker, made anew where it has closed an idle one."""
@@ -213,11 +245,13 @@ class Cluster:
 
     async def _connect(self, address: Address) -> Connection:
         connection = Connection(address.host, address.port, **self._options)
+        patience = min(self._timeout, GREETING)
         try:
-            await connection.connect()
+            async with asyncio.timeout(patience):
+                await connection.connect()
             return connection
         except Exception as error:
-            raise _problem(address, error, self._timeout) from error
+            raise _problem(address, error, patience) from error
 
 
 def described(code: int) -> str:

@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
+from pipeline.transport import kafka as transport
 from tests.servers import kafka
 from tests.servers.certificates import Authority
 from tests.servers.daemon import free_port
@@ -238,6 +239,48 @@ async def test_a_broker_that_is_too_slow_is_said_to_be(cluster: KafkaCluster) ->
     for broker in (1, 2, 3):
         cluster.slow(broker, 3000)
     assert "does not answer within 0.5 s" in await trouble(to)
+
+
+async def test_a_broker_that_stands_still_is_noticed_long_before_the_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "QUIET", 0.1)
+    monkeypatch.setattr(transport, "GREETING", 0.2)
+    broker, still = Broker(answers=["", "silent"]), False
+
+    async def some(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await (reader.read() if still else broker(reader, writer))
+
+    async with asyncio.timeout(10), serve(some) as port:
+        to = sink(f"localhost:{port}", timeout=Duration(30))
+        await to.open()
+        await to.send(to.encode([batch("one")]))
+        still = True  # as when it is stopped by SIGSTOP: the kernel goes on to accept
+        for attempt in (to.send(to.encode([batch("two")])), to.open()):
+            with pytest.raises(Unavailable, match=r"does not answer within 0\.2 s"):
+                await attempt
+        await to.close()
+
+
+async def test_a_broker_that_is_slow_and_greets_others_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "QUIET", 0.1)
+    broker, greeted = Broker(), 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal greeted
+        greeted += 1
+        await broker(reader, writer)
+
+    async with serve(slow) as port:
+        to = sink(f"localhost:{port}", timeout=Duration(1))
+        await to.open()
+        before, broker.answers = greeted, ["silent"]
+        with pytest.raises(Unavailable, match="does not answer within 1 s"):
+            await to.send(to.encode([batch("one")]))
+        assert greeted - before > 3
+        await to.close()
 
 
 async def test_a_topic_that_cannot_be_made_is_named(cluster: KafkaCluster) -> None:
