@@ -137,6 +137,13 @@ class Session:
     # -- what comes ----------------------------------------------------------------------------
 
     async def _take(self, data: bytes) -> None:
+        """A piece at a time: each byte of it may be an object, and is passed over in 0.3 µs."""
+        pause = Pause()
+        for start in range(0, len(data), SMALL):
+            await self._take_piece(data[start : start + SMALL] if len(data) > SMALL else data)
+            await pause()
+
+    async def _take_piece(self, data: bytes) -> None:
         broken: ProtocolError | None = None
         try:
             whole, ends = self._framer.feed(data)

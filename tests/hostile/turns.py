@@ -7,6 +7,7 @@ of over `NOTED` seconds is a line of FILE, in JSON, with where the thread was in
 
 from __future__ import annotations
 
+import gc
 import json
 import selectors
 import sys
@@ -32,21 +33,36 @@ class Turns:
         self._began = 0.0
         self._began_cpu = time.thread_time()
         self._where = ""
+        self._collecting = self._collected = 0.0
+        gc.callbacks.append(self._note_collection)
         threading.Thread(target=self._look, name="turns", daemon=True).start()
 
     def ended(self) -> None:
         """The loop looks at its sockets."""
         cpu = time.thread_time() - self._began_cpu
         if self._began and cpu > NOTED:
-            line = {"time": time.time(), "cpu": round(cpu, 4), "where": self._where}
+            line: dict[str, object] = {
+                "time": time.time(),
+                "cpu": round(cpu, 4),
+                "gc": round(self._collected, 4),
+            }
+            line["where"] = self._where
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
         self._began = 0.0
 
     def begins(self) -> None:
         self._where = ""
+        self._collected = 0.0
         self._began = time.monotonic()
         self._began_cpu = time.thread_time()
+
+    def _note_collection(self, phase: str, _: object) -> None:
+        """What the garbage collector takes of a turn."""
+        if phase == "start":
+            self._collecting = time.thread_time()
+        elif threading.get_ident() == self.thread:
+            self._collected += time.thread_time() - self._collecting
 
     def _look(self) -> None:
         while True:
