@@ -1,6 +1,7 @@
 """`dumps` writes any value as JSON."""
 
 import math
+import tracemalloc
 
 import orjson
 import pytest
@@ -56,3 +57,14 @@ def test_nesting_beyond_the_limit_is_elided() -> None:
     for _ in range(100_000):
         value = [value]
     assert dumps(value).decode() == "[" * DEEPEST + '"…"' + "]" * DEEPEST
+
+
+def test_a_short_text_holds_on_to_no_more_than_it_is() -> None:
+    tracemalloc.start()
+    try:
+        kept = [dumps({"n": n}) for n in range(1000)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 1000
+    assert held < 200 * len(kept)
