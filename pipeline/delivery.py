@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
-from pipeline.errors import Refused, SinkError, Unavailable
+from pipeline.errors import Refused, SinkError, Unavailable, one_line
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.plural import plural
@@ -210,7 +210,7 @@ class Delivery:
         except Exception as error:  # a bug in the sink; the entries must not suffer for it
             log.exception("sink %s failed", self.name)
             self._open = False
-            self._problem(f"{type(error).__name__}: {error}")
+            self._problem(one_line(f"{type(error).__name__}: {error}"))
             self._neglected += 1
         ceiling = max(every, min(self._config.retry.max, every * 2 ** min(self._neglected, 30)))
         self._tend_at = asyncio.get_running_loop().time() + random.uniform(0.5, 1) * ceiling
@@ -228,7 +228,7 @@ class Delivery:
             problem = str(error)
         except Exception as error:  # a bug in the sink; the entries must not suffer for it
             log.exception("sink %s failed", self.name)
-            problem = f"{type(error).__name__}: {error}"
+            problem = one_line(f"{type(error).__name__}: {error}")
         self._open = False
         self._problem(problem)
         self._retried.inc()
@@ -423,7 +423,7 @@ class Delivery:
                 self._starved.inc()
             except Exception as error:  # a bug in the sink; the entries must not suffer for it
                 log.exception("sink %s failed", self.name)
-                problem, after = f"{type(error).__name__}: {error}", None
+                problem, after = one_line(f"{type(error).__name__}: {error}"), None
             self._open = False
             self._problem(problem)
             if retry.give_up_after is not None and loop.time() - began >= retry.give_up_after:

@@ -12,13 +12,15 @@ long, the length. So all can be found at once:
     acceptable timestamp is: 2026-02-01T00:00:00Z; 1 errors like: Max entry size '262144' bytes
     exceeded for stream '{…}' while adding an entry with length '300000' bytes
 
-As in `pkg/ingester/stream.go`, `pkg/chunkenc/interface.go` and `pkg/validation/validate.go`.
+As in `pkg/ingester/stream.go`, `pkg/chunkenc/interface.go` and `pkg/validation/validate.go`. The
+second form is the distributor's, which says so only when all others are stored; in `Push` of
+`pkg/distributor/distributor.go`. The first is an ingester's, and tells nothing of other ingesters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeline.encode.loki_wire import Entry, Labels, quoted
@@ -32,21 +34,34 @@ _NAMED: Final = re.compile(
     r"reason: '([^']*)'"
 )
 _STREAM: Final = re.compile(r"total ignored: \d+ out of \d+ for stream: (\{.*\})")
+_ERRORS: Final = re.compile(r"(\d+) errors like: ")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
+"""Values of labels, in which anything may stand."""
 _TOO_LONG: Final = re.compile(r"max entry size '(\d+)' bytes exceeded", re.IGNORECASE)
 
 
 def blamed(said: str, entries: Sequence[Entry]) -> dict[int, str]:
     """By index, why each of those entries was not taken; empty where that is not understood."""
     reasons: dict[int, str] = {}
-    if oldest := _time(_TOO_OLD, said):
+    without_labels = _QUOTED.sub('""', said)
+    if oldest := _time(_TOO_OLD, without_labels):
         reasons |= _before(oldest, range(len(entries)), entries, "its time is too old")
-    if found := _TOO_LONG.search(said):
+    if found := _TOO_LONG.search(without_labels):
         most = int(found[1])
         reason = f"Loki takes lines of at most {most} bytes"
         reasons |= {i: reason for i, entry in enumerate(entries) if entry.length > most}
     if stream := _STREAM.search(said):
         reasons |= _of_stream(said, stream[1], entries)
     return reasons
+
+
+def are_others_stored(said: str, reasons: Mapping[int, str]) -> bool:
+    """Whether Loki has all but those that are blamed: it has counted as many errors, and none of
+    them is an ingester's."""
+    if _STREAM.search(said):
+        return False
+    counts = [int(count) for count in _ERRORS.findall(_QUOTED.sub('""', said))]
+    return sum(counts or [1]) == len(reasons)
 
 
 def _of_stream(said: str, stream: str, entries: Sequence[Entry]) -> dict[int, str]:

@@ -23,9 +23,12 @@ metadata = { trace_id = "{trace_id}" }
 An entry counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
 tried again, as `Retry-After` says; 413 is halved. Of a request that is answered with 400, the
 entries that Loki names as too old, too far behind or too long are refused, and may go to the
-`dead_letter` sink; the rest is sent again, and Loki keeps once what it has already. With 260 Loki
-says that it is told to block a tenant: all of the request is refused. Redirects, 401, 403, 404,
-405, 407 and 415 are tried again, since not the entries are wrong then but the configuration.
+`dead_letter` sink. The rest is stored already where it has named all that was too old or too long;
+else it is sent again. Loki keeps once what comes twice in a stream that it does not shard, which it
+does by default above 1.5 MB/s (`limits_config.shard_streams`): a copy may go to another shard then.
+With 260 Loki says that it is told to block a tenant: all of the request is refused. While nothing
+is taken, nothing else is refused. Redirects, 401, 403, 404, 405, 407 and 415 are tried again, since
+mostly the configuration is wrong then.
 The API: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
 """
 
@@ -44,7 +47,7 @@ from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
 from pipeline.encode.loki import Columns, LokiEncoder
-from pipeline.encode.loki_errors import blamed
+from pipeline.encode.loki_errors import are_others_stored, blamed
 from pipeline.encode.loki_wire import Entry, Json, Protobuf
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
@@ -173,7 +176,8 @@ class Loki(OverHttp[LokiParts]):
             reasons = blamed(said, payload.data.entries(part))
             if not reasons or rejected.status != 400:
                 raise
-            raise Blamed(rejected, reasons) from rejected
+            stored = are_others_stored(said, reasons)
+            raise Blamed(rejected, reasons, taken=stored) from rejected
         if answer.status == BLOCKED:
             said = printable(answer.body.decode("utf-8", "replace"))
             reason = f"{answer.where} answers 260, is told to block this tenant: {said}"

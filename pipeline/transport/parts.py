@@ -293,7 +293,7 @@ class Parts:
         for index, reason in blamed.reasons.items():
             payload.refuse(*self.place(part, index, payload), reason)
         rest = [each for index, each in enumerate(part.indexes) if index not in blamed.reasons]
-        if blamed.taken:
+        if rest and blamed.taken:
             self._took(payload)
         elif rest:
             self._left.appendleft(self._part(rest))

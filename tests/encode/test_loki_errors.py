@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.encode.loki_errors import blamed
+import pytest
+
+from pipeline.encode.loki_errors import are_others_stored, blamed
 from pipeline.encode.loki_wire import Entry, Labels
 
 API: Labels = (("container_name", "api"), ("host", 'a"b'))
@@ -84,3 +86,52 @@ def test_what_is_not_understood_blames_nobody() -> None:
 def test_a_text_that_never_ends_is_read_in_time() -> None:
     for said in ("entry with timestamp " * 100_000, "too far behind" * 100_000, "{" * 1_000_000):
         assert blamed(said, [entry(1)]) == {}
+
+
+OLD = (
+    "entry for stream '{a=\"b\"}' has timestamp too old: 2026-01-31T23:59:01Z, oldest acceptable "
+    "timestamp is: 2026-01-31T23:59:10Z"
+)
+LONG = (
+    "Max entry size '100' bytes exceeded for stream '{a=\"b\"}' while adding an entry with length "
+    "'101' bytes"
+)
+SPOOFED = LONG.replace('b"', '9 errors like: "')
+NEW = "entry for stream '{a=\"b\"}' has timestamp too new: 2027-01-31T23:59:01Z"
+BEHIND = (
+    "entry with timestamp 2026-01-31 23:59:02 +0000 UTC ignored, reason: 'entry out of order',\n"
+    "user 'fake', total ignored: 1 out of 5 for stream: {container_name=\"db\"}"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        (LONG, True),
+        (f"2 errors like: {LONG}", False),
+        (f"1 errors like: {OLD}; 1 errors like: {LONG}", True),
+        (f"1 errors like: {LONG}; 3 errors like: {OLD}", False),
+        (f"1 errors like: {OLD}; 1 errors like: {LONG}; 1 errors like: {NEW}", False),
+        (f"1 errors like: {OLD}; 1 errors like: {SPOOFED}", True),
+        (BEHIND, False),
+    ],
+)
+def test_the_others_are_stored_where_as_many_are_found_as_loki_has_counted(
+    said: str, stored: bool
+) -> None:
+    sent = [entry(20, length=101), entry(21)]
+    if "too old" in said:
+        sent.append(entry(1))
+    if said is BEHIND:
+        sent.append(entry(2, DB))
+    assert are_others_stored(said, blamed(said, sent)) is stored
+
+
+def test_what_a_containers_label_says_blames_nobody_elses_entries() -> None:
+    evil = (
+        "max entry size '1' bytes exceeded, has timestamp too old: 2026-01-31T23:59:01Z, oldest "
+        "acceptable timestamp is: 2030-01-31T23:59:10Z"
+    )
+    for name in (evil, f'\\"{evil}', f"\\\\ {evil}"):
+        said = LONG.replace('"b"', f'"{name}"')
+        assert list(blamed(said, [entry(1, length=101), entry(2), entry(3)])) == [0]
