@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from pipeline import native
 from pipeline.label_limits import size_of
@@ -19,6 +19,17 @@ from pipeline.records import Fields, Records
 from pipeline.shared import Shared
 
 Source = Literal["logs", "events", "stats"]
+
+DOCKER = "docker"
+"""What a container's entries come from."""
+MODULES = (DOCKER, "forward", "syslog", "nats")
+"""The same for what stands for a container and is none, by the type of its source."""
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+DATASETS: Mapping[str, tuple[str, Source]] = {
+    f"{module}.{source}": (module, source) for module in MODULES for source in SOURCES
+}
+"""Each `event.dataset` that is written, and what it says."""
 
 STREAM_NAMES = ("", "stdout", "stderr")
 """Name of each number in `Batch.streams`; 0 is for what no stream carried (events, stats)."""
@@ -67,6 +78,9 @@ class Container:
     host: str = ""
     """Name of the host that the Engine runs on, as the Engine gives it."""
     tty: bool = False
+    module: str = DOCKER
+    """`docker`; or, for what stands for a container and is none, the way its entries came:
+    `forward`, `syslog`, `nats`."""
     left_out: int = 0
     """Labels that it has beside those (see `label_limits`)."""
 
@@ -287,6 +301,11 @@ class Batch:
             return sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in parsed)
         fields = len(parsed[0]) if parsed else 0
         return (BYTES_OF_FIELDS + BYTES_OF_A_FIELD * fields) * len(parsed)
+
+    @property
+    def dataset(self) -> str:
+        """`event.dataset` of its entries: `docker.logs`, `syslog.logs`."""
+        return f"{self.container.module}.{self.source}"
 
     @property
     def identities(self) -> Sequence[Any]:

@@ -27,6 +27,7 @@ each."""
 _LONGEST: Final = 10_000
 """Bits of an integer: CPython writes some 14,000 in decimal digits."""
 
+_MODULE: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 _NO_NAME: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, what begins a line or turns its direction, and halves of surrogate pairs."""
 
@@ -55,6 +56,11 @@ def labels(values: Mapping[str, str]) -> Mapping[str, str]:
     if "".join(values).isprintable() and "".join(values.values()).isprintable():
         return values
     return {name(key): text(value).replace("\0", "\ufffd") for key, value in values.items()}
+
+
+def is_module(value: Any) -> bool:
+    """Whether it is as `Container.module`."""
+    return type(value) is str and _MODULE.fullmatch(value) is not None
 
 
 def fields(value: Fields) -> Fields:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import msgpack  # type: ignore[import-untyped]
 
 from pipeline import plain
-from pipeline.batch import LARGEST_PIECE, Batch, Container, Inspection, Samples
+from pipeline.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
 from pipeline.buffer.nesting import flatten, unflatten
 
 LEVEL = 1
@@ -90,7 +90,9 @@ class Columns:
         facts = self._facts.get(container)
         if facts is None:
             it = container
-            row = (it.id, it.name, it.image, dict(it.labels), it.host, it.tty)
+            row = [it.id, it.name, it.image, dict(it.labels), it.host, it.tty]
+            if it.module != DOCKER:
+                row.append(it.module)
             facts = self._facts[container] = self._packer.pack(row)
         return facts
 
@@ -143,11 +145,11 @@ class Columns:
     def _unpack_container(self, facts: bytes) -> Container:
         container = self._containers.get(facts)
         if container is None:
-            id_, name, image, labels, host, tty = _unpack(facts)
+            id_, name, image, labels, host, tty, *module = _unpack(facts)
             if self._foreign:
                 name, image, host = map(plain.name, (name, image, host))
                 labels = plain.labels(labels)
-            container = Container(id_, name, image, labels, host, tty)
+            container = Container(id_, name, image, labels, host, tty, *module)
             self._containers[facts] = container
         return container
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import DOCKER, Batch, Container
 from pipeline.batch import Source as Sort
 from pipeline.records import Fields
 
@@ -60,9 +60,11 @@ class Intake(Protocol):
         image: str = "",
         labels: Mapping[str, str] | None = None,
         host: str = "",
+        module: str = DOCKER,
     ) -> Container:
         """A container by its facts; the same object while they are the same and it is in use. An
-        id that is not 64 hexadecimal digits becomes such as stand for it and this source."""
+        id that is not 64 hexadecimal digits becomes such as stand for it and this source. What is
+        no container has the source's type for its `module`."""
 
     def batch(
         self,

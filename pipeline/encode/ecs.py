@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from pipeline.batch import STREAM_NAMES, Batch, Container, Source
+from pipeline.batch import DOCKER, STREAM_NAMES, Batch, Container, Source
 from pipeline.encode.level import LEVELS, severities
 from pipeline.records import Shape
 
@@ -83,12 +83,11 @@ class Forms(Generic[Form]):
 
 
 def _container(container: Container) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "id": container.id,
-        "name": container.name,
-        "runtime": "docker",
-        "image": image(container.image),
-    }
+    facts: dict[str, Any] = {"id": container.id, "name": container.name}
+    if container.module == DOCKER:
+        facts["runtime"] = DOCKER
+    if container.image:
+        facts["image"] = image(container.image)
     if container.labels:
         # sorted, so that of `a.b` and `a_b` it is always the second that stays
         labels = sorted(container.labels.items())

@@ -89,7 +89,7 @@ class ForwardEncoder:
         members = len(shared) + 1 + (not batch.bare)
         size = members.to_bytes(4, "big") if batch.parsed is None else b"%b"
         message = b"" if batch.bare else _pack("message") + b"%b%b"
-        dataset = _pack("dataset") + _pack(f"docker.{batch.source}")
+        dataset = _pack("dataset") + _pack(batch.dataset)
         own = b"" if batch.parsed is None else b"%b"
         start = b"\x92" + _EVENT_TIME + b"%b\xdf" + size
         return _Form(start + message + _pack("event") + b"%b" + dataset + rest + own, members)

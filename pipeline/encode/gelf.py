@@ -88,7 +88,7 @@ class GelfEncoder:
     def _render(self, batch: Batch, kind: int, flag: str) -> bytes:
         container, (level, stream) = batch.container, divmod(kind, STREAMS)
         host = container.host or self._host or container.name or container.short_id
-        shared: dict[str, Any] = {"event": {"dataset": f"docker.{batch.source}"}}
+        shared: dict[str, Any] = {"event": {"dataset": batch.dataset}}
         shared |= shared_facts(container, kind, flag, "")
         for name in _NO_NAMES:
             shared.pop(name, None)

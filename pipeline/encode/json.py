@@ -12,7 +12,11 @@
 ```
 
 - What is not known is left out: `stream` of events, `log.level` of unparsed lines, `orchestrator`
-  of a container that neither Compose nor Swarm started. `log.level` is one of our eight words (see
+  of a container that neither Compose nor Swarm started, `container.image` where nobody tells it.
+- What other sources than Docker bring has their type in `event.dataset`: `forward.logs`,
+  `syslog.logs`, `nats.logs`; and no `container.runtime`, since its `container` stands for whatever
+  sent it. Containers that another dockline or Docker's fluentd driver tells of are as Docker's.
+- `log.level` is one of our eight words (see
   `level`); the field it was taken from stays as it was.
 - Parsed fields stand at the top level. One whose name, or name up to the first dot, is one of
   `RESERVED` is kept under `fields` instead.
@@ -188,7 +192,7 @@ class JsonEncoder:
 
     def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> _Line:
         shared = shared_facts(batch.container, kind, flag, self._host)
-        dataset = b',"dataset":"docker.' + batch.source.encode() + b'"},'
+        dataset = b',"dataset":' + dumps(batch.dataset) + b"},"
         before = [b'{"@timestamp":"', b'","event":{"sequence":']
         if not batch.bare:
             before.insert(1, b'","message":"')

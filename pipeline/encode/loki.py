@@ -190,7 +190,7 @@ class LokiEncoder:
                 "container_id": batch.container.id,
                 "stream": STREAM_NAMES[stream],
                 "level": LEVELS[level - 1] if level else "",
-                "event_dataset": "" if batch.source == "logs" else f"docker.{batch.source}",
+                "event_dataset": "" if batch.dataset == "docker.logs" else batch.dataset,
                 "log_flags": flag,
             }
             pairs = [(name, value) for name, value in values.items() if value and name not in taken]

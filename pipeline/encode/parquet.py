@@ -98,10 +98,10 @@ class Parquet:
         if fields is not None:
             new["fields"] = [dumps(entry).decode() if entry else None for entry in fields]
         shared = {
-            "event_dataset": f"docker.{batch.source}",
+            "event_dataset": batch.dataset,
             "container_id": text(it.id),
             "container_name": text(it.name),
-            "container_image": text(it.image),
+            "container_image": text(it.image) or None,
             "container_labels": [(text(key), text(value)) for key, value in it.labels.items()],
             "host_name": text(it.host or self._host) or None,
         }

@@ -94,7 +94,7 @@ class RedisEncoder:
         parsed = self._names.settle(batch.fields) if batch.fields else [{}] * len(batch)
         parts = bytes(len(batch)) if batch.parts is None else batch.parts
         flags, ids, kinds = batch.flags or {}, identities(batch), kinds_of(batch)
-        dataset = b"docker." + batch.source.encode()
+        dataset = batch.dataset.encode()
         commands = []
         rows = zip(batch.lines, batch.times, batch.sequences, parts, parsed, strict=True)
         for index, (line, time, sequence, part, entry) in enumerate(rows):

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline import plain
-from pipeline.batch import LONGEST_NAME, STREAM_NAMES, Source
+from pipeline.batch import DATASETS, DOCKER, LONGEST_NAME, STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
@@ -50,13 +50,10 @@ LABELS: Final = {
 }  # fmt: skip
 """Labels that mean something here, by what is left of them in a record."""
 
-Facts = tuple[str, str, str, Mapping[str, str], str]
-"""Id, name, image, labels and host."""
+Facts = tuple[str, str, str, Mapping[str, str], str, str]
+"""Id, name, image, labels, host and module."""
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
-_DATASETS: Final[dict[Any, Source]] = {
-    "docker.logs": "logs", "docker.events": "events", "docker.stats": "stats"
-}  # fmt: skip
 _DRIVERS: Final = frozenset(
     ("container_id", "container_name", "source", "log", "partial_message", "partial_id",
      "partial_ordinal", "partial_last")
@@ -87,6 +84,15 @@ class Columns:
         self.flags: dict[int, str] = {}
         """By sequence, or by index where there is none."""
 
+    def goes_on(self, source: Source, module: str, *, bare: bool) -> bool:
+        """Whether such an entry with a number of its own can be added."""
+        return (
+            self.source == source
+            and self.bare == bare
+            and self.facts[-1] == module
+            and bool(self.sequences)
+        )
+
 
 class Rows:
     """Takes entries of one connection, and gives columns."""
@@ -103,7 +109,7 @@ class Rows:
         self._seconds: dict[int, bytes] = {}
         self._facts: Mapping[Any, Any] = {}
         """What the option of the message says, by container."""
-        self._exact: dict[str, Facts] = {}
+        self._exact: dict[str, tuple[str, str, str, Mapping[str, str], str]] = {}
         """What was made of that: labels stand for a container once, however often it changes."""
         self.cost = 0
         """Bytes of memory of what was added."""
@@ -146,10 +152,11 @@ class Rows:
 
     def _add_ours(self, time: int, record: Fields, event: Fields, container: Fields) -> None:
         identity, message = container["id"], record.get("message")
-        source, bare = _DATASETS[event["dataset"]], type(message) is not str
+        (module, source), bare = DATASETS[event["dataset"]], type(message) is not str
         into = self._current.get(identity)
-        if into is None or into.source != source or into.bare != bare or not into.sequences:
-            into = self._new(identity, self._facts_of(identity, record, container), source, bare)
+        if into is None or not into.goes_on(source, module, bare=bare):
+            facts = *self._facts_of(identity, record, container), module
+            into = self._new(identity, facts, source, bare)
         into.sequences.append(event["sequence"])
         part = event.get("part", 0)
         into.parts.append(part if type(part) is int and 0 < part < 2**31 else 0)
@@ -165,7 +172,10 @@ class Rows:
             fields |= own
         self._put(into, time, message, STREAMS.get(_text(record.get("stream")), 0), fields)
 
-    def _facts_of(self, identity: str, record: Fields, container: Fields) -> Facts:
+    def _facts_of(
+        self, identity: str, record: Fields, container: Fields
+    ) -> tuple[str, str, str, Mapping[str, str], str]:
+        """Without the module."""
         if known := self._exact.get(identity):
             return known
         exact = self._facts.get(identity)
@@ -196,7 +206,8 @@ class Rows:
         if into is None or into.sequences:
             labels = self._labels({name: v for name, v in record.items() if name not in _DRIVERS})
             name = _text(record.get("container_name")).removeprefix("/")
-            into = self._new(identity, (identity, name, "", labels, self._host), "logs", bare=False)
+            facts = identity, name, "", labels, self._host, DOCKER
+            into = self._new(identity, facts, "logs", bare=False)
         if cut:
             into.flags[len(into.lines)] = "truncated"
         self._put(into, time, record["log"], stream, {})
@@ -210,7 +221,7 @@ class Rows:
         bare = message is None
         into = self._current.get(identity)
         if into is None or into.bare != bare:
-            facts: Facts = identity, tag, "", {}, self._host
+            facts: Facts = identity, tag, "", {}, self._host, "forward"
             into = self._new(identity, facts, "logs", bare=bare)
         stream = STREAMS.get(_text(record.get("stream")), 0)
         if stream:
@@ -225,7 +236,7 @@ class Rows:
         )
         return (
             type(dataset) is str
-            and dataset in _DATASETS
+            and dataset in DATASETS
             and type(sequence) is int
             and 0 <= sequence < 2**62
             and type(identity) is str
@@ -236,8 +247,9 @@ class Rows:
 
     def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> Columns:
         self._count(RUN_COST if identity in self._current else CONTAINER_COST)
-        own, name, image, labels, host = facts
-        facts = own, name[:LONGEST_NAME], image[:LONGEST_NAME], labels, host[:LONGEST_NAME]
+        own, name, image, labels, host, module = facts
+        name, image, host = name[:LONGEST_NAME], image[:LONGEST_NAME], host[:LONGEST_NAME]
+        facts = own, name, image, labels, host, module
         into = self._current[identity] = Columns(facts, source, bare=bare)
         self._columns.append(into)
         return into

@@ -129,6 +129,7 @@ def size_of(container: Container) -> int:
 
 def are_same(one: Container, other: Container) -> bool:
     """Whether all their facts are."""
-    if (one.name, one.image, one.host, one.tty) != (other.name, other.image, other.host, other.tty):
+    facts, others = ((it.name, it.image, it.host, it.tty, it.module) for it in (one, other))
+    if facts != others:
         return False
     return dict(one.labels) == dict(other.labels)

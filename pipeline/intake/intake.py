@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pipeline import plain
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import DOCKER, Batch, Container, Source
 from pipeline.intake.feeds import Feeds
 from pipeline.intake.message import Message
 from pipeline.intake.taking import Takers
@@ -73,15 +73,18 @@ class Intake:
         image: str = "",
         labels: Mapping[str, str] | None = None,
         host: str = "",
+        module: str = DOCKER,
     ) -> Container:
         if not _ID.fullmatch(container_id):
             own = f"{self.name}\0{container_id}".encode("utf-8", "surrogatepass")
             container_id = hashlib.sha256(own).hexdigest()
         facts = plain.name(name), plain.name(image), plain.labels(labels or {}), plain.name(host)
         known = self.feeds.known(container_id)
-        if known is not None and facts == (known.name, known.image, known.labels, known.host):
+        if known is not None and (*facts, module) == (
+            known.name, known.image, known.labels, known.host, known.module,
+        ):  # fmt: skip
             return known
-        return Container(container_id, *facts)
+        return Container(container_id, *facts, module=module)
 
     def batch(
         self,

@@ -12,19 +12,21 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline import plain
 from pipeline.batch import (
+    DATASETS,
+    DOCKER,
     LONGEST_NAME,
+    SOURCES,
     STREAM_NAMES,
     Batch,
     Container,
     Samples,
-    Source,
 )
 from pipeline.buffer.columns import Columns
 from pipeline.cadvisor import number
@@ -40,7 +42,7 @@ LARGEST: Final = 64 << 20
 HEAVIEST: Final = 128 << 20
 """Bytes of memory that may be made of one, beside those that stand in it."""
 
-_SORTS: Final = frozenset(get_args(Source))
+_SORTS: Final = frozenset(SOURCES)
 _TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
 _IDS: Final = re.compile("[0-9a-f]{64}")
 _WIDTH: Final = 30
@@ -100,7 +102,7 @@ class Received:
         event, container = _table(entry, "event"), _table(entry, "container")
         time, rest = split_timestamp(_string(entry, "@timestamp").encode())
         sequence, part = event.get("sequence"), event.get("part")
-        dataset = _string(event, "dataset").rpartition(".")[2]
+        module, source = DATASETS.get(_string(event, "dataset"), (DOCKER, "logs"))
         if not time or rest or type(sequence) is not int or not _string(container, "id"):
             raise ValueError("no entry of a dockline")
         flag = _flag(_table(entry, "log").get("flags"))
@@ -108,19 +110,21 @@ class Received:
         parsed = {name: value for name, value in entry.items() if name not in RESERVED}
         parsed.update(_table(entry, "fields"))
         return Batch(
-            self._container(container, entry),
+            self._container(container, entry, module),
             [_text(message)],
             [time],
             bytes([_STREAMS.get(_string(entry, "stream"), 0)]),
             [sequence],
             parts=[part] if type(part) is int else None,
-            source=dataset if dataset in _SORTS else "logs",  # type: ignore[arg-type]
+            source=source,
             fields=[parsed] if parsed else None,
             bare=message is None,
             flags={sequence: flag} if flag else None,
         )
 
-    def _container(self, container: Mapping[str, Any], entry: Mapping[str, Any]) -> Container:
+    def _container(
+        self, container: Mapping[str, Any], entry: Mapping[str, Any], module: str
+    ) -> Container:
         image, labels = _table(container, "image"), _table(container, "labels")
         tag = f":{_string(image, 'tag')}" if image.get("tag") else ""
         return Container(
@@ -129,6 +133,7 @@ class Received:
             plain.name(f"{_string(image, 'name')}{tag}"),
             plain.labels({name: _string(labels, name) for name in labels}),
             plain.name(_string(_table(entry, "host"), "name")),
+            module=module,
         )
 
     def foreign(self, body: bytes, stream: str, subject: str, time: int, sequence: int) -> Batch:
@@ -136,7 +141,9 @@ class Received:
         `sequence` its place there."""
         if len(body) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
-        container = Container(_id(f"nats:{stream}:{subject}"), plain.name(subject), "")
+        container = Container(
+            _id(f"nats:{stream}:{subject}"), plain.name(subject), "", module="nats"
+        )
         line = body.removesuffix(b"\n").removesuffix(b"\r")
         return Batch(container, [line], [from_nanoseconds(time)], b"\0", [sequence])
 
@@ -187,6 +194,7 @@ def _has_columns(batch: Batch) -> bool:
         all(type(text) is str and len(text) <= LONGEST_NAME for text in texts)
         and re.fullmatch("[0-9a-f]{64}", it.id)
         and type(it.tty) is type(batch.bare) is bool
+        and plain.is_module(it.module)
         and type(labels) is dict
         and all(type(k) is str and type(v) is str for k, v in labels.items())
         and sum(map(len, (*labels, *labels.values()))) <= MOST_LABELS

@@ -5,9 +5,10 @@ Matching is done once per container, when its lanes are bound, and never per lin
 `router`, `lanes`, `lane`, `step`, `leg`, `holding`, in this order.
 """
 
+from pipeline.batch import SOURCES
 from pipeline.routing.lane import Lane
 from pipeline.routing.lanes import Lanes
-from pipeline.routing.route import SOURCES, Outlet, Route
+from pipeline.routing.route import Outlet, Route
 from pipeline.routing.router import Router
 
 __all__ = ["SOURCES", "Lane", "Lanes", "Outlet", "Route", "Router"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, get_args
+from typing import Protocol
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import Batch, Container
 from pipeline.component import Stage
-
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 class Outlet(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.batch import Container, Source
+from pipeline.batch import SOURCES, Container, Source
 from pipeline.component import Stage
 from pipeline.labels import Labels, Reported
 from pipeline.ledger import Ledger, Page
@@ -13,7 +13,7 @@ from pipeline.metrics import Metrics
 from pipeline.routing.holding import Flusher
 from pipeline.routing.lane import Lane
 from pipeline.routing.lanes import Lanes
-from pipeline.routing.route import SOURCES, Route
+from pipeline.routing.route import Route
 from pipeline.settlement import NOTHING, Progress
 from pipeline.tap import Tap
 

@@ -14,7 +14,8 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   `env` choose, which become labels; lines of more than 16 KiB are put together again, and times are
   exact with its option `fluentd-sub-second-precision=true`. For all others the tag and the
   client's host stand for a container; `message`, `log` or `msg` is the message, and all else are
-  fields.
+  fields. Their `event.dataset` is `forward.logs` and not `docker.logs`, and they have neither
+  `container.runtime` nor `container.image`.
 - **Acknowledgements**: a chunk is acknowledged when every sink has all of it, or its spool has.
   What is not acknowledged when the process ends is sent again by the client, so chunks can come
   twice. A client that does not ask for it (Docker's driver without `fluentd-request-ack=true`)

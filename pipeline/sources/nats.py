@@ -33,9 +33,9 @@ published, each entry with its container, time, `event.sequence` and fields.
 - `ordered = false` has every hub read every partition, with no leases: for where order does not
   matter.
 - **Any other message** is an entry as well: its body is the message, its subject the container's
-  name, and `event.sequence` its place in the stream. For a stream of others, `subject` without
-  `{partition}` means one consumer, called as `durable`; of several hubs one reads it, and others
-  wait to take its place, unless `ordered = false`.
+  name, and `event.sequence` its place in the stream; `event.dataset` is `nats.logs`. For a stream
+  of others, `subject` without `{partition}` means one consumer, called as `durable`; of several
+  hubs one reads it, and others wait to take its place, unless `ordered = false`.
 - The stream has to be there, made by the first agent or by you; a consumer is made where there is
   none. Where somebody removes either while a hub runs, it says so, and goes on when the stream is
   there again.

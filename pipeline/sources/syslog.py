@@ -16,7 +16,8 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem", client_ca = "/certs/cl
   message is what follows them. What is neither is a message as a whole. A time without a zone is
   local, one without a year is of the nearest year, one that is missing is that of reading.
 - **Whose it is**: the sender's host and application stand for a container: `container.name` is the
-  application, `host.name` the host that the message names, or else the sender's address.
+  application, `host.name` the host that the message names, or else the sender's address. The
+  `event.dataset` is `syslog.logs`; there is no `container.runtime` and no `container.image`.
 - **Framing** over TCP and TLS is octet counting or LF, told by the first byte of a connection.
 - **Nothing is answered**, as syslog has no answers. While the sinks are full a connection is read
   no further, so that its sender waits; datagrams are dropped by the kernel meanwhile, which tells
@@ -157,7 +158,8 @@ async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
 def _take(intake: Intake, messages: Sequence[bytes], host: str, cut: Sequence[int] = ()) -> Taken:
     batches = []
     for of in columns(messages, host, time.time(), cut):
-        container = intake.container(f"{of.host}\0{of.app}", of.app or of.host, host=of.host)
+        name = of.app or of.host
+        container = intake.container(f"{of.host}\0{of.app}", name, host=of.host, module="syslog")
         fields = of.fields if any(of.fields) else None
         streams = bytes(len(of.lines))
         batches.append(

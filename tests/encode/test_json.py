@@ -68,6 +68,16 @@ def test_an_unparsed_line_has_all_the_facts() -> None:
     }
 
 
+def test_what_is_no_container_says_where_it_came_from_and_nothing_that_nobody_knows() -> None:
+    of = Container("a" * 64, "cron", "", host="gw-1", module="syslog")
+    (entry,) = encoded(batch(b"x", of=of))
+    assert entry["event"]["dataset"] == "syslog.logs"
+    assert entry["container"] == {"id": of.id, "name": "cron"}
+    (entry,) = encoded(batch(b"x", of=replace(of, module="docker")))
+    assert entry["event"]["dataset"] == "docker.logs"
+    assert entry["container"] == {"id": of.id, "name": "cron", "runtime": "docker"}
+
+
 def test_parsed_fields_stand_at_the_top_and_level_becomes_log_level() -> None:
     known, unknown = encoded(batch(b"a", b"b", fields=[{"level": "WARN", "status": 200}, {}]))
     assert known["log"] == {"level": "warning"}
@@ -145,7 +155,6 @@ def test_the_dataset_tells_the_source(source: str) -> None:
         ("registry:5000/shop/api:1@sha256:ab", {"name": "registry:5000/shop/api", "tag": "1"}),
         ("api@sha256:ab", {"name": "api"}),
         ("sha256:abcdef", {"name": "sha256:abcdef"}),
-        ("", {"name": ""}),
     ],
 )
 def test_an_image_is_a_name_and_a_tag(reference: str, image: dict[str, str]) -> None:

@@ -147,6 +147,8 @@ def test_events_and_stats_say_what_they_are() -> None:
     (entry,) = Both().entries(batch("die", source="events", streams="none"))
     assert entry.metadata["event_dataset"] == "docker.events"
     assert "stream" not in entry.metadata
+    (entry,) = Both().entries(batch("x", of=Container("a" * 64, "cron", "", module="syslog")))
+    assert entry.metadata["event_dataset"] == "syslog.logs"
 
 
 def test_a_container_has_a_stream_for_each_source_where_that_is_a_label() -> None:

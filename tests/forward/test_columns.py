@@ -103,7 +103,7 @@ def test_names_and_labels_of_a_container_are_bounded() -> None:
     it = Rows("host", Partials(2**20), 2**26)
     it.add("tag", {}, [[1, record]])
     (found,) = it.take()
-    _, name, _, kept, _ = found.facts
+    _, name, _, kept, *_ = found.facts
     assert len(name) == LONGEST_NAME
     assert MOST_LABELS - 1004 < sum(len(k) + len(v) for k, v in kept.items()) <= MOST_LABELS
 

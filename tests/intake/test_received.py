@@ -10,6 +10,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import pytest
 
+from pipeline.batch import Container
 from pipeline.buffer.columns import Columns
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import received
@@ -316,3 +317,21 @@ def test_a_reading_of_a_hub_has_the_path_of_its_own_container(cgroup: str, kept:
     assert one.samples is not None
     assert one.samples.inspection.cgroup == (cgroup if kept else "")
     assert one.samples.stats == {"k\ufffd": None}
+
+
+def test_what_is_no_container_comes_back_as_such() -> None:
+    of = Container("e" * 64, "cron", "", host="gw-1", module="syslog")
+    sent = [batch("a", of=of), batch("b")]
+    for came in (
+        [read.columns(*Columns().encode([one]), 1)[0][0] for one in sent],
+        [read.json(JsonEncoder().encode([one])) for one in sent],
+    ):
+        assert [one.dataset for one in came] == ["syslog.logs", "docker.logs"]
+        assert (came[0].container.name, came[0].container.image) == ("cron", "")
+    assert read.foreign(b"x", "S", "a.b", 0, 1).dataset == "nats.logs"
+    with pytest.raises(ValueError, match="not those of a batch"):
+        read.columns(*columns(facts=(*GOOD["facts"], "a b")), 1)
+    other = (
+        b'{"@timestamp":"2026-01-31T23:59:59.000000000Z","event":{"sequence":1,"dataset":"x.logs"},'
+    )
+    assert read.json(other + b'"container":{"id":"i"}}').dataset == "docker.logs"

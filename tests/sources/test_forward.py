@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import json
 import resource
 import socket
 import ssl
@@ -159,6 +160,9 @@ async def test_for_a_stranger_the_tag_and_the_host_stand_for_a_container() -> No
         assert (second.container.name, second.bare) == ("app.db", True)
         assert second.fields == [{"only": {"fields": True}}]
         assert first.container.id != second.container.id
+        entry = json.loads(JsonEncoder().encode([first]))
+        assert entry["event"]["dataset"] == "forward.logs"
+        assert entry["container"] == {"id": first.container.id, "name": "app.web"}
 
 
 async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_fit() -> None:
@@ -191,6 +195,9 @@ async def test_dockers_driver_tells_the_container_and_its_labels() -> None:
         assert (of.id, of.name, of.project, dict(of.labels)) == (ID, "web-1", "shop", labels)
         assert [stream for b in batches(one) for stream in b.streams] == [1, 2]
         assert all(b.fields is None for b in batches(one))
+        entry = json.loads(JsonEncoder().encode(batches(one)[:1]).splitlines()[0])
+        assert entry["event"]["dataset"] == "docker.logs"
+        assert (entry["container"]["runtime"], entry["container"].get("image")) == ("docker", None)
 
 
 def part(log: str, ordinal: int, *, last: bool = False, identity: str = "p") -> dict[str, str]:
@@ -302,12 +309,35 @@ async def test_another_docklines_entries_are_what_they_were(sent: Batch, compres
         await sink.send(sink.encode([sent]))
         (got,) = batches(one)
         assert columns(got) == columns(sent)
-        assert got.container.id == SHOP.id
+        assert (got.container.id, got.container.module) == (SHOP.id, "docker")
         assert {name: getattr(got.container, name) for name in ("name", "image", "host")} == {
             "name": SHOP.name, "image": SHOP.image, "host": SHOP.host,
         }  # fmt: skip
         assert dict(got.container.labels) == dict(SHOP.labels)
         assert got.container.project == "shop"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+async def test_what_another_dockline_has_of_syslog_is_of_syslog_still(exact: bool) -> None:
+    of = Container("e" * 64, "cron", "", host="gw-1", module="syslog")
+    async with both() as (one, sink):
+        payload = sink.encode([batch("a", of=of, start=9), batch("b", of=SHOP)])
+        client = await Client(one.source.port).connect()  # type: ignore[attr-defined]
+        for data in payload.data.unacknowledged.values():
+            tag, stream, option = msgpack.unpackb(data, strict_map_key=False)
+            await client.say([tag, stream, option if exact else {"chunk": option["chunk"]}])
+            await client.hear()
+        syslog, docker = batches(one)
+        facts = ("id", "name", "image", "labels", "host")
+        assert [getattr(syslog.container, name) for name in facts] == [
+            of.id,
+            "cron",
+            "",
+            {},
+            "gw-1",
+        ]
+        assert (syslog.container.module, docker.container.module) == ("syslog", "docker")
+        await client.close()
 
 
 async def test_a_record_that_came_through_a_third_program_has_its_container_still() -> None:

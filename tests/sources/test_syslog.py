@@ -169,6 +169,7 @@ async def forwarded(relay: Daemon, entry: int, one: Room) -> None:
     assert lines == [b"line %d of 100" % number for number in range(100)]
     batch = next(it for it in batches(one) if b"line " in it.lines[0])
     assert (batch.container.name, batch.container.host) == ("ospfd", "router")
+    assert batch.dataset == "syslog.logs"
     assert batch.fields is not None
     assert batch.fields[0]["severity"] == "err"
     assert batch.fields[0]["procid"] == 5

@@ -6,7 +6,8 @@
 |                                               | container's name                                |
 | `service.namespace`                           | the Compose project or Swarm stack              |
 | `service.instance.id`, `container.id`         | the 64 digits, so that replicas differ          |
-| `container.name`, `container.runtime.name`    | as they are; the runtime is `docker`            |
+| `container.name`, `container.runtime.name`    | as they are; the runtime is `docker`, and       |
+|                                               | absent where there is no container              |
 | `container.image.name`, `container.image.tags`| the parts of its reference                      |
 | `container.label.NAME`                        | all labels, or those that were chosen           |
 | `host.name`                                   | the Engine's host                               |
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pipeline.batch import Container
+from pipeline.batch import DOCKER, Container
 from pipeline.encode.ecs import image
 
 Value = str | list[str]
@@ -43,7 +44,8 @@ class Resources:
         attributes["service.instance.id"] = attributes["container.id"] = container.id
         if container.name:
             attributes["container.name"] = container.name
-        attributes["container.runtime.name"] = "docker"
+        if container.module == DOCKER:
+            attributes["container.runtime.name"] = DOCKER
         parts = image(container.image)
         if parts["name"]:
             attributes["container.image.name"] = parts["name"]

@@ -48,6 +48,11 @@ def test_a_service_always_has_a_name_and_nothing_else_is_made_up() -> None:
     }
 
 
+def test_what_is_no_container_has_no_runtime() -> None:
+    found = Resources().of(Container("b" * 64, "cron", "", module="syslog"))
+    assert "container.runtime.name" not in found
+
+
 def test_labels_are_told_all_or_those_that_were_chosen() -> None:
     of = container(labels={"team": "shop", "build": "7"})
     for labels, told in ((None, {"team", "build"}), (("team", "other"), {"team"}), ((), set())):
