@@ -49,6 +49,10 @@ class Intake(Protocol):
     def stopping(self) -> bool:
         """Nothing more is to be taken."""
 
+    async def room(self) -> None:
+        """Waits until what is taken and not settled is less than `in_flight`. One who takes
+        something right then, without another await between, is the only one who does."""
+
     def taking(self) -> AbstractAsyncContextManager[None]:
         """For whatever waits for peers or reads from them: when the source is to stop, what is
         inside is cancelled, and the block left as if it had come to its end."""

@@ -65,8 +65,8 @@ class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     type: str
     """Which source this is."""
     in_flight: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(32 * 2**20)
-    """Bytes of messages that are taken and not settled yet. At that many the source reads no
-    further, so that its peers wait; a message that is larger comes alone."""
+    """Bytes of memory that messages take which are taken and not settled yet. At that many the
+    source reads no further, so that its peers wait; a message that is larger comes alone."""
 
 
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

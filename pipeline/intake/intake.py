@@ -112,7 +112,7 @@ class Intake:
         )
 
     def take(self, batches: Sequence[Batch], size: int) -> Message:
-        message = Message(size, self._has_room, self._ended)
+        message = Message(size, self.room, self._ended)
         self._open[message] = None
         self.bytes += size
         self.taken += 1
@@ -140,7 +140,8 @@ class Intake:
             task.add_done_callback(self._placing.discard)
             message.wait_for(task)
 
-    async def _has_room(self) -> None:
+    async def room(self) -> None:
+        """Waits until less is taken and not settled than `limit`."""
         while self.bytes >= self.limit:
             self._room.clear()
             await self._room.wait()

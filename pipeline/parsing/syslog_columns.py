@@ -15,6 +15,14 @@ KEPT: Final = ("facility", "severity", "appname", "procid", "msgid", "structured
 """Fields of a message; what it says of time, host and itself stands elsewhere."""
 
 
+BESIDE: Final = 1000
+ELEMENT: Final = 400
+PARAMETER: Final = 200
+"""Bytes of memory that a message's fields, an element of structured data and a parameter take
+beside their text: many times what they are in a message (measured with `sys.getsizeof` on
+CPython 3.11)."""
+
+
 @dataclass(slots=True)
 class Columns:
     """Of one sender."""
@@ -26,6 +34,8 @@ class Columns:
     fields: list[Fields] = field(default_factory=list)
     cut: list[int] = field(default_factory=list)
     """Indexes of those that were too long."""
+    weight: int = 0
+    """Bytes of memory, near enough, of what stands in messages beside their text."""
 
 
 def columns(
@@ -49,8 +59,16 @@ def columns(
         time = moment(text, now) if text else NO_TIME
         into.lines.append(line)
         into.times.append(time if time != NO_TIME else timestamp(now))
+        into.weight += _weight(message, fields)
         into.fields.append({name: fields[name] for name in KEPT if name in fields})
     return list(found.values())
+
+
+def _weight(message: bytes, fields: Fields) -> int:
+    size = BESIDE + (len(message) if message.isascii() else 4 * len(message))
+    for parameters in fields.get("structured_data", {}).values():
+        size += ELEMENT + PARAMETER * len(parameters)
+    return size
 
 
 def _read(message: bytes) -> tuple[bytes, Fields]:

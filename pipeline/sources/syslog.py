@@ -133,9 +133,13 @@ async def _read(connection: Connection, host: str, config: Config, intake: Intak
     frames = Frames(int(config.max_message))
     try:
         while data := await _next(connection, frames, float(config.idle)):
-            messages, cut = frames.feed(data)
-            if messages:
-                await _take(intake, messages, host, cut).placed()
+            try:
+                await intake.room()  # or each connection would take what it has read
+            finally:  # what has come is counted, whatever becomes of it
+                messages, cut = frames.feed(data)
+                taken = _take(intake, messages, host, cut) if messages else None
+            if taken is not None:
+                await taken.placed()
     except FrameError as error:
         if error.before:
             _take(intake, error.before, host)
@@ -156,15 +160,15 @@ async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
 
 
 def _take(intake: Intake, messages: Sequence[bytes], host: str, cut: Sequence[int] = ()) -> Taken:
-    batches = []
+    batches, size = [], 0
     for of in columns(messages, host, time.time(), cut):
         name = of.app or of.host
         container = intake.container(f"{of.host}\0{of.app}", name, host=of.host, module="syslog")
         fields = of.fields if any(of.fields) else None
         streams = bytes(len(of.lines))
-        batches.append(
-            intake.batch(
-                container, of.lines, of.times, streams, fields=fields, truncated=tuple(of.cut)
-            )
+        batch = intake.batch(
+            container, of.lines, of.times, streams, fields=fields, truncated=tuple(of.cut)
         )
-    return intake.take(batches, sum(map(len, messages)))
+        batches.append(batch)
+        size += batch.size + of.weight
+    return intake.take(batches, size)

@@ -13,6 +13,8 @@ from pipeline.transport.listening import bound
 LARGEST: Final = 2**16
 BURST: Final = 512
 """Datagrams that are received before others get the event loop."""
+BURST_BYTES: Final = 2**18
+"""Of theirs: large ones stay in the kernel until there is room for what is made of them."""
 
 _SO_RXQ_OVFL: Final = 40
 _SO_RCVBUFFORCE: Final = 33
@@ -61,12 +63,14 @@ class Receiver:
 
     def _receive(self, sock: socket.socket) -> tuple[list[tuple[bytes, str]], int]:
         found, before = list[tuple[bytes, str]](), self._dropped
+        size = 0
         try:
-            while len(found) < BURST:
+            while len(found) < BURST and size < BURST_BYTES:
                 data, ancillary, _, peer = sock.recvmsg(LARGEST, _ANCILLARY)
                 for level, kind, value in ancillary:
                     if (level, kind) == (socket.SOL_SOCKET, _SO_RXQ_OVFL):
                         (self._dropped,) = _COUNT.unpack(value)
+                size += len(data)
                 found.append((data, peer[0].removeprefix("::ffff:")))
         except BlockingIOError:
             pass

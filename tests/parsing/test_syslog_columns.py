@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,3 +82,31 @@ def test_any_message_is_taken(messages: list[bytes]) -> None:
         assert {len(time) for time in one.times} == {30}
         assert min(all_seconds(one.times)) >= 0
         assert one.host
+
+
+HEAD = b"<13>1 2026-01-31T23:59:59Z web-1 app - - "
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HEAD + b"[x" + b"".join(b' p%d=""' % number for number in range(5000)) + b"]",
+        HEAD + b"".join(b'[%d a=""]' % number for number in range(3000)),
+        HEAD + b"".join(b"[%d]" % number for number in range(3000)),
+        HEAD + b'[x a="' + b"y" * 50_000 + "\N{PILE OF POO}".encode() + b'"]',
+    ],
+    ids=["parameters", "elements", "empty elements", "wide"],
+)
+def test_what_structured_data_takes_in_memory_is_weighed(message: bytes) -> None:
+    (one,) = columns([message], "peer", 0.0)
+    assert one.fields[0]["structured_data"]
+    assert in_memory(one.fields) <= one.weight < 8 * in_memory(one.fields)
+
+
+def in_memory(value: Any) -> int:
+    size = sys.getsizeof(value)
+    if isinstance(value, dict):
+        size += sum(in_memory(name) + in_memory(one) for name, one in value.items())
+    elif isinstance(value, list):
+        size += sum(map(in_memory, value))
+    return size

@@ -322,6 +322,38 @@ async def test_what_the_kernel_drops_while_sinks_are_full_is_counted() -> None:
         assert sink.lines[:3] == [b"0", b"1", b"2"]
 
 
+async def test_what_is_in_flight_counts_by_what_it_takes_in_memory() -> None:
+    many = b"<13>1 - h a - - [x" + b"".join(b' p%d=""' % number for number in range(5000)) + b"]\n"
+    async with served("tcp") as (one, port):
+        one.sinks[0].settles = False
+        writers = [(await connect(port))[1] for _ in range(8)]
+        for writer in writers:
+            writer.write(many)
+        await until(lambda: one.intake.bytes >= one.intake.limit)
+        await asyncio.sleep(0.1)
+        assert one.intake.taken == 1, "the others wait, with what they have read"
+        one.sinks[0].settles = True
+        one.sinks[0].settle()
+        await until(lambda: one.intake.settled == 8)
+        for writer in writers:
+            writer.close()
+
+
+async def test_what_waits_for_room_when_the_source_stops_is_counted() -> None:
+    async with served("tcp") as (one, port):
+        one.sinks[0].settles = False
+        one.intake.limit = 1
+        writers = [(await connect(port))[1] for _ in range(3)]
+        for writer in writers:
+            writer.write(FIRST + b"x\n")
+        await until(lambda: one.intake.taken == 1)
+        await asyncio.sleep(0.1)
+        await one.stop()
+        assert (one.intake.taken, one.intake.given_up) == (3, 3)
+        for writer in writers:
+            writer.close()
+
+
 async def test_a_sender_over_tls_shows_a_certificate_where_that_is_asked_for(
     authority: Authority,
 ) -> None:
