@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.audit import SourcePart
 from pipeline.component import SourceConfig, SourceContext
+from pipeline.config.compare import same
 from pipeline.inlet import Inlet
 from pipeline.metrics import Metrics
 from pipeline.overview import SourceNow
@@ -99,7 +100,7 @@ class Inlets:
         inlets, added = {}, []
         for name, config in sources.items():
             there = self.named.get(name)
-            if there is None or there.config != config:
+            if there is None or not same(there.config, config):
                 context = SourceContext(name, self._host)
                 there = Inlet(config, context, self._router, self._metrics)
                 added.append(there)

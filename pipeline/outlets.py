@@ -18,6 +18,7 @@ from prometheus_client import Metric
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.component import Context, SinkConfig
+from pipeline.config.compare import same
 from pipeline.delivery import Delivery
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
@@ -130,7 +131,7 @@ class Outlets:
             there = self.named.get(name)
             if there is None:
                 added.append(there := self._make(name, config))
-            elif config != there.config:
+            elif not same(config, there.config):
                 successors[name] = config, there.successor(config)
             outlets[name] = there
         return Change(outlets, added, successors)

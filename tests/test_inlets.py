@@ -210,3 +210,13 @@ async def _settle(sink: Sink, line: bytes) -> None:
     sink._owed.remove(batch)
     batch.acknowledgement.settle()
     await asyncio.sleep(0.05)
+
+
+class Free(Config, frozen=True, kw_only=True):
+    fields: dict[str, Any]
+
+
+async def test_a_value_of_another_type_that_is_equal_to_python_changes_a_source() -> None:
+    async with running(a=Free(type="lines", fields={"x": 1})) as it:
+        assert not it.inlets.plan({"a": Free(type="lines", fields={"x": 1})}).added
+        assert it.inlets.plan({"a": Free(type="lines", fields={"x": True})}).added

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -64,3 +65,14 @@ async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
         await outlets.finish()
     assert leaving.buffer.entries == 1
     assert leaving.spool is None or leaving.spool.unsaved == 0
+
+
+class Free(Console, frozen=True, kw_only=True):
+    fields: dict[str, Any]
+
+
+def test_a_value_of_another_type_that_is_equal_to_python_changes_a_sink(tmp_path: Path) -> None:
+    outlets = Outlets(Metrics(CollectorRegistry()), Ledger(), tmp_path, "host", lambda _: True)
+    outlets.apply(outlets.plan({"a": Free(type="console", fields={"x": [1]})}))
+    assert not outlets.plan({"a": Free(type="console", fields={"x": [1]})}).successors
+    assert "a" in outlets.plan({"a": Free(type="console", fields={"x": [True]})}).successors

@@ -56,7 +56,7 @@ class Difference:
 
 def compare(old: Config, new: Config) -> Difference:
     """`old` is what the agent runs with."""
-    fixed = [path for path in FIXED if _at(old, *path) != _at(new, *path)]
+    fixed = [path for path in FIXED if not same(_at(old, *path), _at(new, *path))]
     for table, key in fixed:
         one = msgspec.structs.replace(_at(new, table), **{key: _at(old, table, key)})
         new = msgspec.structs.replace(new, **{table: one})
@@ -71,7 +71,9 @@ def compare(old: Config, new: Config) -> Difference:
         sorted(paths),
         added=[name for name in sinks if name not in old.sinks],
         removed=[name for name in old.sinks if name not in sinks],
-        changed=[name for name in sinks if name in old.sinks and sinks[name] != old.sinks[name]],
+        changed=[
+            name for name in sinks if name in old.sinks and not same(sinks[name], old.sinks[name])
+        ],
         routes=sorted(_different(old.routes, new.routes)),
         sources=sorted(_different(old.sources, new.sources)),
     )

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pipeline.component import SinkConfig, SourceConfig
 from pipeline.config import Config
 from pipeline.config.compare import compare
 from pipeline.config.file import parse
@@ -85,3 +91,36 @@ def test_a_secret_that_is_another_is_a_change() -> None:
     text = BASE.replace('"/b"', '"${WHERE}"')
     old, new = (parse(text, {"WHERE": where}).config for where in ("/x", "/y"))
     assert compare(old, new).changed == ["b"]
+
+
+class Sink(SinkConfig, frozen=True, kw_only=True):
+    fields: dict[str, Any]
+
+
+class Source(SourceConfig, frozen=True, kw_only=True):
+    fields: dict[str, Any]
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), (1, 1.0), ([1], [True])])
+def test_a_value_of_another_type_is_a_change_though_it_is_equal_to_python(
+    old: object, new: object
+) -> None:
+    one, other = (
+        replace(
+            config(BASE),
+            sinks={"a": Sink(type="x", fields={"x": value})},
+            sources={"s": Source(type="x", fields={"x": {"y": value}})},
+        )
+        for value in (old, new)
+    )
+    found = compare(one, other)
+    assert (found.changed, found.sources) == (["a"], ["s"])
+    assert compare(one, one).changed == []
+
+
+@pytest.mark.parametrize("value", ["true", "1.0", "'1'"])
+@pytest.mark.parametrize("stage", ["{ set = { x = %s } }", "{ set = { x = { y = [%s] } } }"])
+def test_a_stage_with_a_value_of_another_type_makes_another_route(stage: str, value: str) -> None:
+    old, new = (config(f"{BASE}stages = [{stage % one}]") for one in ("1", value))
+    assert compare(old, new).routes == ["r"]
+    assert compare(old, old).routes == []
