@@ -12,6 +12,9 @@ import pytest
 from pipeline.cli import main
 from pipeline.config.file import parse
 from pipeline.config.wording import toml
+from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.private_engine import PrivateEngine
+from pipeline.testing.receivers import TcpReceiver
 
 PAGE = (Path(__file__).parents[1] / "docs/cookbook.md").read_text()
 ENVIRON = {"REDACTION_KEY": "0123456789abcdef"}
@@ -108,3 +111,38 @@ def stages(tree: dict[str, Any]) -> list[tuple[str, int]]:
 
 def text_of(tree: dict[str, Any]) -> str:
     return "".join(f"{key} = {toml(value)}\n" for key, value in tree.items())
+
+
+class Messages(TcpReceiver):
+    """What follows the header and structured data of syslog messages, one a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def take(self, data: bytes) -> bytes:
+        *lines, rest = data.split(b"\n")
+        self.lines += [line.decode() for line in lines]
+        return rest
+
+
+def test_the_recipe_for_crashes_copied_whole_tells_what_a_container_said_last(
+    engine: PrivateEngine, busybox: str, tmp_path: Path
+) -> None:
+    recipe = RECIPES["Containers that crash or run out of memory"]
+    with Messages() as receiver:
+        address = f"tcp://127.0.0.1:{receiver.port}"
+        recipe = recipe.replace("logs7.papertrailapp.com:12345", address)
+        assert address in recipe
+        with AgentProcess(tmp_path, engine.url, recipe) as agent:
+            agent.connected()
+            name = "cookbook-crash"
+            script = "echo loading; sleep 0.2; echo cannot go on >&2; exit 7"
+            run = ("run", "--detach", "--name", name, "--network", "none", busybox)
+            engine.docker(*run, "sh", "-c", script)
+            try:
+                agent.until(lambda: receiver.lines)
+            finally:
+                engine.docker("rm", "--force", name)
+    told = 'die with exit code 7; last lines: ["loading","cannot go on"]'
+    assert f"container {name} {told}" in receiver.lines[0]

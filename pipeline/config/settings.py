@@ -174,8 +174,9 @@ class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     An entry has a sentence as its message, and under `docker.event` an `action` and what is special
     to it. A `die` has `exit_code`, `oom_killed` (left out where nobody can tell), `last_lines` and
     `last_lines_complete`. Logs may come after the event, so a `die` waits up to half a second until
-    the container's log is read to its end; `last_lines_complete` says whether it was. A container
-    whose logs no route takes has neither. For example `keep = "docker.event.exit_code != 0"`.
+    the container's log is read to its end; `last_lines_complete` says whether it was. Where no
+    route takes the container's logs, the Engine is asked for these lines alone. A container whose
+    log cannot be read has neither. For example `keep = "docker.event.exit_code != 0"`.
     """
 
     enabled: bool = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
+from pipeline.batch import Batch, Source
 from pipeline.checkpoint import Checkpoint
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
@@ -125,11 +125,16 @@ class Following:
 
 @asynccontextmanager
 async def follow(
-    url: str, *, state: Path | None = None, stuck: bool = False, **reading: object
+    url: str,
+    *,
+    state: Path | None = None,
+    stuck: bool = False,
+    takes: Sequence[Source] = ("logs", "events"),
+    **reading: object,
 ) -> AsyncIterator[Following]:
     metrics, kept = Metrics(CollectorRegistry()), Kept()
     kept.stuck = stuck
-    route = Route("all", frozenset(["logs", "events"]), lambda one: True, [], [kept])
+    route = Route("all", frozenset(takes), lambda one: True, [], [kept])
     checkpoint = Checkpoint(state)
     await asyncio.to_thread(checkpoint.open)
     engine = Engine(resolve(url, None, {}))

@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
-from pipeline.batch import Batch
 from pipeline.errors import EngineError
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.last_lines import LastLines, LastLinesOfLog
 from pipeline.sources.docker.tail import Tail
-from pipeline.timestamps import from_nanoseconds
+from pipeline.timestamps import from_nanoseconds, nanoseconds, split_timestamp
 
 WAIT = 0.5
 """Seconds, from the event on, in which its log is to be read to the end, and the Engine to answer.
 Events wait in one queue, but for all of a burst this is the same half second."""
-LONGEST = 1024
-"""Bytes of a last line that are told."""
-WHOLE_SECOND = b".000000000Z"
-"""How a time ends that Podman has cut."""
-
-
-class LastLines:
-    """The last lines of one container that were read. Per batch, not per line."""
-
-    __slots__ = ("_rows", "most")
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._rows: deque[tuple[bytes, bytes]] = deque(maxlen=most)
-
-    def note(self, batch: Batch) -> None:
-        if most := self.most:
-            self._rows.extend(zip(batch.times[-most:], _cut(batch.lines[-most:]), strict=True))
-
-    def between(self, since: bytes, until: bytes) -> Iterator[bytes]:
-        """Those of one run of the container, from the end of the one before it: the Engine tells of
-        a start when the first lines may have been written already."""
-        for time, line in self._rows:
-            if (since[:19] if time.endswith(WHOLE_SECOND) else since) < time <= until:
-                yield line
-
-
-def _cut(lines: list[bytes]) -> list[bytes]:
-    return [line if len(line) <= LONGEST else line[:LONGEST] for line in lines]
+EARLY = 10**9
+"""Nanoseconds that a line may be older than the start of its run, which the Engine notes when the
+container has begun to write (measured: some milliseconds)."""
 
 
 class Subject(Protocol):
     """The container, as its source knows it."""
 
     tail: Tail | None
+    paused: bool
+    """Its tail reads no further."""
     last_lines: LastLines
+    log_end: LastLinesOfLog | None
+    """Of one that is removed as it ends, where no tail reads its log."""
     died: bytes
     """When it ended last; empty where nobody saw that."""
     out_of_memory: bool
@@ -68,10 +44,13 @@ class Ending:
         self._engine = engine
         self._before, self._ended = subject.died, from_nanoseconds(time)
         subject.died = self._ended
-        self._tail, self._lines = subject.tail, subject.last_lines
-        self._start = subject.tail.starts if subject.tail is not None else 0
+        self._tail = subject.tail if not subject.paused else None
+        self._lines = subject.last_lines
+        self._log: LastLinesOfLog | None = None
+        self._began = b""
+        self._start = self._tail.starts if self._tail is not None else 0
         self._out_of_memory: bool | None = subject.out_of_memory or None
-        self._answered = asyncio.Event()
+        self._answered, self._has_read = asyncio.Event(), asyncio.Event()
         self._deadline = asyncio.get_running_loop().time() + WAIT
 
     async def ask(self, container_id: str, asking: asyncio.Semaphore) -> None:
@@ -83,7 +62,23 @@ class Ending:
                 state = answer.get("State") if isinstance(answer, dict) else None
                 if isinstance(state, dict) and isinstance(state.get("OOMKilled"), bool):
                     self._out_of_memory = self._out_of_memory or state["OOMKilled"]
+                    self._began = _first_time(state, self._ended)
         self._answered.set()
+
+    async def read_log(self, container_id: str, asking: asyncio.Semaphore) -> None:
+        """The last lines, where no tail reads them. Once, as `ask`."""
+        if self._tail is None and self._lines.most:
+            self._log = LastLinesOfLog(self._engine, container_id, self._lines.most)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._deadline), asking:
+                    await self._log.read(self._ended)
+            early = self._subject.log_end
+            if early is not None and not self._log.is_readable:
+                self._log = early
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._deadline):
+                        await early.has_ended.wait()
+        self._has_read.set()
 
     async def details(self) -> dict[str, Any]:
         """As fields: `oom_killed`, `last_lines` (of this run) and `last_lines_complete`, whether
@@ -92,13 +87,32 @@ class Ending:
             async with asyncio.timeout_at(self._deadline):
                 if self._tail is not None:
                     await self._tail.until_end(self._start)
+                else:
+                    await self._has_read.wait()
                 await self._answered.wait()
         details: dict[str, Any] = {}
         killed = self._subject.out_of_memory or self._out_of_memory
         if killed is not None:
             details["oom_killed"] = killed
-        if self._tail is not None and self._lines.most:
+        if not self._lines.most:
+            return details
+        if self._tail is not None:
             lines = self._lines.between(self._before, self._ended)
-            details["last_lines"] = [line.decode("utf-8", "replace") for line in lines]
-            details["last_lines_complete"] = self._tail.has_read_to_end(self._start)
+            complete = self._tail.has_read_to_end(self._start)
+        elif self._log is not None and self._log.is_readable:
+            # Nobody has noted where earlier runs of it ended before the agent looked.
+            lines = self._log.lines.between(max(self._before, self._began), self._ended)
+            complete = self._log.has_ended.is_set()
+        else:
+            return details
+        details["last_lines"] = [line.decode("utf-8", "replace") for line in lines]
+        details["last_lines_complete"] = complete
         return details
+
+
+def _first_time(state: dict[str, Any], ended: bytes) -> bytes:
+    """From when on lines are of the run that has ended; empty where the Engine tells of another."""
+    started, _ = split_timestamp(str(state.get("StartedAt")).encode())
+    if not b"1971" < started <= ended:
+        return b""
+    return from_nanoseconds(nanoseconds(started) - EARLY)

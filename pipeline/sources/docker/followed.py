@@ -14,8 +14,8 @@ from pipeline.errors import EngineError
 from pipeline.routing import Lanes, Router
 from pipeline.settlement import NOTHING, Progress
 from pipeline.sources.docker.describe import from_inspect
-from pipeline.sources.docker.ending import LastLines
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.last_lines import LastLines, LastLinesOfLog
 from pipeline.sources.docker.rotation import Rotation, read_rotation
 from pipeline.sources.docker.tail import Tail
 
@@ -58,6 +58,9 @@ class Followed:
         """How often it was seen to end."""
         self.rotation: Rotation | None = None
         self.last_lines = LastLines(last_lines)
+        self.log_end: LastLinesOfLog | None = None
+        """Of one that is removed as it ends, where no tail reads its log."""
+        self.log_end_task: asyncio.Task[None] | None = None
         self.died = b""
         """When it ended last; empty where nobody saw that."""
         self.out_of_memory = False
@@ -160,6 +163,16 @@ class Followed:
         self.task.add_done_callback(self._stopping.discard)
         if not self._distributing:
             self.task.cancel()
+
+    @property
+    def wants_log_end(self) -> bool:
+        """Whether its last lines are wanted, and nobody reads its log."""
+        return bool(self.events and self.last_lines.most and not self.logs)
+
+    def stop_log_end(self) -> None:
+        if self.log_end_task is not None:
+            self.log_end_task.cancel()
+            self.log_end = self.log_end_task = None
 
     async def stopped(self) -> None:
         """Waits until nobody reads its log who was to stop."""

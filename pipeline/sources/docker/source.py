@@ -28,6 +28,7 @@ from pipeline.sources.docker.happenings import Happenings
 from pipeline.sources.docker.jsonfile.local import Refusals, Way
 from pipeline.sources.docker.jsonfile.notices import Notices
 from pipeline.sources.docker.jsonfile.reading import FromFiles
+from pipeline.sources.docker.last_lines import LastLinesOfLog
 from pipeline.sources.docker.parting import Parting
 from pipeline.sources.docker.silence import Silence
 from pipeline.sources.docker.tail import Tail
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 OPENING = 32
 """Log streams being opened at once: with `since`, each makes dockerd scan a log."""
 INSPECTING = 32
-"""Inspections at once, of those that no stream waits for."""
+"""Inspections at once, of those that no stream waits for; and logs whose last lines are read."""
 CHECKED_AT_ONCE = 100
 """Ended containers that are asked for at each reconciliation, in turn: are they still there?"""
 LONGEST_WAIT = 60.0
@@ -106,6 +107,7 @@ class DockerSource:
         self._myself = myself
         self._opening = asyncio.Semaphore(OPENING)
         self._inspecting = asyncio.Semaphore(INSPECTING)
+        self._reading_ends = asyncio.Semaphore(INSPECTING)
         self._beginning = Beginning(engine, checkpoint, reading.start)
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
@@ -146,6 +148,8 @@ class DockerSource:
             followed.rebind()
             if not followed.logs:
                 followed.pause()
+            if not followed.wants_log_end:
+                followed.stop_log_end()
         self._checkpoint.last_saved = self._checkpoint.looked
         self.watch.hurry()
 
@@ -154,6 +158,7 @@ class DockerSource:
         self._left[key] = self.followed.pop(key)
         self._metrics.containers.set(len(self.followed))
         followed.pause()
+        followed.stop_log_end()
         self._on_removed(key)
         if self._stats is not None:
             self._stats.remove(key)
@@ -218,7 +223,12 @@ class DockerSource:
         name = followed.container.name
         asking = ending.ask(followed.container.id, self._inspecting)
         self._tasks.create_task(asking, name=f"ending {name}")
+        self._tasks.create_task(self._read_log(ending, followed), name=f"last lines {name}")
         return ending
+
+    async def _read_log(self, ending: Ending, followed: Followed) -> None:
+        with self._for_itself(followed.container):
+            await ending.read_log(followed.container.id, self._reading_ends)
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
         if not self._caught_up:
@@ -349,10 +359,26 @@ class DockerSource:
                 await followed.learn()
 
     def inspected(self, container: Container, answer: Mapping[str, Any]) -> None:
-        if self._stats is None or container.id not in self.followed:
+        followed = self.followed.get(container.id)
+        if followed is None or not (answer.get("State") or {}).get("Running"):
             return
-        if (answer.get("State") or {}).get("Running"):
+        if self._stats is not None:
             self._stats.add(container, answer)
+        if (answer.get("HostConfig") or {}).get("AutoRemove") and followed.wants_log_end:
+            self._follow_log_end(followed)
+
+    def _follow_log_end(self, followed: Followed) -> None:
+        if followed.log_end_task is None or followed.log_end_task.done():
+            most = followed.last_lines.most
+            followed.log_end = LastLinesOfLog(self._engine, followed.container.id, most)
+            followed.log_end_task = self._tasks.create_task(
+                self._read_log_end(followed, followed.log_end),
+                name=f"end of log {followed.container.name}",
+            )
+
+    async def _read_log_end(self, followed: Followed, log_end: LastLinesOfLog) -> None:
+        with self._for_itself(followed.container):
+            await log_end.read()
 
     def renamed(self, old: str) -> None:
         self._forget_series(old)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources.docker.ending import LONGEST, LastLines
+from pipeline.sources.docker.last_lines import LONGEST, LastLines
 from pipeline.testing.builders import batch
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 from pipeline.testing.following import Following, follow
@@ -115,6 +115,61 @@ async def test_a_log_that_does_not_end_and_an_engine_that_does_not_answer_hold_u
         "last_lines": died[0][1]["last_lines"],
         "last_lines_complete": False,
     }
+
+
+async def test_they_are_read_of_a_container_whose_log_no_route_takes(
+    engine: PrivateEngine, start: Start
+) -> None:
+    """Of one that had ended once before anybody looked, those of the last run only."""
+    script = "n=$(wc -l < /runs); echo x >> /runs; echo run $n; sleep 0.2; echo boom >&2; exit 3"
+    name = await asyncio.to_thread(start, "touch /runs; " + script)
+    await asyncio.to_thread(engine.docker, "wait", name)
+    await asyncio.sleep(1.2)
+    async with follow(engine.url, takes=["events"], last_lines=5) as following:
+        await following.connected()
+        await asyncio.to_thread(engine.docker, "start", name)
+        (died,) = await deaths(following, name)
+        assert following.lines(name) == []
+    assert died[1]["last_lines"] == ["run 1", "boom"]
+    assert died[1]["last_lines_complete"] is True
+
+
+async def test_they_are_read_of_each_run_and_long_ones_cut_where_no_route_takes_logs(
+    engine: PrivateEngine, start: Start
+) -> None:
+    script = (
+        "echo x >> /runs; n=$(wc -l < /runs); for i in 1 2 3; do echo run $n line $i; done; "
+        "head -c 50000 /dev/zero | tr '\\0' x; exit $n"
+    )
+    async with follow(engine.url, takes=["events"], last_lines=2) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, script, "--restart", "on-failure:2")
+        died = await deaths(following, name, 3)
+    for number, (_, fields) in enumerate(died, 1):
+        assert fields["last_lines"] == [f"run {number} line 3", "x" * LONGEST]
+
+
+async def test_they_are_read_of_one_that_is_removed_as_it_ends_though_no_route_takes_logs(
+    engine: PrivateEngine, start: Start
+) -> None:
+    script = "echo first; sleep 1; echo one; echo two; exit 3"
+    async with follow(engine.url, takes=["events"], last_lines=2) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, script, "--rm")
+        (died,) = await deaths(following, name)
+        await following.until(lambda: not following.source.followed, "it is still followed")
+    assert died[1]["last_lines"] == ["one", "two"]
+    assert died[1]["last_lines_complete"] is True
+
+
+async def test_of_a_log_that_cannot_be_read_there_are_none(
+    engine: PrivateEngine, start: Start
+) -> None:
+    async with follow(engine.url, takes=["events"], last_lines=2) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, "echo one", "--log-driver", "none")
+        ((_, fields),) = await deaths(following, name)
+    assert fields == {"action": "die", "exit_code": 0, "oom_killed": False}
 
 
 def test_of_many_batches_the_last_lines_are_kept_and_long_ones_cut() -> None:
