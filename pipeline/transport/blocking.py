@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -25,7 +26,8 @@ class BlockingThread:
 
     async def run(self, call: Callable[..., Result], *arguments: Any) -> Result:
         """The call's result, or its exception. When cancelled, a call that has begun goes on to
-        its end, and one that has not is never made."""
+        its end, and one that has not is never made. Raises `OSError` where no thread can be
+        started, for want of memory or by a limit of processes; a later call may find one."""
         future: Future[Result] = Future()
 
         def settle() -> None:
@@ -37,8 +39,7 @@ class BlockingThread:
                 future.set_exception(error)
 
         if self._calls is None:
-            self._calls = SimpleQueue()
-            Thread(target=_work, args=(self._calls,), name=self._name, daemon=True).start()
+            self._calls = _started(self._name)
         self._calls.put(settle)
         return await asyncio.wrap_future(future)
 
@@ -50,6 +51,15 @@ class BlockingThread:
                 self._calls.put(last)
             self._calls.put(None)
             self._calls = None
+
+
+def _started(name: str) -> SimpleQueue[Callable[[], None] | None]:
+    calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    try:
+        Thread(target=_work, args=(calls,), name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from None
+    return calls
 
 
 def _work(calls: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -16,6 +16,22 @@ async def test_a_call_gives_its_result_or_its_exception() -> None:
     thread.stop()
 
 
+async def test_where_no_thread_can_be_started_a_later_call_may_find_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cannot(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    thread = BlockingThread("test")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", cannot)
+        with pytest.raises(OSError, match="can't start new thread"):
+            await thread.run(divmod, 7, 2)
+    async with asyncio.timeout(5):
+        assert await thread.run(divmod, 7, 2) == (3, 1)
+    thread.stop()
+
+
 async def test_a_call_that_hangs_does_not_stop_the_loop_and_the_next_waits_for_it() -> None:
     thread, release, done = BlockingThread("test"), threading.Event(), list[str]()
     async with asyncio.TaskGroup() as group:
