@@ -29,6 +29,9 @@ GRACE = 0.2
 it has: an alert, an error message, the end of the connection. Spent once per connection."""
 
 
+AT_ONCE = 2**19
+"""Bytes of what a peer says that are taken at a time: one may say more than anybody can read."""
+
 BLOCKED = 1.0
 """Seconds between two looks at whether a peer that takes nothing has hung up."""
 
@@ -238,14 +241,17 @@ class Stream:
         return said
 
     def pending(self) -> bytes:
-        """What the peer has said meanwhile, if anything. Raises `Closed`, or `Unavailable`."""
+        """What the peer has said meanwhile, if anything, `AT_ONCE` at the most. Raises `Closed`, or
+        `Unavailable`."""
         if self._socket is None:
             raise Closed(f"{self.address} is not connected")
         said, self._greeting = self._greeting, b""
         try:
-            while not self._ended and (received := self._socket.recv(65536)):
-                said += self._understand(received)
-            self._ended = True
+            while not self._ended and len(said) < AT_ONCE:
+                if received := self._socket.recv(65536):
+                    said += self._understand(received)
+                else:
+                    self._ended = True
         except BlockingIOError:
             pass
         except OSError as error:

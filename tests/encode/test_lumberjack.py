@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, window
+from pipeline.encode.lumberjack import (
+    PATIENCE,
+    Acknowledgements,
+    ProtocolError,
+    WindowSize,
+    window,
+)
 
 FRAMES = b'2J\0\0\0\1\0\0\0\2{}2J\0\0\0\2\0\0\0\x07{"a":1}'
 
@@ -39,3 +45,29 @@ def test_acknowledgements_are_read_wherever_the_stream_is_cut(
 def test_anything_else_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError, match="expected an acknowledgement, got b'HT'"):
         Acknowledgements().feed(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_a_window_is_halved_after_two_failures_and_what_helped_is_said_once() -> None:
+    size = WindowSize(5000)
+    assert [size.failed(5000), size.failed(5000), size.size] == [False, True, 2500]
+    assert [size.failed(2500), size.failed(2500), size.size] == [False, True, 1250]
+    assert [size.acknowledged(7), size.acknowledged(1250), size.acknowledged(1250)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_a_size_that_was_acknowledged_is_in_doubt_after_many_failures() -> None:
+    size = WindowSize(5000)
+    assert not size.acknowledged(5000)
+    assert not any(size.failed(5000) for _ in range(PATIENCE))
+    assert [size.failed(5000), size.failed(5000), size.size] == [False, True, 2500]
+
+
+def test_a_peer_that_takes_no_small_window_either_gets_the_first_size_again() -> None:
+    size, seen = WindowSize(1024), []
+    for _ in range(8):
+        seen.append(size.size)
+        size.failed(size.size)
+    assert seen == [1024, 1024, 512, 512, 256, 256, 1024, 1024]

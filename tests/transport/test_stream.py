@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from pipeline.component import TLSConfig
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
-from pipeline.transport.stream import Closed, Stream
+from pipeline.transport.stream import AT_ONCE, Closed, Stream
 from tests.servers.certificates import Authority
 from tests.servers.daemon import free_port
 from tests.servers.receivers import Collector, serve, server_context
@@ -355,4 +355,20 @@ async def test_what_a_broken_connection_has_left_is_said_until_the_next_has_deli
             assert await read(second, 500_000) == b"b" * 500_000
             await opening
         assert stream.unconfirmed() == 0
+        await stream.close()
+
+
+async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_time() -> None:
+    async with peer() as (port, accepted):
+        stream = to(port)
+        await stream.open()
+        connection = await accepted.get()
+        with suppress(BlockingIOError):
+            while True:
+                connection.send(b"x" * 2**16)
+                await asyncio.sleep(0.001)
+        said = await stream.receive()
+        assert AT_ONCE <= len(said) < 2 * AT_ONCE
+        assert stream.pending()
+        reset(connection)
         await stream.close()
