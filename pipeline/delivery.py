@@ -69,7 +69,7 @@ class _Shipment:
     """Without a dead-letter sink that takes them."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """Some batches, encoded when it is their turn."""
 
@@ -79,6 +79,8 @@ class _Waiting:
     """Entries of it that were refused before it was sent."""
     starved: int = 0
     """How often there was not enough memory to encode it: of one entry alone."""
+    tries: int = 0
+    """How often it was tried before its turn."""
 
     @property
     def containers(self) -> set[str]:
@@ -465,6 +467,7 @@ class Delivery:
                 return False
             other = encoded[0]
             shipment.later.remove(other)
+        other.tries += 1
         try:
             await self._ensure_open()
             await self._sink.send(other.payload)
@@ -479,13 +482,15 @@ class Delivery:
         return False
 
     async def _another(self, doubted: _Waiting, shipment: _Shipment) -> _Waiting | None:
-        """The first that no container's order is changed by, or else the next one. More is taken
-        for it while there is room."""
-        seen = doubted.containers
+        """One that no container's order is changed by, or else the next. More is taken for it
+        while there is room, and all that there are were tried in vain."""
+        seen, others_of = doubted.containers, []
         for one in shipment.later:
             if not seen & one.containers:
-                return one
+                others_of.append(one)
             seen |= one.containers
+        if untried := [one for one in others_of if not one.tries]:
+            return untried[0]
         while sum(size for _, size in shipment.taken) < self._room:
             batches = await self._take_more(shipment, FIRST_LOOK)
             if not batches:
@@ -496,7 +501,7 @@ class Delivery:
             shipment.later.extend(found)
             if others:
                 return found[0]
-        return shipment.later[0] if shipment.later else None
+        return min(others_of or shipment.later, key=lambda one: one.tries, default=None)
 
     async def _take_more(self, shipment: _Shipment, wait: float) -> list[Batch]:
         batch = self._config.batch

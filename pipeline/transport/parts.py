@@ -204,7 +204,7 @@ class Parts:
             except Rejected as rejected:
                 self._reject(part, rejected, payload)
             except Partly as partly:
-                self._keep(part, partly.left, payload)
+                self._keep(part, partly.left)
                 raise
             except RequestFailed as fault:
                 failed = 0 if self._doubt(part, fault, payload) else failed + 1
@@ -214,7 +214,7 @@ class Parts:
                     failed = 0
             else:
                 left.popleft()
-                self._took(payload)
+                self._took()
                 failed = 0
 
     def place(self, part: Part, index: int, payload: Payload[Any]) -> tuple[Batch, int]:
@@ -231,13 +231,15 @@ class Parts:
 
     # ------------------------------------------------------------------------------- verdicts
 
-    def _took(self, payload: Payload[Any]) -> None:
-        """Something of it was taken: whatever was rejected by itself is to blame."""
+    def _took(self) -> None:
+        """Something of it was taken: whatever is rejected by itself from now on is to blame, such
+        as those that were before. They are asked for again, for the configuration may have been
+        mended in between."""
+        assert self._left is not None
         self._taken, self._sampled = True, None
         self.evidence.took()
         suspects, self._suspects = self._suspects, []
-        for part, rejected in suspects:
-            self._convict(part, rejected, payload)
+        self._left.extendleft(part for part, _ in reversed(suspects))
 
     def _convict(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
         batch, row = self.place(part, 0, payload)
@@ -294,17 +296,17 @@ class Parts:
             payload.refuse(*self.place(part, index, payload), reason)
         rest = [each for index, each in enumerate(part.indexes) if index not in blamed.reasons]
         if rest and blamed.taken:
-            self._took(payload)
+            self._took()
         elif rest:
             self._left.appendleft(self._part(rest))
 
-    def _keep(self, part: Part, indexes: Sequence[int], payload: Payload[Any]) -> None:
+    def _keep(self, part: Part, indexes: Sequence[int]) -> None:
         """What is left of the first part."""
         assert self._left is not None
         self._left.popleft()
         self._left.appendleft(self._part([part.indexes[index] for index in indexes]))
         if len(indexes) < len(part):
-            self._took(payload)
+            self._took()
 
     def _doubt(self, part: Part, fault: RequestFailed, payload: Payload[Any]) -> bool:
         """The first part has failed. Where it is to blame it is divided, or refused, and that is

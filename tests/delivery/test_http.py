@@ -122,6 +122,18 @@ async def test_a_flood_of_bad_entries_does_not_keep_those_of_another_container_w
         await until(lambda: sent.count("dropped_entries", reason="refused") == 3000)
 
 
+async def test_floods_of_several_containers_do_not_either() -> None:
+    """As of one that is started again and again."""
+    async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url) as sent:
+        for number in range(2, 6):
+            evil = container(f"evil-{number}", number=number)
+            for start in range(0, 600, 100):
+                assert sent.outlet.offer(batch(*["bad" + "x" * 100] * 100, of=evil, start=start))
+        assert sent.outlet.offer(batch("good"))
+        await until(lambda: sent.delivered)
+        await until(lambda: sent.count("dropped_entries", reason="refused") == 2400)
+
+
 async def test_what_is_given_up_in_time_is_refused_though_nothing_is_taken() -> None:
     retry = RetryConfig(initial=Duration(0.01), max=Duration(0.02), give_up_after=Duration(0.1))
     always = http_receiver(lambda request: answer(400, b"never"))

@@ -350,3 +350,12 @@ async def test_a_place_is_that_of_the_entry_among_those_that_could_be_encoded() 
     part = Part(what.data.whole, range(3))
     places = [what.data.place(part, index, what) for index in range(3)]
     assert [one.lines[row] for one, row in places] == [b"zero", b"two", b"four"]
+
+
+@pytest.mark.parametrize("mended", range(1, 30))
+async def test_a_configuration_that_is_mended_in_between_costs_no_entry(mended: int) -> None:
+    turn = itertools.count()
+    to = Server(lambda entries: Rejected("400", 400) if next(turn) < mended else None)
+    what = payload(*numbers(10))
+    await deliver(to, what)
+    assert (sorted(to.taken), what.refused) == ([b"%d" % n for n in range(10)], [])

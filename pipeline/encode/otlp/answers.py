@@ -75,7 +75,7 @@ def failure(body: bytes, content_type: str) -> str:
     details. What is none, such as a proxy's page, is given as it is."""
     kind = content_type.partition(";")[0].strip().lower()
     try:
-        if kind in _KINDS_OF_PROTOBUF:
+        if kind in (*_KINDS_OF_PROTOBUF, "application/octet-stream"):  # as Loki calls it
             message, code, types = _status(body)
         elif kind == "application/json":
             message, code, types = _json_status(body)

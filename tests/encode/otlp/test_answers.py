@@ -97,6 +97,7 @@ def status(message: str, *details: str, code: int = 3) -> bytes:
 def test_the_message_of_a_status_is_read_and_its_details_are_named() -> None:
     names = ["google.rpc.BadRequest", "google.rpc.RetryInfo"]
     assert failure(status("too deep \u2603"), PROTOBUF) == "too deep \u2603"
+    assert failure(status("as Loki")[2:], "application/octet-stream") == "as Loki"
     assert failure(status("no", *names), PROTOBUF) == f"no ({', '.join(names)})"
     assert failure(status("", code=14), f"{PROTOBUF}; a=b") == "code 14"
     details = b'[{"@type":"type.googleapis.com/google.rpc.BadRequest","x":1},7]'
