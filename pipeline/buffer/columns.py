@@ -60,6 +60,7 @@ class Columns:
     def __init__(self, *, foreign: bool = False) -> None:
         """`foreign`: what is read was written by anybody, and names are made valid."""
         self._foreign = foreign
+        self._options = _FOREIGN if foreign else _OPTIONS
         self._packer = msgpack.Packer(default=_unusual, unicode_errors="surrogatepass")
         self._facts: weakref.WeakKeyDictionary[Container, bytes] = weakref.WeakKeyDictionary()
         self._containers: weakref.WeakValueDictionary[bytes, Container] = (
@@ -115,7 +116,7 @@ class Columns:
         Raises some `Exception` when it is not what `encode` has written; that the bytes are
         the same is for the caller to make sure of.
         """
-        unpacker = _unpacker(plain)
+        unpacker = _unpacker(self._options, plain)
         unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload, bufsize=plain))
         facts, who = unpacker.unpack()
         containers = [self._unpack_container(one) for one in facts]
@@ -130,7 +131,7 @@ class Columns:
 
     def whose(self, payload: bytes, plain: int) -> list[tuple[Origin, int]]:
         """For each batch its origin and number of entries. Decompresses the beginning only."""
-        unpacker = _unpacker()
+        unpacker = _unpacker(self._options)
         if len(payload) == plain:
             unpacker.feed(payload)
             facts, who = unpacker.unpack()
@@ -145,7 +146,7 @@ class Columns:
     def _unpack_container(self, facts: bytes) -> Container:
         container = self._containers.get(facts)
         if container is None:
-            id_, name, image, labels, host, tty, *module = _unpack(facts)
+            id_, name, image, labels, host, tty, *module = msgpack.unpackb(facts, **self._options)
             if self._foreign:
                 name, image, host = map(plain.name, (name, image, host))
                 labels = plain.labels(labels)
@@ -242,13 +243,31 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _unpack(data: bytes) -> Any:
-    return msgpack.unpackb(data, **_OPTIONS)
+class _Foreign(int):
+    """No key of a map: those that others make up may all have the same hash, and a map of many
+    takes time with the square of their number."""
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-def _unpacker(plain: int = 0) -> Any:
+def _foreign(code: int, data: bytes) -> Any:
+    """As `_usual`, of what anybody has written."""
+    if code == DEEP:
+        return unflatten(msgpack.unpackb(data, **_FOREIGN | {"ext_hook": _foreign_big}))
+    return _foreign_big(code, data)
+
+
+def _foreign_big(code: int, data: bytes) -> Any:
+    value = _big(code, data)
+    return value if -(2**63) <= value < 2**64 else _Foreign(value)
+
+
+_FOREIGN: dict[str, Any] = _OPTIONS | {"ext_hook": _foreign}
+
+
+def _unpacker(options: dict[str, Any], plain: int = 0) -> Any:
     """For so many bytes; nothing in them can be said to be longer. 0 for any number."""
-    return msgpack.Unpacker(max_buffer_size=plain, **_OPTIONS)
+    return msgpack.Unpacker(max_buffer_size=plain, **options)
 
 
 def _unpack_beginning(unpacker: Any, payload: bytes) -> Any:

@@ -140,8 +140,6 @@ class Rows:
     # -- whose they are ------------------------------------------------------------------------
 
     def _add(self, tag: str, time: int, record: dict[Any, Any]) -> None:
-        if not _TEXT.issuperset(map(type, record)):  # some clients have bytes for keys
-            record = {plain.key(name): value for name, value in record.items()}
         event, container = record.get("event"), record.get("container")
         if type(event) is dict and type(container) is dict and self._is_ours(event, container):
             self._add_ours(time, record, event, container)
@@ -212,13 +210,16 @@ class Rows:
             into.flags[len(into.lines)] = "truncated"
         self._put(into, time, record["log"], stream, {})
 
-    def _add_other(self, tag: str, time: int, record: Fields) -> None:
+    def _add_other(self, tag: str, time: int, record: dict[Any, Any]) -> None:
         identity, message = f"{tag}\0{self._host}", None
         for name in MESSAGES:
             if type(record.get(name)) in (str, bytes):
                 message = record.pop(name)
                 break
         bare = message is None
+        if bare and not _TEXT.issuperset(map(type, record)):  # some clients have bytes for keys
+            self._add(tag, time, {plain.key(name): value for name, value in record.items()})
+            return
         into = self._current.get(identity)
         if into is None or into.bare != bare:
             facts: Facts = identity, tag, "", {}, self._host, "forward"

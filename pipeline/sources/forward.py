@@ -15,7 +15,8 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   exact with its option `fluentd-sub-second-precision=true`. For all others the tag and the
   client's host stand for a container; `message`, `log` or `msg` is the message, and all else are
   fields. Their `event.dataset` is `forward.logs` and not `docker.logs`, and they have neither
-  `container.runtime` nor `container.image`.
+  `container.runtime` nor `container.image`. A message keeps its bytes; in all else `U+FFFD` stands
+  for what is not UTF-8, and bytes are text.
 - **Acknowledgements**: a chunk is acknowledged when every sink has all of it, or its spool has.
   What is not acknowledged when the process ends is sent again by the client, so chunks can come
   twice. A client that does not ask for it (Docker's driver without `fluentd-request-ack=true`)
