@@ -420,6 +420,19 @@ class Batch:
         for start in range(0, len(self), most):
             yield self.pick(range(start, min(start + most, len(self))))
 
+    def part(self, start: int, stop: int) -> Batch:
+        """The entries from one index to before another, one or more."""
+        parsed = self.parsed
+        some = parsed[start:stop] if parsed is not None else ()
+        return self.replace(
+            lines=self.lines[start:stop],
+            times=self.times[start:stop],
+            streams=self.streams[start:stop],
+            sequences=self.sequences[start:stop],
+            parts=None if self.parts is None else self.parts[start:stop],
+            parsed=_some(parsed, some),
+        )
+
     def pick(self, indexes: Sequence[int]) -> Batch:
         """The entries at these indexes, one or more: for a few of many, at their own cost."""
         parsed, parts = self.parsed, self.parts

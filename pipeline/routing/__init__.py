@@ -2,7 +2,7 @@
 container.
 
 Matching is done once per container, when its lanes are bound, and never per line. Read `route`,
-`router`, `lanes`, `lane`, `step`, `leg`, `holding`, in this order.
+`router`, `lanes`, `turns`, `lane`, `step`, `leg`, `holding`, in this order.
 """
 
 from pipeline.batch import SOURCES

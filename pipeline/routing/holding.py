@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from pipeline.batch import Acknowledgement
+from pipeline.routing.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Flusher:
     """Asks the stages of all containers, in turn, for what they have held back long enough."""
 
     def __init__(self) -> None:
+        self.turns = Turns()
+        """Of the loop that all of it runs in."""
         self._held: dict[Held, None] = {}
         self._news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -84,20 +87,24 @@ class Flusher:
             while True:
                 await self._news.wait()
                 await asyncio.sleep(EVERY)
-                self._flush(asyncio.get_running_loop().time())
+                await self._flush(asyncio.get_running_loop().time())
                 if not self._held:
                     self._news.clear()
 
     async def finish(self) -> None:
         """Lets go of everything; returns when it has found room. Nothing may come any more."""
-        self._flush(math.inf)
+        await self._flush(math.inf)
         while self._putting:
             await asyncio.wait(self._putting)
-            self._flush(math.inf)
+            await self._flush(math.inf)
 
-    def _flush(self, now: float) -> None:
+    async def _flush(self, now: float) -> None:
         for lanes in list(self._held):
+            if self.turns.over:
+                await self.turns.wait()
+            began = self.turns.clock()
             try:
                 lanes.flush(now)
             except Exception:  # a bug; the others must not suffer for it
                 log.exception("what was held back is not let go")
+            self.turns.use(self.turns.clock() - began)

@@ -77,6 +77,8 @@ class Lane:
             )
             for (name, stage), guards in chain(zip(first, repeat(False)), own)
         ]
+        self.staged = bool(self._steps)
+        """Whether what is taken through it takes longer than to pass it on."""
         self._holding = [step for step in self._steps if step.holds]
         self._owed = Owed()
         self._until = NOTHING
@@ -269,10 +271,15 @@ class Lane:
                 yield batch.pick(piece)
         self._lose(step, lost)
 
+    def lose(self, count: int, reason: str) -> None:
+        """So many entries that were to come are lost instead."""
+        self._passage.taken += count
+        self._drop(count, reason)
+
     def _lose(self, step: Step, count: int) -> None:
         if not count:
             return
-        self._drop(count)
+        self._drop(count, FAILED)
         if entries := self._losses(count):
             log.error(
                 "route %s: %d %s dropped (%s), since the stage %s failed on them and they must not "
@@ -284,20 +291,19 @@ class Lane:
                 step.name,
             )
 
-    def _drop(self, count: int) -> None:
+    def _drop(self, count: int, reason: str) -> None:
         """All that this leads to lose so many entries."""
         if self._binding != self._passage.page.binding:
             self._passage.passed_late(count, [leg.tally.sink for leg in self.legs])
         for leg in self.legs:
-            leg.drop(count, FAILED)
-            self._dropped.labels(leg.outlet.name, FAILED).inc(count)
+            leg.drop(count, reason)
+            self._dropped.labels(leg.outlet.name, reason).inc(count)
             if self._tap.tappers:
-                self._tap.lost(leg.outlet.name, count, FAILED, self.route.name)
+                self._tap.lost(leg.outlet.name, count, reason, self.route.name)
         if self._passage.feeds:
             self._passage.hand_on(count, self._fed)
         for lane in self._feeds:
-            lane._passage.taken += count
-            lane._drop(count)
+            lane.lose(count, reason)
 
     def _note_bug(self, step: Step, error: Exception) -> None:
         """Without the text of the exception, in which something may stand that is to be hidden."""

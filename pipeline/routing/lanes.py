@@ -7,6 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from pipeline.batch import Batch, Source
@@ -19,12 +20,16 @@ from pipeline.ratelimit import RateLimit
 from pipeline.routing.holding import Flusher
 from pipeline.routing.lane import Lane
 from pipeline.routing.route import Outlet
+from pipeline.routing.turns import Pace
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
 
 SHORTAGE = 1.0
 """Seconds after which a buffer is offered a batch again for which there was not enough memory."""
+
+Waiting = Sequence[tuple[Outlet, Batch]]
+"""Batches for which there is no room yet, and where they are to go."""
 
 
 class Lanes:
@@ -55,6 +60,11 @@ class Lanes:
         self._tap = tap or Tap()
         self._page = page
         self._flusher = flusher
+        self._turns, self._pace = flusher.turns, Pace()
+        every = [one for root in lanes for one in root.with_feeds()]
+        self._staged = bool(self.first) or any(one.staged for one in every)
+        self._left = 0
+        """Entries of the batch that is being distributed that no lane has seen yet."""
         self._putting: set[asyncio.Task[None]] = set()
         """What was held back, let go, and waits for room."""
         self._ended = False
@@ -82,40 +92,78 @@ class Lanes:
 
         Buffers with room get it first, and full ones are waited for together, so that one which
         makes us wait delays no other."""
-        if self._putting:
-            await asyncio.wait(self._putting)
-        rest = self.start(batch)
-        if rest is not None:
-            await rest
+        self._left = len(batch)
+        try:
+            if self._putting:
+                await asyncio.wait(self._putting)
+            if self._staged and self._turns.over:
+                await self._turns.wait()
+            pieces = self._portions(batch)
+            if (waiting := self._begin(pieces)) is not None:
+                await self._go_on(waiting, pieces)
+        finally:
+            self._left = 0
 
     def start(self, batch: Batch) -> Coroutine[Any, Any, None] | None:
         """The same, begun at once: what is left to be awaited, or None where nothing is."""
-        if self._putting:
+        if self._putting or (self._staged and self._turns.over):
             return self.distribute(batch)
-        pieces = batch.pieces(self._tagged)
-        waiting = self._begin(pieces)
-        return self._go_on(waiting, pieces) if waiting else None
+        self._left = len(batch)
+        pieces = self._portions(batch)
+        try:
+            waiting = self._begin(pieces)
+        except BaseException:
+            self._left = 0
+            raise
+        return None if waiting is None else self._go_on(waiting, pieces)
 
-    def _begin(self, pieces: Iterator[Batch]) -> list[tuple[Outlet, Batch]]:
-        """One after the other, until something of one has to wait for room: so what labels and tags
-        make of them is never all there at once."""
+    def _portions(self, batch: Batch) -> Iterator[Batch]:
+        """What goes through the lanes at once: no more than labels and tags allow, and light where
+        there are stages."""
+        pieces = batch.pieces(self._tagged)
+        if not self._staged:
+            return pieces
+        return chain.from_iterable(map(self._pace.portions, pieces))
+
+    def _begin(self, pieces: Iterator[Batch]) -> Waiting | None:
+        """One after the other, until something of one has to wait for room, or the loop for its
+        turn: so what labels and tags make of them is never all there at once. None when all have
+        begun, and nothing waits."""
         for piece in pieces:
-            waiting = self._not_taken(self._addressed(piece))
+            waiting = self._taken(piece)
             for _, left in waiting:
                 self._wait(left.tally, len(left))
-            if waiting:
+            if waiting or (self._left and self._staged and self._turns.over):
                 return waiting
-        return []
+        return None
 
-    async def _go_on(
-        self, waiting: Sequence[tuple[Outlet, Batch]], pieces: Iterator[Batch]
-    ) -> None:
+    def _taken(self, piece: Batch) -> Waiting:
+        """What of it has to wait for room, when it has gone through the lanes."""
+        self._left -= len(piece)
+        if not self._staged:
+            return self._not_taken(self._addressed(piece))
+        turns = self._turns
+        began = turns.clock()
+        waiting = self._not_taken(self._addressed(piece))
+        took = turns.clock() - began
+        turns.use(took)
+        self._pace.note(took)
+        return waiting
+
+    async def _go_on(self, waiting: Waiting | None, pieces: Iterator[Batch]) -> None:
         """Where this is cancelled, the pieces that have not begun were not read."""
-        while waiting:
-            await self._put_all(waiting)
-            waiting = self._begin(pieces)
+        try:
+            while waiting is not None:
+                await self._put_all(waiting)
+                if self._staged and self._turns.over:
+                    await self._turns.wait()
+                if self._putting:
+                    await asyncio.wait(self._putting)
+                waiting = self._begin(pieces)
+        finally:
+            self._left = 0
 
-    async def _put_all(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
+    async def _put_all(self, waiting: Waiting) -> None:
         if len(waiting) == 1:
             await self._put(*waiting[0])
         elif waiting:
@@ -123,7 +171,7 @@ class Lanes:
                 for place in waiting:
                     tasks.create_task(self._put(*place), name="put")
 
-    async def _put_late(self, waiting: Sequence[tuple[Outlet, Batch]]) -> None:
+    async def _put_late(self, waiting: Waiting) -> None:
         try:
             await self._put_all(waiting)
         except Exception:  # a bug in a buffer; whoever lets things go has others to look after
@@ -131,9 +179,14 @@ class Lanes:
 
     def flush(self, now: float) -> None:
         """Takes what the stages let go by now into the sinks' buffers; all of it where `now` is
-        `math.inf`. While something waits for room, nothing more is let go."""
-        if not self.waiting:
+        `math.inf`. While something waits for room, or for its turn, nothing more is let go."""
+        if not self.busy:
             self._flush(now)
+
+    @property
+    def busy(self) -> bool:
+        """Something waits for room, or for its turn."""
+        return bool(self.waiting or self._left)
 
     def end(self, ended: Sequence[Lane] | None = None) -> None:
         """Holds nothing back from now on, and lets go of all that it did: others take the place of
@@ -186,8 +239,8 @@ class Lanes:
             self._drop(outlet, left, reason)
 
     def abandon(self, reason: str) -> None:
-        """Gives up what waits for room, or for what comes next; whoever waits with it is to be
-        cancelled next."""
+        """Gives up what waits for room, for its turn or for what comes next; whoever waits with it
+        is to be cancelled next."""
         for task in self._putting:
             task.cancel()
         for tally, entries in list(self.waiting.items()):
@@ -198,6 +251,11 @@ class Lanes:
                 self._tap.lost(tally.sink, entries, reason, tally.passage.route)
         for outlet, left in self._let_go(math.inf):
             self._drop(outlet, left, reason)
+        if count := self._left:
+            self._left = 0
+            self._page.read[self._source] += count
+            for lane in self._lanes:
+                lane.lose(count, reason)
 
     def _wait(self, tally: Tally, count: int) -> None:
         tally.waiting += count

@@ -92,7 +92,7 @@ class Followed:
             self.container, self.progress, sequence, self._lanes
         )
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
-        self._bound = [*(one for one in self._bound if one.waiting), self.logs]
+        self._bound = [*(one for one in self._bound if one.busy), self.logs]
 
     @property
     def reading(self) -> bool:
