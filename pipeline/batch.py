@@ -308,6 +308,17 @@ class Batch:
         return f"{self.container.module}.{self.source}"
 
     @property
+    def values(self) -> int:
+        """Fields, and values in lists and objects of them, near enough: those in a message of JSON
+        stand between commas."""
+        parsed = self.parsed
+        if parsed is None:
+            return 0
+        names = len(parsed.shape.names) * len(parsed) if type(parsed) is Records else 0
+        fields = names or sum(map(len, parsed))
+        return max(fields, b"".join(self.lines).count(b","))
+
+    @property
     def identities(self) -> Sequence[Any]:
         """What tells each entry from all others of its container and source."""
         if self.parts is None:

@@ -333,6 +333,10 @@ class Delivery:
         """With its payload, unless there is nothing to send; or, where it cannot be encoded at
         once, parts of it that are to be encoded when it is their turn."""
         batches = waiting.batches
+        most = self._sink.most_values
+        dense = most is not None and sum(batch.values for batch in batches) > most
+        if dense and (halves := _halves(batches)):
+            return halves
         try:
             payload = self._sink.encode(batches)
         except MemoryError:

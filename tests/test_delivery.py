@@ -717,6 +717,23 @@ async def test_what_there_is_no_memory_to_encode_is_sent_in_halves_in_order(
     assert "Traceback" not in caplog.text
 
 
+async def test_an_encoder_that_is_slow_gets_so_many_values_at_once_and_no_more() -> None:
+    sink = Scripted()
+    sink.most_values = 10  # type: ignore[misc]
+    dense = b'{"a":[1,2,3],"b":4}'
+    fields = [{"a": [1, 2, 3], "b": 4}]
+    run = await Run(sink).of(batch(*[dense] * 7, fields=fields * 7), batch(*[b"x,"] * 40))
+    assert [payload.entries for payload in sink.payloads] == [3, 2, 2, 40]
+    assert run.count("delivered_entries") == 47
+
+
+async def test_an_entry_that_has_more_values_by_itself_is_encoded_all_the_same() -> None:
+    sink = Scripted()
+    sink.most_values = 1  # type: ignore[misc]
+    await Run(sink).of(batch(b"1,2,3", fields=[{"a": 1}]))
+    assert sink.taken == [b"1,2,3"]
+
+
 async def test_a_half_is_sent_before_the_other_is_encoded() -> None:
     sink = Scripted()
     sent: list[int] = []

@@ -64,6 +64,11 @@ class Sink(ABC, Generic[Data]):
     """The sources whose entries it can use. Without a configured route, logs lead to every sink
     that takes logs, and stats to one that takes nothing else."""
 
+    most_values: ClassVar[int | None] = None
+    """Fields, and values in lists and objects of them, that `encode` is given at once, as far as
+    entries can be divided: for an encoder that writes each by itself, which would hold up the event
+    loop. None for one that leaves that to a library."""
+
     tends: float | None = None
     """Seconds between two calls of `tend`; None for a sink that has nothing to send of its own
     accord."""

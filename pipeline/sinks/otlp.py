@@ -22,9 +22,10 @@ Swarm service, else the container's name), `service.namespace` (the Compose proj
 **Log records**, of logs and events. The body is the message, and parsed fields are attributes (or
 the other way round: see `body`). Attributes beside them are `log.iostream`, `event.sequence`, and,
 where there is one, `event.part` and `log.flags`; a parsed field of such a name is kept under
-`fields`. `severity_text` is one of dockline's words for levels, or `fatal` or `trace`;
-`severity_number` is what OpenTelemetry has for it. Fields called `trace_id`, `traceId`, `traceid`,
-`trace.id`, and `span_id` and so on become the record's own where they hold a valid id.
+`fields`, and so are those beyond a thousand. A list or an object of over 4 KiB is JSON text, as is
+one that is deeper than 16 levels. `severity_text` is one of dockline's words for levels, or `fatal`
+or `trace`; `severity_number` is what OpenTelemetry has for it. Fields called `trace_id`, `traceId`,
+`traceid`, `trace.id`, and `span_id` and so on become the record's own where they hold a valid id.
 
 **Metrics**, of stats, by the semantic conventions for containers where they name them
 (`container.cpu.time`, `container.cpu.usage`, `container.memory.usage`, `container.network.io`, …),
@@ -121,6 +122,8 @@ class Signal:
 
 class Otlp(OverHttp[list[Signal]]):
     """One server; logs and metrics are requests of their own."""
+
+    most_values = 25_000  # some 25 ms
 
     def __init__(self, config: Config, context: Context) -> None:
         self._config = config

@@ -20,7 +20,7 @@ from pipeline.encode.otlp import records
 from pipeline.encode.otlp.metrics import CUMULATIVE, Metric, Point, measured, started
 from pipeline.encode.otlp.records import SEVERITIES, Body, Fields, Traced
 from pipeline.encode.otlp.resource import Resources
-from pipeline.encode.otlp.values import is_int64, json, json_double, json_pairs
+from pipeline.encode.otlp.values import is_int64, json, json_double, json_pairs, short
 
 _NO_TRACE: Final[Traced] = ("", "")
 
@@ -94,8 +94,9 @@ class JsonRequests:
         """Body and attributes."""
         if self._body == "fields" and row:
             original = {} if bare else {"log.record.original": message}
-            return {"body": json(row), "attributes": json_pairs(own | original)}
-        attributes = json_pairs(own) + json_pairs(records.attributes(row, traced))
+            return {"body": json(records.body(row)), "attributes": json_pairs(own | original)}
+        found = {name: short(value) for name, value in records.attributes(row, traced).items()}
+        attributes = json_pairs(own) + json_pairs(found)
         return {"attributes": attributes} | ({} if bare else {"body": {"stringValue": message}})
 
     # -- metrics ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ read what is written here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, repeat
 from operator import attrgetter, itemgetter
@@ -140,7 +140,7 @@ class ProtobufRequests:
 
     def _as_attributes(self, batch: Batch) -> Iterator[Iterable[bytes]]:
         parsed = batch.parsed
-        if type(parsed) is Records and records.RESERVED.isdisjoint(parsed.shape.names):
+        if type(parsed) is Records and _as_they_are(parsed.shape.names):
             yield from self._columns_of(parsed)
             return
         rows = batch.fields or []
@@ -149,7 +149,7 @@ class ProtobufRequests:
         if records.tells_of_traces(names):
             known = records.traced(rows)
             yield [_trace(row, pair) for row, pair in zip(rows, known, strict=True)]
-        if not records.RESERVED.isdisjoint(names) or not isinstance(known, repeat):
+        if not _as_they_are(names) or not isinstance(known, repeat):
             rows = list(map(records.attributes, rows, known))
         of = self._attributes
         yield [b"".join([of[name].one(value) for name, value in row.items()]) for row in rows]
@@ -180,7 +180,8 @@ class ProtobufRequests:
             yield [_trace(row, pair) for row, pair in zip(rows, known, strict=True)]
         bodies = []
         for row, line in zip(rows, texts(batch.lines), strict=True):
-            body = b"" if batch.bare and not row else delimited(5, protobuf(row or line.decode()))
+            told = records.body(row) if row else line.decode()
+            body = b"" if batch.bare and not row else delimited(5, protobuf(told))
             bodies.append(body if batch.bare or not row else body + original(line.decode()))
         yield bodies
 
@@ -244,6 +245,11 @@ def _metric(metric: Metric, points: Sequence[Point], time: bytes, since: bytes) 
 @lru_cache(256)
 def _named(name: str, unit: str) -> bytes:
     return delimited(1, name.encode()) + delimited(3, unit.encode())
+
+
+def _as_they_are(names: Collection[Any]) -> bool:
+    """Whether fields of these names are attributes, each by itself."""
+    return records.RESERVED.isdisjoint(names) and len(names) <= records.MOST_FIELDS
 
 
 def _point(attributes: Mapping[str, str]) -> bytes:

@@ -19,10 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Any, Final, Literal
 
 from pipeline.batch import Batch
+from pipeline.encode.dumps import dumps
 from pipeline.encode.level import KEYS, LEVELS, UNKNOWN, severities, severity_of
+from pipeline.encode.otlp.values import short
 from pipeline.records import Records
 from pipeline.timestamps import all_nanoseconds
 
@@ -61,6 +64,10 @@ RESERVED: Final = frozenset(
     ("log.iostream", "event.sequence", "event.part", "log.flags", "log.record.original", "fields")
 )
 """Names of attributes that are ours; a parsed field of such a name is kept under `fields`."""
+
+
+MOST_FIELDS: Final = 1000
+"""Parsed fields of an entry that are attributes; further ones are kept together under `fields`."""
 
 
 def times(batch: Batch) -> list[int]:
@@ -127,8 +134,20 @@ def tells_of_traces(names: Collection[Any]) -> bool:
     return not IDS.isdisjoint(names)
 
 
+def body(row: Fields) -> Fields | str:
+    """All parsed fields of an entry as its body; their JSON text where they are too many."""
+    if len(row) > MOST_FIELDS:
+        return dumps(row).decode()
+    return {name: short(value) for name, value in row.items()}
+
+
 def attributes(row: Fields, known: Traced = ("", "")) -> Fields:
-    """The parsed fields of an entry that are attributes, with those of taken names moved."""
+    """The parsed fields of an entry that are attributes, with those of taken names moved, and those
+    that are too many."""
+    if len(row) > MOST_FIELDS:
+        kept = attributes(dict(islice(row.items(), MOST_FIELDS)), known)
+        more = islice(row.items(), MOST_FIELDS, None)
+        return kept | {"fields": kept.get("fields", {}) | dict(more)}
     if RESERVED.isdisjoint(row) and not any(known):
         return row
     found = {

@@ -18,6 +18,10 @@ DEEPEST: Final = 16
 """Levels of lists and maps. Each is up to three messages in protobuf, of which receivers take a
 hundred at least."""
 
+LONG: Final = 4096
+"""Bytes of the JSON of a list or an object beyond which it stands as that text: it takes a
+microsecond to write each value of it, and a line of a megabyte has 300,000."""
+
 NAMELESS: Final = "_"
 """The name of a field that has none: an attribute's name is never empty."""
 
@@ -49,6 +53,13 @@ def is_int64(value: int) -> bool:
 def _text(value: Any) -> str:
     """JSON text of what has no form of its own."""
     return dumps(value).decode()
+
+
+def short(value: Any) -> Any:
+    """The same value of a field, a list or an object that is large as its JSON text."""
+    if type(value) in (dict, list) and len(text := dumps(value)) > LONG:
+        return text.decode()
+    return value
 
 
 # ----------------------------------------------------------------------------------- protobuf
@@ -120,7 +131,7 @@ class Attribute:
             return self._number_head(len(digits)) + digits
         if value is MISSING:
             return b""
-        return delimited(self._field, self._name + delimited(2, protobuf(value)))
+        return delimited(self._field, self._name + delimited(2, protobuf(short(value))))
 
     def _number_head(self, size: int) -> bytes:
         return self._numbers.get(size) or self._head(self._numbers, _NUMBER, size)

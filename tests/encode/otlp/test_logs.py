@@ -174,6 +174,29 @@ def test_what_is_too_deep_is_json_text_from_there_on(form: Form) -> None:
     assert (levels, found) == (DEEPEST, '[["bottom"]]')
 
 
+def test_an_entry_has_a_thousand_attributes_and_the_further_ones_are_together(form: Form) -> None:
+    told = {f"field-{number}": number for number in range(1003)}
+    (one,) = form.records(batch("x", fields=[told]))
+    found = plain(one.attributes)
+    assert found["fields"] == {f"field-{number}": number for number in range(1000, 1003)}
+    assert found["field-999"] == 999
+    assert len(found) == 1000 + len(("fields", "event.sequence", "log.iostream"))
+
+
+@pytest.mark.parametrize("body", ["message", "fields"])
+def test_a_large_list_is_its_json_text(form: Form, body: Any) -> None:
+    (one,) = form.records(batch("x", fields=[{"list": [1] * 5000, "short": [1]}]), body=body)
+    found = plain(one.attributes if body == "message" else one.body)
+    assert orjson.loads(found["list"]) == [1] * 5000
+    assert found["short"] == [1]
+
+
+def test_a_body_of_too_many_fields_is_its_json_text(form: Form) -> None:
+    told = {f"field-{number}": number for number in range(1003)}
+    (one,) = form.records(batch("x", fields=[told]), body="fields")
+    assert orjson.loads(plain(one.body)) == told
+
+
 def test_a_message_that_was_removed_is_no_body(form: Form) -> None:
     (record,) = form.records(batch("gone", fields=[{"a": 1}], bare=True))
     assert not record.HasField("body")
