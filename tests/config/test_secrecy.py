@@ -15,7 +15,7 @@ from pipeline.component import Secret, registry
 from pipeline.config import ConfigErrors, examples
 from pipeline.config.file import parse
 from pipeline.config.locate import Path
-from pipeline.config.settings import EngineConfig
+from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, toml, unwrap
 
 SECRET = "Zk9-qJ7xV_w4hT"
@@ -48,7 +48,9 @@ def settings(type_: Any, path: Path) -> Iterator[Setting]:
 
 
 def every() -> Iterator[Setting]:
-    yield from settings(EngineConfig, ("engine",))
+    for table in msgspec.structs.fields(Config):
+        if is_struct(table.type):
+            yield from settings(table.type, (table.encode_name,))
     for kind in ("sinks", "sources"):
         for name in registry.names(kind):
             yield from settings(registry.config_type(kind, name), (kind, name))
@@ -83,8 +85,8 @@ def document(path: Path, written: str) -> list[str]:
         *_, name, key = path[3:]
         stage = f"[routes.r]\nstages = [{{ {name} = {{ {key} = {written} }} }}]\nto = ['console']\n"
         return [stage]
-    if path[0] == "engine":
-        return [f"[engine]\n{path[1]} = {written}\n"]
+    if path[0] not in ("sinks", "sources"):
+        return [f"[{path[0]}]\n{'.'.join(map(str, path[1:]))} = {written}\n"]
     kind, name, *keys = path
     table = {"type": name} | examples.table(kind, name)  # type: ignore[arg-type]
     table.pop(str(keys[0]), None)
@@ -130,7 +132,7 @@ def hidden(text: str) -> bool:
 
 def test_every_component_with_a_secret_is_among_those_that_are_tried() -> None:
     found = {".".join(map(str, path[:2])) for path in SECRETS}
-    assert {"sinks.kafka", "sinks.papertrail", "sources.forward", "routes.r"} <= found
+    assert {"sinks.kafka", "sinks.papertrail", "sources.forward", "routes.r", "http.token"} <= found
     assert len(SECRETS) > 30
     assert len({path[:2] for path, _ in TEXTS}) >= 18
 
