@@ -11,10 +11,13 @@ from typing import Any
 from pipeline.batch import Batch, Container, Source
 from pipeline.intake.message import Message
 from pipeline.plural import plural
+from pipeline.ratelimit import RateLimit
 from pipeline.routing import Lanes, Router
 from pipeline.settlement import Account, Receipt
 
 log = logging.getLogger(__name__)
+
+_shortages = RateLimit()
 
 
 class Feed:
@@ -85,9 +88,12 @@ class Feed:
         batch = batch.replace(container=self.container, acknowledgement=receipt)
         if self._busy:
             self._busy += 1
-            return self._in_turn(batch, receipt, None)
+            return self._in_turn(batch, message, receipt, None)
         try:
             rest = self._lanes[batch.source].start(batch)
+        except MemoryError:
+            self._give_up(message)
+            rest = None
         except Exception:  # a bug; what comes after must not suffer for it
             self._lost(batch)
             rest = None
@@ -95,20 +101,35 @@ class Feed:
             receipt.settle()
             return None
         self._busy += 1
-        return self._in_turn(batch, receipt, rest)
+        return self._in_turn(batch, message, receipt, rest)
 
     async def _in_turn(
-        self, batch: Batch, receipt: Receipt[int], rest: Coroutine[Any, Any, None] | None
+        self,
+        batch: Batch,
+        message: Message,
+        receipt: Receipt[int],
+        rest: Coroutine[Any, Any, None] | None,
     ) -> None:
         """Where this is cancelled, the batch is not settled, and its message never is."""
         try:
             async with self._turn:
                 await (rest or self._lanes[batch.source].distribute(batch))
+        except MemoryError:
+            self._give_up(message)
         except Exception:  # a bug, as above
             self._lost(batch)
         finally:
             self._busy -= 1
         receipt.settle()
+
+    def _give_up(self, message: Message) -> None:
+        """There is not enough memory: its peer has to send it again."""
+        message.give_up()
+        if _shortages():
+            log.warning(
+                "not enough memory for what %s has sent; it is not acknowledged",
+                self.container.name,
+            )
 
     def _lost(self, batch: Batch) -> None:
         self._on_bug()

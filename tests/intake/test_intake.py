@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.audit import report
-from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PIECE, USUAL_LABELS, Container
+from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PIECE, USUAL_LABELS, Batch, Container
 from pipeline.component import Duration, StageContext
 from pipeline.component.registry import stage
 from pipeline.intake import Intake, feeds
@@ -216,6 +216,25 @@ async def test_a_bug_in_a_route_loses_one_batch_and_says_so(
         lanes.start = whole  # type: ignore[method-assign]
         assert intake.take([batch("kept")], 5).done()
         assert sink.lines == [b"kept"] and "lost 1 entry of api-1" in caplog.text
+
+
+async def test_what_there_is_not_enough_memory_for_is_left_to_its_peer_to_send_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def start(batch: Batch) -> None:
+        raise MemoryError
+
+    sink = Sink("out")
+    async with running(Fixture(route(sink))) as intake:
+        lanes = intake.feeds.of(container())._lanes["logs"]
+        whole = lanes.start
+        lanes.start = start  # type: ignore[method-assign, assignment]
+        taken = intake.take([batch("early")], 5)
+        assert taken.done() and not await taken.settled()
+        lanes.start = whole  # type: ignore[method-assign]
+        assert await intake.take([batch("early")], 5).settled()
+        assert sink.lines == [b"early"] and "not enough memory" in caplog.text
+        assert (intake.bytes, intake.given_up) == (0, 1)
 
 
 # ----------------------------------------------------------------------------- containers

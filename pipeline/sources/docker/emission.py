@@ -5,6 +5,7 @@ Whatever way a log is read, its lines end here: numbered, with a receipt that mo
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Protocol
@@ -24,6 +25,11 @@ from pipeline.sources.docker.rotation import Rotation
 from pipeline.timestamps import NO_TIME, timestamp
 
 log = logging.getLogger(__name__)
+
+SHORTAGE = 1.0
+"""Seconds after which lines are handed out again for which there was not enough memory."""
+MOST_SHORTAGES = 60
+"""How often."""
 
 
 class Subject(Protocol):
@@ -138,12 +144,24 @@ class Emission:
         self._received.inc(count)
         self._received_bytes.inc(native.total(lines))
         try:
-            await self._subject.distribute(batch)
+            await self._distribute(batch)
         except Exception:  # a bug; what comes after must not suffer for it
             self._metrics.source_errors.labels("bug").inc()
             name = self._subject.container.name
             log.exception("lost %d %s of %s", count, plural(count, "line"), name)
         receipt.settle()
+
+    async def _distribute(self, batch: Batch) -> None:
+        """Tries again where there is not enough memory: sinks that have some of it by then get
+        that once more."""
+        for _ in range(MOST_SHORTAGES):
+            try:
+                await self._subject.distribute(batch)
+                return
+            except MemoryError:
+                self.trouble("memory", "there is not enough memory; allow the agent more")
+            await asyncio.sleep(SHORTAGE)
+        await self._subject.distribute(batch)
 
     # ---------------------------------------------------------------------- what is noted
 

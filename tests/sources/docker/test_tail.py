@@ -345,6 +345,20 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
         assert "lost 1 line of web" in caplog.text
 
 
+async def test_lines_for_which_there_is_not_enough_memory_are_handed_out_again(
+    local: FakeEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sources.docker.emission.SHORTAGE", 0.01)
+    script: Script = [head(), line(b"one", 1), 0.2, line(b"two", 2), Fault.STALL]
+    async with reading(local, script) as made:
+        made.subject.bug = MemoryError()
+        await made.until(lambda: made.lines == [b"one", b"two"])
+        assert len(made.account) == 0
+        assert made.errors("memory") == 1
+        assert "there is not enough memory" in caplog.text
+        assert "lost" not in caplog.text
+
+
 async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_nothing(
     local: FakeEngine,
 ) -> None:
