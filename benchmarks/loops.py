@@ -16,7 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from benchmarks.lines import line_of
-from pipeline import delivery
+from pipeline import delivery, pace
 from pipeline.batch import Batch
 from pipeline.buffer import MemoryBuffer
 from pipeline.component import Context, Payload, Sink, SinkConfig
@@ -139,11 +139,11 @@ def _delivery() -> Callable[[], object]:
         await delivery.Delivery("nowhere", sink, buffer, config, metrics).run()
 
     def call() -> None:
-        pause, delivery.GATHER = delivery.GATHER, 0.0
+        pause, pace.GATHER = pace.GATHER, 0.0
         try:
             asyncio.run(run())
         finally:
-            delivery.GATHER = pause
+            pace.GATHER = pause
 
     return call
 

@@ -19,15 +19,12 @@ from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.errors import Refused, SinkError, Unavailable, one_line
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
+from pipeline.pace import Pace
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit, Trouble
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
-
-GATHER = 0.002
-"""Seconds from one payload to the next, at least, so that a sink which is quicker than the source
-is not sent one small payload per read: a million lines take 2,000 sends instead of 15,000."""
 
 FIRST_LOOK, LAST_LOOK = 0.01, 0.25
 """Seconds between two looks at whether what was sent last has arrived, while nothing follows it."""
@@ -47,6 +44,9 @@ Taken = list[tuple[Batch, int]]
 
 class Source(Protocol):
     """What a delivery takes from: the sink's buffer."""
+
+    @property
+    def entries(self) -> int: ...
 
     async def take(self, limit: int, entries: int, linger: float) -> Taken: ...
 
@@ -151,15 +151,14 @@ class Delivery:
         """Until the buffer is closed and empty, and the destination has everything, as far as its
         protocol can tell. May be cancelled at any time: what was not settled then is not
         acknowledged."""
-        now = asyncio.get_running_loop().time
+        now, pace = asyncio.get_running_loop().time, Pace(lambda: self._buffer.entries)
         try:
             while taken := await self._next():
                 began = now()
                 self._sent.append(await self._deliver(taken))
                 self._unreleased += self._sent[-1].weight
                 self._confirm()
-                if (early := began + GATHER - now()) > 0:
-                    await asyncio.sleep(early)
+                await pace.wait(began)
         finally:
             await self._close()
 

@@ -336,7 +336,7 @@ async def test_the_wait_that_the_destination_asks_for_is_kept_within_reason(
         waits.append(seconds)
 
     monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
-    monkeypatch.setattr("pipeline.delivery.GATHER", 0.0)
+    monkeypatch.setattr("pipeline.pace.GATHER", 0.0)
     asked = [Unavailable("busy", retry_after=seconds) for seconds in (7.0, 1e9, 0.0)]
     await Run(Scripted(*asked, None)).of(batch("a"))
     assert waits == [7.0, 600.0, 0.05]
@@ -349,7 +349,7 @@ async def test_waits_grow_to_the_longest_and_never_pass_it(monkeypatch: pytest.M
         waits.append(seconds)
 
     monkeypatch.setattr("pipeline.delivery.asyncio.sleep", sleep)
-    monkeypatch.setattr("pipeline.delivery.GATHER", 0.0)
+    monkeypatch.setattr("pipeline.pace.GATHER", 0.0)
     retry = RetryConfig(initial=Duration(1), max=Duration(8))
     await Run(Scripted(*[Unavailable("gone")] * 60, None), retry=retry).of(batch("a"))
     assert len(waits) == 60

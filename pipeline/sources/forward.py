@@ -23,6 +23,14 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   loses what was on its way when a connection breaks. A part of a line is acknowledged at once,
   since Docker sends the next one only then: a process that ends in the middle of a line, however
   it ends, loses its beginning; the rest is marked as truncated.
+- **What `fluentd-request-ack=true` costs**: Docker sends one line, and the next one when that is
+  acknowledged, at some 2,000 lines a second of a container (`benchmarks/results/driver_acks.md`);
+  one that writes more, or whose sinks are away, waits with its writes. `buffer.disk` does not
+  change that: a sink that is away acknowledges what is on its disk, and the disk is used once half
+  of `buffer.memory` is, which a container that waits for each line does not reach; where others
+  have, it is 16 lines a second, since fsync is done for 50 ms together. When a container has ended
+  Docker goes on for some seconds, and what is left then is lost; with `fluentd-async=true`, which
+  keeps a container from waiting, nearly all that was not sent when it ended.
 - **Limits**: of connections, of a message, of what it has unpacked, of nesting, of a tag, of all
   that is not complete yet, and of silence. A client that goes beyond one is refused: counted in
   `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.
