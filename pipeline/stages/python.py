@@ -1,6 +1,7 @@
 """Calls a Python function of your own for every entry: for what no other stage can do.
 
     { python = "mymodule:function" }
+    { python = { function = "mymodule:scrub", drop_on_error = true } }
 
 ```python
 def function(fields: dict, message: bytes) -> dict | None:
@@ -19,10 +20,12 @@ the line as it was written. What it returns are the fields from then on, made of
 dates and the like become text. The message stays.
 
 An entry for which the function fails, or returns something else, goes on as it was; it is counted
-in `dockline_stage_errors_total`, and the agent's log says now and then why. While the function runs
-the agent does nothing else: a slow one delays every container, and one that waits stops them all.
-It may be called for entries of several containers in turn, and again for the same entries after a
-restart.
+in `dockline_stage_errors_total`, and the agent's log says now and then why. A function that hides
+something has `drop_on_error`: the entry is dropped then, and counts as filtered, too.
+
+While the function runs the agent does nothing else: a slow one delays every container, and one that
+waits stops them all. It may be called for entries of several containers in turn, and again for the
+same entries after a restart.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from pipeline import component
+from pipeline import component, plain
 from pipeline.batch import Batch
 from pipeline.component import StageContext
 from pipeline.errors import ConfigError
@@ -47,7 +50,22 @@ from pipeline.records import Fields
 
 log = logging.getLogger(__name__)
 
-Config = Annotated[str, msgspec.Meta(examples=["mymodule:function"])]
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which function, and what becomes of entries that it fails for."""
+
+    function: Annotated[str, msgspec.Meta(examples=["mymodule:scrub"])]
+    """The module, and the function in it."""
+    drop_on_error: bool = False
+    """Drop them, instead of letting them go on as they were."""
+
+
+Config = Annotated[
+    str | Options,
+    msgspec.Meta(
+        examples=["mymodule:function", {"function": "mymodule:scrub", "drop_on_error": True}]
+    ),
+]
 
 Function = Callable[[Fields, bytes], Any]
 
@@ -59,10 +77,13 @@ _FAILURES: Final = (Exception, SystemExit)
 class Stage(component.Stage):
     """Gives the function its own copy of each entry's fields."""
 
-    def __init__(self, config: str) -> None:
-        if not _FORM.fullmatch(config):
-            raise ConfigError('write a module and a function in it, as in "mymodule:function"')
-        self._name = config
+    def __init__(self, config: str | Options) -> None:
+        options = config if isinstance(config, Options) else Options(function=config)
+        if not _FORM.fullmatch(options.function):
+            message = 'write a module and a function in it, as in "mymodule:function"'
+            raise ConfigError(message, "function" if config is options else "")
+        self._name = options.function
+        self._drops = options.drop_on_error
         self._function: Function | None = None
         self._failed: Callable[[int], object] = lambda count: None
         self._failures = RateLimit()
@@ -77,6 +98,9 @@ class Stage(component.Stage):
             self._function = _imported(self._name)
         self._failed = context.failed
 
+    def effect(self) -> component.Effect:
+        return component.Effect(hides=self._drops)
+
     def __call__(self, batch: Batch) -> Batch | None:
         function = self._function
         if function is None:
@@ -88,7 +112,7 @@ class Stage(component.Stage):
             try:
                 after.append(_checked(function(_copy(fields), line)))
             except _FAILURES as error:
-                after.append(fields)
+                after.append(None if self._drops else fields)
                 failed, why = failed + 1, error
         if why is not None:
             self._report(failed, why)
@@ -104,7 +128,9 @@ class Stage(component.Stage):
                 count,
                 plural(
                     count, "entry, which went on as it was", "entries, which went on as they were"
-                ),
+                )
+                if not self._drops
+                else plural(count, "entry, which was dropped", "entries, which were dropped"),
                 type(why).__name__,
                 why,
             )
@@ -136,4 +162,4 @@ def _checked(result: Any) -> Fields | None:
     if not isinstance(result, dict):
         raise TypeError(f"it returned {type(result).__name__}, not a dictionary or None")
     fields: Fields = msgspec.to_builtins(result, str_keys=True)
-    return fields
+    return plain.fields(fields)

@@ -28,6 +28,7 @@ from pipeline.forward.columns import DEEPEST
 from pipeline.sinks.forward import Config as SinkConfig
 from pipeline.sinks.forward import Forward as Sink
 from pipeline.sources.forward import Config, Forward
+from pipeline.stages import redact
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import LINES, hostile
 from pipeline.testing.intake_room import Room, room, until
@@ -179,6 +180,22 @@ async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_
             "x": None,
         }  # fmt: skip
         assert one.intake.refused == {}
+
+
+async def test_what_is_to_be_hidden_is_found_in_bytes_as_keys_and_values_and_beside_them() -> None:
+    records = [
+        {b"\xff": 1, "message": "bob@example.com"}, {"log": "x", "a": [{b"k": b"bob@example.com"}]},
+        {b"log": b"y bob@example.com"}, {"msg": "bob@example.com"}, {b"bob@example.com": 1},
+    ]  # fmt: skip
+    it = source()
+    async with room(it, stages=[("redact", redact.Stage(["email"]))]) as one:
+        client = await Client(it.port).connect()
+        await client.say(["t", [[1, record] for record in records]])
+        await until(lambda: sum(map(len, batches(one))) == 5)
+        written = JsonEncoder().encode(batches(one)).decode()
+        assert "example" not in written
+        assert written.count("[redacted]") == 5
+        await client.close()
 
 
 def docker(log: str, **more: str) -> dict[str, str]:

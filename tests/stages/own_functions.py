@@ -43,6 +43,7 @@ def hostile(fields: dict[str, Any], message: bytes) -> Any:
         b"list": lambda: [fields],
         b"object": lambda: {"a": object()},
         b"deep": _deep,
+        b"odd": lambda: {"nan": float("nan"), "half": "\ud800"},
         b"rich": lambda: {1: datetime(2026, 1, 31, tzinfo=UTC), "b": {2}, "c": b"\xff"},
     }.get(message, lambda: fields)()
 

@@ -91,6 +91,19 @@ def test_an_entry_that_it_fails_for_goes_on_as_it_was_and_is_counted(
     assert "hostile failed for 2 entries" in record.message
 
 
+@pytest.mark.parametrize("message", ["raise", "exit", "list", "object", "deep"])
+def test_where_it_hides_something_an_entry_that_it_fails_for_is_dropped_and_counted(
+    message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[int] = []
+    stage = python.Stage(python.Options(function=f"{HERE}:hostile", drop_on_error=True))
+    stage.attach(StageContext(failed=failures.append))
+    assert stage.effect().hides
+    assert [one.message for one in entries(stage(batch(message, "fine", message)))] == [b"fine"]
+    assert failures == [2]
+    assert "2 entries, which were dropped" in caplog.text
+
+
 def test_what_lanes_share_is_not_changed() -> None:
     inner = {"b": 1}
     assert fields(make("hostile")(batch("x", fields=[{"a": inner}]))) == [
@@ -102,6 +115,8 @@ def test_what_lanes_share_is_not_changed() -> None:
 def test_values_become_what_json_has() -> None:
     (found,) = fields(make("hostile")(batch("rich")))
     assert found == {"1": "2026-01-31T00:00:00Z", "b": [2], "c": "/w=="}
+    (found,) = fields(make("hostile")(batch("odd")))
+    assert found == {"nan": None, "half": "\ufffd"}
 
 
 @pytest.mark.parametrize(
