@@ -419,15 +419,16 @@ class Batch:
         usual = min(self.container.facts_size, USUAL_LABELS)
         return size + usual * len(self.lines)
 
-    def pieces(self, more: int = 0) -> Iterator[Batch]:
+    def pieces(self, more: int = 0) -> Iterable[Batch]:
         """The same entries in order, as batches that are no larger than they should be when
         each entry is written with what all have in common: labels and tags, and so many bytes
         `more` that each is going to get."""
         common = self.container.facts_size + self.tagged + more
-        most = max(1, LARGEST_PIECE // max(1, common))
-        if len(self) <= most:
-            yield self
-            return
+        if len(self.lines) * common <= LARGEST_PIECE:
+            return (self,)
+        return self._pieces(max(1, LARGEST_PIECE // common))
+
+    def _pieces(self, most: int) -> Iterator[Batch]:
         for start in range(0, len(self), most):
             yield self.pick(range(start, min(start + most, len(self))))
 

@@ -120,7 +120,7 @@ class Lanes:
     def _portions(self, batch: Batch) -> Iterator[Batch]:
         """What goes through the lanes at once: no more than labels and tags allow, and light where
         there are stages."""
-        pieces = batch.pieces(self._tagged)
+        pieces = iter(batch.pieces(self._tagged))
         if not self._staged:
             return pieces
         return chain.from_iterable(map(self._pace.portions, pieces))
