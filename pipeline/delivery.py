@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
+from pipeline.component.secrecy import Stars
 from pipeline.errors import Refused, SinkError, Unavailable, one_line
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
@@ -114,7 +115,8 @@ class Delivery:
         """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
         returns False when it cannot, and then the entries count as dropped."""
         self.name = name
-        self._problem = Trouble(log, f"sink {name}")
+        self._shown = Stars(config)
+        self._problem = Trouble(log, f"sink {name}", self._shown)
         self._sink = sink
         self._buffer = buffer
         self._config = config
@@ -516,6 +518,7 @@ class Delivery:
         return [one for one, _ in more]
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
+        reason = self._shown(reason)
         if count := self._refusals(sum(map(len, batches))):
             entries = plural(count, "entry")
             log.warning("sink %s: %d %s refused: %s", self.name, count, entries, reason)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.audit import SourcePart
 from pipeline.component import Source, SourceConfig, SourceContext, registry
+from pipeline.component.secrecy import Stars
 from pipeline.errors import Unavailable
 from pipeline.intake import Intake
 from pipeline.metrics import Metrics
@@ -40,6 +41,7 @@ class Inlet:
         self.config = config
         self.source: Source = registry.implementation("sources", config.type)(config, context)
         self.intake = Intake(context.name, int(config.in_flight), router, metrics)
+        self._shown = Stars(config)
         self.is_open = False
         self._restarts = metrics.source_restarts.labels(context.name)
 
@@ -53,7 +55,7 @@ class Inlet:
             problem, after = await self._run_once()
             if self.intake.stopping:
                 break
-            self.intake.trouble(problem)
+            self.intake.trouble(self._shown(problem))
             self._restarts.inc()
             attempt = 0 if loop.time() - began > STEADY else attempt + 1
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10))

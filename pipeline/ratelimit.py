@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 EVERY = 10.0
 """Seconds between two messages of the same kind."""
@@ -40,20 +41,22 @@ class Trouble:
     """Says that something is wrong when that begins, and when it is over, and not at every attempt.
     What comes and goes all the time is said every `EVERY` seconds, once it was said `OFTEN`."""
 
-    __slots__ = ("_left", "_log", "_said", "_since", "_what", "problem")
+    __slots__ = ("_left", "_log", "_said", "_shown", "_since", "_what", "problem")
 
-    def __init__(self, log: logging.Logger, what: str) -> None:
-        """`what` has it: `sink papertrail`."""
+    def __init__(self, log: logging.Logger, what: str, shown: Callable[[str], str] = str) -> None:
+        """`what` has it: `sink papertrail`. `shown`: what of a sentence may be shown."""
         self.problem: str | None = None
         """What is wrong now."""
         self._log = log
         self._what = what
+        self._shown = shown
         self._said = False
         self._left = float(OFTEN)
         self._since = time.monotonic()
 
     def __call__(self, problem: str | None) -> None:
         """It is so now; None if nothing is wrong."""
+        problem = self._shown(problem) if problem else None
         if problem and not self._said and self._may_be_said():
             self._log.warning("%s: %s; retrying", self._what, problem)
             self._said = True

@@ -21,6 +21,7 @@ from pipeline.component import (
     Duration,
     Payload,
     RetryConfig,
+    Secret,
     Sink,
     SinkConfig,
     Size,
@@ -821,3 +822,38 @@ async def test_payloads_that_a_sink_keeps_count_with_all_their_bytes() -> None:
         await asyncio.sleep(0.05)
         assert len(run.sink.payloads) == 4
         task.cancel()
+
+
+class WithSecret(SinkConfig, frozen=True, kw_only=True):
+    password: Secret
+
+
+async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_dead_letters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    letters: list[str] = []
+
+    async def dead_letter(batch: Batch, reason: str) -> bool:
+        letters.append(reason)
+        batch.acknowledgement.settle()
+        return True
+
+    problems: list[str | None] = []
+    sink = Scripted(Unavailable("401: hunter2 is wrong"), Refused("400: hunter2 is wrong"))
+    config = WithSecret(type="test", password=Secret("hunter2"), retry=QUICK)
+    buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
+    metrics = Metrics(CollectorRegistry())
+    delivery = Delivery("test", sink, buffer, config, metrics, dead_letter)
+
+    async def open_and_look() -> None:
+        problems.append(delivery.problem)
+
+    sink.open = open_and_look  # type: ignore[method-assign]
+    assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
+    buffer.close()
+    with caplog.at_level(logging.WARNING):
+        await asyncio.wait_for(delivery.run(), 10)
+    assert "401: *** is wrong" in problems
+    assert letters == ["400: *** is wrong"]
+    assert "401: *** is wrong" in caplog.text
+    assert "hunter2" not in caplog.text

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.component import Context, Sink, Source, SourceContext, registry
+from pipeline.component.secrecy import Stars
 from pipeline.config import Reading
 from pipeline.errors import DocklineError
 from pipeline.sources.docker.endpoint import resolve
@@ -58,22 +59,26 @@ def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
     """
     config = reading.config
     attempts: dict[str, Attempt] = {}
+    shown: dict[str, Callable[[str], str]] = {}
     if config.engine.enabled:
         engine = Engine(resolve(config.engine.url, config.engine.tls, environ))
         attempts["engine"] = partial(_engine, engine)
     for name, table in config.sources.items():
         source = registry.implementation("sources", table.type)(table, SourceContext(name))
+        shown[f"source {name}"] = Stars(table)
         attempts[f"source {name}"] = partial(_open, source, table.type)
     for name, sink in config.sinks.items():
         made = registry.implementation("sinks", sink.type)(sink, Context(name))
+        shown[f"sink {name}"] = Stars(sink)
         attempts[f"sink {name}"] = partial(_open, made, sink.type)
     return [
         replace(
             answer,
-            detail=reading.starred(answer.detail),
-            trouble=reading.starred(answer.trouble),
+            detail=stars(reading.starred(answer.detail)),
+            trouble=stars(reading.starred(answer.trouble)),
         )
         for answer in asyncio.run(_try_all(attempts))
+        for stars in (shown.get(answer.what, str),)
     ]
 
 

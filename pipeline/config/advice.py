@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from pipeline.access import names_this_host
 from pipeline.component import Effect, FieldUse, registry
+from pipeline.component.secrecy import sounds_secret
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
-from pipeline.config.secrecy import sounds_secret
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest

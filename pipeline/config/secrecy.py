@@ -8,21 +8,13 @@ and the credentials in an address.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import unquote
 
 from pipeline.component import Secret
+from pipeline.component.secrecy import SHORT, sounds_secret, starred
 from pipeline.config.locate import Path
 from pipeline.errors import without_credentials
-
-STARS: Final = "***"
-
-_NAME: Final = re.compile(
-    r"(?:.*_)?(?:nkey|password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
-    r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
-)
-"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
 
 _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL)
 """All that may be meant as one, since a password need not be written as a URL wants it."""
@@ -30,16 +22,6 @@ _IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
 
 _OF_USERS: Final = (("routes",), ("tests",))
 """Tables whose keys are fields and labels, and no settings: an `@` in them is no user's."""
-
-_ENOUGH: Final = 8
-"""Characters in a row of a secret that give something away."""
-_SHORT: Final = 4
-"""Shorter ones are hidden only in quotes: every word has an `a`."""
-
-
-def sounds_secret(key: str | int) -> bool:
-    """`password`, `api-key`, `SESSION_TOKEN`."""
-    return isinstance(key, str) and bool(_NAME.fullmatch(key.lower().replace("-", "_")))
 
 
 def has_credentials(written: str, path: Path) -> bool:
@@ -79,7 +61,7 @@ class Hidden:
 
     def stars(self, text: str) -> str:
         """`text` with stars for every secret in it, and for a larger part of one."""
-        return without_credentials(_starred(text, self.texts))
+        return without_credentials(starred(text, self.texts))
 
     def _note(self, text: str) -> None:
         """Not what was put in for `${…}`: what quotes that shows how it was written instead."""
@@ -107,34 +89,6 @@ def _credentials(text: str, path: Path) -> Iterator[str]:
     if "://" in text:
         query = text.partition("?")[2].partition("#")[0]
         values = [pair.partition("=")[2] or pair for pair in query.split("&")]
-        yield from (value for value in values if len(value) >= _SHORT)
+        yield from (value for value in values if len(value) >= SHORT)
     if "-----BEGIN" in text:
         yield text
-
-
-def _starred(text: str, secrets: Iterable[str]) -> str:
-    marked = bytearray(len(text))
-    for secret in secrets:
-        for form in {secret, unquote(secret), _on_one_line(secret)}:
-            for start, end in _found(text, form):
-                marked[start:end] = b"\1" * (end - start)
-    return re.sub(
-        "\1+", STARS, "".join("\1" if hide else c for c, hide in zip(text, marked, strict=True))
-    )
-
-
-def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
-    """Where it is in the text, or a larger part of it is."""
-    if len(secret) < _SHORT:
-        for found in re.finditer(rf"(?<=[\"']){re.escape(secret)}(?=[\"'])", text):
-            yield found.span()
-        return
-    size = min(len(secret), _ENOUGH)
-    for start in range(len(text) - size + 1):
-        if text[start : start + size] in secret:
-            yield start, start + size
-
-
-def _on_one_line(text: str) -> str:
-    """As messages quote it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
