@@ -1,6 +1,7 @@
 """The few errors of our own. Each says in one sentence what is wrong and what to do about it."""
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -113,3 +114,13 @@ class Unavailable(SinkError):
 
 class Refused(SinkError):
     """The destination will never take this payload. It is dead-lettered or dropped, and counted."""
+
+
+SHOWN = 20
+"""Calls of a traceback, the innermost ones: a recursion has a thousand."""
+
+
+def calls(error: BaseException) -> str:
+    """The traceback of an exception without its text, in which something may stand that a stage is
+    to hide."""
+    return "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip()

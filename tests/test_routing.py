@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import LARGEST_PIECE, UNTRACKED, Batch, Container, Source
 from pipeline.component import Effect, Stage
-from pipeline.labels import Labels
+from pipeline.labels import Labels, Wish
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
 from pipeline.routing import Lane, Lanes, Outlet, Route, Router
@@ -226,6 +226,21 @@ async def test_a_stage_that_has_no_memory_for_a_batch_does_its_halves_and_loses_
     assert out.lines == [b"500" if one == b"500!" else one for one in marked]
     (page,) = ledger
     assert not any(passage.unaccounted for passage in page.passages.values())
+
+
+async def test_a_stage_of_a_label_that_fails_is_skipped_and_said_without_what_it_choked_on(
+    metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Asking(Labels):
+        def _read(self, container: Container) -> Wish:
+            return Wish(tags=Choking(frozenset({b"secret"}), ValueError, Effect()))
+
+    out = Kept()
+    router = Router([route(out)], metrics, Ledger(), labels=Asking())
+    await router.bind(container(), Progress({}))["logs"].distribute(batch("secret", "b"))
+    assert out.lines == [b"secret", b"b"]
+    assert "stage tag of label dockline.tag failed with ValueError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_where_all_entries_fail_tries_have_an_end_and_all_are_lost(

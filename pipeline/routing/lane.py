@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import traceback
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.component import Stage
+from pipeline.errors import calls
 from pipeline.ledger import Passage
 from pipeline.metrics import Metrics
 from pipeline.plural import plural
@@ -25,8 +25,6 @@ from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
 
-SHOWN = 20
-"""Calls of a traceback, the innermost ones: a recursion has a thousand."""
 FAILED = "stage_failed"
 """The reason for which entries are lost that a stage failed on, where they must not go on."""
 
@@ -314,7 +312,7 @@ class Lane:
                 self.route.name,
                 type(error).__name__,
                 _consequence(step, error),
-                "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip(),
+                calls(error),
             )
         self._errors.labels(self.route.name, step.name).inc()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
+from pipeline.errors import calls
 from pipeline.labels import PREFIX
 from pipeline.ledger import Page, Tally
 from pipeline.metrics import Metrics
@@ -331,9 +332,11 @@ class Lanes:
         """As the container asks for with a label."""
         try:
             return stage(batch) or batch
-        except Exception:  # a bug in it, as in a lane
+        except Exception as error:  # a bug in it, as in a lane
             if self._bugs():
-                log.exception("stage %s of label %s%s failed: skipped", name, PREFIX, name)
+                kind = type(error).__name__
+                form = "stage %s of label %s%s failed with %s; it is skipped\n%s"
+                log.error(form, name, PREFIX, name, kind, calls(error))
             self._stage_errors.labels("", name).inc()
             return batch
 
