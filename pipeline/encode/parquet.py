@@ -31,6 +31,10 @@ from pipeline.timestamps import nanoseconds
 PIECE: Final = 5000
 """Rows that are made between two turns of the event loop; a few milliseconds."""
 
+HEAVY: Final = 4 << 20
+"""Bytes of large labels and of tags, which each row has, after which a row group ends. Without
+them an object is one."""
+
 _LEVELS: Final = (*LEVELS, None)
 _STREAMS: Final = tuple(name or None for name in STREAM_NAMES)
 _LONGEST: Final = 2**63
@@ -65,16 +69,19 @@ class Parquet:
         )
 
     async def pack(self, runs: Sequence[Run]) -> bytes:
-        columns, tables, rows = self._empty(), [], 0
+        columns, rows, size = self._empty(), 0, 0
+        file = _File(self._arrow, self._parquet, self._schema, self._compression)
         for run in runs:
             batch = run.picked()
             self._add(columns, batch)
             rows += len(batch)
-            if rows >= PIECE:
-                tables.append(await asyncio.to_thread(self._table, columns))
-                columns, rows = self._empty(), 0
-        tables.append(await asyncio.to_thread(self._table, columns))
-        return await asyncio.to_thread(self._written, tables)
+            size += len(batch) * (batch.container.burden + batch.tagged)
+            if rows >= PIECE or size >= HEAVY:
+                await asyncio.to_thread(file.add, columns, size >= HEAVY)
+                columns, rows, size = self._empty(), 0, size % HEAVY
+        if rows:
+            await asyncio.to_thread(file.add, columns)
+        return await asyncio.to_thread(file.finish)
 
     def _empty(self) -> Columns:
         return {name: [] for name in self._schema.names}
@@ -108,14 +115,31 @@ class Parquet:
         for name, column in columns.items():
             column.extend(new[name] if name in new else [shared.get(name)] * count)
 
-    def _table(self, columns: Columns) -> Any:
-        return self._arrow.table(columns, schema=self._schema)
 
-    def _written(self, tables: list[Any]) -> bytes:
-        file = io.BytesIO()
-        table = self._arrow.concat_tables(tables)
-        self._parquet.write_table(table, file, compression=self._compression)
-        return file.getvalue()
+class _File:
+    """Written row group by row group, so that only what is compressed is there as a whole."""
+
+    def __init__(self, arrow: Any, parquet: Any, schema: Any, compression: str) -> None:
+        self._arrow, self._schema = arrow, schema
+        self._bytes = io.BytesIO()
+        self._writer = parquet.ParquetWriter(self._bytes, schema, compression=compression)
+        self._tables: list[Any] = []
+
+    def add(self, columns: Columns, ends: bool = False) -> None:
+        """`ends`: a row group."""
+        self._tables.append(self._arrow.table(columns, schema=self._schema))
+        if ends:
+            self._write()
+
+    def _write(self) -> None:
+        tables, self._tables = self._tables, []
+        if tables:
+            self._writer.write_table(self._arrow.concat_tables(tables))
+
+    def finish(self) -> bytes:
+        self._write()
+        self._writer.close()
+        return self._bytes.getvalue()
 
 
 def _text(text: str) -> str:

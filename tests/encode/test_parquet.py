@@ -64,3 +64,15 @@ async def test_many_entries_keep_their_order() -> None:
     some = [batch(*["x"] * 1000, start=1000 * turn) for turn in range(20)]
     found = await table(*some)
     assert found["event_sequence"].to_pylist() == list(range(20_000))
+
+
+@pytest.mark.parametrize(("size", "groups"), [(1000, 1), (100_000, 2)])
+async def test_rows_with_large_labels_are_written_in_several_groups(size: int, groups: int) -> None:
+    of = container(labels={"big": "x" * size})
+    some = [batch(*[b""] * 25, of=of, start=25 * turn) for turn in range(4)]
+    body = await Parquet("zstd", "here").pack([Run(one, range(len(one))) for one in some])
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(body))
+    assert file.num_row_groups == groups
+    found = file.read()
+    assert found["event_sequence"].to_pylist() == list(range(100))
+    assert found["container_labels"].to_pylist()[99] == [("big", "x" * size)]
