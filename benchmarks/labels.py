@@ -17,9 +17,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from benchmarks.destinations import WAYS, Way
 from benchmarks.sinks import machine
@@ -27,6 +28,8 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 
 RESULTS = Path(__file__).parent / "results" / "labels.md"
+FIGURES = RESULTS.with_suffix(".json")
+"""Of all runs with `--write`, so that one sink can be measured again."""
 LIMIT = 200
 """MiB that the agent is to stay under."""
 
@@ -69,6 +72,10 @@ class Figure(NamedTuple):
     """Of all entries, from 0 to 1."""
 
 
+Figures = dict[str, dict[str, Figure]]
+"""By way, then by container and way of reading."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", default="", help="names of ways or sinks, with commas")
@@ -80,7 +87,9 @@ def main() -> None:
     only = set(filter(None, given.only.split(",")))
     ways = [way for way in WAYS if not only or {way.name, way.kind} & only]
     kinds, reads = given.containers.split(","), given.read.split(",")
-    figures: dict[tuple[str, str, str], Figure] = {}
+    figures: Figures = {}
+    if given.write and FIGURES.exists():
+        figures = msgspec.json.decode(FIGURES.read_bytes(), type=Figures)
     with PrivateEngine() as engine:
         for kind in kinds:
             start(engine, kind)
@@ -88,12 +97,14 @@ def main() -> None:
             for kind in kinds:
                 for read in reads:
                     found = measured(engine, way, kind, read, given.seconds)
-                    figures[way.name, kind, read] = found
+                    figures.setdefault(way.name, {})[f"{kind}, {read}"] = found
                     said = (
                         f"{way.name}, {kind}, {read}: {found.peak:.0f} MiB, {found.delivered:.0%}"
                     )
                     print(said, file=sys.stderr, flush=True)
-    text = report(ways, kinds, reads, figures)
+            if given.write:
+                FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    text = report(figures)
     print(text)
     if given.write:
         RESULTS.write_text(f"# Large labels and many tags\n\n{text}\n")
@@ -118,6 +129,7 @@ def measured(engine: PrivateEngine, way: Way, kind: str, read: str, seconds: flo
         config = CONFIG.format(read=read, name=kind, type=way.kind, settings=settings)
         agent = AgentProcess(Path(name) / "agent", engine.url, config)
         with agent:
+            agent.connected()
             until = time.monotonic() + seconds
             peak = delivered = 0.0
             while time.monotonic() < until and delivered < KINDS[kind].lines:
@@ -133,14 +145,9 @@ def high_water(pid: int) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def report(
-    ways: Sequence[Way],
-    kinds: Sequence[str],
-    reads: Sequence[str],
-    figures: dict[tuple[str, str, str], Figure],
-) -> str:
-    columns = [(kind, read) for kind in kinds for read in reads]
-    heads = [f"{kind}, {read}" for kind, read in columns]
+def report(figures: Figures) -> str:
+    columns = [f"{kind}, {read}" for kind in KINDS for read in ("api", "file")]
+    columns = [one for one in columns if any(one in found for found in figures.values())]
     rows = [
         f"`python -m benchmarks.labels --write`, {machine()}.",
         "",
@@ -150,14 +157,15 @@ def report(
         " 32 tags of 500 bytes. In brackets, how many of them had arrived, where the time was too"
         f" short for all: most sinks write 2.6 GB and 1 GB. The goal is {LIMIT} MiB.",
         "",
-        f"| sink | {' | '.join(heads)} |",
-        f"|---|{'---|' * len(heads)}",
+        f"| sink | {' | '.join(columns)} |",
+        f"|---|{'---|' * len(columns)}",
     ]
-    for way in ways:
-        cells = [cell(figures[way.name, kind, read]) for kind, read in columns]
-        rows.append(f"| `{way.name}` | {' | '.join(cells)} |")
-    highest = max(one.peak for one in figures.values())
-    middle = statistics.median(one.peak for one in figures.values())
+    for way in WAYS:
+        if found := figures.get(way.name):
+            cells = [cell(found[one]) if one in found else "" for one in columns]
+            rows.append(f"| `{way.name}` | {' | '.join(cells)} |")
+    peaks = [one.peak for found in figures.values() for one in found.values()]
+    highest, middle = max(peaks), statistics.median(peaks)
     return "\n".join([*rows, "", f"Highest: {highest:.0f} MiB; median: {middle:.0f} MiB."])
 
 

@@ -13,8 +13,8 @@ class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What may wait between the routes and this sink, and what happens when that is full."""
 
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
-    """Bytes of memory, what is being sent included. Labels of a container beyond 4 KiB count with
-    each of its entries, since most destinations get them with each."""
+    """Bytes of memory, what is being sent included. Labels of a container beyond 4 KiB, and tags
+    that it asks for, count with each of its entries, since most destinations get them with each."""
     disk: Size = Size(0)
     """Bytes on disk, under the state directory, after the memory is full; 0 for none."""
     when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"
@@ -25,7 +25,8 @@ class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How many entries are sent at once: as soon as one of the limits is reached."""
 
     bytes: Annotated[Size, msgspec.Meta(ge=1)] = Size(2**20)
-    """Bytes of messages."""
+    """Bytes of messages. With labels and tags, which most destinations get with each entry, there
+    are no more at once than 8 MiB of them, or this, if it is more."""
     entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
     """Number of entries."""
     linger: Duration = Duration(0)
