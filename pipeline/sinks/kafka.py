@@ -29,7 +29,8 @@ It needs the extra: `pip install 'dockline[kafka]'`; the image has it.
   a broker that has it does not store it twice. An agent that is started again has a new id, so
   after a kill what was in flight comes twice; `event.sequence` and `@timestamp` tell.
 - **Errors**: records that are too large, that have a time the topic does not take, or that are
-  invalid to it, are found by halving, and refused one by one; they may go to `dead_letter`. All
+  invalid to it, are found by halving, and refused one by one; they may go to `dead_letter`. While
+  a topic calls all records invalid, none is refused: it may want others than these. All
   else (no leader, too few replicas, authorization, quotas) makes wait, and nothing is lost. Nothing
   is tried again behind your back: `retry` decides.
 - **Compression** is of whole batches, outside of the event loop.

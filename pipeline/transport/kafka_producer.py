@@ -9,8 +9,8 @@ as long as the producer keeps its id: until it ends, or a broker has forgotten i
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -33,12 +33,16 @@ _WRAP: Final = 2**31
 _NO_TRANSACTION: Final = 2**31 - 1
 
 _STORED: Final = frozenset({0, errors.DuplicateSequenceNumber.errno})
+_INVALID_RECORD: Final = 87
+"""What a broker that validates says: of a record, or of all, where the topic wants others."""
+_MOST_SUSPECTS: Final = 50
+"""Single records that are looked at before all wait, where nothing is taken."""
 _TO_BLAME: Final = frozenset(
     {
         errors.MessageSizeTooLargeError.errno,
         errors.RecordListTooLargeError.errno,
         errors.InvalidTimestampError.errno,
-        87,  # INVALID_RECORD
+        _INVALID_RECORD,
     }
 )
 """Single records are the cause: too large, too old, or not what the topic takes."""
@@ -67,6 +71,10 @@ class Chunk:
     built: bytes | bytearray = b""
     producer: int = -1
     """By whom it was built."""
+    before: int | None = None
+    """How many chunks its topic had taken when it was first called invalid."""
+    suspected: int | None = None
+    """How many it had when it last was, by itself and without evidence."""
 
 
 class Consignment:
@@ -99,6 +107,10 @@ class Producer:
         self._id: tuple[int, int] | None = None
         """With its epoch."""
         self._next: dict[Partition, int] = {}
+        self._stored: Counter[str] = Counter()
+        """Chunks that a topic has taken, in whichever payload."""
+        self._undecided = False
+        """Whether, in this round, all that was tried of a partition was called invalid."""
         self._doubtful: Consignment | None = None
         """Of which the brokers may have a part that they did not answer for."""
 
@@ -141,6 +153,7 @@ class Producer:
                 for node, some in nodes.items()
             }
         trouble: list[str] = []
+        self._undecided = False
         for node, task in asked.items():
             codes = task.result()
             if isinstance(codes, Unavailable):
@@ -151,7 +164,9 @@ class Producer:
                 problem = self._settle(consignment, partition, codes.get(partition), where, refuse)
                 trouble += [problem] if problem else []
         if trouble:
-            raise Unavailable("; ".join(dict.fromkeys(trouble)))
+            error = Unavailable("; ".join(dict.fromkeys(trouble)))
+            error.doubts = 1 if self._undecided else None
+            raise error
 
     async def _build(self, consignment: Consignment, partition: Partition) -> None:
         """The partition's first chunk, cut to what goes into one, unless it is built already."""
@@ -219,13 +234,21 @@ class Producer:
             return f'{where} says nothing of the topic "{partition[0]}"'
         if code in _STORED:
             self._next[partition] = (self._next.get(partition, 0) + len(chunk.places)) % _WRAP
+            self._stored[partition[0]] += 1
             chunks.pop(0)
+        elif code == _INVALID_RECORD and self._suspects(chunks, partition[0]):
+            if all(one.suspected == self._stored[partition[0]] for one in chunks[-_MOST_SUSPECTS:]):
+                self._undecided = True
+                chunks[:] = [_together(chunks)]
+                topic = f'the topic "{partition[0]}"'
+                return f"{where} calls all records of {topic} invalid; check what it is to take"
         elif code in _TO_BLAME and len(chunk.places) == 1:
             refuse(chunk.places[0], f"{where} will not take it: {described(code)}")
             chunks.pop(0)
         elif code in _TO_BLAME:
             middle = len(chunk.places) // 2
-            chunks[:1] = [Chunk(chunk.places[:middle]), Chunk(chunk.places[middle:])]
+            halves = chunk.places[:middle], chunk.places[middle:]
+            chunks[:1] = [Chunk(half, before=chunk.before) for half in halves]
         else:
             if code in _FORGOTTEN:
                 self._id = None
@@ -233,3 +256,21 @@ class Producer:
         if not chunks:
             del consignment.left[partition]
         return ""
+
+    def _suspects(self, chunks: list[Chunk], topic: str) -> bool:
+        """Whether nothing was taken since the first chunk was called invalid, so that it may be the
+        configuration that is wrong. Where it is a single record the others go first."""
+        chunk, stored = chunks[0], self._stored[topic]
+        if chunk.before is None:
+            chunk.before = stored
+        if len(chunk.places) > 1 or stored > chunk.before:
+            return False
+        chunk.suspected, chunk.producer = stored, -1
+        chunks.append(chunks.pop(0))
+        return True
+
+
+def _together(chunks: Iterable[Chunk]) -> Chunk:
+    """All of a partition, to be sent again in order."""
+    befores = [chunk.before for chunk in chunks if chunk.before is not None]
+    return Chunk(sorted(place for chunk in chunks for place in chunk.places), before=min(befores))

@@ -173,7 +173,7 @@ async def test_what_a_broker_cannot_do_now_waits_and_nothing_is_lost(
     assert [message(record.value) for record in records] == ["zero", "one", "two"]
 
 
-@pytest.mark.parametrize("code", [kafka.TOO_LARGE, kafka.INVALID_TIMESTAMP, 87])
+@pytest.mark.parametrize("code", [kafka.TOO_LARGE, kafka.INVALID_TIMESTAMP])
 async def test_the_record_to_blame_is_found_by_halving_and_refused(
     cluster: KafkaCluster, code: int
 ) -> None:
@@ -186,6 +186,40 @@ async def test_the_record_to_blame_is_found_by_halving_and_refused(
     assert f"({code})" in refused[0][2] or f"error {code}" in refused[0][2]
     records = await asyncio.to_thread(cluster.records)
     assert [message(record.value) for record in records] == list("1234567")
+
+
+async def test_a_record_that_the_broker_calls_invalid_is_refused_once_others_are_stored(
+    cluster: KafkaCluster,
+) -> None:
+    """Of three the batch fails, then the first record; then the others do not, and it does."""
+    cluster.create("dockline", 1)
+    cluster.fail(kafka.PRODUCE, 87, 87, 0, 87)
+    some = batch("bad", "1", "2")
+    refused = await deliver(sink(*cluster.servers), some)
+    assert [(one, index) for one, index, _ in refused] == [(some, 0)]
+    records = await asyncio.to_thread(cluster.records)
+    assert [message(record.value) for record in records] == ["1", "2"]
+
+
+async def test_while_a_broker_calls_all_records_invalid_none_is_refused(
+    cluster: KafkaCluster,
+) -> None:
+    """As where the topic has a schema that entries do not have."""
+    cluster.create("dockline", 1)
+    cluster.fail(kafka.PRODUCE, *[87] * 6)
+    to = sink(*cluster.servers)
+    payload = to.encode([batch("0", "1")])
+    for _ in range(2):
+        await to.open()
+        with pytest.raises(Unavailable, match="all records of the topic") as raised:
+            await to.send(payload)
+        assert raised.value.doubts == 1
+    assert payload.refused == []
+    await to.open()
+    await to.send(payload)
+    await to.close()
+    records = await asyncio.to_thread(cluster.records)
+    assert [message(record.value) for record in records] == ["0", "1"]
 
 
 async def test_what_a_part_of_the_partitions_has_taken_is_not_sent_again(
