@@ -259,7 +259,7 @@ class Rows:
         flat = _PLAIN.issuperset(map(type, fields.values()))
         if fields and not (flat and plain.is_json(fields)):
             fields = {
-                plain.text(name): self._plain(value, DEEPEST) for name, value in fields.items()
+                plain.key(name): self._plain(value, DEEPEST) for name, value in fields.items()
             }
         if into.bare:
             line = dumps(fields)
@@ -282,7 +282,7 @@ class Rows:
         kept, size = dict[str, str](), 0
         for key, said in _dict(value).items():
             if type(said) in (str, bytes):
-                name, text = _text(key), _text(said)
+                name, text = plain.key(key), _text(said)
                 size += len(name) + len(text)
                 if size > MOST_LABELS:
                     break

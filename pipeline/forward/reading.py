@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
 
+from pipeline import plain
 from pipeline.forward.chunks import shown
 from pipeline.forward.framing import Framer, ProtocolError
 
@@ -96,9 +97,12 @@ def objects(whole: bytes) -> list[Any]:
     """Each object that there is. Raises `ProtocolError`."""
     if len(whole) > MOST_VALUES:
         _check_values(whole)
-    unpacker = _unpacker(whole)
     try:
-        return list(unpacker)
+        return list(_unpacker(whole))
+    except (ValueError, TypeError):
+        pass
+    try:
+        return list(_unpacker(whole, any_key=True))
     except (ValueError, TypeError) as error:  # such as a map with a list for a key
         raise _meaningless(error) from error
 
@@ -117,7 +121,7 @@ def _check_values(whole: bytes) -> None:
             raise ProtocolError(message, "too_large")
 
     unpacker = msgpack.Unpacker(
-        list_hook=count, object_hook=count, strict_map_key=False, max_buffer_size=0, raw=True
+        list_hook=count, object_pairs_hook=count, strict_map_key=False, max_buffer_size=0, raw=True
     )
     unpacker.feed(whole)
     try:
@@ -127,12 +131,26 @@ def _check_values(whole: bytes) -> None:
         raise _meaningless(error) from error
 
 
-def _unpacker(whole: bytes) -> Any:
+def _unpacker(whole: bytes, *, any_key: bool = False) -> Any:
+    """With `any_key`, which takes longer, keys may be numbers, and come as text: a map of numbers
+    that somebody has chosen can take time with the square of their count. Else they are text or
+    bytes."""
     unpacker = msgpack.Unpacker(
-        unicode_errors="surrogateescape", ext_hook=_extension, timestamp=2, max_buffer_size=0
+        unicode_errors="surrogateescape",
+        ext_hook=_extension,
+        timestamp=2,
+        max_buffer_size=0,
+        strict_map_key=not any_key,
+        object_pairs_hook=_map if any_key else None,
     )
     unpacker.feed(whole)
     return unpacker
+
+
+def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    if any(type(key) in (list, dict) for key, _ in pairs):
+        raise ValueError("a key is a list or a map")
+    return {plain.key(key): value for key, value in pairs}
 
 
 def _meaningless(error: Exception) -> ProtocolError:
@@ -149,14 +167,17 @@ def _extension(code: int, data: bytes) -> Any:
 # -- modes -------------------------------------------------------------------------------------
 
 
-def _small(whole: bytes) -> Iterator[Message]:
+def _small(whole: bytes, *, any_key: bool = False) -> Iterator[Message]:
     """Each before the next one is looked at, which may be none."""
-    unpacker, start = _unpacker(whole), 0
+    unpacker, start = _unpacker(whole, any_key=any_key), 0
     while True:
         try:
             said = next(unpacker, None)
         except (ValueError, TypeError) as error:
-            raise _meaningless(error) from error
+            if any_key:
+                raise _meaningless(error) from error
+            yield from _small(whole[start:], any_key=True)
+            return
         end = unpacker.tell()
         if end == start:
             return

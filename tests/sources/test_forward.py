@@ -170,6 +170,7 @@ async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_
     record = {
         b"message": b"\xff kept", b"n\xff": [float("nan"), {b"k": b"v\xff"}], "user": b"bob",
         "at": event_time(1), "none": None, "x": msgpack.ExtType(7, b"x"), b"user": "\udcff",
+        1: 2, None: True,
     }  # fmt: skip
     async with served() as (one, client):
         await client.write(msgpack.packb(["t", 1, record], unicode_errors="surrogateescape"))
@@ -177,7 +178,7 @@ async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_
         assert line == b"\xff kept"
         assert fields == {
             "n\ufffd": [None, {"k": "v\ufffd"}], "user": "\ufffd", "at": 10**9, "none": None,
-            "x": None,
+            "x": None, "1": 2, "null": True,
         }  # fmt: skip
         assert one.intake.refused == {}
 
@@ -561,7 +562,7 @@ async def test_a_bomb_is_refused_in_bounded_memory_and_others_go_on(bomb: str) -
 
 @pytest.mark.parametrize(
     "bad",
-    [b"\x93\xa1t\x01\x81\x01\x01", pack(5), pack(["t" * 5000, []]), b"\xc1", nested(5000)],
+    [b"\x93\xa1t\x01\x81\x90\x01", pack(5), pack(["t" * 5000, []]), b"\xc1", nested(5000)],
     ids=["a key", "no message", "a tag", "no MessagePack", "nested"],
 )
 async def test_what_came_right_before_a_bad_message_is_taken(bad: bytes) -> None:
