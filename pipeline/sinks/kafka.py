@@ -10,7 +10,7 @@ compression = "zstd"
 [sinks.cloud]
 type = "kafka"
 bootstrap_servers = ["broker.example.com:9093"]
-sasl = { mechanism = "SCRAM-SHA-512", user = "dockline", password = "${KAFKA_PASSWORD:-}" }
+sasl = { mechanism = "SCRAM-SHA-512", user = "dockline", password = "${KAFKA_PASSWORD}" }
 tls = {}                                      # the system's authorities
 ```
 

@@ -4,7 +4,7 @@
 [sinks.queue]
 type = "nats"
 urls = ["nats://nats-1:4222", "nats://nats-2:4222", "nats://nats-3:4222"]
-auth = { user = "agent", password = "${NATS_PASSWORD:-secret}" }
+auth = { user = "agent", password = "${NATS_PASSWORD}" }
 stream = { replicas = 3, max_bytes = "50GiB" }
 ```
 

@@ -5,7 +5,7 @@
 type = "redis"
 address = "redis://redis"                       # port 6379; rediss:// for TLS, unix:///run/redis.sock
 user = "dockline"                               # an ACL user; without it, password alone
-password = "${REDIS_PASSWORD:-}"
+password = "${REDIS_PASSWORD}"
 stream = "logs:{container.project}"
 max_length = 1_000_000
 ```

@@ -7,7 +7,7 @@ enabled = false
 [sources.queue]
 type = "nats"
 urls = ["nats://nats-1:4222", "nats://nats-2:4222", "nats://nats-3:4222"]
-auth = { user = "hub", password = "${NATS_PASSWORD:-secret}" }
+auth = { user = "hub", password = "${NATS_PASSWORD}" }
 ```
 
 Agents publish with the `nats` sink; any number of processes with this source share what they have

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from pipeline.errors import EngineError
 from pipeline.testing.docker_client import BUSYBOX, DockerClient
-from tests.integration.deployed import fetch, make_image, program
+from tests.integration.deployed import FETCH, fetch, make_image, program
 from tests.integration.waiting import eventually
 from tests.servers.victoria import victoria_logs
 
@@ -74,6 +75,23 @@ def arrives(host: DockerClient, agent: str, name: str) -> None:
     assert float(answer[0]["value"][1]) > 0
 
 
+def address_on_node(host: DockerClient, container: str) -> str:
+    """Of a container of a stack, as docs/fleet.md has it."""
+    inspect = ("network", "inspect", "docker_gwbridge", "--format", "{{json .Containers}}")
+    full = host.docker("inspect", "--format", "{{.Id}}", container)
+    address: str = json.loads(host.docker(*inspect))[full]["IPv4Address"]
+    return address.partition("/")[0]
+
+
+def from_node(host: DockerClient, address: str) -> str:
+    """What VictoriaLogs answers to a program of the node there; empty where it does not."""
+    python = ("--network", "host", "--entrypoint", "/opt/dockline/bin/python", "dockline", "-c")
+    try:
+        return host.docker("run", "--rm", *python, FETCH, f"http://{address}:9428/")
+    except EngineError:
+        return ""
+
+
 def test_a_fleet_by_compose_keeps_lines_and_metrics(fleet: DockerClient) -> None:
     project = ("compose", "--file", str(FLEET / "compose.yaml"))
     fleet.docker(*project, "up", "--detach")
@@ -85,7 +103,8 @@ def test_a_fleet_by_compose_keeps_lines_and_metrics(fleet: DockerClient) -> None
         fleet.docker("run", "--detach", "--name", "later", BUSYBOX, "sh", "-c", LINES)
         arrives(fleet, agent, "later")
         said = fleet.docker(*project, "logs", "hub", "agent")
-        assert "cannot be used" not in said and "does not permit" not in said
+        for trouble in ("cannot be used", "does not permit", "by other users", "no token"):
+            assert trouble not in said
     finally:
         fleet.docker(*project, "down", "--volumes")
 
@@ -103,6 +122,9 @@ def test_a_fleet_as_a_stack_keeps_lines_and_metrics(fleet: DockerClient, tmp_pat
         agent = ready_agent(fleet, "dockline_agent")
         fleet.docker("run", "--detach", "--name", "of-stack", BUSYBOX, "sh", "-c", LINES)
         arrives(fleet, agent, "of-stack")
+        store = container_of(fleet, "dockline_victorialogs")
+        assert from_node(fleet, "127.0.0.1") == "", "no port is published"
+        assert "VictoriaLogs" in from_node(fleet, address_on_node(fleet, store))
         for service in ("dockline_hub", "dockline_agent"):
             said = fleet.docker("logs", container_of(fleet, service))
             assert "cannot be used" not in said and "does not permit" not in said
