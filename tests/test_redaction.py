@@ -9,7 +9,16 @@ import re
 import pytest
 
 from pipeline.expression.patterns import compile_linear
-from pipeline.redaction import KINDS, What, is_local, own, unescaped
+from pipeline.redaction import (
+    KINDS,
+    MOST_PLACES,
+    MOST_TOKENS,
+    What,
+    is_local,
+    named,
+    own,
+    unescaped,
+)
 
 
 def without(what: What, text: str) -> str:
@@ -196,3 +205,45 @@ def test_a_pattern_that_looks_at_nothing_else_is_local(pattern: str) -> None:
 )
 def test_one_that_looks_around_is_not(pattern: str) -> None:
     assert not is_local(pattern)
+
+
+# ----------------------------------------------------------- texts that are made to take long
+
+
+@pytest.mark.parametrize(
+    ("what", "part"),
+    [
+        ("email", "a@bb.cc "),
+        ("ip", "1.2.3.4 "),
+        ("ip", "1:2:3:4:5:6:7:8 "),
+        ("jwt", "eyJa.b.c "),
+        ("aws_key", "AKIAIOSFODNN7EXAMPLE "),
+        ("bearer", "bearer abc1 "),
+        ("card", "4111111111111111,"),
+    ],
+)
+def test_behind_more_than_anybody_writes_of_one_kind_all_is_replaced(what: What, part: str) -> None:
+    kind, last = KINDS[what], "and this"
+    few, many = part * 1000 + last, part * MOST_PLACES + last
+    assert kind.replace(few, lambda thing: "#").endswith(last)
+    result = kind.replace(many, lambda thing: "#")
+    assert result.endswith("#")
+    assert last not in result
+    assert part.strip(" ,") not in result
+
+
+def test_long_runs_of_digits_that_cannot_be_cards_stay() -> None:
+    times = ",".join(str(1_700_000_000_000_000_000 + number) for number in range(10_000))
+    assert without("card", times) == times
+    assert without("card", "4" * 200_000) == "4" * 200_000
+    dashes = KINDS["card"].replace("x " + "4-" * 100_000, lambda thing: "#")
+    assert dashes == "x #"
+
+
+def test_more_values_of_names_than_anybody_writes_are_replaced_with_all_behind_them() -> None:
+    kind = named(["password"])
+    result = kind.replace("password=v " * (MOST_PLACES + 5) + "and this", lambda thing: "#")
+    assert result.endswith("password=#")
+    assert "this" not in result
+    deep = '{"password":' + "[" * MOST_TOKENS + "]" * MOST_TOKENS + ',"b":"c"}'
+    assert kind.replace(deep, lambda thing: "#") == '{"password":"#"'

@@ -34,7 +34,7 @@ _NAMED: Final = re.compile(
     r"reason: '([^']*)'"
 )
 _STREAM: Final = re.compile(r"total ignored: \d+ out of \d+ for stream: (\{.*\})")
-_ERRORS: Final = re.compile(r"(\d+) errors like: ")
+_ERRORS: Final = re.compile(r"(?<!\d)(\d+) errors like: ")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
 """Values of labels, in which anything may stand."""
 _TOO_LONG: Final = re.compile(r"max entry size '(\d+)' bytes exceeded", re.IGNORECASE)

@@ -36,3 +36,8 @@ def parse_one(line: bytes) -> Fields:
         return parse_one(line.decode("utf-8", "replace").encode())
     except NOT_JSON:
         return {}
+
+
+def may_be(line: bytes) -> bool:
+    """Whether it begins as JSON does."""
+    return line[:64].lstrip(_BEFORE).startswith(b"{")

@@ -21,10 +21,11 @@
 - `{ regex = "…" }`: the named groups of a pattern that is looked for in the message, `^` and `$`
   being its ends. Groups that take no part in the match make no fields.
 
-A line that cannot be parsed goes on without fields. Fields that an entry has already stay, but for
-those that are read anew. Of bytes that are not UTF-8, each becomes U+FFFD in the fields. Whole
-numbers keep all their digits; `NaN` is not JSON, and of two equal keys the last one counts. A `-`
-that stands for nothing makes no field; a time that lacks its year or its zone stays as it is
+A line that cannot be parsed goes on without fields; so does one of more than 64 KiB with more than
+50,000 values in its JSON, or 10,000 `=` where it is no JSON. Fields that an entry has already stay,
+but for those that are read anew. Of bytes that are not UTF-8, each becomes U+FFFD in the fields.
+Whole numbers keep all their digits; `NaN` is not JSON, and of two equal keys the last one counts. A
+`-` that stands for nothing makes no field; a time that lacks its year or its zone stays as it is
 written. Names are Vector's, but for `msg` and `http_host`, since `message` and `host` are taken.
 Elastic Common Schema has others, which `rename` gives:
 `{ rename = { client = "source.address", status = "http.response.status_code" } }`.
@@ -37,7 +38,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pipeline import component
+from pipeline import component, native
 from pipeline.batch import Batch, Container
 from pipeline.expression.patterns import compile_pattern
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
@@ -65,6 +66,13 @@ Config = Annotated[
     msgspec.Meta(examples=["json", "auto", {"regex": r"^(?P<level>\w+): (?P<text>.*)$"}]),
 ]
 
+LONG: Final = 64 << 10
+"""Bytes of a line that may take long."""
+MOST_VALUES: Final = 50_000
+"""Commas and opening brackets of a long line of JSON: each value takes up to half a microsecond."""
+MOST_PAIRS: Final = 10_000
+"""`=` of another long line: each pair takes up to two."""
+
 _PARSERS: Final[dict[str, Parser]] = {
     "json": json.parse,
     "logfmt": logfmt.parse,
@@ -89,7 +97,8 @@ class Stage(component.Stage):
         return self
 
     def __call__(self, batch: Batch) -> Batch | None:
-        return _with(batch, self._parse(batch.lines))
+        lines = batch.lines if isinstance(self._config, Pattern) else _light(batch.lines)
+        return _with(batch, self._parse(lines))
 
     def effect(self) -> component.Effect:
         if isinstance(self._config, Pattern):
@@ -104,7 +113,20 @@ class _AsRecords(component.Stage):
         self._reader = reader
 
     def __call__(self, batch: Batch) -> Batch | None:
-        return _with(batch, self._reader.read(batch.lines))
+        return _with(batch, self._reader.read(_light(batch.lines)))
+
+
+def _light(lines: list[bytes]) -> list[bytes]:
+    """Empty ones in place of those that would take too long."""
+    if native.total(lines) <= LONG:
+        return lines
+    return [b"" if len(line) > LONG and _is_heavy(line) else line for line in lines]
+
+
+def _is_heavy(line: bytes) -> bool:
+    if line.count(b"=") > MOST_PAIRS and not json.may_be(line):
+        return True
+    return line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_VALUES
 
 
 def _parser(config: Format | Pattern) -> Parser:

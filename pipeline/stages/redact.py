@@ -27,6 +27,9 @@ An entry that this stage fails on, which would be a bug in it, is dropped, count
 not to a dead-letter sink. So it is with `remove`, `truncate`, `keep` and `drop`, and with stages
 that make fields before one that redacts or removes.
 
+A text with more than 10,000 things of a kind in it, or what looks like one, or with 64 KiB in runs
+of digits that may be cards, was made to keep the agent busy: all behind them is replaced as one.
+
 With `with = "sha256"` each thing becomes a short keyed hash (HMAC), such as
 `sha256:5e884898da280471`: equal things become equal texts, so they can still be counted and
 followed. A hash without a key would protect nothing here: all numbers of a bank's cards, and all

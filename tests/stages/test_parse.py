@@ -258,3 +258,28 @@ def test_what_a_user_may_write(value: Any) -> None:
 def test_what_a_user_may_not_write(value: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(value, parse.Config)
+
+
+@pytest.mark.parametrize(
+    ("form", "part", "before", "behind"),
+    [
+        ("json", b"[],", b'{"a":[', b"1]}"),
+        ("auto", b'{"b":1},', b' {"a":[', b"1]}"),
+        ("logfmt", b"a=b ", b"", b"c=d"),
+        ("auto", b"a=b ", b"", b"c=d"),
+        ("syslog", b' b="\\]"', b"<34>1 - - - - - [a", b"] x"),
+        ("klog", b"a=b ", b'I0131 23:59:59.000000 1 a.go:1] "x" ', b"c=d"),
+    ],
+)
+def test_a_long_line_of_more_values_than_anybody_writes_goes_on_without_fields(
+    form: Any, part: bytes, before: bytes, behind: bytes
+) -> None:
+    stage = parse.Stage(form)
+    some = before + part * 5000 + behind
+    many = before + part * 60_000 + behind
+    (usual,) = entries(stage(batch(some)))
+    assert usual.fields
+    first, heavy, last = entries(stage(batch(some, many, some)))
+    assert heavy.fields == {}
+    assert heavy.message == many
+    assert first.fields == last.fields == usual.fields
