@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 FIRST_LOOK, LAST_LOOK = 0.01, 0.25
 """Seconds between two looks at whether what was sent last has arrived, while nothing follows it."""
 
+TRIED_BESIDE = 16
+"""Times that something else can be tried, at least, beside a payload that is in doubt."""
 CLOSING = 5.0
 """Seconds that a sink may take to let go. A disk that hangs must not keep the agent from ending."""
 LONGEST_ASKED = 600.0
@@ -82,6 +84,8 @@ class _Waiting:
     """How often there was not enough memory to encode it: of one entry alone."""
     tries: int = 0
     """How often it was tried before its turn."""
+    size: int = 0
+    """Bytes of memory, where it was taken to be tried before its turn."""
 
     @property
     def containers(self) -> set[str]:
@@ -451,8 +455,8 @@ class Delivery:
         if shipment is not None and not shipment.later:
             now = asyncio.get_running_loop().time
             began = now()
-            if batches := await self._take_more(shipment, wait):
-                shipment.later.append(_Waiting(batches))
+            if more := await self._take_more(shipment, wait):
+                shipment.later.append(_beside(more))
                 return
             wait -= now() - began
         await asyncio.sleep(wait)
@@ -496,26 +500,27 @@ class Delivery:
             seen |= one.containers
         if untried := [one for one in others_of if not one.tries]:
             return untried[0]
-        while sum(size for _, size in shipment.taken) < self._room:
-            batches = await self._take_more(shipment, FIRST_LOOK)
-            if not batches:
+        while sum(one.size for one in shipment.later) < self._room:
+            if not (more := await self._take_more(shipment, FIRST_LOOK)):
                 break
-            others = [batch for batch in batches if batch.container.id not in seen]
-            same = [batch for batch in batches if batch.container.id in seen]
-            found = [_Waiting(some) for some in (others, same) if some]
+            others = [one for one in more if one[0].container.id not in seen]
+            same = [one for one in more if one[0].container.id in seen]
+            found = [_beside(some) for some in (others, same) if some]
             shipment.later.extend(found)
             if others:
                 return found[0]
         return min(others_of or shipment.later, key=lambda one: one.tries, default=None)
 
-    async def _take_more(self, shipment: _Shipment, wait: float) -> list[Batch]:
+    async def _take_more(self, shipment: _Shipment, wait: float) -> Taken:
+        """A little, so that there is enough to try for many attempts."""
         batch = self._config.batch
+        limit = max(1, min(int(batch.bytes), self._room // TRIED_BESIDE))
         more: Taken = []
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                more = await self._buffer.take(int(batch.bytes), batch.entries, 0)
+                more = await self._buffer.take(limit, batch.entries, 0)
         shipment.taken.extend(more)
-        return [one for one, _ in more]
+        return more
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
         reason = self._shown(reason)
@@ -548,6 +553,10 @@ def _halves(batches: Sequence[Batch]) -> list[_Waiting]:
         return [_Waiting([batch.pick(part)]) for part in parts]
     middle = len(batches) // 2
     return [_Waiting(batches[:middle]), _Waiting(batches[middle:])]
+
+
+def _beside(taken: Taken) -> _Waiting:
+    return _Waiting([batch for batch, _ in taken], size=sum(size for _, size in taken))
 
 
 def _refused(entries: Sequence[tuple[Batch, int, str]]) -> Iterator[tuple[Batch, str]]:

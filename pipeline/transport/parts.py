@@ -8,9 +8,12 @@ for it may as well be the server's own trouble, or the configuration that is wro
 
 - An entry that is rejected by itself (400 and others of 4xx) is to blame when anything else was
   taken: of its payload, or of the same destination since the payload was first rejected.
-- One that makes a server fail is to blame when a request with it failed, then another was taken,
-  then it failed again; with 500 also when it has failed by itself for long, and others of its
-  payload were taken at any time.
+- One that makes a server fail with 500 is to blame when a request with it failed, then another was
+  taken, then it failed again; also when it has failed by itself for long, and others of its payload
+  were taken at any time.
+- One that is answered with anything else, such as 503, is to blame when that has happened many
+  times in a row, and each time others were taken in between and none of them failed: a server that
+  sheds load fails at random.
 
 While there is none, all of the payload is tried again, and with it single entries from here and
 there in it; whoever drives the sink tries other payloads in between (see `Unavailable.doubts`).
@@ -36,8 +39,9 @@ refused."""
 LONG = RequestFailed.LONG
 """How often an entry may fail with 500, by itself, while no other is taken; and how often anything
 may where the server asks for a pause each time: some minutes."""
-STRIKES = 2
-"""How often an entry must fail with something else than 500 after others were taken."""
+STRIKES = 8
+"""How often in a row an entry must fail with something else than 500 after others were taken, and
+none failed: of a server that fails at random, whatever its rate, one in 65,000 would."""
 MOST = 64
 """Parts that a payload is divided into while nothing of it is taken."""
 PLACES = 5
@@ -92,6 +96,8 @@ class Evidence:
     def __init__(self) -> None:
         self.taken = 0
         """How many requests it has taken."""
+        self.failed = 0
+        """How many it has failed at, but for those of single entries that are suspected."""
         self._taken_at = -inf
         self._guilty: dict[str, float] = {}
         """When last, the longest ago first."""
@@ -130,6 +136,8 @@ class Part:
     """How often it has, after others were taken in between."""
     taken_before: int | None = None
     """How many requests had been taken when it last did, with 500 when it first did."""
+    failed_before: int = 0
+    """How many requests had failed when it last did."""
     yields: bool = False
     """Whether others go first when it fails: it has failed often enough."""
 
@@ -312,6 +320,10 @@ class Parts:
         """The first part has failed. Where it is to blame it is divided, or refused, and that is
         progress; where it may not be, the others go first."""
         assert self._left is not None
+        others_failed = self.evidence.failed > part.failed_before
+        if len(part) > 1 or not part.yields:
+            self.evidence.failed += 1
+        part.failed_before = self.evidence.failed
         if self._sampled is not None:
             self._undo_sample()
             return False
@@ -323,7 +335,7 @@ class Parts:
             self._left.popleft()
             self._halve(part)
             return True
-        if len(part) == 1 and self._is_guilty(part, fault, to_blame):
+        if len(part) == 1 and self._is_guilty(part, fault, to_blame, others_failed):
             self._left.popleft()
             payload.refuse(*self.place(part, 0, payload), str(fault))
             return True
@@ -332,12 +344,16 @@ class Parts:
             self._left.rotate(-1)
         return False
 
-    def _is_guilty(self, part: Part, fault: RequestFailed, to_blame: bool) -> bool:
+    def _is_guilty(
+        self, part: Part, fault: RequestFailed, to_blame: bool, others_failed: bool
+    ) -> bool:
         if isinstance(fault, ServerFault):
             return part.faults >= PATIENCE if to_blame else self._taken and part.faults >= LONG
-        if to_blame:  # a server may have gone down since: others have to be taken once more
+        if others_failed:
+            part.strikes = 0
+        elif to_blame:
             part.strikes += 1
-            part.taken_before = self.evidence.taken
+        part.taken_before = self.evidence.taken
         return part.strikes >= STRIKES
 
     # ------------------------------------------------------------------------------- dividing

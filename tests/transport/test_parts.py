@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -359,3 +360,20 @@ async def test_a_configuration_that_is_mended_in_between_costs_no_entry(mended: 
     what = payload(*numbers(10))
     await deliver(to, what)
     assert (sorted(to.taken), what.refused) == ([b"%d" % n for n in range(10)], [])
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
+async def test_a_server_that_sheds_load_at_random_costs_no_entry(rate: float) -> None:
+    chance = random.Random(rate)
+    evidence = Evidence()
+    to = Server(lambda entries: RequestFailed("503") if chance.random() < rate else None)
+    for count in (1, 2, 5) * 40:
+        what = payload(*numbers(count), to=evidence)
+        for _ in range(1000):
+            with suppress(Unavailable):
+                await what.data.send(what, to.post)
+                break
+            with suppress(Unavailable):
+                beside = payload("beside", to=evidence)
+                await beside.data.send(beside, to.post)
+        assert (what.entries, what.refused) == (count, [])
