@@ -80,6 +80,7 @@ class Session:
     async def _take_all(self) -> None:
         try:
             if self._door.server is None or await self._let_in(self._door.server):
+                self._connection.admitted = True
                 self._framer = Framer(self._door.max_message)
                 while data := await self._read():
                     if not self._framer.pending:

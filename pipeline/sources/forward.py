@@ -86,7 +86,8 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     tls: ListenTLSConfig | None = None
     """Certificates, for TLS."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 1024
-    """Connections at a time."""
+    """Connections at a time. Beyond, a client that has not shown the key, or not finished the
+    handshake of TLS, gives way to a new one."""
     idle: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(86400)
     """Time after which a connection is ended that says nothing."""
     max_message: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)

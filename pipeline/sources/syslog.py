@@ -62,7 +62,8 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     max_message: Annotated[Size, msgspec.Meta(ge=480, le=2**24)] = Size(2**16)
     """Bytes of a message over TCP and TLS."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 1024
-    """Connections at a time."""
+    """Connections at a time. Beyond, a client that has not finished the handshake of TLS gives way
+    to a new one."""
     idle: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(86400)
     """Time after which a connection is ended that says nothing."""
     receive_buffer: Annotated[Size, msgspec.Meta(ge=2**12, le=2**30)] = Size(8 * 2**20)
@@ -103,6 +104,7 @@ class Syslog(Source):
             return
 
         async def handle(connection: Connection) -> None:
+            connection.admitted = True
             async with intake.taking():
                 await _read(
                     connection, peer_name(connection.peer, self._host), self._config, intake

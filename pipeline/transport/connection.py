@@ -37,6 +37,8 @@ class Connection:
         """`sock` does not block."""
         self.peer = peer
         """Its address, without the port."""
+        self.admitted = False
+        """Whoever reads it says so when its client has shown all that it has to show."""
         self._socket = sock
         self._tls: TLS | None = None
         self._ended = False

@@ -117,12 +117,14 @@ class Listener:
     """Listens on one address, and may be opened again."""
 
     def __init__(self, address: Address, tls: ListenTLSConfig | None, connections: int) -> None:
-        """`connections`: how many there may be at a time."""
+        """`connections`: how many there may be at a time. Beyond, the one gives way that has waited
+        longest of those that are not admitted."""
         self.address = address
         self._tls_config = tls
         self._tls: ssl.SSLContext | None = None
         self._most = connections
-        self._count = 0
+        self._connections: dict[Connection, None] = {}
+        """The oldest first, without those that have given way."""
         self._socket: socket.socket | None = None
 
     @property
@@ -151,6 +153,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         assert self._socket is not None
         while True:
+            await asyncio.sleep(0)  # others get the event loop, however many wait to be taken
             try:
                 sock, peer = await loop.sock_accept(self._socket)
             except OSError as error:
@@ -158,16 +161,28 @@ class Listener:
                     refuse("accept", f"no connection can be taken: {error.strerror}")
                     await asyncio.sleep(PAUSE)
                 continue
-            if self._count >= self._most:
+            if not self._has_place(refuse):
                 sock.close()
-                most = f"{self._most} {plural(self._most, 'connection')}"
-                refuse("connections", f"there can be {most} at the most")
                 continue
-            self._count += 1
             connection = Connection(sock, _host(peer))
+            self._connections[connection] = None
             serving = self._serve(connection, handle, refuse)
             task = tasks.create_task(serving, name=f"connection of {connection.peer}")
             task.add_done_callback(partial(self._ended, connection))
+
+    def _has_place(self, refuse: Refuse) -> bool:
+        """For one more, in the place of a client that has shown nothing if need be."""
+        if len(self._connections) < self._most:
+            return True
+        most = f"there can be {self._most} {plural(self._most, 'connection')} at the most"
+        stranger = next((one for one in self._connections if not one.admitted), None)
+        if stranger is None:
+            refuse("connections", most)
+            return False
+        refuse("connections", f"{most}; {stranger.peer} has shown nothing yet, and gives way")
+        del self._connections[stranger]
+        stranger.abort()
+        return True
 
     async def _serve(
         self,
@@ -190,7 +205,7 @@ class Listener:
             await connection.end()
 
     def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
-        self._count -= 1
+        self._connections.pop(connection, None)
         connection.close()
 
     def close(self) -> None:

@@ -455,6 +455,24 @@ async def test_who_does_not_wait_for_the_answer_is_not_let_in() -> None:
         assert one.intake.refused == {"handshake": 1}
 
 
+async def test_who_knows_the_key_gets_the_place_of_who_has_not_shown_it() -> None:
+    async with served(shared_key=Secret("key"), connections=3) as (one, client):
+        assert (await client.ping("key"))[1]
+        port = one.source.port  # type: ignore[attr-defined]
+        for count in range(1, 6):
+            strangers = [await Client(port).connect() for _ in range(5)]
+            for stranger in strangers:
+                await stranger.hear()
+            other = await Client(port).connect()
+            assert (await other.ping("key"))[1]
+            await other.close()
+            assert one.intake.refused["connections"] >= 4 * count
+            for stranger in strangers:
+                await stranger.close()
+        await client.say(["tag", [[1, {"message": "still"}]], {"chunk": "c"}])
+        assert await client.hear() == {"ack": "c"}
+
+
 async def test_who_is_not_let_in_costs_some_kilobytes() -> None:
     count, unfinished = 100, pack(["PING", "h" * 5000])[:4000]
     async with served(shared_key=Secret("key")) as (one, _):
@@ -467,7 +485,7 @@ async def test_who_is_not_let_in_costs_some_kilobytes() -> None:
                 for _ in range(count):
                     sock = socket.create_connection(("127.0.0.1", listener.port))
                     stack.enter_context(sock).sendall(unfinished)
-                await until(lambda: listener._count == count + 1)
+                await until(lambda: len(listener._connections) == count + 1)
                 await asyncio.sleep(0.2)
                 after, _ = tracemalloc.get_traced_memory()
             finally:

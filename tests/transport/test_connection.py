@@ -90,7 +90,7 @@ async def test_clients_that_never_finish_the_handshake_cost_little(authority: Au
                 before, _ = tracemalloc.get_traced_memory()
                 for _ in range(count):
                     stack.enter_context(it.connected()).send(unfinished)
-                await until(lambda: it.listener._count == count)
+                await until(lambda: len(it.listener._connections) == count)
                 await asyncio.sleep(0.1)
                 after, _ = tracemalloc.get_traced_memory()
             finally:

@@ -89,7 +89,7 @@ async def test_a_place_is_free_again_when_a_connection_ends() -> None:
     async with serving(connections=1) as it:
         for _ in range(5):
             assert await it.say(b"hello") == b"hello"
-            await until(lambda: it.listener._count == 0)
+            await until(lambda: len(it.listener._connections) == 0)
         assert it.refused == []
 
 
