@@ -17,6 +17,7 @@ from pipeline.errors import EngineError
 FIGURES_EVERY = 15.0
 """Seconds between two tables of metrics among the logs."""
 
+DOCKLINE = Path(sys.executable).with_name("dockline")
 BANNER = """\
 
   dockline reads every container of {engine}.
@@ -24,6 +25,7 @@ BANNER = """\
   open   http://{address}/metrics
   try    curl -s http://{address}/metrics | grep container_memory
          curl -s http://{address}/readyz
+         {dockline} top -c {config}
          export DOCKER_HOST={url}
          docker restart {prefix}worker         its logs go on where they stopped
          docker run --rm --network none {image} echo hello from a new container
@@ -60,6 +62,8 @@ def run(stack: ExitStack) -> int:
         BANNER.format(
             engine=description,
             address=agent.address,
+            dockline=DOCKLINE,
+            config=agent.config,
             url=client.url,
             prefix=samples.PREFIX,
             image=samples.IMAGE,

@@ -22,8 +22,8 @@ class Agent:
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.address = f"127.0.0.1:{_free_port()}"
         self._environment = environment
-        self._config = directory / "dockline.toml"
-        self._config.write_text(
+        self.config = directory / "dockline.toml"
+        self.config.write_text(
             "# All else is as the agent comes. These are not, so that nothing stays behind and\n"
             "# another agent on this host is not disturbed.\n"
             f'[state]\ndirectory = "{directory}/state"\n[http]\nlisten = "{self.address}"\n'
@@ -31,7 +31,7 @@ class Agent:
 
     def __enter__(self) -> Agent:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "run", "-c", str(self._config)],
+            [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; the agent is stopped in order

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from pipeline.access import names_this_host
+from pipeline.cli._listener import users
 from pipeline.config import Config, find, read
 from pipeline.errors import DocklineError
 from pipeline.server import parse_listen
@@ -122,9 +125,10 @@ def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) 
         settings = _config(config, environ)
     except DocklineError as error:
         return Running(address, origin=f"the configuration that names it is of no use: {error}")
+    folder = Path(settings.state.directory)
+    _check_listener(address, folder)
     if settings.http.token:
         return _with(address, settings.http.token, "http.token")
-    folder = Path(settings.state.directory)
     try:
         return Running(address, read_token(folder), str(folder / NAME))
     except PermissionError:
@@ -137,6 +141,20 @@ def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) 
         origin=f"{folder / NAME} cannot be read ({why}): {what} (in a container, with docker "
         "exec), or give --token or DOCKLINE_TOKEN",
     )
+
+
+def _check_listener(address: str, folder: Path) -> None:
+    """Raises `DocklineError` where it is not the agent that would be given the token."""
+    trusted = {0, os.geteuid()}
+    with suppress(OSError):
+        trusted.add(folder.stat().st_uid)
+    with suppress(ValueError):  # that it is no address is said when it is asked
+        strangers = users(urlsplit(address).port or 80) - trusted
+        if strangers:
+            raise DocklineError(
+                f"what listens at {address} belongs to user {min(strangers)}, and {folder} does "
+                "not, so it is not given the agent's token: find out what it is, or give --token"
+            )
 
 
 def _is_here(address: str) -> bool:

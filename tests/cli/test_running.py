@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +18,14 @@ from pipeline.cli._running import find_agent
 from pipeline.testing.agent_process import AgentProcess
 
 TOKEN = "0123456789abcdef"
+SQUATTER = """
+import os, socket
+os.setuid(12345)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+server.accept()
+print("asked", flush=True)
+"""
 
 
 @contextmanager
@@ -113,6 +124,24 @@ def test_a_token_goes_to_the_agent_alone(
         monkeypatch.setenv("http_proxy", proxy)
         main(["audit", "--url", "http://127.0.0.1:1", "-c", config])
         assert seen == []
+
+
+def test_another_users_program_that_has_taken_the_port_is_not_given_the_token(
+    write: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can start another user's program")
+    (tmp_path / "token").write_text(TOKEN)
+    config = write(f'[state]\ndirectory = "{tmp_path}"\n')
+    with subprocess.Popen(
+        [sys.executable, "-IS", "-c", SQUATTER], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        url = f"http://127.0.0.1:{int(other.stdout.readline())}"
+        assert main(["audit", "--url", url, "-c", config]) == 1
+        assert f"what listens at {url} belongs to user 12345" in capsys.readouterr().err
+        other.terminate()
+        assert other.stdout.read() == ""
 
 
 def test_what_cannot_be_a_token_is_refused_and_not_shown(
