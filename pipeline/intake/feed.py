@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pipeline.batch import Batch, Container, Source
@@ -49,7 +49,8 @@ class Feed:
         self._turn = asyncio.Lock()
         self._busy = 0
         """Batches that wait for room, or for those before them."""
-        self._lanes: Mapping[Source, Lanes] = router.bind(container, None, origin=origin)
+        self._lanes: dict[Source, Lanes] = router.bind(container, None, origin=origin, sources=())
+        """Of those sources of which something came: logs, mostly."""
 
     @property
     def busy(self) -> bool:
@@ -60,18 +61,29 @@ class Feed:
         """Other facts: other routes may take it."""
         self.container = container
         self._end_lanes()
-        self._lanes = self._router.bind(container, None, origin=self._origin)
+        self._lanes = self._router.bind(container, None, origin=self._origin, sources=())
 
     def rebind(self) -> None:
         """Some routes are others than before."""
         self._lanes = self._router.bind(
-            self.container, None, before=self._lanes, origin=self._origin
+            self.container,
+            None,
+            before=self._lanes,
+            origin=self._origin,
+            sources=tuple(self._lanes),
         )
 
     def end(self) -> None:
         """Lets go of all that its stages hold. It is not used any more."""
         self._end_lanes()
         self._router.forget(self.container.id, self._origin)
+
+    def _lanes_of(self, source: Source) -> Lanes:
+        lanes = self._lanes.get(source)
+        if lanes is None:
+            lanes = self._router.bind_source(self.container, source, self._origin)
+            self._lanes[source] = lanes
+        return lanes
 
     def _end_lanes(self) -> None:
         for lanes in self._lanes.values():
@@ -90,7 +102,7 @@ class Feed:
             self._busy += 1
             return self._in_turn(batch, message, receipt, None)
         try:
-            rest = self._lanes[batch.source].start(batch)
+            rest = self._lanes_of(batch.source).start(batch)
         except MemoryError:
             self._give_up(message)
             rest = None
@@ -113,7 +125,7 @@ class Feed:
         """Where this is cancelled, the batch is not settled, and its message never is."""
         try:
             async with self._turn:
-                await (rest or self._lanes[batch.source].distribute(batch))
+                await (rest or self._lanes_of(batch.source).distribute(batch))
         except MemoryError:
             self._give_up(message)
         except Exception:  # a bug, as above

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from typing import Final
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
 from pipeline.component import Stage
@@ -13,7 +14,6 @@ from pipeline.errors import calls
 from pipeline.ledger import Passage
 from pipeline.metrics import Metrics
 from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
 from pipeline.routing.halves import in_halves
 from pipeline.routing.holding import Owed
 from pipeline.routing.leg import Leg
@@ -27,6 +27,14 @@ log = logging.getLogger(__name__)
 
 FAILED = "stage_failed"
 """The reason for which entries are lost that a stage failed on, where they must not go on."""
+
+
+# Shared by all lanes that have none: ten thousand containers have as many lanes and more, and the
+# garbage collector looks at each object of theirs, in one turn of the event loop.
+NO_STEPS: Final[list[Step]] = []
+NO_CUTS: Final[list[int]] = []
+NO_FEEDS: Final[frozenset[str]] = frozenset()
+NOTHING_OWED: Final = Owed()
 
 
 class Lane:
@@ -77,21 +85,22 @@ class Lane:
         ]
         self.staged = bool(self._steps)
         """Whether what is taken through it takes longer than to pass it on."""
-        self._holding = [step for step in self._steps if step.holds]
-        self._owed = Owed()
+        self._holding = [step for step in self._steps if step.holds] or NO_STEPS
+        self._owed = Owed() if self._holding else NOTHING_OWED
         self._until = NOTHING
         self._lead_to(feeds)
         began = progress.began if progress else NOTHING
-        self._cuts = sorted(cut for cut in self._known() if cut > began) if self._holding else []
+        cuts = (cut for cut in self._known() if cut > began)
+        self._cuts = sorted(cuts) if self._holding else NO_CUTS
         """Entries that some sink had last when the agent began. Nothing may be joined to them, or
         it would be taken for known as they are."""
         self._errors = metrics.stage_errors
         self._dropped = metrics.dropped
-        self._bugs, self._losses = RateLimit(), RateLimit()
+        self._bugs, self._losses = route.bugs, route.losses
 
     def _lead_to(self, feeds: Sequence[Lane]) -> None:
         self._feeds = feeds
-        self._fed = frozenset(lane.route.name for lane in feeds)
+        self._fed = frozenset(lane.route.name for lane in feeds) if feeds else NO_FEEDS
         self._sinks = [leg.outlet.name for leg in self.legs]
         self._sinks += [sink for lane in feeds for sink in lane._sinks]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage
+from pipeline.ratelimit import RateLimit
 
 
 class Outlet(Protocol):
@@ -36,6 +37,11 @@ class Route:
     outlets: Sequence[Outlet]
     feeds: Sequence[str] = ()
     """Names of the routes that it leads to. They have their entries from it and its like alone."""
+
+    bugs: RateLimit = field(default_factory=RateLimit, compare=False)
+    """Of what is said of its stages' bugs, whatever the container."""
+    losses: RateLimit = field(default_factory=RateLimit, compare=False)
+    """Of what is said of entries that are lost to such."""
 
     @cached_property
     def guards(self) -> Sequence[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.batch import SOURCES, Container, Source
@@ -58,11 +58,13 @@ class Router:
         sequence: int = NOTHING,
         before: Mapping[Source, Lanes] | None = None,
         origin: str = DOCKER,
+        sources: Iterable[Source] = SOURCES,
     ) -> dict[Source, Lanes]:
-        """The lanes of a container from now on, for each source. `progress` is that of its log,
-        where there is a position to resume at, `sequence` that of the entry of it that was read
-        last. Those `before`, of the same facts, end, but for lanes of routes that are still the
-        same. `origin`: who takes its entries, by the name in the configuration."""
+        """The lanes of a container from now on, for each of `sources`; others may be bound later,
+        with `bind_source`. `progress` is that of its log, where there is a position to resume at,
+        `sequence` that of the entry of it that was read last. Those `before`, of the same facts,
+        end, but for lanes of routes that are still the same. `origin`: who takes its entries, by
+        the name in the configuration."""
         if progress is not None:
             progress.bind(sequence)
         page = self._ledger.page(container.id, container.name)
@@ -72,11 +74,17 @@ class Router:
         if origin == DOCKER:
             self._reported.note(container, self._labels.of(container).errors)
         bound = {}
-        for source in SOURCES:
+        for source in sources:
             old = before[source] if before else None
             reaches = progress if source == "logs" else None
             bound[source] = self._lanes(container, page, source, reaches, old, origin)
         return bound
+
+    def bind_source(self, container: Container, source: Source, origin: str) -> Lanes:
+        """The lanes of one source more of a container that is bound, where there is no position to
+        resume at. Nothing of it has come yet."""
+        page = self._ledger.page(container.id, container.name)
+        return self._lanes(container, page, source, None, None, origin)
 
     def forget(self, container_id: str, origin: str = DOCKER) -> None:
         """The container is removed, and nothing of it will be read any more: by that origin."""

@@ -209,7 +209,7 @@ async def test_a_bug_in_a_route_loses_one_batch_and_says_so(
 ) -> None:
     sink = Sink("out")
     async with running(Fixture(route(sink))) as intake:
-        lanes = intake.feeds.of(container())._lanes["logs"]
+        lanes = intake.feeds.of(container())._lanes_of("logs")
         whole = lanes.start
         lanes.start = lambda batch: 1 / 0  # type: ignore[method-assign, assignment, return-value]
         assert intake.take([batch("lost")], 5).done()
@@ -226,7 +226,7 @@ async def test_what_there_is_not_enough_memory_for_is_left_to_its_peer_to_send_a
 
     sink = Sink("out")
     async with running(Fixture(route(sink))) as intake:
-        lanes = intake.feeds.of(container())._lanes["logs"]
+        lanes = intake.feeds.of(container())._lanes_of("logs")
         whole = lanes.start
         lanes.start = start  # type: ignore[method-assign, assignment]
         taken = intake.take([batch("early")], 5)
