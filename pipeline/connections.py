@@ -257,7 +257,9 @@ def _origin(address: str) -> str:
     return str(ip)
 
 
-_CLIENTS_FAULTS = (HttpProcessingError, PayloadAccessError, web.RequestPayloadError)
+_CLIENTS_FAULTS = (
+    HttpProcessingError, PayloadAccessError, web.RequestPayloadError, ConnectionResetError
+)  # fmt: skip
 
 
 class _Requests(web.RequestHandler):
@@ -282,6 +284,8 @@ class _Requests(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionResetError):
+            raise exc  # it has gone, and is told nothing
         if status >= 500 and self._bugs():
             log.error("%s %s has failed", request.method, request.path, exc_info=exc)
         if request.writer.output_size > 0:

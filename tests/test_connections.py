@@ -42,6 +42,7 @@ class Serving:
             web.get("/ok", self._ok),
             web.get("/slow", self._slow),
             web.get("/bug", self._bug),
+            web.get("/stream", self._stream),
         ]
         self.server = Server("0.0.0.0:0", routes, ended=lambda reason: self.ended.update([reason]))
         self._open: list[asyncio.StreamWriter] = []
@@ -52,6 +53,13 @@ class Serving:
     async def _slow(self, request: web.Request) -> web.Response:
         await self.go_on.wait()
         return web.Response(text="ok\n")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        await self.go_on.wait()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"ok")
+        return response
 
     async def _bug(self, request: web.Request) -> web.Response:
         raise ValueError("hunter2")
@@ -342,6 +350,18 @@ async def test_malformed_http_is_answered_in_a_sentence_and_logged_nowhere(
     ]
     assert said_in_log == []
     assert "Traceback" not in caplog.text
+
+
+async def test_a_client_that_goes_before_it_is_answered_is_no_bug(
+    serving: Serving, at_once: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await serving.connect(request=b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.sleep(0.05)
+    writer.transport.abort()
+    await asyncio.sleep(0.05)
+    serving.go_on.set()
+    assert await serving.answers()
+    assert caplog.records == []
 
 
 async def test_a_bug_is_logged_and_told_without_what_it_says(
