@@ -65,15 +65,16 @@ def scan(text: str) -> Iterator[tuple[Path, Place]]:
         yield from scanner.found
 
 
-def last_statement(text: str) -> int:
-    """The line of the last header or key that can be made out, whole or broken."""
+def last_statement(text: str) -> tuple[int, int]:
+    """Where the last header or key that can be made out begins, whole or broken: the line, counted
+    from 1, and the characters before it on that line, counted from 0."""
     scanner = _Scanner(text)
     try:
         while scanner.statement():
             pass
     except (_Lost, ValueError):
         pass
-    return scanner.line
+    return scanner.line, scanner.begin - (text.rfind("\n", 0, scanner.begin) + 1)
 
 
 def offset_within(value: str, index: int) -> int:
@@ -122,6 +123,8 @@ class _Scanner:
         self.at = 0
         self.line = 1
         """Where the newest statement begins."""
+        self.begin = 0
+        """The same in characters of the text."""
         self.found: list[tuple[Path, Place]] = []
         self._line_ends = [end.start() for end in re.finditer("\n", text)]
         self._table: Path = ()
@@ -133,7 +136,7 @@ class _Scanner:
         self._skip(_BLANK)
         if self.at >= len(self.text):
             return False
-        self.line = self._line_of(self.at)
+        self.line, self.begin = self._line_of(self.at), self.at
         if self.text.startswith("[", self.at):
             self._header()
         else:

@@ -19,6 +19,7 @@ from pipeline.errors import without_credentials
 _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL)
 """All that may be meant as one, since a password need not be written as a URL wants it."""
 _IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
+_QUERY: Final = re.compile(r"\?.*=", re.DOTALL)
 
 _OF_USERS: Final = (("routes",), ("tests",))
 """Tables whose keys are fields and labels, and no settings: an `@` in them is no user's."""
@@ -26,7 +27,9 @@ _OF_USERS: Final = (("routes",), ("tests",))
 
 def has_credentials(written: str, path: Path) -> bool:
     """Whether a value, as it stands in the file, may have some in an address, or be a key."""
-    return bool(_IN_URL.search(written)) or ("@" in written and path[:1] not in _OF_USERS)
+    return bool(_IN_URL.search(written)) or (
+        path[:1] not in _OF_USERS and ("@" in written or bool(_QUERY.search(written)))
+    )
 
 
 class Hidden:
@@ -57,6 +60,7 @@ class Hidden:
             any(path[:length] in self._paths for length in range(1, len(path) + 1))
             or any(map(sounds_secret, path))
             or has_credentials(written, path)
+            or self.stars(written) != written
         )
 
     def stars(self, text: str) -> str:
@@ -86,7 +90,7 @@ def _credentials(text: str, path: Path) -> Iterator[str]:
     if found and ("://" in text or path[:1] not in _OF_USERS):
         user, _, password = found[1].partition(":")
         yield from (part for part in (found[1], password or user) if part)
-    if "://" in text:
+    if has_credentials(text, path):
         query = text.partition("?")[2].partition("#")[0]
         values = [pair.partition("=")[2] or pair for pair in query.split("&")]
         yield from (value for value in values if len(value) >= SHORT)

@@ -48,12 +48,14 @@ def explain(text: str, message: str) -> Problem:
     )
     found = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if found is None:  # at the end of the document, so show where it began
-        return Problem(sentence, line=last_statement(text), hint=_HINTS.get(hint, hint))
+        return Problem(sentence, line=last_statement(text)[0], hint=_HINTS.get(hint, hint))
     line, column = int(found[1]), int(found[2])
     whole = text.split("\n")[line - 1]
     if hint == "key" and not whole[column - 1 :].strip():
         hint = "braces"
-    excerpt = _beginning(whole) if line == last_statement(text) else ""
+    begins = last_statement(text)
+    alone = begins[0] == line and not whole[: begins[1]].strip()
+    excerpt = _beginning(whole) if alone else ""
     end = len(excerpt)
     start = min(column - 1, end)
     mark = (start, start + 1)
@@ -68,7 +70,7 @@ def _repeated(text: str, message: str) -> Problem:
         mark = (0, len(again.key))
         return Problem(sentence, dotted(path), again.line, excerpt=again.key, mark=mark)
     place = re.search(r"\(at line (\d+)", message)
-    line = int(place[1]) if place else last_statement(text)
+    line = int(place[1]) if place else last_statement(text)[0]
     return Problem("this was defined before, in another form", line=line)
 
 

@@ -159,7 +159,9 @@ def test_any_value_is_located_just_as_tomllib_reads_it(table: dict[str, Any]) ->
 def test_no_text_at_all_makes_the_locator_fail_or_hang(text: str) -> None:
     locate(text)
     first_repeated(text)
-    assert 1 <= last_statement(text) <= text.count("\n") + 1
+    line, before = last_statement(text)
+    assert 1 <= line <= text.count("\n") + 1
+    assert 0 <= before <= len(text.split("\n")[line - 1])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,8 @@ def test_elements_of_an_array_of_tables_do_not_repeat_each_other() -> None:
 
 
 def test_the_last_statement_is_where_an_unclosed_array_begins() -> None:
-    assert last_statement("a = 1\n\nb = [\n  1,\n  2\n\nc = 3\n") == 3
+    assert last_statement("a = 1\n\nb = [\n  1,\n  2\n\nc = 3\n") == (3, 0)
+    assert last_statement("a = 1 b") == (1, 6)
 
 
 @pytest.mark.parametrize(

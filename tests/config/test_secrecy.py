@@ -10,6 +10,9 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from pipeline.component import Secret, registry
 from pipeline.config import ConfigErrors, examples
@@ -115,13 +118,13 @@ BROKEN = [
     f'[\n  {SECRET}", "x"]', f'{{ x = "{SECRET}", }}', f'{{ x = "{SECRET}"\n}}',
     f"{{ x = {SECRET} }}", f"5 {SECRET}", f'"a" "{SECRET}"', f'"x"\n"{SECRET}', f'"x"\n{SECRET}',
     f'"""\nx = {SECRET} \\q"""', f"\n{SECRET}", f'"{SECRET}"\u0001', f'"{SECRET}\u0001"',
-    f'"""\n[{SECRET}\n\\q"""', f"0x{SECRET}", f"2026-13-45T{SECRET}",
+    f'"""\n{SECRET}=x""" y', f'"""\n[{SECRET}\n\\q"""', f"0x{SECRET}", f"2026-13-45T{SECRET}",
 ]  # fmt: skip
 ADDRESSES = [
     "http://user:{}@host:1", "https://{}@host", "tcp://user:{}@host:99999", "user:{}@host:1",
     "ftp://u:{}@h", "http://u:a {}@h:1", "http://u:a/{}@h", "http://u:a@{}@h", "http://u:{}@[::1",
     "http://host:1/?token={}", "http://host/?a=b&x={}#y", "http://host:1/x?{}", "unix://u:{}@h",
-    'http://u:\\"{}@h', "http://u:\\u0001{}@h",
+    "http:/u/:h?token={}", 'http://u:\\"{}@h', "http://u:\\u0001{}@h",
 ]  # fmt: skip
 
 
@@ -157,3 +160,38 @@ def test_the_credentials_in_an_address_are_stars_in_every_setting() -> None:
             written = f'"{form.format(SECRET)}"'
             text, *_ = document(path, f"[{written}]" if list[str] in arms(type_) else written)
             assert hidden(told(text)), text
+
+
+FILES = [text for path in SECRETS[::4] for text in document(path, f'"{SECRET}"')]
+PIECES = [
+    '"',
+    "'",
+    '"""',
+    "'''",
+    "\n",
+    "=",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "\\",
+    "#",
+    "${",
+    " ",
+    "@",
+    "?",
+]
+
+
+@given(st.data())
+@settings_of_hypothesis(max_examples=150)
+def test_no_slip_of_the_hand_shows_a_secret(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(FILES))
+    for _ in range(data.draw(st.integers(1, 3))):
+        near = text.find(SECRET[:3]) + data.draw(st.integers(-12, len(SECRET) + 6))
+        place = min(max(near, 0), len(text))
+        gone = data.draw(st.integers(0, 1))
+        text = text[:place] + data.draw(st.sampled_from(["", *PIECES])) + text[place + gone :]
+    said = told(text).rpartition("\n")[0]  # without what a server might repeat of another secret
+    assert hidden(said), text
