@@ -28,6 +28,7 @@ it becomes another entry. What is held back is not acknowledged: after a kill it
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Protocol
@@ -51,6 +52,12 @@ LONGEST: Final = 10
 
 MOST_WAITING: Final = 4096
 """Entries that may wait behind a line of the other stream to which others may yet be joined."""
+
+AT_ONCE: Final = 128 * 2**10
+"""Bytes of entries that are let go at once, unless all are: the stages behind this one take them
+without a turn of the event loop between."""
+OF_AN_ENTRY: Final = 48
+"""Bytes that an entry counts beside its lines."""
 
 Name = Literal["python", "java", "go", "node", "ruby", "dotnet", "indent"]
 
@@ -157,7 +164,8 @@ class _Joining(component.Stage):
         self._open: dict[int, _Entry] = {}
         """The last entry of each stream, where lines may be joined to it."""
         self._waiting: deque[_Entry] = deque()
-        """All that is held back, in order: the first one is open."""
+        """All that is held back, in order: the first one is open, or there was too much to let go
+        at once."""
         self._like: Batch | None = None
         """A batch without entries, for what is let go by time."""
 
@@ -179,7 +187,9 @@ class _Joining(component.Stage):
         for entry in self._waiting:
             if entry.open and (now == _AT_THE_END or entry.is_overdue(now, self._timeout)):
                 self._close(entry)
-        return None if self._like is None else self._let_go(self._like)
+        if self._like is None:
+            return None
+        return self._let_go(self._like, math.inf if now == _AT_THE_END else AT_ONCE)
 
     # ------------------------------------------------------------------------- what comes
 
@@ -267,15 +277,17 @@ class _Joining(component.Stage):
 
     # -------------------------------------------------------------------------- what goes
 
-    def _let_go(self, like: Batch) -> Batch | None:
-        """The entries before the first that is open."""
-        waiting, complete = self._waiting, []
-        while waiting:
+    def _let_go(self, like: Batch, most: float = AT_ONCE) -> Batch | None:
+        """The entries before the first that is open, and no more bytes than that but for one."""
+        waiting, complete, size = self._waiting, [], 0
+        while waiting and size < most:
             if waiting[0].open:
                 if not self._is_too_much():
                     break
                 self._close(waiting[0])
-            complete.append(waiting.popleft())
+            entry = waiting.popleft()
+            size += entry.size + OF_AN_ENTRY
+            complete.append(entry)
         self._count()
         return self._batch(like, complete) if complete else None
 

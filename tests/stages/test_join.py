@@ -306,6 +306,26 @@ def test_what_waits_behind_an_open_entry_is_bounded() -> None:
     assert let_go + stage.held == 20_001
 
 
+def test_what_has_waited_is_let_go_little_by_little_and_at_the_end_all_of_it() -> None:
+    """The stages behind this one would hold the event loop with all of it at once."""
+    stage = joining("indent")
+    assert stage(batch("A", streams="out")) is None
+    line = "x" * 1000
+    for start in range(1, 1001, 50):
+        assert stage(batch(*[line] * 50, streams="err " * 50, start=start)) is None
+    most = join.AT_ONCE // 1000 + 1
+    found = [rows(stage(batch("B", streams="out", start=1001)))]
+    found += [rows(stage.flush(10.0)) for _ in range(3)]
+    assert [len(some) <= most for some in found] == [True] * 4
+    assert [bool(some) for some in found] == [True] * 4
+    rest = rows(stage.flush(math.inf))
+    assert len(rest) > most
+    sequences = [row.sequence for some in [*found, rest] for row in some]
+    assert sequences == list(range(1002))[: len(sequences)]
+    assert len(sequences) == 1002
+    assert stage.held == 0
+
+
 # -------------------------------------------------------------------------------- bounds
 
 
