@@ -274,6 +274,14 @@ async def test_nothing_goes_on_that_a_stage_failed_on_which_makes_what_a_later_o
     stages = (("rename", makes), ("count", looks), ("remove", remove.Stage(["secret"])))
     await bound(metrics, route(out, stages=stages)).distribute(batch("a", "b", "c"))
     assert out.lines == [b"a", b"c"]
+    behind = Kept()
+    later = route(behind, stages=stages[2:], name="later")
+    first = route(stages=stages[:2], feeds=("later",))
+    await bound(metrics, first, later).distribute(batch("a", "b", "c"))
+    assert behind.lines == [b"a", b"c"]
+    alone = Kept()
+    await bound(metrics, route(alone, stages=stages[:2])).distribute(batch("a", "b"))
+    assert alone.lines == [b"a", b"b"]
 
 
 async def test_a_stage_that_holds_back_and_withholds_loses_all_that_it_failed_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Final
 
 from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
@@ -71,7 +71,6 @@ class Lane:
         ]
         self._passage = passage
         self._binding = passage.page.binding
-        own = zip(route.stages, route.guards, strict=True)
         self._steps = [
             Step(
                 name,
@@ -79,10 +78,11 @@ class Lane:
                 metrics.filtered.labels(route.name, name),
                 metrics.made,
                 passage,
-                guards=guards,
             )
-            for (name, stage), guards in chain(zip(first, repeat(False)), own)
+            for name, stage in (*first, *route.stages)
         ]
+        self._asked = len(first)
+        """How many of these a label asks for."""
         self.staged = bool(self._steps)
         """Whether what is taken through it takes longer than to pass it on."""
         self._holding = [step for step in self._steps if step.holds] or NO_STEPS
@@ -103,6 +103,13 @@ class Lane:
         self._fed = frozenset(lane.route.name for lane in feeds) if feeds else NO_FEEDS
         self._sinks = [leg.outlet.name for leg in self.legs]
         self._sinks += [sink for lane in feeds for sink in lane._sinks]
+        later = any(lane.withholds for lane in feeds)
+        self.withholds: bool = later or self.route.withholds
+        """Whether something is hidden or removed on the way from here."""
+        if self._steps:
+            own = self._steps[self._asked :]
+            for step, guards in zip(own, self.route.guards(later=later), strict=True):
+                step.guards = guards
 
     def with_feeds(self) -> Iterator[Lane]:
         """It, and all that it leads to."""

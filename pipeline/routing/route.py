@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from pipeline.batch import Batch, Container
-from pipeline.component import Stage
+from pipeline.component import Effect, Stage
 from pipeline.ratelimit import RateLimit
 
 
@@ -44,16 +44,23 @@ class Route:
     """Of what is said of entries that are lost to such."""
 
     @cached_property
-    def guards(self) -> Sequence[bool]:
+    def _effects(self) -> Sequence[Effect]:
+        return [stage.effect() for _, stage in self.stages]
+
+    @cached_property
+    def withholds(self) -> bool:
+        """Whether some stage hides or removes something."""
+        return any(it.hides or it.removes for it in self._effects)
+
+    def guards(self, *, later: bool) -> Sequence[bool]:
         """Of each stage, whether entries that it fails on must not go on: it withholds something
-        itself, or decides what a later stage has to hide or remove."""
-        effects = [stage.effect() for _, stage in self.stages]
-        withholds = [place for place, it in enumerate(effects) if it.hides or it.removes]
-        last = max(withholds, default=-1)
-        return [
-            it.guards or (place < last and it.makes != frozenset())
-            for place, it in enumerate(effects)
-        ]
+        itself, or decides what a later stage has to hide or remove; one of this route, or `later`
+        of one that this leads to."""
+        guards = []
+        for it in reversed(self._effects):
+            guards.append(it.guards or (later and it.makes != frozenset()))
+            later = later or it.hides or it.removes
+        return guards[::-1]
 
     def is_like(self, other: Route) -> bool:
         """Of one that the configuration says the same of: whether it leads into the same buffers,

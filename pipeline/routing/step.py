@@ -22,14 +22,12 @@ class Step:
         filtered: Series,
         made: Series,
         passage: Passage,
-        *,
-        guards: bool = False,
     ) -> None:
-        """`filtered` is its own series, `made` the metric: few stages make any entries. `guards`:
-        what it fails on must not go on."""
+        """`filtered` is its own series, `made` the metric: few stages make any entries."""
         self.name = name
         self.stage = stage
-        self.guards = guards
+        self.guards = False
+        """What it fails on must not go on."""
         self.holds = type(stage).flush is not Stage.flush
         """It may hold entries back."""
         self._filtered = filtered
