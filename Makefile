@@ -94,7 +94,7 @@ image: ## the container image, as dockline:latest; BASE=... chooses what it buil
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag dockline .
 
 clean: ## remove environments, caches and what was built
-	rm -rf .venv .venv-* pipeline/native/*.so dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* .programs pipeline/native/*.so dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------ environments

@@ -15,6 +15,10 @@ from pipeline.errors import EngineError
 
 BUSYBOX = "busybox:local"
 """Tag of the image that `import_busybox` makes when it is told no other."""
+_UNPACKED = [
+    Path(__file__).parents[2] / ".programs" / folder / "busybox" for folder in ("usr/bin", "bin")
+]
+"""Where `scripts/debian-packages` puts one that cannot be installed beside the machine's own."""
 
 
 class DockerClient:
@@ -91,12 +95,15 @@ def busybox_tar(files: Mapping[str, bytes]) -> bytes:
 
 def _static_busybox() -> Path:
     found = shutil.which("busybox")
-    if not found:
+    places = [Path(found)] if found else []
+    places += [place for place in _UNPACKED if place.is_file()]
+    if not places:
         raise EngineError("there is no busybox on this machine: install busybox-static")
-    # A dynamic one would start in no container: its program header names a loader.
-    if re.search(rb"/ld-[\w.-]+\.so", Path(found).read_bytes()[:4096]):
-        raise EngineError(f"{found} is not static: install busybox-static instead of busybox")
-    return Path(found)
+    for place in places:
+        # A dynamic one would start in no container: its program header names a loader.
+        if not re.search(rb"/ld-[\w.-]+\.so", place.read_bytes()[:4096]):
+            return place
+    raise EngineError(f"{places[0]} is not static: install busybox-static instead of busybox")
 
 
 def _add(

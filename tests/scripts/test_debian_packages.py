@@ -15,7 +15,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "scripts/debian-packages"
 TOOLS = (
     "sh", "apt-get", "dpkg", "dpkg-query", "dpkg-deb", "dpkg-split", "ldconfig", "tar", "rm", "id",
-    "start-stop-daemon", "grep", "sed", "head", "sort", "tr", "chmod", "diff", "cat",
+    "mkdir", "start-stop-daemon", "grep", "sed", "head", "sort", "tr", "chmod", "diff", "cat",
 )  # fmt: skip
 ABSENT = [name for name in ("apt-get", "dpkg-deb") if not shutil.which(name)]
 pytestmark = [
@@ -37,6 +37,7 @@ class Machine:
             "PATH": f"{self.root}/usr/bin:{tools}",
             "DPKG_ROOT": str(self.root),
             "APT_CONFIG": str(self.root / "apt.conf"),
+            "DOCKLINE_PROGRAMS": str(self.root / "programs"),
         }
         return subprocess.run(
             command, env=environ, text=True, check=check, stdout=subprocess.PIPE,
@@ -143,6 +144,18 @@ def test_nothing_is_removed_and_what_that_would_need_is_left_out_and_named(
     assert "Unable to locate package no-such-package" in done.stdout
     assert "nothing is removed" in done.stdout
     assert machine.installed == ["containerd.io", "docker-ce-cli", "nginx"]
+
+
+def test_a_static_busybox_is_unpacked_beside_the_one_that_is_linked(machine: Machine) -> None:
+    install(machine, "busybox", ["busybox"])
+    (machine.root / "usr/bin/busybox").write_text("/lib64/ld-linux-x86-64.so.2")
+    machine.build("busybox-static", ["busybox"], Conflicts="busybox")
+    done = machine.packages("busybox-static", "nginx")
+    assert done.returncode == 0, done.stdout
+    assert "since to install it apt would remove: busybox" in done.stdout
+    assert machine.installed == ["busybox", "nginx"]
+    assert [path.name for path in (machine.root / "programs").iterdir()] == ["usr"]
+    assert machine.packages("busybox-static", "nginx").stdout == ""
 
 
 def test_an_installation_that_fails_says_what_failed(machine: Machine) -> None:
