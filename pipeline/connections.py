@@ -258,7 +258,7 @@ def _origin(address: str) -> str:
 
 
 _CLIENTS_FAULTS = (
-    HttpProcessingError, PayloadAccessError, web.RequestPayloadError, ConnectionResetError
+    HttpProcessingError, PayloadAccessError, web.RequestPayloadError, ConnectionError
 )  # fmt: skip
 
 
@@ -284,7 +284,7 @@ class _Requests(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionResetError):
+        if isinstance(exc, ConnectionError):
             raise exc  # it has gone, and is told nothing
         if status >= 500 and self._bugs():
             log.error("%s %s has failed", request.method, request.path, exc_info=exc)

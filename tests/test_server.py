@@ -272,3 +272,37 @@ async def test_scrapes_beyond_the_limit_are_told_to_come_again(
                 break
         await asyncio.sleep(0.05)
     assert response.status == 200
+
+
+async def test_a_slow_scrape_gives_its_place_to_a_new_one(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.server.MAX_SCRAPES", 2)
+    monkeypatch.setattr("pipeline.server.SLOW_SCRAPE", 0.1)
+    fill(serving.exposition)
+    slow = [await serving.connect() for _ in range(2)]
+    for reader, writer in slow:
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(0.2)
+    async with serving.client.get(serving.url) as response:
+        assert response.status == 200
+        await response.read()
+    for _, writer in slow:
+        writer.transport.abort()
+    assert caplog.messages == []
+
+
+async def test_a_client_that_goes_away_in_mid_page_is_no_bug(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(serving.exposition)
+    for _ in range(3):
+        reader, writer = await serving.connect()
+        writer.write(REQUEST)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+    async with serving.client.get(serving.url) as response:
+        await response.read()
+    assert caplog.messages == []
