@@ -296,11 +296,21 @@ class Batch:
         return size + (ENTRY_OVERHEAD + burden) * len(self.lines)
 
     def _size_of_fields(self, parsed: list[Fields]) -> int:
-        """Where messages are short, what stages have set is the same in all of them."""
+        """Where messages are short, what stages have set is much the same in all of them."""
         if self.parts is not None:
             return sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in parsed)
         fields = len(parsed[0]) if parsed else 0
-        return (BYTES_OF_FIELDS + BYTES_OF_A_FIELD * fields) * len(parsed)
+        return (BYTES_OF_FIELDS + BYTES_OF_A_FIELD * fields + self._set) * len(parsed)
+
+    @property
+    def _set(self) -> int:
+        """Bytes of the texts in the first entry's fields, but for tags: a stage may have set them
+        to what the container's labels are."""
+        parsed = self.parsed
+        if type(parsed) is not list or not parsed:
+            return 0
+        texts = sum([len(one) for one in parsed[0].values() if type(one) is str])
+        return max(0, texts - self.tagged)
 
     @property
     def dataset(self) -> str:
@@ -423,7 +433,7 @@ class Batch:
         """The same entries in order, as batches that are no larger than they should be when
         each entry is written with what all have in common: labels and tags, and so many bytes
         `more` that each is going to get."""
-        common = self.container.facts_size + self.tagged + more
+        common = self.container.facts_size + self.tagged + self._set + more
         if len(self.lines) * common <= LARGEST_PIECE:
             return (self,)
         return self._pieces(max(1, LARGEST_PIECE // common))

@@ -22,6 +22,7 @@ from pipeline.routing.halves import MOST_TRIES
 from pipeline.routing.holding import EVERY
 from pipeline.settlement import Account, Progress
 from pipeline.stages import join, remove, split
+from pipeline.stages import set as set_
 from pipeline.tap import Choice, Tap, Tapper
 from pipeline.testing.builders import batch, container
 from tests.buffer.acknowledgements import Tracked
@@ -367,6 +368,17 @@ async def test_the_next_piece_is_made_when_the_one_before_has_found_room(
         assert page.read["logs"] == 6
         out.roomy.set()
     assert out.lines == [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
+
+
+async def test_what_a_stage_sets_out_of_labels_counts_with_each_entry(metrics: Metrics) -> None:
+    out = Kept()
+    texts = {f"f{number}": "{container.labels['big']}{message}" for number in range(10)}
+    lanes = bound(metrics, route(out, stages=(("set", set_.Stage(texts)),)))
+    one = batch(*[b""] * 50, of=container(labels={"big": "x" * 80_000}))
+    await lanes.distribute(one)
+    assert sum(map(len, out.batches)) == 50
+    assert max(len(one) for one in out.batches) == LARGEST_PIECE // 880_043
+    assert sum(one.size for one in out.batches) > 50 * 10 * 80_000
 
 
 async def test_what_a_stage_splits_entries_into_goes_on_in_pieces_too(metrics: Metrics) -> None:

@@ -57,10 +57,11 @@ async def test_no_more_is_taken_at_once_than_sinks_may_write_of_it() -> None:
     made = Made(10_000)
     of = container(labels={"a": "x" * 4000})
     for _ in range(5):
-        assert made.buffer.offer(batch(*[b""] * 1000, of=of))
+        assert made.buffer.offer(batch(*[b""] * 1500, of=of))
+    made.buffer.close()
     took = [[len(one) for one, _ in await made.buffer.take(1 << 20, 10_000, 0)] for _ in range(5)]
-    assert took == [[1000], [1000], [1000], [1000], [1000]]
-    assert 1000 * of.facts_size < LARGEST_PAYLOAD < 2 * 1000 * (of.facts_size + ENTRY_OVERHEAD)
+    assert took == [[1500]] * 5
+    assert 1500 * of.facts_size < LARGEST_PAYLOAD < 2 * 1500 * (of.facts_size + ENTRY_OVERHEAD)
 
 
 async def test_those_who_wait_are_let_in_first_come_first_served() -> None:
