@@ -52,7 +52,7 @@ class Connections:
 
     def __init__(self, ended: Callable[[Reason], object] = lambda reason: None) -> None:
         self.ended = ended
-        self._full = RateLimit()
+        self.bugs, self._full = RateLimit(), RateLimit()
         self._by_transport: dict[asyncio.BaseTransport, Connection] = {}
         self._waiting: dict[Connection, None] = {}
         """For a request, or for its head's end; since when, in this order."""
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         if not self._connections.admit(self, transport):
             transport.abort()
             return
-        self._inner = _Requests(self._manager, loop=asyncio.get_running_loop())
+        self._inner = _Requests(self._manager, self._connections.bugs)
         self._inner.connection_made(transport)
         self._wait(HEAD_TIMEOUT, self._end_slow)
 
@@ -266,16 +266,15 @@ class _Requests(web.RequestHandler):
     """aiohttp's, but for what it says and logs of a request that it cannot read: the text of its
     own exceptions, with versions and tracebacks."""
 
-    _bugs = RateLimit()
-
-    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: web.Server, bugs: RateLimit) -> None:
         super().__init__(
             manager,
-            loop=loop,
+            loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=2 * IDLE_TIMEOUT,  # ours comes first
             lingering_time=HEAD_TIMEOUT,
         )
+        self._bugs = bugs
 
     def handle_error(
         self,
