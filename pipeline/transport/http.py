@@ -3,8 +3,8 @@
 | answer                                  | means                                                 |
 |-----------------------------------------|-------------------------------------------------------|
 | 2xx                                     | taken; a web page instead of a store's answer is not  |
-| 408, 425, 429, or none                  | `Unavailable`; `Retry-After` is heeded                |
-| 5xx                                     | `RequestFailed`, `ServerFault` for 500: it may be the |
+| 408, 425, 429, or nobody there          | `Unavailable`; `Retry-After` is heeded                |
+| 5xx, or none                            | `RequestFailed`, `ServerFault` for 500: it may be the |
 |                                         | server's own trouble, or one bad entry's              |
 | 1xx, 3xx, 401, 403, 404, 405, 407, 415  | `RequestFailed`: probably the configuration is wrong  |
 | 413                                     | `TooLarge`: fewer entries at once may do              |
@@ -353,8 +353,7 @@ class Http:
                 said = await _bounded(answer)
                 return Answer(answer.status, answer.headers, said, str(where))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError)
-            kind = RequestFailed if closed else Unavailable  # a request may be what it ends at
+            kind = RequestFailed if _ended_at_it(error) else Unavailable
             raise kind(f"{where} {_sentence(where, error, self._timeout)}") from error
         except ValueError as error:  # such as a header of a megabyte, or a location that is none
             raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
@@ -440,6 +439,14 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
     if left <= 0:
         answer.close()
     return b"".join(pieces)
+
+
+def _ended_at_it(error: BaseException) -> bool:
+    """Whether a server that was there has closed the connection in place of an answer, or has been
+    silent for too long: what a request holds may be the cause."""
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return True
+    return isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
 
 
 def _sentence(where: Address, error: BaseException, timeout: float) -> str:

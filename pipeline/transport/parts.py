@@ -48,6 +48,8 @@ PLACES = 5
 """Where in a payload single entries are looked at before it is left for later."""
 HOPELESS = 50
 """Single entries that are looked at before a payload is left for later, where nothing is taken."""
+NEVER_TAKEN = 10
+"""As many where the destination has not taken anything yet: then it is mostly the configuration."""
 SMALL = 4096
 """Bytes of a request that no server calls too large: it is told to take nothing."""
 GOLDEN = 0.618034
@@ -280,11 +282,13 @@ class Parts:
         else:
             self._suspects.append((part, rejected))
         looked_at = self._refused + len(self._suspects)
-        if looked_at >= self._hopeless and not self._taken:
+        most = self._hopeless if self.evidence.taken else min(self._hopeless, NEVER_TAKEN)
+        if looked_at >= most and not self._taken:
             if not is_it:
                 raise _all_rejected(rejected)
-            self._refuse_the_rest(rejected, payload)
-        elif looked_at % max(self._hopeless // PLACES, 1) == 0 and not self._taken:
+            if looked_at >= self._hopeless:
+                self._refuse_the_rest(rejected, payload)
+        elif looked_at % max(most // PLACES, 1) == 0 and not self._taken:
             self._look_elsewhere()
 
     def _refuse_the_rest(self, rejected: Rejected, payload: Payload[Any]) -> None:
