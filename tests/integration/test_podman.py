@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.batch import Source
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.tail import Tail
@@ -171,11 +172,12 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     assert died.container.name == name
 
 
+@pytest.mark.parametrize("takes", [["logs", "events"], ["events"]], ids=str)
 async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
-    host: Host,
+    host: Host, takes: list[Source]
 ) -> None:
     """Podman has no event `oom`; its inspection says it."""
-    async with follow(host.url, last_lines=2) as following:
+    async with follow(host.url, takes=takes, last_lines=2) as following:
         await following.connected()
         failing = await host.run("echo one; echo two; echo three; sleep 1; exit 3")
         hungry = await host.run("echo hungry; exec tail /dev/zero", "--memory", "32m")
