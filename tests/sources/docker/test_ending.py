@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.routing import Route
 from pipeline.sources.docker.last_lines import LONGEST, LastLines
 from pipeline.testing.builders import batch
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
@@ -160,6 +161,23 @@ async def test_they_are_read_of_one_that_is_removed_as_it_ends_though_no_route_t
         await following.until(lambda: not following.source.followed, "it is still followed")
     assert died[1]["last_lines"] == ["one", "two"]
     assert died[1]["last_lines_complete"] is True
+
+
+async def test_they_are_asked_for_once_a_reload_has_taken_the_last_route_of_its_log(
+    engine: PrivateEngine, start: Start
+) -> None:
+    async with follow(engine.url, last_lines=2) as following:
+        await following.connected()
+        name = await asyncio.to_thread(start, "echo one; sleep 1; echo two; exit 3")
+        await following.until_lines(name, 1)
+        source = following.source
+        events = Route("all", frozenset({"events"}), lambda _: True, [], [following.kept])
+        source._router.change([events], source._router._labels)
+        source.change(source._reading)
+        (died,) = await deaths(following, name)
+    assert died[1]["last_lines"] == ["one", "two"]
+    assert died[1]["last_lines_complete"] is True
+    assert following.lines(name) == ["one"]
 
 
 async def test_of_a_log_that_cannot_be_read_there_are_none(
