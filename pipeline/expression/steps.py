@@ -58,6 +58,18 @@ def of_search(text: str) -> int:
     return steps
 
 
+def begins_with_repeat(text: str, one: str) -> bool:
+    """Whether every match begins with an endless repeat of the single item that is `one`."""
+    parsed = _parser.parse(text)
+    flags, items = parsed.state.flags, parsed
+    while len(items) and items[0][0] is sre.SUBPATTERN and not any(items[0][1][1:3]):
+        items = items[0][1][3]
+    if not len(items) or items[0][0] not in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+        return False
+    _, high, body = items[0][1]
+    return high is sre.MAXREPEAT and list(body) == list(_parser.parse(one, flags))
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     """What is known at a place in the pattern."""
