@@ -6,7 +6,6 @@ all that Parquet takes, is done in threads.
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.objects import Run
 from pipeline.extras import needed
+from pipeline.transport.blocking import BlockingThread
 
 PIECE: Final = 2**19
 """Bytes of JSON, or of messages."""
@@ -29,6 +29,9 @@ class Packer(Protocol):
     """Empty for none."""
 
     async def pack(self, runs: Sequence[Run]) -> bytes: ...
+
+    def close(self) -> None:
+        """Lets its thread end. It may be used again."""
 
 
 def packer_of(format_: str, compression: str, json: JsonEncoder, host: str) -> Packer:
@@ -56,17 +59,29 @@ class Lines:
         }[compression]
         if compression == "zstd":
             needed("cramjam", "s3", 'compression = "zstd"')
+        self._thread = BlockingThread("pack")
+        """One: the allocator keeps what each thread has freed for that thread."""
 
     async def pack(self, runs: Sequence[Run]) -> bytes:
-        compressor, pieces, size = self._compressor(), [], 0
+        compressor, pieces, size = self._compressor(), list[bytes](), 0
         for run in runs:
             pieces.append(self._json.encode([run.picked()]))
             size += len(pieces[-1])
             if size >= PIECE:
-                await asyncio.to_thread(compressor.add, b"".join(pieces))
-                pieces, size = [], 0
-        await asyncio.to_thread(compressor.add, b"".join(pieces))
-        return bytes(await asyncio.to_thread(compressor.finish))
+                await self._thread.run(compressor.add, _joined(pieces))
+                size = 0
+        await self._thread.run(compressor.add, _joined(pieces))
+        return bytes(await self._thread.run(compressor.finish))
+
+    def close(self) -> None:
+        self._thread.stop()
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """All of them, which are not needed any more."""
+    data = b"".join(pieces)
+    pieces.clear()
+    return data
 
 
 class _Plain:

@@ -16,7 +16,6 @@ What is not known is null. Bytes that are not UTF-8 become U+FFFD.
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Sequence
 from typing import Any, Final
@@ -27,6 +26,7 @@ from pipeline.encode.level import LEVELS, severities
 from pipeline.encode.objects import Run
 from pipeline.extras import needed
 from pipeline.timestamps import nanoseconds
+from pipeline.transport.blocking import BlockingThread
 
 PIECE: Final = 5000
 """Rows that are made between two turns of the event loop; a few milliseconds."""
@@ -42,7 +42,7 @@ Columns = dict[str, list[Any]]
 
 
 class Parquet:
-    """All that pyarrow does is done in threads."""
+    """All that pyarrow does is done in a thread."""
 
     suffix = ".parquet"
     content_type = "application/vnd.apache.parquet"
@@ -53,6 +53,7 @@ class Parquet:
         self._parquet: Any = needed("pyarrow.parquet", "parquet", 'format = "parquet"')
         self._compression = compression
         self._host = host
+        self._thread = BlockingThread("pack")
         pa = self._arrow
         texts = ("container_id", "container_name", "container_image", "host_name", "fields")
         self._schema = pa.schema(
@@ -77,11 +78,14 @@ class Parquet:
             rows += len(batch)
             size += len(batch) * (batch.container.burden + batch.tagged)
             if rows >= PIECE or size >= HEAVY:
-                await asyncio.to_thread(file.add, columns, size >= HEAVY)
+                await self._thread.run(file.add, columns, size >= HEAVY)
                 columns, rows, size = self._empty(), 0, size % HEAVY
         if rows:
-            await asyncio.to_thread(file.add, columns)
-        return await asyncio.to_thread(file.finish)
+            await self._thread.run(file.add, columns)
+        return await self._thread.run(file.finish)
+
+    def close(self) -> None:
+        self._thread.stop()
 
     def _empty(self) -> Columns:
         return {name: [] for name in self._schema.names}

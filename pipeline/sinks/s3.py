@@ -225,6 +225,7 @@ class S3(Sink[Items]):
         await self._bucket.put(f"{item.prefix}{name_of(item.runs)}{it.suffix}", body, options)
 
     async def close(self) -> None:
+        self._packer.close()
         await self._bucket.close()
 
 
