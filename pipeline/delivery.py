@@ -37,6 +37,8 @@ CLOSING = 5.0
 LONGEST_ASKED = 600.0
 """Seconds that a destination may ask us to wait before the next attempt."""
 
+MANY = 3
+"""Answers in a row of a destination that takes nothing, after which it is said to want mending."""
 MOST_STARVED = 10
 """How often an entry is tried for which alone there is not enough memory: with the waits of the
 defaults, for two minutes."""
@@ -135,6 +137,8 @@ class Delivery:
         """When the connection that it was sent on was found to be lost."""
         self._tend_at = 0.0
         """When the sink is tended again, by the loop's clock."""
+        self._rejections = 0
+        """How often in a row the destination has answered, and taken nothing."""
         self._neglected = 0
         """How often that has failed since it last went well."""
         self._room = int(config.buffer.memory) // 2
@@ -147,6 +151,12 @@ class Delivery:
         self._dropped = metrics.dropped
         self._refusals, self._encoder_bugs = RateLimit(), RateLimit()
         self._starved, self._shortages = metrics.memory_errors.labels(f"sink {name}"), RateLimit()
+
+    @property
+    def wants_mending(self) -> bool:
+        """The destination answers, and has taken nothing of what it was sent several times in a
+        row: the configuration is wrong, or the server's."""
+        return self._rejections >= MANY
 
     @property
     def problem(self) -> str | None:
@@ -420,8 +430,10 @@ class Delivery:
                 payload.truncated = truncated  # without what the attempt before has cut
                 await self._sink.send(payload)
                 self._problem(None)
+                self._rejections = 0
                 return
             except Unavailable as error:
+                self._rejections = self._rejections + 1 if error.wants_mending else 0
                 problem, after, doubts = str(error), error.retry_after, error.doubts
             except Refused:
                 self._problem(None)

@@ -107,6 +107,10 @@ class Unavailable(SinkError):
     """After how many attempts that fail so it may be for what is in the payload: what becomes of
     others is to tell then. None where it never is."""
 
+    wants_mending = False
+    """Whether the destination answers and takes nothing of what it is sent, so that time mends
+    nothing: the configuration is wrong, or the server's."""
+
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -209,9 +209,12 @@ class Outlet:
         )
 
     def not_ready(self) -> str | None:
-        """Why no more can be taken; None while it can, or waits within its limit."""
+        """Why no more can be taken, or nothing at all is taken at its destination; None while it
+        can, or waits within its limit for one that is down."""
         if self.spool is not None and self.spool.problem:
             return f"sink {self.name}: {self.spool.problem}"
+        if self.delivery.problem and self.delivery.wants_mending:
+            return f"sink {self.name}: {self.delivery.problem}"
         if self.delivery.problem and self.buffer.full:
             return f"sink {self.name}: {self.delivery.problem}; its buffer is full"
         return None

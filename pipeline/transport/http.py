@@ -151,6 +151,12 @@ class RequestFailed(Unavailable):
         self.doubts = self.PATIENCE if retry_after is None else self.LONG
 
 
+class Misdirected(RequestFailed):
+    """The destination answers that it is another one, or that it does not know who asks."""
+
+    wants_mending = True
+
+
 class ServerFault(RequestFailed):
     """The destination has failed at a request with 500, be it for its contents or not."""
 
@@ -391,12 +397,10 @@ def _check(answer: Answer, words: str) -> None:
     if status == 500:
         raise ServerFault(message, retry_after(answer.headers))
     if status in _CONFIGURATION:
-        raise RequestFailed(f"{message}; {_CONFIGURATION[status]}", retry_after(answer.headers))
+        raise Misdirected(f"{message}; {_CONFIGURATION[status]}", retry_after(answer.headers))
     if 300 <= status < 400:
         location = printable(answer.headers.get("Location", "nowhere"))
-        raise RequestFailed(
-            f"{message}, a redirect to {location}; write that address if it is right"
-        )
+        raise Misdirected(f"{message}, a redirect to {location}; write that address if it is right")
     if status in (408, 425, 429):
         raise Unavailable(message, retry_after(answer.headers))
     if not 400 <= status < 500:
@@ -408,7 +412,7 @@ def _check_for_page(answer: Answer) -> None:
     kind = answer.headers.get("Content-Type", "").lower()
     words = answer.body[: 4 * SHOWN].decode("utf-8", "replace")
     if kind.startswith("text/html") and answer.body.lstrip().startswith(b"<"):
-        raise RequestFailed(
+        raise Misdirected(
             f"{answer.where} answers {answer.status} with a web page, which is no store's answer"
             f"{_after_colon(words)}; check the address, and what stands before the store"
         )

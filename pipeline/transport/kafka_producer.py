@@ -166,6 +166,7 @@ class Producer:
         if trouble:
             error = Unavailable("; ".join(dict.fromkeys(trouble)))
             error.doubts = 1 if self._undecided else None
+            error.wants_mending = self._undecided
             raise error
 
     async def _build(self, consignment: Consignment, partition: Partition) -> None:

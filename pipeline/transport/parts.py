@@ -61,6 +61,7 @@ class AllRejected(Unavailable):
     configuration."""
 
     doubts = 1
+    wants_mending = True
 
 
 class Partly(Unavailable):

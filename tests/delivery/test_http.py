@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pipeline.component import BatchConfig, BufferConfig, Duration, RetryConfig, Size
+from pipeline.component import BatchConfig, Duration, RetryConfig, Size
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Judge, Request, answer, http_receiver
@@ -68,8 +68,7 @@ async def test_while_a_server_calls_everything_bad_nothing_is_refused_and_readyz
     def judge(request: Request) -> bytes:
         return answer(400, b"invalid 'Content-Type'") if wrong else OK
 
-    buffer = BufferConfig(memory=Size(1_120_000))
-    async with http_receiver(judge) as to, sending("http", url=to.url, buffer=buffer) as sent:
+    async with http_receiver(judge) as to, sending("http", url=to.url) as sent:
         sent.lines(LINES)
         await until(lambda: sent.count("retried_payloads") > 10)
         assert (sent.count("dropped_entries", reason="refused"), sent.settled) == (0, 0)

@@ -20,6 +20,7 @@ from pipeline.transport.http import (
     AuthConfig,
     Http,
     HttpSinkConfig,
+    Misdirected,
     Rejected,
     RequestFailed,
     ServerFault,
@@ -170,15 +171,15 @@ async def test_a_header_of_the_user_stands_in_for_a_usual_one_whatever_its_case(
     ("status", "means"),
     [
         (400, "Rejected"),
-        (401, "RequestFailed"),
-        (403, "RequestFailed"),
-        (404, "RequestFailed"),
-        (405, "RequestFailed"),
-        (407, "RequestFailed"),
+        (401, "Misdirected"),
+        (403, "Misdirected"),
+        (404, "Misdirected"),
+        (405, "Misdirected"),
+        (407, "Misdirected"),
         (408, "Unavailable"),
         (409, "Rejected"),
         (413, "TooLarge"),
-        (415, "RequestFailed"),
+        (415, "Misdirected"),
         (422, "Rejected"),
         (425, "Unavailable"),
         (429, "Unavailable"),
@@ -186,8 +187,8 @@ async def test_a_header_of_the_user_stands_in_for_a_usual_one_whatever_its_case(
         (502, "RequestFailed"),
         (503, "RequestFailed"),
         (504, "RequestFailed"),
-        (301, "RequestFailed"),
-        (302, "RequestFailed"),
+        (301, "Misdirected"),
+        (302, "Misdirected"),
         (600, "RequestFailed"),
     ],
 )
@@ -197,7 +198,7 @@ async def test_each_status_means_what_the_table_says(status: int, means: str) ->
     assert problem.startswith(f"{means}: {to.url} answers {status}")
     assert "because of this" in problem
     assert issubclass(TooLarge, Rejected) and issubclass(ServerFault, RequestFailed)
-    assert issubclass(RequestFailed, Unavailable)
+    assert issubclass(Misdirected, RequestFailed) and issubclass(RequestFailed, Unavailable)
 
 
 async def test_everything_from_200_to_299_is_success() -> None:
