@@ -21,7 +21,6 @@ from aiohttp import web
 from pipeline import connections as module
 from pipeline.component import Context
 from pipeline.connections import KEPT, MOST, OF_ONE, Reason
-from pipeline.ratelimit import RateLimit
 from pipeline.server import Server
 from pipeline.sinks import prometheus
 from pipeline.testing.agent_process import AgentProcess
@@ -33,7 +32,6 @@ REQUEST = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture(autouse=True)
 def beyond(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "is_loopback", lambda address: not address.startswith("127.1."))
-    monkeypatch.setattr(module._Requests, "_bugs", RateLimit())  # other tests' bugs count, too
 
 
 class Serving:
