@@ -8,9 +8,10 @@ Entries leave in the order in which they came. That order runs through four plac
     pending    came last, and not written (yet)
 
 As long as the memory suffices, everything goes from pending to taken, and the disk is not touched.
-When it does not, all that is pending *and all that is taken* is written, and what is safe is
-settled: were the oldest entries left to memory alone, no position could move over those on disk,
-and a crash would repeat all of them. Until the disk is read to its end, whatever comes is written.
+When it does not, or the destination takes nothing for some seconds, all that is pending *and all
+that is taken* is written, and what is safe is settled: were the oldest entries left to memory
+alone, no position could move over those on disk, and a crash would repeat all of them. Until the
+disk is read to its end, whatever comes is written.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ COMMIT_BYTES = 2**20
 SPILL = 0.5
 """Of the memory, what is in use when writing begins, so that nobody has to wait for room as long as
 the disk is as quick as they are."""
+
+STANDSTILL = 10.0
+"""Seconds for which nothing that is taken is released, after which all is written, however much
+room there is: a client that waits for each acknowledgement sends nothing more, and never fills it.
+"""
 
 RETRY = 1.0
 """Seconds after which a disk that fails is tried again."""
@@ -86,6 +92,12 @@ class SpooledBuffer:
         self._reading = Trouble(folder, "read", "until it can, what is in it has to wait")
         self._spilling = False
         """What is pending is being written."""
+        self._stuck = False
+        """The destination takes nothing."""
+        self._released = self._seen = 0
+        """Batches; how many when they were last looked at."""
+        self._since = 0.0
+        """When that had changed."""
         self._closed = self._finishing = self._suspended = False
         self._discards = ""
         """Why whatever is put is dropped."""
@@ -201,6 +213,7 @@ class SpooledBuffer:
         """A batch that was taken, the oldest first, is done with: its room is free again. Settling
         it is another matter."""
         self._held.taken.pop()
+        self._released += 1
         if self.disk.full and not self.disk.entries:
             self.disk.full = False  # what was too large for it may be gone
             self._work.ring()
@@ -274,13 +287,22 @@ class SpooledBuffer:
                     await self._try()
                     await self._work.wait_until(self._may_go_on, RETRY)
                 else:
-                    await self._work.wait()
+                    await self._work.wait(STANDSTILL / 4)
+                self._look()
             await self._try()
             if self.disk.has_moved:  # meanwhile
                 await self._try()
             await self.disk.close()
         finally:
             self.disk.stop()
+
+    def _look(self) -> None:
+        """Whether the destination takes anything."""
+        now = asyncio.get_running_loop().time()
+        if self._released != self._seen or not self._held.taken:
+            self._seen, self._since, self._stuck = self._released, now, False
+        elif not self._stuck and now - self._since >= STANDSTILL:
+            self._stuck = self._spilling = True
 
     def _has_work(self) -> bool:
         if self._writing.problem or not self.disk.opened:
@@ -310,7 +332,8 @@ class SpooledBuffer:
 
     async def _write(self) -> None:
         if not self._finishing:
-            if not (self.disk.entries or self._turns) and self.bytes <= self.limit // 2:
+            needed = self.disk.entries or self._turns or self._stuck
+            if not needed and self.bytes <= self.limit // 2:
                 self._spilling = False  # the memory suffices again
                 return
             await self._work.wait_until(self._is_worth_it, COMMIT_EVERY)

@@ -16,7 +16,8 @@ class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Bytes of memory, what is being sent included. Labels of a container beyond 4 KiB, and tags
     that it asks for, count with each of its entries, since most destinations get them with each."""
     disk: Size = Size(0)
-    """Bytes on disk, under the state directory, after the memory is full; 0 for none."""
+    """Bytes on disk, under the state directory, after the memory is full, or the destination has
+    taken nothing for ten seconds; 0 for none."""
     when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"
     """`block` stops reading the containers that feed this sink; the others lose and count."""
 

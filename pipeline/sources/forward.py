@@ -25,10 +25,9 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
   it ends, loses its beginning; the rest is marked as truncated.
 - **What `fluentd-request-ack=true` costs**: Docker sends one line, and the next one when that is
   acknowledged, at some 2,000 lines a second of a container (`benchmarks/results/driver_acks.md`);
-  one that writes more, or whose sinks are away, waits with its writes. `buffer.disk` does not
-  change that: a sink that is away acknowledges what is on its disk, and the disk is used once half
-  of `buffer.memory` is, which a container that waits for each line does not reach; where others
-  have, it is 16 lines a second, since fsync is done for 50 ms together. When a container has ended
+  one that writes more, or whose sinks are away, waits with its writes. With `buffer.disk` a sink
+  that is away acknowledges what is on its disk, which begins after ten seconds, and then 16 lines a
+  second of each container, since fsync is done for 50 ms together. When a container has ended
   Docker goes on for some seconds, and what is left then is lost; with `fluentd-async=true`, which
   keeps a container from waiting, nearly all that was not sent when it ended.
 - **Limits**: of connections, of a message, of what it has unpacked, of nesting, of a tag, of all

@@ -59,6 +59,37 @@ async def test_what_is_taken_is_up_to_the_limits_but_at_least_one_batch(tmp_path
         assert len(await made.take()) == 1
 
 
+async def test_an_entry_that_somebody_waits_for_goes_to_disk_when_nothing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooled, "STANDSTILL", 0.1)
+    async with running(tmp_path) as made:
+        await made.fill(1)
+        taken = await made.take()
+        await until(lambda: made.settled == [0])
+        for _ in range(4):
+            await made.fill(1)
+            await until(lambda: made.settled == list(range(made.put)))
+        assert made.buffer.disk.entries == 4, "and the one that is being sent"
+        made.deliver(taken)
+        assert await made.drain() == [1, 2, 3, 4]
+        await until(lambda: not made.buffer._stuck and not segments(tmp_path))
+        await made.fill(5)
+        assert await made.drain() == [5, 6, 7, 8, 9]
+        assert made.buffer.disk.entries == 0
+
+
+async def test_what_waits_for_more_does_not_go_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooled, "STANDSTILL", 0.05)
+    async with running(tmp_path) as made:
+        await made.fill(5)
+        await asyncio.sleep(0.3)
+        assert made.buffer.disk.entries == 0
+        await made.drain()
+
+
 # --------------------------------------------------------------------------------- overflow
 
 
