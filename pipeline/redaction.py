@@ -183,7 +183,7 @@ def _is_at(depth: int, backslashes: str) -> bool:
 # --------------------------------------------------------------------------------- e-mail
 
 _BEGIN: Final = r"(?:(?<=\\[bfnrt])|(?<![\w.%+-])(?<!\\(?=[bfnrt])))"
-_EMAIL: Final = re.compile(_BEGIN + r"[\w.%+-]+(?:@|%40)(?:[\w-]+\.)+[^\W\d_]{2,}")
+_EMAIL: Final = re.compile(_BEGIN + r"[\w.%+-]+(?:@|%40)(?:[\w-]+\.){1,127}[^\W\d_]{2,}")
 _DOMAIN: Final = re.compile(r"@[\w-]+\.")
 """Starts with a literal, which `re` looks for quickly, as do all of these that are for looking."""
 
@@ -279,7 +279,7 @@ def _is_part_of_more(before: str) -> bool:
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _IPV4: Final = (
-    r"(?=[0-9])(?:(?<![0-9A-Za-z.])|(?<=\\[bfnrt]))"
+    r"(?=[0-9]{1,3}\.)(?:(?<![0-9A-Za-z.])|(?<=\\[bfnrt]))"
     rf"{_OCTET}(?:\.{_OCTET}){{3}}(?![0-9A-Za-z]|\.[0-9])"
 )
 _IPV6: Final = (

@@ -66,10 +66,6 @@ Config = Annotated[
     msgspec.Meta(examples=["json", "auto", {"regex": r"^(?P<level>\w+): (?P<text>.*)$"}]),
 ]
 
-LONG: Final = 64 << 10
-"""Bytes of a line that may take long."""
-MOST_VALUES: Final = 50_000
-"""Commas and opening brackets of a long line of JSON: each value takes up to half a microsecond."""
 MOST_PAIRS: Final = 10_000
 """`=` of another long line: each pair takes up to two."""
 
@@ -118,15 +114,15 @@ class _AsRecords(component.Stage):
 
 def _light(lines: list[bytes]) -> list[bytes]:
     """Empty ones in place of those that would take too long."""
-    if native.total(lines) <= LONG:
+    if native.total(lines) <= json.LONG:
         return lines
-    return [b"" if len(line) > LONG and _is_heavy(line) else line for line in lines]
+    return [b"" if len(line) > json.LONG and _is_heavy(line) else line for line in lines]
 
 
 def _is_heavy(line: bytes) -> bool:
     if line.count(b"=") > MOST_PAIRS and not json.may_be(line):
         return True
-    return line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_VALUES
+    return json.is_heavy(line)
 
 
 def _parser(config: Format | Pattern) -> Parser:

@@ -15,7 +15,8 @@ The message of each is its element, a text as it is and all else as JSON, where 
 list, or a JSON object, as `parse = "json"` leaves it. Any other message, such as one that `set` has
 made, stays with each of them.
 
-An entry without such a list, or with an empty one, goes on as it is. Beyond `most` elements, those
+An entry without such a list, or with an empty one, goes on as it is; so does a message of more than
+64 KiB with more than 50,000 values. Beyond `most` elements, those
 that are left stay together in one more entry, as a list; and so they do earlier where what is
 copied to each would be more than 1 MiB in all. A remark such as `truncated` is on all that were
 made of one. `dockline audit` shows all but one of those as `made by split`, and
@@ -35,7 +36,7 @@ from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.errors import at
 from pipeline.expression.paths import Path, names
-from pipeline.parsing.json import parse_one
+from pipeline.parsing.json import is_heavy, parse_one
 from pipeline.records import MISSING, NOT_JSON, Fields, Records
 
 MOST_COPIED: Final = 2**20
@@ -203,7 +204,7 @@ _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 def _elements(line: bytes) -> list[msgspec.Raw] | None:
     """Those of a message that is a JSON list, each as it is written."""
     line = line.lstrip(_BEFORE)
-    if not line.startswith(b"["):
+    if not line.startswith(b"[") or is_heavy(line):
         return None
     try:
         return _list(line)
