@@ -23,7 +23,7 @@ SMALL: Final = 2**16
 """Bytes that are decoded, or unpacked, in one go."""
 LARGEST_ENTRY: Final = 2 * 2**20
 """Bytes of one entry."""
-MOST_VALUES: Final = 100_000
+MOST_VALUES: Final = 20_000
 """Lists and objects of what is decoded at once, which is one entry where it is large. Two million,
 in as many bytes, took 330 ms."""
 LONGEST_TAG: Final = 4096

@@ -38,7 +38,7 @@ class Watched:
     """The sums of the last scrape, by name of the metric."""
 
     def __post_init__(self) -> None:
-        self._peak, self._cpu = 0, 0.0
+        self._peak, self._resident, self._cpu = 0, 0, 0.0
         self._over = threading.Event()
         self._before: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="watched", daemon=True)
@@ -53,8 +53,8 @@ class Watched:
         """Bytes that were resident at the most."""
         with suppress(OSError):
             text = Path(f"/proc/{self.agent.process.pid}/status").read_text()
-            if found := re.search(r"VmHWM:\s+(\d+) kB", text):
-                self._peak = int(found[1]) * 1024
+            if found := re.search(r"VmHWM:\s+(\d+) kB\nVmRSS:\s+(\d+) kB", text):
+                self._peak, self._resident = (int(size) * 1024 for size in found.groups())
         return self._peak
 
     @property
@@ -99,8 +99,17 @@ class Watched:
                 if name == "dockline_unaccounted_entries" and not line.endswith(" 0.0"):
                     wrong.add(line)
         self.figures = figures
+        self._note()
         self.unbalanced += sorted(wrong & self._before)
         self._before = wrong
+
+    def _note(self) -> None:
+        """A line of `series.ndjson`, to see later what took how much memory when."""
+        names = ("dockline_buffer_bytes", "dockline_source_in_flight_bytes")
+        line = {"time": round(time.time(), 1), "resident": self._resident >> 20}
+        line |= {name: int(self.figures.get(name, 0)) >> 20 for name in names}
+        with (self.agent.folder / "series.ndjson").open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _asked(self, ask: Callable[[], tuple[int, str]]) -> tuple[int, str]:
         try:
