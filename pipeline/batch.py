@@ -289,18 +289,15 @@ class Batch:
             size *= 4 if type(self.parsed) is Records else 5
         if type(self.parsed) is list:
             # each has a dictionary of its own, however little of the message it was made of
-            size = max(size, self._size_of_fields(self.parsed))
+            if self.parts is not None:
+                size += sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in self.parsed)
+            elif self.parsed:  # what stages have set is much the same in all of them
+                one = BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(self.parsed[0]) + self._set
+                size = max(size, one * len(self.parsed))
         if self.samples is not None:
             size += BYTES_OF_SAMPLES
         burden = self.container.burden + self.tagged
         return size + (ENTRY_OVERHEAD + burden) * len(self.lines)
-
-    def _size_of_fields(self, parsed: list[Fields]) -> int:
-        """Where messages are short, what stages have set is much the same in all of them."""
-        if self.parts is not None:
-            return sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in parsed)
-        fields = len(parsed[0]) if parsed else 0
-        return (BYTES_OF_FIELDS + BYTES_OF_A_FIELD * fields + self._set) * len(parsed)
 
     @property
     def _set(self) -> int:

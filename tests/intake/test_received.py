@@ -16,6 +16,7 @@ from pipeline.buffer.columns import BIG, DEEP, Columns
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import received
 from pipeline.intake.received import Received
+from pipeline.label_limits import MOST_LABELS, within_limit
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile
 
@@ -152,6 +153,34 @@ def test_readings_that_are_none_are_refused(reading: list[Any]) -> None:
     assert read.columns(*body, 1)
     with pytest.raises(ValueError, match=r"no columns|not those of a batch"):
         read.columns(*columns(way=way, row=[*GOOD["row"], None, reading]), 1)
+
+
+@pytest.mark.parametrize("tagged", [-1, 1 << 40, True, "1", 1.5, [1]])
+def test_a_size_of_tags_that_is_none_is_refused(tagged: Any) -> None:
+    body, plain = columns(row=(*GOOD["row"], None, None, tagged))
+    with pytest.raises(ValueError, match="no columns"):
+        read.columns(body, plain, 1)
+
+
+def test_what_there_is_no_memory_to_read_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes again."""
+
+    def decode(self: Columns, payload: bytes, plain: int) -> list[Any]:
+        raise MemoryError
+
+    body, plain = Columns().encode([batch("x")])
+    monkeypatch.setattr(Columns, "decode", decode)
+    with pytest.raises(MemoryError):
+        read.columns(body, plain, 1)
+
+
+def test_labels_of_a_container_at_the_limit_come_from_an_agent_to_a_hub() -> None:
+    labels = {f"{number:05}": "x" * 995 for number in range(300)}
+    of = container(labels=within_limit(labels))
+    assert of.label_size > MOST_LABELS - 1010
+    body, plain = Columns().encode([batch("x", of=of)])
+    ((came,), _) = read.columns(body, plain, 1)
+    assert came.container.labels == of.labels
 
 
 def test_a_message_is_of_one_container() -> None:
