@@ -342,11 +342,15 @@ class Delivery:
         refused = waiting.payload.refused
         for batch, reason in _refused(refused[waiting.unencodable :]):
             await self._refuse([batch], reason, shipment)
-        return await self._with_less_memory(_Waiting(_without(waiting.batches, refused)), shipment)
+        left = _Waiting(_without(waiting.batches, refused), size=waiting.size)
+        return _sharing(left.size, await self._with_less_memory(left, shipment))
 
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
         """With its payload, unless there is nothing to send; or, where it cannot be encoded at
         once, parts of it that are to be encoded when it is their turn."""
+        return _sharing(waiting.size, await self._encode(waiting, shipment))
+
+    async def _encode(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
         batches = waiting.batches
         most = self._sink.most_values
         dense = most is not None and sum(batch.values for batch in batches) > most
@@ -565,6 +569,13 @@ def _halves(batches: Sequence[Batch]) -> list[_Waiting]:
         return [_Waiting([batch.pick(part)]) for part in parts]
     middle = len(batches) // 2
     return [_Waiting(batches[:middle]), _Waiting(batches[middle:])]
+
+
+def _sharing(size: int, parts: list[_Waiting]) -> list[_Waiting]:
+    """What was made of something that takes so many bytes."""
+    for part in parts:
+        part.size = size // len(parts)
+    return parts
 
 
 def _beside(taken: Taken) -> _Waiting:

@@ -30,7 +30,7 @@ from pipeline.delivery import MOST_STARVED, Delivery
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
-from pipeline.testing.builders import batch
+from pipeline.testing.builders import batch, container
 
 QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
 Answer = Exception | None
@@ -857,3 +857,31 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
     assert letters == ["400: *** is wrong"]
     assert "401: *** is wrong" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_memory() -> None:
+    class Failed(Unavailable):
+        doubts = 1
+
+    sink = Scripted(*(Failed("503") for _ in range(100)))
+    run = Run(
+        sink,
+        batch=BatchConfig(bytes=Size(4 << 10), linger=Duration(0)),
+        buffer=BufferConfig(memory=Size(128 << 10)),
+        retry=RetryConfig(initial=Duration(0.0001), max=Duration(0.0001)),
+    )
+    flood = [batch(b"x" * 1500, of=container(number=number)) for number in range(60)]
+    encoded: set[str] = set()
+
+    def note(batches: Sequence[Batch]) -> None:
+        if sink.answers:
+            encoded.update(one.container.id for one in batches)
+
+    sink.encode_error = note
+
+    await run.of(*flood)
+
+    held = sum(one.size for one in flood if one.container.id in encoded)
+    assert 32 << 10 < held <= (64 + 4 + 4) << 10  # what is in doubt, and the last of the others
+    assert sorted(sink.taken) == [b"x" * 1500] * 60
+    assert [receipt.settled for receipt in run.receipts] == [1] * 60
