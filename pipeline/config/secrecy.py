@@ -21,6 +21,9 @@ _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL
 _IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
 _QUERY: Final = re.compile(r"\?.*=", re.DOTALL)
 
+_REFERENCE: Final = re.compile(r"\$\{(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]*)\}")
+"""Without a default, which may be a secret."""
+
 _OF_USERS: Final = (("routes",), ("tests",))
 """Tables whose keys are fields and labels, and no settings: an `@` in them is no user's."""
 
@@ -68,9 +71,13 @@ class Hidden:
         return without_credentials(starred(text, self.texts))
 
     def _note(self, text: str) -> None:
-        """Not what was put in for `${…}`: what quotes that shows how it was written instead."""
-        if text.strip() and not isinstance(text, Secret) and text not in self.texts:
-            self.texts.append(text)
+        """Not what was put in for `${…}`: what quotes that shows how it was written instead. Nor a
+        reference itself, which says where a secret is and not what."""
+        if isinstance(text, Secret):
+            return
+        for literal in _REFERENCE.split(text):
+            if literal.strip() and literal not in self.texts:
+                self.texts.append(literal)
 
 
 def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

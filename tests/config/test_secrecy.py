@@ -195,3 +195,18 @@ def test_no_slip_of_the_hand_shows_a_secret(data: st.DataObject) -> None:
         text = text[:place] + data.draw(st.sampled_from(["", *PIECES])) + text[place + gone :]
     said = told(text).rpartition("\n")[0]  # without what a server might repeat of another secret
     assert hidden(said), text
+
+
+def test_a_reference_to_a_secret_that_is_not_there_is_named() -> None:
+    written = 'password = "x${file:/no/such/password}"\npattern = "${LOGS_PASSWORD}"'
+    text = f'[sinks.x]\ntype = "http"\nurl = "https://a"\nauth = {{ user = "u" }}\n{written}'
+    said = told(text.replace('{ user = "u" }\n', '{ user = "u", bearer = "${LOGS_TOKEN}" }\n'))
+    assert "the environment variable LOGS_TOKEN is not set" in said
+    assert "${LOGS_TOKEN:-default}" in said
+    assert "the environment variable LOGS_PASSWORD is not set" in said
+    assert '"/no/such/password" cannot be read' in said.replace("\\", "")
+
+
+def test_the_default_of_a_reference_is_not_shown() -> None:
+    text = f'[sinks.x]\ntype = "http"\nurl = 5\nauth = {{ bearer = "${{TOKEN:-{SECRET}}}\\n" }}'
+    assert SECRET not in told(text)
