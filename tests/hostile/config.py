@@ -56,28 +56,36 @@ rotate.size = 0
 type = "file"
 path = "{folder}/all.ndjson"
 rotate = {{ size = "32MiB", keep = 1 }}
+buffer.memory = "8MiB"
 [sinks.hidden]
 type = "file"
 path = "{folder}/hidden.ndjson"
 rotate = {{ size = "32MiB", keep = 2 }}
+buffer.memory = "8MiB"
 [sinks.syslog]
 type = "syslog"
 address = "tcp://127.0.0.1:{drain}"
+buffer.memory = "8MiB"
 [sinks.lines]
 type = "logstash"
 address = "tcp://127.0.0.1:{drain}"
+buffer.memory = "8MiB"
 [sinks.http]
 type = "http"
 url = "http://127.0.0.1:{http}/"
+buffer.memory = "8MiB"
 [sinks.loki]
 type = "loki"
 url = "http://127.0.0.1:{http}"
+buffer.memory = "8MiB"
 [sinks.otlp]
 type = "otlp"
 url = "http://127.0.0.1:{http}"
+buffer.memory = "8MiB"
 [sinks.gelf]
 type = "gelf"
 address = "tcp://127.0.0.1:{drain}"
+buffer.memory = "8MiB"
 [sinks.sour]
 type = "http"
 url = "http://127.0.0.1:{sour}/"
