@@ -52,11 +52,12 @@ from pipeline.transport.http import (
     Http,
     HttpSinkConfig,
     OverHttp,
+    Rejected,
     ServerFault,
     TooLarge,
     printable,
 )
-from pipeline.transport.parts import LONG, AllRejected, Evidence, Part, Partly, Parts
+from pipeline.transport.parts import LONG, Blamed, Evidence, NoneTaken, Part, Partly, Parts
 
 WANTED = "items.*.status,items.*.error.type,items.*.error.reason"
 """Of an answer: a twentieth of it."""
@@ -146,7 +147,7 @@ class Elasticsearch(OverHttp[BulkParts]):
         data.taken = data.taken or any(taken)
         if all(taken):
             return
-        is_proven, left = data.is_proven(), []
+        is_proven, left, bad = data.is_proven(), [], dict[int, str]()
         for index, result in enumerate(found):
             if taken[index]:
                 continue
@@ -154,13 +155,17 @@ class Elasticsearch(OverHttp[BulkParts]):
             if not is_it or _worth_another(data, part.indexes[index], result):
                 left.append(index)
             else:
-                payload.refuse(*data.place(part, index, payload), _reason(result))
+                bad[index] = _reason(result)
+        if not left and not any(taken):  # of which nothing is known but that
+            raise Blamed(Rejected(bad[0], found[0].status), bad)
+        for index, reason in bad.items():
+            payload.refuse(*data.place(part, index, payload), reason)
         if left:
             said = f"{len(left)} of {len(part)} {plural(len(part), 'entry')}"
             said = f"{answer.where} has not taken {said}; the first: {_reason(found[left[0]])}"
             if not is_proven and not any(result.status == 429 for result in found):
-                raise AllRejected(said)
-            raise Partly(said, left)
+                raise NoneTaken(said, left, taken=False)
+            raise Partly(said, left, taken=any(taken))
 
 
 def _results(answer: Answer, count: int) -> list[Result]:

@@ -65,11 +65,24 @@ class AllRejected(Unavailable):
 
 
 class Partly(Unavailable):
-    """Raised by `post`: only the entries at these indexes of the part are still to be sent."""
+    """Raised by `post`: only the entries at these indexes of the part are still to be sent. The
+    others are `taken`, or else were all refused."""
 
-    def __init__(self, message: str, left: Sequence[int], retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        left: Sequence[int],
+        retry_after: float | None = None,
+        *,
+        taken: bool = True,
+    ) -> None:
         super().__init__(message, retry_after)
         self.left = left
+        self.taken = taken
+
+
+class NoneTaken(AllRejected, Partly):
+    """Both: what is left was rejected as all else was."""
 
 
 class Blamed(Rejected):
@@ -215,7 +228,7 @@ class Parts:
             except Rejected as rejected:
                 self._reject(part, rejected, payload)
             except Partly as partly:
-                self._keep(part, partly.left)
+                self._keep(part, partly)
                 raise
             except RequestFailed as fault:
                 failed = 0 if self._doubt(part, fault, payload) else failed + 1
@@ -313,12 +326,12 @@ class Parts:
         elif rest:
             self._left.appendleft(self._part(rest))
 
-    def _keep(self, part: Part, indexes: Sequence[int]) -> None:
+    def _keep(self, part: Part, partly: Partly) -> None:
         """What is left of the first part."""
         assert self._left is not None
         self._left.popleft()
-        self._left.appendleft(self._part([part.indexes[index] for index in indexes]))
-        if len(indexes) < len(part):
+        self._left.appendleft(self._part([part.indexes[index] for index in partly.left]))
+        if partly.taken and len(partly.left) < len(part):
             self._took()
 
     def _doubt(self, part: Part, fault: RequestFailed, payload: Payload[Any]) -> bool:

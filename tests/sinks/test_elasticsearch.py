@@ -326,6 +326,38 @@ async def test_where_all_are_bad_all_are_refused_at_once() -> None:
     assert len(server.requests) == 1
 
 
+async def test_what_does_not_fit_is_refused_once_while_nothing_else_is_taken_either() -> None:
+    server = Server(says(bad=BAD, a=(404, "index_not_found_exception", "no such index [a]")))
+    async with http_receiver(server) as to:
+        one = sink(to.url)
+        payload = one.encode([batch("a", "bad")])
+        for _ in range(3):
+            await one.open()
+            with pytest.raises(AllRejected, match=r"not taken 1 of .* the first: 404"):
+                await one.send(payload)
+        assert (payload.entries, list(refused(payload))) == (1, ["bad"])
+        server.judge = says(bad=BAD)
+        await one.open()
+        await one.send(payload)
+        await one.close()
+    assert (server.messages, payload.entries, len(payload.refused)) == (["a"], 1, 1)
+
+
+async def test_that_others_do_not_fit_is_no_evidence_that_an_index_takes_anything() -> None:
+    server = Server(says(a=(400, "illegal_argument_exception", "only write ops"), bad=BAD))
+    async with http_receiver(server) as to:
+        one = sink(to.url)
+        payload, other = one.encode([batch("a")]), one.encode([batch("bad", "bad")])
+        await one.open()
+        with pytest.raises(AllRejected):
+            await one.send(payload)
+        await one.send(other)
+        with pytest.raises(AllRejected):
+            await one.send(payload)
+        await one.close()
+    assert (len(other.refused), payload.refused) == (2, [])
+
+
 async def test_what_an_index_takes_nothing_for_costs_no_entry_until_others_are_taken() -> None:
     """As one that wants a pipeline, or another kind of action."""
     server = Server(lambda document: (400, "illegal_argument_exception", "only write ops"))
