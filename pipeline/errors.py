@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_USERINFO: Final = re.compile(r"""("[A-Za-z][A-Za-z0-9+.-]*://)[^"]*@|(://)[^\s"'<>]*@""")
+_USERINFO: Final = re.compile(r'("[A-Za-z][A-Za-z0-9+.-]*://)[^"]*@|://([^\s"<>]++)')
+"""Up to the last `@`, since a password may have one. Each `://` that is no more than text takes all
+behind it with it, so that a text of nothing else takes no longer."""
 _QUERY: Final = re.compile(
     r"([?&][\w.-]{0,40}(?:token|key|secret|pass|pwd|auth|sig|cred)[\w.-]{0,40}=)[^&#\s\"'<>]+",
     re.IGNORECASE,
@@ -17,8 +19,15 @@ def without_credentials(text: str) -> str:
     """`text` with stars for the user and password of every URL in it, and for what a URL's query
     calls a token, a key, or the like. Libraries quote addresses in their errors."""
     if "@" in text:
-        text = _USERINFO.sub(lambda found: f"{found[1] or found[2]}***@", text)
+        text = _USERINFO.sub(_without_userinfo, text)
     return _QUERY.sub(r"\1***", text) if "=" in text else text
+
+
+def _without_userinfo(found: re.Match[str]) -> str:
+    if found[1]:
+        return f"{found[1]}***@"
+    _, at, host = found[2].rpartition("@")
+    return f"://***@{host}" if at else found[0]
 
 
 LONGEST = 1000

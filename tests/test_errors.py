@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import pytest
 
@@ -21,12 +22,20 @@ from pipeline.testing.builders import batch
             "two: nats://***@a,nats://b and amqp://***@c",
         ),
         ("http://u:p@x@host", "http://***@host"),
+        ("cannot reach 'http://u:it's-p@host/x'", "cannot reach 'http://***@host/x'"),
         ("GET http://h/x?a=1&access_token=abc&b=2", "GET http://h/x?a=1&access_token=***&b=2"),
         ("bob@example.com at http://h/x?a=1", "bob@example.com at http://h/x?a=1"),
     ],
 )
 def test_the_credentials_of_a_url_are_stars(text: str, shown: str) -> None:
     assert without_credentials(text) == shown
+
+
+def test_a_text_of_many_that_may_be_urls_takes_time_that_grows_with_it_and_no_more() -> None:
+    began = time.process_time()
+    for text in ("@" + "://" * 100_000, '@"x' + "://" * 100_000, '"a://' * 60_000 + "@"):
+        without_credentials(text)
+    assert time.process_time() - began < 2
 
 
 def test_no_error_of_ours_has_any() -> None:
