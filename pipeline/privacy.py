@@ -2,7 +2,8 @@
 ran, has lines of their logs, and holds a token.
 
 Files are made with mode 0600 and folders with 0700, whatever the umask says. What an earlier
-version, a restored backup or an image has left wider is narrowed at each start.
+version, a restored backup or an image has left wider is narrowed at each start. A token that was
+wider is one that others may know, and is removed.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER, FILE = 0o700, 0o600
+TOKEN = "token"
+"""The file in which `token` keeps it."""
 
 _OWN = re.compile(r"checkpoint\..+|journal\..+|lock|spools|token(?:\..+)?")
 """What the agent makes there."""
@@ -43,7 +47,17 @@ def make_private(folder: Path) -> None:
             others[0],
         )
     own = [name for name in names if _OWN.fullmatch(name)]
+    if TOKEN in own:
+        _forget_if_known(folder / TOKEN)
     _narrow([*([] if others else [folder]), *_inside(folder, own)], folder)
+
+
+def _forget_if_known(token: Path) -> None:
+    """Removes a token that others could read, or have written: another one is made."""
+    with suppress(OSError):  # then it is narrowed, or that is said
+        if _is_wide(token.lstat()):
+            token.unlink()
+            log.warning("%s could be read by other users, and another token is made", token)
 
 
 def _inside(folder: Path, names: Iterable[str]) -> Iterator[Path]:

@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.component import Secret
-from pipeline.privacy import FILE
+from pipeline.privacy import FILE, TOKEN
 
-NAME = "token"
+NAME = TOKEN
 SHORTEST = 16
 """Characters of one that the configuration sets. One that is made has 43, of 256 bits."""
 LONGEST = 1024
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 def kept(folder: Path) -> Secret:
     """The token of this state folder, made where there is none. One that others may have put
-    there, or have read, is replaced, which is said. Blocks. Raises `OSError`."""
+    there is replaced, which is said; one that they may have read is not there any more, see
+    `make_private`. Blocks. Raises `OSError`."""
     try:
         return read(folder, own=True)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import token
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.privacy import make_private
 from tests.buffer.spools import numbered, write
@@ -88,3 +89,17 @@ def test_what_cannot_be_narrowed_is_said_once_and_ends_nothing(
     assert said.startswith(f"{tmp_path} can be read by other users, and that cannot be changed (")
     assert "Operation not permitted, and 2 more" in said
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o602, 0o644])
+def test_a_token_that_others_could_read_or_write_is_not_used_any_more(
+    tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "token").write_text("t" * 43)
+    (tmp_path / "token").chmod(mode)
+    make_private(tmp_path)
+    assert token.kept(tmp_path) != "t" * 43
+    assert "could be read by other users" in caplog.text
+    made = token.read(tmp_path)
+    make_private(tmp_path)
+    assert token.kept(tmp_path) == made
