@@ -21,7 +21,8 @@ dates and the like become text. The message stays.
 
 An entry for which the function fails, or returns something else, goes on as it was; it is counted
 in `dockline_stage_errors_total`, and the agent's log says now and then why. A function that hides
-something has `drop_on_error`: the entry is dropped then, and counts as filtered, too.
+something has `drop_on_error`: the entry is dropped then, and counts as filtered, too. The log says
+where in the function that was, and not what the exception says, which may quote the entry.
 
 While the function runs the agent does nothing else: a slow one delays every container, and one that
 waits stops them all. It may be called for entries of several containers in turn, and again for the
@@ -43,7 +44,7 @@ import msgspec
 from pipeline import component, plain
 from pipeline.batch import Batch
 from pipeline.component import StageContext
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, calls
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.records import Fields
@@ -132,7 +133,7 @@ class Stage(component.Stage):
                 if not self._drops
                 else plural(count, "entry, which was dropped", "entries, which were dropped"),
                 type(why).__name__,
-                why,
+                f"at\n{calls(why)}" if self._drops else why,
             )
 
 

@@ -18,6 +18,10 @@ def only_errors(fields: dict[str, Any], message: bytes) -> dict[str, Any] | None
     return fields if fields.get("level") == "error" else None
 
 
+def quoting(fields: dict[str, Any], message: bytes) -> dict[str, Any]:
+    raise ValueError(f"cannot hide {message!r}")
+
+
 class Shop:
     @staticmethod
     def message(fields: dict[str, Any], message: bytes) -> dict[str, Any]:

@@ -189,3 +189,13 @@ def test_the_agent_does_not_start_unless_it_is_allowed(
     file.write_text(CONFIG)
     assert main(["run", "-c", str(file)]) == 2
     assert "--allow-python" in capsys.readouterr().err
+
+
+def test_where_it_hides_something_the_log_does_not_show_what_its_exception_quotes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = python.Stage(python.Options(function=f"{HERE}:quoting", drop_on_error=True))
+    stage.attach(StageContext())
+    assert stage(batch("4111 1111 1111 1111")) is None
+    assert "ValueError" in caplog.text and "in quoting" in caplog.text
+    assert "4111" not in caplog.text
