@@ -502,6 +502,7 @@ class Delivery:
             self._open = False
             shipment.later.insert(at, other)
         else:
+            self._rejections = 0
             await self._sent_or_refused(other, shipment)
             return True
         return False

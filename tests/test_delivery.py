@@ -885,3 +885,25 @@ async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_
     assert 32 << 10 < held <= (64 + 4 + 4) << 10  # what is in doubt, and the last of the others
     assert sorted(sink.taken) == [b"x" * 1500] * 60
     assert [receipt.settled for receipt in run.receipts] == [1] * 60
+
+
+async def test_a_destination_that_takes_others_does_not_want_mending_for_one_payload() -> None:
+    class Forbidden(Unavailable):
+        doubts, wants_mending = 1, True
+
+    sink = Scripted()
+    run = Run(sink, batch=BatchConfig(bytes=Size(1), linger=Duration(0)))
+    seen: list[bool] = []
+    send = sink.send
+
+    async def firewalled(payload: Payload[list[bytes]]) -> None:
+        seen.append(run.delivery.wants_mending)
+        if b"attack" in payload.data and len(sink.taken) < 5:
+            raise Forbidden("403")
+        await send(payload)
+
+    sink.send = firewalled  # type: ignore[method-assign]
+    others = [batch(b"%d" % number, of=container(number=number)) for number in range(2, 7)]
+    await run.of(batch("attack"), *others)
+    assert not any(seen)
+    assert len(sink.taken) == 6
