@@ -74,8 +74,8 @@ class Course:
             self._rest(agent, watched)
             for name in HONEST:
                 containers.remove(name)
-            status = agent.ended if agent.ended is not None else agent.stop(timeout=60)
             watched.close()
+            status = agent.ended if agent.ended is not None else agent.stop(timeout=60)
             return Figures(
                 seed=seed,
                 minutes=minutes,
