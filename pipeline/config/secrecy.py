@@ -20,6 +20,8 @@ _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL
 """All that may be meant as one, since a password need not be written as a URL wants it."""
 _IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
 _QUERY: Final = re.compile(r"\?.*=", re.DOTALL)
+_DEFAULT: Final = re.compile(r"\$\{\w+:-")
+"""What `${NAME:-default}` has for one may be a secret, whatever it is the value of."""
 
 _REFERENCE: Final = re.compile(r"\$\{(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]*)\}")
 """Without a default, which may be a secret."""
@@ -63,6 +65,7 @@ class Hidden:
             any(path[:length] in self._paths for length in range(1, len(path) + 1))
             or any(map(sounds_secret, path))
             or has_credentials(written, path)
+            or bool(_DEFAULT.search(written))
             or self.stars(written) != written
         )
 

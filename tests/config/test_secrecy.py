@@ -210,3 +210,7 @@ def test_a_reference_to_a_secret_that_is_not_there_is_named() -> None:
 def test_the_default_of_a_reference_is_not_shown() -> None:
     text = f'[sinks.x]\ntype = "http"\nurl = 5\nauth = {{ bearer = "${{TOKEN:-{SECRET}}}\\n" }}'
     assert SECRET not in told(text)
+
+
+def test_nor_is_it_in_the_line_of_a_value_that_is_no_secret_itself() -> None:
+    assert SECRET not in told(f'[http]\nlisten = "${{NO:-{SECRET}}}"\n')
