@@ -92,10 +92,9 @@ def is_local(pattern: str) -> bool:
 
 # ------------------------------------------------------------------------- values of names
 
-_KEY: Final = (
-    r"(?:(?<=\\[bfnrt])|(?<![\w-]))(?:{})(\\*+[\"']|)\s{{0,9}}+(?:=>|[:=]|%3[Dd])\s{{0,9}}+"
-)
-_OPENING: Final = re.compile(r"(\\*+)([\"'])")
+_KEY: Final = r"(?:(?<=\\[bfnrt])|(?<![\w-]))(?:{})(\\*+[\"']|)\s*+(?:=>|[:=]|%3[Dd])\s*+"
+_OPENING: Final = re.compile(r"(?:[bru]|[br][br])?(\\*+)([\"'])", re.IGNORECASE)
+"""Python writes `b'…'` for bytes."""
 _QUOTES: Final = {quote: re.compile(rf"(?<!\\)(\\*+){quote}") for quote in "\"'"}
 _STRUCTURE: Final = re.compile(r'(?<!\\)(\\*+)"|[{}\[\]]')
 _CLOSES: Final = r"""[,;)\]}](?=[\s"'\\,;)\]}]|\Z)"""
@@ -125,7 +124,7 @@ def named(names: Sequence[str]) -> Kind:
             end = found.end()
             if (places := places + 1) > MOST_PLACES:
                 return "".join([*pieces, text[done:end], put(text[end:])])
-            if found[1] and text[found.start() - 1 : found.start()] != found[1][-1]:
+            if found[1] and text[found.start() - 1 : found.start()] not in (found[1][-1], "."):
                 continue  # the last word of a longer name
             start, end, is_quoted = _value(text, end)
             value = text[start:end]

@@ -75,7 +75,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     keys: Annotated[list[str], msgspec.Meta(examples=[["password", "authorization"]])] = (
         msgspec.field(default_factory=list)
     )
-    """Names whose values are replaced. Without dots: `password` is that of any object."""
+    """Names whose values are replaced. Without dots: `password` is that of any object, and of a
+    flattened one: `user.password`."""
     patterns: Annotated[list[str], msgspec.Meta(examples=[[r"secret=\S+"]])] = msgspec.field(
         default_factory=list
     )
@@ -201,11 +202,16 @@ class Stage(component.Stage):
             key = self._key(name, kinds)
             if key in new:
                 key = _another(key, new, taken)
-            if self._names and name.lower() in self._names:
+            if self._names and self._is_named(name):
                 new[key] = self._hidden(value)
             else:
                 new[key] = self._value(value, kinds, levels - 1)
         return new
+
+    def _is_named(self, name: str) -> bool:
+        """As in a text: so is `user.password`, as logfmt and flattened JSON write it."""
+        small = name.lower()
+        return small in self._names or small.rpartition(".")[2] in self._names
 
     def _key(self, name: str, kinds: Sequence[Kind]) -> str:
         text = unescaped(name)

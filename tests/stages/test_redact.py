@@ -244,6 +244,9 @@ def test_the_key_is_a_secret_of_some_length(key: str, is_valid: bool) -> None:
         ("{'password': 'hunter2', 'a': 1}", "{'password': '*', 'a': 1}"),
         ('password="hunter 2" a=1', 'password="*" a=1'),
         ("/login?password=hunter2&a=1", "/login?password=*&a=1"),
+        ('{"password":' + " " * 20 + '"hunter2"}', '{"password":' + " " * 20 + '"*"}'),
+        ("password" + " " * 20 + ": hunter2", "password" + " " * 20 + ": *"),
+        ("{'password': b'hunter2'}", "{'password': b'*'}"),
         ("User(password=hunter2, name=bob)", "User(password=*, name=bob)"),
         ("User(password=hun,ter2) left", "User(password=*) left"),
         (r"password=DOMAIN\\hunter2 a", "password=* a"),
@@ -272,6 +275,19 @@ def test_values_of_keys_are_replaced_in_fields_at_any_depth_whatever_they_are() 
         "in": [{"Password": "[redacted]", "password ": "stays"}], "passwords": ["stays"],
         "on": {"password": "[redacted]"}, "none": {"password": None},
     }  # fmt: skip
+
+
+def test_flattened_names_are_treated_alike_in_the_message_and_the_fields() -> None:
+    stage = made(keys=["password"])
+    line = '{"user.password":"[redacted]","a.password_hash":"b"}'
+    (row,) = entries(stage(parsed(line.replace("[redacted]", "hunter2"))))
+    assert row.message == line.encode()
+    assert row.fields == json.loads(line)
+    logfmt = parse.Stage("logfmt").bind(container())(batch("user.password=hunter2 a=b"))
+    assert logfmt is not None
+    (row,) = entries(stage(logfmt))
+    assert row.message == b"user.password=[redacted] a=b"
+    assert row.fields == {"user.password": "[redacted]", "a": "b"}
 
 
 def test_keys_may_be_looked_for_in_some_fields_only() -> None:
@@ -332,6 +348,7 @@ def _anything(chance: random.Random, levels: int, secret: bool = False) -> Any:
     [
         '"password":"', "password=", 'password="', "'password':'", '"password":{', '"password":[{"',
         "password:\\", '\\"password\\":\\"', "password", "password:" + " " * 9,
+        "password" + " " * 500,
         "\\", 'password\\\\"',
     ],
 )  # fmt: skip
