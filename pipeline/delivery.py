@@ -58,7 +58,7 @@ class Source(Protocol):
     def release(self, batch: Batch, size: int) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Shipment:
     """What was taken from the buffer and sent, and may have to be sent again."""
 
@@ -68,6 +68,8 @@ class _Shipment:
     which the sink keeps to send it again."""
     later: deque[_Waiting] = field(default_factory=deque)
     """What of it is still to be sent."""
+    beside: list[_Shipment] = field(default_factory=list)
+    """What was taken since and is not settled."""
     parts: list[_Part] = field(default_factory=list)
     dead_lettered: Counter[Tally] = field(default_factory=Counter)
     refused: Counter[Tally] = field(default_factory=Counter)
@@ -88,6 +90,8 @@ class _Waiting:
     """How often it was tried before its turn."""
     size: int = 0
     """Bytes of memory, where it was taken to be tried before its turn."""
+    of: _Shipment | None = None
+    """What it was taken with then."""
 
     @property
     def containers(self) -> set[str]:
@@ -284,13 +288,16 @@ class Delivery:
         while self._sent and self._payloads - len(self._sent[0].parts) >= unconfirmed:
             shipment = self._sent.popleft()
             self._payloads -= len(shipment.parts)
-            self._account(shipment)
             self._unreleased -= shipment.weight
-            for batch, size in shipment.taken:
-                self._buffer.release(batch, size)
-                batch.acknowledgement.settle()
+            self._settle(shipment)
         if not self._sent:
             self._lost_since = 0.0
+
+    def _settle(self, shipment: _Shipment) -> None:
+        self._account(shipment)
+        for batch, size in shipment.taken:
+            self._buffer.release(batch, size)
+            batch.acknowledgement.settle()
 
     def _account(self, shipment: _Shipment) -> None:
         """Together with its release, so that nothing is ever in two places."""
@@ -332,6 +339,11 @@ class Delivery:
                 shipment.later.extendleft(reversed(await self._smaller(waiting, shipment)))
                 continue
             await self._sent_or_refused(waiting, shipment, refusal)
+        for one in shipment.beside:
+            shipment.taken += one.taken
+            shipment.parts += one.parts
+            shipment.dead_lettered.update(one.dead_lettered)
+            shipment.refused.update(one.refused)
         taken_size = sum(size for _, size in shipment.taken)
         shipment.weight = max(taken_size, sum(part.size for part in shipment.parts))
         return shipment
@@ -341,14 +353,14 @@ class Delivery:
         assert waiting.payload is not None
         refused = waiting.payload.refused
         for batch, reason in _refused(refused[waiting.unencodable :]):
-            await self._refuse([batch], reason, shipment)
-        left = _Waiting(_without(waiting.batches, refused), size=waiting.size)
-        return _sharing(left.size, await self._with_less_memory(left, shipment))
+            await self._refuse([batch], reason, waiting.of or shipment)
+        left = _Waiting(_without(waiting.batches, refused))
+        return _parts_of(waiting, await self._with_less_memory(left, waiting.of or shipment))
 
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
         """With its payload, unless there is nothing to send; or, where it cannot be encoded at
         once, parts of it that are to be encoded when it is their turn."""
-        return _sharing(waiting.size, await self._encode(waiting, shipment))
+        return _parts_of(waiting, await self._encode(waiting, waiting.of or shipment))
 
     async def _encode(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
         batches = waiting.batches
@@ -403,6 +415,7 @@ class Delivery:
         self, waiting: _Waiting, shipment: _Shipment, refusal: Refused | None = None
     ) -> None:
         batches, it = waiting.batches, waiting.payload
+        shipment = waiting.of or shipment
         assert it is not None
         if refusal is not None:
             await self._refuse(_without(batches, it.refused), str(refusal), shipment)
@@ -472,7 +485,7 @@ class Delivery:
             now = asyncio.get_running_loop().time
             began = now()
             if more := await self._take_more(shipment, wait):
-                shipment.later.append(_beside(more))
+                shipment.later.append(_beside(more, shipment.beside[-1]))
                 return
             wait -= now() - began
         await asyncio.sleep(wait)
@@ -489,6 +502,7 @@ class Delivery:
             for position, one in enumerate(encoded):
                 shipment.later.insert(at + position, one)
             if not encoded:
+                self._settle_beside(other.of, shipment, doubted)
                 return False
             other = encoded[0]
             shipment.later.remove(other)
@@ -498,14 +512,32 @@ class Delivery:
             await self._sink.send(other.payload)
         except Refused as refusal:
             await self._sent_or_refused(other, shipment, refusal)
+            self._settle_beside(other.of, shipment, doubted)
         except Exception:  # said and counted when it is its turn
             self._open = False
             shipment.later.insert(at, other)
         else:
             self._rejections = 0
             await self._sent_or_refused(other, shipment)
+            self._settle_beside(other.of, shipment, doubted)
             return True
         return False
+
+    def _settle_beside(
+        self, done: _Shipment | None, shipment: _Shipment, doubted: _Waiting
+    ) -> None:
+        """Settles what was taken beside a payload in doubt, where all of it has arrived: else the
+        memory would be full before the doubt is over, and nothing more could be tried."""
+        if done is None or any(one.of is done for one in (doubted, *shipment.later)):
+            return
+        try:
+            if self._sent or self._sink.unconfirmed():
+                return  # in its turn
+        except Unavailable:
+            return
+        shipment.beside.remove(done)
+        self._payloads -= len(done.parts)
+        self._settle(done)
 
     async def _another(self, doubted: _Waiting, shipment: _Shipment) -> _Waiting | None:
         """One that no container's order is changed by, or else the next. More is taken for it
@@ -522,7 +554,7 @@ class Delivery:
                 break
             others = [one for one in more if one[0].container.id not in seen]
             same = [one for one in more if one[0].container.id in seen]
-            found = [_beside(some) for some in (others, same) if some]
+            found = [_beside(some, shipment.beside[-1]) for some in (others, same) if some]
             shipment.later.extend(found)
             if others:
                 return found[0]
@@ -536,7 +568,8 @@ class Delivery:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 more = await self._buffer.take(limit, batch.entries, 0)
-        shipment.taken.extend(more)
+        if more:
+            shipment.beside.append(_Shipment(more))
         return more
 
     async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
@@ -572,15 +605,14 @@ def _halves(batches: Sequence[Batch]) -> list[_Waiting]:
     return [_Waiting(batches[:middle]), _Waiting(batches[middle:])]
 
 
-def _sharing(size: int, parts: list[_Waiting]) -> list[_Waiting]:
-    """What was made of something that takes so many bytes."""
+def _parts_of(waiting: _Waiting, parts: list[_Waiting]) -> list[_Waiting]:
     for part in parts:
-        part.size = size // len(parts)
+        part.size, part.of = waiting.size // len(parts), waiting.of
     return parts
 
 
-def _beside(taken: Taken) -> _Waiting:
-    return _Waiting([batch for batch, _ in taken], size=sum(size for _, size in taken))
+def _beside(taken: Taken, of: _Shipment) -> _Waiting:
+    return _Waiting([batch for batch, _ in taken], size=sum(size for _, size in taken), of=of)
 
 
 def _refused(entries: Sequence[tuple[Batch, int, str]]) -> Iterator[tuple[Batch, str]]:

@@ -907,3 +907,70 @@ async def test_a_destination_that_takes_others_does_not_want_mending_for_one_pay
     await run.of(batch("attack"), *others)
     assert not any(seen)
     assert len(sink.taken) == 6
+
+
+async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> None:
+    """Else the memory is full before the doubt is over, which then is for ever."""
+
+    class Failed(Unavailable):
+        doubts = 1
+
+    sink = Scripted()
+    buffer = BufferConfig(memory=Size(32 << 10))
+    run = Run(sink, batch=BatchConfig(bytes=Size(1), linger=Duration(0)), buffer=buffer)
+    send = sink.send
+
+    async def doubtful(payload: Payload[list[bytes]]) -> None:
+        if b"bad" in payload.data and len(sink.taken) < 100:
+            raise Failed("503")
+        await send(payload)
+
+    sink.send = doubtful  # type: ignore[method-assign]
+    flood = [batch("bad"), *(batch(b"x" * 1000, of=container(number=n)) for n in range(2, 102))]
+    receipts = [Acknowledged() for _ in flood]
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(run.delivery.run(), name="delivery")
+        for one, receipt in zip(flood, receipts, strict=True):
+            await run.buffer.put(one.replace(acknowledgement=receipt))
+        run.buffer.close()
+    assert [receipt.settled for receipt in receipts] == [1] * len(flood)
+    assert (run.buffer.bytes, run.buffer.entries) == (0, 0)
+    assert run.count("delivered_entries") == len(flood)
+
+
+async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_doubt_itself() -> (
+    None
+):
+    class Failed(Unavailable):
+        doubts = 1
+
+    sink = Scripted()
+    run = Run(sink, batch=BatchConfig(bytes=Size(1 << 20), linger=Duration(0)))
+    send = sink.send
+    settled: list[int] = []
+    tries = 0
+
+    async def doubtful(payload: Payload[list[bytes]]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            for one in flood[1:]:  # taken together, beside the first
+                run.receipts.append(Acknowledged())
+                assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
+        if (payload.data == [b"first"] and tries < 3) or (payload.data == [b"other"] and tries < 9):
+            settled.append(sum(receipt.settled for receipt in run.receipts))
+            raise Failed("503")
+        await send(payload)
+
+    sink.send = doubtful  # type: ignore[method-assign]
+    flood = [batch("first"), batch("other", of=container(number=2)), batch("same", start=1)]
+    run.receipts.append(Acknowledged())
+    assert run.buffer.offer(flood[0].replace(acknowledgement=run.receipts[0]))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(run.delivery.run(), name="delivery")
+        while len(sink.taken) < 3:
+            await asyncio.sleep(0)
+        run.buffer.close()
+    assert sink.taken == [b"first", b"same", b"other"]
+    assert not any(settled)
+    assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]

@@ -103,6 +103,14 @@ class Section:
         self.entries -= len(item.batch)
         return item
 
+    def remove(self, batch: Batch) -> None:
+        """One that is mostly the first."""
+        place = next(place for place, item in enumerate(self._items) if item.batch is batch)
+        item = self._items[place]
+        del self._items[place]
+        self.bytes -= item.size
+        self.entries -= len(item.batch)
+
     def pop(self) -> Item:
         item = self._items.popleft()
         self.bytes -= item.size

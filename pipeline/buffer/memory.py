@@ -138,8 +138,9 @@ class MemoryBuffer:
         await self._arrived.wait_until(enough, linger)
 
     def release(self, batch: Batch, size: int) -> None:
-        """A batch that was taken, the oldest first, is settled: its room is free again."""
-        self._taken.popleft()
+        """A batch that was taken, mostly the oldest, is settled: its room is free again."""
+        place = next(place for place, (one, _) in enumerate(self._taken) if one is batch)
+        del self._taken[place]
         self._count(-len(batch), -size)
         self._turns.next()
 

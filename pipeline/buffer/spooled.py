@@ -210,9 +210,9 @@ class SpooledBuffer:
         await self._arrived.wait_until(enough, linger)
 
     def release(self, batch: Batch, size: int) -> None:
-        """A batch that was taken, the oldest first, is done with: its room is free again. Settling
+        """A batch that was taken, mostly the oldest, is done with: its room is free again. Settling
         it is another matter."""
-        self._held.taken.pop()
+        self._held.taken.remove(batch)
         self._released += 1
         if self.disk.full and not self.disk.entries:
             self.disk.full = False  # what was too large for it may be gone

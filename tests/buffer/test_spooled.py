@@ -49,6 +49,27 @@ async def test_in_memory_what_was_taken_is_settled_when_it_is_delivered(tmp_path
         await made.drain()
 
 
+@pytest.mark.parametrize("total", [5, 60])
+async def test_what_is_released_before_an_older_one_does_not_come_again(
+    tmp_path: Path, total: int
+) -> None:
+    async with running(tmp_path, memory=10 * ONE) as made:
+        await made.fill(total)
+        await made.take(1)
+        later = await made.take(2 * ONE)
+        made.deliver(later)
+        assert made.buffer.entries == total - len(later)
+        made.buffer.suspend()
+        made.buffer.resume()
+        first = await made.take(1)
+        assert numbers(batch for batch, _ in first) == [0]
+        made.deliver(first)
+        await made.drain()
+        assert sorted(made.released) == list(range(total))
+        assert made.settled == list(range(total))
+        assert made.balances()
+
+
 async def test_what_is_taken_is_up_to_the_limits_but_at_least_one_batch(tmp_path: Path) -> None:
     async with running(tmp_path, memory=20 * ONE) as made:
         await made.fill(6)
