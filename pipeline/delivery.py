@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.component.secrecy import Stars
-from pipeline.errors import Refused, SinkError, Unavailable, one_line
+from pipeline.errors import Refused, SinkError, Unavailable, one_line, whole_traceback
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.pace import Pace
@@ -229,7 +229,7 @@ class Delivery:
             self._problem(str(error))
             self._neglected += 1
         except Exception as error:  # a bug in the sink; the entries must not suffer for it
-            log.exception("sink %s failed", self.name)
+            self._note_bug(error)
             self._open = False
             self._problem(one_line(f"{type(error).__name__}: {error}"))
             self._neglected += 1
@@ -248,7 +248,7 @@ class Delivery:
         except Unavailable as error:
             problem = str(error)
         except Exception as error:  # a bug in the sink; the entries must not suffer for it
-            log.exception("sink %s failed", self.name)
+            self._note_bug(error)
             problem = one_line(f"{type(error).__name__}: {error}")
         self._open = False
         self._problem(problem)
@@ -279,9 +279,13 @@ class Delivery:
             self._lost_since = 0.0
         except Unavailable:  # said when it is sent again
             self._open = False
-        except Exception:  # a bug in the sink; met again, and dealt with, when nothing is sent
-            log.exception("sink %s failed", self.name)
+        except Exception as error:  # a bug in it; met again, and dealt with, when nothing is sent
+            self._note_bug(error)
             self._open = False
+
+    def _note_bug(self, error: Exception) -> None:
+        """With its traceback; a library may repeat a password in it."""
+        log.error("sink %s failed\n%s", self.name, self._shown(whole_traceback(error)))
 
     def _settle_all_but(self, unconfirmed: int) -> None:
         """All but the last payloads have arrived."""
@@ -462,7 +466,7 @@ class Delivery:
                     raise _Starved from None
                 self._starved.inc()
             except Exception as error:  # a bug in the sink; the entries must not suffer for it
-                log.exception("sink %s failed", self.name)
+                self._note_bug(error)
                 problem, after = one_line(f"{type(error).__name__}: {error}"), None
             self._open = False
             self._problem(problem)

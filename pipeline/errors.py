@@ -137,3 +137,8 @@ def calls(error: BaseException) -> str:
     """The traceback of an exception without its text, in which something may stand that a stage is
     to hide."""
     return "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip()
+
+
+def whole_traceback(error: BaseException) -> str:
+    """With the text of the exception, and of those that led to it."""
+    return "".join(traceback.format_exception(error)).rstrip()

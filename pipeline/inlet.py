@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from pipeline.audit import SourcePart
 from pipeline.component import Source, SourceConfig, SourceContext, registry
 from pipeline.component.secrecy import Stars
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, whole_traceback
 from pipeline.intake import Intake
 from pipeline.metrics import Metrics
 from pipeline.overview import SourceNow
@@ -77,7 +77,7 @@ class Inlet:
             if known is not None:
                 asked = known.retry_after
                 return str(known), None if asked is None else min(max(asked, 0.05), LONGEST_ASKED)
-            log.exception("source %s failed", self.name)
+            log.error("source %s failed\n%s", self.name, self._shown(whole_traceback(error)))
             while isinstance(error, ExceptionGroup):
                 error = error.exceptions[0]
             return f"{type(error).__name__}: {error}", None

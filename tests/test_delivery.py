@@ -859,6 +859,27 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
     assert "hunter2" not in caplog.text
 
 
+async def test_what_a_library_repeats_of_a_password_in_an_error_of_its_own_is_stars(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    problems: list[str | None] = []
+    sink = Scripted(RuntimeError("hunter2 of http://bob:pass@host is wrong"))
+    config = WithSecret(type="test", password=Secret("hunter2"), retry=QUICK)
+    buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
+    delivery = Delivery("test", sink, buffer, config, Metrics(CollectorRegistry()))
+
+    async def open_and_look() -> None:
+        problems.append(delivery.problem)
+
+    sink.open = open_and_look  # type: ignore[method-assign]
+    assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
+    buffer.close()
+    await asyncio.wait_for(delivery.run(), 10)
+    assert problems == [None, "RuntimeError: *** of http://***@host is wrong"]
+    assert "in send" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_memory() -> None:
     class Failed(Unavailable):
         doubts = 1

@@ -110,7 +110,10 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_does_not_hold_up_oth
 async def test_one_that_fails_while_it_runs_is_opened_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, failures = Lines.run, [Unavailable("the server is away"), ValueError("a bug")]
+    whole, failures = (
+        Lines.run,
+        [Unavailable("the server is away"), ValueError("a bug at x://me:it@h")],
+    )
 
     async def fail(self: Lines, intake: Any) -> None:
         if failures:
@@ -129,6 +132,7 @@ async def test_one_that_fails_while_it_runs_is_opened_again(
         await peer.close()
     assert "source a: the server is away; retrying" in caplog.text
     assert "a bug" in caplog.text and "back to normal" in caplog.text
+    assert "me:it" not in caplog.text
 
 
 async def _raise(error: Exception) -> None:

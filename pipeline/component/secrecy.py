@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from msgspec import Struct, structs
 
 from pipeline.component.values import Secret
+from pipeline.errors import without_credentials
 
 STARS: Final = "***"
 ENOUGH: Final = 8
@@ -44,7 +45,8 @@ def starred(text: str, secrets: Iterable[str]) -> str:
 
 
 class Stars:
-    """The same for the secrets of one component, of which most texts have none."""
+    """The same for the secrets of one component, of which most texts have none, and for the
+    credentials of any URL."""
 
     def __init__(self, config: Struct) -> None:
         self._secrets = sorted({one for one in _secrets(config) if one.strip()})
@@ -52,8 +54,8 @@ class Stars:
 
     def __call__(self, text: str) -> str:
         if any(part in text for part in self._parts):
-            return starred(text, self._secrets)
-        return text
+            text = starred(text, self._secrets)
+        return without_credentials(text)
 
 
 def _secrets(value: Any, name: str = "") -> Iterator[str]:
