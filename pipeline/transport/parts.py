@@ -148,6 +148,8 @@ class Part:
     """Which of the payload's encoded entries they are, in order."""
     faults: int = 0
     """How often it has failed."""
+    crashes: int = 0
+    """How often with 500."""
     strikes: int = 0
     """How often it has, after others were taken in between."""
     taken_before: int | None = None
@@ -366,7 +368,8 @@ class Parts:
         self, part: Part, fault: RequestFailed, to_blame: bool, others_failed: bool
     ) -> bool:
         if isinstance(fault, ServerFault):
-            return part.faults >= PATIENCE if to_blame else self._taken and part.faults >= LONG
+            part.crashes += 1
+            return part.crashes >= PATIENCE if to_blame else self._taken and part.crashes >= LONG
         if others_failed:
             part.strikes = 0
         elif to_blame:

@@ -377,3 +377,17 @@ async def test_a_server_that_sheds_load_at_random_costs_no_entry(rate: float) ->
                 beside = payload("beside", to=evidence)
                 await beside.data.send(beside, to.post)
         assert (what.entries, what.refused) == (count, [])
+
+
+async def test_what_is_answered_503_counts_for_no_failure_with_500() -> None:
+    evidence, to = Evidence(), Server(lambda entries: None)
+    what = payload("a", to=evidence)
+    answers = [*[RequestFailed("503")] * 2, *[ServerFault("500")] * PATIENCE]
+    for number, answer in enumerate(answers, 1):
+        to.verdict = lambda entries, answer=answer: answer  # type: ignore[misc]
+        with suppress(Unavailable):
+            await what.data.send(what, to.post)
+        assert refused(what) == (["a"] if number == len(answers) else [])
+        to.verdict = lambda entries: None
+        other = payload("b", to=evidence)
+        await other.data.send(other, to.post)
