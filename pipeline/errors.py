@@ -73,8 +73,7 @@ class ConfigError(DocklineError):
 
 class MissingPackage(ConfigError):
     """A library that a component needs is not installed, or not in a version that it works with.
-    The message shows nothing that the user
-    wrote."""
+    The message shows nothing that the user wrote."""
 
 
 @contextmanager
