@@ -553,7 +553,9 @@ class Delivery:
             seen |= one.containers
         if untried := [one for one in others_of if not one.tries]:
             return untried[0]
-        while sum(one.size for one in shipment.later) < self._room:
+        for _ in range(TRIED_BESIDE):  # each may bring little, and the doubted waits meanwhile
+            if sum(one.size for one in shipment.later) >= self._room:
+                break
             if not (more := await self._take_more(shipment, FIRST_LOOK)):
                 break
             others = [one for one in more if one[0].container.id not in seen]

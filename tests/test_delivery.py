@@ -995,3 +995,23 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
     assert sink.taken == [b"first", b"same", b"other"]
     assert not any(settled)
     assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]
+
+
+async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_writing() -> None:
+    class Failed(Unavailable):
+        doubts = 1
+
+    sink = Scripted(Failed("503"))
+    run = Run(sink, batch=BatchConfig(bytes=Size(1 << 20), linger=Duration(0)))
+    written = 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(run.delivery.run(), name="delivery")
+        while not sink.taken and written < 500:
+            assert run.buffer.offer(
+                batch(f"{written}", start=written, acknowledgement=Acknowledged())
+            )
+            written += 1
+            await asyncio.sleep(0.001)
+        run.buffer.close()
+    assert written < 100
+    assert len(sink.taken) == written
