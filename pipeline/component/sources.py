@@ -53,9 +53,11 @@ class Intake(Protocol):
         """Waits until what is taken and not settled is less than `in_flight`. One who takes
         something right then, without another await between, is the only one who does."""
 
-    def taking(self) -> AbstractAsyncContextManager[None]:
+    def taking(self, finish: Callable[[], None] | None = None) -> AbstractAsyncContextManager[None]:
         """For whatever waits for peers or reads from them: when the source is to stop, what is
-        inside is cancelled, and the block left as if it had come to its end."""
+        inside is cancelled, and the block left as if it had come to its end. `finish` is called
+        before that, while something may still be taken: for the rest of a message of which some is
+        taken already."""
 
     def container(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,18 @@ TOGETHER = 256
 thousand, which took 200 ms."""
 MOST_WAITING = 1000
 """Messages that are not acknowledged yet, beyond which a client is read no further."""
+
+
+@dataclass(slots=True)
+class _Handing:
+    """What is being handed in, container by container."""
+
+    columns: deque[Columns]
+    chunks: list[str]
+    """To be acknowledged when all of it is settled."""
+    size: int
+    untold: Taken | None = None
+    """A part for whose place among those that are to be acknowledged there is no room yet."""
 
 
 @dataclass
@@ -62,6 +76,7 @@ class Session:
         """Once it is let in: 100 kB."""
         self._rows = Rows(peer_name(connection.peer, door.host), door.partials, door.max_unpacked)
         self._pending = 0
+        self._handing: _Handing | None = None
         self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue(MOST_WAITING)
         """What was taken, and the chunks to acknowledge with it."""
 
@@ -71,7 +86,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._answer(), name=f"answers to {self._connection.peer}")
-                async with self._intake.taking():
+                async with self._intake.taking(self._finish):
                     await self._take_all()
                 await self._waiting.put(None)
         finally:
@@ -205,16 +220,29 @@ class Session:
         size, columns = self._rows.cost, self._rows.take()
         if not columns and not chunks:
             return
+        self._handing = it = _Handing(deque(columns), chunks, size)
         pause = Pause()
-        share = size // max(1, len(columns))
-        for one in columns[:-1]:
-            taken = self._intake.take([self._batch(one)], share)
-            await self._waiting.put((taken, []))
-            size -= share
+        while len(it.columns) > 1:
+            share = it.size // len(it.columns)
+            it.size -= share
+            it.untold = self._intake.take([self._batch(it.columns.popleft())], share)
+            await self._waiting.put((it.untold, []))
+            it.untold = None
             await pause()
-        taken = self._intake.take([self._batch(one) for one in columns[-1:]], size)
+        self._handing = None
+        taken = self._intake.take([self._batch(one) for one in it.columns], it.size)
         await self._waiting.put((taken, chunks))
         await taken.placed()
+
+    def _finish(self) -> None:
+        """The source is to stop: the rest of what is being handed in, at once, so that the client
+        need not send the message again of which some is delivered."""
+        it, self._handing = self._handing, None
+        if it is None:
+            return
+        taken = self._intake.take([self._batch(one) for one in it.columns], it.size)
+        with suppress(asyncio.QueueFull):  # then it is sent again
+            self._waiting.put_nowait((taken, it.chunks if it.untold is None else []))
 
     def _batch(self, columns: Columns) -> Batch:
         it, intake = columns, self._intake

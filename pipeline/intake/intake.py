@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pipeline import plain
@@ -63,8 +63,8 @@ class Intake:
     def stopping(self) -> bool:
         return self._takers.stopping
 
-    def taking(self) -> AbstractAsyncContextManager[None]:
-        return self._takers.taking()
+    def taking(self, finish: Callable[[], None] | None = None) -> AbstractAsyncContextManager[None]:
+        return self._takers.taking(finish)
 
     def container(
         self,

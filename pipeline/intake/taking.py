@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
@@ -14,11 +15,13 @@ class Takers:
         self.stopping = False
         self._inside: set[Taking] = set()
 
-    def taking(self) -> Taking:
-        return Taking(self)
+    def taking(self, finish: Callable[[], None] | None = None) -> Taking:
+        return Taking(self, finish)
 
     def stop(self) -> None:
-        """What is read, and what will be, ends."""
+        """What is read, and what will be, ends. What has begun to be handed in is, to its end."""
+        for one in self._inside:
+            one.finish()
         self.stopping = True
         for one in self._inside:
             one.stop()
@@ -30,12 +33,17 @@ class Takers:
         self._inside.discard(one)
 
 
+def _nothing() -> None:
+    pass
+
+
 class Taking(AbstractAsyncContextManager[None]):
     """One block; see `component.Intake.taking`. Made the way of `asyncio.timeout`: whoever cancels
     the task from outside still does."""
 
-    def __init__(self, takers: Takers) -> None:
+    def __init__(self, takers: Takers, finish: Callable[[], None] | None = None) -> None:
         self._takers = takers
+        self.finish = finish or _nothing
         self._stopped = False
         self._task: asyncio.Task[object]
         self._cancelling = 0

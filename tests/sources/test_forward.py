@@ -622,6 +622,21 @@ async def test_a_message_of_many_containers_lets_others_have_the_loop_and_is_ans
         assert len(await entries(one, 500)) == 500
 
 
+async def test_a_message_that_has_begun_to_be_handed_in_is_taken_whole_when_the_source_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
+    drivers = [[1, {"container_id": f"{n:064x}", "log": "x"}] for n in range(500)]
+    async with served() as (one, client):
+        await client.say(["tag", drivers, {"chunk": "c"}])
+        await until(lambda: one.intake.entries > 20)
+        assert one.intake.entries < 500
+        one.intake.stop()
+        assert one.intake.entries == 500
+        assert await client.hear() == {"ack": "c"}
+        assert len(await entries(one, 500)) == 500
+
+
 async def test_four_gibibytes_are_refused_at_the_limit() -> None:
     async with served(max_message=Size(2**20)) as (one, client):
         try:
