@@ -83,7 +83,7 @@ class Agent:
         self._change = change = self.outlets.plan(config.sinks)
         self.outlets.apply(change)
         metrics.registry.register(OutletGauges(self.outlets))
-        metrics.registry.register(LedgerMetrics(self.ledger, self.outlets.entries))
+        metrics.registry.register(LedgerMetrics(self.ledger, self.outlets.entries, self._unseen))
         self._selection = Selection(config)
         routes = _routes(config, change.outlets, self._selection, metrics, metrics.derived)
         self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
@@ -220,6 +220,9 @@ class Agent:
     @property
     def _engine_problem(self) -> str | None:
         return None if self.engine is None else self.source.watch.problem
+
+    def _unseen(self) -> int:
+        return self._router.flusher.turns.entries
 
     def audit(self) -> Report:
         """The ledger, as it stands."""

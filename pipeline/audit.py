@@ -175,9 +175,15 @@ class _Entries:
 class LedgerMetrics(Collector):
     """Per container what became of its entries, and per sink what nobody can tell."""
 
-    def __init__(self, ledger: Ledger, buffered: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        buffered: Callable[[], Mapping[str, int]],
+        unseen: Callable[[], int] = int,
+    ) -> None:
         """`buffered`: entries in each sink's buffer by the buffer's own count, without those that
-        an earlier run has left on disk."""
+        an earlier run has left on disk. `unseen`: those that no stage has seen yet."""
+        self._unseen = unseen
         self._ledger = ledger
         self._buffered = buffered
 
@@ -229,10 +235,17 @@ class LedgerMetrics(Collector):
         )
         for route, count in held.items():
             waiting.add_metric([route], count)
+        unseen = GaugeMetricFamily(
+            "dockline_waiting_entries",
+            "Entries that were read, and wait for their turn at the stages, or until the entries "
+            "before them have found room.",
+            value=self._unseen(),
+        )
         yield from (
             entries,
             unaccounted,
             waiting,
+            unseen,
         )  # not before: between two of them other things happen
 
 

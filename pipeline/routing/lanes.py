@@ -64,8 +64,7 @@ class Lanes:
         self._turns, self._pace = flusher.turns, Pace()
         every = [one for root in lanes for one in root.with_feeds()]
         self._staged = bool(self.first) or any(one.staged for one in every)
-        self._left = 0
-        """Entries of the batch that is being distributed that no lane has seen yet."""
+        self._unseen = 0
         self._putting: set[asyncio.Task[None]] = set()
         """What was held back, let go, and waits for room."""
         self._ended = False
@@ -87,6 +86,16 @@ class Lanes:
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes)
+
+    @property
+    def _left(self) -> int:
+        """Entries of the batch that is being distributed that no lane has seen yet."""
+        return self._unseen
+
+    @_left.setter
+    def _left(self, count: int) -> None:
+        self._turns.entries += count - self._unseen
+        self._unseen = count
 
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through all lanes and into their sinks' buffers.

@@ -39,6 +39,8 @@ class Turns:
         self.clock = clock
         self.waited = 0
         """How often somebody has waited for a turn."""
+        self.entries = 0
+        """Read, and no stage has seen them yet: all containers' together."""
         self._used = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._turning = False

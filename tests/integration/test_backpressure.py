@@ -129,6 +129,7 @@ def assert_balanced(accounts: dict[str, float], sink: str, *names: str) -> None:
     filtered = accounts['dockline_filtered_entries_total{route="flood",stage="drop"}']
     came = sum(accounts[received(name)] for name in names)
     went = where_they_are(accounts, sink)
+    went |= {"before the stages": accounts["dockline_waiting_entries"]}
     assert came == filtered + sum(went.values()), (came, filtered, went)
 
 
