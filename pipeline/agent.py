@@ -16,6 +16,7 @@ from prometheus_client import Metric
 from pipeline import token
 from pipeline.access import Gate
 from pipeline.admin import Admin
+from pipeline.allocator import Allocator
 from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Samples
 from pipeline.checkpoint import Checkpoint
@@ -342,6 +343,7 @@ class Agent:
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
+            reading.append(tasks.create_task(Allocator().run(), name="allocator"))
             await stop.wait()
             log.info("stopping: delivering what has been read")
             self.inlets.stop()
