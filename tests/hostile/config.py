@@ -38,6 +38,7 @@ last_lines = 50
 [sources.open]
 type = "forward"
 listen = "0.0.0.0:{forward}"
+max_unpacked = "16MiB"
 [sources.keyed]
 type = "forward"
 listen = "0.0.0.0:{keyed}"
