@@ -153,11 +153,12 @@ class Producer:
                 for node, some in nodes.items()
             }
         trouble: list[str] = []
-        self._undecided = False
+        silent = self._undecided = False
         for node, task in asked.items():
             codes = task.result()
             if isinstance(codes, Unavailable):
                 trouble.append(str(codes))
+                silent = True
                 continue
             where = self._cluster.address(node)
             for partition in nodes[node]:
@@ -165,8 +166,9 @@ class Producer:
                 trouble += [problem] if problem else []
         if trouble:
             error = Unavailable("; ".join(dict.fromkeys(trouble)))
-            error.doubts = 1 if self._undecided else None
-            error.wants_mending = self._undecided
+            rejected = self._undecided and not silent  # else it may have a part, by its numbers
+            error.doubts = 1 if rejected else None
+            error.wants_mending = rejected
             raise error
 
     async def _build(self, consignment: Consignment, partition: Partition) -> None:
