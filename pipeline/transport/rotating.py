@@ -74,13 +74,14 @@ class RotatingFile:
 
     def close(self) -> None:
         """Also forces the file to the disk, where that is wanted. Never raises."""
-        if self._descriptor is not None:
-            with suppress(OSError):
-                if self._sync_files:
-                    os.fsync(self._descriptor)
-            with suppress(OSError):
-                os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None  # another thread may close it, too
+        if descriptor is None:
+            return
+        with suppress(OSError):
+            if self._sync_files:
+                os.fsync(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
 
     # -- rotation ------------------------------------------------------------------------------
 
