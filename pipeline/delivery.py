@@ -308,7 +308,7 @@ class Delivery:
         for tally, count in shipment.dead_lettered.items():
             tally.dead_lettered += count
         for tally, count in shipment.refused.items():
-            tally.dropped["refused"] += count
+            tally.drop(count, "refused")
         for part in shipment.parts:
             self._count(part)
 

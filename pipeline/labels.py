@@ -87,7 +87,9 @@ class Labels:
         """What it asks for."""
         wish = self._wishes.get(container)
         if wish is None:
-            wish = self._wishes[container] = self._read(container)
+            wish = self._read(container)
+            if wish is not NOTHING:
+                self._wishes[container] = wish
         return wish
 
     def _read(self, container: Container) -> Wish:

@@ -120,7 +120,7 @@ class Outlet:
         if count := self._drops(len(batch)):
             log.warning("sink %s: entries dropped: %d (%s)", self.name, count, policy)
         self._dropped.labels(self.name, policy).inc(len(batch))
-        batch.tally.dropped[policy] += len(batch)
+        batch.tally.drop(len(batch), policy)
         if self._tap.tappers:
             self._tap.dropped(batch, self.name, policy)
         batch.acknowledgement.settle()

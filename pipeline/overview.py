@@ -211,15 +211,15 @@ class Observer:
         moments = [moment] if moment else []
         for tally in page.tallies:
             if tally.dropped:
-                dropped += tally.dropped.total()
+                dropped += sum(tally.dropped.values())
             if left := tally.open:
                 waiting += left
                 buffer = self._buffers.get(tally.sink)
                 if buffer is not None and (moment is None or tally in spooled):
                     moments += filter(None, [buffer.oldest()])
         lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
-        name = plain.name(page.name)
-        return ContainerNow(page.id[:12], name, page.read["logs"], size, dropped, waiting, lag)
+        name, read = plain.name(page.name), page.read.get("logs", 0)
+        return ContainerNow(page.id[:12], name, read, size, dropped, waiting, lag)
 
     def _oldest(self) -> dict[str, bytes]:
         """Time of the oldest entry in any buffer, by container."""

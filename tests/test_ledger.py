@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger import Ledger, Line, Tally
+from pipeline.ledger import Ledger, Line, Tally, add
 
 
 def test_an_account_balances_when_what_came_is_somewhere() -> None:
@@ -38,7 +38,7 @@ def test_a_route_owes_what_was_read_and_neither_filtered_nor_given_to_each_of_it
     assert passage.unaccounted == 0
     passage.tally("two").routed = 5
     assert passage.unaccounted == 1
-    page.read["logs"] += 3
+    add(page.read, "logs", 3)
     passage.tally("two").routed = 6
     assert passage.unaccounted == 3
 
@@ -78,7 +78,7 @@ def test_a_removed_containers_figures_are_kept_with_those_of_all_that_are() -> N
         page = ledger.page(str(number), f"job-{number}")
         passage = page.passage("logs", "r")
         passage.bind(("out",))
-        page.read["logs"] += 5
+        add(page.read, "logs", 5)
         passage.taken, passage.filtered["keep"] = 5, 1
         tally = passage.tally("out")
         tally.routed = tally.delivered = 4
@@ -135,7 +135,7 @@ def test_whatever_happens_the_difference_is_what_was_lost_less_what_was_doubled(
         if move == "deliver":
             tally.delivered += count
         elif move == "drop":
-            tally.dropped["drop_newest"] += count
+            tally.drop(count, "drop_newest")
         elif move == "bury":
             tally.dead_lettered += count
             letters.letters += count
@@ -180,9 +180,9 @@ def test_what_is_handed_on_to_a_route_is_owed_by_the_one_and_come_to_the_other()
     all_.bind(())
     errors.bind(("out",))
     all_.bind_feeds([errors])
-    page.read["logs"] += 5
+    add(page.read, "logs", 5)
     all_.taken += 5
-    all_.filtered["keep"] += 1
+    add(all_.filtered, "keep", 1)
     assert (all_.unaccounted, errors.came) == (4, 0)
     all_.hand_on(4, {"errors"})
     assert (all_.unaccounted, errors.came, errors.unaccounted) == (0, 4, 4)
@@ -204,7 +204,7 @@ def test_a_sink_that_a_route_leads_to_later_owes_nothing_of_before_nor_of_when_i
     passage = page.passage("logs", "r")
 
     def read(entries: int, *sinks: str) -> None:
-        page.read["logs"] += entries
+        add(page.read, "logs", entries)
         passage.taken += entries
         for sink in sinks:
             passage.tally(sink).routed += entries
@@ -223,13 +223,13 @@ def test_a_route_that_others_lead_to_by_now_and_later_no_more_goes_on_with_its_a
     page = Ledger().page("1", "web")
     passage = page.passage("logs", "r")
     passage.bind(("a",))
-    page.read["logs"] += 5
+    add(page.read, "logs", 5)
     passage.taken += 5
     passage.tally("a").routed += 5
     page.unbind()
     passage.bind(("a",), fed=True)
     assert (passage.came, passage.unaccounted) == (5, 0)
-    page.read["logs"] += 4
+    add(page.read, "logs", 4)
     page.unbind()
     passage.bind(("a",))
     assert (passage.came, passage.unaccounted) == (5, 0)
@@ -241,7 +241,7 @@ def test_of_removed_containers_a_sink_owes_only_what_came_while_there_was_one() 
         page = ledger.page(str(number), "job")
         passage = page.passage("logs", "r")
         passage.bind(sinks)
-        page.read["logs"] += 5
+        add(page.read, "logs", 5)
         passage.taken += 5
         for sink in sinks:
             tally = passage.tally(sink)

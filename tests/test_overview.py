@@ -7,7 +7,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, add
 from pipeline.metrics import Metrics
 from pipeline.overview import LOOK, Observer, Overview, SinkNow
 from pipeline.testing.builders import batch, container
@@ -33,7 +33,7 @@ def old(seconds: float, number: int, ledger: Ledger) -> Batch:
     page = ledger.page(of.id, of.name)
     page.followed = True
     passage = page.passage("logs", "all")
-    page.read["logs"] += 1
+    add(page.read, "logs", 1)
     passage.taken += 1
     tally = passage.tally("out")
     tally.routed += 1
@@ -59,7 +59,7 @@ async def test_counters_of_sinks_routes_and_containers() -> None:
     metrics.filtered.labels("all", "keep").inc(6)
     metrics.filtered.labels("removed", "keep").inc(6)
     metrics.filtered.labels("all", "set")
-    one.tally.dropped["refused"] += 1
+    one.tally.drop(1, "refused")
     found = await seen(ledger, metrics)
     out, other = found.sinks
     assert (out.delivered, out.delivered_bytes, out.retried, out.dead_lettered) == (3, 300, 2, 1)

@@ -717,7 +717,7 @@ def balance(ledger: Ledger) -> tuple[int, int, int, int]:
     (passage,) = page.passages.values()
     (tally,) = passage.tallies.values()
     assert passage.unaccounted == 0
-    return passage.came, passage.filtered.total(), passage.held, tally.routed
+    return passage.came, sum(passage.filtered.values()), passage.held, tally.routed
 
 
 HELD = (("pair", Pairing()), ("drop", Without(b"x")))

@@ -154,7 +154,7 @@ class Disk:
         be: when nothing is on disk any more, what is missing there was damaged."""
         self._lost(loss.entries, loss.reason)
         tally = self._tally_of(loss.origin or NOWHERE)
-        tally.dropped[loss.reason] += loss.entries
+        tally.drop(loss.entries, loss.reason)
         if loss.origin is not None and loss.number > self._found:
             self._leave(tally, loss.entries)
         else:
@@ -176,10 +176,10 @@ class Disk:
         if self._suspense != self.tallies.total():
             return  # something else is wrong, and must go on showing
         unknown = self._tally_of(NOWHERE)
-        unknown.dropped[DAMAGED] -= self._suspense
+        unknown.drop(-self._suspense, DAMAGED)
         unknown.carried -= self._suspense
         for tally, entries in self.tallies.items():
-            tally.dropped[DAMAGED] += entries
+            tally.drop(entries, DAMAGED)
         self.tallies.clear()
         self._suspense = 0
 

@@ -45,8 +45,9 @@ class Feed:
         self._number = 0
         """Of the batches."""
         self._account: Account[int] = Account(self._moved)
-        self._unsettled: deque[tuple[int, Message]] = deque()
-        self._turn = asyncio.Lock()
+        self._unsettled: deque[tuple[int, Message]] | None = None
+        self._turn: asyncio.Lock | None = None
+        """Once somebody has to wait."""
         self._busy = 0
         """Batches that wait for room, or for those before them."""
         self._lanes: dict[Source, Lanes] = router.bind(container, None, origin=origin, sources=())
@@ -95,6 +96,8 @@ class Feed:
         self._number += 1
         self.number = max(self.number, batch.sequences[-1])
         receipt = self._account.open(self._number)
+        if self._unsettled is None:
+            self._unsettled = deque()
         self._unsettled.append((self._number, message))
         message.hold()
         batch = batch.replace(container=self.container, acknowledgement=receipt)
@@ -124,6 +127,8 @@ class Feed:
     ) -> None:
         """Where this is cancelled, the batch is not settled, and its message never is."""
         try:
+            if self._turn is None:
+                self._turn = asyncio.Lock()
             async with self._turn:
                 await (rest or self._lanes_of(batch.source).distribute(batch))
         except MemoryError:
@@ -149,5 +154,8 @@ class Feed:
         log.exception("lost %d %s of %s", count, plural(count, "entry"), self.container.name)
 
     def _moved(self, number: int) -> None:
-        while self._unsettled and self._unsettled[0][0] <= number:
-            self._unsettled.popleft()[1].settle()
+        while (unsettled := self._unsettled) and unsettled[0][0] <= number:
+            _, message = unsettled.popleft()
+            if not unsettled:
+                self._unsettled = None  # 600 bytes, of each of ten thousand that are quiet
+            message.settle()

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from pipeline.batch import Acknowledgement
+from pipeline.ratelimit import RateLimit
 from pipeline.routing.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Flusher:
     def __init__(self) -> None:
         self.turns = Turns()
         """Of the loop that all of it runs in."""
+        self.bugs = RateLimit()
+        """Of what is said of what went wrong on the way through lanes, whoever's."""
         self._held: dict[Held, None] = {}
         self._news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None

@@ -80,7 +80,7 @@ class Lane:
                 passage,
             )
             for name, stage in (*first, *route.stages)
-        ]
+        ] or NO_STEPS
         self._asked = len(first)
         """How many of these a label asks for."""
         self.staged = bool(self._steps)
@@ -99,10 +99,8 @@ class Lane:
         self._bugs, self._losses = route.bugs, route.losses
 
     def _lead_to(self, feeds: Sequence[Lane]) -> None:
-        self._feeds = feeds
+        self._feeds = feeds or ()
         self._fed = frozenset(lane.route.name for lane in feeds) if feeds else NO_FEEDS
-        self._sinks = [leg.outlet.name for leg in self.legs]
-        self._sinks += [sink for lane in feeds for sink in lane._sinks]
         later = any(lane.withholds for lane in feeds)
         self.withholds: bool = later or self.route.withholds
         """Whether something is hidden or removed on the way from here."""
@@ -110,6 +108,11 @@ class Lane:
             own = self._steps[self._asked :]
             for step, guards in zip(own, self.route.guards(later=later), strict=True):
                 step.guards = guards
+
+    @property
+    def _sinks(self) -> list[str]:
+        """All that it leads to."""
+        return [leg.outlet.name for lane in self.with_feeds() for leg in lane.legs]
 
     def with_feeds(self) -> Iterator[Lane]:
         """It, and all that it leads to."""

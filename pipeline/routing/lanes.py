@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence, Set
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
 from pipeline.errors import calls
 from pipeline.labels import PREFIX
-from pipeline.ledger import Page, Tally
+from pipeline.ledger import Page, Tally, add
 from pipeline.metrics import Metrics
 from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
 from pipeline.routing.holding import Flusher
 from pipeline.routing.lane import Lane
 from pipeline.routing.route import Outlet
@@ -28,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SHORTAGE = 1.0
 """Seconds after which a buffer is offered a batch again for which there was not enough memory."""
+
+NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
 
 Waiting = Sequence[tuple[Outlet, Batch]]
 """Batches for which there is no room yet, and where they are to go."""
@@ -57,7 +57,7 @@ class Lanes:
         self.first = first if lanes else ()
         self._tagged = tagged
         self._stage_errors = metrics.stage_errors
-        self._bugs = RateLimit()
+        self._bugs = flusher.bugs
         self._tap = tap or Tap()
         self._page = page
         self._flusher = flusher
@@ -65,7 +65,7 @@ class Lanes:
         every = [one for root in lanes for one in root.with_feeds()]
         self._staged = bool(self.first) or any(one.staged for one in every)
         self._unseen = 0
-        self._putting: set[asyncio.Task[None]] = set()
+        self._putting: Set[asyncio.Task[None]] = NO_TASKS
         """What was held back, let go, and waits for room."""
         self._ended = False
         self._binding = page.binding
@@ -78,7 +78,7 @@ class Lanes:
         """Those that have taken its place, with some of its lanes."""
         self._dropped = metrics.dropped
         self._shortage = metrics.memory_errors.labels("buffers")
-        self.waiting: Counter[Tally] = Counter()
+        self.waiting: dict[Tally, int] = {}
         """Entries for which there was no room yet."""
 
     def __len__(self) -> int:
@@ -231,8 +231,11 @@ class Lanes:
             self._wait(left.tally, len(left))
         if refused:
             task = self._flusher.create_task(self._put_late(refused))
-            self._putting.add(task)
-            task.add_done_callback(self._putting.discard)
+            self._putting |= {task}
+            task.add_done_callback(self._has_put)
+
+    def _has_put(self, task: asyncio.Task[None]) -> None:
+        self._putting = (self._putting - {task}) or NO_TASKS
 
     def offer(self, batch: Batch) -> int:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
@@ -255,7 +258,7 @@ class Lanes:
             task.cancel()
         for tally, entries in list(self.waiting.items()):
             self._wait(tally, -entries)
-            tally.dropped[reason] += entries
+            tally.drop(entries, reason)
             self._dropped.labels(tally.sink, reason).inc(entries)
             if self._tap.tappers:
                 self._tap.lost(tally.sink, entries, reason, tally.passage.route)
@@ -263,15 +266,15 @@ class Lanes:
             self._drop(outlet, left, reason)
         if count := self._left:
             self._left = 0
-            self._page.read[self._source] += count
+            add(self._page.read, self._source, count)
             for lane in self._lanes:
                 lane.lose(count, reason)
 
     def _wait(self, tally: Tally, count: int) -> None:
         tally.waiting += count
-        self.waiting[tally] += count
-        if not self.waiting[tally]:
-            del self.waiting[tally]
+        left = self.waiting.pop(tally, 0) + count
+        if left:
+            self.waiting[tally] = left
 
     async def _put(self, outlet: Outlet, batch: Batch) -> None:
         """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
@@ -309,7 +312,7 @@ class Lanes:
 
     def _addressed(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
         """For every sink that is to have it, what the stages have left of a batch."""
-        self._page.read[self._source] += len(batch)
+        add(self._page.read, self._source, len(batch))
         if self._binding != self._page.binding:
             routes = {lane.route.name for lane in self._lanes}
             self._page.read_late(self._source, len(batch), routes)
@@ -350,7 +353,7 @@ class Lanes:
             return batch
 
     def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
-        batch.tally.dropped[reason] += len(batch)
+        batch.tally.drop(len(batch), reason)
         self._dropped.labels(outlet.name, reason).inc(len(batch))
         if self._tap.tappers:
             self._tap.dropped(batch, outlet.name, reason)

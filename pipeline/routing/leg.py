@@ -49,7 +49,7 @@ class Leg:
     def drop(self, count: int, reason: str) -> None:
         """So many entries came over the route, and are lost to the sink."""
         self.tally.routed += count
-        self.tally.dropped[reason] += count
+        self.tally.drop(count, reason)
 
     @property
     def known(self) -> int:

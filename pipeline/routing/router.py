@@ -41,7 +41,7 @@ class Router:
         self._tap = tap or Tap()
         self.flusher = Flusher()
         """To be run while anything is read; and to be finished afterwards."""
-        self._origins: dict[str, set[str]] = {}
+        self._origins: dict[str, tuple[str, ...]] = {}
         """Who takes entries of each container."""
 
     def change(self, routes: Sequence[Route], labels: Labels) -> None:
@@ -70,7 +70,8 @@ class Router:
         page = self._ledger.page(container.id, container.name)
         page.unbind()
         page.followed = True
-        self._origins.setdefault(container.id, set()).add(origin)
+        if origin not in (origins := self._origins.get(container.id, ())):
+            self._origins[container.id] = (*origins, origin)
         if origin == DOCKER:
             self._reported.note(container, self._labels.of(container).errors)
         bound = {}
@@ -88,11 +89,10 @@ class Router:
 
     def forget(self, container_id: str, origin: str = DOCKER) -> None:
         """The container is removed, and nothing of it will be read any more: by that origin."""
-        origins = self._origins.get(container_id, set())
-        origins.discard(origin)
-        if origins:
+        others = [one for one in self._origins.pop(container_id, ()) if one != origin]
+        if others:
+            self._origins[container_id] = tuple(others)
             return
-        self._origins.pop(container_id, None)
         self._ledger.forget(container_id)
         self._metrics.derived.forget(container_id)
         self._reported.forget(container_id)

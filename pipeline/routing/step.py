@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import Counter as Series
 
 from pipeline.component import Stage
-from pipeline.ledger import Passage
+from pipeline.ledger import Passage, add
 
 
 class Step:
@@ -55,10 +55,10 @@ class Step:
             self._passage.held += held - self._held
             self._held = held
         if gone < 0 and not self.holds:
-            self._passage.made[self.name] -= gone
+            add(self._passage.made, self.name, -gone)
             self._made.labels(self._passage.route, self.name).inc(-gone)
         elif gone:
-            self._passage.filtered[self.name] += gone
+            add(self._passage.filtered, self.name, gone)
             self._debt -= gone  # a counter cannot go back: what was made of nothing is made up for
             if self._debt < 0:
                 self._filtered.inc(-self._debt)

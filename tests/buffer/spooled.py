@@ -44,7 +44,7 @@ class Made:
     def _drop(self, batch: Batch, policy: str) -> None:
         assert policy == self.buffer.policy
         self.dropped += numbers([batch])
-        batch.tally.dropped[policy] += len(batch)
+        batch.tally.drop(len(batch), policy)
         batch.acknowledgement.settle()
 
     def next(self, count: int = 1, size: int = 1000) -> Batch:
