@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -124,6 +125,7 @@ def metrics_page(exposition: Exposition) -> Handler:
     """The handler of `/metrics`."""
     under_way: dict[asyncio.Transport, float] = {}
     """Since when, in this order."""
+    pages = _Pages(exposition)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         transport, now = request.transport, asyncio.get_running_loop().time()
@@ -133,7 +135,7 @@ def metrics_page(exposition: Exposition) -> Handler:
             return web.Response(status=503, text="too many scrapes at once\n")
         under_way[transport] = now
         try:
-            return await _scrape(exposition, request)
+            return await _scrape(pages, request)
         finally:
             under_way.pop(transport, None)
 
@@ -150,15 +152,49 @@ def _give_way(under_way: dict[asyncio.Transport, float], now: float) -> bool:
     return True
 
 
-async def _scrape(exposition: Exposition, request: web.Request) -> web.StreamResponse:
+class _Pages:
+    """Makes one page at a time, and gives it to all who asked before it was begun: eight that are
+    made together are eight slices of each turn of the event loop, and eight pages in memory."""
+
+    def __init__(self, exposition: Exposition) -> None:
+        self._exposition = exposition
+        self._one = asyncio.Lock()
+        self._begun = 0
+        self._made: dict[tuple[bool, bool], tuple[int, list[bytes]]] = {}
+        """The last one of each form that somebody waits for, and how many had been begun then."""
+        self._waiting: Counter[tuple[bool, bool]] = Counter()
+
+    async def page(self, *, openmetrics: bool, gzip: bool) -> list[bytes]:
+        """In pieces. What has happened before it was asked for is on it."""
+        form, asked = (openmetrics, gzip), self._begun
+        self._waiting[form] += 1
+        try:
+            async with self._one:
+                begun, pieces = self._made.get(form, (0, []))
+                if begun <= asked:
+                    self._begun = begun = self._begun + 1
+                    pieces = await self._make(*form)
+                    self._made[form] = begun, pieces
+                return pieces
+        finally:
+            self._waiting[form] -= 1
+            if not self._waiting[form]:
+                self._made.pop(form, None)
+
+    async def _make(self, openmetrics: bool, gzip: bool) -> list[bytes]:
+        pieces = await self._exposition.render(openmetrics=openmetrics)
+        return await asyncio.to_thread(_gzip, pieces) if gzip else pieces
+
+
+async def _scrape(pages: _Pages, request: web.Request) -> web.StreamResponse:
     openmetrics = prefers_openmetrics(request.headers.get(hdrs.ACCEPT, ""))
     response = web.StreamResponse()
     response.headers[hdrs.CONTENT_TYPE] = OPENMETRICS if openmetrics else TEXT
     response.headers[hdrs.VARY] = "Accept, Accept-Encoding"
-    pieces = await exposition.render(openmetrics=openmetrics)
-    if accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+    gzip = accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+    if gzip:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-        pieces = await asyncio.to_thread(_gzip, pieces)
+    pieces = await pages.page(openmetrics=openmetrics, gzip=gzip)
     response.content_length = sum(map(len, pieces))
     await _send(request, response, pieces)
     return response

@@ -50,6 +50,7 @@ def fill(exposition: Exposition) -> None:
         exposition.update(reading("v1", Container(f"{number:064x}", f"c-{number}", "busybox")))
 
 
+PLAIN = {"Accept-Encoding": "identity"}
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -272,6 +273,65 @@ async def test_scrapes_beyond_the_limit_are_told_to_come_again(
                 break
         await asyncio.sleep(0.05)
     assert response.status == 200
+
+
+async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, making = 0, 0
+    render = serving.exposition.render
+
+    async def counted(*, openmetrics: bool = False) -> list[bytes]:
+        nonlocal made, making
+        made, making = made + 1, making + 1
+        assert making == 1
+        pieces = await render(openmetrics=openmetrics)
+        await asyncio.sleep(0.2)
+        making -= 1
+        return [*pieces, b"page %d" % made]
+
+    monkeypatch.setattr(serving.exposition, "render", counted)
+
+    async def page() -> bytes:
+        async with serving.client.get(serving.url, headers=PLAIN) as response:
+            return (await response.read()).rpartition(b"\n")[2]
+
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(page())
+        while not made:
+            await asyncio.sleep(0)
+        later = [tasks.create_task(page()) for _ in range(6)]
+        gone = tasks.create_task(page())
+        await asyncio.sleep(0.05)
+        gone.cancel()
+    assert first.result() == b"page 1"
+    assert {one.result() for one in later} == {b"page 2"}
+    assert await page() == b"page 3"
+
+
+async def test_who_asked_goes_on_to_make_the_page_when_whoever_made_it_has_gone(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    render = serving.exposition.render
+
+    async def broken_at_first(*, openmetrics: bool = False) -> list[bytes]:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0.1)
+        if made == 1:
+            raise RuntimeError
+        return await render(openmetrics=openmetrics)
+
+    monkeypatch.setattr(serving.exposition, "render", broken_at_first)
+
+    async def status() -> int:
+        async with serving.client.get(serving.url) as response:
+            return response.status
+
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(status()) for _ in range(4)]
+    assert sorted(one.result() for one in asked) == [200, 200, 200, 500]
 
 
 async def test_a_slow_scrape_gives_its_place_to_a_new_one(
