@@ -26,6 +26,7 @@ import msgpack  # type: ignore[import-untyped]
 from pipeline import plain
 from pipeline.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
 from pipeline.buffer.nesting import flatten, unflatten
+from pipeline.rendered import RENDERED
 
 LEVEL = 1
 """Of zlib: level 1 makes a tenth of JSON lines for 0.4 CPU seconds per million of them; level 6 a
@@ -62,7 +63,6 @@ class Columns:
         self._foreign = foreign
         self._options = _FOREIGN if foreign else _OPTIONS
         self._packer = msgpack.Packer(default=_unusual, unicode_errors="surrogatepass")
-        self._facts: weakref.WeakKeyDictionary[Container, bytes] = weakref.WeakKeyDictionary()
         self._containers: weakref.WeakValueDictionary[bytes, Container] = (
             weakref.WeakValueDictionary()
         )
@@ -88,13 +88,14 @@ class Columns:
         return (payload if len(payload) < len(plain) else plain), len(plain)
 
     def _pack_container(self, container: Container) -> bytes:
-        facts = self._facts.get(container)
+        facts: bytes | None = RENDERED.get(container, "columns")
         if facts is None:
             it = container
             row = [it.id, it.name, it.image, dict(it.labels), it.host, it.tty]
             if it.module != DOCKER:
                 row.append(it.module)
-            facts = self._facts[container] = self._packer.pack(row)
+            facts = self._packer.pack(row)
+            RENDERED.keep(container, "columns", facts, len(facts))
         return facts
 
     def _pack_columns(self, rows: list[list[Any]]) -> bytes:

@@ -18,15 +18,15 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 import msgspec
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import ConfigError
 from pipeline.plural import plural
+from pipeline.rendered import RENDERED
 
 LONGEST_NAME: Final = 255
 """Bytes that the name of an index may have."""
@@ -114,8 +114,6 @@ class BulkEncoder:
         self._index = index
         self._ids = ids
         self._json = JsonEncoder(host=host)
-        self._prefixes: WeakKeyDictionary[Container, dict[tuple[str, str], bytes]]
-        self._prefixes = WeakKeyDictionary()
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """Two lines per entry, each ended by LF."""
@@ -145,15 +143,13 @@ class BulkEncoder:
 
     def _prefix(self, batch: Batch) -> bytes:
         """What is the same for all entries of a container, a source and a route."""
-        known = self._prefixes.get(batch.container)
-        if known is None:
-            known = self._prefixes[batch.container] = {}
-        key = batch.source, batch.route
-        prefix = known.get(key)
+        key = "bulk", batch.source, batch.route
+        prefix: bytes | None = RENDERED.get(batch.container, key)
         if prefix is None:
-            text = "\0".join((batch.container.id, *key)).encode("utf-8", "replace")
+            text = "\0".join((batch.container.id, *key[1:])).encode("utf-8", "replace")
             digest = hashlib.sha256(text).digest()[:15]
-            prefix = known[key] = base64.urlsafe_b64encode(digest)
+            prefix = base64.urlsafe_b64encode(digest)
+            RENDERED.keep(batch.container, key, prefix, len(prefix))
         return prefix
 
 

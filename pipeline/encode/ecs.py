@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from pipeline.batch import DOCKER, STREAM_NAMES, Batch, Container, Source
 from pipeline.encode.level import LEVELS, severities
 from pipeline.records import Shape
+from pipeline.rendered import RENDERED
 
 ECS_VERSION = "8.17.0"
 
@@ -57,21 +58,23 @@ def shared_facts(container: Container, kind: int, flag: str, host: str) -> dict[
 
 class Forms(Generic[Form]):
     """What the entries of a container have in common, by kind and flag, and by which columns their
-    batch has: made once, and kept while the container is known."""
+    batch has: made once, and kept with all else that is (see `rendered`)."""
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Container, dict[_Columns, dict[tuple[int, str], Form]]]
-        self._of = WeakKeyDictionary()
+        self._key = object()
 
     def of(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> list[Form]:
         """The form of each entry; `make` is given a kind, and a flag or nothing."""
+        container = batch.container
         columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
-        known = self._of.setdefault(batch.container, {}).setdefault(columns, {})
+        known = RENDERED.of(container)
 
         def form(kind: int, flag: str) -> Form:
-            found = known.get((kind, flag))
+            key = self._key, *columns, kind, flag
+            found: Form | None = known.get(key)
             if found is None:
-                found = known[kind, flag] = make(batch, kind, flag)
+                found = make(batch, kind, flag)
+                RENDERED.keep(container, key, found, container.facts_size)
             return found
 
         kinds, flags = kinds_of(batch), batch.flags

@@ -30,18 +30,18 @@ are quoted together, as one string. Figures are in `benchmarks/bench_encode_json
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from pipeline import native
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
 from pipeline.records import Records
+from pipeline.rendered import RENDERED
 from pipeline.shared import Part, encoded_once
 
 _SEPARATOR: Final = b"\x7f"
@@ -56,16 +56,7 @@ _BETWEEN: Final = b"},{"
 _BETWEEN_LINES: Final = b"}\n{"
 """Stands between objects that are lines; and nowhere else, since no text has a line feed in it."""
 
-_Key = tuple[int, str, bool, bool, bool, str, bool]
-
-
-class _Line(NamedTuple):
-    """What the lines of a kind share."""
-
-    literals: tuple[bytes, ...]
-    """What stands between the columns of `JsonEncoder._encode`."""
-    template: bytes
-    """The same for `%`."""
+_Key = tuple[Hashable, ...]
 
 
 class JsonEncoder:
@@ -75,7 +66,6 @@ class JsonEncoder:
         self._loops = native.loops
         self._host = host
         self._encoding = "json", host
-        self._lines: WeakKeyDictionary[Container, dict[_Key, _Line]] = WeakKeyDictionary()
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 
@@ -120,8 +110,8 @@ class JsonEncoder:
                 columns.append(self._parsed_together(batch))
             except (TypeError, ValueError, RecursionError):
                 return None
-        line = self._line(batch, self._known(batch), kinds[0], "", together)
-        return loops.interleave(line.literals, tuple(columns), len(batch))
+        literals = self._literals(batch, kinds[0], "", together)
+        return loops.interleave(literals, tuple(columns), len(batch))
 
     def _parsed_together(self, batch: Batch) -> tuple[bytes, bytes]:
         """All entries' fields, without the first brace and the last, and what stands between two.
@@ -160,37 +150,45 @@ class JsonEncoder:
 
     def _template(self, batch: Batch, together: bool) -> bytes:
         """Takes, for each entry in turn, the columns of `_encode`; `together` as `_parsed` says."""
-        known = self._known(batch)
         kinds = kinds_of(batch)
         first = kinds[0]
         if batch.flags is None and kinds.count(first) == len(kinds):
-            return self._line(batch, known, first, "", together).template * len(kinds)
+            return self._line(batch, first, "", together) * len(kinds)
         flags = batch.flags or {}
+        lines: dict[tuple[int, str], bytes] = {}
+        for kind, sequence in zip(kinds, batch.sequences, strict=True):
+            if (key := (kind, flags.get(sequence, ""))) not in lines:
+                lines[key] = self._line(batch, *key, together)
         pairs = zip(kinds, batch.sequences, strict=True)
-        return b"".join(
-            [
-                self._line(batch, known, kind, flags.get(sequence, ""), together).template
-                for kind, sequence in pairs
-            ]
-        )
+        return b"".join([lines[kind, flags.get(sequence, "")] for kind, sequence in pairs])
 
-    def _known(self, batch: Batch) -> dict[_Key, _Line]:
-        known = self._lines.get(batch.container)
-        if known is None:
-            known = self._lines[batch.container] = {}
-        return known
-
-    def _line(
-        self, batch: Batch, known: dict[_Key, _Line], kind: int, flag: str, together: bool
-    ) -> _Line:
+    def _key(self, batch: Batch, kind: int, flag: str, together: bool) -> _Key:
+        """All that a line depends on beside its container and columns; every encoder makes the same
+        of it."""
         nothing = batch.parsed is None, batch.parts is None
-        key = kind, batch.source, batch.bare, *nothing, flag, together
-        line = known.get(key)
+        return "json", self._host, kind, batch.source, batch.bare, *nothing, flag, together
+
+    def _literals(self, batch: Batch, kind: int, flag: str, together: bool) -> tuple[bytes, ...]:
+        """What stands between the columns of `_encode`."""
+        key = self._key(batch, kind, flag, together)
+        literals: tuple[bytes, ...] | None = RENDERED.get(batch.container, key)
+        if literals is None:
+            literals = self._render(batch, kind, flag, together)
+            RENDERED.keep(batch.container, key, literals, sum(map(len, literals)))
+        return literals
+
+    def _line(self, batch: Batch, kind: int, flag: str, together: bool) -> bytes:
+        """The same for `%`."""
+        key = "%", self._key(batch, kind, flag, together)
+        line: bytes | None = RENDERED.get(batch.container, key)
         if line is None:
-            line = known[key] = self._render(batch, kind, flag, together)
+            literals = self._render(batch, kind, flag, together)
+            number = (1 if batch.bare else 2) if batch.parts is None else None
+            line = _template_of(literals, number)
+            RENDERED.keep(batch.container, key, line, len(line))
         return line
 
-    def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> _Line:
+    def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> tuple[bytes, ...]:
         shared = shared_facts(batch.container, kind, flag, self._host)
         dataset = b',"dataset":' + dumps(batch.dataset) + b"},"
         before = [b'{"@timestamp":"', b'","event":{"sequence":']
@@ -198,13 +196,10 @@ class JsonEncoder:
             before.insert(1, b'","message":"')
         facts = dataset + dumps(shared)[1:-1]
         if batch.parsed is None:
-            literals = (*before, facts + b"}\n")
-        elif together:
-            literals = (*before, facts + b",", b"}\n")
-        else:
-            literals = (*before, facts, b"\n")
-        number = len(before) - 1 if batch.parts is None else None
-        return _Line(literals, _template_of(literals, number))
+            return (*before, facts + b"}\n")
+        if together:
+            return (*before, facts + b",", b"}\n")
+        return (*before, facts, b"\n")
 
 
 def _template_of(literals: Sequence[bytes], number: int | None) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
-from weakref import WeakKeyDictionary
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
+from pipeline.rendered import RENDERED
 from pipeline.timestamps import whole_seconds
 from pipeline.transport.kafka_records import Headers, Records, Run
 
@@ -21,7 +21,7 @@ class KafkaEncoder:
         self._topics = topics
         self._host = host
         self._json = JsonEncoder(host=host)
-        self._headers: WeakKeyDictionary[Container, dict[str, Headers]] = WeakKeyDictionary()
+        self._key = object()
 
     def encode(self, batches: Sequence[Batch]) -> Records:
         records = Records([batch for batch in batches if len(batch)])
@@ -43,15 +43,17 @@ class KafkaEncoder:
         return records
 
     def _of(self, batch: Batch) -> Headers:
-        known = self._headers.setdefault(batch.container, {})
-        if batch.source not in known:
+        key = self._key, batch.source
+        known: Headers | None = RENDERED.get(batch.container, key)
+        if known is None:
             host = batch.container.host or self._host
-            known[batch.source] = [
+            known = [
                 ("content-type", b"application/json"),
                 ("source", batch.source.encode()),
                 ("host", host.encode("utf-8", "replace")),
             ]
-        return known[batch.source]
+            RENDERED.keep(batch.container, key, known, len(host))
+        return known
 
 
 def topic(name: str) -> str:

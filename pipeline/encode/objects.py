@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Final
-from weakref import WeakKeyDictionary
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Batch
+from pipeline.rendered import RENDERED
 
 CODES: Final = {
     "Y": slice(0, 4),
@@ -96,7 +96,7 @@ class Grouping:
         the same for all entries of a container."""
         self._render = render
         self._constant = constant
-        self._known: WeakKeyDictionary[Container, str] = WeakKeyDictionary()
+        self._key = object()
         used = [CODES[code].stop for code in CODES if _MARK + code in marked(template)]
         self._precision = max(used, default=0)
         """How much of a time tells objects apart, in characters."""
@@ -129,9 +129,10 @@ class Grouping:
         if not self._constant:
             texts = self._render(batch)
             return texts[0] if len(set(texts)) == 1 else texts
-        text = self._known.get(batch.container)
+        text: str | None = RENDERED.get(batch.container, self._key)
         if text is None:
-            text = self._known[batch.container] = self._render(batch.pick([0]))[0]
+            text = self._render(batch.pick([0]))[0]
+            RENDERED.keep(batch.container, self._key, text, len(text))
         return text
 
     def _moments(self, batch: Batch) -> list[bytes]:

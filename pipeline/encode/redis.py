@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
 from pipeline.encode.identity import identities
 from pipeline.encode.json import JsonEncoder
+from pipeline.rendered import RENDERED
 from pipeline.timestamps import nanoseconds
 from pipeline.transport.resp import text
 
@@ -58,9 +58,7 @@ class RedisEncoder:
         self._host = host
         self._json = JsonEncoder(host=host)
         self._names = Names(RESERVED)
-        self._facts: WeakKeyDictionary[Container, dict[_Kind, tuple[bytes, int]]] = (
-            WeakKeyDictionary()
-        )
+        self._key = object()
 
     def encode(self, batches: Sequence[Batch]) -> list[bytes]:
         commands: list[bytes] = []
@@ -115,11 +113,13 @@ class RedisEncoder:
 
     def _shared(self, container: Container, kind: int, flag: str) -> tuple[bytes, int]:
         """What entries of a container share, and how many arguments that is."""
-        known = self._facts.setdefault(container, {})
-        if (key := (kind, flag)) not in known:
+        key = self._key, kind, flag
+        known: tuple[bytes, int] | None = RENDERED.get(container, key)
+        if known is None:
             facts = _flat(_dotted(shared_facts(container, kind, flag, self._host)))
-            known[key] = b"".join(map(_field, facts.items())), 2 * len(facts)
-        return known[key]
+            known = b"".join(map(_field, facts.items())), 2 * len(facts)
+            RENDERED.keep(container, key, known, len(known[0]))
+        return known
 
 
 def _field(pair: tuple[str, bytes]) -> bytes:

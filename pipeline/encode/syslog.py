@@ -24,7 +24,6 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final, Literal, get_args
-from weakref import WeakKeyDictionary
 
 from pipeline import native
 from pipeline.batch import Batch, Container
@@ -32,6 +31,7 @@ from pipeline.component import Payload
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
+from pipeline.rendered import RENDERED
 from pipeline.shared import Part, encoded_once
 
 Standard = Literal["rfc5424", "rfc3164"]
@@ -129,7 +129,7 @@ class SyslogEncoder:
         self._host = host
         of_options = standard, framing, facility, proc_id, structured_data, max_message, host
         self._encoding = "syslog", *of_options
-        self._headers: WeakKeyDictionary[Container, _Header] = WeakKeyDictionary()
+        self._key = object()
         self._local_time = LocalTime("%b %e %H:%M:%S") if standard == "rfc3164" else None
 
     def stream(self, batches: Sequence[Batch]) -> Payload[bytes]:
@@ -202,9 +202,10 @@ class SyslogEncoder:
         return header, lines, list(map(len, lines)), cut
 
     def _header(self, container: Container) -> _Header:
-        header = self._headers.get(container)
+        header: _Header | None = RENDERED.get(container, self._key)
         if header is None:
-            header = self._headers[container] = self._render(container)
+            header = self._render(container)
+            RENDERED.keep(container, self._key, header, header.size)
         return header
 
     def _without_control(self, lines: list[bytes]) -> list[bytes]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
-from weakref import WeakKeyDictionary
 from zlib import crc32
 
 from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.local_time import LocalTime
+from pipeline.rendered import RENDERED
 
 PALETTE: Final = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 """Colours for containers (SGR numbers); red is for stderr."""
@@ -36,7 +36,7 @@ class TextEncoder:
     def __init__(self, *, color: bool) -> None:
         self._color = color
         self._local_time = LocalTime("%H:%M:%S")
-        self._labels: WeakKeyDictionary[Container, list[bytes]] = WeakKeyDictionary()
+        self._key = object()
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One line per entry, each ended by LF."""
@@ -48,9 +48,10 @@ class TextEncoder:
             lines = [dumps(fields) for fields in batch.fields or [{}] * len(batch)]
         if _SUSPECT.search(b"".join(lines)):
             lines = [self._harmless(line) for line in lines]
-        labels = self._labels.get(batch.container)
+        labels: list[bytes] | None = RENDERED.get(batch.container, self._key)
         if labels is None:
-            labels = self._labels[batch.container] = self._render(batch.container)
+            labels = self._render(batch.container)
+            RENDERED.keep(batch.container, self._key, labels, sum(map(len, labels)))
         between = map(labels.__getitem__, batch.streams)
         columns = zip(self._times(batch.times), between, lines, strict=True)
         return b"".join([b"%b%b%b\n" % column for column in columns])

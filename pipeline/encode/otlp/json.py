@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -21,6 +20,7 @@ from pipeline.encode.otlp.metrics import CUMULATIVE, Metric, Point, measured, st
 from pipeline.encode.otlp.records import SEVERITIES, Body, Fields, Traced
 from pipeline.encode.otlp.resource import Resources
 from pipeline.encode.otlp.values import is_int64, json, json_double, json_pairs, short
+from pipeline.rendered import RENDERED
 
 _NO_TRACE: Final[Traced] = ("", "")
 
@@ -34,13 +34,13 @@ class JsonRequests:
         self._resources = resources
         self._body: Body = body
         self._scope = {"name": "dockline", "version": version}
-        self._known: WeakKeyDictionary[Container, Fields] = WeakKeyDictionary()
+        self._key = object()
 
     def _resource(self, container: Container) -> Fields:
-        known = self._known.get(container)
+        known: Fields | None = RENDERED.get(container, self._key)
         if known is None:
-            found = json_pairs(self._resources.of(container))
-            known = self._known[container] = {"attributes": found}
+            known = {"attributes": json_pairs(self._resources.of(container))}
+            RENDERED.keep(container, self._key, known, len(dumps(known)))
         return known
 
     # -- logs ------------------------------------------------------------------------------------

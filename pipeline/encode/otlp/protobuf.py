@@ -12,7 +12,6 @@ from functools import lru_cache
 from itertools import chain, groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
 
 from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.cadvisor import Number
@@ -32,6 +31,7 @@ from pipeline.encode.protobuf import (
     varint,
 )
 from pipeline.records import MISSING, Records
+from pipeline.rendered import RENDERED
 
 _ATTRIBUTES: Final = 6
 """The field of a log record; in a point of a metric it is 7."""
@@ -62,16 +62,16 @@ class ProtobufRequests:
         self._resources = resources
         self._body: Body = body
         self._scope = delimited(1, delimited(1, b"dockline") + delimited(2, version.encode()))
-        self._known: WeakKeyDictionary[Container, bytes] = WeakKeyDictionary()
+        self._key = object()
         self._attributes = Attributes(_ATTRIBUTES)
         self._record_heads = Heads(2)
         self._body_heads = Heads(5, 1)
 
     def _resource(self, container: Container) -> bytes:
-        known = self._known.get(container)
+        known: bytes | None = RENDERED.get(container, self._key)
         if known is None:
-            found = pairs(self._resources.of(container))
-            known = self._known[container] = delimited(1, found)
+            known = delimited(1, pairs(self._resources.of(container)))
+            RENDERED.keep(container, self._key, known, len(known))
         return known
 
     # -- logs ------------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""What sinks write of a container's facts, made once for each container and kept while it lives.
+
+Ten sinks keep what ten thousand containers' labels look like in ten ways, and a client of a source
+may make up as many containers, with labels of its own. So all of it has one bound: where there is
+more than `MOST`, what is kept of the containers that came first is forgotten, and made again when
+they log again.
+
+Everything of a container is in one dictionary, for the garbage collector has to look at each object
+of each of them in one turn of the event loop. It does not look at keys of text, numbers and plain
+`object()`s.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from typing import Any, Final, TypeVar
+
+from pipeline.batch import Container
+
+MOST: Final = 24 << 20
+"""Bytes. JSON has 1.5 KB of a container with twenty labels, of each of its streams."""
+OVERHEAD: Final = 300
+"""Bytes that each thing kept costs beside its text: a key, and a place in a dictionary."""
+
+Value = TypeVar("Value")
+
+
+class _Parts(dict[Hashable, Any]):
+    """Of one container."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        """Bytes."""
+
+
+class Rendered:
+    """By container, and by a key that names all else that it depends on, who has made it included.
+
+    Any thread may use it, and containers may die in any."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._size = 0
+        self._lock = threading.Lock()
+        self._of: OrderedDict[weakref.ref[Container], _Parts] = OrderedDict()
+        self._freed: deque[int] = deque()
+        """Bytes of containers that have died, which nobody has counted yet: that may happen in the
+        midst of anything."""
+        self._forget = self._died
+
+    def __len__(self) -> int:
+        """Containers of which there is something."""
+        return len(self._of)
+
+    @property
+    def size(self) -> int:
+        """Bytes, near enough."""
+        with self._lock:
+            return self._counted()
+
+    def of(self, container: Container) -> dict[Hashable, Any]:
+        """All that is kept of it, to be read only."""
+        return self._of.get(weakref.ref(container), _NOTHING)
+
+    def get(self, container: Container, key: Hashable) -> Any:
+        """None where it has to be made."""
+        return self._of.get(weakref.ref(container), _NOTHING).get(key)
+
+    def keep(self, container: Container, key: Hashable, value: Value, size: int) -> Value:
+        """The value, of about so many bytes."""
+        size += OVERHEAD
+        with self._lock:
+            parts = self._of.get(weakref.ref(container))
+            if parts is None:
+                parts = self._of[weakref.ref(container, self._forget)] = _Parts()
+            parts[key] = value
+            parts.size += size
+            self._size += size
+            while self._counted() > self._most and len(self._of) > 1:
+                _, oldest = self._of.popitem(last=False)
+                self._size -= oldest.size
+        return value
+
+    def _counted(self) -> int:
+        while self._freed:
+            self._size -= self._freed.popleft()
+        return self._size
+
+    def _died(self, reference: weakref.ref[Container]) -> None:
+        """Takes no lock: whoever has it may be who let go of the container."""
+        parts = self._of.pop(reference, None)
+        if parts is not None:
+            self._freed.append(parts.size)
+
+
+_NOTHING: Final = _Parts()
+
+RENDERED: Final = Rendered()
