@@ -64,10 +64,6 @@ class Rendered:
         with self._lock:
             return self._counted()
 
-    def of(self, container: Container) -> dict[Hashable, Any]:
-        """All that is kept of it, to be read only."""
-        return self._of.get(weakref.ref(container), _NOTHING)
-
     def get(self, container: Container, key: Hashable) -> Any:
         """None where it has to be made."""
         return self._of.get(weakref.ref(container), _NOTHING).get(key)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.batch import Batch, Container
+from pipeline.encode.ecs import Forms
 from pipeline.encode.gelf import GelfEncoder
 from pipeline.encode.json import JsonEncoder
 from pipeline.rendered import OVERHEAD, RENDERED, Rendered
@@ -25,7 +26,6 @@ def test_what_is_kept_is_found_by_its_container_and_key() -> None:
     assert kept.get(one, ("json", "a")) == b"line"
     assert kept.get(one, ("json", "b")) is None
     assert kept.get(other, ("json", "a")) is None
-    assert dict(kept.of(one)) == {("json", "a"): b"line"}
 
 
 def test_it_goes_with_its_container() -> None:
@@ -97,9 +97,31 @@ def test_sinks_keep_no_more_of_made_up_containers_than_the_bound(
     assert RENDERED.size > 500_000
 
 
-def test_all_who_write_json_alike_share_what_they_keep() -> None:
-    one = made_up(1)
-    lines = [json()(batch("line", of=one)) for _ in range(3)]
-    assert len(set(lines)) == 1
-    assert len(RENDERED.of(one)) == 1
-    assert json("elsewhere")(batch("line", of=one)) != lines[0]
+def test_all_who_write_json_alike_share_what_they_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, one = Rendered(), made_up(1)
+    monkeypatch.setattr("pipeline.encode.json.RENDERED", kept)
+    line = json()(batch("line", of=one))
+    size = kept.size
+    assert json()(batch("line", of=one)) == line
+    assert kept.size == size > 0
+    assert json("elsewhere")(batch("line", of=one)) != line
+    assert kept.size > size
+
+
+def test_entries_of_a_batch_have_their_form_made_once_whatever_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.encode.ecs.RENDERED", Rendered(most=0))
+    forms = Forms[str]()
+    made: list[tuple[int, str]] = []
+    flagged = batch("a", "b", "c", flags={1: "truncated"})
+
+    def make(_: Batch, kind: int, flag: str) -> str:
+        made.append((kind, flag))
+        return flag
+
+    for _ in range(2):
+        assert forms.of(flagged, make) == ["", "truncated", ""]
+    other = batch("a", of=made_up(2))
+    assert forms.of(other, make) == [""]
+    assert len(made) == 3

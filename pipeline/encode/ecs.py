@@ -67,14 +67,17 @@ class Forms(Generic[Form]):
         """The form of each entry; `make` is given a kind, and a flag or nothing."""
         container = batch.container
         columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
-        known = RENDERED.of(container)
+        known: dict[tuple[int, str], Form] = {}
 
         def form(kind: int, flag: str) -> Form:
-            key = self._key, *columns, kind, flag
-            found: Form | None = known.get(key)
+            found = known.get((kind, flag))
             if found is None:
-                found = make(batch, kind, flag)
-                RENDERED.keep(container, key, found, container.facts_size)
+                key = self._key, *columns, kind, flag
+                found = RENDERED.get(container, key)
+                if found is None:
+                    found = make(batch, kind, flag)
+                    RENDERED.keep(container, key, found, container.facts_size)
+                known[kind, flag] = found
             return found
 
         kinds, flags = kinds_of(batch), batch.flags
