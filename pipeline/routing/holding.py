@@ -60,8 +60,8 @@ class Flusher:
     def __init__(self) -> None:
         self.turns = Turns()
         """Of the loop that all of it runs in."""
-        self.bugs = RateLimit()
-        """Of what is said of what went wrong on the way through lanes, whoever's."""
+        self.bugs, self.shortages = RateLimit(), RateLimit()
+        """Of what is said of stages and of memory, whichever container's."""
         self._held: dict[Held, None] = {}
         self._news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None

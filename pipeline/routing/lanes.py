@@ -57,7 +57,7 @@ class Lanes:
         self.first = first if lanes else ()
         self._tagged = tagged
         self._stage_errors = metrics.stage_errors
-        self._bugs = flusher.bugs
+        self._bugs, self._shortages = flusher.bugs, flusher.shortages
         self._tap = tap or Tap()
         self._page = page
         self._flusher = flusher
@@ -290,7 +290,7 @@ class Lanes:
 
     def _note_shortage(self, outlet: Outlet) -> None:
         self._shortage.inc()
-        if self._bugs():
+        if self._shortages():
             log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
 
     def _not_taken(self, addressed: Iterable[tuple[Outlet, Batch]]) -> list[tuple[Outlet, Batch]]:

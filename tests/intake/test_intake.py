@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from pipeline.audit import report
 from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PIECE, USUAL_LABELS, Batch, Container
 from pipeline.component import Duration, StageContext
 from pipeline.component.registry import stage
+from pipeline.encode.json import JsonEncoder
 from pipeline.intake import Intake, feeds
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
@@ -23,6 +25,7 @@ from pipeline.stages.join import Own
 from pipeline.testing.builders import batch, container
 from pipeline.testing.intake_room import Sink, until
 
+PARSE = stage("parse", "json", StageContext())
 JOIN = stage("join", Own(start="^begin", timeout=Duration(0.2)), StageContext())
 
 
@@ -427,3 +430,34 @@ async def test_errors_inside_are_raised_though_it_stops() -> None:
     with pytest.raises(ZeroDivisionError):
         async with intake.taking():
             _ = 1 / 0
+
+
+async def test_a_container_is_few_objects_for_the_garbage_collector_to_look_at() -> None:
+    """Ten thousand may be made up, and it looks at all of them in one turn of the event loop."""
+    sinks = [Sink(name) for name in "abcd"]
+    logs = frozenset({"logs"})
+    first = Route("first", logs, lambda container: True, [("parse", PARSE)], sinks[:3])
+    second = Route("second", logs, lambda container: True, [], sinks[3:])
+    fixture = Fixture(first, second)
+    encoder = JsonEncoder(host="here")
+    known: list[Container] = []
+
+    async def take(numbers: range) -> None:
+        for number in numbers:
+            of = container(f"made-up-{number}", number=number)
+            known.append(of)
+            fixture.intake.take([batch(f'{{"n":{number}}}', of=of)], 10)
+            await until(lambda: all(sink.batches for sink in sinks))
+            for sink in sinks:
+                encoder.encode(sink.batches)
+                sink.batches.clear()
+
+    def tracked() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    async with running(fixture):
+        await take(range(feeds.MOST_SERIES))  # of those there are series, and of others none
+        before = tracked()
+        await take(range(feeds.MOST_SERIES, feeds.MOST_SERIES + 500))
+        assert 10 < (tracked() - before) / 500 < 36
