@@ -57,8 +57,12 @@ thirty)."""
 
 BYTES_OF_A_NESTED = 150
 """What a list or an object in a field costs beside its text (measured with tracemalloc: 53 bytes
-for an empty one, 137 for a short one in a list, 215 for a usual object); and the garbage collector
-looks at each of them."""
+for an empty one, 137 for a short one in a list, 215 for a usual object)."""
+USUAL_NESTED = 16
+"""Of those, in an entry: as many as any log has."""
+BYTES_OF_AN_UNUSUAL = 600
+"""What each of those that are more counts as: the garbage collector looks at all that is buffered
+in one turn of the event loop, and ten buffers full of `[{},{},{},…]` were half a million of them."""
 
 BYTES_OF_SAMPLES = 15_000
 """What a reading of stats holds on to beside its message and fields (measured with tracemalloc:
@@ -69,8 +73,8 @@ BYTES_OF_SAMPLES = 15_000
 class Container:
     """The fixed facts of one container. Built once; a rename makes a new one.
 
-    Compared and hashed by identity, so that encoders can keep what they rendered for it in a
-    `weakref.WeakKeyDictionary`.
+    Compared and hashed by identity, so that what was rendered for it can be kept for as long as
+    it lives (see `rendered`).
     """
 
     id: str
@@ -292,7 +296,10 @@ class Batch:
             # measured: a 142-byte JSON line of nine fields is a dict of 533 to 598 bytes, and a
             # record of 414
             size *= 4 if type(self.parsed) is Records else 5
-            size += BYTES_OF_A_NESTED * self._nested
+            nested = self._nested
+            unusual = max(0, nested - USUAL_NESTED * len(self.lines))
+            size += BYTES_OF_A_NESTED * nested
+            size += (BYTES_OF_AN_UNUSUAL - BYTES_OF_A_NESTED) * unusual
         if type(self.parsed) is list:
             # each has a dictionary of its own, however little of the message it was made of
             if self.parts is not None:

@@ -65,6 +65,9 @@ class Wish:
 
 
 NOTHING: Final = Wish()
+MANY: Final = 50
+"""Labels that take so long to look through that it is remembered where they ask for nothing. Most
+containers are an object less for the garbage collector."""
 
 
 class Labels:
@@ -88,7 +91,7 @@ class Labels:
         wish = self._wishes.get(container)
         if wish is None:
             wish = self._read(container)
-            if wish is not NOTHING:
+            if wish is not NOTHING or len(container.labels) > MANY:
                 self._wishes[container] = wish
         return wish
 

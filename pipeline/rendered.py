@@ -2,8 +2,7 @@
 
 Ten sinks keep what ten thousand containers' labels look like in ten ways, and a client of a source
 may make up as many containers, with labels of its own. So all of it has one bound: where there is
-more than `MOST`, what is kept of the containers that came first is forgotten, and made again when
-they log again.
+more than `MOST`, what is kept of some containers is forgotten, and made again when they log again.
 
 Everything of a container is in one dictionary, for the garbage collector has to look at each object
 of each of them in one turn of the event loop. It does not look at keys of text, numbers and plain
@@ -24,6 +23,10 @@ MOST: Final = 24 << 20
 """Bytes. JSON has 1.5 KB of a container with twenty labels, of each of its streams."""
 OVERHEAD: Final = 300
 """Bytes that each thing kept costs beside its text: a key, and a place in a dictionary."""
+OF_A_CONTAINER: Final = 500
+"""Bytes that a container costs of which something is kept."""
+SHARE: Final = 8
+"""A container with very large labels has this part of all at the most, or one thing alone."""
 
 Value = TypeVar("Value")
 
@@ -35,7 +38,7 @@ class _Parts(dict[Hashable, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.size = 0
+        self.size = OF_A_CONTAINER
         """Bytes."""
 
 
@@ -53,6 +56,7 @@ class Rendered:
         """Bytes of containers that have died, which nobody has counted yet: that may happen in the
         midst of anything."""
         self._forget = self._died
+        self._newest_goes = False
 
     def __len__(self) -> int:
         """Containers of which there is something."""
@@ -69,19 +73,32 @@ class Rendered:
         return self._of.get(weakref.ref(container), _NOTHING).get(key)
 
     def keep(self, container: Container, key: Hashable, value: Value, size: int) -> Value:
-        """The value, of about so many bytes."""
-        size += OVERHEAD
+        """The value, which takes about so many bytes."""
         with self._lock:
             parts = self._of.get(weakref.ref(container))
             if parts is None:
                 parts = self._of[weakref.ref(container, self._forget)] = _Parts()
+                self._size += parts.size
+            if parts.size + size > self._most // SHARE:
+                parts.clear()
+                self._size += OF_A_CONTAINER - parts.size
+                parts.size = OF_A_CONTAINER
             parts[key] = value
-            parts.size += size
-            self._size += size
-            while self._counted() > self._most and len(self._of) > 1:
-                _, oldest = self._of.popitem(last=False)
-                self._size -= oldest.size
+            parts.size += size + OVERHEAD
+            self._size += size + OVERHEAD
+            while self._counted() > self._most and self._of:
+                self._let_go()
         return value
+
+    def _let_go(self) -> None:
+        """In turn of the container that came last and of that which came first: where all log in
+        turn, and are a few too many, each would otherwise be forgotten just before it is needed."""
+        try:
+            _, parts = self._of.popitem(last=self._newest_goes)
+        except KeyError:  # all have died since
+            return
+        self._newest_goes = not self._newest_goes
+        self._size -= parts.size
 
     def _counted(self) -> int:
         while self._freed:

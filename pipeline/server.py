@@ -18,7 +18,7 @@ from typing import TypeAlias
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from pipeline.coalesce import Pause
+from pipeline.coalesce import Pause, SharedPause
 from pipeline.connections import Connection, Connections, Reason, watched
 from pipeline.errors import DocklineError
 from pipeline.exposition import Exposition
@@ -161,35 +161,32 @@ class _Pages:
         self._exposition = exposition
         self._one = asyncio.Lock()
         self._begun = 0
-        self._made: dict[tuple[bool, bool], tuple[int, list[bytes]]] = {}
-        """The last one of each form that somebody waits for, and how many had been begun then."""
-        self._waiting: Counter[tuple[bool, bool]] = Counter()
+        self._made: dict[bool, tuple[int, list[bytes]]] = {}
+        """The last one that somebody waits for, in OpenMetrics and not, and how many had been begun
+        then."""
+        self._waiting: Counter[bool] = Counter()
 
     @cached_property
-    def pause(self) -> Pause:
+    def pause(self) -> SharedPause:
         """One for all who send: together they hold the event loop no longer than one would."""
-        return Pause()
+        return SharedPause()
 
-    async def page(self, *, openmetrics: bool, gzip: bool) -> list[bytes]:
+    async def page(self, *, openmetrics: bool) -> list[bytes]:
         """In pieces. What has happened before it was asked for is on it."""
-        form, asked = (openmetrics, gzip), self._begun
-        self._waiting[form] += 1
+        asked = self._begun
+        self._waiting[openmetrics] += 1
         try:
             async with self._one:
-                begun, pieces = self._made.get(form, (0, []))
+                begun, pieces = self._made.get(openmetrics, (0, []))
                 if begun <= asked:
                     self._begun = begun = self._begun + 1
-                    pieces = await self._make(*form)
-                    self._made[form] = begun, pieces
+                    pieces = await self._exposition.render(openmetrics=openmetrics)
+                    self._made[openmetrics] = begun, pieces
                 return pieces
         finally:
-            self._waiting[form] -= 1
-            if not self._waiting[form]:
-                self._made.pop(form, None)
-
-    async def _make(self, openmetrics: bool, gzip: bool) -> list[bytes]:
-        pieces = await self._exposition.render(openmetrics=openmetrics)
-        return await asyncio.to_thread(_gzip, pieces) if gzip else pieces
+            self._waiting[openmetrics] -= 1
+            if not self._waiting[openmetrics]:
+                self._made.pop(openmetrics, None)
 
 
 async def _scrape(pages: _Pages, request: web.Request) -> web.StreamResponse:
@@ -197,10 +194,10 @@ async def _scrape(pages: _Pages, request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     response.headers[hdrs.CONTENT_TYPE] = OPENMETRICS if openmetrics else TEXT
     response.headers[hdrs.VARY] = "Accept, Accept-Encoding"
-    gzip = accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-    if gzip:
+    pieces = await pages.page(openmetrics=openmetrics)
+    if accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-    pieces = await pages.page(openmetrics=openmetrics, gzip=gzip)
+        pieces = await asyncio.to_thread(_gzip, pieces)
     response.content_length = sum(map(len, pieces))
     await _send(request, response, pieces, pages.pause)
     return response

@@ -15,10 +15,13 @@ from pipeline.coalesce import (
     LONGEST,
     LONGEST_REST,
     PAUSE,
+    SLICE,
     SMALL_PAUSE,
     SMALL_READS,
     CoalescingLoop,
     CoalescingSelector,
+    Pause,
+    SharedPause,
     selector_of,
 )
 
@@ -188,3 +191,44 @@ def test_what_flows_for_ever_does_not_keep_the_loop_from_turning(clock: Clock) -
         assert endless.ended
         assert LONGEST <= sum(clock.pauses) <= LONGEST + 2 * PAUSE
         assert 1_000_000 - endless.left == len(clock.pauses)
+
+
+async def longest_turn(pauses: list[Pause], clock: Clock) -> tuple[float, list[int]]:
+    """Seconds by the clock between two turns of the loop, when all have begun, while eight work
+    side by side, a third of a slice at a time; and how much each has done."""
+    done = [0] * len(pauses)
+    turns = [0.0]
+
+    async def work(number: int) -> None:
+        while sum(done) < 400:
+            clock.now += SLICE / 3
+            done[number] += 1
+            await pauses[number]()
+
+    async def look() -> None:
+        before = clock.now
+        while sum(done) < 400:
+            await asyncio.sleep(0)
+            if sum(done) > 20:
+                turns.append(clock.now - before)
+            before = clock.now
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        for number in range(len(pauses)):
+            tasks.create_task(work(number))
+    return max(turns), done
+
+
+async def test_those_that_share_a_pause_use_no_more_of_a_turn_than_one_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", clock.monotonic)
+    alone, _ = await longest_turn([Pause()], clock)
+    side_by_side, _ = await longest_turn([Pause() for _ in range(8)], clock)
+    shared, done = await longest_turn([SharedPause()] * 8, clock)
+    assert alone < 2 * SLICE
+    assert side_by_side > 5 * SLICE
+    assert shared < 2 * SLICE
+    assert min(done) > 40

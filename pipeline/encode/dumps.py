@@ -35,7 +35,7 @@ def _fit(value: Any, levels: int) -> Any:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, int) and not isinstance(value, bool):
         return _integer(value)
-    if isinstance(value, (float, bool, type(None))):
+    if isinstance(value, (float, bool, type(None), orjson.Fragment)):
         return value
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "replace")

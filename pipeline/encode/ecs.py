@@ -3,7 +3,7 @@ parsed fields may not have. For the encoders of objects, whatever they write the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -60,8 +60,10 @@ class Forms(Generic[Form]):
     """What the entries of a container have in common, by kind and flag, and by which columns their
     batch has: made once, and kept with all else that is (see `rendered`)."""
 
-    def __init__(self) -> None:
-        self._key = object()
+    def __init__(self, key: Hashable, size: Callable[[Form], int]) -> None:
+        """`key` has all that they depend on beside those; `size` of one is in bytes."""
+        self._key = key
+        self._size = size
 
     def of(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> list[Form]:
         """The form of each entry; `make` is given a kind, and a flag or nothing."""
@@ -76,7 +78,7 @@ class Forms(Generic[Form]):
                 found = RENDERED.get(container, key)
                 if found is None:
                     found = make(batch, kind, flag)
-                    RENDERED.keep(container, key, found, container.facts_size)
+                    RENDERED.keep(container, key, found, self._size(found))
                 known[kind, flag] = found
             return found
 

@@ -44,7 +44,7 @@ class ForwardEncoder:
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
-        self._forms = Forms[_Form]()
+        self._forms = Forms[_Form](("forward", host), lambda form: len(form.template))
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 

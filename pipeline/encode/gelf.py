@@ -49,7 +49,7 @@ class GelfEncoder:
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
-        self._templates = Forms[bytes]()
+        self._templates = Forms[bytes](("gelf", host), len)
         self._names = Names(RESERVED)
         self._members: dict[str, str] = {}
 

@@ -21,7 +21,6 @@ class KafkaEncoder:
         self._topics = topics
         self._host = host
         self._json = JsonEncoder(host=host)
-        self._key = object()
 
     def encode(self, batches: Sequence[Batch]) -> Records:
         records = Records([batch for batch in batches if len(batch)])
@@ -43,7 +42,7 @@ class KafkaEncoder:
         return records
 
     def _of(self, batch: Batch) -> Headers:
-        key = self._key, batch.source
+        key = "kafka", self._host, batch.source
         known: Headers | None = RENDERED.get(batch.container, key)
         if known is None:
             host = batch.container.host or self._host
@@ -52,7 +51,7 @@ class KafkaEncoder:
                 ("source", batch.source.encode()),
                 ("host", host.encode("utf-8", "replace")),
             ]
-            RENDERED.keep(batch.container, key, known, len(host))
+            RENDERED.keep(batch.container, key, known, len(host) + 500)
         return known
 
 

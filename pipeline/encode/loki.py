@@ -28,6 +28,7 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import STREAMS, kinds_of
 from pipeline.encode.level import LEVELS
 from pipeline.encode.loki_wire import Entry, Labels, Wire
+from pipeline.rendered import RENDERED
 
 LONGEST_VALUE: Final = 2048
 """Bytes that a label's value may have; Loki's own default."""
@@ -77,6 +78,7 @@ class LokiEncoder:
         self._most_streams = most_streams
         self._host = host
         self._overflows = overflows
+        self._key = object()
         self._of_containers: WeakKeyDictionary[Container, dict[str, _Known]] = WeakKeyDictionary()
         self._hosts: WeakKeyDictionary[Container, Container] = WeakKeyDictionary()
 
@@ -118,7 +120,7 @@ class LokiEncoder:
         batch = self._hosted(batch)
         known = self._known(batch)
         labels: Labels | list[Labels] = known.labels
-        metadata = self._all_metadata(batch, known)
+        metadata = self._all_metadata(batch)
         if self._labels.varying:
             labels, further = self._varying(batch, known)
             metadata = [one + more for one, more in zip(metadata, further, strict=True)]
@@ -144,19 +146,16 @@ class LokiEncoder:
         if known is None:
             labels = _pairs(self._labels.constant, batch)
             fit = tuple((name, value) for name, value in labels if _is_short(value))
-            long = [(name, value) for name, value in labels if not _is_short(value)]
-            further = _pairs(self._metadata.constant, batch) if self._metadata else []
-            metadata = self._wire.pairs([*long, *further])
-            known = of_sources[batch.source] = _Known(fit or NO_LABELS, metadata)
+            known = of_sources[batch.source] = _Known(fit or NO_LABELS)
         return known
 
     # -- structured metadata -------------------------------------------------------------------
 
-    def _all_metadata(self, batch: Batch, known: _Known) -> list[bytes]:
+    def _all_metadata(self, batch: Batch) -> list[bytes]:
         if self._metadata is None:
             return [b""] * len(batch)
         wire, taken = self._wire, self._labels.names | self._metadata.names
-        metadata = self._facts(batch, known, taken)
+        metadata = self._facts(batch, self._metadata, taken)
         if "event_sequence" not in taken:
             numbers = wire.numbers("event_sequence", batch.sequences)
             metadata = [one + number for one, number in zip(metadata, numbers, strict=True)]
@@ -169,22 +168,25 @@ class LokiEncoder:
             metadata = [one + wire.pairs([(name, text)]) if text else one for one, text in pairs]
         return metadata
 
-    def _facts(self, batch: Batch, known: _Known, taken: frozenset[str]) -> list[bytes]:
+    def _facts(self, batch: Batch, metadata: Columns, taken: frozenset[str]) -> list[bytes]:
         """What is the same for all entries of one kind."""
-        kinds, flags = kinds_of(batch), batch.flags
-        if flags is None and kinds.count(kinds[0]) == len(kinds):
-            return [self._fact(batch, known, taken, kinds[0], "")] * len(kinds)
-        flags = flags or {}
-        return [
-            self._fact(batch, known, taken, kind, flags.get(sequence, ""))
+        kinds, flags = kinds_of(batch), batch.flags or {}
+        each = [
+            (kind, flags.get(sequence, ""))
             for kind, sequence in zip(kinds, batch.sequences, strict=True)
         ]
+        facts = {one: self._fact(batch, metadata, taken, *one) for one in set(each)}
+        return [facts[one] for one in each]
 
     def _fact(
-        self, batch: Batch, known: _Known, taken: frozenset[str], kind: int, flag: str
+        self, batch: Batch, metadata: Columns, taken: frozenset[str], kind: int, flag: str
     ) -> bytes:
-        fact = known.facts.get((kind, flag))
+        key = self._key, batch.source, kind, flag
+        fact: bytes | None = RENDERED.get(batch.container, key)
         if fact is None:
+            constant = _pairs(self._labels.constant, batch)
+            constant = [(name, value) for name, value in constant if not _is_short(value)]
+            constant += _pairs(metadata.constant, batch)
             level, stream = divmod(kind, STREAMS)
             values = {
                 "container_id": batch.container.id,
@@ -194,7 +196,8 @@ class LokiEncoder:
                 "log_flags": flag,
             }
             pairs = [(name, value) for name, value in values.items() if value and name not in taken]
-            fact = known.facts[kind, flag] = known.metadata + self._wire.pairs(pairs)
+            fact = self._wire.pairs([*constant, *pairs])
+            RENDERED.keep(batch.container, key, fact, len(fact))
         return fact
 
     # -- labels that vary from entry to entry ----------------------------------------------------
@@ -205,10 +208,11 @@ class LokiEncoder:
         columns = [column(batch) for column in self._labels.varying.values()]
         labels: list[Labels] = []
         further: list[bytes] = []
+        streams: dict[tuple[str, ...], tuple[Labels, bytes]] = {}
         for values in zip(*columns, strict=True):
-            stream = known.streams.get(values)
+            stream = streams.get(values)
             if stream is None:
-                stream = self._stream(batch.container, known, names, values)
+                stream = streams[values] = self._stream(batch.container, known, names, values)
             labels.append(stream[0])
             further.append(stream[1])
         return labels, further
@@ -219,17 +223,16 @@ class LokiEncoder:
         pairs = [(name, value) for name, value in zip(names, values, strict=True) if value]
         if not all(_is_short(value) for _, value in pairs):
             return known.labels, self._instead(pairs)
-        if len(known.streams) >= self._most_streams:
-            if not known.overflown:
-                known.overflown = True
-                self._overflows(container)
-            return known.labels, self._instead(pairs)
+        if hash(values) not in known.streams:
+            if len(known.streams) >= self._most_streams:
+                if not known.overflown:
+                    known.overflown = True
+                    self._overflows(container)
+                return known.labels, self._instead(pairs)
+            known.streams.add(hash(values))
         if not pairs:
-            labels = known.labels
-        else:
-            labels = (*(() if known.labels is NO_LABELS else known.labels), *pairs)
-        known.streams[values] = labels, b""
-        return labels, b""
+            return known.labels, b""
+        return (*(() if known.labels is NO_LABELS else known.labels), *pairs), b""
 
     def _instead(self, pairs: list[tuple[str, str]]) -> bytes:
         return self._wire.pairs(pairs) if self._metadata is not None else b""
@@ -237,14 +240,13 @@ class LokiEncoder:
 
 @dataclass(slots=True)
 class _Known:
-    """What was rendered for one container and source."""
+    """What has to be known of one container and source."""
 
     labels: Labels
     """Those that do not vary."""
-    metadata: bytes
-    facts: dict[tuple[int, str], bytes] = field(default_factory=dict)
-    streams: dict[tuple[str, ...], tuple[Labels, bytes]] = field(default_factory=dict)
-    """By the values of the labels that vary."""
+    streams: set[int] = field(default_factory=set)
+    """Hashes of the values of the labels that vary: a container may choose a hundred values of 2 KB
+    each."""
     overflown: bool = False
 
 

@@ -58,7 +58,6 @@ class RedisEncoder:
         self._host = host
         self._json = JsonEncoder(host=host)
         self._names = Names(RESERVED)
-        self._key = object()
 
     def encode(self, batches: Sequence[Batch]) -> list[bytes]:
         commands: list[bytes] = []
@@ -113,7 +112,7 @@ class RedisEncoder:
 
     def _shared(self, container: Container, kind: int, flag: str) -> tuple[bytes, int]:
         """What entries of a container share, and how many arguments that is."""
-        key = self._key, kind, flag
+        key = "redis", self._host, kind, flag
         known: tuple[bytes, int] | None = RENDERED.get(container, key)
         if known is None:
             facts = _flat(_dotted(shared_facts(container, kind, flag, self._host)))

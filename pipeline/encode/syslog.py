@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Final, Literal, get_args
 
@@ -64,24 +65,31 @@ _COUNTS: Final = [b"%d " % number for number in range(8192)]
 
 
 class _Header:
-    """All that a container's messages share, ready for `%`: one template for each severity."""
+    """All that a container's messages share."""
 
-    __slots__ = (
-        "after", "counted", "lines", "prefixes", "size", "sizes", "templates", "time_size",
-    )  # fmt: skip
-
-    def __init__(self, before: bytes, after: bytes, facility: int, time_size: int) -> None:
+    def __init__(
+        self, before: bytes, after: bytes, facility: int, time_size: int, framing: Framing | None
+    ) -> None:
+        self._framing = framing
         prefixes = [b"<%d>%b" % (facility * 8 + severity, before) for severity in range(8)]
         self.prefixes, self.after, self.time_size = tuple(prefixes), after, time_size
-        self.sizes = [len(prefix) + time_size + len(after) for prefix in prefixes]
+        self.sizes = tuple([len(prefix) + time_size + len(after) for prefix in prefixes])
         """Bytes of the header for each severity, the space before the message included."""
         self.size = max(self.sizes)
-        time = b"%%.%db" % time_size
-        self.templates = [_literal(prefix) + time + _literal(after) + b"%b" for prefix in prefixes]
-        """Takes the time, of which it uses `time_size` bytes, and the message."""
-        self.counted = [b"%b" + template for template in self.templates]
-        """Takes the octet count first."""
-        self.lines = [template + b"\n" for template in self.templates]
+
+    @cached_property
+    def templates(self) -> Sequence[bytes]:
+        """For `%`, one for each severity. Takes the octet count where there is one, the time, of
+        which it uses `time_size` bytes, and the message."""
+        count = b"%b" if self._framing == "octet-counting" else b""
+        end = b"\n" if self._framing == "lf" else b""
+        rest = b"%%.%db" % self.time_size + _literal(self.after) + b"%b" + end
+        return tuple([count + _literal(prefix) + rest for prefix in self.prefixes])
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes in memory."""
+        return 1000 + 10 * (self.size + 60)
 
 
 def _literal(text: bytes) -> bytes:
@@ -129,7 +137,7 @@ class SyslogEncoder:
         self._host = host
         of_options = standard, framing, facility, proc_id, structured_data, max_message, host
         self._encoding = "syslog", *of_options
-        self._key = object()
+        self._key = "syslog header", *of_options
         self._local_time = LocalTime("%b %e %H:%M:%S") if standard == "rfc3164" else None
 
     def stream(self, batches: Sequence[Batch]) -> Payload[bytes]:
@@ -205,7 +213,7 @@ class SyslogEncoder:
         header: _Header | None = RENDERED.get(container, self._key)
         if header is None:
             header = self._render(container)
-            RENDERED.keep(container, self._key, header, header.size)
+            RENDERED.keep(container, self._key, header, header.weight)
         return header
 
     def _without_control(self, lines: list[bytes]) -> list[bytes]:
@@ -225,9 +233,9 @@ class SyslogEncoder:
             tag = _name(app, 32, _TAG)
             if self._proc_id != "":
                 tag += b"[%b]" % _name(proc_id, 32, _TAG)
-            return _Header(b"", b" %b %b: " % (host, tag), self._facility, 15)
+            return _Header(b"", b" %b %b: " % (host, tag), self._facility, 15, self._framing)
         fields = host, _name(app, 48), _name(proc_id, 128), self._structured_data
-        return _Header(b"1 ", b"Z %b %b %b - %b " % fields, self._facility, 26)
+        return _Header(b"1 ", b"Z %b %b %b - %b " % fields, self._facility, 26, self._framing)
 
 
 def _messages(batch: Batch) -> list[bytes]:
@@ -257,7 +265,7 @@ def _octet_counted(
     arguments[0::3] = _counts(header.sizes, severities, lengths)
     arguments[1::3] = times
     arguments[2::3] = lines
-    return _for_each(severities, header.counted) % tuple(arguments)
+    return _for_each(severities, header.templates) % tuple(arguments)
 
 
 def _ended_by_lf(
@@ -269,10 +277,10 @@ def _ended_by_lf(
 ) -> bytes:
     """RFC 6587, section 3.4.2: each message ends with LF."""
     columns = chain.from_iterable(zip(times, lines, strict=True))
-    return _for_each(severities, header.lines) % tuple(columns)
+    return _for_each(severities, header.templates) % tuple(columns)
 
 
-def _for_each(severities: bytes, templates: list[bytes]) -> bytes:
+def _for_each(severities: bytes, templates: Sequence[bytes]) -> bytes:
     """The template of each entry, one after the other."""
     first = severities[0]
     if severities.count(first) == len(severities):
@@ -280,7 +288,7 @@ def _for_each(severities: bytes, templates: list[bytes]) -> bytes:
     return b"".join([templates[severity] for severity in severities])
 
 
-def _counts(sizes: list[int], severities: bytes, lengths: list[int]) -> list[bytes]:
+def _counts(sizes: Sequence[int], severities: bytes, lengths: list[int]) -> list[bytes]:
     """MSG-LEN of each message, of a header's size for its severity and its own length."""
     first = severities[0]
     try:

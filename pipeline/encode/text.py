@@ -36,7 +36,7 @@ class TextEncoder:
     def __init__(self, *, color: bool) -> None:
         self._color = color
         self._local_time = LocalTime("%H:%M:%S")
-        self._key = object()
+        self._key = "text", color
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One line per entry, each ended by LF."""
@@ -51,7 +51,7 @@ class TextEncoder:
         labels: list[bytes] | None = RENDERED.get(batch.container, self._key)
         if labels is None:
             labels = self._render(batch.container)
-            RENDERED.keep(batch.container, self._key, labels, sum(map(len, labels)))
+            RENDERED.keep(batch.container, self._key, labels, sum(map(len, labels)) + 300)
         between = map(labels.__getitem__, batch.streams)
         columns = zip(self._times(batch.times), between, lines, strict=True)
         return b"".join([b"%b%b%b\n" % column for column in columns])

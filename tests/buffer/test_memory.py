@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PAYLOAD, Batch
+from pipeline.batch import (
+    BYTES_OF_A_NESTED,
+    BYTES_OF_AN_UNUSUAL,
+    ENTRY_OVERHEAD,
+    LARGEST_PAYLOAD,
+    Batch,
+)
 from pipeline.buffer import MemoryBuffer
 from pipeline.component import BufferConfig, Size
 from pipeline.testing.builders import batch, container
@@ -339,9 +345,15 @@ async def test_whoever_waits_for_room_waits_no_more_once_the_policy_is_another(
 
 
 def test_lists_and_objects_in_fields_count_with_what_they_take() -> None:
-    """A line of 27 KB with nine thousand objects takes 680 KB."""
+    """A line of 27 KB with nine thousand objects takes 680 KB, and counts for more: the garbage
+    collector has to look at all of them in one turn of the loop."""
     line = b'{"records":[' + b"{}," * 9000 + b"{}]}"
     fields = [json.loads(line)]
-    assert batch(line, fields=fields).size > 680_000
+    assert batch(line, fields=fields).size > BYTES_OF_AN_UNUSUAL * 8900 > 680_000
+    usual = b'{"request":{"headers":{"accept":["a","b"]},"peer":{"ip":"1.2.3.4"}}}'
+    several = batch(usual, usual, fields=[json.loads(usual)] * 2).size
+    text = usual.replace(b"{", b"(").replace(b"[", b"(")
+    alike = batch(text, text, fields=[json.loads(usual)] * 2).size
+    assert several == alike + 2 * 4 * BYTES_OF_A_NESTED
     flat = batch(b'{"a":1}', fields=[{"a": 1}])
     assert flat.size == batch(b'("a":1)', fields=[{"a": 1}]).size

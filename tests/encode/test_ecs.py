@@ -22,7 +22,7 @@ class Made(list[tuple[int, str]]):
 
 
 def test_each_entry_has_the_form_of_its_kind_and_flag() -> None:
-    forms, made, one = Forms[str](), Made(), container()
+    forms, made, one = Forms[str](object(), len), Made(), container()
     given = batch("a", "b", "c", of=one, streams="out err out", start=7, flags={9: "truncated"})
     assert forms.of(given, made) == ["1", "2", "1truncated"]
     assert forms.of(batch("d", "e", of=one, streams="err out"), made) == ["2", "1"]
@@ -35,14 +35,14 @@ def test_each_entry_has_the_form_of_its_kind_and_flag() -> None:
     ids=lambda columns: next(iter(columns)),
 )
 def test_batches_with_other_columns_have_forms_of_their_own(columns: dict[str, Any]) -> None:
-    forms, made, one = Forms[str](), Made(), container()
+    forms, made, one = Forms[str](object(), len), Made(), container()
     forms.of(batch("a", of=one), made)
     forms.of(batch("a", of=one, **columns), made)
     assert made == [(OUT, ""), (OUT, "")]
 
 
 def test_forms_go_with_their_container() -> None:
-    forms = Forms[Made]()
+    forms = Forms[Made](object(), len)
     [form] = forms.of(batch("a", of=(one := container())), lambda *_: Made())
     known = weakref.ref(form)
     del form

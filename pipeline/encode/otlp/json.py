@@ -34,14 +34,14 @@ class JsonRequests:
         self._resources = resources
         self._body: Body = body
         self._scope = {"name": "dockline", "version": version}
-        self._key = object()
+        self._key = "otlp json", *resources.key
 
-    def _resource(self, container: Container) -> Fields:
-        known: Fields | None = RENDERED.get(container, self._key)
+    def _resource(self, container: Container) -> orjson.Fragment:
+        known: bytes | None = RENDERED.get(container, self._key)
         if known is None:
-            known = {"attributes": json_pairs(self._resources.of(container))}
-            RENDERED.keep(container, self._key, known, len(dumps(known)))
-        return known
+            known = dumps({"attributes": json_pairs(self._resources.of(container))})
+            RENDERED.keep(container, self._key, known, len(known))
+        return orjson.Fragment(known)
 
     # -- logs ------------------------------------------------------------------------------------
 

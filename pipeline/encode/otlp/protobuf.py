@@ -62,7 +62,7 @@ class ProtobufRequests:
         self._resources = resources
         self._body: Body = body
         self._scope = delimited(1, delimited(1, b"dockline") + delimited(2, version.encode()))
-        self._key = object()
+        self._key = "otlp", *resources.key
         self._attributes = Attributes(_ATTRIBUTES)
         self._record_heads = Heads(2)
         self._body_heads = Heads(5, 1)

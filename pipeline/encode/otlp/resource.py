@@ -17,7 +17,7 @@ https://opentelemetry.io/docs/specs/semconv/resource/
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from pipeline.batch import DOCKER, Container
@@ -34,6 +34,11 @@ class Resources:
     """For containers that do not tell theirs."""
     labels: Collection[str] | None = None
     """The container labels that are told; None for all of them."""
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """What tells them from others."""
+        return self.host, None if self.labels is None else tuple(sorted(self.labels))
 
     def of(self, container: Container) -> dict[str, Value]:
         """The attributes of one container."""
