@@ -62,7 +62,7 @@ USUAL_NESTED = 16
 """Of those, in an entry: as many as any log has."""
 BYTES_OF_AN_UNUSUAL = 600
 """What each of those that are more counts as: the garbage collector looks at all that is buffered
-in one turn of the event loop, and ten buffers full of `[{},{},{},…]` were half a million of them."""
+in one turn of the event loop, and ten buffers of `[{},{},{},…]` were half a million of them."""
 
 BYTES_OF_SAMPLES = 15_000
 """What a reading of stats holds on to beside its message and fields (measured with tracemalloc:
