@@ -171,6 +171,8 @@ class LokiEncoder:
     def _facts(self, batch: Batch, metadata: Columns, taken: frozenset[str]) -> list[bytes]:
         """What is the same for all entries of one kind."""
         kinds, flags = kinds_of(batch), batch.flags or {}
+        if not flags and kinds.count(kinds[0]) == len(kinds):
+            return [self._fact(batch, metadata, taken, kinds[0], "")] * len(kinds)
         each = [
             (kind, flags.get(sequence, ""))
             for kind, sequence in zip(kinds, batch.sequences, strict=True)
