@@ -18,6 +18,12 @@ MOST_FACTS = 32 << 20
 """Bytes of their facts: ten thousand have 20 MB or less, and sinks keep what they make of them."""
 IDLE = 3600.0
 """Seconds after which one is let go of which nothing comes."""
+MANY = 1000
+IDLE_OF_MANY = 300.0
+"""Seconds likewise, where there are more than so many: a client may make up a hundred a minute, and
+the garbage collector looks at the thirty objects of each in one turn of the event loop."""
+FEW = 4
+"""Of those, how many are let go with each that is new: more than come."""
 LOOK = 100
 """Of those that nothing came of for the longest time, how many are looked at for one to let go."""
 MOST_SERIES = 1000
@@ -101,11 +107,19 @@ class Feeds:
     def _make_room(self, new: Feed) -> None:
         """Those that are busy stay, beyond the limit: what they are busy with is limited itself."""
         while len(self._feeds) > self._most or self._facts > MOST_FACTS:
-            oldest = (feed for feed, _ in zip(self._feeds.values(), range(LOOK), strict=False))
-            feed = next((one for one in oldest if not one.busy and one is not new), None)
-            if feed is None:
+            if (feed := self._idle(new)) is None:
                 return
             self._let_go(feed)
+        before = asyncio.get_running_loop().time() - IDLE_OF_MANY
+        for _ in range(FEW):
+            if len(self._feeds) <= MANY or (feed := self._idle(new)) is None or feed.used > before:
+                return
+            self._let_go(feed)
+
+    def _idle(self, new: Feed) -> Feed | None:
+        """The one of which nothing came for the longest time."""
+        oldest = (feed for feed, _ in zip(self._feeds.values(), range(LOOK), strict=False))
+        return next((one for one in oldest if not one.busy and one is not new), None)
 
     def _let_go(self, feed: Feed) -> None:
         del self._feeds[feed.container.id]

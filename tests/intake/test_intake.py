@@ -432,6 +432,33 @@ async def test_errors_inside_are_raised_though_it_stops() -> None:
             _ = 1 / 0
 
 
+async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds, "MANY", 10)
+    monkeypatch.setattr(feeds, "IDLE_OF_MANY", 0.05)
+    sink = Sink("out")
+    fixture = Fixture(route(sink))
+
+    def take(number: int) -> None:
+        of = container(f"made-up-{number}", number=number)
+        fixture.intake.take([batch("x", of=of)], 10)
+
+    async with running(fixture) as intake:
+        for number in range(30):
+            take(number)
+        assert len(intake.feeds) == 30
+        await asyncio.sleep(0.1)
+        take(0)
+        for number in range(30, 40):
+            take(number)
+            assert len(intake.feeds) <= 30
+        assert len(intake.feeds) == 11
+        assert container(number=0).id in intake.feeds
+    assert len(sink.lines) == 41
+    assert fixture.balances()
+
+
 async def test_a_container_is_few_objects_for_the_garbage_collector_to_look_at() -> None:
     """Ten thousand may be made up, and it looks at all of them in one turn of the event loop."""
     sinks = [Sink(name) for name in "abcd"]
