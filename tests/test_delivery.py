@@ -511,7 +511,7 @@ async def test_no_more_than_half_of_the_memory_is_taken_for_what_may_not_have_ar
     sink = Unsure()
     run = Run(sink, buffer=BufferConfig(memory=Size(2**16)), batch=_one_at_a_time())
     async with delivering(run):
-        put(run, *[batch("x" * 6000) for _ in range(10)])
+        put(run, *[batch("x" * 5000) for _ in range(10)])
         await until(lambda: len(sink.taken) >= 6)
         await asyncio.sleep(0.1)
         assert len(sink.taken) == 6
@@ -891,7 +891,7 @@ async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_
         buffer=BufferConfig(memory=Size(128 << 10)),
         retry=RetryConfig(initial=Duration(0.0001), max=Duration(0.0001)),
     )
-    flood = [batch(b"x" * 1500, of=container(number=number)) for number in range(60)]
+    flood = [batch(b"x" * 1500, of=container(number=number)) for number in range(40)]
     encoded: set[str] = set()
 
     def note(batches: Sequence[Batch]) -> None:
@@ -904,8 +904,8 @@ async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_
 
     held = sum(one.size for one in flood if one.container.id in encoded)
     assert 32 << 10 < held <= (64 + 4 + 4) << 10  # what is in doubt, and the last of the others
-    assert sorted(sink.taken) == [b"x" * 1500] * 60
-    assert [receipt.settled for receipt in run.receipts] == [1] * 60
+    assert sorted(sink.taken) == [b"x" * 1500] * 40
+    assert [receipt.settled for receipt in run.receipts] == [1] * 40
 
 
 async def test_a_destination_that_takes_others_does_not_want_mending_for_one_payload() -> None:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.audit import report
-from pipeline.batch import ENTRY_OVERHEAD, LARGEST_PIECE, USUAL_LABELS, Batch, Container
+from pipeline.batch import (
+    BYTES_OF_A_BATCH,
+    ENTRY_OVERHEAD,
+    LARGEST_PIECE,
+    USUAL_LABELS,
+    Batch,
+    Container,
+)
 from pipeline.component import Duration, StageContext
 from pipeline.component.registry import stage
 from pipeline.encode.json import JsonEncoder
@@ -117,7 +126,7 @@ def test_labels_that_any_container_may_have_count_with_none_of_its_entries() -> 
     of = container(labels={"a": ""})
     room = USUAL_LABELS - of.facts_size
     usual = batch("line", of=container(labels={"a": "b" * room}))
-    assert usual.size == 4 + ENTRY_OVERHEAD
+    assert usual.size == BYTES_OF_A_BATCH + 4 + ENTRY_OVERHEAD
     more = batch("line", of=container(labels={"a": "b" * (room + 1)}))
     assert more.size == usual.size + 1
 
@@ -430,6 +439,35 @@ async def test_errors_inside_are_raised_though_it_stops() -> None:
     with pytest.raises(ZeroDivisionError):
         async with intake.taking():
             _ = 1 / 0
+
+
+@pytest.mark.parametrize("fields", [None, [{"a": 1, "b": "text"}]])
+async def test_batches_of_one_line_take_no_more_memory_than_they_count(fields: Any) -> None:
+    sink = Sink("out")
+    sink.settles = False
+    fixture = Fixture(route(sink))
+    of = [container(f"c-{number}", number=number) for number in range(20)]
+
+    def take(numbers: range) -> None:
+        for number in numbers:
+            line = b"a line of some length, its number is %d" % number
+            one = batch(line, of=of[number % 20], start=number, fields=fields)
+            fixture.intake.take([one], len(line))
+
+    async with running(fixture):
+        take(range(100))
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            take(range(100, 1100))
+            gc.collect()
+            took = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert len(sink.batches) == 1100
+        counted = sum(one.size for one in sink.batches[100:])
+        assert counted / 2 < took < 1.2 * counted
+        sink.settle()
 
 
 async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner(
