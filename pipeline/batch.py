@@ -319,8 +319,12 @@ class Batch:
     @property
     def _nested(self) -> int:
         """Lists and objects in the fields, near enough: those in a message of JSON begin so."""
-        whole = b"".join(self.lines)
-        return max(0, whole.count(b"[") + whole.count(b"{") - len(self.lines))
+        lines = self.lines
+        found = _brackets(b"".join(lines)) - len(lines)
+        if found > USUAL_NESTED * len(lines):  # or the text has as many
+            objects = [line for line in lines if line[:64].lstrip().startswith(b"{")]
+            found = _brackets(b"".join(objects)) - len(objects)
+        return max(0, found)
 
     @property
     def _set(self) -> int:
@@ -495,3 +499,7 @@ def _some(
     if type(parsed) is Records:
         return Records(parsed.shape, some)
     return None if parsed is None else list(some)
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")

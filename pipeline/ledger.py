@@ -296,6 +296,14 @@ class Page:
         held = any(passage.held for passage in self.passages.values())
         return held or any(tally.open for tally in self.tallies)
 
+    def close(self) -> None:
+        """Nothing will be added to it any more. What has a page for its page would otherwise wait
+        for the garbage collector."""
+        for passage in self.passages.values():
+            passage.tallies.clear()
+            passage.feeds.clear()
+        self.passages.clear()
+
     def add(self, other: Page) -> None:
         for source, entries in other.read.items():
             add(self.read, source, entries)
@@ -371,6 +379,7 @@ class Ledger:
                 self._gone[gone] = None  # looked at again, after the others
             else:
                 self.removed.add(self.pages.pop(gone))
+                page.close()
 
     def tallies(self) -> Iterator[Tally]:
         for page in self:

@@ -78,6 +78,7 @@ class Feed:
         """Lets go of all that its stages hold. It is not used any more."""
         self._end_lanes()
         self._router.forget(self.container.id, self._origin)
+        del self._account  # which has it in turn, for as long as something is not settled
 
     def _lanes_of(self, source: Source) -> Lanes:
         lanes = self._lanes.get(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.batch import SOURCES, Container, Source
@@ -19,6 +20,22 @@ from pipeline.tap import Tap
 
 DOCKER: Final = "docker"
 """The origin of what is read from the Engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """What the lanes of a container for a source are bound of."""
+
+    container: Container
+    page: Page
+    source: Source
+    words: frozenset[str]
+    """Source and origin: what a route may take."""
+    progress: Progress | None
+    there: Mapping[str, Lane]
+    """Lanes that there were before, by their way."""
+    staying: set[Lane] = field(default_factory=set)
+    """Those of them that go on."""
 
 
 class Router:
@@ -107,37 +124,47 @@ class Router:
         origin: str,
     ) -> Lanes:
         first, once = self._labelled(container, source, origin)
-        words = {source, origin}
         there = {one.way: one for root in before or () for one in root.with_feeds()}
-        staying: set[Lane] = set()
-
-        def lane(route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()) -> Lane | None:
-            if route.sources.isdisjoint(words) or not route.takes(container):
-                return None
-            passage = page.passage(source, route.name)
-            sinks = tuple(outlet.name for outlet in route.outlets)
-            passage.bind(sinks, fed=route.name in self._fed)
-            routes = [self.routes[name] for name in route.feeds]
-            feeds = [one for to in routes if (one := lane(to, f"{way}>{to.name}"))]
-            passage.bind_feeds([page.passage(source, one.route.name) for one in feeds])
-            old = there.get(way)
-            if old is not None and old.fits(route, passage):
-                old.go_on(progress, feeds)
-                staying.add(old)
-                return old
-            return Lane(
-                route, container, self._metrics, passage, progress, self._tap, first, way, feeds
-            )
-
+        binding = _Binding(container, page, source, frozenset((source, origin)), progress, there)
         roots = [route for route in self.routes.values() if route.name not in self._fed]
-        lanes = [one for route in roots if (one := lane(route, route.name, first))]
+        lanes = [one for route in roots if (one := self._lane(binding, route, route.name, first))]
         if before is not None:
-            before.end([one for one in there.values() if one not in staying])
-            once = before.first if staying else once  # of the same labels: see `change`
+            before.end([one for one in there.values() if one not in binding.staying])
+            once = before.first if binding.staying else once  # of the same labels: see `change`
         tagged = self._labels.of(container).tagged
         bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once, tagged)
         bound.begin(before)
         return bound
+
+    def _lane(
+        self, it: _Binding, route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()
+    ) -> Lane | None:
+        """That of a route, with those that it leads to; None where it does not take the container.
+        `way`: the routes over which entries come to it, itself included."""
+        if route.sources.isdisjoint(it.words) or not route.takes(it.container):
+            return None
+        passage = it.page.passage(it.source, route.name)
+        sinks = tuple(outlet.name for outlet in route.outlets)
+        passage.bind(sinks, fed=route.name in self._fed)
+        routes = [self.routes[name] for name in route.feeds]
+        feeds = [one for to in routes if (one := self._lane(it, to, f"{way}>{to.name}"))]
+        passage.bind_feeds([it.page.passage(it.source, one.route.name) for one in feeds])
+        old = it.there.get(way)
+        if old is not None and old.fits(route, passage):
+            old.go_on(it.progress, feeds)
+            it.staying.add(old)
+            return old
+        return Lane(
+            route,
+            it.container,
+            self._metrics,
+            passage,
+            it.progress,
+            self._tap,
+            first,
+            way,
+            feeds,
+        )
 
     def _labelled(
         self, container: Container, source: Source, origin: str

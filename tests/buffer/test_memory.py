@@ -350,10 +350,12 @@ def test_lists_and_objects_in_fields_count_with_what_they_take() -> None:
     line = b'{"records":[' + b"{}," * 9000 + b"{}]}"
     fields = [json.loads(line)]
     assert batch(line, fields=fields).size > BYTES_OF_AN_UNUSUAL * 8900 > 680_000
+    text = b"[" * 9000
+    assert batch(text, fields=[{}]).size == batch(b"x" * 9000, fields=[{}]).size, "it is no JSON"
     usual = b'{"request":{"headers":{"accept":["a","b"]},"peer":{"ip":"1.2.3.4"}}}'
     several = batch(usual, usual, fields=[json.loads(usual)] * 2).size
-    text = usual.replace(b"{", b"(").replace(b"[", b"(")
-    alike = batch(text, text, fields=[json.loads(usual)] * 2).size
+    flat = usual.replace(b"{", b"(").replace(b"[", b"(")
+    alike = batch(flat, flat, fields=[json.loads(usual)] * 2).size
     assert several == alike + 2 * 4 * BYTES_OF_A_NESTED
     flat = batch(b'{"a":1}', fields=[{"a": 1}])
     assert flat.size == batch(b'("a":1)', fields=[{"a": 1}]).size

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -350,6 +351,30 @@ async def test_lanes_that_nothing_comes_through_any_more_are_let_go(
         sink.settle()
         await intake.placed()
         assert sink.lines == [b"x", b"y"] and fixture.balances()
+
+
+async def test_what_is_let_go_is_gone_at_once_and_leaves_the_garbage_collector_nothing() -> None:
+    sink = Sink("out")
+    fixture = Fixture(route(sink, join=True))
+
+    def take(number: int) -> weakref.ref[Container]:
+        of = container(f"made-up-{number}", number=number)
+        fixture.intake.take([batch("begin", "more", of=of)], 10)
+        return weakref.ref(of)
+
+    gc.disable()
+    try:
+        async with running(fixture) as intake:
+            known = [take(number) for number in range(20)]
+            pages = [weakref.ref(page) for page in fixture.ledger.pages.values()]
+            intake.feeds.end()
+            await intake.placed()
+            assert len(sink.lines) == 20 and fixture.balances()
+            sink.batches.clear()
+            fixture.ledger.fold()
+            assert [one() for one in (*known, *pages)] == [None] * 40
+    finally:
+        gc.enable()
 
 
 async def test_series_of_many_containers_are_counted_together(
