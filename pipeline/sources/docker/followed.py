@@ -183,6 +183,11 @@ class Followed:
         """What comes next is of another run of the container: nothing is joined to this one's."""
         self.logs.flush(math.inf)
 
+    def close(self) -> None:
+        """Nothing of it will be read any more. What has read its log has it for its subject, and
+        would otherwise wait for the garbage collector, with its labels and all that is bound."""
+        self.tail = self.task = None
+
     def resumed_inexactly(self, sequence: int) -> None:
         """What sinks are known to have by its number is known no more, from there on."""
         self.progress.doubt(sequence)

@@ -410,6 +410,7 @@ class DockerSource:
         key = followed.container.id
         self._happenings.afterwards(key, lambda: self._router.forget(key))
         self._forget_series(followed.container.name)
+        followed.close()
 
     def _forget_series(self, name: str) -> None:
         """Unless another container has the name by now, as when Compose makes one anew."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import secrets
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +91,28 @@ async def test_a_container_that_is_gone_in_a_moment_is_read_whole(host: Host) ->
         names = [await host.run(f"echo {n}", "--rm", wait=True) for n in range(5)]
         for number, name in enumerate(names):
             assert await following.until_lines(name, 1) == [str(number)]
+
+
+async def test_what_is_known_of_a_container_that_is_removed_goes_at_once(host: Host) -> None:
+    """Not when the garbage collector comes: an image's labels may be 256 KiB."""
+    async with follow(host.url) as following:
+        await following.connected()
+        gc.disable()
+        try:
+            name = await host.run("echo here; sleep 60", "--label", "large=" + "x" * 10_000)
+            await following.until_lines(name, 1)
+            known = [
+                weakref.ref(one)
+                for one in following.source.followed.values()
+                if one.container.name == name
+            ]
+            assert len(known) == 1
+            await host.docker("rm", "--force", name)
+            await following.until(lambda: "destroy" in following.actions(name))
+            following.kept.batches.clear()
+            await following.until(lambda: known[0]() is None)
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("driver", ["json-file", "local", "fluentd"])
