@@ -44,7 +44,7 @@ class Refusals:
         whose = "logs" if error.all_logs else f"logs of {container}"
         loud = logging.WARNING if self._insists else logging.INFO
         level = loud if self._insists or error.all_logs else logging.DEBUG
-        log.log(level, "%s are read over the API and not from files: %s", whose, error)
+        log.log(level, "%s are read over the API and not from files: %s", whose, str(error))
 
 
 class Facts(NamedTuple):
