@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -19,6 +18,9 @@ log = logging.getLogger(__name__)
 
 _shortages = RateLimit()
 
+_Part = tuple[Batch, Message, Receipt[int]]
+"""A batch, the message that it is a part of, and what is settled when it has found room."""
+
 
 class Feed:
     """Its lanes, and the messages that have something of it and are not settled, in order.
@@ -27,8 +29,8 @@ class Feed:
     them is acknowledged with the oldest (see `routing.holding`)."""
 
     __slots__ = (
-        "_account", "_busy", "_lanes", "_number", "_on_bug", "_origin", "_router", "_turn",
-        "_unsettled", "container", "number", "used",
+        "_account", "_lanes", "_number", "_on_bug", "_origin", "_queue", "_router", "_unsettled",
+        "container", "number", "used",
     )  # fmt: skip
 
     def __init__(
@@ -46,17 +48,16 @@ class Feed:
         """Of the batches."""
         self._account: Account[int] = Account(self._moved)
         self._unsettled: deque[tuple[int, Message]] | None = None
-        self._turn: asyncio.Lock | None = None
-        """Once somebody has to wait."""
-        self._busy = 0
-        """Batches that wait for room, or for those before them."""
+        self._queue: deque[_Part] | None = None
+        """Batches behind one that waits for room, while one does: a client may send thousands, and
+        a task for each would be twenty objects for the garbage collector."""
         self._lanes: dict[Source, Lanes] = router.bind(container, None, origin=origin, sources=())
         """Of those sources of which something came: logs, mostly."""
 
     @property
     def busy(self) -> bool:
         """Something is not in the sinks' buffers yet."""
-        return bool(self._busy)
+        return self._queue is not None
 
     def change(self, container: Container) -> None:
         """Other facts: other routes may take it."""
@@ -92,8 +93,8 @@ class Feed:
             lanes.end()
 
     def take(self, batch: Batch, message: Message) -> Coroutine[Any, Any, None] | None:
-        """Takes some entries of a message, one or more; what is to be run, where they have to
-        wait."""
+        """Takes some entries of a message, one or more. Where they have to wait: what is to be run,
+        in a task, to place them and all that comes behind them meanwhile."""
         self._number += 1
         self.number = max(self.number, batch.sequences[-1])
         receipt = self._account.open(self._number)
@@ -102,9 +103,10 @@ class Feed:
         self._unsettled.append((self._number, message))
         message.hold()
         batch = batch.replace(container=self.container, acknowledgement=receipt)
-        if self._busy:
-            self._busy += 1
-            return self._in_turn(batch, message, receipt, None)
+        if self._queue is not None:
+            message.wait()
+            self._queue.append((batch, message, receipt))
+            return None
         try:
             rest = self._lanes_of(batch.source).start(batch)
         except MemoryError:
@@ -116,29 +118,35 @@ class Feed:
         if rest is None:
             receipt.settle()
             return None
-        self._busy += 1
-        return self._in_turn(batch, message, receipt, rest)
+        message.wait()
+        self._queue = deque([(batch, message, receipt)])
+        return self._place(rest, self._queue)
 
-    async def _in_turn(
-        self,
-        batch: Batch,
-        message: Message,
-        receipt: Receipt[int],
-        rest: Coroutine[Any, Any, None] | None,
-    ) -> None:
-        """Where this is cancelled, the batch is not settled, and its message never is."""
+    async def _place(self, rest: Coroutine[Any, Any, None], queue: deque[_Part]) -> None:
+        """Where this is cancelled, none that is in the queue is settled, and their messages never
+        are."""
         try:
-            if self._turn is None:
-                self._turn = asyncio.Lock()
-            async with self._turn:
-                await (rest or self._lanes_of(batch.source).distribute(batch))
-        except MemoryError:
-            self._give_up(message)
-        except Exception:  # a bug, as above
-            self._lost(batch)
+            while True:
+                batch, message, receipt = queue[0]
+                try:
+                    await rest
+                except MemoryError:
+                    self._give_up(message)
+                except Exception:  # a bug, as above
+                    self._lost(batch)
+                queue.popleft()
+                if not queue:
+                    self._queue = None
+                message.place()
+                receipt.settle()
+                if not queue:
+                    return
+                rest = self._lanes_of(queue[0][0].source).distribute(queue[0][0])
         finally:
-            self._busy -= 1
-        receipt.settle()
+            if self._queue is queue:  # else what was settled has brought something new
+                self._queue = None
+            for _, message, _ in queue:
+                message.place()
 
     def _give_up(self, message: Message) -> None:
         """There is not enough memory: its peer has to send it again."""

@@ -138,7 +138,6 @@ class Intake:
             task = self.tasks.create_task(rest, name=f"source {self.name} puts")
             self._placing.add(task)
             task.add_done_callback(self._placing.discard)
-            message.wait_for(task)
 
     async def room(self) -> None:
         """Waits until less is taken and not settled than `limit`."""

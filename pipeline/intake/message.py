@@ -9,7 +9,17 @@ from collections.abc import Awaitable, Callable
 class Message:
     """See `component.Taken`."""
 
-    __slots__ = ("_call", "_ended", "_has_room", "_outcome", "_parts", "_placing", "size")
+    __slots__ = (
+        "_call",
+        "_ended",
+        "_has_room",
+        "_is_placed",
+        "_is_settled",
+        "_parts",
+        "_placing",
+        "_waiting",
+        "size",
+    )  # fmt: skip
 
     def __init__(
         self, size: int, has_room: Callable[[], Awaitable[None]], ended: Callable[[Message], None]
@@ -18,8 +28,13 @@ class Message:
         up. Born held once, by whoever hands out its parts."""
         self.size = size
         self._parts = 1
-        self._placing: list[asyncio.Task[None]] = []
-        self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._placing = 0
+        """Parts that wait for room."""
+        self._is_settled: bool | None = None
+        """None while that is open."""
+        self._is_placed: asyncio.Event | None = None
+        self._waiting: asyncio.Event | None = None
+        """Those who wait for either, once somebody does."""
         self._has_room = has_room
         self._ended = ended
         self._call: Callable[[bool], object] | None = None
@@ -39,37 +54,47 @@ class Message:
         self._end(settled=False)
 
     def _end(self, *, settled: bool) -> None:
-        if not self._outcome.done():
-            self._outcome.set_result(settled)
+        if self._is_settled is None:
+            self._is_settled = settled
             self._ended(self)
             if self._call is not None:
                 self._call(settled)
+            for waiting in (self._is_placed, self._waiting):
+                if waiting is not None:
+                    waiting.set()
 
     def when_settled(self, call: Callable[[bool], object]) -> None:
-        if self._outcome.done():
-            call(self._outcome.result())
-        else:
+        if self._is_settled is None:
             self._call = call
+        else:
+            call(self._is_settled)
 
-    def wait_for(self, placing: asyncio.Task[None]) -> None:
-        """A task that waits for room for some of it."""
-        self._placing.append(placing)
+    def wait(self) -> None:
+        """One of its parts waits for room."""
+        self._placing += 1
+
+    def place(self) -> None:
+        """One of those has found it, or will not any more."""
+        self._placing -= 1
+        if not self._placing and self._is_placed is not None:
+            self._is_placed.set()
 
     def done(self) -> bool:
-        return self._outcome.done()
+        return self._is_settled is not None
 
     @property
     def is_settled(self) -> bool:
         """Whether it is, and was not given up."""
-        return self._outcome.done() and self._outcome.result()
+        return bool(self._is_settled)
 
     async def placed(self) -> None:
         if self._placing:
-            await asyncio.wait(self._placing)
-            self._placing.clear()
+            self._is_placed = self._is_placed or asyncio.Event()
+            await self._is_placed.wait()
         await self._has_room()
 
     async def settled(self) -> bool:
-        if not self._outcome.done():
-            await asyncio.wait([self._outcome])
-        return self._outcome.result()
+        if self._is_settled is None:
+            self._waiting = self._waiting or asyncio.Event()
+            await self._waiting.wait()
+        return bool(self._is_settled)

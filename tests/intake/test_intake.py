@@ -495,6 +495,64 @@ async def test_batches_of_one_line_take_no_more_memory_than_they_count(fields: A
         sink.settle()
 
 
+async def test_however_much_of_a_container_waits_for_room_one_task_places_it_in_order() -> None:
+    sink = Sink("out")
+    fixture = Fixture(route(sink))
+    async with running(fixture) as intake:
+        sink.shut()
+        of = container()
+        taken = [intake.take([batch(f"{n}", of=of, start=n)], 10) for n in range(500)]
+        assert len(intake._placing) == 1
+        placed = asyncio.gather(*(one.placed() for one in taken))
+        await asyncio.sleep(0.05)
+        assert not placed.done() and not any(one.done() for one in taken)
+        sink.settle()
+        await placed
+        assert sink.lines == [b"%d" % number for number in range(500)]
+        assert all(one.is_settled for one in taken) and intake.bytes == 0
+        assert fixture.balances() and not intake._placing
+        assert intake.take([batch("after", of=of, start=500)], 10).done()
+
+
+async def test_what_settling_brings_while_the_last_is_placed_is_placed_as_well() -> None:
+    sink = Sink("out")
+    fixture = Fixture(route(sink))
+    async with running(fixture) as intake:
+        of = container()
+        sink.shut()
+        further = []
+
+        def more(settled: bool) -> None:
+            sink.shut()
+            further.append(intake.take([batch("second", of=of, start=1)], 10))
+
+        intake.take([batch("first", of=of)], 10).when_settled(more)
+        sink.settle()
+        await until(lambda: further)
+        assert not further[0].done()
+        sink.settle()
+        await asyncio.wait_for(further[0].placed(), 5)
+        await until(lambda: further[0].is_settled)
+        assert sink.lines == [b"first", b"second"] and fixture.balances()
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+async def test_what_waits_and_is_given_up_keeps_nobody_waiting(turns: int) -> None:
+    sink = Sink("out")
+    async with running(Fixture(route(sink))) as intake:
+        sink.shut()
+        of = container()
+        taken = [intake.take([batch("x", of=of, start=n)], 10) for n in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        intake.give_up()
+        assert await asyncio.wait_for(asyncio.gather(*(one.settled() for one in taken)), 5) == (
+            [False] * 3
+        )
+        await asyncio.wait_for(asyncio.gather(*(one.placed() for one in taken)), 5)
+        assert intake.bytes == 0
+
+
 async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
