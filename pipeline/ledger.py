@@ -38,6 +38,12 @@ def add(counts: dict[str, int], name: str, count: int) -> None:
     counts[name] = counts.get(name, 0) + count
 
 
+def add_all(counts: dict[str, int], others: Mapping[str, int]) -> None:
+    """Adds several counts to those of the same names."""
+    for name, count in others.items():
+        add(counts, name, count)
+
+
 class Tally:
     """One sink's part in what one route takes from one container."""
 
@@ -88,8 +94,7 @@ class Tally:
             "routed", "letters", "carried", "known", "delivered", "dead_lettered", "left",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for reason, entries in other.dropped.items():
-            self.drop(entries, reason)
+        add_all(self.dropped, other.dropped)
 
     def drop(self, entries: int, reason: str) -> None:
         """So many are lost."""
@@ -229,10 +234,8 @@ class Passage:
     def add(self, other: Passage) -> None:
         sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
         owed = {sink: self._owed(sink) + other._owed(sink) for sink in sinks}
-        for stage, entries in other.filtered.items():
-            add(self.filtered, stage, entries)
-        for stage, entries in other.made.items():
-            add(self.made, stage, entries)
+        add_all(self.filtered, other.filtered)
+        add_all(self.made, other.made)
         self.taken += other.taken
         if other.fed is not None:
             self.fed = (self.fed or 0) + other.fed
@@ -305,8 +308,7 @@ class Page:
         self.passages.clear()
 
     def add(self, other: Page) -> None:
-        for source, entries in other.read.items():
-            add(self.read, source, entries)
+        add_all(self.read, other.read)
         for (source, route), passage in other.passages.items():
             self.passage(source, route).add(passage)
 

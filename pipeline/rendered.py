@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
 from pipeline.batch import Container
@@ -67,6 +67,20 @@ class Rendered:
         """Bytes, near enough."""
         with self._lock:
             return self._counted()
+
+    def once(
+        self,
+        container: Container,
+        key: Hashable,
+        make: Callable[[], Value],
+        size: Callable[[Value], int],
+    ) -> Value:
+        """What is kept, or what `make` gives, which is kept: about `size` of it bytes."""
+        value: Value | None = self.get(container, key)
+        if value is None:
+            value = make()
+            self.keep(container, key, value, size(value))
+        return value
 
     def get(self, container: Container, key: Hashable) -> Any:
         """None where it has to be made."""

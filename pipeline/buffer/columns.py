@@ -88,15 +88,14 @@ class Columns:
         return (payload if len(payload) < len(plain) else plain), len(plain)
 
     def _pack_container(self, container: Container) -> bytes:
-        facts: bytes | None = RENDERED.get(container, "columns")
-        if facts is None:
+        def make() -> bytes:
             it = container
             row = [it.id, it.name, it.image, dict(it.labels), it.host, it.tty]
             if it.module != DOCKER:
                 row.append(it.module)
-            facts = self._packer.pack(row)
-            RENDERED.keep(container, "columns", facts, len(facts))
-        return facts
+            return bytes(self._packer.pack(row))
+
+        return RENDERED.once(container, "columns", make, len)
 
     def _pack_columns(self, rows: list[list[Any]]) -> bytes:
         try:

@@ -144,13 +144,12 @@ class BulkEncoder:
     def _prefix(self, batch: Batch) -> bytes:
         """What is the same for all entries of a container, a source and a route."""
         key = "bulk", batch.source, batch.route
-        prefix: bytes | None = RENDERED.get(batch.container, key)
-        if prefix is None:
+
+        def make() -> bytes:
             text = "\0".join((batch.container.id, *key[1:])).encode("utf-8", "replace")
-            digest = hashlib.sha256(text).digest()[:15]
-            prefix = base64.urlsafe_b64encode(digest)
-            RENDERED.keep(batch.container, key, prefix, len(prefix))
-        return prefix
+            return base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:15])
+
+        return RENDERED.once(batch.container, key, make, len)
 
 
 def _numbers(batch: Batch) -> list[bytes]:

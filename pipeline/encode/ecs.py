@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from pipeline.batch import DOCKER, STREAM_NAMES, Batch, Container, Source
+from pipeline.batch import DOCKER, STREAM_NAMES, Batch, Container
 from pipeline.encode.level import LEVELS, severities
 from pipeline.records import Shape
 from pipeline.rendered import RENDERED
@@ -25,7 +25,6 @@ RESERVED: Final = frozenset(
 STREAMS: Final = len(STREAM_NAMES)
 
 Form = TypeVar("Form")
-_Columns = tuple[Source, bool, bool, bool]
 
 
 def kinds_of(batch: Batch) -> bytes:
@@ -67,7 +66,6 @@ class Forms(Generic[Form]):
 
     def of(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> list[Form]:
         """The form of each entry; `make` is given a kind, and a flag or nothing."""
-        container = batch.container
         columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
         known: dict[tuple[int, str], Form] = {}
 
@@ -75,11 +73,9 @@ class Forms(Generic[Form]):
             found = known.get((kind, flag))
             if found is None:
                 key = self._key, *columns, kind, flag
-                found = RENDERED.get(container, key)
-                if found is None:
-                    found = make(batch, kind, flag)
-                    RENDERED.keep(container, key, found, self._size(found))
-                known[kind, flag] = found
+                found = known[kind, flag] = RENDERED.once(
+                    batch.container, key, lambda: make(batch, kind, flag), self._size
+                )
             return found
 
         kinds, flags = kinds_of(batch), batch.flags

@@ -171,22 +171,22 @@ class JsonEncoder:
     def _literals(self, batch: Batch, kind: int, flag: str, together: bool) -> tuple[bytes, ...]:
         """What stands between the columns of `_encode`."""
         key = self._key(batch, kind, flag, together)
-        literals: tuple[bytes, ...] | None = RENDERED.get(batch.container, key)
-        if literals is None:
-            literals = self._render(batch, kind, flag, together)
-            RENDERED.keep(batch.container, key, literals, sum(map(len, literals)))
-        return literals
+        return RENDERED.once(
+            batch.container,
+            key,
+            lambda: self._render(batch, kind, flag, together),
+            lambda literals: sum(map(len, literals)),
+        )
 
     def _line(self, batch: Batch, kind: int, flag: str, together: bool) -> bytes:
         """The same for `%`."""
         key = "%", self._key(batch, kind, flag, together)
-        line: bytes | None = RENDERED.get(batch.container, key)
-        if line is None:
-            literals = self._render(batch, kind, flag, together)
+
+        def make() -> bytes:
             number = (1 if batch.bare else 2) if batch.parts is None else None
-            line = _template_of(literals, number)
-            RENDERED.keep(batch.container, key, line, len(line))
-        return line
+            return _template_of(self._render(batch, kind, flag, together), number)
+
+        return RENDERED.once(batch.container, key, make, len)
 
     def _render(self, batch: Batch, kind: int, flag: str, together: bool) -> tuple[bytes, ...]:
         shared = shared_facts(batch.container, kind, flag, self._host)

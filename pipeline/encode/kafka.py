@@ -43,16 +43,16 @@ class KafkaEncoder:
 
     def _of(self, batch: Batch) -> Headers:
         key = "kafka", self._host, batch.source
-        known: Headers | None = RENDERED.get(batch.container, key)
-        if known is None:
-            host = batch.container.host or self._host
-            known = [
+        host = batch.container.host or self._host
+
+        def make() -> Headers:
+            return [
                 ("content-type", b"application/json"),
                 ("source", batch.source.encode()),
                 ("host", host.encode("utf-8", "replace")),
             ]
-            RENDERED.keep(batch.container, key, known, len(host) + 500)
-        return known
+
+        return RENDERED.once(batch.container, key, make, lambda _: len(host) + 500)
 
 
 def topic(name: str) -> str:

@@ -184,8 +184,8 @@ class LokiEncoder:
         self, batch: Batch, metadata: Columns, taken: frozenset[str], kind: int, flag: str
     ) -> bytes:
         key = self._key, batch.source, kind, flag
-        fact: bytes | None = RENDERED.get(batch.container, key)
-        if fact is None:
+
+        def make() -> bytes:
             constant = _pairs(self._labels.constant, batch)
             constant = [(name, value) for name, value in constant if not _is_short(value)]
             constant += _pairs(metadata.constant, batch)
@@ -198,9 +198,9 @@ class LokiEncoder:
                 "log_flags": flag,
             }
             pairs = [(name, value) for name, value in values.items() if value and name not in taken]
-            fact = self._wire.pairs([*constant, *pairs])
-            RENDERED.keep(batch.container, key, fact, len(fact))
-        return fact
+            return self._wire.pairs([*constant, *pairs])
+
+        return RENDERED.once(batch.container, key, make, len)
 
     # -- labels that vary from entry to entry ----------------------------------------------------
 

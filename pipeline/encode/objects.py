@@ -129,11 +129,9 @@ class Grouping:
         if not self._constant:
             texts = self._render(batch)
             return texts[0] if len(set(texts)) == 1 else texts
-        text: str | None = RENDERED.get(batch.container, self._key)
-        if text is None:
-            text = self._render(batch.pick([0]))[0]
-            RENDERED.keep(batch.container, self._key, text, len(text))
-        return text
+        return RENDERED.once(
+            batch.container, self._key, lambda: self._render(batch.pick([0]))[0], len
+        )
 
     def _moments(self, batch: Batch) -> list[bytes]:
         """Of each entry, or one that is all of theirs."""

@@ -15,7 +15,6 @@ from pipeline.rendered import RENDERED
 from pipeline.timestamps import nanoseconds
 from pipeline.transport.resp import text
 
-_Kind = tuple[int, str]
 _ID: Final = text(b"event.id")
 _JSON: Final = text(b"json")
 
@@ -113,12 +112,12 @@ class RedisEncoder:
     def _shared(self, container: Container, kind: int, flag: str) -> tuple[bytes, int]:
         """What entries of a container share, and how many arguments that is."""
         key = "redis", self._host, kind, flag
-        known: tuple[bytes, int] | None = RENDERED.get(container, key)
-        if known is None:
+
+        def make() -> tuple[bytes, int]:
             facts = _flat(_dotted(shared_facts(container, kind, flag, self._host)))
-            known = b"".join(map(_field, facts.items())), 2 * len(facts)
-            RENDERED.keep(container, key, known, len(known[0]))
-        return known
+            return b"".join(map(_field, facts.items())), 2 * len(facts)
+
+        return RENDERED.once(container, key, make, lambda known: len(known[0]))
 
 
 def _field(pair: tuple[str, bytes]) -> bytes:

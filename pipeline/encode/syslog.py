@@ -210,11 +210,9 @@ class SyslogEncoder:
         return header, lines, list(map(len, lines)), cut
 
     def _header(self, container: Container) -> _Header:
-        header: _Header | None = RENDERED.get(container, self._key)
-        if header is None:
-            header = self._render(container)
-            RENDERED.keep(container, self._key, header, header.weight)
-        return header
+        return RENDERED.once(
+            container, self._key, lambda: self._render(container), lambda header: header.weight
+        )
 
     def _without_control(self, lines: list[bytes]) -> list[bytes]:
         joined = b"".join(lines)

@@ -48,10 +48,12 @@ class TextEncoder:
             lines = [dumps(fields) for fields in batch.fields or [{}] * len(batch)]
         if _SUSPECT.search(b"".join(lines)):
             lines = [self._harmless(line) for line in lines]
-        labels: list[bytes] | None = RENDERED.get(batch.container, self._key)
-        if labels is None:
-            labels = self._render(batch.container)
-            RENDERED.keep(batch.container, self._key, labels, sum(map(len, labels)) + 300)
+        labels = RENDERED.once(
+            batch.container,
+            self._key,
+            lambda: self._render(batch.container),
+            lambda labels: sum(map(len, labels)) + 300,
+        )
         between = map(labels.__getitem__, batch.streams)
         columns = zip(self._times(batch.times), between, lines, strict=True)
         return b"".join([b"%b%b%b\n" % column for column in columns])

@@ -10,15 +10,8 @@ class Message:
     """See `component.Taken`."""
 
     __slots__ = (
-        "_call",
-        "_ended",
-        "_has_room",
-        "_is_placed",
-        "_is_settled",
-        "_parts",
-        "_placing",
-        "_waiting",
-        "size",
+        "_call", "_ended", "_has_room", "_is_placed", "_is_settled", "_parts", "_placing",
+        "_waiting", "size",
     )  # fmt: skip
 
     def __init__(

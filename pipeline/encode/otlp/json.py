@@ -37,10 +37,10 @@ class JsonRequests:
         self._key = "otlp json", *resources.key
 
     def _resource(self, container: Container) -> orjson.Fragment:
-        known: bytes | None = RENDERED.get(container, self._key)
-        if known is None:
-            known = dumps({"attributes": json_pairs(self._resources.of(container))})
-            RENDERED.keep(container, self._key, known, len(known))
+        def make() -> bytes:
+            return dumps({"attributes": json_pairs(self._resources.of(container))})
+
+        known: bytes = RENDERED.once(container, self._key, make, len)
         return orjson.Fragment(known)
 
     # -- logs ------------------------------------------------------------------------------------

@@ -68,11 +68,10 @@ class ProtobufRequests:
         self._body_heads = Heads(5, 1)
 
     def _resource(self, container: Container) -> bytes:
-        known: bytes | None = RENDERED.get(container, self._key)
-        if known is None:
-            known = delimited(1, pairs(self._resources.of(container)))
-            RENDERED.keep(container, self._key, known, len(known))
-        return known
+        def make() -> bytes:
+            return delimited(1, pairs(self._resources.of(container)))
+
+        return RENDERED.once(container, self._key, make, len)
 
     # -- logs ------------------------------------------------------------------------------------
 
