@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from collections import Counter
@@ -20,6 +19,7 @@ from pipeline.allocator import Allocator
 from pipeline.audit import LedgerMetrics, Report, report
 from pipeline.batch import Samples
 from pipeline.checkpoint import Checkpoint
+from pipeline.collector import Collector
 from pipeline.component import Stage, StageContext, registry
 from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare, same
@@ -51,12 +51,6 @@ log = logging.getLogger(__name__)
 SAVE_EVERY = 1.0
 """Seconds between two looks at whether the checkpoint has moved: what a crash of the host may
 repeat. The end of the process costs less: see `journal`."""
-
-COLLECT_AFTER = 10_000, 20, 20
-"""Objects made, less those gone, after which the young ones are looked at for garbage; and how many
-of such looks it takes until the older ones are. With Python's own 700 (2,000 from 3.13 on), what is
-made of one read outlives such a look, and under load all objects were looked at every two seconds,
-for 100 ms each time where ten thousand containers are known."""
 
 
 class Agent:
@@ -93,6 +87,7 @@ class Agent:
         self.inlets.apply(sources)
         metrics.registry.register(InletGauges(self.inlets))
         self._poller = self._make_poller()
+        self._collector = Collector()
         self.exposition = Exposition(
             labels=config.stats.labels, registry=metrics.registry, alive=self._alive
         )
@@ -304,13 +299,11 @@ class Agent:
         if self.engine is not None:
             self.source = self._make_source(self.engine)
         try:
+            self._collector.start()
             if self.admin is not None:
                 await asyncio.to_thread(self._take_token)
                 await self.admin.start()
                 log.info("metrics on http://%s/metrics", self.admin.address)
-            gc.freeze()  # what was imported and built so far lives as long as the process
-            gc.enable()
-            gc.set_threshold(*COLLECT_AFTER)
             await self.outlets.open()
             async with asyncio.TaskGroup() as tasks:
                 self.outlets.start(tasks)
@@ -331,6 +324,7 @@ class Agent:
                 await self.engine.close()
             if self.admin is not None:
                 await self.admin.close()
+            self._collector.stop()
 
     async def _read_until(self, stop: asyncio.Event, reloader: Reloader | None) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -344,6 +338,7 @@ class Agent:
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
             reading.append(tasks.create_task(Allocator().run(), name="allocator"))
+            reading.append(tasks.create_task(self._collector.run(), name="garbage collector"))
             await stop.wait()
             log.info("stopping: delivering what has been read")
             self.inlets.stop()

@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import PayloadAccessError
 
 from pipeline.access import is_loopback
+from pipeline.collector import untie, untraced
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 
@@ -198,6 +199,7 @@ class Connection(asyncio.Protocol):
         self._forget()
         if self._inner is not None:
             self._inner.connection_lost(error)
+        untie(self._transport)
 
     def pause_writing(self) -> None:
         if self._inner is not None:
@@ -275,6 +277,15 @@ class _Requests(web.RequestHandler):
             lingering_time=HEAD_TIMEOUT,
         )
         self._bugs = bugs
+        self._gone: ConnectionError | None = None
+
+    async def start(self) -> None:
+        """As aiohttp calls it, for as long as there is a connection."""
+        try:
+            await super().start()
+        finally:
+            if self._gone is not None:
+                self._gone.__traceback__ = None  # it has aiohttp's frame, which has it
 
     def handle_error(
         self,
@@ -283,12 +294,19 @@ class _Requests(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionError):
-            raise exc  # it has gone, and is told nothing
-        if status >= 500 and self._bugs():
+        gone = exc if isinstance(exc, ConnectionError) else None
+        if gone is None and status >= 500 and self._bugs():
             log.error("%s %s has failed", request.method, request.path, exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
+        if exc is not None:
+            untraced(exc)  # it has frames that have it, and the page that was to be sent
+        if gone is None and request.writer.output_size > 0:
+            gone = ConnectionError("the answer has begun already")
+        if gone is not None:  # and is told nothing
+            self._gone = gone
+            try:
+                raise gone
+            finally:
+                gone = exc = None  # else they have this frame, and the frame them
         text = "this is no request that can be read\n" if status == 400 else "this has failed\n"
         response = web.Response(status=status, text=text, headers={hdrs.SERVER: "dockline"})
         response.force_close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.batch import Batch
+from pipeline.collector import untraced
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.component.secrecy import Stars
 from pipeline.errors import Refused, SinkError, Unavailable, one_line, whole_traceback
@@ -338,7 +339,7 @@ class Delivery:
             try:
                 await self._send(waiting, shipment)
             except Refused as error:
-                refusal = error
+                refusal = untraced(error)  # else it has this frame, and the frame it
             except _Starved:
                 shipment.later.extendleft(reversed(await self._smaller(waiting, shipment)))
                 continue

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 import socket
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.connections import KEPT, MOST, OF_ONE, Reason
 from pipeline.server import Server
 from pipeline.sinks import prometheus
 from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.leaks import no_garbage
 
 HERE, STRANGER = "127.0.0.1", "127.1.0.1"
 REQUEST = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -43,6 +45,7 @@ class Serving:
             web.get("/slow", self._slow),
             web.get("/bug", self._bug),
             web.get("/stream", self._stream),
+            web.get("/breaks", self._break),
         ]
         self.server = Server("0.0.0.0:0", routes, ended=lambda reason: self.ended.update([reason]))
         self._open: list[asyncio.StreamWriter] = []
@@ -60,6 +63,12 @@ class Serving:
         await response.prepare(request)
         await response.write(b"ok")
         return response
+
+    async def _break(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"ok")
+        raise ValueError
 
     async def _bug(self, request: web.Request) -> web.Response:
         raise ValueError("hunter2")
@@ -362,6 +371,51 @@ async def test_a_client_that_goes_before_it_is_answered_is_no_bug(
     serving.go_on.set()
     assert await serving.answers()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"",
+        REQUEST,
+        b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /breaks HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=["nothing", "answered", "cut", "bad", "breaks"],
+)
+async def test_a_connection_that_is_done_with_is_let_go_at_once(
+    serving: Serving,
+    at_once: None,
+    asked: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not when the garbage collector comes: it may have a page of seven megabytes."""
+    known: list[weakref.ref[asyncio.BaseTransport]] = []
+    untied = module.untie
+
+    def note(transport: asyncio.BaseTransport) -> None:
+        known.append(weakref.ref(transport))
+        untied(transport)
+
+    monkeypatch.setattr(module, "untie", note)
+    # a record of the log, which the tests keep, has a traceback
+    monkeypatch.setattr(serving.server._connections, "bugs", lambda: 0)
+    with no_garbage():
+        for _ in range(3):
+            serving.go_on.clear()
+            _, writer = await serving.connect(request=asked)
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+            await asyncio.sleep(0.05)
+            serving.go_on.set()
+            assert await serving.answers()
+        for writer in serving._open:
+            writer.transport.abort()
+        await asyncio.sleep(0.05)
+        assert not len(serving.server._connections)
+        assert len(known) >= 6
+        assert not any(one() for one in known)
 
 
 async def test_a_bug_is_logged_and_told_without_what_it_says(

@@ -106,7 +106,7 @@ class LokiParts(Parts):
 
     def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
         whole = encoder.encode(batches)
-        super().__init__(whole, batches, self._numbers, self._request, evidence=evidence)
+        super().__init__(whole, batches, evidence=evidence)
         self._encoder = encoder
         self._entries: list[Entry] = []
 
@@ -118,13 +118,13 @@ class LokiParts(Parts):
         self._entries = self._entries or self._encoder.entries(self._batches)
         return self._entries
 
-    def _numbers(self, whole: bytes) -> list[bytes]:
+    def split(self, whole: bytes) -> list[bytes]:
         """Stand for the entries: what those are put together to depends on their streams."""
         return [b"%d" % number for number in range(len(self._all()))]
 
-    def _request(self, numbers: Sequence[bytes]) -> bytes:
+    def join(self, pieces: Sequence[bytes]) -> bytes:
         entries = self._all()
-        return self._encoder.request(entries[int(number)] for number in numbers)
+        return self._encoder.request(entries[int(number)] for number in pieces)
 
 
 class Loki(OverHttp[LokiParts]):

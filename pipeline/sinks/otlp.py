@@ -65,6 +65,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from pipeline.batch import Batch
+from pipeline.collector import untraced
 from pipeline.component import Context, Payload
 from pipeline.encode.otlp import Requests
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
@@ -191,12 +192,15 @@ class Otlp(OverHttp[list[Signal]]):
             except Unavailable as error:
                 if error.doubts is None:
                     raise
-                trouble = trouble or error  # which the other signal need not have
+                trouble = trouble or untraced(error)  # which the other signal need not have
             finally:
                 for one in inner.refused[known:]:
                     payload.refuse(*one)
-        if trouble is not None:
-            raise trouble
+        try:
+            if trouble is not None:
+                raise trouble
+        finally:
+            trouble = None  # else it has this frame, and the frame it
 
     async def _post(self, signal: Signal, part: Part) -> None:
         kind = self._requests.content_type

@@ -52,6 +52,7 @@ import msgspec
 from pipeline.batch import Batch, Source
 from pipeline.cadvisor import label_names
 from pipeline.coalesce import Pause
+from pipeline.collector import untraced
 from pipeline.component import BatchConfig, Context, Duration, Payload
 from pipeline.encode.remote_write import (
     LABEL_NAME,
@@ -144,13 +145,13 @@ class Readings(Parts):
         self.snapshots = snapshots
         whole = write_request(snapshots)
         hopeless = len(snapshots) + 1
-        super().__init__(whole, of, self._numbers, self._some, evidence=evidence, hopeless=hopeless)
+        super().__init__(whole, of, evidence=evidence, hopeless=hopeless)
 
-    def _numbers(self, whole: bytes) -> list[bytes]:
+    def split(self, whole: bytes) -> list[bytes]:
         return [b"%d" % index for index in range(len(self.snapshots))]
 
-    def _some(self, numbers: Sequence[bytes]) -> bytes:
-        return write_request([self.snapshots[int(number)] for number in numbers])
+    def join(self, pieces: Sequence[bytes]) -> bytes:
+        return write_request([self.snapshots[int(number)] for number in pieces])
 
 
 class PrometheusRemoteWrite(OverHttp[Readings]):
@@ -241,7 +242,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             try:
                 await self._write(write_request([Snapshot(snapshot.time, dict(part))]))
             except Rejected as found:
-                rejected = found
+                rejected = untraced(found)
                 middle = len(part) // 2
                 if middle:
                     parts += [part[middle:], part[:middle]]
@@ -252,7 +253,10 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             bad = len(series) - good
             reason = f"{bad} of its {len(series)} series: {rejected}"
             raise Blamed(rejected, {0: reason}, taken=True)
-        raise rejected
+        try:
+            raise rejected
+        finally:
+            del rejected  # else it has this frame, and the frame it
 
     async def _write(self, body: bytes) -> None:
         compress = self._snappy.compress_raw

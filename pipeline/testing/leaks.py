@@ -1,11 +1,14 @@
-"""Whether something leaves tasks or file descriptors behind."""
+"""Whether something leaves tasks, file descriptors or garbage behind."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
@@ -22,3 +25,32 @@ async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
 def held() -> tuple[int, int]:
     gc.collect()
     return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextmanager
+def no_garbage(but: Collection[str] = ()) -> Iterator[None]:
+    """What is let go of meanwhile, goes: nothing of ours waits for the garbage collector, which
+    looks at what is older only now and then (see `pipeline.collector`). `but`: names of classes."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        ours = Counter(_name(one) for one in gc.garbage if _is_ours(one, but))
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not ours, f"only the garbage collector lets go of {ours}"
+
+
+def _is_ours(one: object, but: Collection[str]) -> bool:
+    """Or a frame of ours, which has what was to be sent."""
+    module = one.f_globals["__name__"] if isinstance(one, FrameType) else type(one).__module__
+    return str(module).startswith("pipeline.") and type(one).__name__ not in but
+
+
+def _name(one: object) -> str:
+    name = type(one).__qualname__
+    return f"{name} {one.f_code.co_qualname}" if isinstance(one, FrameType) else name

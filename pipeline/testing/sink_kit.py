@@ -25,7 +25,7 @@ from pipeline.component import Payload, Sink
 from pipeline.errors import SinkError, Unavailable
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
-from pipeline.testing.leaks import unchanged
+from pipeline.testing.leaks import no_garbage, unchanged
 
 _PAUSES = (*[0.0] * 8, 0.001, 0.002, 0.005, 0.02, 0.1)
 """Seconds after which an operation is cancelled; zeros count turns of the event loop."""
@@ -36,6 +36,9 @@ class SinkKit:
 
     complaint: ClassVar[str]
     """What the error of `unreachable` says, among other words."""
+    leaves: ClassVar[frozenset[str]] = frozenset()
+    """Names of classes that a library makes of ours, of which one for each connection is left to
+    the garbage collector."""
 
     # -- encode --------------------------------------------------------------------------------
 
@@ -91,6 +94,26 @@ class SinkKit:
         await sink.open()
         await sink.send(payload)
         await sink.close()
+
+    async def test_what_was_sent_or_could_not_be_is_let_go_at_once(
+        self, sink: Sink[Any], unreachable: Sink[Any]
+    ) -> None:
+        async def send(to: Sink[Any]) -> None:
+            with suppress(SinkError, OSError, ExceptionGroup):
+                await to.open()
+                for number in range(3):
+                    await to.send(to.encode([batch(f"{number}")]))
+
+        try:
+            await send(sink)  # what is made once
+            with no_garbage(self.leaves):
+                await send(sink)
+            await send(unreachable)
+            with no_garbage(self.leaves):
+                await send(unreachable)
+        finally:
+            await sink.close()
+            await unreachable.close()
 
     async def test_hostile_batches_can_be_sent(self, sink: Sink[Any]) -> None:
         await sink.open()

@@ -10,6 +10,7 @@ import struct
 import termios
 from collections.abc import Callable
 
+from pipeline.collector import untraced
 from pipeline.transport.address import Address
 
 _OPTIONS = (
@@ -44,11 +45,14 @@ async def connect(address: Address, timeout: float) -> socket.socket:
             return sock
         except OSError as error:
             sock.close()
-            last = error
+            last = untraced(error)
         except BaseException:
             sock.close()
             raise
-    raise last
+    try:
+        raise last
+    finally:
+        del last  # else it has this frame, and the frame it, with all that is to be sent
 
 
 async def _connect_unix(path: str, timeout: float) -> socket.socket:

@@ -38,6 +38,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from pipeline.collector import untraced
 from pipeline.component import Data, Duration, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.errors import ConfigError, Refused, Unavailable
 from pipeline.extras import needed
@@ -359,9 +360,11 @@ class Http:
                 said = await _bounded(answer)
                 return Answer(answer.status, answer.headers, said, str(where))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+            untraced(error)
             kind = RequestFailed if _ended_at_it(error) else Unavailable
             raise kind(f"{where} {_sentence(where, error, self._timeout)}") from error
         except ValueError as error:  # such as a header of a megabyte, or a location that is none
+            untraced(error)
             raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
 
 

@@ -17,6 +17,7 @@ from aiokafka import errors  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
+from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable
 from pipeline.extras import overridden
@@ -202,19 +203,20 @@ class Cluster:
             while silent is None and not (await asyncio.wait([asking], timeout=QUIET))[0]:
                 silent = await self._silence(address)
             asking.cancel()
-        if silent is not None:
-            raise silent
-        answer = asking.result()
-        if isinstance(answer, Unavailable):
-            raise answer
-        return answer
+        answer = silent or asking.result()
+        try:
+            if isinstance(answer, Unavailable):
+                raise answer
+            return answer
+        finally:
+            del answer, silent, asking  # else the error has this frame, and the frame it
 
     async def _answer(self, address: Address, connection: Connection, request: Any) -> Any:
         try:
             return await connection.send(request)
         except Exception as error:
             problem = _problem(address, error, self._timeout)
-            problem.__cause__ = error
+            problem.__cause__ = untraced(error)
             return problem
 
     async def _silence(self, address: Address) -> Unavailable | None:
@@ -222,7 +224,7 @@ class Cluster:
         try:
             connection = await self._connect(address)
         except Unavailable as error:
-            return error
+            return untraced(error)
         if (closed := connection.close()) is not None:
             await asyncio.wait([closed], timeout=CLOSING)
         return None

@@ -23,6 +23,7 @@ from aiokafka.record.default_records import (  # type: ignore[import-untyped]
     DefaultRecordBatchBuilder,
 )
 
+from pipeline.collector import untraced
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
 from pipeline.transport.kafka import Cluster, described
@@ -169,7 +170,10 @@ class Producer:
             rejected = self._undecided and not silent  # else it may have a part, by its numbers
             error.doubts = 1 if rejected else None
             error.wants_mending = rejected
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # else it has this frame, and the frame it
 
     async def _build(self, consignment: Consignment, partition: Partition) -> None:
         """The partition's first chunk, cut to what goes into one, unless it is built already."""
@@ -214,7 +218,7 @@ class Producer:
         try:
             answer = await self._cluster.ask(node, request)
         except Unavailable as error:
-            return error
+            return untraced(error)
         return {
             (topic, partition): code
             for topic, those in answer.topics

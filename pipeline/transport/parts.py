@@ -29,6 +29,7 @@ from time import monotonic
 from typing import Any
 
 from pipeline.batch import Batch
+from pipeline.collector import untraced
 from pipeline.component import Payload
 from pipeline.errors import Unavailable
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
@@ -170,19 +171,21 @@ class Parts:
         self,
         whole: bytes,
         batches: Sequence[Batch],
-        split: Callable[[bytes], list[bytes]],
+        split: Callable[[bytes], list[bytes]] | None = None,
         join: Callable[[Sequence[bytes]], bytes] = b"".join,
         *,
         evidence: Evidence | None = None,
         hopeless: int = HOPELESS,
     ) -> None:
         """`whole` has all entries of `batches` that could be encoded, in order; `split` gives a
-        piece for each, and `join` makes a body of some. Neither is called while all goes well.
+        piece for each, and `join` makes a body of some. Neither is called while all goes well. Who
+        derives from this may have methods instead: one that had its own given here would have
+        itself, with all that is to be sent, until the garbage collector comes.
         `evidence` is the sink's; `hopeless` single entries are looked at in one attempt."""
         self.whole = whole
         self.evidence = evidence or Evidence()
         self._batches = batches
-        self._split, self._join, self._hopeless = split, join, hopeless
+        self._given_split, self._given_join, self._hopeless = split, join, hopeless
         self._pieces: list[bytes] | None = None
         self._places: list[tuple[Batch, int]] | None = None
         self._left: deque[Part] | None = None
@@ -199,6 +202,15 @@ class Parts:
         """What the first part was split off from, to see whether a single entry is taken."""
         self._has_sampled = False
         """In this attempt."""
+
+    def split(self, whole: bytes) -> list[bytes]:
+        """A piece for each entry."""
+        assert self._given_split is not None
+        return self._given_split(whole)
+
+    def join(self, pieces: Sequence[bytes]) -> bytes:
+        """A body of some."""
+        return self._given_join(pieces)
 
     async def send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
         """Has `post` send what is left, in order, and refuses what it raises `Rejected` for, where
@@ -296,6 +308,7 @@ class Parts:
             self._convict(part, rejected, payload)
             self._refused += 1
         else:
+            untraced(rejected)  # its frames have all this
             self._suspects.append((part, rejected))
         looked_at = self._refused + len(self._suspects)
         most = self._hopeless if self.evidence.taken else min(self._hopeless, NEVER_TAKEN)
@@ -453,10 +466,10 @@ class Parts:
 
     def _part(self, indexes: Sequence[int]) -> Part:
         if self._pieces is None:
-            self._pieces = self._split(self.whole)
+            self._pieces = self.split(self.whole)
         if len(indexes) == len(self._pieces):
             return Part(self.whole, indexes)
-        return Part(self._join([self._pieces[index] for index in indexes]), indexes)
+        return Part(self.join([self._pieces[index] for index in indexes]), indexes)
 
 
 def _most(part: Part, fault: RequestFailed) -> int:

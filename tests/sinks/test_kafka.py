@@ -10,6 +10,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import confluent_kafka
@@ -21,6 +22,7 @@ from pipeline.component import Context, Duration, Secret, Size, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container
+from pipeline.testing.leaks import no_garbage
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport import kafka as transport
 from tests.servers import kafka
@@ -396,6 +398,21 @@ async def test_whatever_became_of_an_answer_nothing_is_stored_twice_and_nothing_
     assert [int(message(value)) for value in broker.values] == list(range(60))
     assert broker.producers == 1
     assert broker.requests > 9
+
+
+@pytest.mark.parametrize("how", ["closed", "silent"])
+async def test_what_a_broker_has_not_answered_is_let_go_at_once(how: str) -> None:
+    """Not when the garbage collector comes, for the sake of an exception."""
+    async with serve(Broker(answers=[how, how])) as port:
+        to = sink(f"localhost:{port}", timeout=Duration(0.3))
+        await to.open()
+        with pytest.raises(Unavailable):  # what is made once
+            await to.send(to.encode([batch("0")]))
+        with no_garbage():
+            await to.open()
+            with suppress(Unavailable):
+                await to.send(to.encode([batch("1")]))
+        await to.close()
 
 
 async def test_after_a_payload_was_given_up_the_numbers_begin_anew() -> None:

@@ -285,6 +285,7 @@ def test_without_its_library_there_is_a_clear_error(monkeypatch: pytest.MonkeyPa
 
 
 class TestColumns(SinkKit):
+    leaves = frozenset(("Checked",))
     complaint = "refused the connection"
 
     @pytest.fixture
@@ -297,6 +298,7 @@ class TestColumns(SinkKit):
 
 
 class TestJson(SinkKit):
+    leaves = frozenset(("Checked",))
     complaint = "does not speak NATS"
 
     @pytest.fixture

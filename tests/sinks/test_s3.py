@@ -449,6 +449,7 @@ def test_what_is_not_said_of_a_batch_stays_as_it_is_for_objects(tmp_path: Path) 
 
 
 class TestS3(SinkKit):
+    leaves = frozenset(("Bounded",))
     complaint = "refused the connection"
 
     @pytest.fixture

@@ -7,7 +7,7 @@ import base64
 import gzip
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.component import Duration, Secret, TLSConfig
 from pipeline.errors import ConfigError, Refused, Unavailable
+from pipeline.testing.leaks import no_garbage
 from pipeline.transport.http import (
     LARGEST_ANSWER,
     AuthConfig,
@@ -263,6 +264,20 @@ async def test_rubbish_and_half_an_answer_are_no_success(rubbish: bytes) -> None
     kind, _, sentence = problem.partition(": ")
     assert kind in ("Unavailable", "RequestFailed") and sentence.startswith(f"{to.url} ")
     assert "\n" not in problem and "Error" not in problem.partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"],
+    ids=["nothing", "rubbish", "half"],
+)
+async def test_what_could_not_be_sent_is_let_go_at_once(rubbish: bytes) -> None:
+    """aiohttp's errors have its frames, which have them."""
+    async with http_receiver(lambda request: rubbish) as to, opened(to.url) as http:
+        with no_garbage():
+            for _ in range(3):
+                with suppress(Unavailable):
+                    await http.post("", b"x" * 100_000)
 
 
 async def test_silence_ends_after_the_timeout() -> None:

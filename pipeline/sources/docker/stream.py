@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.coalesce import selector_of
+from pipeline.collector import untie
 from pipeline.errors import EngineError
 from pipeline.sources.docker.gathering import Gathering, received
 
@@ -171,11 +172,14 @@ class ByteStream(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._transport is not None:
+            untie(self._transport)
         self._transport, self._ended, self._error = None, True, error
         if self._resting is not None:
             self._resting.cancel()
         if self._gathering is not None:
             self._gathering.end()
+            self._gathering = None  # which has this
         self._no_head(error or ConnectionResetError("closed at once"))
         self._wake()
 
@@ -222,6 +226,7 @@ async def open_stream(endpoint: Endpoint, path: str) -> ByteStream:
             )
     except BaseException:
         stream.close()
+        del stream, transport  # else they have the exception, which has this frame
         raise
     return stream
 

@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from pipeline.component import TLSConfig
 from pipeline.errors import EngineError
 from pipeline.sources.docker import stream as module
 from pipeline.sources.docker.endpoint import Endpoint, resolve
+from pipeline.sources.docker.gathering import Gathering
 from pipeline.sources.docker.stream import (
     HIGH_WATER,
     MAX_HEAD,
@@ -29,6 +32,7 @@ from pipeline.sources.docker.stream import (
     parse_head,
 )
 from pipeline.testing.fake_engine import FakeEngine, Fault, head
+from pipeline.testing.leaks import no_garbage
 from tests.servers.certificates import Authority, authority
 
 __all__ = ["authority"]
@@ -504,6 +508,73 @@ def test_a_stream_is_closed_while_it_is_left_alone() -> None:
 
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         assert runner.run(close()) == b""
+
+
+@the_loop_pauses
+def test_what_comes_while_somebody_reads_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bool] = []
+    begin = Gathering.begin
+
+    def note(self: Gathering, size: int) -> bool:
+        begun.append(begin(self, size))
+        return begun[-1]
+
+    monkeypatch.setattr(Gathering, "begin", note)
+
+    async def read() -> int:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(ByteStream, sock=ours)
+        theirs.setblocking(False)
+        with theirs:
+            await loop.sock_sendall(theirs, HEAD)
+            await stream.head_arrived
+            size = 0
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(20):
+                    reading = tasks.create_task(stream.read(), name="read")
+                    await asyncio.sleep(0)
+                    await loop.sock_sendall(theirs, b"x" * 10_000)
+                    size += len(await reading)
+        stream.close()
+        return size
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        assert runner.run(read()) == 200_000
+    assert any(begun)
+
+
+@the_loop_pauses
+def test_a_stream_that_is_done_with_is_let_go_at_once() -> None:
+    """Not when the garbage collector comes: it may have a quarter of a megabyte."""
+
+    async def read_and_close() -> None:
+        ours, theirs = socket.socketpair()
+        transport, stream = await asyncio.get_running_loop().create_connection(
+            ByteStream, sock=ours
+        )
+        with theirs:
+            theirs.sendall(HEAD + BODY)
+            assert await stream.read() == BODY
+        known = weakref.ref(transport)
+        stream.close()
+        del transport, stream
+        await asyncio.sleep(0.01)
+        assert known() is None
+
+    async def open_in_vain() -> None:
+        async with FakeEngine() as fake:
+            fake.answer("/x", [b"HTTP/1.0"])
+            for _ in range(2):
+                with suppress(ConnectionError):
+                    await open_stream(endpoint(fake), "/x")
+            await asyncio.sleep(0.05)
+
+    double = ("FakeEngine", "Request")
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner, no_garbage(double):
+        for _ in range(3):
+            runner.run(read_and_close())
+        runner.run(open_in_vain())
 
 
 @the_loop_pauses

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.checkpoint import Position
+from pipeline.collector import untraced
 from pipeline.errors import EngineError
 from pipeline.sources.docker.cursor import Replay
 from pipeline.sources.docker.emission import Emission, Subject
@@ -232,7 +233,10 @@ class _Following:
                 self._look()
                 self.watch_newest()
             elif self._lost is not None:
-                raise self._lost
+                try:
+                    raise self._lost
+                finally:
+                    self._lost = None  # else it has this frame, and the frame it
             else:
                 break
         if not self._replay.done and self._lines.completed:
@@ -311,7 +315,7 @@ class _Following:
         try:
             settled = self._files.look()
         except (Lost, OSError) as error:
-            self._lost = error
+            self._lost = untraced(error)
             self._life.tell()
             return
         if settled:
