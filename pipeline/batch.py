@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, get_args
 from pipeline import native
 from pipeline.label_limits import size_of
 from pipeline.ledger import NOBODY, Tally
-from pipeline.records import Fields, Records
+from pipeline.records import Fields, Records, nested
 from pipeline.shared import Shared
 
 Source = Literal["logs", "events", "stats"]
@@ -348,8 +348,10 @@ class Batch:
         parsed = self.parsed
         if parsed is None:
             return 0
-        names = len(parsed.shape.names) * len(parsed) if type(parsed) is Records else 0
-        fields = names or sum(map(len, parsed))
+        if type(parsed) is Records:
+            fields = len(parsed.shape.names) * len(parsed)
+        else:
+            fields = sum([len(one) + nested(one) for one in parsed])
         return max(fields, b"".join(self.lines).count(b","))
 
     @property

@@ -8,6 +8,7 @@ reads an attribute instead of looking for a key, and they are written back four 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
@@ -38,6 +39,22 @@ MOST_NAMES: Final = 64
 name that a line does not have costs it 3 ns and 8 bytes."""
 MOST_SHAPES: Final = 256
 """Shapes that are kept for containers that are still to come: many have the same."""
+
+
+def nested(fields: Fields, most: float = math.inf) -> int:
+    """Values in the lists and objects among these fields, at any depth; or some number above
+    `most`, where they are more."""
+    count = 0
+    inner = [one for one in fields.values() if type(one) is list or type(one) is dict]
+    while inner:
+        values = inner.pop()
+        count += len(values)
+        if count > most:
+            break
+        each = values.values() if type(values) is dict else values
+        inner += [one for one in each if type(one) is list or type(one) is dict]
+    return count
+
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

@@ -15,7 +15,7 @@ from pipeline.component import Stage
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import severities
 from pipeline.expression import compile_predicate, compile_template
-from pipeline.records import MISSING, MOST_NAMES, Records, Shape
+from pipeline.records import MISSING, MOST_NAMES, Records, Shape, nested
 from pipeline.stages import keep, parse, remove
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import LINES
@@ -35,6 +35,13 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=5).map(json.dumps).map(str.encode)
 NO_OBJECTS = st.sampled_from([b"text", b"", b"[1]", b"{", b' \xef\xbb\xbf{"msg":"\xff"}', b"1"])
 LOGS = st.lists(OBJECTS | NO_OBJECTS, min_size=1, max_size=6)
+
+
+def test_values_inside_of_fields_are_counted_at_any_depth() -> None:
+    assert nested({"a": 1, "b": "x", "c": None}) == 0
+    assert nested({"a": [], "b": {}}) == 0
+    assert nested({"a": [1, [2, 3]], "b": {"c": {"d": 4}}}) == 6
+
 
 EXPRESSIONS = [
     "status >= 500",

@@ -273,6 +273,14 @@ def test_fields_weigh_too() -> None:
     assert [len(portion) for portion in portions] == [1] * 10
 
 
+def test_what_is_in_lists_and_objects_of_fields_weighs_too() -> None:
+    fields = [{"a": [{"b": [*range(330)]}] * 3}] * 10
+    portions = list(Pace().portions(batch(*["a"] * 10, fields=fields)))
+    assert [len(portion) for portion in portions] == [1] * 10
+    few = list(Pace().portions(batch(*["a"] * 10, fields=[{"a": [*range(100)]}] * 10)))
+    assert [len(portion) for portion in few] == [10]
+
+
 async def test_a_turn_that_is_given_up_goes_to_the_next_who_waits(tasks: asyncio.TaskGroup) -> None:
     turns = Turns()
     first, second = (tasks.create_task(turns.wait(), name=name) for name in "ab")

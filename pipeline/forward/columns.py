@@ -24,9 +24,9 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.partials import Partials
-from pipeline.forward.reading import entry
+from pipeline.forward.reading import MOST_VALUES, TOO_LARGE, entry
 from pipeline.label_limits import MOST_LABELS
-from pipeline.records import Fields
+from pipeline.records import Fields, nested
 from pipeline.timestamps import from_nanoseconds
 
 DEEPEST: Final = plain.DEEPEST
@@ -115,6 +115,8 @@ class Rows:
         """Bytes of memory of what was added."""
         self.malformed = 0
         """What stood for an entry and was none."""
+        self.too_large = 0
+        """Entries of too many values, which are left out."""
 
     def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any], size: int = 0) -> None:
         """Some entries of a message, of so many bytes. Raises `ProtocolError` where they are too
@@ -123,8 +125,10 @@ class Rows:
         if ours is not self._facts:
             self._facts, self._exact = ours if isinstance(ours, dict) else {}, {}
         self._count(ENTRY_COST * len(entries) + size)
-        for one in map(entry, entries):
-            if one is None:
+        for said in entries:
+            if said is TOO_LARGE:
+                self.too_large += 1
+            elif (one := entry(said)) is None:
                 self.malformed += 1
             else:
                 self._add(tag, *one)
@@ -151,6 +155,14 @@ class Rows:
     def _add_ours(self, time: int, record: Fields, event: Fields, container: Fields) -> None:
         identity, message = container["id"], record.get("message")
         (module, source), bare = DATASETS[event["dataset"]], type(message) is not str
+        fields: Fields = {}
+        if not record.keys() <= RESERVED:
+            fields = {name: value for name, value in record.items() if name not in RESERVED}
+        own = record.get("fields")
+        if type(own) is dict:
+            fields |= own
+        if self._is_too_large(fields):
+            return
         into = self._current.get(identity)
         if into is None or not into.goes_on(source, module, bare=bare):
             facts = *self._facts_of(identity, record, container), module
@@ -162,12 +174,6 @@ class Rows:
         flags = log.get("flags") if type(log) is dict else None
         if type(flags) is list and flags and flags[0] in plain.FLAGS:
             into.flags[event["sequence"]] = flags[0]
-        fields: Fields = {}
-        if not record.keys() <= RESERVED:
-            fields = {name: value for name, value in record.items() if name not in RESERVED}
-        own = record.get("fields")
-        if type(own) is dict:
-            fields |= own
         self._put(into, time, message, STREAMS.get(_text(record.get("stream")), 0), fields)
 
     def _facts_of(
@@ -211,6 +217,8 @@ class Rows:
         self._put(into, time, record["log"], stream, {})
 
     def _add_other(self, tag: str, time: int, record: dict[Any, Any]) -> None:
+        if self._is_too_large(record):
+            return
         identity, message = f"{tag}\0{self._host}", None
         for name in MESSAGES:
             if type(record.get(name)) in (str, bytes):
@@ -243,6 +251,12 @@ class Rows:
             and type(identity) is str
             and (identity in self._current or _ID.fullmatch(identity) is not None)
         )
+
+    def _is_too_large(self, fields: Fields) -> bool:
+        """Counts it, where it is."""
+        is_it = len(fields) + nested(fields, MOST_VALUES) > MOST_VALUES
+        self.too_large += is_it
+        return is_it
 
     # -- where they go -------------------------------------------------------------------------
 

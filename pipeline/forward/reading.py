@@ -8,7 +8,7 @@ and its entries are decoded some at a time.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Final
@@ -23,9 +23,11 @@ SMALL: Final = 2**16
 """Bytes that are decoded, or unpacked, in one go."""
 LARGEST_ENTRY: Final = 2 * 2**20
 """Bytes of one entry."""
-MOST_VALUES: Final = 20_000
+MOST_NESTED: Final = 20_000
 """Lists and objects of what is decoded at once, which is one entry where it is large. Two million,
 in as many bytes, took 330 ms."""
+MOST_VALUES: Final = 50_000
+"""Fields of one entry, and values in them, at any depth: stages look at each."""
 LONGEST_TAG: Final = 4096
 """Characters. It is looked at with each entry."""
 MOST_MEMBERS: Final = 10_000
@@ -33,6 +35,9 @@ MOST_MEMBERS: Final = 10_000
 
 _HEADS: Final = bytes(range(128, 256))
 """What all lists and objects begin with, and no byte of ASCII."""
+_ARRAY_OF_TWO: Final = b"\x92"
+_EXCEEDS: Final = "exceeds max_"
+"""Stands in msgpack's error for an array or a map that is longer than it may be."""
 _EVENT_TIME: Final = Struct(">II").unpack
 _SECOND: Final = 10**9
 _LAST: Final = 2**33
@@ -41,6 +46,10 @@ _LAST: Final = 2**33
 Entry = tuple[int, dict[str, Any]]
 """Nanoseconds since the epoch, and the record. Strings that are not UTF-8 have surrogates, of which
 `surrogateescape` makes the same bytes again."""
+
+
+TOO_LARGE: Final = object()
+"""Stands for an entry that has not been decoded."""
 
 
 class EventTime(int):
@@ -94,45 +103,81 @@ def end_of_first(said: bytes) -> int:
 
 
 def objects(whole: bytes) -> list[Any]:
-    """Each object that there is. Raises `ProtocolError`."""
-    if len(whole) > MOST_VALUES:
-        _check_values(whole)
+    """Each object that there is; `TOO_LARGE` for one with a list or map of more than `MOST_VALUES`.
+    Raises `ProtocolError`."""
+    _check_nested(whole)
     try:
-        return list(_unpacker(whole))
+        return list(_unpacker(whole, most=MOST_VALUES))
     except (ValueError, TypeError):
-        pass
-    try:
-        return list(_unpacker(whole, any_key=True))
-    except (ValueError, TypeError) as error:  # such as a map with a list for a key
-        raise _meaningless(error) from error
+        return list(_each(whole))
 
 
-def _check_values(whole: bytes) -> None:
+def _each(whole: bytes) -> Iterator[Any]:
+    """The same, one by one: something is the matter with one of them."""
+    skipping, start = _unpacker(whole), 0
+    while start < len(whole):
+        skipping.skip()
+        end = skipping.tell()
+        yield _object(whole[start:end])
+        start = end
+
+
+def _object(whole: bytes) -> Any:
+    for any_key in (False, True):
+        try:
+            return _unpacker(whole, any_key=any_key, most=MOST_VALUES).unpack()
+        except (ValueError, TypeError) as error:  # such as a map with a list for a key
+            if _EXCEEDS in str(error):
+                return TOO_LARGE
+            if any_key:
+                raise _meaningless(error) from error
+    raise AssertionError
+
+
+def _check_nested(whole: bytes) -> None:
     """Raises `ProtocolError` where more is in it than may be decoded in one go."""
-    if len(whole) - len(whole.translate(None, _HEADS)) <= MOST_VALUES:
+    if len(whole) <= MOST_NESTED or len(whole) - len(whole.translate(None, _HEADS)) <= MOST_NESTED:
         return  # nor is there room for more
-    left = MOST_VALUES
+    for any_key in (False, True):
+        try:
+            _count(whole, any_key=any_key)
+        except (ValueError, TypeError) as error:
+            if _EXCEEDS in str(error):
+                return  # it is not decoded
+            if any_key:
+                raise _meaningless(error) from error
+        else:
+            return
 
-    def count(value: Any) -> None:
+
+def _count(whole: bytes, *, any_key: bool) -> None:
+    """Keeps nothing. `any_key` as for `_unpacker`. Raises `ProtocolError` and what msgpack does."""
+    left = MOST_NESTED
+
+    def one(value: Any) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            message = f"an entry has more than {MOST_VALUES:,} lists and objects"
+            message = f"an entry has more than {MOST_NESTED:,} lists and objects"
             raise ProtocolError(message, "too_large")
 
     unpacker = msgpack.Unpacker(
-        list_hook=count, object_pairs_hook=count, strict_map_key=False, max_buffer_size=0, raw=True
+        list_hook=one,
+        ext_hook=_extension,
+        timestamp=2,
+        max_buffer_size=0,
+        raw=True,
+        **_lengths(MOST_VALUES),
+        **_maps(one, any_key=any_key),
     )
     unpacker.feed(whole)
-    try:
-        for _ in unpacker:
-            pass
-    except (ValueError, TypeError) as error:
-        raise _meaningless(error) from error
+    for _ in unpacker:
+        pass
 
 
-def _unpacker(whole: bytes, *, any_key: bool = False) -> Any:
-    """With `any_key`, which takes longer, keys may be numbers, and come as text: a map of numbers
+def _unpacker(whole: bytes, *, any_key: bool = False, most: int | None = None) -> Any:
+    """`most`: members that a list or a map may have; room for all is made before they are there.
+    With `any_key`, which takes longer, keys may be numbers, and come as text: a map of numbers
     that somebody has chosen can take time with the square of their count. Else they are text or
     bytes."""
     unpacker = msgpack.Unpacker(
@@ -140,11 +185,20 @@ def _unpacker(whole: bytes, *, any_key: bool = False) -> Any:
         ext_hook=_extension,
         timestamp=2,
         max_buffer_size=0,
-        strict_map_key=not any_key,
-        object_pairs_hook=_map if any_key else None,
+        **_lengths(most),
+        **_maps(_map if any_key else None, any_key=any_key),
     )
     unpacker.feed(whole)
     return unpacker
+
+
+def _maps(hook: Callable[[Any], Any] | None, *, any_key: bool) -> dict[str, Any]:
+    """How maps are decoded: where keys may be anything, first to pairs."""
+    return {"strict_map_key": not any_key, f"object_{'pairs_' * any_key}hook": hook}
+
+
+def _lengths(most: int | None) -> dict[str, int]:
+    return {} if most is None else {"max_array_len": most, "max_map_len": most}
 
 
 def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
@@ -229,20 +283,29 @@ def _large(whole: bytes) -> Message:
             entries = unpacker.unpack()
         elif _is_array(first):
             entries = _inside(whole, unpacker)
-        elif len(whole) <= LARGEST_ENTRY:
-            (one,) = _small(whole)
-            return one
-        else:
+        elif parts == 2:
+            raise ProtocolError("a message has a time and no record")
+        elif len(whole) > LARGEST_ENTRY:
             raise ProtocolError(f"an entry is longer than {LARGEST_ENTRY} bytes", "too_large")
+        else:
+            entries = _pair(whole, unpacker)
     except ValueError as error:
         raise ProtocolError("expected a message, got something else that is large") from error
     rest = whole[unpacker.tell() :]
     if len(rest) > SMALL:
         raise ProtocolError(f"options are longer than {SMALL} bytes", "too_large")
     one = _made(tag, entries, objects(rest))
-    if _is_array(first):
+    if not _is_raw(first):
         one.compressed = None
     return one
+
+
+def _pair(whole: bytes, unpacker: Any) -> bytes:
+    """A time and a record, as the entry that they are."""
+    start = unpacker.tell()
+    unpacker.skip()
+    unpacker.skip()
+    return _ARRAY_OF_TWO + whole[start : unpacker.tell()]
 
 
 def _inside(whole: bytes, unpacker: Any) -> bytes:

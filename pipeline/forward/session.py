@@ -16,7 +16,15 @@ from pipeline.forward.columns import Columns, Rows
 from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.forward.handshake import Hello, Server, name_of
 from pipeline.forward.partials import Partials
-from pipeline.forward.reading import SMALL, Message, end_of_first, entries, messages, objects
+from pipeline.forward.reading import (
+    MOST_VALUES,
+    SMALL,
+    Message,
+    end_of_first,
+    entries,
+    messages,
+    objects,
+)
 from pipeline.transport.address import peer_name
 from pipeline.transport.connection import READ_BEFORE, Connection
 
@@ -169,9 +177,12 @@ class Session:
             self._count_pending()
         except ProtocolError as error:
             broken = broken or error
-        await self._take_whole(whole, ends)
-        if broken is not None:
-            raise broken
+        try:
+            await self._take_whole(whole, ends)
+            if broken is not None:
+                raise broken
+        finally:
+            broken = None  # else it has this frame, and the frame it, with all that has come
 
     async def _take_whole(self, whole: bytes, ends: list[int]) -> None:
         chunks: list[str] = []
@@ -271,9 +282,12 @@ class Session:
         rows, partials, peer = self._rows, self._door.partials, self._connection.peer
         if rows.malformed:
             self._intake.refuse("malformed_entry", f"{peer}: an entry is none", rows.malformed)
+        if rows.too_large:
+            why = f"{peer}: an entry has more than {MOST_VALUES:,} values"
+            self._intake.refuse("too_large", why, rows.too_large)
         if partials.lost:
             self._intake.refuse("partial_line", "lines in parts never ended", partials.lost)
-        rows.malformed = partials.lost = 0
+        rows.malformed = rows.too_large = partials.lost = 0
 
     def _count_pending(self) -> None:
         door, now = self._door, self._framer.pending

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pipeline import native
 from pipeline.batch import Batch
+from pipeline.records import Fields, nested
 
 BUDGET: Final = 0.010
 """Seconds of CPU that stages may use in one turn of the loop before no other portion begins."""
@@ -27,7 +28,7 @@ each byte (`benchmarks/results/turns.md`)."""
 LIGHTEST: Final = 2 << 10
 """Weight of a portion where stages were slow with larger ones."""
 OF_AN_ENTRY: Final = 48
-"""Weight of an entry beside its message's bytes, and of each of its fields."""
+"""Weight of an entry beside its message's bytes, of each of its fields and each value in those."""
 
 Clock = Callable[[], float]
 
@@ -98,7 +99,7 @@ class Pace:
     def portions(self, batch: Batch) -> Iterator[Batch]:
         """The same entries in order. Each portion is cut when it is asked for."""
         count = len(batch)
-        if _weight(batch.lines, batch.parsed) <= self._most:
+        if _weight(batch.lines, batch.parsed, self._most) <= self._most:
             yield batch
             return
         start = 0
@@ -110,18 +111,37 @@ class Pace:
     def _stop(self, batch: Batch, start: int) -> int:
         """Where the portion ends that begins there: it has one entry, however heavy that is."""
         most, parsed = self._most, batch.parsed
+        if type(parsed) is list:
+            return _stop(batch.lines, parsed, start, most)
         count = min(len(batch) - start, most // OF_AN_ENTRY)
         while count > 1:
             stop = start + count
-            weight = _weight(batch.lines[start:stop], parsed and parsed[start:stop])
+            weight = _weight(batch.lines[start:stop], None, most)
             if weight <= most:
                 return stop
             count = count * most // weight
         return start + 1
 
 
-def _weight(lines: list[bytes], parsed: Sequence[Any] | None) -> int:
+def _weight(lines: list[bytes], parsed: Sequence[Any] | None, most: int) -> int:
+    """No less than it is, or more than `most`."""
     weight = native.total(lines) + OF_AN_ENTRY * len(lines)
     if type(parsed) is list:
-        weight += OF_AN_ENTRY * sum(map(len, parsed))
+        for fields in parsed:
+            if weight > most:
+                break
+            weight += _of_fields(fields)
     return weight
+
+
+def _stop(lines: list[bytes], parsed: Sequence[Fields], start: int, most: int) -> int:
+    weight = 0
+    for place in range(start, len(lines)):
+        weight += OF_AN_ENTRY + len(lines[place]) + _of_fields(parsed[place])
+        if weight > most and place > start:
+            return place
+    return len(lines)
+
+
+def _of_fields(fields: Fields) -> int:
+    return OF_AN_ENTRY * (len(fields) + nested(fields))

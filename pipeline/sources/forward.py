@@ -33,6 +33,9 @@ tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
 - **Limits**: of connections, of a message, of what it has unpacked, of nesting, of a tag, of all
   that is not complete yet, and of silence. A client that goes beyond one is refused: counted in
   `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.
+  One entry may have 50,000 values, its fields and what is in them: another is left out, counted as
+  `too_large`, and the others are taken. One larger than 64 KiB may have 20,000 lists and objects,
+  or the client is refused.
   With `idle`, mind that Docker's driver without `fluentd-request-ack` loses the first line that it
   has for a connection that was ended.
 - **Heartbeats**: those over TCP need nothing. Fluentd's over UDP (`heartbeat_type udp`, which is no

@@ -22,7 +22,7 @@
   being its ends. Groups that take no part in the match make no fields.
 
 A line that cannot be parsed goes on without fields; so does one of more than 64 KiB with more than
-50,000 values in its JSON, or 10,000 `=` where it is no JSON. Fields that an entry has already stay,
+20,000 values in its JSON, or 10,000 `=` where it is no JSON. Fields that an entry has already stay,
 but for those that are read anew. Of bytes that are not UTF-8, each becomes U+FFFD in the fields.
 Whole numbers keep all their digits; `NaN` is not JSON, and of two equal keys the last one counts. A
 `-` that stands for nothing makes no field; a time that lacks its year or its zone stays as it is

@@ -29,6 +29,8 @@ that make fields before one that redacts or removes.
 
 A text with more than 10,000 things of a kind in it, or what looks like one, or with 64 KiB in runs
 of digits that may be cards, was made to keep the agent busy: all behind them is replaced as one.
+So were the fields of an entry with something in more than 2,000 of their names and values, or what
+looks like it in 10,000, each kind counted: each further one of those is replaced as a whole.
 
 With `with = "sha256"` each thing becomes a short keyed hash (HMAC), such as
 `sha256:5e884898da280471`: equal things become equal texts, so they can still be counted and
@@ -61,6 +63,10 @@ from pipeline.redaction import KINDS, Kind, What, is_local, named, own, unescape
 _REDACTED: Final = "[redacted]"
 _HASH: Final = "sha256"
 _DEEPEST: Final = 100
+_MOST_LOOKED_AT: Final = 10_000
+"""Names and values of one entry that look as if there were something in them: 1 to 3 µs each."""
+_FOUND: Final = 5
+"""For how many of them one counts that has something."""
 _SHORTEST_KEY: Final = 16
 _RANDOM_KEY: Final = secrets.token_bytes(32)
 
@@ -108,6 +114,8 @@ class Stage(component.Stage):
         if not options.what and not options.patterns and not options.keys:
             raise ConfigError("say what to redact: write what = […], keys = […] or patterns = […]")
         self._put = _replacement(options)
+        self._left = 0
+        """Names and values of the present entry that may still be looked at closely."""
         self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
         self._patterns = [_pattern(text, n) for n, text in enumerate(options.patterns)]
         self._all_local = all(map(is_local, options.patterns))
@@ -160,13 +168,14 @@ class Stage(component.Stage):
     def _with_fields(self, batch: Batch) -> Batch:
         if self._paths is not None:
             fields = batch.fields or []
+            left = [_MOST_LOOKED_AT] * len(fields)
             kinds = [*self._patterns, *self._kinds]
             for path in self._paths:
                 found = [path.get(one) for one in fields]
                 if str(path.keys[-1]).lower() in self._names:
                     values = [self._hidden(value) for value in found]
                 else:
-                    values = [self._value(value, kinds, _DEEPEST) for value in found]
+                    values = self._values(found, kinds, left)
                 path.put_all(fields, values)
             return batch.replace(fields=fields)
         written = _json(batch.parsed) if self._kinds else ""
@@ -176,15 +185,22 @@ class Stage(component.Stage):
         ]
         if not kinds:
             return batch
-        return batch.replace(
-            fields=[self._value(one, kinds, _DEEPEST) for one in batch.fields or []]
-        )
+        fields = batch.fields or []
+        return batch.replace(fields=self._values(fields, kinds, [_MOST_LOOKED_AT] * len(fields)))
+
+    def _values(self, values: Sequence[Any], kinds: Sequence[Kind], left: list[int]) -> list[Any]:
+        """One of each entry, and how many of its names and values may still be looked at."""
+        new = []
+        for place, value in enumerate(values):
+            self._left = left[place]
+            new.append(self._value(value, kinds, _DEEPEST))
+            left[place] = self._left
+        return new
 
     def _value(self, value: Any, kinds: Sequence[Kind], levels: int) -> Any:
         """The same value where there is nothing in it, else a new one: inner ones are shared."""
         if type(value) is str:
-            text = unescaped(value)
-            return value if (new := self._clean(text, kinds)) == text else new
+            return self._clean_text(value, kinds)
         if type(value) is dict:
             return self._object(value, kinds, levels) if levels else self._too_deep
         if type(value) is list:
@@ -199,7 +215,7 @@ class Stage(component.Stage):
         new: Fields = {}
         taken: dict[str, int] = {}
         for name, value in fields.items():
-            key = self._key(name, kinds)
+            key = self._clean_text(name, kinds)
             if key in new:
                 key = _another(key, new, taken)
             if self._names and self._is_named(name):
@@ -213,9 +229,22 @@ class Stage(component.Stage):
         small = name.lower()
         return small in self._names or small.rpartition(".")[2] in self._names
 
-    def _key(self, name: str, kinds: Sequence[Kind]) -> str:
-        text = unescaped(name)
-        return name if (new := self._clean(text, kinds)) == text else new
+    def _clean_text(self, value: str, kinds: Sequence[Kind]) -> str:
+        text = unescaped(value)
+        return value if (new := self._found(text, kinds)) == text else new
+
+    def _found(self, text: str, kinds: Sequence[Kind]) -> str:
+        """As `_clean`, for what is one of many in an entry."""
+        new = text
+        for kind in kinds:
+            if kind.may_have(new):
+                if self._left <= 0:
+                    return self._put(text)
+                self._left -= 1
+                new = kind.replace(new, self._put)
+        if new != text:
+            self._left -= _FOUND - 1
+        return new
 
     def _hidden(self, value: Any) -> Any:
         """What stands for the value of one of the keys."""
@@ -236,7 +265,7 @@ class Stage(component.Stage):
             text = str(value)
         except ValueError:  # CPython's limit on decimal digits
             return value
-        new = self._clean(text, kinds)
+        new = self._found(text, kinds)
         return value if new == text else new
 
 

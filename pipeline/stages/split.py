@@ -16,7 +16,7 @@ list, or a JSON object, as `parse = "json"` leaves it. Any other message, such a
 made, stays with each of them.
 
 An entry without such a list, or with an empty one, goes on as it is; so does a message of more than
-64 KiB with more than 50,000 values. Beyond `most` elements, those
+64 KiB with more than 20,000 values. Beyond `most` elements, those
 that are left stay together in one more entry, as a list; and so they do earlier where what is
 copied to each would be more than 1 MiB in all. A remark such as `truncated` is on all that were
 made of one. `dockline audit` shows all but one of those as `made by split`, and

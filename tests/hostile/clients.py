@@ -19,6 +19,7 @@ Attack = Callable[[str, Mapping[str, int], Random], None]
 _IDLE: Final = 120
 """Connections of those attacks that open many."""
 _NOW: Final = 1_700_000_000
+_CARD: Final = 4_111_111_111_111_111
 
 
 def _say(address: tuple[str, int], *pieces: bytes, wait: float = 0.0) -> bytes:
@@ -88,6 +89,11 @@ def forward_rubbish(host: str, ports: Mapping[str, int], dice: Random) -> None:
         _packed(["t", [[_NOW, {f"k{n}": {} for n in range(50_000)}]]]),
         _packed(["t", b"\x92\x01\x80" * 300_000]),
         _packed(["t", _NOW, {"labels": {f"l{n}": "x" * 100 for n in range(5000)}, "log": "x"}]),
+        _packed(["t", _NOW, {"lists": [[]] * 2_000_000}]),
+        _packed(["t", [[_NOW, {"numbers": [1] * 2_000_000}]]]),
+        _packed(["t", [[_NOW, {"log": "x", "cards": [_CARD] * 200}]] * 300]),
+        _packed(["t", [[_NOW, {"log": "x", "cards": [_CARD] * 19_000}]]]),
+        _packed(["t", [[_NOW, {f"k{n}": _CARD for n in range(100_000)}]]]),
     )
     for port in ("forward", "keyed"):
         _say((host, ports[port]), dice.choice(bombs))

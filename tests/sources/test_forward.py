@@ -32,6 +32,7 @@ from pipeline.stages import redact
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import LINES, hostile
 from pipeline.testing.intake_room import Room, room, until
+from pipeline.testing.leaks import no_garbage
 from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.transport.listening import ListenTLSConfig
 from tests.servers.certificates import Authority
@@ -528,7 +529,7 @@ BOMBS = {
         pack(["tag", gzip.compress(b"\x92\0\x80" * 2**22), {"compressed": "gzip"}]), "too_large"
     ),
     "a decompression bomb of lists": (
-        pack(["tag", gzip.compress((b"\x92\0\x81\xa0\xdd\0\x08\0\0" + b"\x90" * 2**19) * 64),
+        pack(["tag", gzip.compress((b"\x92\0\x81\xa0\xdc\x75\x30" + b"\x90" * 30_000) * 64),
               {"compressed": "gzip"}]),
         "too_large",
     ),
@@ -554,7 +555,10 @@ BOMBS = {
         "too_large",
     ),
     "an entry of lists": (
-        pack(["tag", [[1, {"x": [[]] * 150_000}]]]), "too_large"
+        pack(["tag", [[1, {"x": [[[]] * 30_000] * 5}]]]), "too_large"
+    ),
+    "an entry of lists, not in a list": (
+        pack(["tag", 1, {"x": [[[]] * 30_000] * 5}]), "too_large"
     ),
     "a long tag": (pack(["t" * 5000, 1, {"message": "x"}]), "too_large"),
     "a large array": (pack([*range(100_000)]), "malformed"),
@@ -588,6 +592,43 @@ async def test_what_came_right_before_a_bad_message_is_taken(bad: bytes) -> None
         await client.send_rubbish(pack(["tag", 1, {"message": "good"}]) + bad)
         await until(lambda: sum(one.intake.refused.values()) == 1)
         assert [line for _, line, _ in await entries(one, 1)] == [b"good"]
+
+
+async def test_an_entry_of_more_values_than_anybody_writes_is_left_out_alone() -> None:
+    many = [
+        {"message": "many", "a": {"b": [1] * 50_000}},
+        {f"k{n}": n for n in range(50_001)},
+        {"message": "many", "a": [[]] * 150_000},
+        {"message": "many", **{f"k{n}": [1] * 20_000 for n in range(3)}},
+        {n: n for n in range(50_001)},
+    ]
+    most = {"message": "most", "a": [[n, {"b": n}] for n in range(9_000)], "c": [1] * 10_000}
+    driver = {"container_id": "a" * 64, "log": "driver"}
+    for form in (lambda some: ["t", some], lambda some: ["t", b"".join(map(pack, some))]):
+        async with served(in_flight=Size(2**24)) as (one, client):
+            records = [{"message": "before"}, *many, most, driver]
+            await client.say([*form([[1, record] for record in records]), {"chunk": "c"}])
+            found = await entries(one, 3)
+            assert sorted(line for _, line, _ in found) == [b"before", b"driver", b"most"]
+            assert one.intake.refused == {"too_large": 5}
+            assert await client.hear() == {"ack": "c"}
+            for number, record in enumerate(many):
+                await client.say(["t", 1, record, {"chunk": f"{number}"}])
+                assert await client.hear() == {"ack": f"{number}"}
+            assert one.intake.refused == {"too_large": 10}
+
+
+async def test_a_connection_that_ends_for_what_it_said_is_let_go_at_once() -> None:
+    """Not when the garbage collector comes: it may have said two megabytes."""
+    async with served() as (one, _):
+        listener = one.source._listener  # type: ignore[attr-defined]
+        with no_garbage():
+            for number in range(3):
+                client = await Client(listener.port).connect()
+                await client.send_rubbish(b"\xc1" * 1000)
+                await until(lambda: one.intake.refused == {"malformed": number + 1})  # noqa: B023
+                await client.close()
+                await until(lambda: len(listener._connections) == 1)
 
 
 async def test_tags_and_chunks_need_not_be_utf8() -> None:

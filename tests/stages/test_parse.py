@@ -283,3 +283,10 @@ def test_a_long_line_of_more_values_than_anybody_writes_goes_on_without_fields(
     assert heavy.fields == {}
     assert heavy.message == many
     assert first.fields == last.fields == usual.fields
+
+
+def test_a_long_line_of_json_may_have_twenty_thousand_values() -> None:
+    some, many = (b'{"a":[' + b"1234," * count + b"1]}" for count in (19_990, 20_010))
+    first, second = entries(parse.Stage("json")(batch(some, many)))
+    assert first.fields and len(first.fields["a"]) == 19_991
+    assert second.fields == {}

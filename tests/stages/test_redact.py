@@ -302,6 +302,31 @@ def test_keys_may_be_looked_for_in_some_fields_only() -> None:
     }
 
 
+@pytest.mark.parametrize("value", [CARD, int(CARD.replace(" ", ""))])
+def test_more_things_in_the_fields_of_an_entry_than_anybody_writes_are_replaced_as_a_whole(
+    value: Any,
+) -> None:
+    fields = {"few": [f"x {value} y"], "many": [value] * 5000, "behind": f"x {value} y", "z": "z"}
+    first, second = entries(redact.Stage(["card"])(batch("", "", fields=[fields, fields])))
+    assert first.fields == {
+        "few": ["x [redacted] y"],
+        "many": ["[redacted]"] * 5000,
+        "behind": "[redacted]",
+        "z": "z",
+    }
+    assert second.fields == first.fields
+
+
+def test_names_of_fields_count_among_the_things_of_an_entry() -> None:
+    fields: dict[str, Any] = {f"{n} {CARD}": n for n in range(5000)}
+    (entry,) = entries(redact.Stage(["card"])(batch("", fields=[{**fields, "x": f"x {CARD}"}])))
+    assert entry.fields is not None
+    assert len(entry.fields) == 5001
+    assert entry.fields["x"] == "[redacted]"
+    assert entry.fields["0 [redacted]"] == 0
+    assert "4111 1111" not in json.dumps(entry.fields)
+
+
 def test_the_hash_of_a_value_is_the_same_in_the_message_and_in_the_field() -> None:
     line = json.dumps({"token": 'a"b', "n": {"token": 12}})
     stage = made(keys=["token"], key=Secret("k" * 16), **{"with": "sha256"})
