@@ -47,10 +47,10 @@ def no_garbage(but: Collection[str] = ()) -> Iterator[None]:
 
 def _is_ours(one: object, but: Collection[str]) -> bool:
     """Or a frame of ours, which has what was to be sent."""
-    module = one.f_globals["__name__"] if isinstance(one, FrameType) else type(one).__module__
+    module = one.f_globals["__name__"] if type(one) is FrameType else type(one).__module__
     return str(module).startswith("pipeline.") and type(one).__name__ not in but
 
 
 def _name(one: object) -> str:
     name = type(one).__qualname__
-    return f"{name} {one.f_code.co_qualname}" if isinstance(one, FrameType) else name
+    return f"{name} {one.f_code.co_qualname}" if type(one) is FrameType else name

@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -30,18 +31,15 @@ class BlockingThread:
         started, for want of memory or by a limit of processes; a later call may find one."""
         future: Future[Result] = Future()
 
-        def settle() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(call(*arguments))
-            except BaseException as error:
-                future.set_exception(error)
-
         if self._calls is None:
             self._calls = _started(self._name)
-        self._calls.put(settle)
-        return await asyncio.wrap_future(future)
+        self._calls.put(partial(_settle, future, call, arguments))
+        waiting = asyncio.wrap_future(future)
+        del future
+        try:
+            return await waiting
+        finally:
+            del waiting  # else an exception has this frame, and the frame it
 
     def stop(self, last: Callable[[], None] | None = None) -> None:
         """Lets the thread end after the calls it has, and after `last`, which must not raise. A
@@ -51,6 +49,19 @@ class BlockingThread:
                 self._calls.put(last)
             self._calls.put(None)
             self._calls = None
+
+
+def _settle(
+    future: Future[Result], call: Callable[..., Result], arguments: tuple[Any, ...]
+) -> None:
+    """In the thread."""
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(call(*arguments))
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        del future, call, arguments  # as above
 
 
 def _started(name: str) -> SimpleQueue[Callable[[], None] | None]:

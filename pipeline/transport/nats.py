@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
+from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.extras import needed, overridden
@@ -161,7 +162,10 @@ class Nats:
 
         async def failed(error: Exception) -> None:
             if not connected:
-                raise error  # or nats-py would try the same server sixty times
+                try:
+                    raise error  # or nats-py would try the same server sixty times
+                finally:
+                    del error  # else it has this frame, and the frame it
             if client is self._client and "permissions violation" in str(error).lower():
                 self._in_trouble(f"{address} does not permit it: {plain(error)}; check its users")
 
@@ -192,7 +196,8 @@ class Nats:
             raise
         except Exception as error:
             await _let_go(client)
-            raise Unavailable(f"{address} {_sentence(address, error)}") from error
+            said = _sentence(address, error)
+            raise Unavailable(f"{address} {said}") from untraced(error)
         except BaseException:
             await _let_go(client)
             raise

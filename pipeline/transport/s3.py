@@ -28,6 +28,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, SinkError, Unavailable
 from pipeline.extras import needed, overridden
@@ -153,7 +154,7 @@ class Bucket:
                 await self._client.head_bucket(Bucket=self._settings.bucket)
         except Exception as error:
             if not self._may_write_all_the_same(error):
-                raise self._problem(error) from error
+                raise self._problem(error) from untraced(error)
             unseen = "; 403 is all that is said of it, so whether it may be written to is not known"
         region = self._client.meta.region_name
         self._reached = f"{self.where}, region {region}{unseen}"
@@ -204,7 +205,7 @@ class Bucket:
             async with asyncio.timeout(it.timeout + len(body) / SLOWEST):
                 await self._client.put_object(Bucket=it.bucket, Key=key, Body=body, **options)
         except Exception as error:
-            raise self._problem(error) from error
+            raise self._problem(error) from untraced(error)
 
     def _may_write_all_the_same(self, error: Exception) -> bool:
         """Who may only write may not look."""
