@@ -57,7 +57,7 @@ class Collector:
         """Objects that are set aside, at most: some may have gone. Counting them takes 1 ms for
         15,000 to 100,000."""
         self._before: tuple[int, int, int] | None = None
-        """What another one of this process has not set."""
+        """The thresholds to go back to; None where another one of this process has set ours."""
 
     def start(self) -> None:
         """What is alive now stays so, as a rule: it is set aside, without what importing left."""

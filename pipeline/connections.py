@@ -285,7 +285,7 @@ class _Requests(web.RequestHandler):
             await super().start()
         finally:
             if self._gone is not None:
-                self._gone.__traceback__ = None  # it has aiohttp's frame, which has it
+                untraced(self._gone)  # it has aiohttp's frame, which has it
 
     def handle_error(
         self,

@@ -40,6 +40,8 @@ name that a line does not have costs it 3 ns and 8 bytes."""
 MOST_SHAPES: Final = 256
 """Shapes that are kept for containers that are still to come: many have the same."""
 
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 def nested(fields: Fields, most: float = math.inf) -> int:
     """Values in the lists and objects among these fields, at any depth; or some number above
@@ -54,9 +56,6 @@ def nested(fields: Fields, most: float = math.inf) -> int:
         each = values.values() if type(values) is dict else values
         inner += [one for one in each if type(one) is list or type(one) is dict]
     return count
-
-
-NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Shape:

@@ -203,7 +203,7 @@ _ISSUERS: Final = re.compile(
     r"|30[0-59]|3[46789]|352[89]|35[3-8]|[456]"
 )
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_DOUBLED_CODES: Final = bytes.maketrans(b"0123456789", b"0246813579")
+_DOUBLED_CODES: Final = bytes.maketrans(b"0123456789", "".join(map(str, _DOUBLED)).encode())
 """The same for their characters."""
 
 

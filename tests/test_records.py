@@ -36,13 +36,6 @@ OBJECTS = st.dictionaries(NAMES, VALUES, max_size=5).map(json.dumps).map(str.enc
 NO_OBJECTS = st.sampled_from([b"text", b"", b"[1]", b"{", b' \xef\xbb\xbf{"msg":"\xff"}', b"1"])
 LOGS = st.lists(OBJECTS | NO_OBJECTS, min_size=1, max_size=6)
 
-
-def test_values_inside_of_fields_are_counted_at_any_depth() -> None:
-    assert nested({"a": 1, "b": "x", "c": None}) == 0
-    assert nested({"a": [], "b": {}}) == 0
-    assert nested({"a": [1, [2, 3]], "b": {"c": {"d": 4}}}) == 6
-
-
 EXPRESSIONS = [
     "status >= 500",
     "status == 503 or level in ('error', 'warning')",
@@ -196,3 +189,9 @@ def test_any_line_survives_being_known() -> None:
     plain = parse.Stage("json")
     for line in LINES:
         assert entries(stage(batch(line))) == entries(plain(batch(line)))
+
+
+def test_values_inside_of_fields_are_counted_at_any_depth() -> None:
+    assert nested({"a": 1, "b": "x", "c": None}) == 0
+    assert nested({"a": [], "b": {}}) == 0
+    assert nested({"a": [1, [2, 3]], "b": {"c": {"d": 4}}}) == 6

@@ -123,15 +123,16 @@ def _each(whole: bytes) -> Iterator[Any]:
 
 
 def _object(whole: bytes) -> Any:
-    for any_key in (False, True):
-        try:
-            return _unpacker(whole, any_key=any_key, most=MOST_VALUES).unpack()
-        except (ValueError, TypeError) as error:  # such as a map with a list for a key
-            if _EXCEEDS in str(error):
-                return TOO_LARGE
-            if any_key:
-                raise _meaningless(error) from error
-    raise AssertionError
+    try:
+        return _unpacker(whole, most=MOST_VALUES).unpack()
+    except (ValueError, TypeError):
+        pass
+    try:
+        return _unpacker(whole, any_key=True, most=MOST_VALUES).unpack()
+    except (ValueError, TypeError) as error:  # such as a map with a list for a key
+        if _EXCEEDS in str(error):
+            return TOO_LARGE
+        raise _meaningless(error) from error
 
 
 def _check_nested(whole: bytes) -> None:
@@ -194,7 +195,9 @@ def _unpacker(whole: bytes, *, any_key: bool = False, most: int | None = None) -
 
 def _maps(hook: Callable[[Any], Any] | None, *, any_key: bool) -> dict[str, Any]:
     """How maps are decoded: where keys may be anything, first to pairs."""
-    return {"strict_map_key": not any_key, f"object_{'pairs_' * any_key}hook": hook}
+    if any_key:
+        return {"strict_map_key": False, "object_pairs_hook": hook}
+    return {"strict_map_key": True, "object_hook": hook}
 
 
 def _lengths(most: int | None) -> dict[str, int]:

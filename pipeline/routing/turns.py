@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pipeline import native
 from pipeline.batch import Batch
@@ -99,7 +99,7 @@ class Pace:
     def portions(self, batch: Batch) -> Iterator[Batch]:
         """The same entries in order. Each portion is cut when it is asked for."""
         count = len(batch)
-        if _weight(batch.lines, batch.parsed, self._most) <= self._most:
+        if _is_light(batch, self._most):
             yield batch
             return
         start = 0
@@ -112,35 +112,40 @@ class Pace:
         """Where the portion ends that begins there: it has one entry, however heavy that is."""
         most, parsed = self._most, batch.parsed
         if type(parsed) is list:
-            return _stop(batch.lines, parsed, start, most)
+            return _first_beyond(batch.lines, parsed, start, most)
         count = min(len(batch) - start, most // OF_AN_ENTRY)
         while count > 1:
             stop = start + count
-            weight = _weight(batch.lines[start:stop], None, most)
+            weight = _of_lines(batch.lines[start:stop])
             if weight <= most:
                 return stop
             count = count * most // weight
         return start + 1
 
 
-def _weight(lines: list[bytes], parsed: Sequence[Any] | None, most: int) -> int:
-    """No less than it is, or more than `most`."""
-    weight = native.total(lines) + OF_AN_ENTRY * len(lines)
-    if type(parsed) is list:
-        for fields in parsed:
+def _is_light(batch: Batch, most: int) -> bool:
+    """Looks at no more fields than tell."""
+    weight = _of_lines(batch.lines)
+    if type(batch.parsed) is list:
+        for fields in batch.parsed:
             if weight > most:
                 break
             weight += _of_fields(fields)
-    return weight
+    return weight <= most
 
 
-def _stop(lines: list[bytes], parsed: Sequence[Fields], start: int, most: int) -> int:
+def _first_beyond(lines: list[bytes], parsed: Sequence[Fields], start: int, most: int) -> int:
+    """The first entry behind `start` with which the weight is above `most`."""
     weight = 0
     for place in range(start, len(lines)):
         weight += OF_AN_ENTRY + len(lines[place]) + _of_fields(parsed[place])
         if weight > most and place > start:
             return place
     return len(lines)
+
+
+def _of_lines(lines: list[bytes]) -> int:
+    return native.total(lines) + OF_AN_ENTRY * len(lines)
 
 
 def _of_fields(fields: Fields) -> int:

@@ -360,12 +360,12 @@ class Http:
                 said = await _bounded(answer)
                 return Answer(answer.status, answer.headers, said, str(where))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            untraced(error)
             kind = RequestFailed if _ended_at_it(error) else Unavailable
-            raise kind(f"{where} {_sentence(where, error, self._timeout)}") from error
+            problem = _sentence(where, error, self._timeout)
+            raise kind(f"{where} {problem}") from untraced(error)
         except ValueError as error:  # such as a header of a megabyte, or a location that is none
-            untraced(error)
-            raise Unavailable(f"{where} gave an answer that is no HTTP: {error}") from error
+            problem = f"{where} gave an answer that is no HTTP: {error}"
+            raise Unavailable(problem) from untraced(error)
 
 
 class OverHttp(Sink[Data]):
