@@ -26,6 +26,41 @@ print(before >> 20, held >> 20, resident() >> 20)
 """
 
 
+BETWEEN = """
+import os
+from pipeline.allocator import fix_limits, resident
+
+fix_limits(os.environ)
+del [bytearray(30 << 20)][:]  # what glibc takes for a sign
+before = resident()
+large, kept = [], []
+for _ in range(100):
+    large.append(bytearray(1 << 20))
+    kept.append(bytearray(1000))
+large.clear()
+print(before >> 20, resident() >> 20)
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "held"),
+    [
+        ({}, 0),
+        ({"MALLOC_MMAP_THRESHOLD_": str(1 << 30)}, 100),
+        ({"GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={1 << 30}"}, 100),
+        ({"GLIBC_TUNABLES": "glibc.malloc.check=0"}, 0),
+    ],
+)
+def test_large_blocks_between_small_ones_are_given_back_at_once(
+    environment: dict[str, str], held: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN], env=environment, capture_output=True, text=True, check=True
+    )
+    before, left = map(int, done.stdout.split())
+    assert held - 10 < left - before < held + 10
+
+
 def test_what_is_free_is_given_back_once_the_process_has_grown() -> None:
     environment = {"MALLOC_TOP_PAD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
     done = subprocess.run(

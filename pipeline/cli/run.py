@@ -52,6 +52,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> int:
     """0 after a clean drain, 1 when data had to be left behind. Raises `DocklineError`."""
     gc.disable()  # what is imported and built now is not garbage; the agent enables it again
+    from pipeline import allocator
     from pipeline.agent import Agent
     from pipeline.coalesce import CoalescingLoop
     from pipeline.config import find, read
@@ -64,6 +65,7 @@ def main(args: argparse.Namespace) -> int:
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()
+    allocator.fix_limits(os.environ)
     agent = Agent(reading.config)
     reloader = Reloader(
         args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
