@@ -203,7 +203,7 @@ async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
     more = '[sinks.more]\ntype = "file"\npath = "{folder}/more"\n'
     engine = FakeEngine(tmp_path / "docker.sock")
     async with engine as fake, running(fake, tmp_path, EVENTS) as one:
-        await one.until(lambda: hasattr(one.agent, "source"))
+        await one.until(lambda: fake.listeners)
         monkeypatch.setattr(one.agent.source, "change", fail)
         text = (EVENTS + more).replace('["out"]', '["out", "more"]')
         text += f'[state]\ndirectory = "{tmp_path}/state"\n'
