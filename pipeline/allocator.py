@@ -37,12 +37,12 @@ _PAGE: Final = resource.getpagesize()
 
 def fix_limits(environment: Mapping[str, str]) -> None:
     """Gives large blocks pages of their own from now on. Does nothing where the environment says
-    what is wanted of glibc, nor with another C library."""
+    which ones glibc is to give them, nor with another C library."""
+    tunables = environment.get("GLIBC_TUNABLES", "")
+    if "MALLOC_MMAP_THRESHOLD_" in environment or "malloc.mmap_threshold" in tunables:
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    chosen = "MALLOC_MMAP_THRESHOLD_" in environment or "malloc.mmap_threshold" in environment.get(
-        "GLIBC_TUNABLES", ""
-    )
-    if mallopt is not None and not chosen:
+    if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE)
         mallopt(_M_TRIM_THRESHOLD, SPARE)
 

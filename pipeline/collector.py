@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 YOUNG: Final = 10_000
 """Objects made, less those gone, after which these are looked at. With Python's own 700 (2,000 from
@@ -38,8 +38,6 @@ RARELY: Final = 4 * 3600.0
 """Seconds after which all are, however many: a cycle may hold much that is no object."""
 CHECK_EVERY: Final = 1.0
 """Seconds between two checks whether a full look is due."""
-
-Error = TypeVar("Error", bound=BaseException)
 
 SETS_ASIDE: Final = sys.version_info[:2] < (3, 14)
 
@@ -127,23 +125,6 @@ def untie(transport: asyncio.BaseTransport) -> None:
 
 
 _OWN_METHODS: Final = "_read_ready_cb", "_write_ready"
-
-
-def untraced(error: Error) -> Error:
-    """The same exception, which lets go of what it and its causes have come through. Whoever keeps
-    one in a frame or an object that is in its traceback keeps all that until the collector comes,
-    what was to be sent included; aiohttp does."""
-    cause: BaseException | None = error
-    for _ in range(_CAUSES):
-        if cause is None:
-            break
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__
-    return error
-
-
-_CAUSES: Final = 10
-"""Of an exception, one behind the other: they may go round."""
 
 
 def _limit(left: int) -> int:

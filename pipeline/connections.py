@@ -22,7 +22,8 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import PayloadAccessError
 
 from pipeline.access import is_loopback
-from pipeline.collector import untie, untraced
+from pipeline.collector import untie
+from pipeline.errors import untraced
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 

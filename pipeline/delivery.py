@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.batch import Batch
-from pipeline.collector import untraced
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.component.secrecy import Stars
-from pipeline.errors import Refused, SinkError, Unavailable, one_line, whole_traceback
+from pipeline.errors import Refused, SinkError, Unavailable, one_line, untraced, whole_traceback
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
 from pipeline.pace import Pace

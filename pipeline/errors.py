@@ -4,7 +4,9 @@ import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
+
+Error = TypeVar("Error", bound=BaseException)
 
 _USERINFO: Final = re.compile(r'("[A-Za-z][A-Za-z0-9+.-]*://)[^"]*@|://([^\s"<>]++)')
 """Up to the last `@`, since a password may have one. Each `://` that is no more than text takes all
@@ -141,3 +143,20 @@ def calls(error: BaseException) -> str:
 def whole_traceback(error: BaseException) -> str:
     """With the text of the exception, and of those that led to it."""
     return "".join(traceback.format_exception(error)).rstrip()
+
+
+_CAUSES: Final = 10
+"""Of an exception, one behind the other: they may go round."""
+
+
+def untraced(error: Error) -> Error:
+    """The same exception, which lets go of what it and its causes have come through. Whoever keeps
+    one in a frame or an object that is in its traceback keeps all that until the garbage collector
+    comes, what was to be sent included; aiohttp does."""
+    cause: BaseException | None = error
+    for _ in range(_CAUSES):
+        if cause is None:
+            break
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collector import SETS_ASIDE, YOUNG, Collector, untie, untraced
+from pipeline.collector import SETS_ASIDE, YOUNG, Collector, untie
 
 aside = pytest.mark.skipif(not SETS_ASIDE, reason="from 3.14 on it is left to Python")
 
@@ -157,34 +157,6 @@ async def test_a_transport_that_is_untied_is_let_go_at_once() -> None:
         assert known() is None
     finally:
         gc.enable()
-
-
-def test_an_exception_that_is_kept_lets_go_of_what_it_has_come_through() -> None:
-    class Sent:
-        pass
-
-    known = []
-
-    def fail() -> None:
-        sent = Sent()
-        known.append(weakref.ref(sent))
-        try:
-            raise OSError("cause")
-        except OSError as error:
-            raise ValueError("problem") from error
-
-    try:
-        fail()
-    except ValueError as error:
-        kept = untraced(error)
-    assert known[0]() is None
-    assert (str(kept), str(kept.__cause__)) == ("problem", "cause")
-
-
-def test_causes_that_go_round_have_an_end() -> None:
-    one, other = ValueError("one"), ValueError("other")
-    one.__cause__, other.__cause__ = other, one
-    assert untraced(one) is one
 
 
 AGENT = """

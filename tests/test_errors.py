@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pickle
 import time
+import weakref
 
 import pytest
 
 from pipeline.component import Payload
-from pipeline.errors import LONGEST, ConfigError, Refused, Unavailable, without_credentials
+from pipeline.errors import (
+    LONGEST,
+    ConfigError,
+    Refused,
+    Unavailable,
+    untraced,
+    without_credentials,
+)
 from pipeline.testing.builders import batch
 
 
@@ -53,3 +61,31 @@ def test_what_a_server_says_of_a_payload_or_an_entry_is_one_line_and_not_endless
     for said in (str(Unavailable(hostile)), str(Refused(hostile)), payload.refused[0][2]):
         assert said.isprintable() and len(said) == LONGEST
         assert said.startswith("no [2J  fake ")
+
+
+def test_an_exception_that_is_kept_lets_go_of_what_it_has_come_through() -> None:
+    class Sent:
+        pass
+
+    known = []
+
+    def fail() -> None:
+        sent = Sent()
+        known.append(weakref.ref(sent))
+        try:
+            raise OSError("cause")
+        except OSError as error:
+            raise ValueError("problem") from error
+
+    try:
+        fail()
+    except ValueError as error:
+        kept = untraced(error)
+    assert known[0]() is None
+    assert (str(kept), str(kept.__cause__)) == ("problem", "cause")
+
+
+def test_causes_that_go_round_have_an_end() -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert untraced(one) is one

@@ -65,14 +65,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.collector import untraced
 from pipeline.component import Context, Payload
 from pipeline.encode.otlp import Requests
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.json import JsonRequests
 from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, untraced
 from pipeline.plural import plural
 from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, RequestFailed, printable
 from pipeline.transport.parts import Evidence, Part, Parts

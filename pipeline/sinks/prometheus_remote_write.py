@@ -52,7 +52,6 @@ import msgspec
 from pipeline.batch import Batch, Source
 from pipeline.cadvisor import label_names
 from pipeline.coalesce import Pause
-from pipeline.collector import untraced
 from pipeline.component import BatchConfig, Context, Duration, Payload
 from pipeline.encode.remote_write import (
     LABEL_NAME,
@@ -61,7 +60,7 @@ from pipeline.encode.remote_write import (
     stale,
     write_request,
 )
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, untraced
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
 from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected

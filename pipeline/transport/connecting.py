@@ -10,7 +10,7 @@ import struct
 import termios
 from collections.abc import Callable
 
-from pipeline.collector import untraced
+from pipeline.errors import untraced
 from pipeline.transport.address import Address
 
 _OPTIONS = (

@@ -38,9 +38,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from pipeline.collector import untraced
 from pipeline.component import Data, Duration, Secret, Sink, SinkConfig, TLSConfig
-from pipeline.errors import ConfigError, Refused, Unavailable
+from pipeline.errors import ConfigError, Refused, Unavailable, untraced
 from pipeline.extras import needed
 from pipeline.transport.address import Address
 from pipeline.transport.tls import client_context

@@ -17,9 +17,8 @@ from aiokafka import errors  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
-from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, untraced
 from pipeline.extras import overridden
 from pipeline.plural import plural
 from pipeline.transport.address import Address

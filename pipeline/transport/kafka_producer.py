@@ -23,8 +23,7 @@ from aiokafka.record.default_records import (  # type: ignore[import-untyped]
     DefaultRecordBatchBuilder,
 )
 
-from pipeline.collector import untraced
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, untraced
 from pipeline.transport.address import Address
 from pipeline.transport.kafka import Cluster, described
 from pipeline.transport.kafka_records import Records

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.errors import ConfigError, Unavailable, untraced
 from pipeline.extras import needed, overridden
 from pipeline.transport.address import Address, parse
 from pipeline.transport.tls import client_context

@@ -29,9 +29,8 @@ from time import monotonic
 from typing import Any
 
 from pipeline.batch import Batch
-from pipeline.collector import untraced
 from pipeline.component import Payload
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, untraced
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
 
 PATIENCE = RequestFailed.PATIENCE

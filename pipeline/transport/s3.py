@@ -28,9 +28,8 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from pipeline.collector import untraced
 from pipeline.component import Secret, TLSConfig
-from pipeline.errors import ConfigError, SinkError, Unavailable
+from pipeline.errors import ConfigError, SinkError, Unavailable, untraced
 from pipeline.extras import needed, overridden
 from pipeline.transport.address import Address
 from pipeline.transport.background import Background

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.checkpoint import Position
-from pipeline.collector import untraced
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, untraced
 from pipeline.sources.docker.cursor import Replay
 from pipeline.sources.docker.emission import Emission, Subject
 from pipeline.sources.docker.engine import Engine
