@@ -27,6 +27,8 @@ def batch(*lines: bytes, of: Container = API, **columns: Any) -> Batch:
     return made.replace(times=[b"2026-01-31T23:59:59.123456789Z"] * len(made))
 
 
+OWN_PID = b"%d" % os.getpid()
+
 HEADER = b"<30>1 2026-01-31T23:59:59.123456Z web-1 api 0123456789ab - - "
 
 RFC5424 = re.compile(
@@ -115,7 +117,9 @@ def test_a_tag_of_rfc_3164_holds_nothing_that_could_end_it() -> None:
     )
 
 
-@pytest.mark.parametrize(("proc_id", "is_said"), [("pid", b"%d" % os.getpid()), ("-", b"-")])
+@pytest.mark.parametrize(
+    ("proc_id", "is_said"), [("pid", OWN_PID), ("-", b"-")], ids=["pid", "none"]
+)
 @pytest.mark.parametrize("framing", ["octet-counting", None])
 def test_a_procid_may_be_a_number_or_none(proc_id: Any, is_said: bytes, framing: Any) -> None:
     encoder = SyslogEncoder(proc_id=proc_id, framing=framing)
@@ -126,7 +130,7 @@ def test_a_procid_may_be_a_number_or_none(proc_id: Any, is_said: bytes, framing:
 
 
 @pytest.mark.parametrize(
-    ("proc_id", "tag"), [("pid", b"api[%d]: x" % os.getpid()), ("-", b"api: x")]
+    ("proc_id", "tag"), [("pid", b"api[%b]: x" % OWN_PID), ("-", b"api: x")], ids=["pid", "none"]
 )
 def test_so_may_be_what_stands_in_the_brackets_of_rfc_3164(proc_id: Any, tag: bytes) -> None:
     encoder = SyslogEncoder(standard="rfc3164", proc_id=proc_id)
