@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 
 CONFIG = """
 [logs]

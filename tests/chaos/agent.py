@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pipeline
-from tests.chaos.receivers import free_port
+from tests.servers.ports import free_port
 
 CONFIG = """\
 [engine]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from random import Random
 from typing import Any
+
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,20 +76,3 @@ class Peer:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-
-
-_BELOW_EPHEMERAL = (20_000, 32_000)
-"""A port that the kernel gives to nobody by itself: while a receiver is dead, a client that tries
-to connect to an ephemeral port may be given that very port, and then talks to itself."""
-
-
-def free_port() -> int:
-    dice = Random()
-    while True:
-        port = dice.randrange(*_BELOW_EPHEMERAL)
-        with socket.socket() as candidate:
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

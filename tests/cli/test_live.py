@@ -17,6 +17,7 @@ from pipeline.component.registry import config_type
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.certificates import Authority
 from tests.servers.http_receiver import Request, answer, http_receiver
+from tests.servers.ports import free_port
 from tests.servers.receivers import Beats, Collector, serve, server_context, udp
 
 NO_ENGINE = '[engine]\nurl = "unix:///nowhere/docker.sock"\n'
@@ -92,8 +93,7 @@ async def test_each_sink_that_cannot_be_reached_is_told_with_its_reason(
     write: Callable[[str], str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = closed.getsockname()[1]
+    nobody = free_port()
     tls = server_context(stranger.issue("live"))
     async with serve(Collector(), tls=tls) as untrusted:
         file = write(

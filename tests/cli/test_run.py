@@ -16,7 +16,7 @@ from pipeline.cli.run import _Formatter
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 SYSLOG = '[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{port}"\n'

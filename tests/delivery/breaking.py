@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.servers.ports import free_port
+
 _RETURN_NOTHING = struct.pack("HBBI", 6, 0, 0, 0)
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -70,13 +72,17 @@ class Breaking:
     """
 
     def __init__(
-        self, tls: ssl.SSLContext | None = None, *, appetite: int | None = None, port: int = 0
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        appetite: int | None = None,
+        port: int | None = None,
     ) -> None:
         self.connections: list[Connection] = []
         self._tls = tls
         self.appetite = appetite
         """May be set while there is nothing to read."""
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server(("127.0.0.1", port or free_port()))
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Breaking:

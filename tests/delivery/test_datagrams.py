@@ -12,7 +12,7 @@ import pytest
 from pipeline.component import BatchConfig, Size
 from pipeline.transport.datagrams import _BURST
 from tests.delivery.sending import numbers, sending, until
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 
 SINKS = ["syslog", "logstash", "gelf"]
 READABLE: dict[str, dict[str, str]] = {"gelf": {"compression": "none"}}

@@ -33,12 +33,13 @@ from pipeline.testing.private_engine import PrivateEngine
 from tests.delivery.breaking import Breaking, in_kernel
 from tests.faults.peers import LumberjackPeer
 from tests.servers.certificates import Authority
-from tests.servers.daemon import eventually, free_port
+from tests.servers.daemon import eventually
 from tests.servers.fluent import FluentPeer
 from tests.servers.kafka import KafkaCluster, Reader
 from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import take
 from tests.servers.otlp import messages, read_logs
+from tests.servers.ports import free_port
 from tests.servers.receivers import server_context
 from tests.servers.redis import RedisServer
 

@@ -23,9 +23,9 @@ from pipeline.encode.messages import ColumnsMessages
 from pipeline.encode.subject import Subjects
 from pipeline.testing.agent_process import AgentProcess, whole_entries, whole_lines
 from pipeline.testing.builders import batch, container
-from tests.servers.daemon import free_port
 from tests.servers.nats import NatsServer
 from tests.servers.nats_by_hand import by_hand
+from tests.servers.ports import free_port
 from tests.sinks.test_prometheus import stats
 
 CONFIG = """

@@ -15,7 +15,6 @@ from random import Random
 
 from pipeline.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
-from tests.chaos.receivers import free_port
 from tests.hostile.agent import Attacked, outside
 from tests.hostile.clients import ATTACKS, Attack
 from tests.hostile.config import configuration
@@ -24,6 +23,7 @@ from tests.hostile.neighbours import last_time, noticed
 from tests.hostile.payloads import SECRET, payloads
 from tests.hostile.report import Figures
 from tests.hostile.watched import Watched, turns
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 6

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.testing.agent_process import AgentProcess, whole_entries
 from pipeline.testing.private_engine import PrivateEngine
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 
 CONFIG = """
 [logs]

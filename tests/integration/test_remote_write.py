@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.prometheus import PrometheusServer
 
 NAMES = ("written-1", "written-2")

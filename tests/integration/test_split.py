@@ -15,7 +15,8 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.verify import Series, Verifier
 from tests.delivery.breaking import Breaking
-from tests.servers.daemon import eventually, free_port
+from tests.servers.daemon import eventually
+from tests.servers.ports import free_port
 
 PARTS = 3
 LINES = 5000

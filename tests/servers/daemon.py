@@ -16,13 +16,6 @@ PATIENCE = 20.0
 """Seconds for anything that a server on this machine should do at once."""
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nothing uses at the moment."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def eventually(what: str, done: Callable[[], bool]) -> None:
     """Waits until `done`, or fails."""
     deadline = time.monotonic() + PATIENCE

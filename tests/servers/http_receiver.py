@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import cramjam
 
+from tests.servers.ports import free_port
+
 
 @dataclass(frozen=True)
 class Request:
@@ -102,7 +104,7 @@ async def http_receiver(
 ) -> AsyncIterator[HttpReceiver]:
     """Serves on a free port of the loopback, in the test's own loop."""
     receiver = HttpReceiver(judge, **more)
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", free_port(), ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

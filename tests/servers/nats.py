@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.servers.certificates import Certificate
-from tests.servers.daemon import PATIENCE, Daemon, eventually, free_port
+from tests.servers.daemon import PATIENCE, Daemon, eventually
+from tests.servers.ports import free_port
 
 _CONFIG = """\
 listen: "127.0.0.1:{port}"

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.daemon import Daemon, eventually, free_port
+from tests.servers.daemon import Daemon, eventually
+from tests.servers.ports import free_port
 
 PATIENCE = 30.0
 """Seconds until a query should have an answer. The first scrape comes after five."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.daemon import Daemon, free_port
+from tests.servers.daemon import Daemon
+from tests.servers.ports import free_port
 
 # What tecnativa/docker-socket-proxy makes of CONTAINERS=1 EVENTS=1 INFO=1 PING=1 POST=0,
 # but for its timeout of ten minutes.

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.servers.certificates import Authority, Certificate
+from tests.servers.ports import free_port
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
 async def serve(
-    handler: Handler, *, port: int = 0, tls: ssl.SSLContext | None = None
+    handler: Handler, *, port: int | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
     """Runs `handler` for each connection to the port it yields; ends them all with the context."""
     tasks: set[asyncio.Task[None]] = set()
@@ -34,9 +35,10 @@ async def serve(
             writer.close()
             tasks.discard(task)
 
+    port = port or free_port()
     server = await asyncio.start_server(handle, "127.0.0.1", port, ssl=tls, limit=2**26)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield port
     finally:
         server.close()
         for task in list(tasks):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.servers.daemon import PATIENCE, Daemon, eventually, free_port
+from tests.servers.daemon import PATIENCE, Daemon, eventually
+from tests.servers.ports import free_port
 
 
 class RedisServer(Daemon):

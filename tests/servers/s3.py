@@ -13,7 +13,8 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from tests.servers.daemon import Daemon, free_port
+from tests.servers.daemon import Daemon
+from tests.servers.ports import free_port
 
 KEYS = {"access_key_id": "test", "secret_access_key": "test-secret"}
 

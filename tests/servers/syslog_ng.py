@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers.certificates import Authority
-from tests.servers.daemon import Daemon, eventually, free_port
+from tests.servers.daemon import Daemon, eventually
+from tests.servers.ports import free_port
 from tests.servers.syslog_received import Received
 
 _PACKAGES = ("syslog-ng-core", "libivykis0t64", "libjson-c5", "libnet1", "libwrap0")

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.daemon import Daemon, eventually, free_port
+from tests.servers.daemon import Daemon, eventually
+from tests.servers.ports import free_port
 
 _SOURCE = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-logs"
 _GOPATH = Path("/usr/share/gocode")

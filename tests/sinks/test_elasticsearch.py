@@ -21,10 +21,10 @@ from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
 from pipeline.transport.parts import LONG, AllRejected
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.elasticsearch import BAD, BUSY, NO_SHARD, Judgement
 from tests.servers.elasticsearch import Elasticsearch as Server
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
+from tests.servers.ports import free_port
 from tests.servers.receivers import server_context
 from tests.servers.victoria import VictoriaLogs
 

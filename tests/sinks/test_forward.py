@@ -21,8 +21,8 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.timestamps import nanoseconds
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.fluent import Chunk, Fluentd, ack, acknowledge
+from tests.servers.ports import free_port
 from tests.servers.receivers import serve, server_context
 
 

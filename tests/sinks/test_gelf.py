@@ -15,8 +15,8 @@ from pipeline.sinks.gelf import Config, Gelf, chunks
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.graylog import Reassembly, message, stream
+from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context, udp
 
 

@@ -16,8 +16,9 @@ from pipeline.sinks.http import Config, HttpSink
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
-from tests.servers.daemon import Daemon, free_port
+from tests.servers.daemon import Daemon
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
+from tests.servers.ports import free_port
 
 _NGINX = """\
 user root;

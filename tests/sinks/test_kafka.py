@@ -27,9 +27,9 @@ from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport import kafka as transport
 from tests.servers import kafka
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.kafka import KafkaCluster
 from tests.servers.kafka_double import Broker
+from tests.servers.ports import free_port
 from tests.servers.receivers import serve, server_context
 
 pytestmark = pytest.mark.server

@@ -20,7 +20,7 @@ from pipeline.sinks.logstash import Config, Logstash
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.receivers import Beats, Collector, ack, read_window, serve, server_context, udp
 
 Answers = Callable[[int], AsyncIterator[bytes | None]]

@@ -18,9 +18,9 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.loki_received import Pushed, pushed, streams
+from tests.servers.ports import free_port
 from tests.servers.receivers import server_context
 from tests.servers.victoria import VictoriaLogs
 

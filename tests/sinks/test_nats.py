@@ -20,10 +20,10 @@ from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.nats import NatsAuth
 from pipeline.transport.streams import StreamConfig
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.fake_nats import FakeNats, fake_nats, stored
 from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import delete, kept, purge
+from tests.servers.ports import free_port
 
 
 def sink(*urls: str, **options: Any) -> NatsSink:

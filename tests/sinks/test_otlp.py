@@ -21,9 +21,9 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
 from pipeline.transport.parts import AllRejected
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import answer, http_receiver
 from tests.servers.otlp import JSON, PROTOBUF, Collector, messages, plain, some_rejected
+from tests.servers.ports import free_port
 from tests.servers.victoria import VictoriaLogs, VictoriaMetrics
 from tests.sources.docker.answers import LIMITED, reading
 

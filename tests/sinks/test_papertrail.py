@@ -14,7 +14,7 @@ from pipeline.sinks.papertrail import Config, Papertrail
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context, udp
 from tests.servers.rsyslog import Rsyslog
 

@@ -24,8 +24,8 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.leaks import unchanged
 from pipeline.testing.sink_kit import SinkKit, _cancelled
 from pipeline.transport.parts import AllRejected
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
+from tests.servers.ports import free_port
 from tests.servers.prometheus import PrometheusServer
 from tests.servers.remote_write import Series, decoded
 from tests.servers.victoria import VictoriaMetrics

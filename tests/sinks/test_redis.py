@@ -22,7 +22,8 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.resp import command
 from tests.servers.certificates import Authority
-from tests.servers.daemon import eventually, free_port
+from tests.servers.daemon import eventually
+from tests.servers.ports import free_port
 from tests.servers.receivers import serve
 from tests.servers.redis import RedisServer, has_replicas
 

@@ -23,8 +23,8 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from tests.delivery.sending import sending, until
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, HttpReceiver, Request, answer, http_receiver
+from tests.servers.ports import free_port
 from tests.servers.receivers import server_context
 from tests.servers.s3 import KEYS, S3Server
 

@@ -16,7 +16,7 @@ from pipeline.sinks.syslog import Config, Syslog
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context, udp
 from tests.servers.rsyslog import Rsyslog
 from tests.servers.syslog_ng import SyslogNG

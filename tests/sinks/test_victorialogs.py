@@ -12,8 +12,8 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.victorialogs import Config, VictoriaLogs
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import http_receiver
+from tests.servers.ports import free_port
 from tests.servers.victoria import VictoriaLogs as Server
 
 

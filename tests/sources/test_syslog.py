@@ -23,7 +23,8 @@ from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.transport.listening import ListenTLSConfig
 from tests.servers.certificates import Authority
-from tests.servers.daemon import Daemon, free_port
+from tests.servers.daemon import Daemon
+from tests.servers.ports import free_port
 from tests.servers.receivers import client_context
 from tests.servers.rsyslog import found as rsyslogd
 from tests.servers.syslog_ng import run as syslog_ng

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
 from pipeline.transport.datagrams import LARGEST, Datagrams
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.receivers import udp
 
 

@@ -29,8 +29,8 @@ from pipeline.transport.http import (
     retry_after,
 )
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.http_receiver import OK, HttpReceiver, answer, http_receiver
+from tests.servers.ports import free_port
 from tests.servers.receivers import server_context
 
 

@@ -20,9 +20,9 @@ from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.transport.nats import Nats, NatsAuth
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
 from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer
+from tests.servers.ports import free_port
 from tests.servers.receivers import serve
 
 USERS = 'authorization { user: "agent", password: "s3cret" }'

@@ -16,7 +16,7 @@ from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
 from pipeline.transport.stream import AT_ONCE, Closed, Stream
 from tests.servers.certificates import Authority
-from tests.servers.daemon import free_port
+from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -27,13 +27,13 @@ def to(port: int, **options: object) -> Stream:
 
 
 @asynccontextmanager
-async def peer(port: int = 0) -> AsyncIterator[tuple[int, asyncio.Queue[socket.socket]]]:
+async def peer(port: int | None = None) -> AsyncIterator[tuple[int, asyncio.Queue[socket.socket]]]:
     """A listener with a small window, whose connections the test reads, resets or leaves."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.setblocking(False)
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", port or free_port()))
         listener.listen()
         accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
         kept: list[socket.socket] = []

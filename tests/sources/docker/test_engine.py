@@ -25,6 +25,7 @@ from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, chunk, head, json_answer
 from pipeline.testing.private_engine import PrivateEngine, why_not
 from tests.servers.certificates import Authority, authority, stranger
+from tests.servers.ports import free_port
 
 __all__ = ["authority", "stranger"]
 
@@ -501,11 +502,6 @@ async def test_more_streams_than_a_pool_of_a_hundred_and_requests_beside_them(
 
 
 # ----------------------------------------------------------------------------- TCP and TLS
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
