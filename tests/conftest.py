@@ -1,4 +1,4 @@
-"""What all tests share: a real Engine, a watch for calls that block the loop, a list of skips."""
+"""What all tests share: a real Engine, a watch for calls that block the loop, and how they run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
 
 from pipeline import native
 from pipeline.errors import EngineError
@@ -22,13 +21,13 @@ from pipeline.testing import ways
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
-NO_SKIPS = os.environ.get("CI", "").lower() in ("1", "true")
-"""Set in CI, where a machine that cannot run a part of the suite is a failure."""
-
-settings.register_profile("any machine", parent=settings.default, deadline=None)
-settings.load_profile("any machine")
-
-_ENGINE_FIXTURES = {"engine", "fresh_engine", "busybox"}
+pytest_plugins = [
+    "tests.suite.lanes",
+    "tests.suite.durations",
+    "tests.suite.examples",
+    "tests.suite.processes",
+    "tests.suite.skips",
+]
 
 
 @pytest.fixture(scope="session")
@@ -148,35 +147,3 @@ def _held(process: Path, file: Path) -> int:
 def pytest_unconfigure() -> None:
     """A process that does not end, whose tests have all ended, shows where and ends."""
     faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
-            item.add_marker("engine")
-        if "image" in getattr(item, "fixturenames", ()):
-            item.add_marker("image")
-
-
-def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
-    """Name and reason of all that did not run here."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    reports = reporter.stats.get("skipped", []) if reporter else []
-    return [(report.nodeid, report.longrepr[2]) for report in reports]
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if NO_SKIPS and session.exitstatus == pytest.ExitCode.OK and _skipped(session.config):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if skipped := _skipped(config):
-        terminalreporter.section("could not run on this machine", "-", red=NO_SKIPS, yellow=True)
-        for name, reason in skipped:
-            terminalreporter.line(f"{name}: {reason.removeprefix('Skipped: ')}")
-        if NO_SKIPS:
-            terminalreporter.line("CI is set: what was skipped counts as failed", red=True)

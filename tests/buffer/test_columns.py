@@ -18,6 +18,7 @@ from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import numbered
 from tests.sources.docker.answers import LIMITED, answer, reading
+from tests.suite.examples import examples
 
 
 def there_and_back(*given: Batch) -> list[Batch]:
@@ -25,7 +26,7 @@ def there_and_back(*given: Batch) -> list[Batch]:
 
 
 @given(st.lists(batches(), max_size=4))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_any_batch_comes_back_as_it_was(given: list[Batch]) -> None:
     assert [facts(one) for one in there_and_back(*given)] == [facts(one) for one in given]
 

@@ -24,6 +24,7 @@ from tests.buffer.spools import (
     used,
     write,
 )
+from tests.suite.examples import examples
 
 RECORDS = [numbered(0, 3), numbered(3, 1), numbered(4, 5)]
 """Three records of one segment."""
@@ -97,7 +98,7 @@ def test_after_a_flip_of_any_bit_at_most_its_record_is_lost_and_that_is_counted(
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_whatever_stands_in_place_of_a_part_every_entry_is_read_or_counted(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -117,7 +118,7 @@ def test_whatever_stands_in_place_of_a_part_every_entry_is_read_or_counted(
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 def test_a_file_cut_and_glued_together_anyhow_gives_no_entry_twice_and_none_out_of_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

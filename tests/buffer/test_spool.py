@@ -28,10 +28,11 @@ from tests.buffer.spools import (
     used,
     write,
 )
+from tests.suite.examples import examples
 
 
 @given(given_=st.lists(st.lists(batches(), min_size=1, max_size=3), max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_any_batches_come_back_as_they_were_and_in_order(
     given_: list[list[Batch]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -21,6 +21,7 @@ from pipeline.component import BufferConfig, Size
 from pipeline.errors import DocklineError
 from tests.buffer.spooled import ALL, Made, Policy, running, until
 from tests.buffer.spools import numbered, numbers, segments, used
+from tests.suite.examples import examples
 
 ONE = numbered(0, size=1000).size
 
@@ -707,7 +708,7 @@ operations = st.lists(
 
 
 @given(operations, st.sampled_from(["block", "drop_newest", "drop_oldest"]), st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_every_entry_is_delivered_dropped_or_inside_at_all_times(
     tmp_path_factory: pytest.TempPathFactory, doing: list[str], policy: Policy, disks: int
 ) -> None:

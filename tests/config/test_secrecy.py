@@ -20,6 +20,7 @@ from pipeline.config.file import parse
 from pipeline.config.locate import Path
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, toml, unwrap
+from tests.suite.examples import examples as so_many
 
 SECRET = "Zk9-qJ7xV_w4hT"
 
@@ -185,7 +186,7 @@ PIECES = [
 
 
 @given(st.data())
-@settings_of_hypothesis(max_examples=150)
+@settings_of_hypothesis(max_examples=so_many(150))
 def test_no_slip_of_the_hand_shows_a_secret(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(FILES))
     for _ in range(data.draw(st.integers(1, 3))):

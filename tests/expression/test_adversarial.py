@@ -30,6 +30,7 @@ from tests.expression.adversarial import (
     endless_patterns,
 )
 from tests.expression.test_hostile import HOSTILE
+from tests.suite.examples import examples
 
 ENTRIES = batch(*LINES[: len(FIELDS)], fields=FIELDS)
 
@@ -139,7 +140,7 @@ TEXTS = st.one_of(
 ) | st.lists(st.sampled_from(TOKENS), max_size=8).map("".join)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000))
 @given(TEXTS)
 def test_any_text_is_refused_or_never_raises(text: str) -> None:
     for compiler, argument in (
@@ -164,7 +165,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(HARMLESS), st.fixed_dictionaries({}, optional=dict.fromkeys("xyz", JSON)))
 def test_what_is_accepted_never_raises_whatever_an_entry_holds(
     text: str, fields: dict[str, Any]

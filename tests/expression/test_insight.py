@@ -12,6 +12,7 @@ from pipeline.component import FieldUse
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read, never_true, opposite
 from pipeline.testing.builders import batch, container
+from tests.suite.examples import examples
 
 NEVER = (
     "False", "1 > 2", "'a' in 'b'", "not True", "0", "lower('A') == 'A'", "x == 1 and x == 2",
@@ -107,7 +108,7 @@ FIELDS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000))
 @given(TEXTS)
 @example("x >= 1 and x < 2 and x <= 1")
 def test_what_is_said_to_be_never_true_is_true_of_no_entry(text: str) -> None:

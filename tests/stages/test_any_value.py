@@ -24,6 +24,7 @@ from pipeline.forward.reading import objects
 from pipeline.intake.received import Received
 from pipeline.parsing.syslog_columns import columns
 from pipeline.testing.builders import batch, container, entries
+from tests.suite.examples import examples
 
 SECRET = "bob@example.com"
 
@@ -173,7 +174,7 @@ def test_all_stages_are_here() -> None:
     assert sorted({one.name for one, _ in stages()}) == list(registry.names("stages"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(SOURCES)
 def test_every_stage_takes_every_value_that_a_source_can_make(batches: list[Batch]) -> None:
     for one in batches:

@@ -15,6 +15,7 @@ from pipeline.sources.docker.cursor import Cursor, Replay, fingerprint
 from pipeline.sources.docker.frames import Frames
 from pipeline.sources.docker.partly import up_to
 from pipeline.sources.docker.pieces import Columns
+from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
 
@@ -81,7 +82,7 @@ def log_of(seed: int) -> list[Frame]:
     return frames
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.integers(0, 10**6), st.lists(st.floats(0, 1), max_size=5), st.integers(20, 50_000))
 def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
     seed: int, breaks: list[float], step: int
@@ -100,7 +101,7 @@ def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
     assert position.sequence == len(everything)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
 def test_a_stream_given_up_at_any_of_its_lines_is_resumed_exactly_there(
     seed: int, share: float, at: float

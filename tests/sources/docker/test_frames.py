@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.sources.docker.frames import FrameError, Frames, TtyLines, new_decoder
 from pipeline.sources.docker.pieces import Columns, no_columns
 from pipeline.timestamps import NO_TIME
+from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
 
@@ -99,13 +100,13 @@ def test_a_cut_inside_any_header_or_timestamp_changes_nothing() -> None:
         assert decode(STREAM, [cut]).lines == LINES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_any_split_gives_the_same(cuts: list[int]) -> None:
     assert decode(STREAM, cuts).lines == LINES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=60)), max_size=20),
     st.lists(st.integers(0, 3000), max_size=6),
@@ -203,7 +204,7 @@ def test_a_tty_is_split_into_lines_and_its_parts_joined() -> None:
     assert set(columns.streams) == {1}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(st.integers(0, len(TTY)), max_size=12))
 def test_any_split_of_a_tty_gives_the_same(cuts: list[int]) -> None:
     assert decode(TTY, cuts) == decode(TTY)

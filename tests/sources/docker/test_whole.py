@@ -12,6 +12,7 @@ from pipeline import native
 from pipeline.sources.docker.frames import SINGLY, FrameError, Frames
 from pipeline.sources.docker.pieces import no_columns
 from pipeline.sources.docker.whole import whole_lines
+from tests.suite.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
 
@@ -69,7 +70,7 @@ PAYLOADS = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(
     st.lists(st.tuples(st.sampled_from([1, 1, 1, 1, 2, 3]), PAYLOADS), max_size=12),
     st.integers(0, 60),

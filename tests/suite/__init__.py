@@ -1,0 +1,1 @@
+"""How the suite is run: lanes, time limits, what is kept of each run."""

@@ -1,0 +1,24 @@
+"""How many examples a property is tested with.
+
+The profile `quick` is what `make test` and CI run: the same 50 for each property every time, so
+that a run tells of the change and not of its luck. `full` looks further, at other ones each time:
+`make test-all`, or `--hypothesis-profile=full`.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+QUICK = 50
+
+settings.register_profile(
+    "quick", deadline=None, max_examples=QUICK, derandomize=True, database=None
+)
+settings.register_profile("full", deadline=None)
+settings.load_profile("quick")
+
+
+def examples(full: int) -> int:
+    """For `max_examples` of a property that wants more, or fewer, than others: so many in a full
+    run, and no more than 50 in a quick one."""
+    return full if settings.get_current_profile_name() == "full" else min(full, QUICK)
