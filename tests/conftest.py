@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import faulthandler
-import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import resource_tracker
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -24,6 +17,7 @@ from pipeline.testing.private_engine import PrivateEngine, why_not
 pytest_plugins = [
     "tests.suite.lanes",
     "tests.suite.durations",
+    "tests.suite.ending",
     "tests.suite.examples",
     "tests.suite.processes",
     "tests.suite.skips",
@@ -106,44 +100,3 @@ def no_blocking_calls() -> Iterator[None]:
     excluded = ["pipeline.testing", "pipeline.transport.background", "pipeline.transport.s3"]
     with blockbuster_ctx("pipeline", excluded_modules=excluded):
         yield
-
-
-def pytest_configure() -> None:
-    """A shell starts what runs in the background with SIGINT ignored, and the programs that tests
-    start would inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@atexit.register
-def end_resource_tracker() -> None:
-    """The process that multiprocessing starts beside this one ends when nobody holds its pipe any
-    more, and Python 3.13 waits for that without end. Whoever holds it yet is named: a test has left
-    it behind."""
-    tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
-    if tracker._pid is None or tracker._fd is None:
-        return
-    pipe = Path(f"/proc/self/fd/{tracker._fd}").readlink()
-    for process in Path("/proc").glob("[0-9]*"):
-        held, own = _held(process, pipe), int(process.name) == os.getpid()
-        if held > own and int(process.name) != tracker._pid:
-            command = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
-            print(f"process {process.name} holds {pipe} {held} times: {command}", file=sys.stderr)
-    with suppress(ProcessLookupError):
-        os.kill(tracker._pid, signal.SIGKILL)
-
-
-def _held(process: Path, file: Path) -> int:
-    """How often a process has it open."""
-    count = 0
-    with suppress(OSError):  # it has ended meanwhile
-        for descriptor in (process / "fd").iterdir():
-            with suppress(OSError):
-                count += descriptor.readlink() == file
-    return count
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    """A process that does not end, whose tests have all ended, shows where and ends."""
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)

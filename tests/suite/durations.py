@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite.lanes import LANES, lane
+from tests.suite.lanes import LANES
+from tests.suite.workers import is_worker
 
 SLOWEST = 10
 FILE = ".durations.json"
@@ -47,10 +48,5 @@ class Durations:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
+    if not is_worker(config):
         config.pluginmanager.register(Durations(config.rootpath / FILE), "durations")
-
-
-@pytest.fixture(autouse=True)
-def lane_is_reported(request: pytest.FixtureRequest) -> None:
-    request.node.user_properties.append(("lane", lane(request.node)))

@@ -40,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
         if lane(item) == "unit":
             item.add_marker("unit")
+        item.user_properties.append(("lane", lane(item)))
 
 
 def lane(item: pytest.Item) -> str:
