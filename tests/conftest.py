@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.suite.lanes",
     "tests.suite.durations",
     "tests.suite.examples",
+    "tests.suite.heap",
     "tests.suite.processes",
     "tests.suite.skips",
 ]
