@@ -22,6 +22,7 @@ from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
 pytest_plugins = [
+    "tests.suite.clock",
     "tests.suite.lanes",
     "tests.suite.durations",
     "tests.suite.examples",
