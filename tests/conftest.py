@@ -15,10 +15,12 @@ from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
 pytest_plugins = [
+    "tests.suite.clock",
     "tests.suite.lanes",
     "tests.suite.durations",
     "tests.suite.ending",
     "tests.suite.examples",
+    "tests.suite.heap",
     "tests.suite.processes",
     "tests.suite.skips",
 ]

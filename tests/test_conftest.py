@@ -9,6 +9,8 @@ from blockbuster import BlockingError
 
 from pipeline import component
 from pipeline.testing import docker_client
+from pipeline.transport import stream
+from tests.suite.clock import WAITS
 
 pytest_plugins = "pytester"
 
@@ -29,6 +31,15 @@ async def test_a_blocking_call_of_the_package_in_the_loop_fails() -> None:
 async def test_tests_and_their_engine_may_block() -> None:
     sleep_in(__file__)
     sleep_in(docker_client.__file__)
+
+
+def test_the_product_pauses_for_moments() -> None:
+    assert WAITS["pipeline.transport.stream.GRACE"] == stream.GRACE
+
+
+@pytest.mark.usefixtures("real_waits")
+def test_a_test_may_ask_for_the_products_own_pauses() -> None:
+    assert stream.GRACE == 0.2
 
 
 def run_a_suite_that_skips(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from pipeline.batch import Batch, Container
@@ -36,16 +37,23 @@ def hostile() -> list[Batch]:
     ]
 
 
-def _fields() -> list[dict[str, Any]]:
-    """One for each of `LINES`."""
+@cache
+def _deep() -> list[Any]:
+    """Nested deeper than anything recurses. Made once: that takes a while."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
+    return deep
+
+
+def _fields() -> list[dict[str, Any]]:
+    """One for each of `LINES`."""
     odd: dict[Any, Any] = {
         1: 2, None: 3, "\ud800": "\ud800", b"\xff": [b"\xff", {b"k": b"v"}], False: (1,),
     }  # fmt: skip
     return [
         {}, {"level": []}, {"level": "ERROR", "host": 1}, {"message": "mine", "log.level": "warn"},
-        odd, {"big": 10**999, "nan": math.nan}, {"deep": deep}, {"fields": {"x": 1}, "ecs": None},
+        odd, {"big": 10**999, "nan": math.nan}, {"deep": _deep()},
+        {"fields": {"x": 1}, "ecs": None},
         {"log": {"level": "fatal"}}, {"": {"": []}}, {f"key{n}": n for n in range(10_000)},
     ]  # fmt: skip

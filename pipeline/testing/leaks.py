@@ -10,12 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+_TURNS = 1000
+_OLD = {20, 200, _TURNS - 1}
+"""Turns that look at all there is. What was made just now is young garbage, and soon found."""
+
 
 async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
     """Runs it; it leaves no more tasks and file descriptors than there were."""
+    gc.collect()
     before = held()
     await operation()
-    for _ in range(200):  # the other end, where it lives in this process, notices a little later
+    for turn in range(_TURNS):  # the other end, if it is in this process, notices a little later
+        gc.collect(2 if turn in _OLD else 1)
         if all(now <= then for now, then in zip(held(), before, strict=True)):
             return
         await asyncio.sleep(0.01)
@@ -23,7 +29,7 @@ async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
 
 
 def held() -> tuple[int, int]:
-    gc.collect()
+    """Tasks and file descriptors."""
     return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
 
 

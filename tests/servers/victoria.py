@@ -6,6 +6,7 @@ user's cache.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -31,20 +32,26 @@ def victoria_logs() -> Path:
     if not source.exists() or not shutil.which("go"):
         pytest.skip("VictoriaLogs cannot be built: `make packages` installs its sources and Go")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dockline-tests"
+    cache.mkdir(parents=True, exist_ok=True)
     program = cache / "victoria-logs"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        cache.mkdir(parents=True, exist_ok=True)
-        mine = cache / f"victoria-logs.{os.getpid()}"
-        environment = os.environ | {
-            "GO111MODULE": "off",
-            "GOPATH": str(_GOPATH),
-            "GOCACHE": str(cache / "go"),
-            "GOFLAGS": "",
-        }
-        command = ["go", "build", "-o", str(mine), _SOURCE]
-        subprocess.run(command, check=True, capture_output=True, cwd=cache, env=environment)
-        mine.rename(program)
+    with (cache / "victoria-logs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several that run tests, one builds it
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            _build(program)
     return program
+
+
+def _build(program: Path) -> None:
+    new = program.with_suffix(".new")
+    environment = os.environ | {
+        "GO111MODULE": "off",
+        "GOPATH": str(_GOPATH),
+        "GOCACHE": str(program.parent / "go"),
+        "GOFLAGS": "",
+    }
+    command = ["go", "build", "-o", str(new), _SOURCE]
+    subprocess.run(command, check=True, capture_output=True, cwd=new.parent, env=environment)
+    new.rename(program)
 
 
 class VictoriaLogs(Daemon):
@@ -68,13 +75,13 @@ class VictoriaLogs(Daemon):
         asked = {"query": f"{query} | sort by (_time)", "limit": "1000000", **parameters}
         body = urllib.parse.urlencode(asked).encode()
         with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
-            return [json.loads(line) for line in answer]
+            return [json.loads(line) for line in answer.read().splitlines()]
 
     def stats(self, query: str) -> list[dict[str, Any]]:
         """What a query that ends in `| stats …` gives, in no order."""
         body = urllib.parse.urlencode({"query": query}).encode()
         with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
-            return [json.loads(line) for line in answer]
+            return [json.loads(line) for line in answer.read().splitlines()]
 
     def until(self, query: str, count: int) -> list[dict[str, Any]]:
         """Waits until that many entries are found; what was taken shows after a second or so."""
@@ -112,7 +119,7 @@ class VictoriaMetrics(Daemon):
         self.flush()
         query = urllib.parse.urlencode({"match[]": match})
         with urllib.request.urlopen(f"{self.url}/api/v1/export?{query}", timeout=60) as answer:
-            return [json.loads(line) for line in answer]
+            return [json.loads(line) for line in answer.read().splitlines()]
 
     def flush(self) -> None:
         """Has what was taken show at once."""

@@ -116,6 +116,7 @@ async def test_a_client_certificate_is_shown_where_it_is_demanded(
 
 
 @pytest.mark.server
+@pytest.mark.usefixtures("real_waits")
 async def test_a_missing_client_certificate_is_told_on_opening(
     server: Server, authority: Authority
 ) -> None:
@@ -137,6 +138,7 @@ async def test_syslog_ng_takes_messages_ended_by_lf(syslog_ng: SyslogNG) -> None
 
 
 @pytest.mark.server
+@pytest.mark.usefixtures("real_waits")
 async def test_the_wrong_framing_for_syslog_ng_is_told_and_nothing_counts_as_sent(
     syslog_ng: SyslogNG,
 ) -> None:

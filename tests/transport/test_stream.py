@@ -218,6 +218,7 @@ async def test_open_is_not_done_before_the_peer_has_what_it_was_owed() -> None:
         await stream.close()
 
 
+@pytest.mark.usefixtures("real_waits")
 async def test_a_peer_that_closes_on_the_first_data_has_not_taken_it() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
@@ -230,6 +231,7 @@ async def test_a_peer_that_closes_on_the_first_data_has_not_taken_it() -> None:
         await stream.close()
 
 
+@pytest.mark.usefixtures("real_waits")
 async def test_a_peer_that_objects_to_the_first_data_has_not_taken_it() -> None:
     async def object_to_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)

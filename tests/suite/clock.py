@@ -1,0 +1,58 @@
+"""Waits of the product that tests would otherwise sit through, in the time of a test.
+
+Each is a constant of a module, in seconds. A test of the wait itself, or of what may happen while
+it lasts, asks for the fixture `real_waits` and gets the product's own values; so does the product
+where a test starts it as a process.
+
+Only waits that nothing depends on are here: a pause before another look or another try. A limit on
+how long something may take is not: short limits fail on a busy machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+import pytest
+
+WAITS = {
+    "pipeline.agent.SAVE_EVERY": 0.05,
+    "pipeline.buffer.spooled.RETRY": 0.05,
+    "pipeline.inlet.FIRST_WAIT": 0.02,
+    "pipeline.outlet.LOOK": 0.01,
+    "pipeline.routing.lanes.SHORTAGE": 0.05,
+    "pipeline.sources.docker.emission.SHORTAGE": 0.05,
+    "pipeline.sources.docker.jsonfile.reading.AGAIN": 0.05,
+    "pipeline.sources.docker.tail.FIRST_WAIT": 0.02,
+    "pipeline.sources.docker.watch.FIRST_WAIT": 0.02,
+    "pipeline.transport.stream.BLOCKED": 0.05,
+    # With this a peer that does not want what it got may say so too late. Tests of such a peer ask
+    # for `real_waits`.
+    "pipeline.transport.stream.GRACE": 0.01,
+}
+
+_OWN = pytest.StashKey[Mapping[str, float]]()
+"""The product's values."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_OWN] = _exchanged(WAITS)
+
+
+@pytest.fixture
+def real_waits(pytestconfig: pytest.Config) -> Iterator[None]:
+    """The product waits as long as it does for its users."""
+    quick = _exchanged(pytestconfig.stash[_OWN])
+    yield
+    _exchanged(quick)
+
+
+def _exchanged(values: Mapping[str, float]) -> dict[str, float]:
+    """Sets them, and gives those before."""
+    before = {}
+    for name, value in values.items():
+        place, _, constant = name.rpartition(".")
+        module = import_module(place)
+        before[name] = float(getattr(module, constant))
+        setattr(module, constant, value)
+    return before
