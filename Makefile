@@ -27,7 +27,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pytest chaos hostile fleet bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets
@@ -38,7 +38,19 @@ demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the scr
 	  then scripts/debian-packages busybox-static; else scripts/debian-packages $(ENGINE_PACKAGES); fi
 	@$(BIN)/python -m demo
 
-test: packages lint pytest ## lint, types and the whole suite against real servers
+# Tests wait more than they compute: there are more workers than cores.
+WORKERS ?= $(shell expr 3 \* $$(nproc))
+PARALLEL = -n $(WORKERS) --dist worksteal
+LANES   ?= not slow
+
+test: packages $(VENV)/.dev ## lint, types, and all tests but the slow ones, against real servers; ARGS="tests/stages -k parse" chooses
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint compiled
+	@$(MAKE) --no-print-directory pytest
+
+test-all: packages lint ## every test with both Pythons, properties in full, chaos, attack and fleet: two hours
+	@$(MAKE) --no-print-directory everything
+	@[ "$(DEBIAN_PYTHON)" = "$(PYTHON)" ] || $(MAKE) --no-print-directory everything PYTHON=$(DEBIAN_PYTHON)
+	@$(MAKE) --no-print-directory chaos hostile fleet MINUTES=10
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -46,8 +58,18 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-pytest: packages $(VENV)/.dev ## the suite alone; ARGS="tests/stages -k parse" chooses
-	$(BIN)/python -m pytest $(ARGS)
+pytest: packages $(VENV)/.dev ## the tests alone; LANES=unit takes seconds where nothing is installed
+	$(BIN)/python -m tests.suite $(or $(ARGS),$(PARALLEL) -m "$(LANES)")
+
+.PHONY: everything
+DEBIAN_PYTHON := /usr/bin/python3
+FULL          := --hypothesis-profile=full
+everything: packages $(VENV)/.dev
+	$(BIN)/python -m tests.suite --minutes 60 $(PARALLEL) $(FULL) -m "not slow"
+	$(BIN)/python -m tests.suite --minutes 60 -n 2 --dist loadgroup $(FULL) -m slow
+
+compiled: $(VENV)/.dev # what each worker would do for itself
+	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true
 
 chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEED=1 MINUTES=10
 	@scripts/debian-packages $(ENGINE_PACKAGES)

@@ -42,6 +42,7 @@ print(before >> 20, resident() >> 20)
 """
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("environment", "held"),
     [
@@ -61,6 +62,7 @@ def test_large_blocks_between_small_ones_are_given_back_at_once(
     assert held - 10 < left - before < held + 10
 
 
+@pytest.mark.server
 def test_what_is_free_is_given_back_once_the_process_has_grown() -> None:
     environment = {"MALLOC_TOP_PAD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
     done = subprocess.run(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[1]
 EXTENSION = "pipeline/native/_loops" + sysconfig.get_config_var("EXT_SUFFIX")
 NO_COMPILER = {"CC": "/nowhere/cc", "PATH": "/nowhere"}

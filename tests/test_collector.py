@@ -14,6 +14,8 @@ import pytest
 
 from pipeline.collector import SETS_ASIDE, YOUNG, Collector, untie
 
+pytestmark = pytest.mark.server
+
 aside = pytest.mark.skipif(not SETS_ASIDE, reason="from 3.14 on it is left to Python")
 
 BEGIN = """

@@ -51,6 +51,7 @@ def run_a_suite_that_skips(
     return pytester.runpytest_subprocess()
 
 
+@pytest.mark.server
 def test_what_is_skipped_is_listed_by_name(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_what_is_skipped_is_listed_by_name(
     run.stdout.fnmatch_lines(["*could not run on this machine*", "*::test_one: no such server"])
 
 
+@pytest.mark.server
 def test_in_ci_a_skip_is_a_failure(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,7 @@ async def test_a_head_without_end_ends_the_connection(serving: Serving) -> None:
     assert serving.ended == {"large": 1}
 
 
+@pytest.mark.server
 def test_the_health_check_goes_on_while_idle_connections_hold_an_agent(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, "") as agent:
         host, port = agent.address.split(":")

@@ -138,6 +138,7 @@ def test_labels_that_cannot_be_are_refused(label: str) -> None:
 HOSTILE = ["", '"', "\\", "\n", "\r\n", "\0", "\ud800", "?", "\ufffd", "é☃", "x" * 10**6, "{a}"]
 
 
+@pytest.mark.server
 async def test_any_label_is_a_page_that_prometheus_reads() -> None:
     metrics = Metrics(CollectorRegistry())
     counter = metrics.derived.counter("hits", "Hits.", ["a"])

@@ -87,6 +87,7 @@ async def test_families_come_once_each_with_all_their_lines_together() -> None:
         assert max(Counter(re.findall("# TYPE (.*) ", text)).values()) == 1
 
 
+@pytest.mark.server
 async def test_the_page_of_everything_passes_promtools_check() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.received.labels("shop-api-1").inc()

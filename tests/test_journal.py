@@ -125,6 +125,7 @@ def test_wherever_the_end_is_torn_or_a_bit_is_flipped_the_other_lines_are_found(
         assert found(folder) == expected
 
 
+@pytest.mark.server
 def test_what_was_written_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
     script = f"""
 import sys, time

@@ -76,6 +76,7 @@ def test_what_somebody_else_has_put_there_is_not_used(
         assert "it belongs to another user" in caplog.text
 
 
+@pytest.mark.server
 def test_an_agent_has_one_for_life_and_one_without_a_folder_lets_nobody_in(tmp_path: Path) -> None:
     nowhere = "unix:///nowhere/docker.sock"
     with AgentProcess(tmp_path / "one", nowhere) as agent:

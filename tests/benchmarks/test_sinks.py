@@ -19,6 +19,7 @@ def test_every_sink_is_measured_or_takes_no_logs() -> None:
     assert {way.kind for way in WAYS} | set(NO_LOGS) == set(registry.names("sinks"))
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "name", ["file", "syslog, TCP", "logstash, Lumberjack", "forward", "http, gzip", "redis"]
 )
@@ -29,6 +30,7 @@ def test_a_run_says_what_a_sink_has_used_for_lines_that_came(name: str) -> None:
     assert result["size"] > 10
 
 
+@pytest.mark.server
 def test_a_run_that_fails_says_why() -> None:
     way = Way("file, nowhere", "file", "", lambda folder: mock.MagicMock(__enter__=_nowhere))
     result = sinks.measured(way, LINES)

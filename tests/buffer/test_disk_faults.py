@@ -58,6 +58,7 @@ def fill_up(folder: Path) -> Path:
 # ------------------------------------------------------------------------------- no room left
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])
 async def test_on_a_full_disk_entries_wait_and_go_on_when_there_is_room(
     small_disk: Path, policy: Policy
@@ -83,6 +84,7 @@ async def test_on_a_full_disk_entries_wait_and_go_on_when_there_is_room(
         assert (made.dropped, made.lost) == ([], [])
 
 
+@pytest.mark.server
 async def test_a_full_disk_is_emptied_by_what_is_delivered(small_disk: Path) -> None:
     fill_up(small_disk)
     async with running(small_disk / "spool") as made, asyncio.TaskGroup() as tasks:
@@ -93,6 +95,7 @@ async def test_a_full_disk_is_emptied_by_what_is_delivered(small_disk: Path) -> 
         assert made.released == list(range(300))
 
 
+@pytest.mark.server
 async def test_what_was_written_in_part_is_taken_back(small_disk: Path) -> None:
     fill_up(small_disk)
     async with running(small_disk / "spool", memory=2**18, disk=2**24) as made:
@@ -105,6 +108,7 @@ async def test_what_was_written_in_part_is_taken_back(small_disk: Path) -> None:
         assert await made.drain() == list(range(made.put))
 
 
+@pytest.mark.server
 def test_after_an_append_that_found_no_space_the_folder_is_as_it_was(small_disk: Path) -> None:
     folder = small_disk / "spool"
     write(folder, numbered(0))
@@ -123,6 +127,7 @@ def test_after_an_append_that_found_no_space_the_folder_is_as_it_was(small_disk:
     assert reopened(folder) == ([0, 1], 0)
 
 
+@pytest.mark.server
 def test_what_an_append_has_made_safe_before_there_was_no_space_stays(small_disk: Path) -> None:
     folder = small_disk / "spool"
     with opened(folder, 2**24) as spool:
@@ -138,6 +143,7 @@ def test_what_an_append_has_made_safe_before_there_was_no_space_stays(small_disk
 # --------------------------------------------------------------------------------- read-only
 
 
+@pytest.mark.server
 async def test_a_folder_that_is_read_only_at_the_start_is_used_when_it_no_longer_is(
     small_disk: Path,
 ) -> None:
@@ -157,6 +163,7 @@ async def test_a_folder_that_is_read_only_at_the_start_is_used_when_it_no_longer
     assert sorted(made.released) == list(range(115))
 
 
+@pytest.mark.server
 async def test_a_folder_that_becomes_read_only_makes_wait_until_it_no_longer_is(
     small_disk: Path,
 ) -> None:

@@ -10,6 +10,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.server
+
 KILLS = int(os.environ.get("DOCKLINE_KILLS", "12"))
 
 

@@ -16,6 +16,10 @@ import pytest
 
 from pipeline.testing.private_engine import why_not
 
+pytestmark = pytest.mark.server
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
 ROOT = Path(__file__).parents[2]
 SHORT = ("--seed", "5", "--minutes", "0.2", "--without", "agent", "--without", "engine")
 

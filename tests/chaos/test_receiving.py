@@ -16,6 +16,8 @@ import pytest
 from pipeline.transport.connecting import unacknowledged
 from tests.chaos.receivers import Peer
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def syslog(tmp_path: Path) -> Iterator[Peer]:

@@ -10,6 +10,7 @@ import pytest
 from tests.chaos.talk import SCRIPT, SCRIPT_PATH, Line, Talker, line
 
 
+@pytest.mark.server
 def test_what_a_container_writes_can_be_told_apart(tmp_path: Path) -> None:
     script = tmp_path / "talk.awk"
     script.write_bytes(SCRIPT)

@@ -151,6 +151,7 @@ def test_several_files_are_one_store_gzipped_or_not(
     assert "4 entries, 1 to 4; complete" in capsys.readouterr().out
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 @pytest.mark.parametrize("zipped", [False, True])
 def test_standard_input_is_read_where_no_file_is_named(arguments: list[str], zipped: bool) -> None:

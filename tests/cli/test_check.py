@@ -157,6 +157,7 @@ def _on_a_terminal(file: str, **environ: str) -> str:
         return reader.read1().decode()
 
 
+@pytest.mark.server
 def test_colour_is_for_terminals_whose_user_wants_it(write: Callable[[str], str]) -> None:
     file = write(BAD)
     assert "\x1b[31m" in _on_a_terminal(file)

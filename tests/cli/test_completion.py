@@ -16,6 +16,8 @@ from pipeline.cli import command_line, main
 from pipeline.cli._commands import Command, program
 from pipeline.cli.completion import SHELLS
 
+pytestmark = pytest.mark.server
+
 PROGRAM = program(command_line())
 COMMANDS = [command.name for command in PROGRAM.commands]
 

@@ -100,6 +100,7 @@ def test_an_error_is_one_sentence_and_an_interruption_is_silent(
     assert capsys.readouterr() == ("", words)
 
 
+@pytest.mark.server
 def test_a_reader_that_goes_away_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
@@ -109,6 +110,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert process.returncode == 0
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
     ("arguments", "status"),
@@ -123,6 +125,7 @@ def test_a_closed_stream_is_no_error(arguments: str, status: int, closed: str) -
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.server
 def test_an_agent_whose_output_is_closed_ends_as_it_should(tmp_path: Path) -> None:
     (tmp_path / "dockline.toml").write_text(
         f'[engine]\nenabled = false\n[http]\nlisten = "127.0.0.1:0"\n'
@@ -138,6 +141,7 @@ def test_an_agent_whose_output_is_closed_ends_as_it_should(tmp_path: Path) -> No
     assert process.returncode == 0
 
 
+@pytest.mark.server
 def test_control_c_ends_quietly(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "waiting.toml")
     command = [*DOCKLINE, "check", "-c", str(tmp_path / "waiting.toml")]
@@ -148,6 +152,7 @@ def test_control_c_ends_quietly(tmp_path: Path) -> None:
         assert process.returncode == 130
 
 
+@pytest.mark.server
 def test_a_command_imports_nothing_that_it_does_not_need() -> None:
     code = "import sys, pipeline.cli; pipeline.cli.main(['--help']); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -96,6 +96,7 @@ def test_readings_that_could_not_be_delivered_are_not_said_to_be_read_again(
         assert "read again after the next start" not in agent.said
 
 
+@pytest.mark.server
 def test_what_is_left_of_a_source_that_nobody_repeats_is_said_to_be_lost(tmp_path: Path) -> None:
     nowhere = free_port()
     source = '[sources.hosts]\ntype = "syslog"\nlisten = "tcp://127.0.0.1:{port}"\n'
@@ -161,6 +162,7 @@ def test_one_sink_that_stands_still_does_not_slow_the_other(
             assert agent.get("/readyz") == (200, "ok\n")
 
 
+@pytest.mark.server
 def test_it_waits_for_an_engine_that_is_not_there_and_says_so_once(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, "unix:///nowhere/docker.sock") as agent:
         agent.until(lambda: "there is no socket at unix:///nowhere/docker.sock" in agent.said)
@@ -173,6 +175,7 @@ def test_it_waits_for_an_engine_that_is_not_there_and_says_so_once(tmp_path: Pat
         assert agent.stop() == 0
 
 
+@pytest.mark.server
 def test_a_hang_up_reloads_it_whether_the_engine_is_there_or_not(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, "unix:///nowhere/docker.sock") as agent:
         agent.until(lambda: "there is no socket" in agent.said)
@@ -194,6 +197,7 @@ def test_two_agents_on_one_state_directory_are_refused(
             assert "Traceback" not in second.said
 
 
+@pytest.mark.server
 def test_a_bad_configuration_ends_it_with_2_and_every_error(tmp_path: Path) -> None:
     config = '[sinks.out]\ntype = "sylog"\n[logs]\nstrat = "now"\n'
     with AgentProcess(tmp_path, "unix:///nowhere/docker.sock", config) as agent:

@@ -54,6 +54,7 @@ def listening(status: int = 200, **headers: str) -> Iterator[tuple[str, list[str
             thread.join()
 
 
+@pytest.mark.server
 def test_that_of_an_agent_on_this_host_is_read_from_its_state_or_its_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_that_of_an_agent_on_this_host_is_read_from_its_state_or_its_configurati
         assert TOKEN not in agent.said
 
 
+@pytest.mark.server
 def test_one_that_is_not_there_is_said_with_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_token_goes_to_the_agent_alone(
         assert seen == []
 
 
+@pytest.mark.server
 def test_another_users_program_that_has_taken_the_port_is_not_given_the_token(
     write: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

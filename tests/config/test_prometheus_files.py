@@ -84,12 +84,14 @@ def exported() -> set[str]:
 # ---------------------------------------------------------------------- Prometheus' own files
 
 
+@pytest.mark.server
 def test_promtool_accepts_the_configuration_and_the_rules_that_it_names() -> None:
     done = promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
     assert done.returncode == 0, done.stderr.decode()
     assert b"22 rules found" in done.stdout
 
 
+@pytest.mark.server
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
     done = promtool("test", "rules", str(Path(__file__).parent / "rules_test.yml"))
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 LOOPBACK = ("127.0.0.1", "::1", "[::1]")
 SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|TOKEN|SECRET|KEY|CREDENTIALS?)\w*)([^}]*)\}")

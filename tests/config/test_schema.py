@@ -29,6 +29,7 @@ def test_it_is_a_valid_schema() -> None:
     Draft202012Validator.check_schema(schema())
 
 
+@pytest.mark.server
 def test_it_is_the_same_in_every_process() -> None:
     code = "import json; from pipeline.config.schema import schema; print(json.dumps(schema()))"
     texts = {

@@ -19,6 +19,8 @@ from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import kept, take
 from tests.servers.receivers import serve
 
+pytestmark = pytest.mark.server
+
 LINES = {"columns": 20_000, "json": 4_000}
 
 

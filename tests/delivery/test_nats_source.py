@@ -28,6 +28,8 @@ from tests.servers.nats_by_hand import by_hand
 from tests.servers.ports import free_port
 from tests.sinks.test_prometheus import stats
 
+pytestmark = pytest.mark.server
+
 CONFIG = """
 [sources.queue]
 type = "nats"

@@ -13,6 +13,8 @@ import pytest
 
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 
 

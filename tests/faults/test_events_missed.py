@@ -93,6 +93,7 @@ to = ["events"]
 BACKLOG = 4096
 
 
+@pytest.mark.server
 async def test_a_sink_that_holds_events_up_keeps_nobody_from_reading_them(tmp_path: Path) -> None:
     """An events stream that is not read slows the Engine itself down, so it is read whatever the
     sinks do; beyond the backlog events are dropped, and counted."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, frame, head
+
+pytestmark = pytest.mark.server
 
 
 async def test_an_engine_that_redirects_for_ever_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -6,9 +6,13 @@ import asyncio
 import resource
 from pathlib import Path
 
+import pytest
+
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, Fault, Request, Step, frame, head
 from tests.faults.peers import LumberjackPeer
+
+pytestmark = pytest.mark.server
 
 OPENING = 32
 """Logs that the agent opens at once, as `docs/architecture.md` says."""

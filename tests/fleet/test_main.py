@@ -14,6 +14,8 @@ from pipeline.testing.private_engine import why_not
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.engine
+@pytest.mark.slow
 def test_with_a_hub_an_agent_and_nats_killed_meanwhile_every_line_is_in_the_store() -> None:
     if reason := why_not():
         pytest.skip(reason)

@@ -17,6 +17,7 @@ BY_THE_CLOCK = ("its loop stood still", "/healthz took")
 
 
 @pytest.mark.engine
+@pytest.mark.slow
 def test_an_agent_that_is_attacked_from_all_sides_withstands_it() -> None:
     if reason := why_not():
         pytest.skip(reason)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.watched import turns
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,7 @@ with Path(sys.argv[1]).open("a") as file:
 """
 
 
+@pytest.mark.server
 def test_a_turn_that_computes_is_noted_and_one_that_waits_is_not(tmp_path: Path) -> None:
     noted = tmp_path / "turns"
     subprocess.run([sys.executable, "-c", PROGRAM, str(noted)], cwd=ROOT, check=True)

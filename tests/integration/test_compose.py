@@ -16,6 +16,8 @@ from pipeline.testing.docker_client import DockerClient
 from tests.integration.deployed import fetch, make_image, program
 from tests.integration.waiting import eventually
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 
 

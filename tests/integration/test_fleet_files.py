@@ -29,6 +29,8 @@ from tests.integration.waiting import eventually
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 FLEET = ROOT / "config/fleet"
 NEEDED = {"DOCKER_GID": "44", "NATS_AGENT_PASSWORD": "one", "NATS_HUB_PASSWORD": "two"}

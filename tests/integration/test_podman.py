@@ -22,6 +22,8 @@ from pipeline.sources.docker.tail import Tail
 from pipeline.testing.following import Following, follow
 from tests.servers.podman import PodmanServer
 
+pytestmark = pytest.mark.server
+
 LOGS = {"stdout": "1", "stderr": "1", "timestamps": "1"}
 COUNT = "i=0; while [ $i -lt {} ]; do echo line $i; i=$((i+1)); done"
 AT_ONCE = "seq 0 {} | sed 's/^/line /'"

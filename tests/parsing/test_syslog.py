@@ -126,6 +126,7 @@ def test_what_is_no_syslog_has_no_fields(line: bytes) -> None:
     assert syslog.parse([line]) == [{}]
 
 
+@pytest.mark.server
 @pytest.mark.skipif(shutil.which("logger") is None, reason="needs logger (bsdutils)")
 @pytest.mark.parametrize("form", ["--rfc5424", "--rfc3164"])
 def test_what_logger_writes_is_read(form: str, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 SCRIPT = Path(__file__).parents[2] / "scripts/debian-packages"
 TOOLS = (
     "sh", "apt-get", "dpkg", "dpkg-query", "dpkg-deb", "dpkg-split", "ldconfig", "tar", "rm", "id",

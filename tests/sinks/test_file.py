@@ -67,6 +67,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.server
 async def test_on_a_full_disk_nothing_stands_twice_once_there_is_room(small_disk: Path) -> None:
     path, ballast = small_disk / "out.json", small_disk / "ballast"
     ballast.write_bytes(b"x" * 200_000)

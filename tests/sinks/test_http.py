@@ -96,11 +96,13 @@ def messages(*bodies: bytes) -> list[str]:
     return [json.loads(line)["message"] for body in bodies for line in body.splitlines()]
 
 
+@pytest.mark.server
 async def test_nginx_gets_json_lines(nginx: Nginx) -> None:
     await deliver(sink(nginx.url + "/in", auth=ME, compression="none"), "one", "two\nlines", "☃")
     assert messages(*nginx.bodies) == ["one", "two\nlines", "☃"]
 
 
+@pytest.mark.server
 async def test_what_nginx_calls_too_large_is_divided(nginx: Nginx) -> None:
     lines = [f"{number} {'x' * 1000}" for number in range(200)] + ["y" * 70_000]
     payload = await deliver(sink(nginx.url + "/in", auth=ME, compression="none"), *lines)
@@ -111,6 +113,7 @@ async def test_what_nginx_calls_too_large_is_divided(nginx: Nginx) -> None:
     assert "answers 413" in reason
 
 
+@pytest.mark.server
 async def test_a_wrong_password_or_path_costs_no_entry(nginx: Nginx) -> None:
     wrong = AuthConfig(user="me", password=Secret("wrong"))
     with pytest.raises(Unavailable, match=r"answers 401.*check `auth`"):

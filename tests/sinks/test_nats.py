@@ -25,6 +25,8 @@ from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import delete, kept, purge
 from tests.servers.ports import free_port
 
+pytestmark = pytest.mark.server
+
 
 def sink(*urls: str, **options: Any) -> NatsSink:
     return NatsSink(Config(type="nats", urls=list(urls), **options), Context("queue", host="here"))

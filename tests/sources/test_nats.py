@@ -520,6 +520,7 @@ async def persist(publish: Callable[[], Any], connect: Callable[[], Any]) -> Non
                 await asyncio.sleep(0.1)
 
 
+@pytest.mark.server
 async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
     own: NatsServer, quick: None
 ) -> None:
@@ -559,6 +560,7 @@ async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
         assert part.unaccounted == 0
 
 
+@pytest.mark.server
 async def test_a_stream_that_a_server_has_begun_anew_is_read_from_its_beginning(
     own: NatsServer, quick: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -580,6 +582,7 @@ async def test_a_stream_that_a_server_has_begun_anew_is_read_from_its_beginning(
     assert "has lost its place" in caplog.text
 
 
+@pytest.mark.server
 async def test_a_stream_that_is_not_there_yet_is_waited_for(own: NatsServer, quick: None) -> None:
     async with running(own.url) as (inlet, sink), agent(own) as publisher:
         await until(lambda: inlet.is_open)
@@ -590,6 +593,7 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(own: NatsServer, qui
         await until(lambda: sink.lines == [b"one"], within=30)
 
 
+@pytest.mark.server
 async def test_messages_of_a_stream_that_is_made_anew_are_others(
     own: NatsServer, quick: None
 ) -> None:
@@ -606,6 +610,7 @@ async def test_messages_of_a_stream_that_is_made_anew_are_others(
         assert sink.lines == [b"of the old one", b"of the new one"]
 
 
+@pytest.mark.server
 async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
     own: NatsServer, quick: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -627,6 +632,7 @@ async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
     assert caplog.text.count("made anew") == 1
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("what", ["STREAM.PURGE", "STREAM.DELETE"])
 async def test_leases_that_somebody_removes_are_written_anew(
     own: NatsServer, quick: None, what: str
@@ -643,6 +649,7 @@ async def test_leases_that_somebody_removes_are_written_anew(
         assert stream.state.messages > 0
 
 
+@pytest.mark.server
 async def test_a_consumer_of_another_kind_is_named(own: NatsServer, quick: None) -> None:
     async with agent(own) as publisher:
         other = ConsumerConfig(durable_name="hub-0", ack_policy=AckPolicy.EXPLICIT)

@@ -67,6 +67,7 @@ async def logger(port: int, *arguments: str) -> None:
     await asyncio.to_thread(subprocess.run, command, check=True, timeout=60)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("scheme", "options"),
     [
@@ -94,6 +95,7 @@ async def test_what_logger_sends_arrives_with_its_facts(
         assert batch.times[0][:4] >= b"2024"
 
 
+@pytest.mark.server
 async def test_structured_data_and_msgid_are_fields() -> None:
     async with served("udp") as (one, port):
         data = ("--sd-id", "x@32473", "--sd-param", 'a="1"', "--msgid", "ID9")

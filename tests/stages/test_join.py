@@ -217,6 +217,7 @@ print("after")
 """
 
 
+@pytest.mark.server
 def test_what_this_very_interpreter_prints_is_one_entry_each() -> None:
     command = [sys.executable, "-u", "-c", PROGRAM]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)

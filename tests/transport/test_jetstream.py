@@ -48,6 +48,7 @@ async def published(server: FakeNats, count: int, **options: Any) -> tuple[list[
     return [one.body for one in done], [(one.body, problem) for one, problem in problems]
 
 
+@pytest.mark.server
 async def test_all_that_is_published_is_acknowledged(tmp_path: Path) -> None:
     with NatsServer(tmp_path) as server:
         async with connected(server.url, in_flight=10) as jetstream:
@@ -61,6 +62,7 @@ async def test_all_that_is_published_is_acknowledged(tmp_path: Path) -> None:
         assert found is not None and found["state"]["messages"] == 1000
 
 
+@pytest.mark.server
 async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(tmp_path: Path) -> None:
     with NatsServer(tmp_path) as server:
         async with connected(server.url) as jetstream:
@@ -68,6 +70,7 @@ async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(tmp_path: 
     assert problem[1] is NO_RESPONDERS
 
 
+@pytest.mark.server
 async def test_without_jetstream_that_is_said(tmp_path: Path) -> None:
     with NatsServer(tmp_path, more="jetstream: false") as server:
         async with connected(server.url) as jetstream:

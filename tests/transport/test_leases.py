@@ -15,6 +15,8 @@ from pipeline.transport.leases import Leases
 from pipeline.transport.nats import Nats
 from tests.servers.nats import NatsServer
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:

@@ -40,12 +40,14 @@ async def reached(*urls: str, **options: Any) -> str:
 # -- a real server --------------------------------------------------------------------------------
 
 
+@pytest.mark.server
 async def test_it_says_whom_it_has_reached(tmp_path: Path) -> None:
     with NatsServer(tmp_path) as server:
         said = await reached(server.url)
     assert said.startswith(f"{server.url}, nats-server 2.")
 
 
+@pytest.mark.server
 async def test_of_several_servers_it_takes_one_that_is_there(tmp_path: Path) -> None:
     dead = [f"nats://127.0.0.1:{free_port()}" for _ in range(3)]
     with NatsServer(tmp_path) as server:
@@ -57,6 +59,7 @@ async def test_of_several_servers_it_takes_one_that_is_there(tmp_path: Path) -> 
     assert "refused the connection: nothing listens there" in str(caught.value)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("more", "auth"),
     [
@@ -73,6 +76,7 @@ async def test_only_who_is_known_gets_in(tmp_path: Path, more: str, auth: NatsAu
             assert "wr0ng" not in str(caught.value)
 
 
+@pytest.mark.server
 async def test_over_tls_the_certificate_is_verified(
     tmp_path: Path, authority: Authority, stranger: Authority
 ) -> None:
@@ -91,6 +95,7 @@ async def test_over_tls_the_certificate_is_verified(
                 await reached(server.url, auth=auth, tls=tls)
 
 
+@pytest.mark.server
 async def test_a_certificate_that_has_expired_is_told(tmp_path: Path, authority: Authority) -> None:
     with (
         NatsServer(tmp_path, tls=authority.issue("old", expired=True)) as server,
@@ -99,6 +104,7 @@ async def test_a_certificate_that_has_expired_is_told(tmp_path: Path, authority:
         await reached(server.url, tls=TLSConfig(ca=authority.ca))
 
 
+@pytest.mark.server
 async def test_a_server_may_ask_for_our_certificate(tmp_path: Path, authority: Authority) -> None:
     own, ours = authority.issue("nats"), authority.issue("agent")
     with NatsServer(tmp_path, tls=own, client_ca=authority.ca) as server:
@@ -166,6 +172,7 @@ def _new_key() -> tuple[str, _Key]:
     return seed.decode(), _Key(seed)
 
 
+@pytest.mark.server
 async def test_a_key_signs_what_the_server_asks(tmp_path: Path) -> None:
     own, key = _new_key()
     seed = tmp_path / "agent.nk"
@@ -187,6 +194,7 @@ async def test_a_key_signs_what_the_server_asks(tmp_path: Path) -> None:
         await reached(server.url, auth=NatsAuth(credentials=str(tmp_path / "creds")))
 
 
+@pytest.mark.server
 async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path) -> None:
     seed, key = _new_key()
     operator, account, system = (_new_key()[1] for _ in range(3))
@@ -328,6 +336,7 @@ async def test_a_connection_that_is_reset_is_told_in_words() -> None:
     assert str(caught.value).endswith("closed the connection; its own log may say why")
 
 
+@pytest.mark.server
 async def test_a_connection_that_is_lost_is_noticed_at_once(tmp_path: Path) -> None:
     noticed = asyncio.Event()
     with NatsServer(tmp_path) as server:
@@ -346,6 +355,7 @@ async def test_a_connection_that_is_lost_is_noticed_at_once(tmp_path: Path) -> N
         _ = nats.client
 
 
+@pytest.mark.server
 async def test_what_the_server_does_not_permit_is_told(tmp_path: Path) -> None:
     more = 'authorization { users: [{ user: "a", password: "b", permissions: { publish: "x" } }] }'
     with NatsServer(tmp_path, more=more) as server:

@@ -16,6 +16,8 @@ from pipeline.transport.streams import StreamConfig, Streams, covers
 from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer
 
+pytestmark = pytest.mark.server
+
 SUBJECTS = ["dockline.>"]
 
 

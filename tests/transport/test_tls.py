@@ -42,6 +42,7 @@ def test_a_file_that_is_missing_or_no_certificate_is_named(
         assert says in str(caught.value)
 
 
+@pytest.mark.server
 def test_an_encrypted_key_is_an_error_and_not_a_prompt(
     tmp_path: Path, authority: Authority
 ) -> None:

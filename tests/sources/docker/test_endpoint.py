@@ -80,6 +80,7 @@ def wrong(url: str | None, environ: Mapping[str, str], tls: TLSConfig | None = N
 # ------------------------------------------------------------------------------ whose word
 
 
+@pytest.mark.server
 def test_the_configuration_comes_before_everything_else(context: Context) -> None:
     context("create", "prod", "--docker", "host=tcp://10.0.0.3:2375")
     environ = {**context("use", "prod"), "DOCKER_HOST": "tcp://10.0.0.2:2375"}
@@ -87,6 +88,7 @@ def test_the_configuration_comes_before_everything_else(context: Context) -> Non
     assert (found.host, found.origin) == ("10.0.0.1", "the configuration")
 
 
+@pytest.mark.server
 def test_docker_host_comes_before_every_context(context: Context) -> None:
     context("create", "prod", "--docker", "host=tcp://10.0.0.3:2375")
     environ = context("use", "prod")
@@ -95,6 +97,7 @@ def test_docker_host_comes_before_every_context(context: Context) -> None:
     assert (found.path, found.origin) == ("/run/other.sock", "DOCKER_HOST")
 
 
+@pytest.mark.server
 def test_docker_context_comes_before_the_current_one(context: Context) -> None:
     context("create", "prod", "--docker", "host=tcp://10.0.0.3:2375")
     context("create", "test", "--docker", "host=unix:///run/test.sock")
@@ -105,6 +108,7 @@ def test_docker_context_comes_before_the_current_one(context: Context) -> None:
     assert (found.path, found.origin) == ("/run/test.sock", 'the Docker context "test"')
 
 
+@pytest.mark.server
 def test_the_default_context_is_the_usual_sockets(context: Context) -> None:
     context("create", "prod", "--docker", "host=tcp://10.0.0.3:2375")
     environ = context("use", "prod")
@@ -123,6 +127,7 @@ def test_a_configuration_of_the_cli_that_names_no_context_is_passed_over(
     assert resolve(None, None, {"DOCKER_CONFIG": str(tmp_path)}).origin == "the usual places"
 
 
+@pytest.mark.server
 def test_the_folder_of_the_cli_is_in_the_home_folder(tmp_path: Path, context: Context) -> None:
     context("create", "prod", "--docker", "host=tcp://10.0.0.3:2375")
     context("use", "prod")
@@ -259,6 +264,7 @@ def test_a_context_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert said.endswith("see `docker context ls`, or set DOCKER_HOST")
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"Endpoints": {"kubernetes": {}}}'])
 def test_a_context_that_names_no_engine_is_refused(
     tmp_path: Path, context: Context, content: str
@@ -269,12 +275,14 @@ def test_a_context_that_names_no_engine_is_refused(
     assert '"prod" cannot be read' in wrong(None, {**environ, "DOCKER_CONTEXT": "prod"})
 
 
+@pytest.mark.server
 def test_a_context_over_ssh_is_refused_by_its_name(context: Context) -> None:
     environ = context("create", "far", "--docker", "host=ssh://me@far")
     said = wrong(None, {**environ, "DOCKER_CONTEXT": "far"})
     assert '"ssh://***@far" (from the Docker context "far") cannot be used' in said
 
 
+@pytest.mark.server
 def test_a_contexts_certificates_are_used(context: Context, certificates: Path) -> None:
     files = ",".join(f"{name}={certificates}/{name}.pem" for name in ("ca", "cert", "key"))
     environ = context("create", "prod", "--docker", f"host=tcp://10.0.0.3:2376,{files}")
@@ -288,6 +296,7 @@ def test_a_contexts_certificates_are_used(context: Context, certificates: Path) 
     ]
 
 
+@pytest.mark.server
 def test_a_context_may_do_without_verification(context: Context) -> None:
     """With no certificates at all it is TLS all the same, as for the CLI."""
     environ = context("create", "lab", "--docker", "host=tcp://10.0.0.3,skip-tls-verify=true")
@@ -297,6 +306,7 @@ def test_a_context_may_do_without_verification(context: Context) -> None:
     assert found.ssl.verify_mode == ssl.CERT_NONE
 
 
+@pytest.mark.server
 def test_a_context_without_certificates_is_plain_tcp(context: Context) -> None:
     environ = context("create", "lab", "--docker", "host=tcp://10.0.0.3")
     found = resolve(None, None, {**environ, "DOCKER_CONTEXT": "lab"})
@@ -365,6 +375,7 @@ def test_a_key_that_belongs_to_another_certificate_is_refused(
     assert f"{certificates}/key.pem" in said
 
 
+@pytest.mark.server
 def test_an_encrypted_key_is_an_error_and_no_prompt(certificates: Path) -> None:
     command = ["openssl", "ec", "-in", "key.pem", "-aes256", "-passout", "pass:x", "-out"]
     subprocess.run([*command, "new.pem"], cwd=certificates, check=True, capture_output=True)
@@ -384,6 +395,7 @@ def test_the_configured_tls_comes_before_that_of_the_environment(
     assert found.server_name == "engine"
 
 
+@pytest.mark.server
 def test_the_configured_tls_verifies_even_where_a_context_would_not(context: Context) -> None:
     environ = context("create", "lab", "--docker", "host=tcp://10.0.0.3,skip-tls-verify=true")
     found = resolve(None, TLSConfig(), {**environ, "DOCKER_CONTEXT": "lab"})

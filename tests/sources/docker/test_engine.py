@@ -524,6 +524,7 @@ def client(authority: Authority) -> TLSConfig:
     return TLSConfig(ca=authority.ca, cert=one.cert, key=one.key)
 
 
+@pytest.mark.server
 async def test_everything_works_over_tls(far_engine: PrivateEngine, client: TLSConfig) -> None:
     container = await asyncio.to_thread(
         far_engine.docker, "run", "-d", "--network", "none", "busybox:local",
@@ -621,6 +622,7 @@ async def test_plain_http_to_a_port_of_tls_and_the_reverse_are_told(
         assert "does not speak TLS on this port" in said
 
 
+@pytest.mark.server
 async def test_requests_over_tcp_ask_whether_the_engine_is_still_there() -> None:
     """The connections of the pool too: events may be silent for days."""
     async with FakeEngine() as fake, reached(fake.url) as one, one.streamed("/events"):

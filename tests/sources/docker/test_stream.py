@@ -405,6 +405,7 @@ VANISHES = """
 """
 
 
+@pytest.mark.server
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a network of its own")
 def test_a_host_that_vanishes_without_a_word_is_noticed() -> None:
     """In a network namespace of its own, whose loopback is switched off."""
