@@ -557,7 +557,6 @@ async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(feeds, "MANY", 10)
-    monkeypatch.setattr(feeds, "IDLE_OF_MANY", 0.05)
     sink = Sink("out")
     fixture = Fixture(route(sink))
 
@@ -569,7 +568,8 @@ async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner
         for number in range(30):
             take(number)
         assert len(intake.feeds) == 30
-        await asyncio.sleep(0.1)
+        loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time
+        monkeypatch.setattr(loop, "time", lambda: now() + feeds.IDLE_OF_MANY)
         take(0)
         for number in range(30, 40):
             take(number)

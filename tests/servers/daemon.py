@@ -12,8 +12,8 @@ from typing import Self
 
 import pytest
 
-PATIENCE = 20.0
-"""Seconds for anything that a server on this machine should do at once."""
+PATIENCE = 60.0
+"""Seconds for anything that a server on this machine should do at once, however busy it is."""
 
 
 def eventually(what: str, done: Callable[[], bool]) -> None:

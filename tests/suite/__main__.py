@@ -1,36 +1,45 @@
 """`python -m tests.suite [--minutes 30] …`: pytest with these arguments, and an end to it.
 
-A run that has not ended in its time is ended, with the processes that it waits for and the stacks
-of all that run tests; the code is then 124. Otherwise it is pytest's. What the tests leave running
-is named, and ended.
+A run that has not ended in its time, or is told to end by SIGTERM, is ended with the processes that
+it waits for and the stacks of all that run tests; the code is then 124. Otherwise it is pytest's.
+What the tests leave running is named, and ended.
 """
 
 from __future__ import annotations
 
+import argparse
 import signal
 import subprocess
 import sys
+import time
 
 from tests.suite.processes import adopt_orphans, descendants, described, end, show_stacks
 
 MINUTES = 30.0
 TIMED_OUT = 124
 """As of timeout(1)."""
-STACKS = 5.0
+STACKS = 3.0
 """Seconds in which they are written."""
 
 
+class Ended(Exception):
+    """By a signal."""
+
+
 def main(arguments: list[str]) -> int:
-    minutes = MINUTES
-    if arguments[:1] == ["--minutes"]:
-        minutes, arguments = float(arguments[1]), arguments[2:]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    own, arguments = parser.parse_known_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a shell tells pytest too, which ends in order
+    signal.signal(signal.SIGTERM, _end)
     adopt_orphans()
+    begun = time.monotonic()
     with subprocess.Popen([sys.executable, "-m", "pytest", *arguments]) as pytest:
         try:
-            code = pytest.wait(minutes * 60)
-        except subprocess.TimeoutExpired:
-            _say(f"the run has not ended in {minutes:g} minutes; it is ended, while these run:")
+            code = pytest.wait(own.minutes * 60)
+        except (subprocess.TimeoutExpired, Ended):
+            passed = (time.monotonic() - begun) / 60
+            _say(f"the run is ended after {passed:.1f} minutes, while these run:")
             _show()
             show_stacks(pytest.pid, STACKS)
             code = TIMED_OUT
@@ -41,6 +50,10 @@ def main(arguments: list[str]) -> int:
         finally:
             end(descendants)
     return code
+
+
+def _end(*_: object) -> None:
+    raise Ended
 
 
 def _show() -> None:
