@@ -237,6 +237,28 @@ async def test_what_did_not_fit_and_is_gone_meanwhile_does_not_make_the_disk_ful
         await made.drain()
 
 
+async def test_what_did_not_fit_and_is_gone_does_not_make_the_disk_full_when_others_are_settled(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, disk=2**17, policy="drop_newest") as made:
+        await made.fill(70)
+        await until(lambda: not made.buffer.unsaved)
+        taken: list[Any] = []
+        while made.waiting:
+            taken += await made.take()
+        letter = taken[1][0].acknowledgement
+        letter.hold()  # so that no segment can be removed
+        await made.fill(1, size=200_000)
+        await until(lambda: made.buffer.disk.full)
+        made.deliver(await made.take())
+        made.deliver(taken)
+        await until(lambda: not made.buffer.disk.has_moved)
+        await made.fill(50)  # more than the memory holds
+        assert made.dropped == []
+        letter.settle()
+        await made.drain()
+
+
 # ----------------------------------------------------------------------------------- policies
 
 
