@@ -338,6 +338,14 @@ async def test_a_destination_given_up_on_is_not_said_to_be_back(
     assert "back to normal" not in caplog.text
 
 
+async def test_a_destination_that_refuses_something_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = await Run(Scripted(Unavailable("gone"), Refused("too long"))).of(batch("a"))
+    assert run.delivery.problem is None
+    assert "back to normal" in caplog.text
+
+
 async def test_the_wait_that_the_destination_asks_for_is_kept_within_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -686,6 +694,23 @@ async def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
     assert "a bug" in caplog.text
 
 
+async def test_what_is_wrong_with_tending_is_the_problem_until_it_goes_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = Tended(tending=[Unavailable("gone"), RuntimeError("a bug")])
+    run, tend = Run(sink), sink.tend
+    problems: list[str | None] = []
+
+    async def noting() -> None:
+        problems.append(run.delivery.problem)
+        await tend()
+
+    monkeypatch.setattr(sink, "tend", noting)
+    async with until_closed(run):
+        await until(lambda: len(problems) > 3)
+    assert problems[:4] == [None, "gone", "RuntimeError: a bug", None]
+
+
 async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() -> None:
     run = Run(Tended())
     async with until_closed(run) as task:
@@ -783,16 +808,21 @@ async def test_a_half_is_sent_before_the_other_is_encoded() -> None:
     assert sent == [0, 0, 1]
 
 
-async def test_an_entry_waits_until_there_is_memory_for_it() -> None:
+async def test_an_entry_waits_until_there_is_memory_for_it_and_that_is_the_problem() -> None:
     sink = Scripted()
+    run = Run(sink)
     left = [MemoryError()] * 5
+    problems: list[str | None] = []
 
     def encode(batches: Sequence[Batch]) -> None:
+        problems.append(run.delivery.problem)
         if left:
             raise left.pop()
 
     sink.encode_error = encode
-    run = await Run(sink).of(batch("a"))
+    await run.of(batch("a"))
+    want = "not enough memory to encode a single entry; allow the agent more"
+    assert problems == [None, *[want] * 5]
     assert sink.taken == [b"a"]
     assert run.count("delivered_entries") == 1
     assert run.delivery.problem is None
