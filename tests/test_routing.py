@@ -436,7 +436,7 @@ async def test_of_two_full_buffers_the_one_that_has_room_first_gets_the_batch_fi
 
 
 async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from_the_others(
-    metrics: Metrics, ledger: Ledger
+    metrics: Metrics, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(Kept):
         def offer(self, one: Batch) -> bool:
@@ -455,6 +455,7 @@ async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from
     assert (failing.dropped, failing.open) == ({"bug": 1}, 0)
     labels = {"sink": "out", "reason": "bug"}
     assert metrics.registry.get_sample_value("dockline_dropped_entries_total", labels) == 1
+    assert "sink out failed to take 1 entry" in caplog.text
 
 
 async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
