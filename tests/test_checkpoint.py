@@ -179,7 +179,7 @@ async def test_forgetting_a_container_is_saved_too(tmp_path: Path) -> None:
 
 async def noted(folder: Path) -> None:
     """Waits until all that has changed is in the journal."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while b'"' not in b"".join([file.read_bytes() for file in folder.glob("journal.*")]):
             await asyncio.sleep(0.005)
 

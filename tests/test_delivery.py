@@ -33,6 +33,7 @@ from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch, container
+from tests.suite.waiting import until
 
 QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
 Answer = Exception | None
@@ -109,7 +110,7 @@ class Run:
             self.receipts.append(Acknowledged())
             assert self.buffer.offer(one.replace(acknowledgement=self.receipts[-1]))
         self.buffer.close()
-        await asyncio.wait_for(self.delivery.run(), 10)
+        await asyncio.wait_for(self.delivery.run(), 30)
         return self
 
     def count(self, name: str, **labels: str) -> float:
@@ -443,12 +444,6 @@ def put(run: Run, *batches: Batch) -> None:
     for one in batches:
         run.receipts.append(Acknowledged())
         assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.002)
 
 
 def settled(run: Run) -> list[int]:
@@ -887,7 +882,7 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
     assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
     buffer.close()
     with caplog.at_level(logging.WARNING):
-        await asyncio.wait_for(delivery.run(), 10)
+        await asyncio.wait_for(delivery.run(), 30)
     assert "401: *** is wrong" in problems
     assert letters == ["400: *** is wrong"]
     assert "401: *** is wrong" in caplog.text
@@ -909,7 +904,7 @@ async def test_what_a_library_repeats_of_a_password_in_an_error_of_its_own_is_st
     sink.open = open_and_look  # type: ignore[method-assign]
     assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
     buffer.close()
-    await asyncio.wait_for(delivery.run(), 10)
+    await asyncio.wait_for(delivery.run(), 30)
     assert problems == [None, "RuntimeError: *** of http://***@host is wrong"]
     assert "in send" in caplog.text
     assert "hunter2" not in caplog.text
@@ -984,7 +979,7 @@ async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> 
     sink.send = doubtful  # type: ignore[method-assign]
     flood = [batch("bad"), *(batch(b"x" * 1000, of=container(number=n)) for n in range(2, 102))]
     receipts = [Acknowledged() for _ in flood]
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         for one, receipt in zip(flood, receipts, strict=True):
             await run.buffer.put(one.replace(acknowledgement=receipt))
@@ -1022,7 +1017,7 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
     flood = [batch("first"), batch("other", of=container(number=2)), batch("same", start=1)]
     run.receipts.append(Acknowledged())
     assert run.buffer.offer(flood[0].replace(acknowledgement=run.receipts[0]))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while len(sink.taken) < 3:
             await asyncio.sleep(0)
@@ -1039,7 +1034,7 @@ async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_wri
     sink = Scripted(Failed("503"))
     run = Run(sink, batch=BatchConfig(bytes=Size(1 << 20), linger=Duration(0)))
     written = 0
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while not sink.taken and written < 500:
             assert run.buffer.offer(
