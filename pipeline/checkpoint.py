@@ -299,10 +299,10 @@ class Checkpoint:
     def _encode(self) -> bytes:
         state = self.state
         for container_id in self._moved:
-            ahead = self._ahead_of(container_id, state.containers.get(container_id))
-            state.ahead.pop(container_id, None)
-            if ahead and container_id in state.containers:
+            if ahead := self._ahead_of(container_id, state.containers.get(container_id)):
                 state.ahead[container_id] = ahead
+            else:
+                state.ahead.pop(container_id, None)
         self._moved.clear()
         state.saved, state.changes = self.looked, self._changes
         return msgspec.json.encode(state)

@@ -159,9 +159,9 @@ class Progress:
         """The last entry that was read when the lanes were bound last."""
         self._reaches: dict[tuple[str, str], Reach] = {}
         self._before: dict[tuple[str, str], Reach] = {}
-        """Those of the binding before, as far as they do not go on."""
+        """Those of the binding before, whether they go on or not."""
         self._left: dict[tuple[str, str], Reach] = {}
-        """Of sinks that were left earlier, and have something that is not settled."""
+        """Of older bindings, as far as they have something that is not settled."""
 
     def bind(self, sequence: int) -> None:
         """The log's lanes are bound anew, after that entry was read. A sink that they did not lead
@@ -184,7 +184,6 @@ class Progress:
             known = self._known.get(route, {}).get(sink, NOTHING)
             reach = Reach(max(known, self.began), self._moved)
         self._reaches[key] = reach
-        self._before.pop(key, None)  # not sooner: any thread may ask how far it is
         return reach
 
     @property

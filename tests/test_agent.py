@@ -48,7 +48,7 @@ class Running:
         return [entry["docker"]["event"]["action"] for entry in self.entries]
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.01)
 
@@ -68,7 +68,7 @@ async def running(
         task = tasks.create_task(agent.run(stop), name="agent")
         yield Running(agent, folder)
         stop.set()
-        assert await asyncio.wait_for(task, 20) == clean
+        assert await asyncio.wait_for(task, 60) == clean
 
 
 async def test_an_agent_that_starts_again_tells_of_the_events_of_the_time_between(

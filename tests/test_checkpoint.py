@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from pipeline import checkpoint as module
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import DocklineError
+from pipeline.testing.leaks import unchanged
 
 HERE = Position(since="2026-01-31T23:59:59.000000001Z", skip=3, mark=7, sequence=42)
 
@@ -174,12 +176,79 @@ async def test_forgetting_a_container_is_saved_too(tmp_path: Path) -> None:
     assert not os.path.lexists(tmp_path / "checkpoint.new")
 
 
+async def test_the_new_file_is_safe_before_it_takes_the_place_of_the_old_and_then_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        order.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    await save(tmp_path)
+    assert order == ["file", "rename", "folder"]
+
+
+async def test_saving_leaves_no_file_open(tmp_path: Path) -> None:
+    async def saves() -> None:
+        checkpoint = await opened(tmp_path)
+        for number in range(3):
+            checkpoint.move("a" * 64, Position(sequence=number))
+            await checkpoint.save()
+        await abandon(checkpoint)
+
+    await unchanged(saves)
+
+
+async def test_a_container_takes_no_room_once_it_is_forgotten_and_that_is_saved(
+    tmp_path: Path,
+) -> None:
+    checkpoint = await opened(tmp_path)
+    for number in range(10):
+        checkpoint.follow(str(number)).of("r", "quick").skip(HERE.sequence + 1)
+        checkpoint.move(str(number), HERE)
+        await checkpoint.save()
+        checkpoint.forget(str(number))
+    await checkpoint.save()
+    assert not (checkpoint.known() or checkpoint.state.ahead)
+    assert not (checkpoint._moved or checkpoint._progress)
+    checkpoint.close()
+
+
+async def test_what_sinks_have_beyond_a_position_is_saved_until_the_position_is_there_too(
+    tmp_path: Path,
+) -> None:
+    def saved() -> object:
+        return json.loads((tmp_path / "checkpoint.json").read_text())["ahead"]
+
+    checkpoint = await opened(tmp_path)
+    checkpoint.move("a" * 64, HERE)
+    progress = checkpoint.follow("a" * 64)
+    await checkpoint.save()
+    assert saved() == {}
+    further = HERE.sequence + 5
+    progress.of("r", "quick").skip(further)
+    await checkpoint.save()
+    assert saved() == {"a" * 64: {"r": {"quick": further}}}
+    checkpoint.move("a" * 64, Position(since=HERE.since, sequence=further))
+    await checkpoint.save()
+    assert saved() == {}
+    checkpoint.close()
+
+
 # ---------------------------------------------------------------------------- the journal
 
 
 async def noted(folder: Path) -> None:
     """Waits until all that has changed is in the journal."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while b'"' not in b"".join([file.read_bytes() for file in folder.glob("journal.*")]):
             await asyncio.sleep(0.005)
 

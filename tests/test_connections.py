@@ -110,15 +110,15 @@ async def serving() -> AsyncIterator[Serving]:
 async def head(reader: asyncio.StreamReader) -> bytes:
     """Of an answer; nothing where there is none."""
     try:
-        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """Whether the server has ended it, by now."""
+    """Whether the server ends it."""
     try:
-        return await asyncio.wait_for(reader.read(), 0.3) == b"" or reader.at_eof()
+        return await asyncio.wait_for(reader.read(), 30) == b"" or reader.at_eof()
     except ConnectionError:
         return True
     except TimeoutError:
@@ -317,7 +317,7 @@ async def said(address: str, request: bytes) -> bytes:
     writer.write(request)
     answer = b""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while piece := await reader.read(1 << 16):
                 answer += piece
     except ConnectionError:

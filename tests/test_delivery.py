@@ -33,6 +33,7 @@ from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch, container
+from tests.suite.waiting import until
 
 QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
 Answer = Exception | None
@@ -109,7 +110,7 @@ class Run:
             self.receipts.append(Acknowledged())
             assert self.buffer.offer(one.replace(acknowledgement=self.receipts[-1]))
         self.buffer.close()
-        await asyncio.wait_for(self.delivery.run(), 10)
+        await asyncio.wait_for(self.delivery.run(), 30)
         return self
 
     def count(self, name: str, **labels: str) -> float:
@@ -338,6 +339,14 @@ async def test_a_destination_given_up_on_is_not_said_to_be_back(
     assert "back to normal" not in caplog.text
 
 
+async def test_a_destination_that_refuses_something_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = await Run(Scripted(Unavailable("gone"), Refused("too long"))).of(batch("a"))
+    assert run.delivery.problem is None
+    assert "back to normal" in caplog.text
+
+
 async def test_the_wait_that_the_destination_asks_for_is_kept_within_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -443,12 +452,6 @@ def put(run: Run, *batches: Batch) -> None:
     for one in batches:
         run.receipts.append(Acknowledged())
         assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.002)
 
 
 def settled(run: Run) -> list[int]:
@@ -686,6 +689,23 @@ async def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
     assert "a bug" in caplog.text
 
 
+async def test_what_is_wrong_with_tending_is_the_problem_until_it_goes_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = Tended(tending=[Unavailable("gone"), RuntimeError("a bug")])
+    run, tend = Run(sink), sink.tend
+    problems: list[str | None] = []
+
+    async def noting() -> None:
+        problems.append(run.delivery.problem)
+        await tend()
+
+    monkeypatch.setattr(sink, "tend", noting)
+    async with until_closed(run):
+        await until(lambda: len(problems) > 3)
+    assert problems[:4] == [None, "gone", "RuntimeError: a bug", None]
+
+
 async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() -> None:
     run = Run(Tended())
     async with until_closed(run) as task:
@@ -783,16 +803,21 @@ async def test_a_half_is_sent_before_the_other_is_encoded() -> None:
     assert sent == [0, 0, 1]
 
 
-async def test_an_entry_waits_until_there_is_memory_for_it() -> None:
+async def test_an_entry_waits_until_there_is_memory_for_it_and_that_is_the_problem() -> None:
     sink = Scripted()
+    run = Run(sink)
     left = [MemoryError()] * 5
+    problems: list[str | None] = []
 
     def encode(batches: Sequence[Batch]) -> None:
+        problems.append(run.delivery.problem)
         if left:
             raise left.pop()
 
     sink.encode_error = encode
-    run = await Run(sink).of(batch("a"))
+    await run.of(batch("a"))
+    want = "not enough memory to encode a single entry; allow the agent more"
+    assert problems == [None, *[want] * 5]
     assert sink.taken == [b"a"]
     assert run.count("delivered_entries") == 1
     assert run.delivery.problem is None
@@ -887,7 +912,7 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
     assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
     buffer.close()
     with caplog.at_level(logging.WARNING):
-        await asyncio.wait_for(delivery.run(), 10)
+        await asyncio.wait_for(delivery.run(), 30)
     assert "401: *** is wrong" in problems
     assert letters == ["400: *** is wrong"]
     assert "401: *** is wrong" in caplog.text
@@ -909,7 +934,7 @@ async def test_what_a_library_repeats_of_a_password_in_an_error_of_its_own_is_st
     sink.open = open_and_look  # type: ignore[method-assign]
     assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
     buffer.close()
-    await asyncio.wait_for(delivery.run(), 10)
+    await asyncio.wait_for(delivery.run(), 30)
     assert problems == [None, "RuntimeError: *** of http://***@host is wrong"]
     assert "in send" in caplog.text
     assert "hunter2" not in caplog.text
@@ -984,7 +1009,7 @@ async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> 
     sink.send = doubtful  # type: ignore[method-assign]
     flood = [batch("bad"), *(batch(b"x" * 1000, of=container(number=n)) for n in range(2, 102))]
     receipts = [Acknowledged() for _ in flood]
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         for one, receipt in zip(flood, receipts, strict=True):
             await run.buffer.put(one.replace(acknowledgement=receipt))
@@ -1022,7 +1047,7 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
     flood = [batch("first"), batch("other", of=container(number=2)), batch("same", start=1)]
     run.receipts.append(Acknowledged())
     assert run.buffer.offer(flood[0].replace(acknowledgement=run.receipts[0]))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while len(sink.taken) < 3:
             await asyncio.sleep(0)
@@ -1039,7 +1064,7 @@ async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_wri
     sink = Scripted(Failed("503"))
     run = Run(sink, batch=BatchConfig(bytes=Size(1 << 20), linger=Duration(0)))
     written = 0
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while not sink.taken and written < 500:
             assert run.buffer.offer(

@@ -40,6 +40,10 @@ def found(folder: Path) -> list[list[object]]:
     return [json.loads(change) for change in Journal(folder, str.encode).read()]
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
@@ -162,3 +166,38 @@ def test_a_folder_that_cannot_be_written_is_said_and_stops_nobody(
     until(lambda: found(tmp_path / "missing") == [["a", 99]])
     noted.close()
     assert len(caplog.records) == 1
+
+
+def test_a_change_that_cannot_be_told_is_reported_and_the_next_one_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted = Noted(tmp_path)
+    noted.journal.start()
+    noted.journal.note("unknown")
+    until(lambda: caplog.records)
+    assert "a change cannot be noted" in caplog.records[0].getMessage()
+    noted.set("a", 1)
+    noted.close()
+    assert found(tmp_path) == [["a", 1]]
+
+
+def test_no_file_stays_open_however_many_were_begun(tmp_path: Path) -> None:
+    before = descriptors()
+    noted = Noted(tmp_path)
+    noted.journal.start()
+    for number in range(3):
+        noted.journal.begin()
+        noted.set("a", number)
+        until(lambda number=number: ["a", number] in found(tmp_path))
+    assert descriptors() <= before + 1
+    noted.close()
+    assert descriptors() <= before
+
+
+def test_a_journal_that_no_file_could_be_opened_for_ends_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted = Noted(tmp_path / "missing")
+    noted.journal.start()
+    noted.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

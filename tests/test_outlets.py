@@ -4,7 +4,6 @@ other."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,10 @@ from pipeline.outlets import Change, Outlets
 from pipeline.sinks.console import Config as Console
 from pipeline.sinks.syslog import Config as Syslog
 from pipeline.testing.builders import batch
+from tests.suite.waiting import until
 
 SPOOLED = BufferConfig(disk=Size(2**20))
 DEAD = "tcp://127.0.0.1:1"
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("buffer", [BufferConfig(), SPOOLED])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pipeline.config.compare import Difference, compare
 from pipeline.errors import DocklineError
 from pipeline.metrics import Metrics
 from pipeline.reload import Reloader
+from tests.suite.waiting import until
 
 
 class Agent:
@@ -59,12 +60,6 @@ async def running(made: Made) -> AsyncIterator[None]:
         task = tasks.create_task(made.reloader.run(made.agent))
         yield
         task.cancel()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 def sink(path: str) -> str:

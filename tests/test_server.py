@@ -57,7 +57,7 @@ REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 async def ended(reader: asyncio.StreamReader) -> bytes:
     """What still comes until the peer ends the connection, in whatever way."""
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 30)
     except ConnectionError:
         return b""
 
@@ -233,7 +233,7 @@ async def test_a_client_that_does_not_read_delays_closing_only_so_long(serving: 
     writer.write(REQUEST)
     await reader.readuntil(b"\r\n\r\n")
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.wait_for(serving.server.close(), 10)
+    await asyncio.wait_for(serving.server.close(), 30)
     writer.transport.abort()
 
 

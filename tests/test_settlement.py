@@ -119,3 +119,34 @@ def test_a_sink_that_gets_nothing_of_a_log_does_not_count_as_quick() -> None:
     for number in range(QUIET):
         quiet.skip(QUIET + 3 + number)
     assert progress.unsettled == QUIET + 2
+
+
+def test_moved_is_called_when_a_sink_comes_further_and_only_then() -> None:
+    told: list[int] = []
+    progress = Progress({"r": {"one": 5}}, lambda: told.append(one.reached))
+    one = progress.of("r", "one")
+    waiting = one.open(7, UNTRACKED)
+    one.open(9, UNTRACKED).settle()
+    assert told == []
+    waiting.settle()
+    assert told == [9]
+    one.skip(9)
+    one.skip(8)
+    assert told == [9]
+
+
+def test_moved_is_called_when_numbers_are_in_doubt_and_what_was_reached_is_forgotten() -> None:
+    told: list[dict[str, dict[str, int]]] = []
+    progress = Progress({"r": {"one": 9}}, lambda: told.append(progress.ahead_of(7)))
+    progress.of("r", "one")
+    progress.doubt(7)
+    assert told == [{}]
+
+
+def test_a_sink_is_ahead_only_of_entries_whose_numbers_are_not_in_doubt() -> None:
+    progress = Progress({})
+    progress.doubt(7)
+    progress.of("r", "one").skip(9)
+    assert progress.ahead_of(6) == {}
+    assert progress.ahead_of(7) == progress.ahead_of(8) == {"r": {"one": 9}}
+    assert progress.ahead_of(9) == {}

@@ -119,7 +119,8 @@ class Disk:
         number = self._settled
         await self._thread.run(self._spool.settle, number)
         self._stored = number
-        self.full = self._spool.full
+        if not self._spool.full:
+            self.full = False
 
     async def write(self, items: Sequence[Item]) -> None:
         """Makes items safe, in order and as far as there is room. What is safe is settled; where

@@ -322,7 +322,6 @@ class SpooledBuffer:
                 self._arrived.ring()
             if self.disk.has_moved:
                 await self.disk.store()
-                self._turns.next()
             if self._has_to_write():
                 await self._write()
         except (OSError, MemoryError, DocklineError) as error:

@@ -21,7 +21,7 @@ from pipeline.sources.docker.source import DockerSource, Reading
 from pipeline.sources.docker.tail import Tail
 from pipeline.testing.ways import chosen
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until what a test waits for counts as not happening."""
 
 

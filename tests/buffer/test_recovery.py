@@ -300,14 +300,19 @@ def test_a_foreign_file_with_a_segments_name_is_set_aside(folder: Path) -> None:
         assert read(spool) == (ALL, 0)
 
 
-def test_without_a_cursor_everything_that_is_there_is_read(folder: Path) -> None:
+def test_without_a_cursor_everything_that_is_there_is_read(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with opened(folder) as spool:
         spool.settle(4)
     (folder / "cursor").unlink()
     assert reopened(folder) == (ALL, 0)
+    assert not caplog.records
 
 
-def test_a_damaged_cursor_repeats_what_is_there_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_damaged_cursor_is_said_once_repeats_what_is_there_and_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     files = many(tmp_path)
     first = first_number(files[2])
     with opened(tmp_path) as spool:
@@ -316,13 +321,19 @@ def test_a_damaged_cursor_repeats_what_is_there_and_loses_nothing(tmp_path: Path
     assert reopened(tmp_path) == (list(range(first, 40)), 0)
     with opened(tmp_path) as spool:
         assert spool.settled == first
+    said = f"{tmp_path / 'cursor'} is damaged: some entries may be delivered again"
+    assert [record.getMessage() for record in caplog.records] == [said]
 
 
-def test_a_cursor_that_is_a_directory_is_set_aside(folder: Path) -> None:
+def test_a_cursor_that_is_a_directory_is_set_aside_and_that_is_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / "cursor").unlink()
     (folder / "cursor").mkdir()
     assert reopened(folder) == (ALL, 0)
     assert (folder / "cursor").is_file()
+    (record,) = caplog.records
+    assert record.getMessage().endswith("cursor cannot be read (Is a directory) and is set aside")
 
 
 def test_a_cursor_that_is_ahead_of_the_segments_is_believed(folder: Path) -> None:

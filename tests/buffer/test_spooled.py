@@ -238,6 +238,28 @@ async def test_what_did_not_fit_and_is_gone_meanwhile_does_not_make_the_disk_ful
         await made.drain()
 
 
+async def test_what_did_not_fit_and_is_gone_does_not_make_the_disk_full_when_others_are_settled(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, disk=2**17, policy="drop_newest") as made:
+        await made.fill(70)
+        await until(lambda: not made.buffer.unsaved)
+        taken: list[Any] = []
+        while made.waiting:
+            taken += await made.take()
+        letter = taken[1][0].acknowledgement
+        letter.hold()  # so that no segment can be removed
+        await made.fill(1, size=200_000)
+        await until(lambda: made.buffer.disk.full)
+        made.deliver(await made.take())
+        made.deliver(taken)
+        await until(lambda: not made.buffer.disk.has_moved)
+        await made.fill(50)  # more than the memory holds
+        assert made.dropped == []
+        letter.settle()
+        await made.drain()
+
+
 # ----------------------------------------------------------------------------------- policies
 
 
@@ -317,6 +339,43 @@ async def test_drop_oldest_gives_up_nothing_for_a_batch_that_would_not_fit_all_t
         await made.fill(1, size=45_000)
         assert made.dropped[dropped:] == [40]
         assert await made.drain() == list(range(dropped, 40))
+
+
+async def test_drop_oldest_gives_up_all_in_memory_for_a_batch_that_just_fits_then(
+    tmp_path: Path,
+) -> None:
+    all_of_it = numbered(3, size=45_000).size
+    async with running(tmp_path, memory=all_of_it, disk=600, policy="drop_oldest") as made:
+        await made.fill(3)
+        await made.fill(1, size=45_000)
+        assert made.dropped == [0, 1, 2]
+        assert await made.drain() == [3]
+
+
+async def test_a_buffer_whose_disk_takes_nothing_is_full_when_a_twentieth_of_the_memory_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "open", _fail)
+    made = Made(tmp_path, memory=2**16)
+    await made.buffer.open()
+    while made.offer(size=10):
+        assert made.buffer.full == (made.buffer.bytes > 0.95 * 2**16)
+    assert made.buffer.full
+
+
+async def test_a_buffer_whose_disk_takes_nothing_is_full_when_somebody_waits_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "open", _fail)
+    made = Made(tmp_path, memory=10 * ONE)
+    await made.buffer.open()
+    assert made.offer()
+    assert not made.buffer.full
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.fill(1, size=20_000))
+        await until(lambda: made.buffer.blocked_entries)
+        assert made.buffer.full
+        made.deliver(await made.take())
 
 
 # ---------------------------------------------------------------------------------- restarts
@@ -630,6 +689,23 @@ async def test_closing_wakes_the_delivery_that_waits(tmp_path: Path) -> None:
         assert await made.take() == []
 
 
+async def test_a_disk_that_is_opened_late_wakes_the_delivery_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as before:
+        await before.fill(3)
+    made = Made(tmp_path, memory=2**16)
+    with monkeypatch.context() as broken:
+        broken.setattr(Spool, "open", _fail)
+        await made.buffer.open()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        taking = tasks.create_task(made.take())
+        await until(lambda: made.buffer._arrived._waiter)
+        tasks.create_task(made.buffer.run(), name="spool")
+        assert numbers([one for one, _ in await taking]) == [0, 1, 2]
+        made.buffer.finish()
+
+
 async def test_linger_gathers_what_comes_meanwhile_and_ends_when_it_is_enough(
     tmp_path: Path,
 ) -> None:
@@ -756,6 +832,53 @@ async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None
 
 
 # ------------------------------------------------------------- when the sink is another one
+
+
+async def test_suspending_wakes_the_delivery_that_waits(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        asyncio.get_running_loop().call_soon(made.buffer.suspend)
+        assert await made.take() == []
+
+
+async def test_there_is_room_at_once_for_those_who_wait_when_a_reload_gives_more_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "open", _fail)
+    made = Made(tmp_path, memory=5 * ONE)
+    await made.buffer.open()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.fill(9))
+        await until(lambda: made.buffer.blocked_entries)
+        made.buffer.configure(BufferConfig(memory=Size(10 * ONE), disk=Size(2**20)))
+    assert await made.drain() == list(range(9))
+
+
+async def test_there_is_room_for_those_who_wait_when_a_reload_gives_the_disk_more(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, disk=2**17) as made:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(made.fill(400))
+            await until(lambda: made.buffer.full)
+            made.buffer.configure(BufferConfig(memory=Size(2**16), disk=Size(2**20)))
+        assert used(tmp_path) > 2**17
+        assert await made.drain() == list(range(400))
+
+
+async def test_the_oldest_make_room_on_disk_as_soon_as_a_reload_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path, disk=2**17) as made:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(made.fill(400))
+            await until(lambda: made.buffer.full)
+            disk = Size(2**17)
+            made.buffer.configure(
+                BufferConfig(memory=Size(2**16), disk=disk, when_full="drop_oldest")
+            )
+        await until(lambda: not made.buffer.unsaved)
+        assert {why for _, why in made.lost} == {"drop_oldest"}
+        assert made.dropped == []
+        lost = sum(count for count, _ in made.lost)
+        assert await made.drain() == list(range(lost, 400))
 
 
 async def test_what_was_taken_from_memory_is_given_again_and_settled_once(tmp_path: Path) -> None:

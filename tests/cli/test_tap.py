@@ -19,6 +19,8 @@ from pipeline.testing.receivers import JsonLinesReceiver
 
 NAME = "tapped-1"
 CONFIG = """
+[agent]
+shutdown = "1s"
 [stats]
 every = "off"
 [logs]
@@ -36,12 +38,23 @@ to = ["good"]
 [routes.all]
 to = ["full"]
 """
-COUNTING = 'n=0; while true; do n=$((n+1)); echo "{\\"n\\":$n}"; usleep 2000; done'
+COUNTING = """
+n=0
+while true; do
+  i=0; while [ $i -lt 20 ]; do i=$((i+1)); n=$((n+1)); echo "{\\"n\\":$n}"; done
+  usleep 50000
+done
+"""
+"""Fewer a second than a tap shows without sampling."""
 
 
-@pytest.fixture
-def agent(engine: PrivateEngine, busybox: str, tmp_path: Path) -> Iterator[AgentProcess]:
-    with JsonLinesReceiver() as good, _running(tmp_path, engine, good.port) as agent:
+@pytest.fixture(scope="module")
+def agent(
+    engine: PrivateEngine, busybox: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AgentProcess]:
+    """One for all tests; what ends it starts it again."""
+    folder = tmp_path_factory.mktemp("tap")
+    with JsonLinesReceiver() as good, _running(folder, engine, good.port) as agent:
         agent.connected()
         engine.docker(
             "run", "--detach", "--network", "none", "--name", NAME, busybox, "sh", "-c", COUNTING
@@ -134,7 +147,7 @@ def test_a_flood_is_sampled_and_the_agent_takes_all_of_it(
             assert agent.metric(taken) in (None, lines)
         finally:
             tap.send_signal(signal.SIGINT)
-            assert tap.wait(30) == 0
+            assert tap.wait(60) == 0
         assert 0 < len((tmp_path / "tap").read_text().splitlines()) < lines / 10
 
 
@@ -144,11 +157,14 @@ def test_it_ends_with_the_agent_and_says_so(agent: AgentProcess) -> None:
     ) as tap:
         assert tap.stdout is not None
         tap.stdout.readline()
+        address = agent.address
         agent.stop()
         _, said = tap.communicate(timeout=60)
+    agent.start()
+    agent.connected()
     assert (tap.returncode, said.splitlines()[-1]) == (
         0,
-        f"dockline: the agent at http://{agent.address} has ended the stream",
+        f"dockline: the agent at http://{address} has ended the stream",
     )
 
 

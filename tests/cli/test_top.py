@@ -24,7 +24,7 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import JsonLinesReceiver
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 NAMES = ["topped-api-1", "topped-worker-1"]
 CONFIG = """
 [stats]
@@ -44,7 +44,13 @@ to = ["good"]
 [routes.all]
 to = ["away"]
 """
-COUNTING = "n=0; while true; do n=$((n+1)); echo line $n; usleep 2000; done"
+COUNTING = """
+n=0
+while true; do
+  i=0; while [ $i -lt 20 ]; do i=$((i+1)); n=$((n+1)); echo line $n; done
+  usleep 50000
+done
+"""
 
 
 @contextmanager
@@ -64,9 +70,12 @@ def fix_port(agent: AgentProcess) -> None:
     agent.config.write_text(config.replace("127.0.0.1:0", agent.address))
 
 
-@pytest.fixture
-def agent(engine: PrivateEngine, busybox: str, tmp_path: Path) -> Iterator[AgentProcess]:
-    with running(engine, tmp_path) as agent:
+@pytest.fixture(scope="module")
+def agent(
+    engine: PrivateEngine, busybox: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AgentProcess]:
+    """One for all tests; what ends it starts it again."""
+    with running(engine, tmp_path_factory.mktemp("top")) as agent:
         try:
             for name in NAMES:
                 engine.docker(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,8 +24,10 @@ from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
 from pipeline.settlement import Account
 from pipeline.testing.builders import batch
+from tests.suite.waiting import until
 
-PATIENCE = 30.0
+__all__ = ["Sending", "line", "numbers", "sending", "until"]
+
 PAYLOAD = 2**16
 """`batch.bytes` of the sinks here, of which messages are a part."""
 LINES_OF_A_BATCH = 100
@@ -96,13 +98,3 @@ async def sending(kind: str, **settings: Any) -> AsyncIterator[Sending]:
             yield one
         finally:
             task.cancel()
-
-
-async def until(holds: Callable[[], object], what: str = "it did not happen") -> None:
-    """Waits for something to become true."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not holds():
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(what) from None

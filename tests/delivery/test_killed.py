@@ -560,7 +560,7 @@ def known(agent: AgentProcess, container_id: str) -> dict[str, int]:
 
 def scrape(port: int) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as page:
             return str(page.read().decode())
     except (urllib.error.URLError, OSError):
         return ""

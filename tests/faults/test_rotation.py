@@ -101,6 +101,8 @@ async def test_a_damaged_log_is_said_once_and_disturbs_no_other(
         key = containers.start("damaged", COUNT)
         containers.start("sound", COUNT)
         await following.until_lines("damaged", 20)
+        if both_ways == "api":  # else what it writes is joined to the damage, and read past it
+            containers.engine.docker("pause", "damaged")
         with log_of(containers, key).open("ab") as log:
             log.write(b'\0\xff{"log":"half')
         noticed = {

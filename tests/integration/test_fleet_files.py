@@ -162,7 +162,7 @@ async def test_nobody_may_do_more_than_he_has_to(
     one.on_trouble = told.set
     client = await one.open()
     await client.publish(subject, b"")
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(told.wait(), 30)
     with pytest.raises(Unavailable, match="does not permit it"):
         _ = one.client
     await one.close()
@@ -176,7 +176,7 @@ async def test_hubs_may_give_partitions_to_others_and_make_a_consumer_anew(
     await sink.close()
     hub = Nats([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
     await hub.open()
-    api = Api(hub, timeout=10)
+    api = Api(hub, timeout=30)
     await api.open()
     leases = Leases("hub", "one", shares=2, length=30)
     await leases.ensure(api, replicas=1)

@@ -18,6 +18,7 @@ SANITIZED = (
 )  # fmt: skip
 
 
+@pytest.mark.server
 def test_no_byte_is_touched_that_is_not_theirs(tmp_path: Path) -> None:
     library = _library("libasan.so")
     extension = tmp_path / "_loops.so"

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.server
-
 SCRIPT = Path(__file__).parents[2] / "scripts/debian-packages"
 TOOLS = (
     "sh", "apt-get", "dpkg", "dpkg-query", "dpkg-deb", "dpkg-split", "ldconfig", "tar", "rm", "id",
@@ -21,6 +19,7 @@ TOOLS = (
 )  # fmt: skip
 ABSENT = [name for name in ("apt-get", "dpkg-deb") if not shutil.which(name)]
 pytestmark = [
+    pytest.mark.server,
     pytest.mark.skipif(bool(ABSENT), reason=f"there is no {', '.join(ABSENT)}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="installs only as root"),
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 
 from tests.servers.certificates import Certificate
@@ -70,6 +73,19 @@ class NatsServer(Daemon):
         with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
 
+    def empty(self) -> None:
+        """Removes its streams. Not for use on an event loop."""
+        accounts = self.look("jsz?streams=true").get("account_details") or []
+        names = [one["name"] for account in accounts for one in account.get("stream_detail") or []]
+        if names:
+            asyncio.run(self._remove(names))
+
+    async def _remove(self, streams: list[str]) -> None:
+        client = await nats.connect(self.url, allow_reconnect=False)
+        for name in streams:
+            await client.jetstream().delete_stream(name)
+        await client.close()
+
     def stream(self, name: str) -> dict[str, Any] | None:
         """Configuration and state of a stream, `{"config": …, "state": …}`; None without one."""
         query = "jsz?streams=true&config=true&consumers=true"
@@ -89,3 +105,10 @@ class NatsServer(Daemon):
             return self.look("healthz").get("status") == "ok"
         except OSError:
             return False
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One for all tests, which `empty` it."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server

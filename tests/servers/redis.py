@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class RedisServer(Daemon):
         with redis.Redis(port=self.port, socket_timeout=PATIENCE, **options) as client:
             return client.execute_command(*command)
 
+    def empty(self) -> None:
+        """Forgets all that it has, in all databases."""
+        self("FLUSHALL", "SYNC")
+
     def entries(self, stream: str = "dockline", **options: Any) -> list[dict[str, str]]:
         """All entries of a stream, as fields."""
         with redis.Redis(port=self.port, decode_responses=True, **options) as client:
@@ -71,3 +76,10 @@ class RedisServer(Daemon):
 def has_replicas(server: RedisServer, count: int) -> None:
     """Waits until so many replicas are in step."""
     eventually(f"{count} replicas", lambda: server("WAIT", count, 100) >= count)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One for all tests, which `empty` it."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server

@@ -65,6 +65,11 @@ class Rsyslog(Daemon):
         config.write_text(_CONFIG.format(**values))
         command = [found(), "-n", "-C", "-f", str(config), "-i", str(directory / "pid")]
         super().__init__(command, directory, (self.tcp, self.tls, self.mutual))
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """What it has received until now."""
+        self._forgotten += len(self._lines())
 
     def received(self, count: int) -> list[Received]:
         """The messages so far, in the order of their arrival, when there are `count` of them."""
@@ -73,7 +78,7 @@ class Rsyslog(Daemon):
 
     def _lines(self) -> list[bytes]:
         written = self.output.read_bytes() if self.output.exists() else b""
-        return written.split(b"\n")[:-1]
+        return written.split(b"\n")[self._forgotten : -1]
 
 
 def _record(line: bytes) -> Received:
@@ -92,5 +97,15 @@ def found() -> str:
 
 @pytest.fixture
 def rsyslog(tmp_path: Path, authority: Authority) -> Iterator[Rsyslog]:
+    """One that the test may stop."""
     with Rsyslog(tmp_path, authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rsyslog_server(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[Rsyslog]:
+    """One for all tests, which let it `forget` what others have sent."""
+    with Rsyslog(tmp_path_factory.mktemp("rsyslog"), authority) as server:
         yield server

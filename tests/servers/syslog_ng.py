@@ -76,6 +76,11 @@ class SyslogNG(Daemon):
         command, env = run(config, directory)
         ports = self.tcp, self.tls, self.mutual, self.lines, self.old
         super().__init__(command, directory, ports, env)
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """What it has received until now."""
+        self._forgotten += len(self._records())
 
     def received(self, count: int) -> list[Received]:
         """The messages so far, in the order of their arrival, when there are `count` of them."""
@@ -84,7 +89,7 @@ class SyslogNG(Daemon):
 
     def _records(self) -> list[bytes]:
         written = self.output.read_bytes() if self.output.exists() else b""
-        return written.split(_END)[:-1]
+        return written.split(_END)[self._forgotten : -1]
 
 
 def run(config: Path, directory: Path) -> tuple[list[str], dict[str, str]]:
@@ -132,7 +137,10 @@ def _unpack(root: Path) -> None:
     shutil.rmtree(downloads)
 
 
-@pytest.fixture
-def syslog_ng(tmp_path: Path, authority: Authority) -> Iterator[SyslogNG]:
-    with SyslogNG(tmp_path, authority) as server:
+@pytest.fixture(scope="session")
+def syslog_ng_server(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[SyslogNG]:
+    """One for all tests, which let it `forget` what others have sent."""
+    with SyslogNG(tmp_path_factory.mktemp("syslog-ng"), authority) as server:
         yield server

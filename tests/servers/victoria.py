@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.component import Secret
 from tests.servers.daemon import Daemon, eventually
 from tests.servers.ports import free_port
 
@@ -69,19 +70,21 @@ class VictoriaLogs(Daemon):
             *options,
         ]
         super().__init__(command, directory, [self.port])
+        self.account = 0
+        """The tenant that is asked about: none sees what another has."""
+
+    @property
+    def headers(self) -> dict[str, Secret]:
+        """With these, entries are the tenant's."""
+        return {"AccountID": Secret(str(self.account))}
 
     def query(self, query: str, **parameters: str) -> list[dict[str, Any]]:
         """The entries that LogsQL finds, in the order of their times, all values as text."""
-        asked = {"query": f"{query} | sort by (_time)", "limit": "1000000", **parameters}
-        body = urllib.parse.urlencode(asked).encode()
-        with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
-            return [json.loads(line) for line in answer.read().splitlines()]
+        return self._ask(query=f"{query} | sort by (_time)", limit="1000000", **parameters)
 
     def stats(self, query: str) -> list[dict[str, Any]]:
         """What a query that ends in `| stats …` gives, in no order."""
-        body = urllib.parse.urlencode({"query": query}).encode()
-        with urllib.request.urlopen(f"{self.url}/select/logsql/query", body, timeout=60) as answer:
-            return [json.loads(line) for line in answer.read().splitlines()]
+        return self._ask(query=query)
 
     def until(self, query: str, count: int) -> list[dict[str, Any]]:
         """Waits until that many entries are found; what was taken shows after a second or so."""
@@ -93,6 +96,12 @@ class VictoriaLogs(Daemon):
 
         eventually(f"{query} finds {count} entries in VictoriaLogs", enough)
         return found
+
+    def _ask(self, **parameters: str) -> list[dict[str, Any]]:
+        url, body = f"{self.url}/select/logsql/query", urllib.parse.urlencode(parameters).encode()
+        request = urllib.request.Request(url, body, {"AccountID": str(self.account)})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return [json.loads(line) for line in answer.read().splitlines()]
 
 
 class VictoriaMetrics(Daemon):
@@ -128,13 +137,29 @@ class VictoriaMetrics(Daemon):
 
 @pytest.fixture
 def victorialogs(tmp_path: Path) -> Iterator[VictoriaLogs]:
-    """An empty store."""
+    """An empty store, which the test may stop."""
     with VictoriaLogs(tmp_path) as server:
         yield server
 
 
+@pytest.fixture(scope="session")
+def victorialogs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaLogs]:
+    """One for all tests. It takes lines as long as the hostile ones."""
+    directory = tmp_path_factory.mktemp("victoria-logs")
+    with VictoriaLogs(directory, "-insert.maxLineSizeBytes=1MiB") as server:
+        yield server
+
+
 @pytest.fixture
-def victoriametrics(tmp_path: Path) -> Iterator[VictoriaMetrics]:
-    """An empty store."""
-    with VictoriaMetrics(tmp_path) as server:
+def tenant(victorialogs_server: VictoriaLogs) -> VictoriaLogs:
+    """A store shared with other tests, and a tenant in it that has nothing yet. What goes there
+    needs its `headers`."""
+    victorialogs_server.account += 1
+    return victorialogs_server
+
+
+@pytest.fixture(scope="session")
+def victoriametrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
+    """One store for all tests. Each asks for metrics that no other sends."""
+    with VictoriaMetrics(tmp_path_factory.mktemp("victoria-metrics")) as server:
         yield server

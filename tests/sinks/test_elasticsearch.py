@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,20 +69,21 @@ def sent(server: Server) -> list[list[str]]:
     return [[document["message"] for document in documents] for documents in server.requests]
 
 
+def store(server: VictoriaLogs, **options: Any) -> Elasticsearch:
+    url = server.url + "/insert/elasticsearch/"
+    return sink(url, **{"headers": server.headers, "parameters": OF_VICTORIALOGS, **options})
+
+
 # -- at a real server ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 async def test_entries_are_found_by_what_they_say_and_by_their_container(
-    victorialogs: VictoriaLogs, compression: str
+    tenant: VictoriaLogs, compression: str
 ) -> None:
     api, db = container("shop-api-1"), container("shop-db-1", number=2)
     fields = [{"status": 500, "user": {"name": "ann"}}, {"status": 200}]
-    to = sink(
-        victorialogs.url + "/insert/elasticsearch",
-        compression=compression,
-        parameters=OF_VICTORIALOGS,
-    )
+    to = store(tenant, compression=compression)
     times = [b"2026-01-31T23:59:59.123456789Z", b"2026-01-31T23:59:59.123456791Z"]
     payload = await deliver(
         to,
@@ -91,23 +91,23 @@ async def test_entries_are_found_by_what_they_say_and_by_their_container(
         batch("checkpoint ☃", of=db, streams="err"),
     )
     assert (payload.entries, payload.refused) == (3, [])
-    victorialogs.until("*", 3)
-    (found,) = victorialogs.query('status:>=500 and _stream:{container.name="shop-api-1"}')
+    tenant.until("*", 3)
+    (found,) = tenant.query('status:>=500 and _stream:{container.name="shop-api-1"}')
     assert found["_msg"] == "it broke"
     assert found["_time"].encode() == times[0]
     assert found["user.name"] == "ann"
     assert found["container.id"] == api.id
-    (other,) = victorialogs.query("stream:=stderr")
+    (other,) = tenant.query("stream:=stderr")
     assert other["_msg"] == "checkpoint ☃"
 
 
-async def test_a_payload_of_ten_thousand_arrives_whole(victorialogs: VictoriaLogs) -> None:
-    to = sink(victorialogs.url + "/insert/elasticsearch/")
+async def test_a_payload_of_ten_thousand_arrives_whole(tenant: VictoriaLogs) -> None:
+    to = store(tenant, parameters={})
     payload = await deliver(to, *(batch(*["x" * 100] * 500, start=500 * n) for n in range(20)))
     assert payload.entries == 10_000
     query = "* | stats count_uniq(event.sequence) entries"
-    victorialogs.until("*", 10_000)
-    assert victorialogs.stats(query) == [{"entries": "10000"}]
+    tenant.until("*", 10_000)
+    assert tenant.stats(query) == [{"entries": "10000"}]
 
 
 async def test_an_entry_that_it_cannot_read_is_found_and_refused(
@@ -503,8 +503,8 @@ class TestElasticsearch(SinkKit):
         return sink(f"http://127.0.0.1:{free_port()}")
 
 
+@pytest.mark.server
 class TestAtVictoriaLogs(TestElasticsearch):
     @pytest.fixture
-    async def sink(self, tmp_path: Path) -> AsyncIterator[Elasticsearch]:
-        with VictoriaLogs(tmp_path, "-insert.maxLineSizeBytes=1MiB") as server:
-            yield sink(server.url + "/insert/elasticsearch", parameters=OF_VICTORIALOGS)
+    async def sink(self, tenant: VictoriaLogs) -> AsyncIterator[Elasticsearch]:
+        yield store(tenant)

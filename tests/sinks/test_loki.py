@@ -32,6 +32,10 @@ def sink(url: str, **options: Any) -> Loki:
     return Loki(Config(type="loki", url=url, **options), Context("loki", host="web-1"))
 
 
+def store(server: VictoriaLogs, **options: Any) -> Loki:
+    return sink(server.url + "/insert/", headers=server.headers, **options)
+
+
 async def deliver(to: Loki, *batches: Batch) -> Payload[Any]:
     payload = to.encode(batches)
     await to.open()
@@ -58,20 +62,20 @@ def seconds(*numbers: int) -> Batch:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_entries_are_found_by_labels_and_by_structured_metadata(
-    victorialogs: VictoriaLogs, encoding: str
+    tenant: VictoriaLogs, encoding: str
 ) -> None:
     labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
     api, db = container("shop-api-1", labels=labels), container("db", number=2)
     times = [b"2026-01-31T23:59:59.123456789Z", b"2026-01-31T23:59:59.123456791Z"]
     fields = [{"level": "ERROR", "trace": "4bf92f"}, {"level": "info"}]
     await deliver(
-        sink(victorialogs.url + "/insert", encoding=encoding, metadata={"trace_id": "{trace}"}),
+        store(tenant, encoding=encoding, metadata={"trace_id": "{trace}"}),
         batch("it broke", 'it "works"\n☃', of=api, fields=fields, start=7).replace(times=times),
         batch("checkpoint", of=db, streams="err"),
     )
-    victorialogs.until("*", 3)
+    tenant.until("*", 3)
     stream = '{compose_project="shop",compose_service="api",container_name="shop-api-1"}'
-    first, second = victorialogs.query(f"_stream:{stream}")
+    first, second = tenant.query(f"_stream:{stream}")
     assert first.pop("_stream_id") == second.pop("_stream_id")
     common = {
         "_stream": stream[:-1] + ',host="web-1"}',
@@ -95,23 +99,23 @@ async def test_entries_are_found_by_labels_and_by_structured_metadata(
         "level": "info",
         "event_sequence": "8",
     }
-    (other,) = victorialogs.query(f"container_id:={db.id}")
+    (other,) = tenant.query(f"container_id:={db.id}")
     assert other["_stream"] == '{container_name="db",host="web-1"}'
     assert (other["_msg"], other["stream"]) == ("checkpoint", "stderr")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_a_payload_of_many_containers_arrives_whole(
-    victorialogs: VictoriaLogs, encoding: str
+    tenant: VictoriaLogs, encoding: str
 ) -> None:
-    to = sink(victorialogs.url + "/insert/", encoding=encoding, labels={"n": "{container.name}"})
+    to = store(tenant, encoding=encoding, labels={"n": "{container.name}"})
     batches = [
         batch(*["x" * 100] * 500, of=container(f"c{n % 7}", number=n % 7), start=n // 7 * 500)
         for n in range(35)
     ]
     await deliver(to, *batches)
-    victorialogs.until("*", 35 * 500)
-    counted = victorialogs.stats("* | stats by (n) count_uniq(event_sequence) entries")
+    tenant.until("*", 35 * 500)
+    counted = tenant.stats("* | stats by (n) count_uniq(event_sequence) entries")
     assert {one["n"]: one["entries"] for one in counted} == {f"c{n}": "2500" for n in range(7)}
 
 
@@ -444,8 +448,8 @@ class TestLoki(SinkKit):
     complaint = "refused the connection"
 
     @pytest.fixture
-    async def sink(self, victorialogs: VictoriaLogs) -> AsyncIterator[Loki]:
-        yield sink(victorialogs.url + "/insert")
+    async def sink(self, tenant: VictoriaLogs) -> AsyncIterator[Loki]:
+        yield store(tenant)
 
     @pytest.fixture
     def unreachable(self) -> Loki:
@@ -454,6 +458,6 @@ class TestLoki(SinkKit):
 
 class TestLokiJson(TestLoki):
     @pytest.fixture
-    async def sink(self, victorialogs: VictoriaLogs) -> AsyncIterator[Loki]:
+    async def sink(self, tenant: VictoriaLogs) -> AsyncIterator[Loki]:
         labels = {"name": "{container.name}", "level": "{level}", "stream": "{stream}"}
-        yield sink(victorialogs.url + "/insert", encoding="json", labels=labels, line="json")
+        yield store(tenant, encoding="json", labels=labels, line="json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,10 @@ def sink(*urls: str, **options: Any) -> NatsSink:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path) as one:
-        yield one
+def server(nats_server: NatsServer) -> NatsServer:
+    """One without streams."""
+    nats_server.empty()
+    return nats_server
 
 
 async def deliver(to: NatsSink, *batches: Any) -> Any:
@@ -132,13 +133,12 @@ async def test_what_is_too_large_for_the_server_is_split_and_an_entry_alone_refu
 
 
 async def test_what_is_larger_before_compression_than_hubs_take_is_split_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.sinks.nats.LARGEST", 4096)
     sent = batch(*["x" * 1000] * 5, "x" * 5000, "end")
-    with NatsServer(tmp_path) as server:
-        payload = await deliver(sink(server.url), sent)
-        messages = await kept(server.url)
+    payload = await deliver(sink(server.url), sent)
+    messages = await kept(server.url)
     ((_, index, reason),) = payload.refused
     assert index == 5 and "before compression it is longer than hubs take" in reason
     assert all(int(message.headers["Dockline-Size"]) <= 4096 for message in messages)
@@ -204,7 +204,9 @@ async def test_a_subject_of_another_stream_is_told(server: NatsServer) -> None:
         await deliver(other, batch("b"))
 
 
-async def test_a_server_that_ends_in_the_middle_has_the_rest_later(server: NatsServer) -> None:
+async def test_a_server_that_ends_in_the_middle_has_the_rest_later(tmp_path: Path) -> None:
+    server = NatsServer(tmp_path)
+    server.start()
     to = sink(server.url)
     await to.open()
     await to.send(to.encode([batch("one")]))
@@ -219,6 +221,7 @@ async def test_a_server_that_ends_in_the_middle_has_the_rest_later(server: NatsS
     await to.send(payload)
     await to.close()
     lines = [back.lines for message in await kept(server.url) for back in message.batches]
+    server.stop()
     assert lines == [[b"one"], [b"two"]]
 
 

@@ -61,12 +61,12 @@ def refused(payload: Payload[Any]) -> list[tuple[str, str]]:
 
 
 def store(server: VictoriaLogs, **options: Any) -> Otlp:
-    return sink(f"{server.url}/insert/opentelemetry", **options)
+    return sink(f"{server.url}/insert/opentelemetry", headers=server.headers, **options)
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 async def test_entries_are_found_in_victorialogs_with_all_that_is_known_of_them(
-    victorialogs: VictoriaLogs, compression: str
+    tenant: VictoriaLogs, compression: str
 ) -> None:
     of = container("shop-api-1", labels=SHOP)
     fields: list[dict[str, Any]] = [
@@ -74,8 +74,8 @@ async def test_entries_are_found_in_victorialogs_with_all_that_is_known_of_them(
         {},
     ]
     lines = batch("it broke \u2603", "plain", of=of, fields=fields, streams="out err", start=70_000)
-    await deliver(store(victorialogs, compression=compression), lines)
-    one, two = victorialogs.until("*", 2)
+    await deliver(store(tenant, compression=compression), lines)
+    one, two = tenant.until("*", 2)
     assert one["_msg"] == "it broke \u2603"
     assert one["_time"].encode() == lines.times[0].replace(b".000000000", b"")
     assert one["container.name"] == "shop-api-1" and one["service.name"] == "api"
@@ -88,7 +88,7 @@ async def test_entries_are_found_in_victorialogs_with_all_that_is_known_of_them(
 
 
 async def test_each_of_many_entries_of_many_containers_is_stored_once(
-    victorialogs: VictoriaLogs,
+    tenant: VictoriaLogs,
 ) -> None:
     several = [container(f"c-{number}", number=number) for number in range(1, 6)]
     rounds = [
@@ -96,10 +96,10 @@ async def test_each_of_many_entries_of_many_containers_is_stored_once(
         for turn in range(10)
         for of in several
     ]
-    to = store(victorialogs)
+    to = store(tenant)
     payload = await deliver(to, *rounds)
     assert payload.entries == 10_000
-    found = victorialogs.until("*", 10_000)
+    found = tenant.until("*", 10_000)
     assert len(found) == 10_000
     for of in several:
         numbers = [int(x["event.sequence"]) for x in found if x["container.id"] == of.id]
@@ -107,10 +107,10 @@ async def test_each_of_many_entries_of_many_containers_is_stored_once(
 
 
 async def test_an_encoding_that_victorialogs_does_not_take_costs_nothing_and_is_said(
-    victorialogs: VictoriaLogs,
+    tenant: VictoriaLogs,
 ) -> None:
     """It says so with 400, as if the entries were bad."""
-    to = store(victorialogs, encoding="json")
+    to = store(tenant, encoding="json")
     payload = to.encode([batch("one", "two")])
     await to.open()
     with pytest.raises(AllRejected, match="json encoding isn't supported"):
@@ -120,10 +120,10 @@ async def test_an_encoding_that_victorialogs_does_not_take_costs_nothing_and_is_
 
 
 async def test_a_path_that_victorialogs_does_not_have_costs_nothing(
-    victorialogs: VictoriaLogs,
+    tenant: VictoriaLogs,
 ) -> None:
     """It says so with 400, as if the entries were bad."""
-    to = sink(victorialogs.url)
+    to = sink(tenant.url)
     payload = to.encode([batch("one")])
     await to.open()
     with pytest.raises(Unavailable, match=r"unsupported path .*; check the path in `url`"):
@@ -404,8 +404,8 @@ class TestVictoriaLogs(SinkKit):
     complaint = "answers 405"
 
     @pytest.fixture
-    def sink(self, victorialogs: VictoriaLogs) -> Otlp:
-        return store(victorialogs)
+    def sink(self, tenant: VictoriaLogs) -> Otlp:
+        return store(tenant)
 
     @pytest.fixture
     async def unreachable(self) -> AsyncIterator[Otlp]:

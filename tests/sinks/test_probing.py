@@ -59,16 +59,16 @@ async def test_a_real_store_takes_a_probe_and_stores_nothing(
 @pytest.mark.parametrize("encoding", ["protobuf", "json"])
 @pytest.mark.parametrize("kind", ["loki", "otlp"])
 async def test_it_takes_one_in_either_encoding(
-    victorialogs: VictoriaLogs, kind: str, encoding: str
+    tenant: VictoriaLogs, kind: str, encoding: str
 ) -> None:
-    url = victorialogs.url + PATHS[kind]
-    assert victorialogs.url in await probed(kind, url, encoding=encoding)
+    url = tenant.url + PATHS[kind]
+    assert tenant.url in await probed(kind, url, encoding=encoding)
 
 
 @pytest.mark.parametrize("kind", PATHS)
-async def test_a_real_store_tells_of_a_wrong_path(victorialogs: VictoriaLogs, kind: str) -> None:
+async def test_a_real_store_tells_of_a_wrong_path(tenant: VictoriaLogs, kind: str) -> None:
     with pytest.raises(Unavailable, match="check the path"):
-        await probed(kind, victorialogs.url + "/wrong")
+        await probed(kind, tenant.url + "/wrong")
 
 
 async def test_a_real_receiver_of_remote_writes_takes_a_probe_and_tells_of_a_wrong_path(

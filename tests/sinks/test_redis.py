@@ -35,7 +35,15 @@ def sink(address: str | list[str], **options: Any) -> Redis:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
+def server(redis_server: RedisServer) -> RedisServer:
+    """An empty one."""
+    redis_server.empty()
+    return redis_server
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[RedisServer]:
+    """One that the test may configure and kill."""
     with RedisServer(tmp_path / "server") as running:
         yield running
 
@@ -159,48 +167,48 @@ async def test_an_expired_certificate_is_told(tmp_path: Path, authority: Authori
         assert "has expired" in await trouble(to)
 
 
-async def test_an_acl_user_needs_xadd_on_its_streams_and_no_more(server: RedisServer) -> None:
-    server("ACL", "SETUSER", "dockline", "on", ">secret", "~logs:*", "+xadd", "+ping")
-    server("CONFIG", "SET", "requirepass", "other")
+async def test_an_acl_user_needs_xadd_on_its_streams_and_no_more(own: RedisServer) -> None:
+    own("ACL", "SETUSER", "dockline", "on", ">secret", "~logs:*", "+xadd", "+ping")
+    own("CONFIG", "SET", "requirepass", "other")
     who = {"user": "dockline", "password": Secret("secret")}
-    await deliver(sink(server.address, stream="logs:a", **who), batch("one"))
-    assert server.messages("logs:a", password="other") == ["one"]
-    assert "does not let this user" in await trouble(sink(server.address, stream="else", **who))
-    assert "wants a password" in await trouble(sink(server.address))
-    wrong = await trouble(sink(server.address, user="dockline", password=Secret("guess")))
+    await deliver(sink(own.address, stream="logs:a", **who), batch("one"))
+    assert own.messages("logs:a", password="other") == ["one"]
+    assert "does not let this user" in await trouble(sink(own.address, stream="else", **who))
+    assert "wants a password" in await trouble(sink(own.address))
+    wrong = await trouble(sink(own.address, user="dockline", password=Secret("guess")))
     assert "does not know this user" in wrong and "guess" not in wrong
-    await deliver(sink(server.address, password=Secret("other")), batch("two"))
-    assert server.messages(password="other") == ["two"]
+    await deliver(sink(own.address, password=Secret("other")), batch("two"))
+    assert own.messages(password="other") == ["two"]
 
 
 async def test_an_idle_connection_that_the_server_closed_is_made_anew_with_all_it_needs(
-    server: RedisServer,
+    own: RedisServer,
 ) -> None:
-    server("CONFIG", "SET", "requirepass", "secret")
-    to = sink(server.address, password=Secret("secret"), database=2)
+    own("CONFIG", "SET", "requirepass", "secret")
+    to = sink(own.address, password=Secret("secret"), database=2)
     await to.open()
     await to.send(to.encode([batch("one")]))
-    server("CLIENT", "KILL", "TYPE", "normal", password="secret")
+    own("CLIENT", "KILL", "TYPE", "normal", password="secret")
     await asyncio.sleep(0.05)
     await to.send(to.encode([batch("two")]))
     await to.close()
-    assert server.messages(db=2, password="secret") == ["one", "two"]
+    assert own.messages(db=2, password="secret") == ["one", "two"]
 
 
 async def test_sentinels_name_the_master_and_after_a_failover_the_other_one(
-    tmp_path: Path, server: RedisServer
+    tmp_path: Path, own: RedisServer
 ) -> None:
-    other = RedisServer(tmp_path / "other", "--replicaof", "127.0.0.1", str(server.port))
+    other = RedisServer(tmp_path / "other", "--replicaof", "127.0.0.1", str(own.port))
     watch = RedisServer(tmp_path / "sentinel", sentinel=True)
     with other, watch:
-        has_replicas(server, 1)
-        watch("SENTINEL", "MONITOR", "shop", "127.0.0.1", server.port, 1)
+        has_replicas(own, 1)
+        watch("SENTINEL", "MONITOR", "shop", "127.0.0.1", own.port, 1)
         where = ["redis://127.0.0.1:1", f"127.0.0.1:{watch.port}"]
         to = sink(where, sentinel=SentinelConfig(master="shop"))
         await deliver(to, batch("one"))
-        assert server.messages() == ["one"]
+        assert own.messages() == ["one"]
         eventually("the sentinel knows the replica", lambda: _replicas(watch) == 1)
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(own.kill)
         await asyncio.to_thread(eventually, "it fails over", lambda: _fails_over(watch))
         await asyncio.to_thread(eventually, "a failover", lambda: other("ROLE")[0] == b"master")
         await asyncio.to_thread(eventually, "it is told", lambda: _master(watch) == other.port)
@@ -248,38 +256,38 @@ async def test_where_it_is_the_only_key_there_is_nothing_is_lost(server: RedisSe
 
 
 async def test_without_memory_nothing_is_refused_and_what_was_taken_is_not_sent_again(
-    server: RedisServer,
+    own: RedisServer,
 ) -> None:
-    server("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    used = server("INFO", "memory")["used_memory"]
-    server("CONFIG", "SET", "maxmemory", used + 2_000_000)
+    own("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    used = own("INFO", "memory")["used_memory"]
+    own("CONFIG", "SET", "maxmemory", used + 2_000_000)
     lines = [f"{number}-{'x' * 1000}" for number in range(5000)]
-    to = sink(server.address, pipeline=500)
+    to = sink(own.address, pipeline=500)
     payload = to.encode([batch(*lines)])
     await to.open()
     with pytest.raises(Unavailable, match="has no memory left"):
         await to.send(payload)
     taken = len(payload.data.commands) - len(payload.data.left)
     assert 0 < taken < 5000
-    server("CONFIG", "SET", "maxmemory", 0)
+    own("CONFIG", "SET", "maxmemory", 0)
     await to.open()
     await to.send(payload)
     await to.close()
-    assert server.messages() == lines
+    assert own.messages() == lines
     assert payload.refused == [] and payload.entries == 5000
 
 
-async def test_a_replica_is_said_to_be_one(tmp_path: Path, server: RedisServer) -> None:
-    with RedisServer(tmp_path / "r", "--replicaof", "127.0.0.1", str(server.port)) as replica:
+async def test_a_replica_is_said_to_be_one(tmp_path: Path, own: RedisServer) -> None:
+    with RedisServer(tmp_path / "r", "--replicaof", "127.0.0.1", str(own.port)) as replica:
         assert "is a replica, which takes no writes" in await trouble(sink(replica.address))
 
 
-async def test_the_answers_of_replicas_are_waited_for(tmp_path: Path, server: RedisServer) -> None:
-    to = sink(server.address, replicas=1, timeout=Duration(1))
+async def test_the_answers_of_replicas_are_waited_for(tmp_path: Path, own: RedisServer) -> None:
+    to = sink(own.address, replicas=1, timeout=Duration(1))
     assert "has 0 replicas" in await trouble(to)
-    assert server.messages() == []
-    with RedisServer(tmp_path / "r", "--replicaof", "127.0.0.1", str(server.port)) as replica:
-        has_replicas(server, 1)
+    assert own.messages() == []
+    with RedisServer(tmp_path / "r", "--replicaof", "127.0.0.1", str(own.port)) as replica:
+        has_replicas(own, 1)
         await deliver(to, batch("one", "two"))
         assert replica.messages() == ["one", "two"]
         await to.open()
@@ -289,7 +297,7 @@ async def test_the_answers_of_replicas_are_waited_for(tmp_path: Path, server: Re
         with pytest.raises(Unavailable, match="has the entries on 0 replicas"):
             await to.send(payload)
         replica.process.send_signal(18)
-        has_replicas(server, 1)
+        has_replicas(own, 1)
         await to.open()
         await to.send(payload)
         await to.close()

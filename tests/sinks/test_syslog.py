@@ -51,9 +51,22 @@ def messages(received: list[Received]) -> list[bytes]:
 
 @pytest.fixture(params=["rsyslog", "syslog_ng"])
 def server(request: pytest.FixtureRequest) -> Server:
-    """Each of the two in turn."""
-    found: Server = request.getfixturevalue(request.param)
+    """Each of the two in turn; it has forgotten what earlier tests have sent."""
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    found.forget()
     return found
+
+
+@pytest.fixture
+def shared(rsyslog_server: Rsyslog) -> Rsyslog:
+    rsyslog_server.forget()
+    return rsyslog_server
+
+
+@pytest.fixture
+def syslog_ng(syslog_ng_server: SyslogNG) -> SyslogNG:
+    syslog_ng_server.forget()
+    return syslog_ng_server
 
 
 @pytest.mark.server
@@ -126,9 +139,9 @@ async def test_a_missing_client_certificate_is_told_on_opening(
 
 
 @pytest.mark.server
-async def test_rsyslog_takes_messages_ended_by_lf(rsyslog: Rsyslog) -> None:
-    await deliver(sink(f"tcp://127.0.0.1:{rsyslog.tcp}", framing="lf"), b"a\nb", b"8 digits")
-    assert messages(await asyncio.to_thread(rsyslog.received, 2)) == [b"a b", b"8 digits"]
+async def test_rsyslog_takes_messages_ended_by_lf(shared: Rsyslog) -> None:
+    await deliver(sink(f"tcp://127.0.0.1:{shared.tcp}", framing="lf"), b"a\nb", b"8 digits")
+    assert messages(await asyncio.to_thread(shared.received, 2)) == [b"a b", b"8 digits"]
 
 
 @pytest.mark.server
@@ -147,9 +160,9 @@ async def test_the_wrong_framing_for_syslog_ng_is_told_and_nothing_counts_as_sen
 
 
 @pytest.mark.server
-async def test_rsyslog_understands_rfc_3164(rsyslog: Rsyslog) -> None:
-    await deliver(sink(f"tcp://127.0.0.1:{rsyslog.tcp}", format="rfc3164"), b"old: news")
-    (one,) = await asyncio.to_thread(rsyslog.received, 1)
+async def test_rsyslog_understands_rfc_3164(shared: Rsyslog) -> None:
+    await deliver(sink(f"tcp://127.0.0.1:{shared.tcp}", format="rfc3164"), b"old: news")
+    (one,) = await asyncio.to_thread(shared.received, 1)
     assert (one.priority, one.host, one.app) == (b"30", b"web-1", b"api-1")
     assert one.process == b"000000000000"
     assert one.message == b" old: news"

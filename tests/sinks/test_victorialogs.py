@@ -22,6 +22,10 @@ def sink(url: str, **options: Any) -> VictoriaLogs:
     return VictoriaLogs(Config(type="victorialogs", url=url, **options), context)
 
 
+def store(server: Server, **options: Any) -> VictoriaLogs:
+    return sink(server.url, tenant=str(server.account), **options)
+
+
 async def deliver(to: VictoriaLogs, *batches: Any) -> None:
     await to.open()
     try:
@@ -32,37 +36,37 @@ async def deliver(to: VictoriaLogs, *batches: Any) -> None:
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 async def test_entries_are_found_by_what_they_say_and_by_their_container(
-    victorialogs: Server, compression: str
+    tenant: Server, compression: str
 ) -> None:
     one, two = container(name="shop-api-1"), container(name="shop-db-1")
     fields = [{"status": 500, "user": {"name": "ann"}}, {"status": 200}]
     await deliver(
-        sink(victorialogs.url, compression=compression),
+        store(tenant, compression=compression),
         batch("it broke", "it works", of=one, fields=fields),
         batch("checkpoint ☃", of=two, streams="err"),
     )
-    victorialogs.until("*", 3)
-    (found,) = victorialogs.query('status:>=500 and container.name:="shop-api-1"')
+    tenant.until("*", 3)
+    (found,) = tenant.query('status:>=500 and container.name:="shop-api-1"')
     assert found["_msg"] == "it broke"
     assert found["user.name"] == "ann"
     assert found["event.sequence"] == "0"
     assert found["container.id"] == one.id
-    (other,) = victorialogs.query('_stream:{container.name="shop-db-1",stream="stderr"}')
+    (other,) = tenant.query('_stream:{container.name="shop-db-1",stream="stderr"}')
     assert other["_msg"] == "checkpoint ☃"
 
 
-async def test_times_keep_their_nanoseconds(victorialogs: Server) -> None:
+async def test_times_keep_their_nanoseconds(tenant: Server) -> None:
     times = [b"2026-01-31T23:59:59.123456789Z", b"2026-01-31T23:59:59.123456791Z"]
-    await deliver(sink(victorialogs.url), batch("first", "second").replace(times=times))
-    found = victorialogs.until("*", 2)
+    await deliver(store(tenant), batch("first", "second").replace(times=times))
+    found = tenant.until("*", 2)
     assert [entry["_time"].encode() for entry in found] == times
 
 
-async def test_streams_and_ignored_fields_are_as_configured(victorialogs: Server) -> None:
+async def test_streams_and_ignored_fields_are_as_configured(tenant: Server) -> None:
     options = {"stream_fields": ["stream"], "ignore_fields": ["container.labels.a", "ecs.version"]}
     labelled = container(labels={"a": "b"})
-    await deliver(sink(victorialogs.url, **options), batch("one", of=labelled))
-    (found,) = victorialogs.until("*", 1)
+    await deliver(store(tenant, **options), batch("one", of=labelled))
+    (found,) = tenant.until("*", 1)
     assert found["_stream"] == '{stream="stdout"}'
     assert not [name for name in found if name.startswith(("container.labels", "ecs"))]
 
@@ -73,10 +77,10 @@ async def test_a_tenant_sees_only_its_own(victorialogs: Server) -> None:
     assert [entry["_msg"] for entry in victorialogs.until("*", 1)] == ["two"]
 
 
-async def test_it_says_whom_it_has_reached(victorialogs: Server) -> None:
-    to = sink(victorialogs.url)
+async def test_it_says_whom_it_has_reached(tenant: Server) -> None:
+    to = sink(tenant.url)
     await to.open()
-    assert to.reached().startswith(victorialogs.url)
+    assert to.reached().startswith(tenant.url)
     await to.close()
 
 
@@ -109,8 +113,8 @@ class TestVictoriaLogs(SinkKit):
     complaint = "refused the connection"
 
     @pytest.fixture
-    async def sink(self, victorialogs: Server) -> AsyncIterator[VictoriaLogs]:
-        yield sink(victorialogs.url)
+    async def sink(self, tenant: Server) -> AsyncIterator[VictoriaLogs]:
+        yield store(tenant)
 
     @pytest.fixture
     def unreachable(self) -> VictoriaLogs:

@@ -40,19 +40,11 @@ PARTITIONS = 4
 SUBJECT = "dockline.{partition}.{source}.{container.id}"
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("nats"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def server(shared: NatsServer) -> NatsServer:
+def server(nats_server: NatsServer) -> NatsServer:
     """With an empty stream, and no consumers."""
-    asyncio.run(_afresh(shared))
-    return shared
+    asyncio.run(_afresh(nats_server))
+    return nats_server
 
 
 async def _afresh(server: NatsServer) -> None:

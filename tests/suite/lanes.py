@@ -19,11 +19,15 @@ LANES = ("unit", "server", "engine", "slow")
 
 _ENGINE = {"engine", "fresh_engine", "busybox"}
 _SERVER = {
+    "nats_server",
+    "redis_server",
     "rsyslog",
+    "rsyslog_server",
     "s3",
     "s3_server",
-    "syslog_ng",
+    "syslog_ng_server",
     "victorialogs",
+    "victorialogs_server",
     "victoriametrics",
 }
 

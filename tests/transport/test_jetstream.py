@@ -48,25 +48,28 @@ async def published(server: FakeNats, count: int, **options: Any) -> tuple[list[
     return [one.body for one in done], [(one.body, problem) for one, problem in problems]
 
 
-@pytest.mark.server
-async def test_all_that_is_published_is_acknowledged(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        async with connected(server.url, in_flight=10) as jetstream:
-            config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
-            assert "config" in await jetstream.request("STREAM.CREATE.DOCKLINE", config)
-            done: list[Said] = []
-            assert await jetstream.publish(numbered(1000), done.append, "DOCKLINE") == []
-            assert jetstream.max_payload == 1 << 20
-        assert [one.body for one in done] == [b"%d" % number for number in range(1000)]
-        found = server.stream("DOCKLINE")
-        assert found is not None and found["state"]["messages"] == 1000
+@pytest.fixture
+def server(nats_server: NatsServer) -> NatsServer:
+    """One without streams."""
+    nats_server.empty()
+    return nats_server
 
 
-@pytest.mark.server
-async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        async with connected(server.url) as jetstream:
-            (problem,) = await jetstream.publish(numbered(1), print, "DOCKLINE")
+async def test_all_that_is_published_is_acknowledged(server: NatsServer) -> None:
+    async with connected(server.url, in_flight=10) as jetstream:
+        config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
+        assert "config" in await jetstream.request("STREAM.CREATE.DOCKLINE", config)
+        done: list[Said] = []
+        assert await jetstream.publish(numbered(1000), done.append, "DOCKLINE") == []
+        assert jetstream.max_payload == 1 << 20
+    assert [one.body for one in done] == [b"%d" % number for number in range(1000)]
+    found = server.stream("DOCKLINE")
+    assert found is not None and found["state"]["messages"] == 1000
+
+
+async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(server: NatsServer) -> None:
+    async with connected(server.url) as jetstream:
+        (problem,) = await jetstream.publish(numbered(1), print, "DOCKLINE")
     assert problem[1] is NO_RESPONDERS
 
 

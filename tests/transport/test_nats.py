@@ -40,19 +40,15 @@ async def reached(*urls: str, **options: Any) -> str:
 # -- a real server --------------------------------------------------------------------------------
 
 
-@pytest.mark.server
-async def test_it_says_whom_it_has_reached(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        said = await reached(server.url)
-    assert said.startswith(f"{server.url}, nats-server 2.")
+async def test_it_says_whom_it_has_reached(nats_server: NatsServer) -> None:
+    said = await reached(nats_server.url)
+    assert said.startswith(f"{nats_server.url}, nats-server 2.")
 
 
-@pytest.mark.server
-async def test_of_several_servers_it_takes_one_that_is_there(tmp_path: Path) -> None:
+async def test_of_several_servers_it_takes_one_that_is_there(nats_server: NatsServer) -> None:
     dead = [f"nats://127.0.0.1:{free_port()}" for _ in range(3)]
-    with NatsServer(tmp_path) as server:
-        for _ in range(5):
-            assert (await reached(*dead, server.url)).startswith(server.url)
+    for _ in range(5):
+        assert (await reached(*dead, nats_server.url)).startswith(nats_server.url)
     with pytest.raises(Unavailable) as caught:
         await reached(*dead)
     assert all(url in str(caught.value) for url in dead)

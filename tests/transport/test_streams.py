@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,13 @@ pytestmark = pytest.mark.server
 SUBJECTS = ["dockline.>"]
 
 
+@pytest.fixture
+def server(nats_server: NatsServer) -> NatsServer:
+    """One without streams."""
+    nats_server.empty()
+    return nats_server
+
+
 async def ensure(url: str, *streams: Streams) -> None:
     jetstream = JetStream(Nats([url]), timeout=5.0)
     try:
@@ -31,7 +37,7 @@ async def ensure(url: str, *streams: Streams) -> None:
         await jetstream.close()
 
 
-async def test_a_stream_is_made_as_configured(tmp_path: Path) -> None:
+async def test_a_stream_is_made_as_configured(server: NatsServer) -> None:
     config = StreamConfig(
         name="LOGS",
         max_bytes=Size(10**8),
@@ -39,9 +45,8 @@ async def test_a_stream_is_made_as_configured(tmp_path: Path) -> None:
         max_age=Duration(3600),
         duplicate_window=Duration(60),
     )
-    with NatsServer(tmp_path) as server:
-        await ensure(server.url, Streams(config, SUBJECTS))
-        found = server.stream("LOGS")
+    await ensure(server.url, Streams(config, SUBJECTS))
+    found = server.stream("LOGS")
     assert found is not None
     made = found["config"]
     assert (made["retention"], made["discard"], made["storage"]) == ("workqueue", "new", "file")
@@ -51,60 +56,55 @@ async def test_a_stream_is_made_as_configured(tmp_path: Path) -> None:
 
 
 async def test_one_that_is_there_is_left_as_it_is_and_that_is_said_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with NatsServer(tmp_path) as server:
-        await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
-        caplog.set_level(logging.INFO)
-        await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
-        assert caplog.messages == []
-        other = Streams(StreamConfig(max_bytes=Size(10**8), retention="limits"), SUBJECTS)
-        await ensure(server.url, other, other)
-        assert caplog.messages == [
-            "stream DOCKLINE is left as it is, with retention workqueue instead of limits, "
-            "max_bytes -1 instead of 100000000"
-        ]
-        found = server.stream("DOCKLINE")
+    await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
+    caplog.set_level(logging.INFO)
+    await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
+    assert caplog.messages == []
+    other = Streams(StreamConfig(max_bytes=Size(10**8), retention="limits"), SUBJECTS)
+    await ensure(server.url, other, other)
+    assert caplog.messages == [
+        "stream DOCKLINE is left as it is, with retention workqueue instead of limits, "
+        "max_bytes -1 instead of 100000000"
+    ]
+    found = server.stream("DOCKLINE")
     assert found is not None and found["config"]["max_bytes"] == -1
 
 
 async def test_other_partitions_than_the_stream_was_made_with_are_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with NatsServer(tmp_path) as server:
-        await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 16))
-        await ensure(
-            server.url, Streams(StreamConfig(), SUBJECTS, 16), Streams(StreamConfig(), SUBJECTS)
-        )
-        assert caplog.messages == []
-        await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 32))
+    await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 16))
+    await ensure(
+        server.url, Streams(StreamConfig(), SUBJECTS, 16), Streams(StreamConfig(), SUBJECTS)
+    )
+    assert caplog.messages == []
+    await ensure(server.url, Streams(StreamConfig(), SUBJECTS, 32))
     assert caplog.messages == ["stream DOCKLINE is left as it is, with partitions 16 instead of 32"]
 
 
-async def test_one_that_is_not_there_is_only_made_where_that_is_wanted(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        with pytest.raises(Unavailable, match=r"there is no stream DOCKLINE; make it, or set"):
-            await ensure(server.url, Streams(StreamConfig(create=False), SUBJECTS))
-        await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
+async def test_one_that_is_not_there_is_only_made_where_that_is_wanted(server: NatsServer) -> None:
+    with pytest.raises(Unavailable, match=r"there is no stream DOCKLINE; make it, or set"):
         await ensure(server.url, Streams(StreamConfig(create=False), SUBJECTS))
+    await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
+    await ensure(server.url, Streams(StreamConfig(create=False), SUBJECTS))
 
 
-async def test_one_that_does_not_take_our_subjects_is_of_no_use(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        await ensure(server.url, Streams(StreamConfig(), ["other.>"]))
-        with pytest.raises(Unavailable, match=r"does not take dockline\.>, but other\.>"):
-            await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
-        with pytest.raises(Unavailable, match="cannot be made: subjects overlap"):
-            await ensure(server.url, Streams(StreamConfig(name="B"), ["other.x"]))
+async def test_one_that_does_not_take_our_subjects_is_of_no_use(server: NatsServer) -> None:
+    await ensure(server.url, Streams(StreamConfig(), ["other.>"]))
+    with pytest.raises(Unavailable, match=r"does not take dockline\.>, but other\.>"):
+        await ensure(server.url, Streams(StreamConfig(), SUBJECTS))
+    with pytest.raises(Unavailable, match="cannot be made: subjects overlap"):
+        await ensure(server.url, Streams(StreamConfig(name="B"), ["other.x"]))
 
 
-async def test_what_the_server_has_no_room_for_is_told(tmp_path: Path) -> None:
-    with NatsServer(tmp_path) as server:
-        too_much = Streams(StreamConfig(max_bytes=Size(10**13)), SUBJECTS)
-        with pytest.raises(Unavailable, match="cannot be made: insufficient storage"):
-            await ensure(server.url, too_much)
-        with pytest.raises(Unavailable, match="cannot be made: replicas > 1 not supported"):
-            await ensure(server.url, Streams(StreamConfig(replicas=3), SUBJECTS))
+async def test_what_the_server_has_no_room_for_is_told(server: NatsServer) -> None:
+    too_much = Streams(StreamConfig(max_bytes=Size(10**13)), SUBJECTS)
+    with pytest.raises(Unavailable, match="cannot be made: insufficient storage"):
+        await ensure(server.url, too_much)
+    with pytest.raises(Unavailable, match="cannot be made: replicas > 1 not supported"):
+        await ensure(server.url, Streams(StreamConfig(replicas=3), SUBJECTS))
 
 
 @pytest.mark.parametrize("answer", [b"{}", b'{"error": 7}', b'{"config": 7}'])

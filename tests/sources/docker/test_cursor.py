@@ -211,6 +211,7 @@ def test_counting_through_millions_of_lines_holds_few_of_them(
         fresh += replay.filter(decoder.feed(data[at : at + 1000])).lines
         most = max(most, sum(len(columns.lines) for columns in replay._held))
     assert fresh == [b"line %d" % n for n in range(4000, 5000)]
+    assert not (replay.gap or replay.inexact)
     assert 0 < most < 200
 
 

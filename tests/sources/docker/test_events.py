@@ -54,10 +54,11 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
 ) -> None:
     def act() -> None:
         run = ["run", "-d", "--network", "none"]
+        hungry = "sleep 1; exec tail /dev/zero"  # by then the Engine watches its memory
         well = ["--health-cmd", "true", "--health-interval", "0.5s"]
         engine.docker(*run, "--name", "events-1", *well, busybox, "sleep", "60")
         engine.docker("rename", "events-1", "events-2")
-        engine.docker(*run, "--name", "events-3", "--memory", "32m", busybox, "tail", "/dev/zero")
+        engine.docker(*run, "--name", "events-3", "--memory", "32m", busybox, "sh", "-c", hungry)
         engine.docker("wait", "events-3")
 
     told: dict[str, dict[str, Any]] = {}

@@ -113,7 +113,7 @@ async def world(
         try:
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(source.run(), name="source")
-                await made.until(lambda: source.watch.problem is None)
+                await made.until(lambda: source.watch.problem is None and fake.listeners)
                 yield made
                 task.cancel()
         finally:

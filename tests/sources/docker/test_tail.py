@@ -295,6 +295,7 @@ async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on_b
         assert len([r for r in caplog.records if "Error grabbing logs" in r.message]) == 1
 
 
+@pytest.mark.usefixtures("real_waits")
 @pytest.mark.parametrize(
     "garbage",
     [b"\x01\0\0\0\xff\xff\xff\xff", b"\x02\0\0\0\x7f\0\0\0abc", line(b"one") + b"\x61\0\0\0" * 9],
