@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.suite.ending",
     "tests.suite.examples",
     "tests.suite.heap",
+    "tests.suite.order",
     "tests.suite.processes",
     "tests.suite.skips",
 ]

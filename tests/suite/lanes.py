@@ -38,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "image" in fixtures:
             item.add_marker("image")
             item.add_marker("slow")
+            item.add_marker(pytest.mark.xdist_group("image"))  # it is built once
         if fixtures & _ENGINE:
             item.add_marker("engine")
         if fixtures & _SERVER:

@@ -6,4 +6,9 @@ import pytest
 
 
 def is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
+    return worker_count(config) > 0
+
+
+def worker_count(config: pytest.Config) -> int:
+    """How many there are; 0 where this is none of them."""
+    return int(getattr(config, "workerinput", {}).get("workercount", 0))
