@@ -114,6 +114,8 @@ def _luhn(digits: str) -> bool:
         ('{"a":1,"b":"12:34:56:78"}', None),
         ("cafe:2001:db8:0:0:0:0:0:a", "cafe:<2001:db8:0:0:0:0:0:a>"),
         ("cafe:1:2:3:4:5:::a 12:::42", None),
+        ('"ip":2001:db8::1,"to":::ffff:10.0.0.1', '"ip":<2001:db8::1>,"to":<::ffff:10.0.0.1>'),
+        ("cafe:1:2:3:4:5:6:10.0.0.1", "cafe:<1:2:3:4:5:6:10.0.0.1>"),
     ],
 )
 def test_addresses_of_the_internet(text: str, result: str | None) -> None:
