@@ -313,7 +313,8 @@ def _addresses(text: str, put: Put) -> str:
 
 
 def _without_ipv6(text: str, put: Put) -> str:
-    """What has the form of an address, perhaps with a colon behind it, a port, or a word before."""
+    """What has the form of an address, perhaps with a colon behind it, a port, or a colon before,
+    with or without a word. Between words, `:::` is no part of one."""
     behind = ":" if text.endswith(":") and not text.endswith("::") else ""
     text = text.removesuffix(behind)
     if _is_ipv6(text):
@@ -322,7 +323,7 @@ def _without_ipv6(text: str, put: Put) -> str:
     if port.isdigit() and front.count(":") == 7 and _is_ipv6(front):
         return f"{put(front)}:{port}{behind}"
     before, _, rest = text.partition(":")
-    if rest.count(":") == 7 and _is_ipv6(rest):
+    if (not before or ":::" not in text) and _is_ipv6(rest):
         return f"{before}:{put(rest)}{behind}"
     return text + behind
 
