@@ -26,6 +26,7 @@ from pipeline.server import Server
 from pipeline.sinks import prometheus
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.leaks import no_garbage
+from tests.suite.waiting import until
 
 HERE, STRANGER = "127.0.0.1", "127.1.0.1"
 REQUEST = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -174,7 +175,8 @@ async def test_where_all_are_being_answered_a_new_one_is_refused(
     monkeypatch.setattr(module, "MOST", 2)
     slow = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
     busy = await serving.many(2, HERE, slow)
-    await asyncio.sleep(0.05)
+    connections = serving.server._connections
+    await until(lambda: len(connections) == 2 and not connections._waiting)
     assert not await serving.answers()
     assert "1 HTTP connection was ended: there may be 2 at once" in caplog.text
     serving.go_on.set()

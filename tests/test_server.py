@@ -13,8 +13,16 @@ from aiohttp import ClientSession, web
 from pipeline.batch import Container
 from pipeline.errors import DocklineError
 from pipeline.exposition import Exposition
-from pipeline.server import Server, accepts_gzip, metrics_page, parse_listen, prefers_openmetrics
+from pipeline.server import (
+    Server,
+    _Pages,
+    accepts_gzip,
+    metrics_page,
+    parse_listen,
+    prefers_openmetrics,
+)
 from tests.sources.docker.answers import reading
+from tests.suite.waiting import until
 
 LARGE = 1500
 """Containers whose page, 10 MB, is more than what the sockets of a loopback connection hold."""
@@ -218,15 +226,27 @@ async def test_no_version_of_a_library_is_told(serving: Serving) -> None:
         assert response.headers["Server"] == "dockline"
 
 
+@pytest.fixture
+def closing_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.server.CLOSE_TIMEOUT", 600.0)
+
+
+@pytest.fixture
+def closing_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.server.CLOSE_TIMEOUT", 0.1)
+
+
+@pytest.mark.usefixtures("closing_slowly")
 async def test_an_idle_connection_does_not_delay_closing(serving: Serving) -> None:
     reader, writer = await serving.connect()
     writer.write(REQUEST)
     await reader.readuntil(b"\r\n\r\n")
-    await asyncio.wait_for(serving.server.close(), 0.9)
+    await asyncio.wait_for(serving.server.close(), 30)
     await ended(reader)
     writer.close()
 
 
+@pytest.mark.usefixtures("closing_soon")
 async def test_a_client_that_does_not_read_delays_closing_only_so_long(serving: Serving) -> None:
     fill(serving.exposition)
     reader, writer = await serving.connect()
@@ -278,19 +298,27 @@ async def test_scrapes_beyond_the_limit_are_told_to_come_again(
 async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, making = 0, 0
+    made, making, asked = 0, 0, 0
+    all_have_asked = asyncio.Event()
     render = serving.exposition.render
+    own_page = _Pages.page
+
+    async def noted(pages: _Pages, *, openmetrics: bool) -> list[bytes]:
+        nonlocal asked
+        asked += 1
+        return await own_page(pages, openmetrics=openmetrics)
 
     async def counted(*, openmetrics: bool = False) -> list[bytes]:
         nonlocal made, making
         made, making = made + 1, making + 1
         assert making == 1
         pieces = await render(openmetrics=openmetrics)
-        await asyncio.sleep(0.2)
+        await all_have_asked.wait()
         making -= 1
         return [*pieces, b"page %d" % made]
 
     monkeypatch.setattr(serving.exposition, "render", counted)
+    monkeypatch.setattr(_Pages, "page", noted)
 
     async def page() -> bytes:
         async with serving.client.get(serving.url, headers=PLAIN) as response:
@@ -302,8 +330,9 @@ async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
             await asyncio.sleep(0)
         later = [tasks.create_task(page()) for _ in range(6)]
         gone = tasks.create_task(page())
-        await asyncio.sleep(0.05)
+        await until(lambda: asked == 8)
         gone.cancel()
+        all_have_asked.set()
     assert first.result() == b"page 1"
     assert {one.result() for one in later} == {b"page 2"}
     assert await page() == b"page 3"

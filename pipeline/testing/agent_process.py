@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.testing.ways import chosen
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until what a test waits for counts as not happening."""
 
 _ENDPOINT = "metrics on http://"
@@ -193,10 +193,16 @@ class AgentProcess:
         self.until(lambda: "connected to " in self.said[self._said_before :], "not connected")
 
     def until(self, holds: Callable[[], object], what: str = "it did not happen") -> None:
-        """Waits for something to become true; fails, with the agent's log, after `PATIENCE`."""
-        deadline = time.monotonic() + PATIENCE
+        """Waits for something to become true; fails, with the agent's log, after `PATIENCE`.
+
+        What takes long to look at is looked at less often: the receivers of a test are threads of
+        the same process, and would wait for that.
+        """
+        began = time.monotonic()
+        deadline = began + PATIENCE
         while not holds():
-            ended = self.process.poll()
-            if ended is not None or time.monotonic() > deadline:
+            now, ended = time.monotonic(), self.process.poll()
+            if ended is not None or now > deadline:
                 raise AssertionError(f"{what}; exit {ended}; the agent said:\n{self.said[-4000:]}")
-            time.sleep(0.02)
+            time.sleep(min(max(0.02, 5 * (now - began)), 1.0))
+            began = time.monotonic()

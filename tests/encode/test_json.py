@@ -25,6 +25,7 @@ batch = partial(builders.batch, of=API)
 FIELDS = st.dictionaries(
     st.text() | st.sampled_from(sorted(RESERVED)),
     st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5),
+    max_size=8,
 )
 
 
@@ -196,7 +197,7 @@ def test_a_message_is_its_line_read_as_utf_8(lines: list[bytes]) -> None:
     ]
 
 
-@given(st.lists(FIELDS, min_size=1), st.booleans())
+@given(st.lists(FIELDS, min_size=1, max_size=4), st.booleans())
 def test_any_fields_make_valid_lines_without_a_name_twice(
     fields: list[dict[str, Any]], bare: bool
 ) -> None:

@@ -116,7 +116,7 @@ def test_stopped_while_a_sink_is_dead_it_ends_in_time_and_goes_on_there_the_next
             agent.connected()
             containers.start(name, SCRIPT.format(count=count))
             agent.until(lambda: len(good.messages) >= count)
-            assert agent.stop(timeout=15) == 1
+            assert agent.stop(timeout=60) == 1
             assert "could not be delivered in time" in agent.said
             assert "Traceback" not in agent.said
             assert numbers(good, name) == counted(count)

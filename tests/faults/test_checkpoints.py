@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.testing import ways
 from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
-
-pytestmark = pytest.mark.usefixtures("both_ways")
 
 SCRIPT = "i=1; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
 CONFIG = """
@@ -51,16 +50,23 @@ def of_another_host(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    [empty, truncated, zeros, of_a_later_version, of_another_host],
-    ids=lambda f: f.__name__,
+    ("spoil", "way"),
+    [
+        (empty, "api"),
+        (truncated, "api"),
+        (truncated, "file"),
+        (zeros, "file"),
+        (of_a_later_version, "api"),
+        (of_another_host, "file"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.__name__,
 )
 def test_the_agent_begins_anew_and_says_so(
-    containers: Containers, tmp_path: Path, spoil: Callable[[Path], None]
+    containers: Containers, tmp_path: Path, spoil: Callable[[Path], None], way: str
 ) -> None:
     """With `start = "beginning"` that repeats what the Engine still has, and loses nothing."""
     containers.start("check-steady", SCRIPT)
-    with LumberjackPeer() as receiver:
+    with LumberjackPeer() as receiver, ways.reading(way):
         config = CONFIG.format(port=receiver.port)
         with AgentProcess(tmp_path, containers.url, config) as agent:
             agent.until(lambda: len(receiver.texts("check-steady")) > 30)

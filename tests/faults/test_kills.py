@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.checkpoint import Checkpoint
-from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.agent_process import PATIENCE, AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer
 from tests.servers.daemon import eventually
@@ -22,7 +22,7 @@ from tests.servers.rsyslog import Rsyslog
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
-KILLS, AGENTS = 100, 2
+AGENTS = 2
 MOMENTS = [0.0] * 8 + [0.002, 0.02] * 2 + [-0.001, -0.001, -1.2]
 """Seconds after an acknowledgement; negative, so long without one. In the longest of these the
 checkpoint is saved once."""
@@ -86,47 +86,60 @@ def checkpointed(agent: AgentProcess, container_id: str) -> int:
     return max(reached, default=0) or (position.sequence if position else 0)
 
 
-def test_a_hundred_kills_between_acknowledgement_and_checkpoint(
-    containers: Containers, tmp_path: Path
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_kills_between_acknowledgement_and_checkpoint(
+    containers: Containers, tmp_path: Path, kills: int
 ) -> None:
     """Of two agents, for there are two cores to start them on."""
     container_id = containers.start("kill-steady", SCRIPT)
     with ThreadPoolExecutor(AGENTS) as pool:
         lives = [
-            pool.submit(kill_often, tmp_path / str(seed), containers.url, container_id, seed)
+            pool.submit(
+                kill_often,
+                kills // AGENTS,
+                tmp_path / str(seed),
+                containers.url,
+                container_id,
+                seed,
+            )
             for seed in range(AGENTS)
         ]
         repeated = sum(one.result() for one in lives)
     assert repeated > 0  # else they did not hit between the two
 
 
-def kill_often(folder: Path, url: str, container_id: str, seed: int) -> int:
+def kill_often(kills: int, folder: Path, url: str, container_id: str, seed: int) -> int:
     """How many lines came again."""
     dice = random.Random(seed)
     repeated = 0
     with Deadly() as receiver:
         agent = AgentProcess(folder, url, CONFIG.format(port=receiver.port))
         receiver.victim = agent
-        for _ in range(KILLS // AGENTS):
-            receiver.windows.clear()
-            receiver.left = dice.choice([1, 1, 1, 2, 2, 3, 3, 60])  # after 60 some are saved
-            receiver.moment = dice.choice(MOMENTS)
-            saved, known = checkpointed(agent, container_id), receiver.acknowledged
-            agent.start()
-            assert agent.process.wait(60) == -signal.SIGKILL, agent.said
-            entries = [entry for window in receiver.windows for entry in window]
-            numbers = [sequence(entry) for entry in entries]
-            # It went on where its checkpoint was, and that was never ahead of what was taken.
-            assert saved <= known
-            assert numbers == list(range(saved + 1, saved + 1 + len(numbers)))
-            assert [entry["message"] for entry in entries] == [f"line {n}" for n in numbers]
-            repeated += len([n for n in numbers if n <= known])
+        try:
+            for _ in range(kills):
+                receiver.windows.clear()
+                receiver.left = dice.choice([1, 1, 1, 2, 2, 3, 3, 60])  # after 60 some are saved
+                receiver.moment = dice.choice(MOMENTS)
+                saved, known = checkpointed(agent, container_id), receiver.acknowledged
+                agent.start()
+                assert agent.process.wait(PATIENCE) == -signal.SIGKILL, agent.said
+                entries = [entry for window in receiver.windows for entry in window]
+                numbers = [sequence(entry) for entry in entries]
+                # It went on where its checkpoint was, and that was never ahead of what was taken.
+                assert saved <= known
+                assert numbers == list(range(saved + 1, saved + 1 + len(numbers)))
+                assert [entry["message"] for entry in entries] == [f"line {n}" for n in numbers]
+                repeated += len([n for n in numbers if n <= known])
+        finally:
+            agent.process.kill()
+            agent.process.wait()
         assert receiver.errors == []
     return repeated
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_syslog_server_misses_no_line(
-    containers: Containers, rsyslog: Rsyslog, tmp_path: Path
+    containers: Containers, rsyslog: Rsyslog, tmp_path: Path, kills: int
 ) -> None:
     """No syslog transport acknowledges; but what the agent's kernel has taken, it still sends."""
     dice = random.Random(32)
@@ -134,7 +147,7 @@ def test_killed_at_random_moments_a_syslog_server_misses_no_line(
     sink = f'type = "syslog"\naddress = "tcp://127.0.0.1:{rsyslog.tcp}"\n'
     config = CONFIG.partition('type = "logstash"')[0] + sink
     with AgentProcess(tmp_path, containers.url, config) as agent:
-        for _ in range(12):
+        for _ in range(kills):
             agent.until(lambda: lines_of(rsyslog), "nothing came")
             time.sleep(dice.uniform(0, 1.5))
             agent.process.kill()

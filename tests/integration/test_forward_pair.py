@@ -70,7 +70,7 @@ class Pair:
         deadline = time.monotonic() + 240  # a busy machine takes its time
         while len(set(self.numbers())) < min(count, LINES):
             assert time.monotonic() < deadline, f"{count} lines did not come"
-            time.sleep(0.1)
+            time.sleep(0.2)  # what it looks at is large
 
 
 @pytest.fixture
