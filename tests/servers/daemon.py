@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds for anything that a server on this machine should do at once."""
 
 
