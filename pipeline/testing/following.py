@@ -21,7 +21,7 @@ from pipeline.sources.docker.source import DockerSource, Reading
 from pipeline.sources.docker.tail import Tail
 from pipeline.testing.ways import chosen
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until what a test waits for counts as not happening."""
 
 
@@ -120,7 +120,12 @@ class Following:
         return found()[0]
 
     async def connected(self) -> None:
-        await self.until(lambda: self.source.watch.problem is None, "not connected")
+        """And has been through what there is: a container that starts earlier, and is in no list,
+        counts as removed."""
+        source = self.source
+        await self.until(
+            lambda: source.watch.problem is None and source._caught_up, "not connected"
+        )
 
 
 @asynccontextmanager

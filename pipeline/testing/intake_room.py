@@ -81,11 +81,11 @@ class Room:
         await self.intake.placed()
         await self.router.flusher.finish()
         self.intake.give_up()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.running
 
 
-async def until(holds: Callable[[], Any], within: float = 20.0) -> None:
+async def until(holds: Callable[[], Any], within: float = 60.0) -> None:
     """Waits for a condition; `holds` may be a coroutine function."""
     async with asyncio.timeout(within):
         while True:

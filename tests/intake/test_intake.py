@@ -531,7 +531,7 @@ async def test_what_settling_brings_while_the_last_is_placed_is_placed_as_well()
         await until(lambda: further)
         assert not further[0].done()
         sink.settle()
-        await asyncio.wait_for(further[0].placed(), 5)
+        await asyncio.wait_for(further[0].placed(), 60)
         await until(lambda: further[0].is_settled)
         assert sink.lines == [b"first", b"second"] and fixture.balances()
 
@@ -546,10 +546,10 @@ async def test_what_waits_and_is_given_up_keeps_nobody_waiting(turns: int) -> No
         for _ in range(turns):
             await asyncio.sleep(0)
         intake.give_up()
-        assert await asyncio.wait_for(asyncio.gather(*(one.settled() for one in taken)), 5) == (
+        assert await asyncio.wait_for(asyncio.gather(*(one.settled() for one in taken)), 60) == (
             [False] * 3
         )
-        await asyncio.wait_for(asyncio.gather(*(one.placed() for one in taken)), 5)
+        await asyncio.wait_for(asyncio.gather(*(one.placed() for one in taken)), 60)
         assert intake.bytes == 0
 
 

@@ -84,7 +84,7 @@ class Collector:
 
     async def has(self, count: int) -> bytes:
         """All bytes, once there are `count`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.data) < count:
                 await asyncio.sleep(0.005)
         return self.data

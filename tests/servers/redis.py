@@ -34,6 +34,7 @@ class RedisServer(Daemon):
             command += [str(config), "--sentinel"]
         else:
             command += ["--save", "", "--unixsocket", self.socket]
+            command += ["--repl-diskless-sync-delay", "0"]  # no seconds for further replicas
         command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
         super().__init__([*command, *options], directory, [self.port])
 

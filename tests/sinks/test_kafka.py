@@ -287,7 +287,7 @@ async def test_a_broker_that_stands_still_is_noticed_long_before_the_timeout(
     async def some(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await (reader.read() if still else broker(reader, writer))
 
-    async with asyncio.timeout(10), serve(some) as port:
+    async with serve(some) as port:
         to = sink(f"localhost:{port}", timeout=Duration(30))
         await to.open()
         await to.send(to.encode([batch("one")]))

@@ -314,7 +314,7 @@ async def test_what_is_too_large_is_halved_and_a_single_entry_refused() -> None:
 
 async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     async with http_receiver(lambda r: None if r.method == "PUT" else OK) as to:
-        one = sink(to.url, timeout=Duration(0.3))
+        one = sink(to.url, timeout=Duration(1))
         await one.open()
         with pytest.raises(Unavailable, match="does not answer"):
             await one.send(one.encode([batch("one")]))

@@ -876,7 +876,7 @@ def beating(one: Room) -> Iterator[socket.socket]:
 async def test_a_heartbeat_over_udp_is_answered_where_that_is_asked_for_and_nothing_else_is() -> (
     None
 ):
-    async with served(heartbeat=True) as (one, _), asyncio.timeout(10):
+    async with served(heartbeat=True) as (one, _), asyncio.timeout(60):
         with beating(one) as sock:
             sock.send(b"\0" * 2)
             sock.send(b"\0")
@@ -892,7 +892,7 @@ async def test_one_spoofed_datagram_does_not_set_two_servers_against_each_other(
     async with served(heartbeat=True) as (one, _), served(heartbeat=True) as (other, _):
         spoofed = one.source._datagrams  # type: ignore[attr-defined]
         spoofed.sendto(b"\0", ("127.0.0.1", other.source.port))  # type: ignore[attr-defined]
-        await until(lambda: bool(one.intake.refused or other.intake.refused), within=10)
+        await until(lambda: bool(one.intake.refused or other.intake.refused))
         await asyncio.sleep(1.1)
         assert one.intake.refused | other.intake.refused == {"heartbeat": 1}
 

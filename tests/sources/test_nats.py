@@ -340,7 +340,7 @@ async def test_what_a_stopping_hub_has_not_settled_comes_again_at_once_and_in_or
     server: NatsServer,
 ) -> None:
     async with agent(server) as publisher:
-        async with room(make(server.url, ack_wait=30), name="queue") as first:
+        async with room(make(server.url, ack_wait=300), name="queue") as first:
             (sink,) = first.sinks
             sink.settles = False
             for number in range(20):
@@ -350,15 +350,13 @@ async def test_what_a_stopping_hub_has_not_settled_comes_again_at_once_and_in_or
             sink._owed.pop(0)
             await first.stop()
             assert await publisher.pending() == 19
-        monkey = make(server.url, ack_wait=30)
-        began = asyncio.get_running_loop().time()
-        async with room(monkey, name="queue") as second:
+        async with room(make(server.url, ack_wait=300), name="queue") as second:
             sink = second.sinks[0]
-            await until(lambda: len(sink.lines) == 19)
+            await until(lambda: len(sink.lines) == 19)  # without waiting for ack_wait
             assert sink.lines == [str(number).encode() for number in range(1, 20)]
-            assert asyncio.get_running_loop().time() - began < 15, "without waiting for ack_wait"
 
 
+@pytest.mark.slow
 async def test_what_a_hub_had_that_died_comes_to_another_in_order(server: NatsServer) -> None:
     async with (
         agent(server) as publisher,
@@ -390,6 +388,7 @@ async def test_what_a_hub_had_that_died_comes_to_another_in_order(server: NatsSe
             assert [n for b in own for n in b.sequences] == list(range(1, 12)), one.name
 
 
+@pytest.mark.slow
 async def test_hubs_share_partitions_and_every_container_is_read_by_one_in_order(
     server: NatsServer,
 ) -> None:

@@ -12,7 +12,7 @@ from pipeline.transport.background import Background
 
 
 async def until_ended(name: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while name in {thread.name for thread in threading.enumerate()}:
             await asyncio.sleep(0.005)
 

@@ -72,9 +72,9 @@ async def test_what_was_given_up_is_clean_and_what_has_run_out_is_not(server: Na
         await one.ensure(ours, 1)
         await turn(ours, one)
         await one.leave(ours)
+        began = asyncio.get_running_loop().time()
         await turn(ours, two)
         assert two.clean == set(range(7))
-        began = asyncio.get_running_loop().time()
         while len(three.held) < 7:  # `two` is not heard of any more
             await three.renew(ours)
             await three.claim(ours)
@@ -85,12 +85,11 @@ async def test_what_was_given_up_is_clean_and_what_has_run_out_is_not(server: Na
 
 async def test_who_was_away_for_too_long_has_lost_what_others_took(server: NatsServer) -> None:
     async with api(server) as ours:
-        one, two = lease("a", 1.0), lease("b", 1.0)
+        one, two = lease("a", 2.0), lease("b", 2.0)
         await one.ensure(ours, 1)
         await turn(ours, one)
-        assert not one.lost
-        await asyncio.sleep(0.9)
-        assert one.lost
+        while not one.lost:
+            await asyncio.sleep(0.05)
         while len(two.held) < 7:
             await two.renew(ours)
             await two.claim(ours)

@@ -68,14 +68,14 @@ def test_small_pieces_of_an_answer_cost_no_more_than_their_bytes(said: bytes) ->
     replies, found, began = Replies(), [], time.thread_time()
     for start in range(0, len(said), 64):
         found += replies.feed(said[start : start + 64])
-    assert time.thread_time() - began < 1.5
+    assert time.thread_time() - began < 5
     assert found == Replies().feed(said)
 
 
 def test_texts_that_look_like_ids_cost_no_more_than_their_bytes() -> None:
     said, began = b"$12\r\n1-0\r\n$3\r\n1-0\r\n" * 4_000, time.thread_time()
     assert Replies().feed(said) == [b"1-0\r\n$3\r\n1-0"] * 4_000
-    assert time.thread_time() - began < 1.5
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def reset(connection: socket.socket) -> None:
 
 async def read(connection: socket.socket, count: int) -> bytes:
     data = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(data) < count:
             data += await asyncio.get_running_loop().sock_recv(connection, 65536)
     return data
@@ -90,7 +90,7 @@ async def test_a_peer_that_hangs_up_and_takes_nothing_is_not_waited_for() -> Non
 
         asyncio.get_running_loop().call_later(0.1, hang_up)
         with pytest.raises(Closed, match="closed the connection"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await stream.send(b"x" * 30_000_000)
         await stream.close()
 
@@ -316,7 +316,7 @@ async def test_what_the_peers_kernel_has_is_confirmed_whether_the_peer_reads_it_
         await stream.open()
         await stream.send(b"one")
         await accepted.get()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while stream.unconfirmed():
                 await asyncio.sleep(0.001)
         await stream.close()
@@ -333,7 +333,7 @@ async def test_what_the_kernel_still_has_is_not_confirmed_payload_by_payload() -
         await asyncio.sleep(0.1)
         assert stream.unconfirmed() == 3
         await read(connection, 301_000)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while stream.unconfirmed():
                 await asyncio.sleep(0.001)
         await stream.close()

@@ -59,6 +59,8 @@ class Tail:
         self._started = asyncio.Event()
         self._read_to = 0
         """The start of the container up to whose end its log was read."""
+        self._missed = 0
+        """The start of the container up to which its log was never there."""
         self._at_end = asyncio.Event()
         """Set and cleared whenever that changes."""
         self._life = Life(engine, subject.container.id)
@@ -117,7 +119,8 @@ class Tail:
             ended = await self._file.read() if self._file is not None else None
             ended = await self._stream.read() if ended is None else ended
         except NotFound:
-            if self._life.opened < starts:
+            if max(self._life.opened, self._missed) < starts:
+                self._missed = starts
                 self._note_missed()
             return True
         except Unreadable as error:

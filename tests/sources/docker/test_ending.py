@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +102,11 @@ async def test_a_log_that_does_not_end_and_an_engine_that_does_not_answer_hold_u
             await following.connected()
             fake.emit("start", ONE, name="web")
             await following.until_lines("web", 1)
-            began = time.monotonic()
             for _ in range(20):
                 fake.emit("die", ONE, name="web", exitCode="9")
             fake.emit("create", TWO, name="other")
             died = await deaths(following, "web", 20)
             await following.until(lambda: following.actions("other"))
-            assert time.monotonic() - began < 5
     assert died[0][1] == {
         "action": "die",
         "exit_code": 9,

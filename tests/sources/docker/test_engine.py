@@ -117,7 +117,7 @@ async def test_every_version_gives_what_is_needed(
         kind = "raw" if newest < (1, 42) else "multiplexed"
         assert opened.header("content-type") == f"application/vnd.docker.{kind}-stream"
         body = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while body.count(b"\n") < 2:
                 body += await opened.read()
         opened.close()
@@ -494,7 +494,7 @@ async def test_more_streams_than_a_pool_of_a_hundred_and_requests_beside_them(
         )
         for each in opened:
             assert (await each.read()).endswith(b"Z hello\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             listed = await asyncio.gather(*(one.get("/containers/json") for _ in range(150)))
         assert all(container in str(each) for each in listed)
         for each in opened:

@@ -54,6 +54,8 @@ def host(engine: PrivateEngine, busybox: str) -> Iterator[Host]:
 
 
 COUNT = "i=0; while [ $i -lt {n} ]; do echo line $i; i=$((i+1)); done"
+UNTIL_TOLD = "while [ ! -e /go ]; do sleep 0.05; done"
+"""Ends when there is a file `/go` in the container."""
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 
 
@@ -62,9 +64,11 @@ def numbered(count: int, start: int = 0) -> list[str]:
 
 
 async def test_a_container_that_runs_already_is_followed_from_now_on(host: Host) -> None:
-    name = await host.run("echo before; sleep 2; echo after; sleep 60")
+    name = await host.run(f"echo before; {UNTIL_TOLD}; echo after; sleep 60")
     await asyncio.sleep(0.5)
     async with follow(host.url) as following:
+        await following.until_tail(name)
+        await host.docker("exec", name, "touch", "/go")
         assert await following.until_lines(name, 1) == ["after"]
 
 
@@ -301,9 +305,10 @@ async def test_a_restart_resumes_exactly_where_it_stopped(host: Host, tmp_path: 
 async def test_what_was_read_and_not_settled_is_read_again(host: Host, tmp_path: Path) -> None:
     async with follow(host.url, state=tmp_path) as following:
         await following.connected()
-        name = await host.run("echo delivered; sleep 2; echo not delivered; sleep 60")
+        name = await host.run(f"echo delivered; {UNTIL_TOLD}; echo not delivered; sleep 60")
         await following.until_lines(name, 1)
         following.kept.stuck = True
+        await host.docker("exec", name, "touch", "/go")
         await following.until_lines(name, 2)
     async with follow(host.url, state=tmp_path) as following:
         assert await following.until_lines(name, 1) == ["not delivered"]
@@ -315,8 +320,9 @@ async def test_what_ended_while_no_agent_ran_is_read_to_its_end_once(
 ) -> None:
     async with follow(host.url, state=tmp_path) as following:
         await following.connected()
-        known = await host.run("echo one; sleep 1.5; echo two")
+        known = await host.run(f"echo one; {UNTIL_TOLD}; echo two")
         await following.until_lines(known, 1)
+    await host.docker("exec", known, "touch", "/go")
     new = await host.run("echo came and went", wait=True)
     await host.docker("wait", known)
     async with follow(host.url, state=tmp_path) as following:

@@ -32,7 +32,7 @@ from tests import virtual_time
 from tests.servers.podman import PodmanServer
 from tests.sources.docker.answers import CONTAINER, answer, reading
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def numbered(number: int) -> Container:

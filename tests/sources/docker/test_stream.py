@@ -397,7 +397,7 @@ VANISHES = """
             opened = await stream.open_stream(resolve(fake.url, None, {}), "/x")
             loopback("down")
             try:
-                await asyncio.wait_for(opened.read(), 20)
+                await asyncio.wait_for(opened.read(), 60)
             except ConnectionError as error:
                 print(error)
 

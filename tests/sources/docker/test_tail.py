@@ -105,12 +105,12 @@ class Reading:
         return value("dockline_log_gaps_total", {"container": "web"}) or 0.0
 
     async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> None:
-        await asyncio.wait_for(asyncio.wait([self.task]), 20)
+        await asyncio.wait_for(asyncio.wait([self.task]), 60)
         await self.task
 
 

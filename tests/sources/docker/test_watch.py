@@ -76,7 +76,7 @@ class Watching:
         return self.value("dockline_source_errors_total", {"kind": kind}) or 0
 
     async def until(self, holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not holds():
             assert time.monotonic() < deadline, self.diary.told[-20:]
             await asyncio.sleep(0.01)

@@ -31,7 +31,7 @@ class Log:
             log.write(b"x")
 
     async def until(self, told: bool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while told not in self.told:
                 await asyncio.sleep(0.001)
 

@@ -80,7 +80,7 @@ async def test_what_was_rotated_and_compressed_while_no_agent_ran_is_read(
     async with follow(engine.url, way="file", state=tmp_path, start="beginning") as following:
         before = await following.until_lines(name, 100)
     compressed = Path(f"{await asyncio.to_thread(log_file, name)}.3.gz")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not compressed.exists():
             await asyncio.sleep(0.05)
     await stop(engine, name)
