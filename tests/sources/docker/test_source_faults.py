@@ -68,6 +68,20 @@ class World:
             while not holds():
                 await asyncio.sleep(0.01)
 
+    async def lose_the_engine(self) -> None:
+        """It is gone for a moment, and known to be: events that were merely cut off are no break."""
+        self.fake.answer("/_ping", [json_answer({"message": "not now"}, 503)])
+        self.fake.cut_events()
+        await self.until(lambda: self.source.watch.problem)
+        self.fake.answer("/_ping")
+
+    async def looks_twice(self) -> None:
+        """Until it has looked through a list that was asked for after this."""
+        for _ in range(2):
+            lists = self.asked("/containers/json")
+            self.source.watch.hurry()
+            await self.until(lambda lists=lists: self.asked("/containers/json") > lists)
+
     def lines(self, container_id: str) -> list[bytes]:
         found = [b for b in self.kept.batches if b.container.id == container_id]
         return [line for b in found if b.source == "logs" for line in b.lines]
@@ -113,11 +127,7 @@ async def world(
         try:
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(source.run(), name="source")
-<<<<<<< HEAD
-                await made.until(lambda: source.watch.problem is None and fake.listeners)
-=======
                 await made.until(lambda: source.watch.problem is None and source._caught_up)
->>>>>>> servers
                 yield made
                 task.cancel()
         finally:
@@ -340,11 +350,10 @@ async def test_what_the_engine_never_told_of_is_read_when_it_is_found_ended(tmp_
     async with world(tmp_path) as made:
         made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
         made.fake.containers[ONE] = {"name": "web", "running": False, "created": 1 << 40}
-        made.fake.cut_events()
+        await made.lose_the_engine()
         await made.until(lambda: made.lines(ONE) == [b"last words"])
-        made.fake.cut_events()
-        lists = made.asked("/containers/json")
-        await made.until(lambda: made.asked("/containers/json") > lists + 1)
+        await made.lose_the_engine()
+        await made.looks_twice()
         read = [r for r in made.fake.requests if r.path == logs(ONE) and "tail" not in r.query]
         assert len(read) == 1, "but for a glance at its last line"
 
@@ -352,9 +361,8 @@ async def test_what_the_engine_never_told_of_is_read_when_it_is_found_ended(tmp_
 async def test_what_had_ended_before_the_agent_began_is_not_read(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         made.fake.containers[ONE] = {"name": "web", "running": False, "created": 1}
-        lists = made.asked("/containers/json")
-        made.fake.cut_events()
-        await made.until(lambda: made.asked("/containers/json") > lists + 1)
+        await made.lose_the_engine()
+        await made.looks_twice()
         assert made.asked(logs(ONE)) == 0
 
 
@@ -418,7 +426,7 @@ async def test_what_was_removed_while_no_agent_looked_is_counted_where_its_end_w
     async with world(tmp_path) as made:
         made.checkpoint.move("b" * 64, Position(sequence=5))
         made.checkpoint.move("c" * 64, Position(sequence=5, ended="2026-01-31T00:00:00Z"))
-        made.fake.cut_events()
+        await made.lose_the_engine()
         await made.until(lambda: made.checkpoint.known() == set())
         assert made.errors("missed") == 1
     assert "removed while no agent looked, the last one bbbbbbbbbbbb" in caplog.text
