@@ -25,6 +25,12 @@ def eventually(what: str, done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def takes_datagrams(port: int) -> bool:
+    """Whether a socket for UDP is bound to it: see proc_net(5)."""
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
+
+
 class Daemon:
     """Runs `command` in `directory` while the context lasts, and shows its output on failure."""
 

@@ -23,7 +23,7 @@ from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.transport.listening import ListenTLSConfig
 from tests.servers.certificates import Authority
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import Daemon, takes_datagrams
 from tests.servers.ports import free_port
 from tests.servers.receivers import client_context
 from tests.servers.rsyslog import found as rsyslogd
@@ -159,6 +159,7 @@ async def forwarded(relay: Daemon, entry: int, one: Room) -> None:
     """A hundred lines go to the relay, and on from there."""
     await asyncio.to_thread(relay.start)
     try:
+        await until(lambda: takes_datagrams(entry))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for number in range(100):
                 text = f"<27>Jan 31 23:59:59 router ospfd[5]: line {number} of 100"

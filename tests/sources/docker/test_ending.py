@@ -90,6 +90,7 @@ async def test_without_last_lines_there_are_none(engine: PrivateEngine, start: S
     assert fields == {"action": "die", "exit_code": 0, "oom_killed": False}
 
 
+@pytest.mark.usefixtures("real_waits")
 async def test_a_log_that_does_not_end_and_an_engine_that_does_not_answer_hold_up_nobody(
     tmp_path: Path,
 ) -> None:

@@ -69,7 +69,7 @@ class World:
                 await asyncio.sleep(0.01)
 
     async def lose_the_engine(self) -> None:
-        """It is gone for a moment, and known to be: events that were merely cut off are no break."""
+        """It is gone for a moment, and known to be: events that were merely cut off are none."""
         self.fake.answer("/_ping", [json_answer({"message": "not now"}, 503)])
         self.fake.cut_events()
         await self.until(lambda: self.source.watch.problem)
