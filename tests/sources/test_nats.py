@@ -40,6 +40,12 @@ PARTITIONS = 4
 SUBJECT = "dockline.{partition}.{source}.{container.id}"
 
 
+@pytest.fixture(autouse=True)
+def quick_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that ends waits that long for the last messages."""
+    monkeypatch.setattr("pipeline.transport.consumers.EXPIRES", 0.2)
+
+
 @pytest.fixture
 def server(nats_server: NatsServer) -> NatsServer:
     """With an empty stream, and no consumers."""

@@ -73,12 +73,14 @@ async def test_an_idle_log_is_asked_ever_more_seldom_and_never_opened_anew(
     engine: PrivateEngine, start: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bytes | None] = []
+    times: list[float] = []
     first_time = module.first_time
 
     def counted(*arguments: object) -> Callable[[int], object]:
         ask = first_time(*arguments)  # type: ignore[arg-type]
 
         async def first(lines: int) -> bytes | None:
+            times.append(asyncio.get_running_loop().time())
             asked.append(await ask(lines))
             return asked[-1]
 
@@ -90,10 +92,10 @@ async def test_an_idle_log_is_asked_ever_more_seldom_and_never_opened_anew(
     monkeypatch.setattr(module, "first_time", counted)
     async with follow(engine.url) as following:
         await following.connected()
+        began = asyncio.get_running_loop().time()
         name = start("echo line 1; sleep 60")
         await following.until_lines(name, 1)
-        await following.until(lambda: len(asked) == 3)
-        await asyncio.sleep(1.6)
-        assert len(asked) <= 4  # after 0.2, 0.6, 1.4 and 3 s at the earliest
+        await following.until(lambda: len(asked) == 4)
+        assert times[-1] - began > 2.9  # after 0.2, 0.6, 1.4 and 3 s at the earliest
         assert following.errors("silent") == 0
         assert all(asked)

@@ -446,16 +446,16 @@ async def test_an_engine_that_is_gone_is_told_once_and_so_is_its_return(
 async def test_whatever_fails_is_tried_again_and_more_and_more_seldom(
     fake: FakeEngine, path: str, script: Sequence[Step]
 ) -> None:
-    """Waits of 0.02, 0.04 … 0.2 s, each between a half of it and the whole: a second holds some 7
-    to 12 of them, where waits that do not grow would be 50. aiohttp asks each thing twice when
-    the connection closes under it."""
+    """Waits of 0.02, 0.04 … 0.2 s, each between a half of it and the whole: six take at least
+    0.35 s, where twelve that do not grow would take 0.24. aiohttp asks each thing twice when the
+    connection closes under it."""
     fake.answer(path, script)
+    began = time.monotonic()
     async with watching(fake.url) as seen:
-        await asyncio.sleep(1)
+        await seen.until(lambda: sum(one.path == "/_ping" for one in fake.requests) > 12)
+        assert time.monotonic() - began > 0.25
         assert seen.watch.problem not in (None, "not connected yet")
         assert seen.value("dockline_engine_up") == 0
-        attempts = sum(request.path == "/_ping" for request in fake.requests)
-        assert 3 <= attempts <= 30
         fake.answer(path)
         await seen.up()
 
