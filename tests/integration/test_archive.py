@@ -16,8 +16,8 @@ from tests.servers.s3 import KEYS, S3Server, s3, s3_server
 
 __all__ = ["s3", "s3_server"]
 
-LINES = 20_000
-SCRIPT = f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); done; sleep 600"
+LINES = 10_000
+SCRIPT = f"seq 0 {LINES - 1} | sed 's/^/line /'; sleep 600"
 CONFIG = """
 [logs]
 start = "beginning"
@@ -34,7 +34,7 @@ path_style = true
 access_key_id = "{access_key_id}"
 secret_access_key = "{secret_access_key}"
 compression = "gzip"
-batch = {{ bytes = "256KiB", linger = "2s" }}
+batch = {{ bytes = "256KiB", linger = "1s" }}
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
-from tests.integration.test_spool import a_dead_port
+from tests.servers.ports import free_port
 
 LINES = 20_000
 CONFIG = """
@@ -58,7 +58,7 @@ def test_a_sink_that_was_away_has_everything_and_the_other_nothing_twice(
     talking: PrivateEngine, tmp_path: Path, number: int
 ) -> None:
     with SyslogReceiver() as there, SyslogReceiver() as away:
-        config = CONFIG.format(away=a_dead_port(), there=there.port)
+        config = CONFIG.format(away=free_port(), there=there.port)
         with AgentProcess(tmp_path, talking.url, config) as agent:
             agent.until(lambda: len(there.messages) > LINES + 100)
             status = agent.stop(number)

@@ -10,10 +10,11 @@ import pytest
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
+from tests.servers.ports import free_port
 
-COUNT = 60_000
-"""Lines; 15 MiB of memory, fifteen times what the buffer has."""
-SCRIPT = f"i=0; while [ $i -lt {COUNT} ]; do echo line $i of the flood; i=$((i+1)); done; sleep 600"
+COUNT = 30_000
+"""Lines; more than ten times what the buffer has, and what the kernel takes for a receiver."""
+SCRIPT = f"seq 0 {COUNT - 1} | sed 's/.*/line & {'x' * 200}/'; sleep 600"
 SINK = """
 [stats]
 every = "off"
@@ -48,11 +49,6 @@ def numbers(receiver: SyslogReceiver) -> list[int]:
     return [int(text.split()[1]) for text in receiver.of("spool-flood")]
 
 
-def a_dead_port() -> int:
-    with SyslogReceiver() as receiver:
-        return receiver.port
-
-
 def test_a_dead_sink_fills_the_disk_and_not_the_memory_and_gets_everything_in_order(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
@@ -75,7 +71,7 @@ def test_a_dead_sink_fills_the_disk_and_not_the_memory_and_gets_everything_in_or
 def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_next_start(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=a_dead_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
         agent.connected()
         flood(flooding)
         agent.until(lambda: received(agent) >= COUNT, "reading stood still")
@@ -91,7 +87,7 @@ def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_ne
 
 
 def test_killed_with_a_dead_sink_nothing_is_lost(flooding: PrivateEngine, tmp_path: Path) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=a_dead_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
         agent.connected()
         flood(flooding)
         agent.until(lambda: received(agent) >= COUNT // 3, "reading stood still")
@@ -107,7 +103,7 @@ def test_killed_with_a_dead_sink_nothing_is_lost(flooding: PrivateEngine, tmp_pa
 def test_the_spool_of_a_sink_that_is_no_more_is_kept_and_said(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=a_dead_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
         agent.connected()
         flood(flooding)
         agent.until(lambda: received(agent) >= COUNT, "reading stood still")
