@@ -1,0 +1,100 @@
+"""What becomes of a mutant: killed by its room's tests, by wider ones, by the clock, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Literal, NamedTuple, TypeVar
+
+from tests.mutants.checkout import Checkout
+from tests.mutants.mutation import Mutant
+from tests.mutants.rooms import ROOMS
+from tests.mutants.sample import Chosen
+
+TIMES, AT_LEAST = 5.0, 20.0
+"""What tests may take with a mutant: so many times what they take without, and so many seconds."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+How = Literal["own", "wider", "time", "survived", "equivalent"]
+Seconds = Mapping[tuple[str, ...], float]
+"""What tests take without a mutant."""
+
+
+class Outcome(NamedTuple):
+    module: str
+    mutant: Mutant
+    how: How
+    by: str = ""
+    """The first test that failed, or why it changes nothing."""
+
+
+def unmutated(
+    modules: list[str], jobs: int, say: Callable[[str], None]
+) -> dict[tuple[str, ...], float]:
+    """How long each room's tests take as things are. Raises `RuntimeError` where they fail."""
+    stages = list(dict.fromkeys(stage for module in modules for stage in ROOMS[module]))
+    seconds = {}
+
+    def measured(checkout: Checkout, stage: tuple[str, ...]) -> tuple[tuple[str, ...], float]:
+        run = checkout.run(stage)
+        if not run.passed:
+            raise RuntimeError(f"without a mutant, {' '.join(stage)} fail:\n{run.output}")
+        return stage, run.seconds
+
+    for stage, took in _each(stages, measured, jobs):
+        say(f"unmutated: {took:5.1f} s  {' '.join(stage)}")
+        seconds[stage] = took
+    return seconds
+
+
+def tried(
+    sources: Mapping[str, bytes], chosen: Chosen, took: Seconds, jobs: int
+) -> Iterator[Outcome]:
+    """What became of each, as it is known."""
+
+    def one(checkout: Checkout, choice: tuple[str, Mutant]) -> Outcome:
+        module, mutant = choice
+        with checkout.having(module, mutant.applied_to(sources[module])):
+            return _tried(checkout, module, mutant, took)
+
+    yield from _each(chosen, one, jobs)
+
+
+def _tried(checkout: Checkout, module: str, mutant: Mutant, took: Seconds) -> Outcome:
+    room = ROOMS[module]
+    stages: tuple[tuple[How, tuple[str, ...]], ...] = (("own", room.own), ("wider", room.wider))
+    for how, stage in stages:
+        run = checkout.run(stage, TIMES * took[stage] + AT_LEAST)
+        if run.ended:
+            return Outcome(module, mutant, "time", f"{run.seconds:.0f} s")
+        if not run.passed:
+            return Outcome(module, mutant, how, run.by)
+    return Outcome(module, mutant, "survived")
+
+
+def _each(
+    items: Sequence[Item], function: Callable[[Checkout, Item], Result], jobs: int
+) -> Iterator[Result]:
+    """In so many checkouts at once."""
+    free: SimpleQueue[Checkout] = SimpleQueue()
+
+    def one(item: Item) -> Result:
+        checkout = free.get()
+        try:
+            return function(checkout, item)
+        finally:
+            free.put(checkout)
+
+    with ExitStack() as stack:
+        for _ in range(min(jobs, len(items))):
+            free.put(stack.enter_context(Checkout()))
+        threads = stack.enter_context(ThreadPoolExecutor(jobs))
+        try:
+            for done in as_completed([threads.submit(one, item) for item in items]):
+                yield done.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
