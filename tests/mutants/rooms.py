@@ -24,11 +24,11 @@ ROOMS = {
     ),
     "pipeline/sources/docker/cursor.py": Room(
         (f"{DOCKER}/test_cursor.py",),
-        (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_beginning.py", f"{DOCKER}/jsonfile"),
+        (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_gathering.py", f"{DOCKER}/test_beginning.py"),
     ),
     "pipeline/sources/docker/emission.py": Room(
         (f"{DOCKER}/test_tail.py",),
-        (f"{DOCKER}/test_source.py", f"{DOCKER}/test_beginning.py", f"{DOCKER}/test_ending.py"),
+        (f"{DOCKER}/test_gathering.py", f"{DOCKER}/test_source_faults.py"),
     ),
     "pipeline/settlement.py": Room(
         ("tests/test_settlement.py",),
