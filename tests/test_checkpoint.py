@@ -51,9 +51,10 @@ async def test_nothing_is_written_when_nothing_has_moved(tmp_path: Path) -> None
 
 
 async def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    first = await opened(tmp_path)
+    first, second = await opened(tmp_path), Checkpoint(tmp_path)
     with pytest.raises(DocklineError, match="in use by another dockline"):
-        await opened(tmp_path)
+        await asyncio.to_thread(second.open)
+    assert (first.folder, second.folder) == (tmp_path, None)
     first.close()
     (await opened(tmp_path)).close()
 
