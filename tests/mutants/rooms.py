@@ -51,6 +51,8 @@ ROOMS = {
         ("tests/test_delivery.py",),
         ("tests/buffer/test_spooled_delivery.py", "tests/test_pace.py", "tests/test_outlet.py"),
     ),
-    "pipeline/routing/lanes.py": Room(("tests/test_routing.py",), ("tests/test_outlet.py",)),
+    "pipeline/routing/lanes.py": Room(
+        ("tests/test_routing.py",), ("tests/test_turns.py", "tests/test_outlet.py")
+    ),
     "pipeline/redaction.py": Room(("tests/test_redaction.py",), ("tests/stages/test_redact.py",)),
 }
