@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -33,12 +33,18 @@ class Run(NamedTuple):
     output: str
 
 
+class Stopped(Exception):
+    """The run of the tests was ended by somebody else."""
+
+
 class Checkout:
     """The files that git has or would have, and the C extension, in a folder of its own. The tree
     it is copied from is never written to."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mutants-"))
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
         try:
             _copy(self.folder / "tree")
         except BaseException:
@@ -59,6 +65,13 @@ class Checkout:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def stop(self) -> None:
+        """Of any thread: ends what runs, and whatever would run next."""
+        self._stopped = True
+        if (process := self._process) is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     @contextmanager
     def having(self, path: str, source: bytes) -> Iterator[None]:
         """With that in the place of what a file has."""
@@ -72,14 +85,14 @@ class Checkout:
 
     def run(self, tests: Sequence[str], limit: float | None = None) -> Run:
         """Runs tests until one fails, or `limit` seconds are over. As in CI: what is skipped counts
-        as failed, and Hypothesis tries the same examples each time."""
+        as failed, and Hypothesis tries the same examples each time. Raises `Stopped`."""
         command = [
             sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line",
             f"--basetemp={self.folder / 'tmp'}", *tests,
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "tree"), "CI": "true"}
         began = time.monotonic()
-        process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             command,
             cwd=self.folder / "tree",
             env=environment,
@@ -92,6 +105,8 @@ class Checkout:
         )
         ended = False
         try:
+            if self._stopped:
+                raise Stopped
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             ended = True
@@ -99,6 +114,10 @@ class Checkout:
         except BaseException:
             _end(process)
             raise
+        finally:
+            self._process = None
+        if self._stopped:
+            raise Stopped
         by = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
         passed = process.returncode == 0 and not ended
         return Run(passed, ended, by[1] if by else "", time.monotonic() - began, output)
@@ -125,9 +144,11 @@ def _copy(tree: Path) -> None:
 
 def _end(process: subprocess.Popen[str]) -> str:
     """Ends tests and whatever they have started; what they said."""
-    os.killpg(process.pid, signal.SIGINT)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
     try:
         return process.communicate(timeout=PATIENCE)[0]
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return process.communicate()[0]

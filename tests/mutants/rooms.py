@@ -20,15 +20,15 @@ DOCKER = "tests/sources/docker"
 ROOMS = {
     "pipeline/sources/docker/frames.py": Room(
         (f"{DOCKER}/test_frames.py",),
-        (f"{DOCKER}/test_whole.py", f"{DOCKER}/test_cursor.py", "tests/native/test_frames.py"),
+        (f"{DOCKER}/test_whole.py", "tests/native/test_frames.py"),
     ),
     "pipeline/sources/docker/cursor.py": Room(
         (f"{DOCKER}/test_cursor.py",),
         (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_gathering.py", f"{DOCKER}/test_beginning.py"),
     ),
     "pipeline/sources/docker/emission.py": Room(
-        (f"{DOCKER}/test_tail.py",),
-        (f"{DOCKER}/test_gathering.py", f"{DOCKER}/test_source_faults.py"),
+        (f"{DOCKER}/test_emission.py",),
+        (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_gathering.py"),
     ),
     "pipeline/settlement.py": Room(
         ("tests/test_settlement.py",),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.mutants.checkout import ROOT, Checkout
+from tests.mutants.checkout import ROOT, Checkout, Stopped
 
 PLURAL = "pipeline/plural.py"
 TESTS = ("tests/test_plural.py",)
@@ -36,6 +37,14 @@ def test_what_hangs_is_ended(checkout: Checkout) -> None:
         run = checkout.run(TESTS, limit=3)
     assert run.ended
     assert not run.passed
+
+
+def test_what_runs_can_be_stopped_and_nothing_runs_afterwards(tmp_path: Path) -> None:
+    with Checkout() as copy, copy.having(PLURAL, b"while True:\n    pass\n"):
+        threading.Timer(1, copy.stop).start()
+        for _ in range(2):
+            with pytest.raises(Stopped):
+                copy.run(TESTS)
 
 
 def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

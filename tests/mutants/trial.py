@@ -13,7 +13,7 @@ from tests.mutants.mutation import Mutant
 from tests.mutants.rooms import ROOMS
 from tests.mutants.sample import Chosen
 
-TIMES, AT_LEAST = 5.0, 20.0
+TIMES, AT_LEAST = 4.0, 15.0
 """What tests may take with a mutant: so many times what they take without, and so many seconds."""
 
 Item = TypeVar("Item")
@@ -95,11 +95,16 @@ def _each(
             free.put(checkout)
 
     with ExitStack() as stack:
-        for _ in range(min(jobs, len(items))):
-            free.put(stack.enter_context(Checkout()))
+        checkouts = [stack.enter_context(Checkout()) for _ in range(min(jobs, len(items)))]
+        for checkout in checkouts:
+            free.put(checkout)
         threads = stack.enter_context(ThreadPoolExecutor(jobs))
+        tasks = [threads.submit(one, item) for item in items]
         try:
-            for done in as_completed([threads.submit(one, item) for item in items]):
+            for done in as_completed(tasks):
                 yield done.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for checkout in checkouts:
+                checkout.stop()
+            raise
