@@ -118,7 +118,8 @@ class Frames:
                 if size > MAX_FRAME:
                     raise FrameError(f"a frame of {size} bytes")
                 break
-            # What nearly every frame is: a whole line behind a timestamp of 30 bytes.
+            # What nearly every frame is: a whole line behind a timestamp of 30 bytes. A shorter one
+            # has its space within these, whatever the text behind it looks like.
             if (
                 31 < size <= most
                 and data[stop - 1] == _NEWLINE
@@ -126,9 +127,10 @@ class Frames:
                 and data[start + 29] == _Z
                 and kind <= STDERR
                 and not partials
+                and _SPACE not in (time := data[start : start + 30])
             ):
                 add_line(data[start + 31 : stop - 1])
-                add_time(data[start : start + 30])
+                add_time(time)
                 add_stream(kind)
             else:
                 self._take(kind, data[start:stop], columns)

@@ -181,6 +181,29 @@ def test_every_way_of_writing_a_time_becomes_one(stamp: bytes, form: bytes) -> N
     assert (columns.lines, columns.times) == ([b"text"], [form])
 
 
+@pytest.mark.parametrize(
+    ("stamp", "text"),
+    [
+        (b"2026-01-31T23:59:59Z", b"12:34:56Z GET /"),
+        (b"2026-01-31T23:59:59Z", b"12:34:56Zulu"),
+        (b"2026-01-31T23:59:59+00:00", b"JAZZ is a word"),
+        (b"2026-01-31T23:59:59.123Z", b"WXYZ again"),
+    ],
+)
+def test_a_text_that_looks_like_the_end_of_a_longer_time_is_kept_whole(
+    stamp: bytes, text: bytes
+) -> None:
+    data = frame(1, stamp + b" " + text + b"\n") + line(1, b"next")
+    (first, second), times, *_ = decode(data)
+    assert (first, second) == (text, b"next")
+    assert times == [stamp[:19] + (b".123000000Z" if b"." in stamp else b".000000000Z"), T1]
+
+
+def test_a_time_without_a_space_behind_it_is_text() -> None:
+    columns = decode(frame(1, T1 + b"-and more\n"))
+    assert (columns.lines, columns.times) == ([T1 + b"-and more"], [NO_TIME])
+
+
 def test_a_line_without_a_time_is_kept_whole() -> None:
     columns = decode(frame(1, b"no time at all, yet a line of text\n"))
     assert columns.lines == [b"no time at all, yet a line of text"]
