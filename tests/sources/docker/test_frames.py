@@ -260,16 +260,18 @@ def test_podman_cuts_a_line_at_any_byte_and_only_a_newline_ends_it() -> None:
     assert columns.times == [b"2026-01-31T23:59:59.000000000Z"] * 2
 
 
-def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out() -> None:
+@pytest.mark.parametrize("zone", [b"Z", b"+05:30", b"-03:00"])
+def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out(zone: bytes) -> None:
     """Those of its second and of the next; one at the line's beginning is the writer's own."""
+    first, next_ = P1[:-1] + zone, P2[:-1] + zone
     data = (
-        P1 + b" line 1" + P1 + b" \r\n"
-        + P1 + b" li" + P1 + b" ne" + P2 + b"  2\r\n"
-        + P1 + b" " + P1 + b" INFO\r\n"
-        + P1 + b" line 3\r" + P1 + b" \n"
+        first + b" line 1" + first + b" \r\n"
+        + first + b" li" + first + b" ne" + next_ + b"  2\r\n"
+        + first + b" " + first + b" INFO\r\n"
+        + first + b" line 3\r" + first + b" \n"
     )  # fmt: skip
     columns = decode(data, podman=True)
-    assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO", b"line 3"]
+    assert columns.lines == [b"line 1", b"line 2", first + b" INFO", b"line 3"]
 
 
 def test_a_piece_of_another_time_begins_another_line_where_a_line_has_one_time() -> None:
