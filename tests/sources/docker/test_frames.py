@@ -172,13 +172,15 @@ def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -
         (b"2026-01-31T23:59:59Z", b"2026-01-31T23:59:59.000000000Z"),
         (b"2026-01-31T23:59:59.5Z", b"2026-01-31T23:59:59.500000000Z"),
         (b"2026-02-01T01:59:59.123+02:00", b"2026-01-31T23:59:59.123000000Z"),
+        (b"2026-02-01T01:59:59.1234+02:00", b"2026-01-31T23:59:59.123400000Z"),
         (b"0001-01-01T00:00:00Z", NO_TIME),
     ],
-    ids=["whole seconds", "one digit", "an offset", "year 1"],
+    ids=["whole seconds", "one digit", "an offset", "an offset and as long as others", "year 1"],
 )
 def test_every_way_of_writing_a_time_becomes_one(stamp: bytes, form: bytes) -> None:
-    columns = decode(frame(1, stamp + b" text\n"))
-    assert (columns.lines, columns.times) == ([b"text"], [form])
+    before = b"Z" * 40
+    columns = decode(line(1, before) + frame(1, stamp + b" text\n"))
+    assert (columns.lines, columns.times) == ([before, b"text"], [T1, form])
 
 
 @pytest.mark.parametrize(
