@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from pipeline import native
 from pipeline.errors import EngineError
@@ -26,6 +26,11 @@ NO_SKIPS = os.environ.get("CI", "").lower() in ("1", "true")
 """Set in CI, where a machine that cannot run a part of the suite is a failure."""
 
 settings.register_profile("any machine", parent=settings.default, deadline=None)
+settings.register_profile(
+    "whether at all",  # and not with which smallest example: of a mutant nobody wants to know
+    parent=settings.get_profile("any machine"),
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("any machine")
 
 _ENGINE_FIXTURES = {"engine", "fresh_engine", "busybox"}

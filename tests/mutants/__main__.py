@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 import time
+from pathlib import Path
 
 from tests.mutants.checkout import ROOT
 from tests.mutants.equivalence import reason, reasons
@@ -17,7 +18,7 @@ from tests.mutants.mutation import mutants_of
 from tests.mutants.report import survivors, table
 from tests.mutants.rooms import ROOMS
 from tests.mutants.sample import Chosen, sample
-from tests.mutants.trial import Outcome, tried, unmutated
+from tests.mutants.trial import Outcome, Unmutated, tried
 
 
 def main() -> int:
@@ -27,7 +28,10 @@ def main() -> int:
     modules = arguments.module or list(ROOMS)
     sources = {module: (ROOT / module).read_bytes() for module in modules}
     found = {module: mutants_of(source) for module, source in sources.items()}
-    if arguments.line:
+    if arguments.again:
+        named = set(arguments.again.read_text().splitlines())
+        chosen = [(m, one) for m in modules for one in found[m] if f"{m}:{one}" in named]
+    elif arguments.line:
         chosen = [(m, one) for m in modules for one in found[m] if one.line in arguments.line]
     else:
         chosen = sample(found, arguments.seed, arguments.count)
@@ -56,8 +60,7 @@ def _run(sources: dict[str, bytes], chosen: Chosen, jobs: int) -> list[Outcome]:
         if (because := reason(known, module, mutant))
     ]
     left = [(module, one) for module, one in chosen if not reason(known, module, one)]
-    took = unmutated(list(dict.fromkeys(module for module, _ in left)), jobs, _say)
-    for number, outcome in enumerate(tried(sources, left, took, jobs), 1):
+    for number, outcome in enumerate(tried(sources, left, Unmutated(_say), jobs), 1):
         by = f"  {outcome.by}" if outcome.by else ""
         _say(f"{number}/{len(left)}  {outcome.how:<8} {outcome.module}:{outcome.mutant}{by}")
         outcomes.append(outcome)
@@ -75,6 +78,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--line", action="append", type=int, metavar="N",
         help="all mutants of that line instead of a sample; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE",
+        help="those that it names instead, one in a line as a run prints what survived",
     )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=2, help="at a time (default: 2)")
     parser.add_argument("--list", action="store_true", help="print the mutants, and try none")

@@ -21,8 +21,6 @@ Result = TypeVar("Result")
 
 How = Literal["own", "wider", "time", "survived", "equivalent"]
 Tests = tuple[str, ...]
-Seconds = Mapping[Tests, float]
-"""What tests take without a mutant."""
 
 
 class Outcome(NamedTuple):
@@ -33,25 +31,26 @@ class Outcome(NamedTuple):
     """The first test that failed, or why it changes nothing."""
 
 
-def unmutated(modules: list[str], jobs: int, say: Callable[[str], None]) -> dict[Tests, float]:
-    """How long each room's tests take as things are. Raises `RuntimeError` where they fail."""
-    stages = list(dict.fromkeys(stage for module in modules for stage in ROOMS[module]))
-    seconds = {}
+class Unmutated:
+    """How long tests take as things are, measured when it is first asked for."""
 
-    def measured(checkout: Checkout, stage: Tests) -> tuple[Tests, float]:
-        run = checkout.run(stage)
-        if not run.passed:
-            raise RuntimeError(f"without a mutant, {' '.join(stage)} fail:\n{run.output}")
-        return stage, run.seconds
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._seconds: dict[Tests, float] = {}
 
-    for stage, took in _each(stages, measured, jobs):
-        say(f"unmutated: {took:5.1f} s  {' '.join(stage)}")
-        seconds[stage] = took
-    return seconds
+    def seconds(self, checkout: Checkout, tests: Tests) -> float:
+        """Raises `RuntimeError` where they fail."""
+        if tests not in self._seconds:
+            run = checkout.run(tests)
+            if not run.passed:
+                raise RuntimeError(f"without a mutant, {' '.join(tests)} fail:\n{run.output}")
+            self._say(f"unmutated: {run.seconds:.1f} s  {' '.join(tests)}")
+            self._seconds[tests] = run.seconds
+        return self._seconds[tests]
 
 
 def tried(
-    sources: Mapping[str, bytes], chosen: Chosen, took: Seconds, jobs: int
+    sources: Mapping[str, bytes], chosen: Chosen, unmutated: Unmutated, jobs: int
 ) -> Iterator[Outcome]:
     """What became of each, as it is known."""
 
@@ -61,7 +60,7 @@ def tried(
         room = ROOMS[module]
         stages: tuple[tuple[How, Tests], ...] = (("own", room.own), ("wider", room.wider))
         for how, stage in stages:
-            run = _run(checkout, module, changed, stage, took[stage])
+            run = _run(checkout, module, changed, stage, unmutated.seconds(checkout, stage))
             if run.ended:
                 return Outcome(module, mutant, "time", f"{run.seconds:.0f} s")
             if not run.passed:
