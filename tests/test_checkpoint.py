@@ -15,6 +15,7 @@ from pipeline import checkpoint as module
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.errors import DocklineError
 from pipeline.testing.leaks import unchanged
+from tests.open_files import open_files
 
 HERE = Position(since="2026-01-31T23:59:59.000000001Z", skip=3, mark=7, sequence=42)
 
@@ -53,9 +54,10 @@ async def test_nothing_is_written_when_nothing_has_moved(tmp_path: Path) -> None
 
 
 async def test_a_second_agent_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    first = await opened(tmp_path)
+    first, second = await opened(tmp_path), Checkpoint(tmp_path)
     with pytest.raises(DocklineError, match="in use by another dockline"):
-        await opened(tmp_path)
+        await asyncio.to_thread(second.open)
+    assert (first.folder, second.folder) == (tmp_path, None)
     first.close()
     (await opened(tmp_path)).close()
 
@@ -122,6 +124,27 @@ async def test_a_write_that_fails_is_said_and_tried_again(
     (tmp_path / "checkpoint.new").rmdir()
     await checkpoint.save()
     assert json.loads((tmp_path / "checkpoint.json").read_text())["containers"]
+    checkpoint.close()
+
+
+async def test_a_state_is_safe_before_it_takes_the_place_of_the_last_one_and_its_name_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a crash of the machine there is one or the other."""
+    order: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def noting(descriptor: int) -> None:
+        order.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Path, "rename", lambda old, new: (order.append("rename"), rename(old, new)))
+    checkpoint = await opened(tmp_path)
+    checkpoint.move("a" * 64, HERE)
+    await checkpoint.save()
+    assert order == [f"{tmp_path}/checkpoint.new", "rename", str(tmp_path)]
+    assert "." not in open_files(tmp_path)
     checkpoint.close()
 
 

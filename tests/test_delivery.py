@@ -9,6 +9,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
 from pipeline.testing.builders import batch, container
+from tests import virtual_time
 from tests.suite.waiting import until
 
 QUICK = RetryConfig(initial=Duration(0.001), max=Duration(0.002))
@@ -608,6 +610,51 @@ async def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> No
     assert not sink.gave_up
 
 
+def test_a_connection_that_was_found_again_and_is_lost_anew_is_not_given_up_at_once() -> None:
+    retry = RetryConfig(initial=Duration(1), max=Duration(2), give_up_after=Duration(10))
+
+    async def losing() -> None:
+        sink = Unsure()
+        run = Run(sink, retry=retry)
+        async with delivering(run):
+            put(run, batch("a"))
+            for _ in range(2):
+                await asyncio.sleep(20)
+                sink.broken = Unavailable("gone")
+            await asyncio.sleep(5)
+            assert (sink.opened, settled(run)) == (3, [0])
+
+    virtual_time.run(losing())
+
+
+def test_a_connection_that_stays_lost_is_tried_ever_more_seldom_up_to_the_longest_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.delivery.random.uniform", lambda least, most: most)
+    opened: list[float] = []
+
+    class Noting(Unsure):
+        async def open(self) -> None:
+            opened.append(asyncio.get_running_loop().time())
+            await super().open()
+
+    async def losing() -> None:
+        sink = Noting()
+        run = Run(sink, retry=RetryConfig(initial=Duration(1), max=Duration(8)))
+        async with delivering(run):
+            put(run, batch("a"))
+            await asyncio.sleep(1)
+            sink.broken, sink.opening = Unavailable("gone"), [Unavailable("refused")] * 9
+            await asyncio.sleep(60)
+
+    virtual_time.run(losing())
+    assert apart(opened[1:6]) == [2, 4, 8, 8]
+
+
+def apart(times: Sequence[float]) -> list[float]:
+    return [round(later - earlier, 1) for earlier, later in pairwise(times)]
+
+
 def _one_at_a_time() -> BatchConfig:
     return BatchConfig(bytes=Size(1))
 
@@ -689,21 +736,40 @@ async def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
     assert "a bug" in caplog.text
 
 
-async def test_what_is_wrong_with_tending_is_the_problem_until_it_goes_well(
+@pytest.mark.parametrize("trouble", [Unavailable("a fault"), ValueError("a bug")], ids=str)
+def test_a_sink_is_in_trouble_from_a_tending_that_fails_to_one_that_goes_well(
+    trouble: Exception,
+) -> None:
+    async def tending() -> None:
+        run = Run(Tended(tending=[trouble]))
+        async with until_closed(run):
+            await until(lambda: run.delivery.problem)
+            assert str(trouble) in str(run.delivery.problem)
+            await until(lambda: run.delivery.problem is None)
+
+    virtual_time.run(tending())
+
+
+def test_tending_that_fails_is_tried_ever_more_seldom_up_to_the_longest_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sink = Tended(tending=[Unavailable("gone"), RuntimeError("a bug")])
-    run, tend = Run(sink), sink.tend
-    problems: list[str | None] = []
+    monkeypatch.setattr("pipeline.delivery.random.uniform", lambda least, most: most)
+    tended: list[float] = []
 
-    async def noting() -> None:
-        problems.append(run.delivery.problem)
-        await tend()
+    class Noting(Tended):
+        tends = 1.0
 
-    monkeypatch.setattr(sink, "tend", noting)
-    async with until_closed(run):
-        await until(lambda: len(problems) > 3)
-    assert problems[:4] == [None, "gone", "RuntimeError: a bug", None]
+        async def tend(self) -> None:
+            tended.append(asyncio.get_running_loop().time())
+            await super().tend()
+
+    async def tending() -> None:
+        sink = Noting(tending=[Unavailable("gone")] * 5)
+        async with until_closed(Run(sink, retry=RetryConfig(max=Duration(8)))):
+            await asyncio.sleep(60)
+
+    virtual_time.run(tending())
+    assert apart(tended[:8]) == [2, 4, 8, 8, 8, 1, 1]
 
 
 async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() -> None:
@@ -1075,3 +1141,34 @@ async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_wri
         run.buffer.close()
     assert written < 100
     assert len(sink.taken) == written
+
+
+class Doubtful(Unavailable):
+    doubts = 1
+
+
+def test_what_comes_while_a_payload_is_in_doubt_waits_for_no_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.delivery.random.uniform", lambda least, most: most)
+
+    async def doubting() -> None:
+        sink = Scripted(Doubtful("503"), Doubtful("503"))
+        run = Run(sink, retry=RetryConfig(initial=Duration(3600), max=Duration(3600)))
+        async with delivering(run):
+            put(run, batch("in doubt"))
+            await asyncio.sleep(60)
+            put(run, batch("other", of=container(number=2)))
+            await asyncio.sleep(1)
+            assert sink.taken == [b"other", b"in doubt"]
+
+    virtual_time.run(doubting())
+
+
+async def test_others_are_tried_in_turn_while_a_payload_is_in_doubt() -> None:
+    sink = Scripted(*[Doubtful("503")] * 14)
+    run = Run(sink, batch=_one_at_a_time())
+    others = [batch(text, of=container(number=number)) for number, text in enumerate("abc", 2)]
+    await run.of(batch("in doubt"), *others)
+    tried = [payload.data for payload in sink.payloads[1:14:2]]
+    assert tried == [[b"a"], [b"b"], [b"c"]] * 2 + [[b"a"]]

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.journal import Journal
+from tests.open_files import open_files
 
 PATIENCE = 10.0
 
@@ -84,6 +85,18 @@ def test_a_new_file_is_begun_and_the_older_ones_are_removed_on_request(tmp_path:
     noted.close()
 
 
+def test_one_file_is_open_at_a_time_and_none_at_the_end(tmp_path: Path) -> None:
+    noted = Noted(tmp_path)
+    noted.journal.start()
+    for number in range(3):
+        noted.journal.begin()
+        noted.set("a", number)
+        until(lambda number=number: ["a", number] in found(tmp_path))
+    assert open_files(tmp_path) == ["journal.4"]
+    noted.close()
+    assert open_files(tmp_path) == []
+
+
 def test_another_journal_goes_on_behind_the_files_that_it_finds(tmp_path: Path) -> None:
     for number in range(12):  # 10 comes after 9, not after 1
         noted = Noted(tmp_path)
@@ -135,6 +148,7 @@ def test_what_was_written_outlives_a_process_that_is_killed(tmp_path: Path) -> N
 import sys, time
 from pathlib import Path
 from pipeline.journal import Journal
+from tests.open_files import open_files
 state = {{"a": 0}}
 journal = Journal(Path({str(tmp_path)!r}), lambda key: b"[%d]" % state["a"])
 journal.start()

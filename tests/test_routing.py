@@ -242,6 +242,8 @@ async def test_a_stage_of_a_label_that_fails_is_skipped_and_said_without_what_it
     assert out.lines == [b"secret", b"b"]
     assert "stage tag of label dockline.tag failed with ValueError" in caplog.text
     assert "secret" not in caplog.text
+    labels = {"route": "", "stage": "tag"}
+    assert metrics.registry.get_sample_value("dockline_stage_errors_total", labels) == 1
 
 
 async def test_where_all_entries_fail_tries_have_an_end_and_all_are_lost(
@@ -805,6 +807,7 @@ async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_c
     assert full.lines[:1] == [b"a"]
     settle(full)
     assert (moved, tally.waiting) == ([1], 0)
+    assert lanes.start(batch("c", start=3)) is None, "nothing is waited for any more"
 
 
 async def test_at_the_end_all_is_let_go(metrics: Metrics, ledger: Ledger) -> None:
@@ -905,6 +908,19 @@ async def test_who_looks_at_what_is_dropped_sees_what_stages_filter_and_what_had
         ("keep", "filtered", "a"),
         ("out", "backlog", "c"),
     ]
+
+
+async def test_who_looks_at_what_is_dropped_sees_what_is_given_up_while_it_waits_for_room(
+    metrics: Metrics,
+) -> None:
+    lanes, tapper = looked_at(metrics, Choice(dropped=True), route(Kept(room=0)))
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(lanes.distribute(batch("a", "b")))
+        await asyncio.sleep(0)
+        lanes.abandon("abandoned")
+        waiting.cancel()
+    found = [json.loads(line) for line in tapper.read().splitlines()]
+    assert found == [{"route": "r", "sink": "out", "dropped": "abandoned", "entries": 2}]
 
 
 # -------------------------------------------------------------------- routes that feed routes

@@ -216,6 +216,7 @@ async def test_what_is_given_up_before_its_turn_is_counted_as_lost(
     while not slow.calls:
         await asyncio.sleep(0)
     lanes.abandon("abandoned")
+    assert not lanes.busy
     task.cancel()
     await asyncio.wait([task])
     (page,) = ledger

@@ -30,6 +30,9 @@ whole_line(const byte *at, Py_ssize_t room, Py_ssize_t longest)
     if (payload[size - 1] != '\n' || payload[TIME] != ' ' || payload[TIME - 1] != 'Z') {
         return 0;
     }
+    if (memchr(payload, ' ', TIME) != NULL) { /* a shorter time, and text that looks like its end */
+        return 0;
+    }
     return HEADER + size;
 }
 

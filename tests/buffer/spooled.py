@@ -41,10 +41,10 @@ class Made:
         page = self.ledger.page(origin.container_id, origin.container_name)
         return page.passage(origin.source, origin.route).tally("out")
 
-    def _drop(self, batch: Batch, policy: str) -> None:
-        assert policy == self.buffer.policy
+    def _drop(self, batch: Batch, reason: str) -> None:
+        assert reason == self.buffer._discards or reason == self.buffer.policy
         self.dropped += numbers([batch])
-        batch.tally.drop(len(batch), policy)
+        batch.tally.drop(len(batch), reason)
         batch.acknowledgement.settle()
 
     def next(self, count: int = 1, size: int = 1000) -> Batch:

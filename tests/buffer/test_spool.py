@@ -239,6 +239,12 @@ def test_a_spool_larger_than_a_new_limit_is_read_and_not_added_to(tmp_path: Path
         assert read(spool) == (list(range(10)), 0)
 
 
+def test_a_new_limit_is_that_of_a_spool_which_is_opened_with_it(tmp_path: Path) -> None:
+    with opened(tmp_path) as spool:
+        spool.configure(LIMIT // 2, drop_oldest=True)
+        assert (spool.limit, spool.segment_size) == (LIMIT // 2, LIMIT // 32)
+
+
 # ------------------------------------------------------------------------------- drop oldest
 
 

@@ -19,6 +19,7 @@ from pipeline.buffer.segment import Segment
 from pipeline.buffer.spool import Spool
 from pipeline.component import BufferConfig, Size
 from pipeline.errors import DocklineError
+from tests import virtual_time
 from tests.buffer.spooled import ALL, Made, Policy, running, until
 from tests.buffer.spools import numbered, numbers, segments, used
 from tests.suite.examples import examples
@@ -110,6 +111,27 @@ async def test_what_waits_for_more_does_not_go_to_disk(
         await asyncio.sleep(0.3)
         assert made.buffer.disk.entries == 0
         await made.drain()
+
+
+def test_a_destination_is_stuck_when_nothing_is_released_for_the_whole_of_that_time(
+    tmp_path: Path,
+) -> None:
+    async def looking() -> None:
+        made = Made(tmp_path, memory=10 * ONE)
+        stuck = []
+        assert made.offer() and made.offer()
+        first, _ = await made.take(1), await made.take(1)
+        for seconds in (0.0, spooled.STANDSTILL - 1):
+            await asyncio.sleep(seconds)
+            made.buffer._look()
+        made.deliver(first)
+        for seconds in (0.0, spooled.STANDSTILL - 1, 1.0):
+            await asyncio.sleep(seconds)
+            made.buffer._look()
+            stuck.append(made.buffer._stuck)
+        assert stuck == [False, False, True]
+
+    virtual_time.run(looking())
 
 
 # --------------------------------------------------------------------------------- overflow
@@ -550,6 +572,34 @@ async def test_writing_begins_before_the_memory_is_full_and_frees_it_piece_by_pi
         assert await made.drain() == list(range(400))
 
 
+async def test_what_is_much_is_written_without_waiting_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooled, "COMMIT_EVERY", 3600.0)
+    async with running(tmp_path, memory=4 * spooled.COMMIT_BYTES, disk=2**24) as made:
+        assert all(made.offer(size=spooled.COMMIT_BYTES // 4) for _ in range(9))
+        await until(lambda: made.buffer.disk.entries)
+        assert await made.drain() == list(range(9))
+
+
+async def test_what_is_written_at_once_is_a_quarter_of_the_memory_and_no_batch_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[list[int]] = []
+    append = Spool.append
+
+    def noting(spool: Spool, batches: Sequence[Batch], handed_out: int) -> None:
+        pieces.append(numbers(batches))
+        append(spool, batches, handed_out)
+
+    monkeypatch.setattr(Spool, "append", noting)
+    async with running(tmp_path, memory=16 * ONE) as made:
+        assert all(made.offer() for _ in range(10))
+        await until(lambda: not made.buffer.unsaved)
+        assert pieces == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+        await made.drain()
+
+
 async def test_a_disk_that_is_opened_late_keeps_what_an_earlier_run_has_left_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -905,6 +955,16 @@ async def test_what_was_taken_and_written_is_given_again_before_what_is_on_disk(
         assert await made.drain() == list(range(302))
         assert made.settled == list(range(302))
         await until(lambda: not segments(tmp_path))
+
+
+async def test_what_is_put_when_a_sink_is_gone_is_dropped_and_settled(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.fill(5)
+        await made.drain()
+    made.buffer.discard("gone")
+    await made.fill(2)
+    assert (made.dropped, made.settled) == ([5, 6], list(range(7)))
+    assert made.balances()
 
 
 async def test_what_a_sink_that_is_gone_leaves_on_disk_is_counted_and_there_for_the_next(

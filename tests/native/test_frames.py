@@ -39,6 +39,7 @@ ODD = [
     frame(1, TIME + b"-no space\n"),
     frame(1, TIME[:-1] + b"X no time\n"),
     frame(1, b"2026-01-31T23:59:59Z whole seconds, and more text\n"),
+    frame(1, b"2026-01-31T23:59:59Z 12:34:56Z is text\n"),
     frame(1, TIME + b"\n"),
     frame(1, b"\n"),
     frame(1, b""),

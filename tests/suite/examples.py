@@ -7,7 +7,7 @@ that a run tells of the change and not of its luck. `full` looks further, at oth
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 QUICK = 50
 
@@ -15,6 +15,11 @@ settings.register_profile(
     "quick", deadline=None, max_examples=QUICK, derandomize=True, database=None
 )
 settings.register_profile("full", deadline=None)
+settings.register_profile(
+    "no shrinking",  # of a failure: with a mutant it is enough to know that there is one
+    parent=settings.get_profile("quick"),
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("quick")
 
 

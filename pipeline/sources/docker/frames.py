@@ -118,7 +118,8 @@ class Frames:
                 if size > MAX_FRAME:
                     raise FrameError(f"a frame of {size} bytes")
                 break
-            # What nearly every frame is: a whole line behind a timestamp of 30 bytes.
+            # What nearly every frame is: a whole line behind a timestamp of 30 bytes. A shorter one
+            # has its space within these, whatever the text behind it looks like.
             if (
                 31 < size <= most
                 and data[stop - 1] == _NEWLINE
@@ -126,9 +127,10 @@ class Frames:
                 and data[start + 29] == _Z
                 and kind <= STDERR
                 and not partials
+                and _SPACE not in (time := data[start : start + 30])
             ):
                 add_line(data[start + 31 : stop - 1])
-                add_time(data[start : start + 30])
+                add_time(time)
                 add_stream(kind)
             else:
                 self._take(kind, data[start:stop], columns)
@@ -193,7 +195,7 @@ class TtyLines:
             # Once more at the very beginning, it is the writer's own: no piece is empty.
             own = self._stamp if text.startswith(self._stamp) else b""
             piece = text[len(own) :]
-        if self._stamp and b"Z " in piece:
+        if self._stamp and self._stamp[-2:] in piece:
             piece = piece.replace(self._stamp, b"").replace(_second_after(self._stamp), b"")
         self._partial.add(own + piece)
 
@@ -226,10 +228,10 @@ class TtyLines:
 def _second_after(stamp: bytes) -> bytes:
     """What Podman, whose times are whole seconds, may have before the later pieces of a line. Of
     Docker, whose pieces have all the same time, the stamp itself."""
-    if len(stamp) != len("2026-01-31T23:59:59Z "):
+    if stamp[19:20] not in (b"Z", b"+", b"-"):
         return stamp
     later = datetime.fromisoformat(stamp[:19].decode()) + timedelta(seconds=1)
-    return later.isoformat().encode() + b"Z "
+    return later.isoformat().encode() + stamp[19:]
 
 
 _SLACK = 64

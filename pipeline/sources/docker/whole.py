@@ -62,9 +62,9 @@ def whole_lines(data: bytes) -> Run | None:
     if not all(map(_starts, pieces, sizes)):
         return None
     times, spaces = list(map(_time, pieces)), bytes(map(_space, pieces))
-    count = len(pieces)
-    if b"".join(times)[29::30] != b"Z" * count or spaces != b" " * count:
-        return None
+    count, together = len(pieces), b"".join(times)
+    if together[29::30] != b"Z" * count or spaces != b" " * count or b" " in together:
+        return None  # a space in a time: it is a shorter one, and text behind it
     return Run(list(map(_line, pieces)), times, prefix[0], rest)
 
 

@@ -176,6 +176,20 @@ def test_lines_given_up_on_while_open_are_read_again_and_keep_their_numbers() ->
     assert read(frames, position)[0] == [b"p" * 16384 + b"end", b"next"]
 
 
+def test_a_position_goes_back_to_where_the_oldest_open_line_begins_and_no_further() -> None:
+    part = b"p" * 16384
+    first = [(stamp(1), 1, part), (stamp(2), 2, b"whole\n")]
+    second = [(stamp(3), 2, part), (stamp(1), 1, b"end\n")]
+    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    for frames in (first, second):
+        columns = decoder.feed(encode(frames))
+        cursor.see(columns, decoder)
+        cursor.advance(columns, decoder)
+    assert (cursor.position.since, cursor.position.skip) == (stamp(2).decode(), 2)
+    everything = [*first, *second, (stamp(3), 2, b"rest\n")]
+    assert read(everything, cursor.position)[0] == [part + b"rest"]
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: int) -> None:
     position = Position(since=stamp(0).decode(), skip=kept)

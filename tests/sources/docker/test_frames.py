@@ -173,13 +173,38 @@ def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -
         (b"2026-01-31T23:59:59Z", b"2026-01-31T23:59:59.000000000Z"),
         (b"2026-01-31T23:59:59.5Z", b"2026-01-31T23:59:59.500000000Z"),
         (b"2026-02-01T01:59:59.123+02:00", b"2026-01-31T23:59:59.123000000Z"),
+        (b"2026-02-01T01:59:59.1234+02:00", b"2026-01-31T23:59:59.123400000Z"),
         (b"0001-01-01T00:00:00Z", NO_TIME),
     ],
-    ids=["whole seconds", "one digit", "an offset", "year 1"],
+    ids=["whole seconds", "one digit", "an offset", "an offset and as long as others", "year 1"],
 )
 def test_every_way_of_writing_a_time_becomes_one(stamp: bytes, form: bytes) -> None:
-    columns = decode(frame(1, stamp + b" text\n"))
-    assert (columns.lines, columns.times) == ([b"text"], [form])
+    before = b"Z" * 40
+    columns = decode(line(1, before) + frame(1, stamp + b" text\n"))
+    assert (columns.lines, columns.times) == ([before, b"text"], [T1, form])
+
+
+@pytest.mark.parametrize(
+    ("stamp", "text"),
+    [
+        (b"2026-01-31T23:59:59Z", b"12:34:56Z GET /"),
+        (b"2026-01-31T23:59:59Z", b"12:34:56Zulu"),
+        (b"2026-01-31T23:59:59+00:00", b"JAZZ is a word"),
+        (b"2026-01-31T23:59:59.123Z", b"WXYZ again"),
+    ],
+)
+def test_a_text_that_looks_like_the_end_of_a_longer_time_is_kept_whole(
+    stamp: bytes, text: bytes
+) -> None:
+    data = frame(1, stamp + b" " + text + b"\n") + line(1, b"next")
+    (first, second), times, *_ = decode(data)
+    assert (first, second) == (text, b"next")
+    assert times == [stamp[:19] + (b".123000000Z" if b"." in stamp else b".000000000Z"), T1]
+
+
+def test_a_time_without_a_space_behind_it_is_text() -> None:
+    columns = decode(frame(1, T1 + b"-and more\n"))
+    assert (columns.lines, columns.times) == ([T1 + b"-and more"], [NO_TIME])
 
 
 def test_a_line_without_a_time_is_kept_whole() -> None:
@@ -238,16 +263,18 @@ def test_podman_cuts_a_line_at_any_byte_and_only_a_newline_ends_it() -> None:
     assert columns.times == [b"2026-01-31T23:59:59.000000000Z"] * 2
 
 
-def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out() -> None:
+@pytest.mark.parametrize("zone", [b"Z", b"+05:30", b"-03:00"])
+def test_podmans_times_inside_a_line_of_a_terminal_are_taken_out(zone: bytes) -> None:
     """Those of its second and of the next; one at the line's beginning is the writer's own."""
+    first, next_ = P1[:-1] + zone, P2[:-1] + zone
     data = (
-        P1 + b" line 1" + P1 + b" \r\n"
-        + P1 + b" li" + P1 + b" ne" + P2 + b"  2\r\n"
-        + P1 + b" " + P1 + b" INFO\r\n"
-        + P1 + b" line 3\r" + P1 + b" \n"
+        first + b" line 1" + first + b" \r\n"
+        + first + b" li" + first + b" ne" + next_ + b"  2\r\n"
+        + first + b" " + first + b" INFO\r\n"
+        + first + b" line 3\r" + first + b" \n"
     )  # fmt: skip
     columns = decode(data, podman=True)
-    assert columns.lines == [b"line 1", b"line 2", P1 + b" INFO", b"line 3"]
+    assert columns.lines == [b"line 1", b"line 2", first + b" INFO", b"line 3"]
 
 
 def test_a_piece_of_another_time_begins_another_line_where_a_line_has_one_time() -> None:

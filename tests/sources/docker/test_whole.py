@@ -49,6 +49,7 @@ def test_what_is_not_complete_is_left_for_the_next_time(cut: int) -> None:
         frame(1, TIME + b" two\n\x01\0\0\0lines\n"),
         frame(1, TIME + b"-no space\n"),
         frame(1, b"2026-01-31T23:59:59Z whole seconds, and more text\n"),
+        frame(1, b"2026-01-31T23:59:59Z 12:34:56Z is text\n"),
         frame(1, b"no time\n"),
         frame(1, b""),
         line(b"x" * 20_000),
