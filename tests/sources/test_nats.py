@@ -79,7 +79,7 @@ def make(url: str, *, ack_wait: float = 1.0, **more: Any) -> NatsSource:
         urls=[url],
         partitions=PARTITIONS,
         ack_wait=Duration(ack_wait),
-        timeout=Duration(2),
+        timeout=Duration(20),
         **more,
     )
     return NatsSource(config, SourceContext("queue", "hub-1"))
