@@ -69,7 +69,7 @@ everything: packages $(VENV)/.dev
 	$(BIN)/python -m tests.suite --minutes 60 -n 2 --dist loadgroup $(FULL) -m slow
 
 compiled: $(VENV)/.dev # what each worker would do for itself
-	@$(BIN)/python -m pytest --collect-only --quiet $(ARGS) >/dev/null || true
+	@$(BIN)/python -m tests.suite --collect-only --quiet $(ARGS) >/dev/null || true
 
 chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEED=1 MINUTES=10
 	@scripts/debian-packages $(ENGINE_PACKAGES)

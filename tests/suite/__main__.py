@@ -8,6 +8,7 @@ What the tests leave running is named, and ended.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,10 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _end)
     adopt_orphans()
     begun = time.monotonic()
-    with subprocess.Popen([sys.executable, "-m", "pytest", *arguments]) as pytest:
+    # Else each worker, and each agent that a test starts, would compile all for itself.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    with subprocess.Popen(command, env=environment) as pytest:
         try:
             code = pytest.wait(own.minutes * 60)
         except (subprocess.TimeoutExpired, Ended):
