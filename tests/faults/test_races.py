@@ -57,6 +57,7 @@ def names_of_tasks() -> set[str]:
     return {task.get_name() for task in asyncio.all_tasks()}
 
 
+@pytest.mark.usefixtures("real_waits")
 async def test_a_start_that_comes_before_the_end_of_the_run_before_it_is_no_end(
     tmp_path: Path,
 ) -> None:

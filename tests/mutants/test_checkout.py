@@ -10,6 +10,8 @@ import pytest
 
 from tests.mutants.checkout import ROOT, Checkout, Stopped
 
+pytestmark = pytest.mark.server
+
 PLURAL = "pipeline/plural.py"
 TESTS = ("tests/test_plural.py",)
 

@@ -14,7 +14,14 @@ import subprocess
 import sys
 import time
 
-from tests.suite.processes import adopt_orphans, descendants, described, end, show_stacks
+from tests.suite.processes import (
+    adopt_orphans,
+    descendants,
+    described,
+    end,
+    reap_orphans,
+    show_stacks,
+)
 
 MINUTES = 30.0
 TIMED_OUT = 124
@@ -24,7 +31,7 @@ STACKS = 3.0
 
 
 class Ended(Exception):
-    """By a signal."""
+    """By a signal, or because its time is over."""
 
 
 def main(arguments: list[str]) -> int:
@@ -40,8 +47,12 @@ def main(arguments: list[str]) -> int:
     command = [sys.executable, "-m", "pytest", *arguments]
     with subprocess.Popen(command, env=environment) as pytest:
         try:
-            code = pytest.wait(own.minutes * 60)
-        except (subprocess.TimeoutExpired, Ended):
+            while (code := pytest.poll()) is None:
+                if time.monotonic() - begun > own.minutes * 60:
+                    raise Ended
+                reap_orphans(pytest.pid)
+                time.sleep(0.05)
+        except Ended:
             passed = (time.monotonic() - begun) / 60
             _say(f"the run is ended after {passed:.1f} minutes, while these run:")
             _show()

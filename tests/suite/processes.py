@@ -27,11 +27,18 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def descendants() -> list[int]:
-    """Those that run, the oldest first. Children that have ended are let go of."""
+def reap_orphans(own: int) -> None:
+    """Lets go of adopted ones that have ended. Until then they can be found, and a dockerd would
+    wait for a containerd that has long been killed. `own` is left to its parent."""
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == own:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def descendants() -> list[int]:
+    """Those that run, the oldest first."""
     parents = {int(one.name): _parent(one) for one in Path("/proc").glob("[0-9]*")}
     below = {os.getpid()}
     for _ in range(len(parents)):
@@ -80,9 +87,10 @@ def end(processes: Callable[[], Iterable[int]]) -> None:
 def _parent(process: Path) -> int:
     """0 where it has ended."""
     try:
-        return int(_stat(process)[1])
+        state, parent, *_ = _stat(process)
     except OSError:
         return 0
+    return 0 if state == "Z" else int(parent)
 
 
 def _catches(pid: int) -> bool:
