@@ -34,7 +34,7 @@ _SERVER = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        fixtures = set(getattr(item, "fixturenames", ()))
+        fixtures = set(getattr(item, "fixturenames", ())) - _values(item)
         if "image" in fixtures:
             item.add_marker("image")
             item.add_marker("slow")
@@ -46,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if lane(item) == "unit":
             item.add_marker("unit")
         item.user_properties.append(("lane", lane(item)))
+
+
+def _values(item: pytest.Item) -> set[str]:
+    """What it is parametrized with; those names are no fixtures."""
+    callspec = getattr(item, "callspec", None)
+    return set(callspec.params) if callspec else set()
 
 
 def lane(item: pytest.Item) -> str:

@@ -115,7 +115,8 @@ def test_a_test_of_the_lane_unit_may_not_start_a_process(tmp_path: Path) -> None
 LANES = """
 import pytest
 
-def test_of_nothing(): pass
+@pytest.mark.parametrize("image", ["nginx"])
+def test_of_nothing(image): pass
 
 @pytest.mark.server
 def test_of_a_server(): pass
