@@ -83,6 +83,8 @@ class Breaking:
         self.appetite = appetite
         """May be set while there is nothing to read."""
         self._listener = socket.create_server(("127.0.0.1", port or free_port()))
+        # Where the kernel chooses, it may be so little that nothing worth losing is in it.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Breaking:

@@ -129,5 +129,5 @@ async def test_what_ends_in_the_middle_of_a_message_is_half_a_message_with_lf_an
     assert len(whole) >= settled
     first, *_ = records = [one.raw for one in rsyslog.received(0)]
     halves = records[len(whole) :]
-    assert len(halves) == (framing == "lf")
+    assert len(halves) <= (framing == "lf")  # what the kernel took may end where a message does
     assert all(len(half) < len(first) for half in halves)

@@ -115,7 +115,7 @@ def test_a_join_ends_with_its_container_and_with_the_agent(
     first, agent = start(containers, tmp_path, lines + WAIT.format(""), join)
     with agent:
         agent.until(lambda: held(agent) == 2, "nothing is held back")
-        containers.engine.docker("exec", first, "touch", "/go")
+        containers.engine.docker("exec", "--detach", first, "touch", "/go")
         agent.until(lambda: messages(agent)["one\n two"], "nothing came at the container's end")
         containers.engine.docker("rm", "--force", first)
         second = containers.start("join-slowly", lines + "sleep 1000")

@@ -73,7 +73,7 @@ def test_renamed_while_its_lines_are_on_their_way_each_keeps_the_name_it_was_rea
             )
             agent.until(lambda: agent.metric(RECEIVED) == 1)
             containers.engine.docker("rename", NAME, "names-other")
-            containers.engine.docker("exec", key, "touch", "/go")
+            containers.engine.docker("exec", "--detach", key, "touch", "/go")
             other = RECEIVED.replace(NAME, "names-other")
             agent.until(lambda: agent.metric(other) == 1)
             receiver.manners = Manners.GOOD

@@ -33,7 +33,7 @@ async def test_rotation_that_is_faster_than_reading_loses_lines_and_nothing_else
             *SMALL,
         )
         assert await following.until_lines("rotated", 1) == ["0"]
-        await asyncio.to_thread(containers.engine.docker, "exec", key, "touch", "/go")
+        await asyncio.to_thread(containers.engine.docker, "exec", "--detach", key, "touch", "/go")
         await following.until(lambda: "50001" in following.lines("rotated"), "it does not go on")
         numbers = [int(line) for line in following.lines("rotated")]
         assert numbers == sorted(set(numbers))
@@ -54,7 +54,7 @@ async def test_what_was_rotated_away_while_no_agent_ran_is_told(
             "away", "echo 0; until [ -e /go ]; do sleep 0.05; done; seq 1 50000; sleep 600", *SMALL
         )
         assert await following.until_lines("away", 1) == ["0"]
-    containers.engine.docker("exec", key, "touch", "/go")
+    containers.engine.docker("exec", "--detach", key, "touch", "/go")
     last = lambda: containers.engine.docker("logs", "--tail", "1", key) == "50000"  # noqa: E731
     async with asyncio.timeout(20):
         while not await asyncio.to_thread(last):

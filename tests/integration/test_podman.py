@@ -162,7 +162,7 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     await host.do("wait", name)
     await host.do("rename", name, f"{name}-new")
     await host.do("rm", f"{name}-new")
-    await following.until(lambda: following.actions(f"{name}-new"))
+    await following.until(lambda: "destroy" in following.actions(f"{name}-new"))
     await following.until(
         lambda: all(
             one.container.name != f"{name}-new" for one in following.source.followed.values()
@@ -218,7 +218,7 @@ async def test_it_is_known_for_what_it_is_and_by_no_name_of_its_own(engine: Engi
     assert engine.podman
     assert (engine.api, engine.id) == ((1, 41), "")
     assert engine.host
-    assert abs(engine.clock_offset) < 1
+    assert abs(engine.clock_offset) < 30
     assert (await engine.get("/info"))["ID"] != (await engine.get("/info"))["ID"]
 
 

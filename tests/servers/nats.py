@@ -74,7 +74,9 @@ class NatsServer(Daemon):
             return json.load(answer)  # type: ignore[no-any-return]
 
     def empty(self) -> None:
-        """Removes its streams. Not for use on an event loop."""
+        """Removes its streams, when nobody is connected any more: what was published on a
+        connection that is closed is taken all the same. Not for use on an event loop."""
+        eventually("nobody is connected", lambda: not self.look("connz")["num_connections"])
         accounts = self.look("jsz?streams=true").get("account_details") or []
         names = [one["name"] for account in accounts for one in account.get("stream_detail") or []]
         if names:

@@ -177,7 +177,7 @@ async def test_the_log_of_a_container_that_has_ended_is_read_to_its_end(
             "for i in $(seq 1 9); do echo line $i; done"
         )
         await following.until_lines(name, 1)
-    engine.docker("exec", name, "touch", "/go")
+    engine.docker("exec", "--detach", name, "touch", "/go")
     engine.docker("wait", name)
     damage(log_file(name), "line 5")
     async with follow(engine.url, state=tmp_path) as following:
@@ -203,7 +203,7 @@ async def test_where_nothing_is_behind_the_damage_the_gap_reaches_to_the_end(
         name = start("echo line 0; while [ ! -e /go ]; do sleep 0.05; done; echo line 1")
         await following.until_lines(name, 1)
         first = time_of(following, 0)
-    engine.docker("exec", name, "touch", "/go")
+    engine.docker("exec", "--detach", name, "touch", "/go")
     engine.docker("wait", name)
     damage(log_file(name), "line 1")
     async with follow(engine.url, state=tmp_path) as following:

@@ -68,7 +68,7 @@ async def test_a_container_that_runs_already_is_followed_from_now_on(host: Host)
     await asyncio.sleep(0.5)
     async with follow(host.url) as following:
         await following.until_tail(name)
-        await host.docker("exec", name, "touch", "/go")
+        await host.docker("exec", "--detach", name, "touch", "/go")
         assert await following.until_lines(name, 1) == ["after"]
 
 
@@ -308,7 +308,7 @@ async def test_what_was_read_and_not_settled_is_read_again(host: Host, tmp_path:
         name = await host.run(f"echo delivered; {UNTIL_TOLD}; echo not delivered; sleep 60")
         await following.until_lines(name, 1)
         following.kept.stuck = True
-        await host.docker("exec", name, "touch", "/go")
+        await host.docker("exec", "--detach", name, "touch", "/go")
         await following.until_lines(name, 2)
     async with follow(host.url, state=tmp_path) as following:
         assert await following.until_lines(name, 1) == ["not delivered"]
@@ -322,7 +322,7 @@ async def test_what_ended_while_no_agent_ran_is_read_to_its_end_once(
         await following.connected()
         known = await host.run(f"echo one; {UNTIL_TOLD}; echo two")
         await following.until_lines(known, 1)
-    await host.docker("exec", known, "touch", "/go")
+    await host.docker("exec", "--detach", known, "touch", "/go")
     new = await host.run("echo came and went", wait=True)
     await host.docker("wait", known)
     async with follow(host.url, state=tmp_path) as following:
