@@ -24,11 +24,12 @@ def first_time(engine: Engine, container_id: str) -> FirstTime:
     """Asks the Engine."""
 
     async def ask(lines: int) -> bytes | None:
+        is_readable = True
         for _ in range(TRIES):
-            time = await _ask(engine, container_id, lines)
-            if time:
-                break
-        return time
+            if time := await _ask(engine, container_id, lines):
+                return time
+            is_readable = is_readable and time is not None
+        return b"" if is_readable else None
 
     return ask
 
