@@ -49,7 +49,7 @@ test: packages $(VENV)/.dev ## lint, types, and all tests but the slow ones, aga
 
 test-all: packages lint ## every test with both Pythons, properties in full, chaos, attack and fleet: two hours
 	@$(MAKE) --no-print-directory everything
-	@[ "$(DEBIAN_PYTHON)" = "$(PYTHON)" ] || $(MAKE) --no-print-directory everything PYTHON=$(DEBIAN_PYTHON)
+	@[ "$$($(PYTHON) -V)" = "$$($(DEBIAN_PYTHON) -V)" ] || $(MAKE) --no-print-directory everything PYTHON=$(DEBIAN_PYTHON)
 	@$(MAKE) --no-print-directory chaos hostile fleet MINUTES=10
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
@@ -58,12 +58,13 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-pytest: packages $(VENV)/.dev ## the tests alone; LANES=unit takes seconds where nothing is installed
+pytest: $(if $(filter unit,$(LANES)),,packages) $(VENV)/.dev ## the tests alone; LANES=unit those that need no server
 	$(BIN)/python -m tests.suite $(or $(ARGS),$(PARALLEL) -m "$(LANES)")
 
-.PHONY: everything
 DEBIAN_PYTHON := /usr/bin/python3
 FULL          := --hypothesis-profile=full
+
+.PHONY: everything
 everything: packages $(VENV)/.dev
 	$(BIN)/python -m tests.suite --minutes 60 $(PARALLEL) $(FULL) -m "not slow"
 	$(BIN)/python -m tests.suite --minutes 60 -n 2 --dist loadgroup $(FULL) -m slow
