@@ -23,6 +23,7 @@ while [ $i -lt {COUNT} ]; do
     echo '{{"level":"info","n":'$i'}}'
     i=$((i+1))
     [ $((i % 300)) = 0 ] && sleep 0.2
+    [ $i = {COUNT // 2} ] && while [ ! -e /go ]; do sleep 0.1; done
 done
 sleep 600
 """
@@ -86,6 +87,8 @@ def test_a_store_that_is_restarted_has_every_line_of_every_container(
     ) as agent:
         agent.until(lambda: all(delivered(agent, sink) > 1000 for sink in sinks))
         victorialogs.stop()
+        for name in CONTAINERS:
+            talking.docker("exec", name, "touch", "/go")
         agent.until(lambda: all(retried(agent, sink) for sink in sinks), "it was not missed")
         victorialogs.start()
         agent.until(lambda: all(delivered(agent, sink) == total for sink in sinks))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -222,8 +222,8 @@ class DockerSource:
         ending = Ending(followed, event_time(event), self._engine)
         name = followed.container.name
         asking = ending.ask(followed.container.id, self._inspecting)
-        self._tasks.create_task(asking, name=f"ending {name}")
-        self._tasks.create_task(self._read_log(ending, followed), name=f"last lines {name}")
+        self._begin(asking, f"ending {name}")
+        self._begin(self._read_log(ending, followed), f"last lines {name}")
         return ending
 
     async def _read_log(self, ending: Ending, followed: Followed) -> None:
@@ -329,10 +329,17 @@ class DockerSource:
             )
         if followed.task is None or followed.paused:
             followed.paused = False
-            followed.task = self._tasks.create_task(
-                self._read(followed, followed.tail), name=f"logs {followed.container.name}"
-            )
+            reading = self._read(followed, followed.tail)
+            followed.task = self._begin(reading, f"logs {followed.container.name}")
         followed.tail.start()
+
+    def _begin(self, doing: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """None where everything ends: an event may be on its way then."""
+        try:
+            return self._tasks.create_task(doing, name=name)
+        except RuntimeError:
+            doing.close()
+            return None
 
     async def _read(self, followed: Followed, tail: Tail) -> None:
         """One container's trouble is nobody else's."""
@@ -351,7 +358,7 @@ class DockerSource:
             wait = min(wait * 2, LONGEST_WAIT)
 
     def _learn(self, followed: Followed) -> None:
-        self._tasks.create_task(self._inspect(followed), name=f"inspect {followed.container.name}")
+        self._begin(self._inspect(followed), f"inspect {followed.container.name}")
 
     async def _inspect(self, followed: Followed) -> None:
         async with self._inspecting:
@@ -371,10 +378,8 @@ class DockerSource:
         if followed.log_end_task is None or followed.log_end_task.done():
             most = followed.last_lines.most
             followed.log_end = LastLinesOfLog(self._engine, followed.container.id, most)
-            followed.log_end_task = self._tasks.create_task(
-                self._read_log_end(followed, followed.log_end),
-                name=f"end of log {followed.container.name}",
-            )
+            looking = self._read_log_end(followed, followed.log_end)
+            followed.log_end_task = self._begin(looking, f"end of log {followed.container.name}")
 
     async def _read_log_end(self, followed: Followed, log_end: LastLinesOfLog) -> None:
         with self._for_itself(followed.container):

@@ -345,6 +345,20 @@ async def test_a_removal_that_nobody_told_of_is_found_out(tmp_path: Path) -> Non
         assert {"id": [ONE]} in filters
 
 
+async def test_an_event_that_is_on_its_way_when_the_source_ends_begins_nothing(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, last_lines=5, events=True) as made:
+        async with asyncio.TaskGroup() as over:
+            pass
+        made.source._tasks = over
+        for action in ("create", "start", "die", "destroy"):
+            made.fake.emit(action, ONE, name="late", exitCode="1")
+        await made.until(lambda: made.removed == [ONE])
+        assert made.errors("bug") == 0
+        assert made.asked(logs(ONE)) == 0
+
+
 async def test_what_the_engine_never_told_of_is_read_when_it_is_found_ended(tmp_path: Path) -> None:
     """An Engine that is killed forgets its events."""
     async with world(tmp_path) as made:
