@@ -3,6 +3,7 @@ twice is what its checkpoint did not know of, to the line."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -90,22 +91,21 @@ def checkpointed(agent: AgentProcess, container_id: str) -> int:
 def test_kills_between_acknowledgement_and_checkpoint(
     containers: Containers, tmp_path: Path, kills: int
 ) -> None:
-    """Of two agents, for there are two cores to start them on."""
+    """Of two agents, for there are two cores to start them on; once more with other ones, until
+    some kill has hit between the two."""
     container_id = containers.start("kill-steady", SCRIPT)
+    repeated, seeds = 0, itertools.count()
+
+    def life() -> int:
+        seed = next(seeds)
+        return kill_often(kills // AGENTS, tmp_path / str(seed), containers.url, container_id, seed)
+
     with ThreadPoolExecutor(AGENTS) as pool:
-        lives = [
-            pool.submit(
-                kill_often,
-                kills // AGENTS,
-                tmp_path / str(seed),
-                containers.url,
-                container_id,
-                seed,
-            )
-            for seed in range(AGENTS)
-        ]
-        repeated = sum(one.result() for one in lives)
-    assert repeated > 0  # else they did not hit between the two
+        for _ in range(10):
+            repeated += sum(one.result() for one in [pool.submit(life) for _ in range(AGENTS)])
+            if repeated:
+                return
+    pytest.fail("no kill has hit between the two")
 
 
 def kill_often(kills: int, folder: Path, url: str, container_id: str, seed: int) -> int:

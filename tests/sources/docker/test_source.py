@@ -89,12 +89,21 @@ async def test_a_new_container_is_read_from_its_first_line_to_its_last(host: Hos
         assert following.sequences(name) == list(range(1, 2002))
 
 
-async def test_a_container_that_is_gone_in_a_moment_is_read_whole(host: Host) -> None:
+async def test_a_container_that_is_gone_in_a_moment_is_read_whole_or_said_to_be_missed(
+    host: Host,
+) -> None:
+    """On a busy machine its log may be removed before the Engine has answered for it."""
     async with follow(host.url) as following:
         await following.connected()
         names = [await host.run(f"echo {n}", "--rm", wait=True) for n in range(5)]
-        for number, name in enumerate(names):
-            assert await following.until_lines(name, 1) == [str(number)]
+
+        def read() -> dict[str, list[str]]:
+            return {name: found for name in names if (found := following.lines(name))}
+
+        await following.until(lambda: len(read()) + following.errors("missed") >= len(names))
+        assert len(read()) + following.errors("missed") == len(names)
+        assert read()
+        assert all(lines == [str(names.index(name))] for name, lines in read().items())
 
 
 async def test_what_is_known_of_a_container_that_is_removed_goes_at_once(host: Host) -> None:
