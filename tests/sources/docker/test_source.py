@@ -297,7 +297,7 @@ async def test_more_streams_than_a_pool_of_a_hundred_connections(host: Host) -> 
 async def count_in_two_lives(host: Host, name: str, state: Path, second: int) -> list[str]:
     async with follow(host.url, state=state) as following:
         await following.until_lines(name, 5)
-        first = following.lines(name)
+    first = following.lines(name)  # it takes what comes until it has ended
     await asyncio.sleep(1)
     async with follow(host.url, state=state) as following:
         lines = first + await following.until_lines(name, second)
