@@ -41,6 +41,7 @@ def test_clean_restarts_under_a_flood_lose_nothing_and_repeat_nothing(
             for _ in range(STOPS):
                 wanted = min(len(syslog.messages) + 5_000, lines)
                 agent.until(lambda wanted=wanted: len(syslog.messages) >= wanted)
+                agent.connected()  # else it may not listen to signals yet
                 assert agent.stop() == 0
                 agent.start()
             agent.until(lambda: len(syslog.messages) >= lines, "not everything came")
