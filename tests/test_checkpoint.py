@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 import threading
 from pathlib import Path
 
@@ -197,26 +196,6 @@ async def test_forgetting_a_container_is_saved_too(tmp_path: Path) -> None:
     assert again.known() == set()
     again.close()
     assert not os.path.lexists(tmp_path / "checkpoint.new")
-
-
-async def test_the_new_file_is_safe_before_it_takes_the_place_of_the_old_and_then_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order: list[str] = []
-    fsync, rename = os.fsync, Path.rename
-
-    def synced(descriptor: int) -> None:
-        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        fsync(descriptor)
-
-    def renamed(path: Path, target: Path) -> Path:
-        order.append("rename")
-        return rename(path, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "rename", renamed)
-    await save(tmp_path)
-    assert order == ["file", "rename", "folder"]
 
 
 async def test_saving_leaves_no_file_open(tmp_path: Path) -> None:

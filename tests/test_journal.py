@@ -41,10 +41,6 @@ def found(folder: Path) -> list[list[object]]:
     return [json.loads(change) for change in Journal(folder, str.encode).read()]
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
@@ -148,7 +144,6 @@ def test_what_was_written_outlives_a_process_that_is_killed(tmp_path: Path) -> N
 import sys, time
 from pathlib import Path
 from pipeline.journal import Journal
-from tests.open_files import open_files
 state = {{"a": 0}}
 journal = Journal(Path({str(tmp_path)!r}), lambda key: b"[%d]" % state["a"])
 journal.start()
@@ -193,19 +188,6 @@ def test_a_change_that_cannot_be_told_is_reported_and_the_next_one_is_written(
     noted.set("a", 1)
     noted.close()
     assert found(tmp_path) == [["a", 1]]
-
-
-def test_no_file_stays_open_however_many_were_begun(tmp_path: Path) -> None:
-    before = descriptors()
-    noted = Noted(tmp_path)
-    noted.journal.start()
-    for number in range(3):
-        noted.journal.begin()
-        noted.set("a", number)
-        until(lambda number=number: ["a", number] in found(tmp_path))
-    assert descriptors() <= before + 1
-    noted.close()
-    assert descriptors() <= before
 
 
 def test_a_journal_that_no_file_could_be_opened_for_ends_too(
