@@ -60,6 +60,9 @@ class Engine:
         """Whether it is Podman, whose log format cuts lines at any byte."""
         self.clock_offset = 0.0
         """Seconds that the Engine's clock is ahead of ours."""
+        self.answered = 0
+        """By the Engine's own clock, in nanoseconds since the epoch, cut to microseconds: when it
+        said last who it is. 0 where it does not tell the time."""
         self.info: Mapping[str, Any] = {}
         """The answer to `GET /info`."""
         self._docker: aiodocker.Docker | None = None
@@ -104,8 +107,10 @@ class Engine:
         self.id = "" if self.podman else str(info.get("ID") or "")
         self.info = info
         if stamp := info.get("SystemTime"):
-            theirs = datetime.fromisoformat(str(stamp)).timestamp()
-            self.clock_offset = theirs + latency - datetime.now().timestamp()
+            theirs = datetime.fromisoformat(str(stamp))
+            self.clock_offset = theirs.timestamp() + latency - datetime.now().timestamp()
+            whole = max(0, int(theirs.timestamp()))
+            self.answered = whole * 10**9 + theirs.microsecond * 1000
 
     async def get(self, path: str, **params: str) -> Any:
         """The decoded answer to `GET /vX.YY/path`. Raises `NotFound` and `EngineError`."""

@@ -1,7 +1,9 @@
 """Which containers there are: the Engine's events first, then its list, then both over and over.
 
-Subscribing before listing leaves no moment unseen. Listing again every so often mends what the
-event stream loses: it keeps 256 events, and drops what a slow reader does not take in time.
+Subscribing before listing leaves no moment unseen, and subscribing from a moment before it: Docker
+and Podman send the head of the answer first, and listen to what happens only then. Listing again
+every so often mends what the event stream loses: it keeps 256 events, and drops what a slow reader
+does not take in time.
 
 Reference: https://docs.docker.com/reference/api/engine/#tag/System/operation/SystemEvents
 """
@@ -59,7 +61,7 @@ class Watch:
         self, engine: Engine, audience: Audience, metrics: Metrics, *, every: float, since: str
     ) -> None:
         """`every`: seconds between two lists, which may be changed. `since`: the first moment whose
-        events are wanted, as the Engine takes it; empty for what happens from now on."""
+        events are wanted, as the Engine takes it; empty for what happens once it is reached."""
         self.problem: str | None = "not connected yet"
         self.asked = 0.0
         """When the list was asked for that was given last, by our clock."""
@@ -110,6 +112,7 @@ class Watch:
 
     async def _listen(self, subscribed: asyncio.Event) -> None:
         filters = json.dumps({"type": ["container"], "event": list(ACTIONS)})
+        self._newest = self._newest or self._engine.answered
         since = {"since": _since(self._newest)} if self._newest else {}
         now = time.time() + self._engine.clock_offset
         async with self._engine.streamed("/events", filters=filters, **since) as lines:

@@ -310,6 +310,21 @@ async def test_it_subscribes_from_where_it_is_told(fake: FakeEngine) -> None:
     assert asked[0]["since"] == "1700000000.000000002"
 
 
+async def test_what_happens_before_the_engine_listens_is_told(fake: FakeEngine) -> None:
+    """The head of the answer is no sign that it does: what has happened since it said the time."""
+    fake.answer("/info", [json_answer({"SystemTime": "2023-11-14T22:13:20.000002345Z"})])
+    fake.emit("start", ID, nanoseconds=1_700_000_000_000_001_999, name="before")
+    fake.emit("start", ID, nanoseconds=1_700_000_000_000_002_345, name="meanwhile")
+    async with watching(fake.url) as seen:
+        await seen.until(lambda: seen.diary.events)
+        await seen.up()
+        assert seen.diary.names() == ["meanwhile"]
+        fake.cut_events()
+        await seen.until(lambda: len(seen.diary.events) == 2)
+    asked = [request.query["since"] for request in fake.requests if request.path == "/events"]
+    assert asked == ["1700000000.000002000", "1700000000.000002345"]
+
+
 async def test_the_audience_is_told_of_the_connection_before_any_event(fake: FakeEngine) -> None:
     """On it rests that an event which comes again is known for one."""
     fake.emit("start", ID, nanoseconds=1_700_000_000_000_000_001, name="one")
