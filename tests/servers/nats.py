@@ -70,7 +70,7 @@ class NatsServer(Daemon):
     def look(self, path: str) -> dict[str, Any]:
         """What it says of itself, such as `jsz?streams=true&config=true` or `connz`."""
         url = f"http://127.0.0.1:{self.monitoring}/{path}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
 
     def empty(self) -> None:
@@ -83,9 +83,10 @@ class NatsServer(Daemon):
             asyncio.run(self._remove(names))
 
     async def _remove(self, streams: list[str]) -> None:
-        client = await nats.connect(self.url, allow_reconnect=False)
+        options = {"allow_reconnect": False, "connect_timeout": int(PATIENCE)}
+        client = await nats.connect(self.url, **options)
         for name in streams:
-            await client.jetstream().delete_stream(name)
+            await client.jetstream(timeout=PATIENCE).delete_stream(name)
         await client.close()
 
     def stream(self, name: str) -> dict[str, Any] | None:

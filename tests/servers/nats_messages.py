@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import nats
+from nats.aio.client import Client
 
 from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
+from tests.servers.daemon import PATIENCE
 
 
 class Kept(NamedTuple):
@@ -33,10 +34,16 @@ async def take(url: str, stream: str = "DOCKLINE") -> list[Kept]:
     return await _read(url, stream, remove=True)
 
 
+async def _connected(url: str) -> Client:
+    client = Client()
+    await client.connect(url, allow_reconnect=False, connect_timeout=int(PATIENCE))
+    return client
+
+
 async def _read(url: str, stream: str, *, remove: bool) -> list[Kept]:
-    client = await nats.connect(url, allow_reconnect=False)
+    client = await _connected(url)
     try:
-        js = client.jetstream()
+        js = client.jetstream(timeout=PATIENCE)
         state = (await js.stream_info(stream)).state
         found = []
         for sequence in range(state.first_seq, state.last_seq + 1):
@@ -51,13 +58,13 @@ async def _read(url: str, stream: str, *, remove: bool) -> list[Kept]:
 
 async def purge(url: str, stream: str = "DOCKLINE") -> None:
     """As if all had been read."""
-    client = await nats.connect(url, allow_reconnect=False)
-    await client.jetstream().purge_stream(stream)
+    client = await _connected(url)
+    await client.jetstream(timeout=PATIENCE).purge_stream(stream)
     await client.close()
 
 
 async def delete(url: str, stream: str = "DOCKLINE") -> None:
     """The stream itself."""
-    client = await nats.connect(url, allow_reconnect=False)
-    await client.jetstream().delete_stream(stream)
+    client = await _connected(url)
+    await client.jetstream(timeout=PATIENCE).delete_stream(stream)
     await client.close()

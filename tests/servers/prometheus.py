@@ -18,7 +18,7 @@ import pytest
 from tests.servers.daemon import Daemon, eventually
 from tests.servers.ports import free_port
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds until a query should have an answer. The first scrape comes after five."""
 
 _CONFIG = """\
@@ -80,7 +80,7 @@ class PrometheusServer(Daemon):
 
     def _is_ready(self) -> bool:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.ports[0]}/-/ready", timeout=10).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{self.ports[0]}/-/ready", timeout=60).close()
         except urllib.error.URLError:
             return False
         return True
@@ -108,7 +108,7 @@ class PrometheusServer(Daemon):
         query = urllib.parse.urlencode({"query": expression})
         url = f"http://127.0.0.1:{self.ports[0]}/api/v1/query?{query}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]["result"]  # type: ignore[no-any-return]
         except urllib.error.HTTPError as error:
             if error.code == 503:  # it listens, and still reads its empty database

@@ -50,7 +50,7 @@ async def test_a_real_store_takes_a_probe_and_stores_nothing(
     victorialogs: VictoriaLogs, kind: str
 ) -> None:
     assert victorialogs.url in await probed(kind, victorialogs.url + PATHS[kind])
-    with urllib.request.urlopen(f"{victorialogs.url}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"{victorialogs.url}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     ingested = [line for line in lines if line.startswith("vl_rows_ingested_total")]
     assert ingested and all(line.endswith(" 0") for line in ingested)
