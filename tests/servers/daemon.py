@@ -31,6 +31,12 @@ def takes_datagrams(port: int) -> bool:
     return any(row.split()[1].endswith(f":{port:04X}") for row in rows)
 
 
+def connections(port: int) -> int:
+    """To it, that its server has not closed: see proc_net(5)."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
+
+
 class Daemon:
     """Runs `command` in `directory` while the context lasts, and shows its output on failure."""
 

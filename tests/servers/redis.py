@@ -61,8 +61,15 @@ class RedisServer(Daemon):
             return client.execute_command(*command)
 
     def empty(self) -> None:
-        """Forgets all that it has, in all databases."""
+        """Forgets all that it has, in all databases, when nobody is connected any more: what was
+        sent on a connection that is closed is taken all the same."""
+        eventually("nobody is connected", lambda: self._clients() == 1)
         self("FLUSHALL", "SYNC")
+
+    def _clients(self) -> int:
+        """How many there are, the one that asks included."""
+        with redis.Redis(port=self.port, socket_timeout=PATIENCE) as client:
+            return len(client.client_list())
 
     def entries(self, stream: str = "dockline", **options: Any) -> list[dict[str, str]]:
         """All entries of a stream, as fields."""

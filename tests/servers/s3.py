@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import PATIENCE, Daemon, connections, eventually
 from tests.servers.ports import free_port
 
 KEYS = {"access_key_id": "test", "secret_access_key": "test-secret"}
@@ -42,8 +42,11 @@ class S3Server(Daemon):
         self.client.create_bucket(Bucket="logs")
 
     def empty(self) -> None:
-        """Forgets everything but that there is a bucket."""
-        urllib.request.urlopen(f"{self.url}/moto-api/reset", b"", timeout=20).close()
+        """Forgets everything but that there is a bucket, when nobody is connected any more: what
+        was sent on a connection that is closed is stored all the same."""
+        self.client.close()
+        eventually("nobody is connected", lambda: not connections(self.port))
+        urllib.request.urlopen(f"{self.url}/moto-api/reset", b"", timeout=PATIENCE).close()
         self.client.create_bucket(Bucket="logs")
 
     def objects(self) -> list[str]:
