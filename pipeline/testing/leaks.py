@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-_TURNS = 1000
+_TURNS = 6000
 _OLD = {20, 200, _TURNS - 1}
 """Turns that look at all there is. What was made just now is young garbage, and soon found."""
 
