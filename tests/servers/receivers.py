@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.ports import free_port
@@ -88,6 +89,17 @@ class Collector:
             while len(self.data) < count:
                 await asyncio.sleep(0.005)
         return self.data
+
+
+async def something_came(to: Any) -> None:
+    """Waits until the peer of what has a `Stream` has said something, or has hung up."""
+    sock: socket.socket = to._stream._socket
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(BlockingIOError):
+                sock.recv(1, socket.MSG_PEEK)
+                return
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -6,9 +6,7 @@ A second dockline is at the other end in `tests/sources/test_forward.py`.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -16,6 +14,7 @@ import pytest
 
 from pipeline.component import Context, Duration, Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
+from pipeline.sinks import forward as module
 from pipeline.sinks.forward import Config, Forward
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
@@ -23,11 +22,11 @@ from pipeline.timestamps import nanoseconds
 from tests.servers.certificates import Authority
 from tests.servers.fluent import Chunk, Fluentd, ack, acknowledge
 from tests.servers.ports import free_port
-from tests.servers.receivers import serve, server_context
+from tests.servers.receivers import serve, server_context, something_came
 
 
 def forward(port: int, **options: Any) -> Forward:
-    options = {"address": f"tcp://127.0.0.1:{port}", **options}
+    options = {"address": f"tcp://127.0.0.1:{port}", "timeout": Duration(60), **options}
     return Forward(Config(type="forward", **options), Context("forward", host="web-1"))
 
 
@@ -37,18 +36,6 @@ async def deliver(to: Forward, *lines: str) -> None:
         await to.send(to.encode([batch(*lines)]))
     finally:
         await to.close()
-
-
-async def something_came(to: Forward) -> None:
-    """Waits until the server has said something, or has hung up."""
-    sock = to._stream._socket
-    assert sock is not None
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(BlockingIOError):
-                sock.recv(1, socket.MSG_PEEK)
-                return
-            await asyncio.sleep(0.01)
 
 
 def numbers(count: int) -> list[str]:
@@ -183,9 +170,10 @@ async def test_a_user_shows_the_password() -> None:
 async def test_where_the_keys_do_not_go_together_nothing_is_sent(
     server: Fluentd, key: str | None, says: str
 ) -> None:
-    timeout = Duration(0.5 if "does not ask" in says else 20)  # which only silence tells
+    timeout = Duration(0.5 if "does not ask" in says else 60)  # which only silence tells
     async with serve(server) as port:
         to = forward(port, shared_key=key and Secret(key), timeout=timeout)
+        to._stream._timeout = 60.0
         with pytest.raises(Unavailable, match=says) as raised:
             await deliver(to, "one")
     assert server.messages == []
@@ -201,7 +189,11 @@ async def test_who_hangs_up_before_it_asks_for_the_key_probably_expects_somethin
             await deliver(forward(port, shared_key=Secret("secret")), "one")
 
 
-async def test_a_key_that_is_asked_for_is_found_missing_without_an_entry() -> None:
+async def test_a_key_that_is_asked_for_is_found_missing_without_an_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patience = module.GREETING
+    monkeypatch.setattr(module, "GREETING", 60.0)
     for server, says in (
         (Fluentd(shared_key="secret"), "asks for a shared key; set shared_key"),
         (Fluentd(greeting=b"220 smtp ready\r\n"), "does not speak the Fluent forward protocol"),
@@ -212,6 +204,7 @@ async def test_a_key_that_is_asked_for_is_found_missing_without_an_entry() -> No
             with pytest.raises(Unavailable, match=says):
                 await to.probe()
             await to.close()
+    monkeypatch.setattr(module, "GREETING", patience)  # of one that does not ask
     async with serve(Fluentd()) as port:
         to = forward(port)
         await to.open()

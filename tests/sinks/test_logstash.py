@@ -10,23 +10,37 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.component import Context, Duration, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
+from pipeline.sinks import logstash
 from pipeline.sinks.logstash import Config, Logstash
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit
 from tests.servers.certificates import Authority
 from tests.servers.ports import free_port
-from tests.servers.receivers import Beats, Collector, ack, read_window, serve, server_context, udp
+from tests.servers.receivers import (
+    Beats,
+    Collector,
+    ack,
+    read_window,
+    serve,
+    server_context,
+    something_came,
+    udp,
+)
+from tests.suite.waiting import until
 
 Answers = Callable[[int], AsyncIterator[bytes | None]]
 
 
 def sink(address: str, **options: Any) -> Logstash:
+    options = {"timeout": Duration(60), "ack_timeout": Duration(60), **options}
     return Logstash(Config(type="logstash", address=address, **options), Context("logstash"))
 
 
@@ -56,16 +70,18 @@ def numbers(count: int) -> list[str]:
 async def test_over_tcp_events_are_lines_of_json() -> None:
     receiver = Collector()
     async with serve(receiver) as port:
-        await deliver(sink(f"tcp://127.0.0.1:{port}"), "one", "two\nlines", "\u2603")
-        data = await receiver.has(1)
-    assert messages(data.split(b"\n")[:-1]) == ["one", "two\nlines", "\u2603"]
+        to, lines = sink(f"tcp://127.0.0.1:{port}"), ["one", "two\nlines", "\u2603"]
+        await deliver(to, *lines)
+        data = await receiver.has(to.encode([batch(*lines)]).size)
+    assert messages(data.split(b"\n")[:-1]) == lines
 
 
 async def test_over_tls_events_are_lines_of_json(authority: Authority) -> None:
     receiver, tls = Collector(), TLSConfig(ca=authority.ca)
     async with serve(receiver, tls=server_context(authority.issue("logstash"))) as port:
-        await deliver(sink(f"tls://localhost:{port}", tls=tls), *numbers(1000))
-        data = await receiver.has(1)
+        to = sink(f"tls://localhost:{port}", tls=tls)
+        await deliver(to, *numbers(1000))
+        data = await receiver.has(to.encode([batch(*numbers(1000))]).size)
     assert messages(data.split(b"\n")[:-1]) == numbers(1000)
 
 
@@ -116,15 +132,25 @@ async def test_a_window_may_be_acknowledged_in_parts_cut_anywhere() -> None:
     assert messages(server.events) == numbers(10)
 
 
-async def test_a_peer_that_is_still_at_work_is_waited_for() -> None:
+async def test_a_peer_that_is_still_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that it has begins anew whenever it says so."""
+    waits: list[float] = []
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        waits.append(seconds)
+        return asyncio.timeout(seconds)
+
     async def answers(count: int) -> AsyncIterator[bytes | None]:
-        for _ in range(6):
+        for number in range(1, 7):
+            await until(lambda number=number: len(waits) == number)  # type: ignore[misc]
             yield ack(0)
-            await asyncio.sleep(0.1)
+        await until(lambda: len(waits) == 7)
         yield ack(count)
 
+    monkeypatch.setattr(logstash, "asyncio", SimpleNamespace(timeout=timeout))
     async with serve(Beats(answers)) as port:
-        await deliver(beats(port, ack_timeout=Duration(0.3)), "slow")
+        await deliver(beats(port), "slow")
+    assert waits == [60.0] * 7
 
 
 async def test_an_idle_connection_that_the_peer_closed_is_quietly_made_anew() -> None:
@@ -138,7 +164,7 @@ async def test_an_idle_connection_that_the_peer_closed_is_quietly_made_anew() ->
         await to.open()
         for line in ("one", "two", "three"):
             await to.send(to.encode([batch(line)]))
-            await asyncio.sleep(0.01)
+            await something_came(to._wire)
         await to.close()
     assert messages(server.events) == ["one", "two", "three"]
     assert server.connections == 3
@@ -194,19 +220,27 @@ async def test_silence_is_told_after_the_timeout_and_costs_no_event() -> None:
     silent = True
 
     async def answers(count: int) -> AsyncIterator[bytes | None]:
+        if silent:
+            patience(0.2)  # after the first acknowledgement, which may take its time
         yield ack(1)
         if silent:
-            await asyncio.sleep(10)
+            await asyncio.Event().wait()
         yield ack(count)
 
     server = Beats(answers)
     async with serve(server) as port:
-        to = beats(port, ack_timeout=Duration(0.2))
+        to = beats(port)
+        wire: Any = to._wire
+
+        def patience(seconds: float) -> None:
+            wire._config = msgspec.structs.replace(wire._config, ack_timeout=Duration(seconds))
+
         payload = to.encode([batch("one", "two", "three")])
         await to.open()
         with pytest.raises(Unavailable, match=r"acknowledged nothing for 0\.2 s"):
             await to.send(payload)
         silent = False
+        patience(60)
         await to.open()
         await to.send(payload)
         await to.close()
@@ -217,21 +251,21 @@ async def test_an_acknowledgement_before_anything_was_sent_is_not_believed() -> 
     async with serve(Beats(greeting=ack(2))) as port:
         to = beats(port)
         await to.open()
-        await asyncio.sleep(0.05)
+        await something_came(to._wire)
         with pytest.raises(Unavailable, match="acknowledged events that were not sent"):
             await to.send(to.encode([batch("one", "two")]))
         await to.close()
 
 
 async def test_a_second_acknowledgement_of_a_window_does_not_count_for_the_next() -> None:
-    first = True
+    first, taken = True, asyncio.Event()
 
     async def answers(count: int) -> AsyncIterator[bytes | None]:
         nonlocal first
         yield ack(count)
         if first:
             first = False
-            await asyncio.sleep(0.01)
+            await taken.wait()
             yield ack(count)
 
     server = Beats(answers)
@@ -239,7 +273,8 @@ async def test_a_second_acknowledgement_of_a_window_does_not_count_for_the_next(
         to = beats(port)
         await to.open()
         await to.send(to.encode([batch("one", "two")]))
-        await asyncio.sleep(0.05)
+        taken.set()
+        await something_came(to._wire)
         payload = to.encode([batch("three", "four")])
         with pytest.raises(Unavailable, match="were not sent"):
             await to.send(payload)
