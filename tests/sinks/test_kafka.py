@@ -31,15 +31,23 @@ from tests.servers.kafka import KafkaCluster
 from tests.servers.kafka_double import Broker
 from tests.servers.ports import free_port
 from tests.servers.receivers import serve, server_context
+from tests.suite.waiting import until
 
 pytestmark = pytest.mark.server
 
 
 def sink(*servers: str, **options: Any) -> Kafka:
+    options = {"timeout": Duration(60), **options}
     return Kafka(
         Config(type="kafka", bootstrap_servers=list(servers), **options),
         Context("kafka", host="here"),
     )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody on this machine is taken for away because all of it is busy."""
+    monkeypatch.setattr(transport, "GREETING", 60.0)
 
 
 @pytest.fixture
@@ -64,6 +72,20 @@ async def deliver(to: Kafka, *batches: Batch, patience: int = 50) -> list[tuple[
     finally:
         await to.close()
     raise AssertionError
+
+
+def hurry(to: Kafka, seconds: float) -> None:
+    """From now on, so that what it has to wait for before may take its time."""
+    to._cluster._timeout = seconds
+    to._cluster._options["request_timeout_ms"] = int(seconds * 1000)
+
+
+async def opened(to: Kafka) -> None:
+    """However often it takes, where there is little time for it."""
+    while True:
+        with suppress(Unavailable):
+            await to.open()
+            return
 
 
 async def trouble(to: Kafka, *batches: Batch) -> str:
@@ -246,7 +268,7 @@ async def test_what_a_part_of_the_partitions_has_taken_is_not_sent_again(
 
 
 async def test_brokers_that_go_down_are_waited_for(cluster: KafkaCluster) -> None:
-    to = sink(*cluster.servers, timeout=Duration(2))
+    to = sink(*cluster.servers)
     await deliver(to, batch("one"))
     cluster.down()
     problem = await trouble(to, batch("two"))
@@ -280,17 +302,17 @@ async def test_a_broker_that_is_too_slow_is_said_to_be(cluster: KafkaCluster) ->
 async def test_a_broker_that_stands_still_is_noticed_long_before_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transport, "QUIET", 0.1)
-    monkeypatch.setattr(transport, "GREETING", 0.2)
     broker, still = Broker(answers=["", "silent"]), False
 
     async def some(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await (reader.read() if still else broker(reader, writer))
 
     async with serve(some) as port:
-        to = sink(f"localhost:{port}", timeout=Duration(30))
+        to = sink(f"localhost:{port}")
         await to.open()
         await to.send(to.encode([batch("one")]))
+        monkeypatch.setattr(transport, "QUIET", 0.1)
+        monkeypatch.setattr(transport, "GREETING", 0.2)
         still = True  # as when it is stopped by SIGSTOP: the kernel goes on to accept
         for attempt in (to.send(to.encode([batch("two")])), to.open()):
             with pytest.raises(Unavailable, match=r"does not answer within 0\.2 s"):
@@ -310,12 +332,18 @@ async def test_a_broker_that_is_slow_and_greets_others_is_waited_for(
         await broker(reader, writer)
 
     async with serve(slow) as port:
-        to = sink(f"localhost:{port}", timeout=Duration(1))
+        to = sink(f"localhost:{port}")
         await to.open()
         before, broker.answers = greeted, ["silent"]
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(to.send(to.encode([batch("one")])), name="send")
+            await until(lambda: greeted - before > 4)
+            sending.cancel()
+        hurry(to, 1)
+        await opened(to)
+        broker.answers = ["silent"]
         with pytest.raises(Unavailable, match="does not answer within 1 s"):
-            await to.send(to.encode([batch("one")]))
-        assert greeted - before > 3
+            await to.send(to.encode([batch("two")]))
         await to.close()
 
 
@@ -360,7 +388,7 @@ async def test_sasl_over_tls(authority: Authority, mechanism: Any) -> None:
         broker.mechanisms = ["GSSAPI"]
         assert "sasl.mechanism" in await trouble(sink(where, sasl=good, tls=tls))
         broker.mechanisms = [mechanism]
-        assert "closed the connection" in await trouble(sink(where, tls=tls, timeout=Duration(2)))
+        assert "closed the connection" in await trouble(sink(where, tls=tls))
         assert "not trusted here" in await trouble(sink(where, sasl=good, tls=TLSConfig()))
     assert list(map(message, broker.values)) == ["one"]
 
@@ -383,11 +411,14 @@ async def test_whatever_became_of_an_answer_nothing_is_stored_twice_and_nothing_
 ) -> None:
     broker = Broker(answers=["", how, how])
     async with serve(broker) as port:
-        to = sink(f"localhost:{port}", timeout=Duration(0.5), max_batch=Size(2000))
+        to = sink(f"localhost:{port}", max_batch=Size(2000))
+        await to.open()  # and so it has its number
+        if how in ("silent", "half"):
+            hurry(to, 0.5)
         for start in (0, 20, 40):
             lines = [str(number) for number in range(start, start + 20)]
             payload = to.encode([batch(*lines)])
-            for _ in range(10):
+            for _ in range(100):
                 try:
                     await to.open()
                     await to.send(payload)
@@ -404,12 +435,14 @@ async def test_whatever_became_of_an_answer_nothing_is_stored_twice_and_nothing_
 async def test_what_a_broker_has_not_answered_is_let_go_at_once(how: str) -> None:
     """Not when the garbage collector comes, for the sake of an exception."""
     async with serve(Broker(answers=[how, how])) as port:
-        to = sink(f"localhost:{port}", timeout=Duration(0.3))
+        to = sink(f"localhost:{port}")
         await to.open()
+        if how == "silent":
+            hurry(to, 0.3)
         with pytest.raises(Unavailable):  # what is made once
             await to.send(to.encode([batch("0")]))
         with no_garbage():
-            await to.open()
+            await opened(to)
             with suppress(Unavailable):
                 await to.send(to.encode([batch("1")]))
         await to.close()
@@ -467,8 +500,9 @@ async def test_a_port_that_does_not_speak_kafka_is_told(answer: bytes, says: str
         writer.write(answer)
         await reader.read()
 
+    timeout = Duration(60 if answer else 0.5)
     async with serve(other) as port:
-        said = await trouble(sink(f"localhost:{port}", timeout=Duration(0.5)))
+        said = await trouble(sink(f"localhost:{port}", timeout=timeout))
         assert f"kafka://localhost:{port} " in said and says in said and "\n" not in said
 
 
