@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.nats import NatsAuth
 from pipeline.transport.streams import StreamConfig
 from tests.servers.certificates import Authority
+from tests.servers.daemon import PATIENCE
 from tests.servers.fake_nats import FakeNats, fake_nats, stored
 from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import delete, kept, purge
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.server
 
 
 def sink(*urls: str, **options: Any) -> NatsSink:
+    options = {"timeout": Duration(60), "ack_timeout": Duration(60), **options}
     return NatsSink(Config(type="nats", urls=list(urls), **options), Context("queue", host="here"))
 
 
@@ -147,9 +149,9 @@ async def test_what_is_larger_before_compression_than_hubs_take_is_split_too(
 
 
 async def test_the_streams_own_limit_of_a_message_is_kept_as_well(server: NatsServer) -> None:
-    client = await nats.connect(server.url)
+    client = await nats.connect(server.url, connect_timeout=int(PATIENCE))
     config = {"name": "DOCKLINE", "subjects": ["dockline.>"], "max_msg_size": 2000}
-    await client.jetstream().add_stream(**config)
+    await client.jetstream(timeout=PATIENCE).add_stream(**config)
     await client.close()
     lines = ["x" * 100 + str(number) for number in range(9)]
     one = batch(*lines, "".join(map(str, range(3000))))
@@ -227,14 +229,20 @@ async def test_a_server_that_ends_in_the_middle_has_the_rest_later(tmp_path: Pat
 
 async def test_silence_is_told_after_the_timeout_and_only_the_rest_comes_again() -> None:
     """The answer to every third message is missing."""
-    server = FakeNats(lambda number: stored(number) if number % 3 else [])
+
+    def answers(number: int) -> Iterable[bytes]:
+        if number == 8:
+            to._jetstream._timeout = 1.0  # once the answers have come, which may take their time
+        return stored(number) if number % 3 else []
+
+    server = FakeNats(answers)
     async with fake_nats(server) as url:
-        to = sink(url, format="json", ack_timeout=Duration(1))
+        to = sink(url, format="json")
         payload = to.encode([batch(*map(str, range(9)))])
         await to.open()
         with pytest.raises(Unavailable, match=r"acknowledged nothing for 1 s"):
             await to.send(payload)
-        server.answers = stored
+        server.answers, to._jetstream._timeout = stored, 60.0
         await to.open()
         await to.send(payload)
         await to.close()
