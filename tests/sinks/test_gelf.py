@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Size, TLSConfig
+from pipeline.component import Context, Duration, Size, TLSConfig
 from pipeline.errors import ConfigError
 from pipeline.sinks.gelf import Config, Gelf, chunks
 from pipeline.testing.builders import batch
@@ -21,6 +21,7 @@ from tests.servers.receivers import Collector, serve, server_context, udp
 
 
 def gelf(address: str, **options: Any) -> Gelf:
+    options = {"timeout": Duration(60), **options}
     return Gelf(Config(type="gelf", address=address, **options), Context("gelf", host="web-1"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Secret, TLSConfig
+from pipeline.component import Context, Duration, Secret, TLSConfig
 from pipeline.errors import ConfigError
 from pipeline.sinks.papertrail import Config, Papertrail
 from pipeline.testing.builders import batch
@@ -22,6 +22,7 @@ TOKEN = "t0ken-" + "x" * 70
 
 
 def sink(address: str, **options: Any) -> Papertrail:
+    options = {"timeout": Duration(60), **options}
     return Papertrail(Config(type="papertrail", address=address, **options), Context("papertrail"))
 
 

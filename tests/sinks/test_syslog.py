@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, TLSConfig
+from pipeline.component import Context, Duration, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.syslog import Config, Syslog
 from pipeline.testing.builders import batch, container
@@ -31,6 +31,7 @@ LINES = (
 
 
 def sink(address: str, **options: Any) -> Syslog:
+    options = {"timeout": Duration(60), **options}
     return Syslog(Config(type="syslog", address=address, **options), Context("central"))
 
 
@@ -128,8 +129,14 @@ async def test_a_client_certificate_is_shown_where_it_is_demanded(
     assert messages(await asyncio.to_thread(server.received, 1)) == [b"known"]
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has something against us may take its time to say so."""
+    monkeypatch.setattr("pipeline.transport.stream.GRACE", 60.0)
+
+
 @pytest.mark.server
-@pytest.mark.usefixtures("real_waits")
+@pytest.mark.usefixtures("patient")
 async def test_a_missing_client_certificate_is_told_on_opening(
     server: Server, authority: Authority
 ) -> None:
@@ -151,7 +158,7 @@ async def test_syslog_ng_takes_messages_ended_by_lf(syslog_ng: SyslogNG) -> None
 
 
 @pytest.mark.server
-@pytest.mark.usefixtures("real_waits")
+@pytest.mark.usefixtures("patient")
 async def test_the_wrong_framing_for_syslog_ng_is_told_and_nothing_counts_as_sent(
     syslog_ng: SyslogNG,
 ) -> None:
