@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 import sys
 import zlib
@@ -15,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.component import Context, Duration, TLSConfig
+from pipeline.component import Context, TLSConfig
 from pipeline.config import load
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.s3 import S3, Config, EncryptionConfig
@@ -314,8 +315,10 @@ async def test_what_is_too_large_is_halved_and_a_single_entry_refused() -> None:
 
 async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
     async with http_receiver(lambda r: None if r.method == "PUT" else OK) as to:
-        one = sink(to.url, timeout=Duration(1))
+        one = sink(to.url)
         await one.open()
+        bucket = one._bucket
+        bucket._settings = dataclasses.replace(bucket._settings, timeout=1.0)
         with pytest.raises(Unavailable, match="does not answer"):
             await one.send(one.encode([batch("one")]))
         await one.close()
