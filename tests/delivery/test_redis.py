@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.component import BatchConfig, Size
+from pipeline.component import BatchConfig, Duration, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.redis import RedisServer, has_replicas
 
 pytestmark = pytest.mark.server
 LINES = 30_000
 PIPELINE = 200
-SETTINGS = {"pipeline": PIPELINE, "batch": BatchConfig(bytes=Size(2**18))}
+SETTINGS = {
+    "pipeline": PIPELINE,
+    "batch": BatchConfig(bytes=Size(2**18)),
+    "timeout": Duration(60),  # what is not answered in time is sent again
+}
 
 
 def stored(server: RedisServer) -> list[int]:
@@ -30,6 +34,8 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_wrote_down_before_i
             sent.lines(LINES)
             await until(lambda: sent.settled > 2000)
             assert sent.settled < LINES
+            assert server.process is not None
+            server.process.kill()  # before anything more is sent
             await asyncio.to_thread(server.kill)
             await until(lambda: sent.count("retried_payloads") > 0)
             await asyncio.to_thread(server.start)
