@@ -51,6 +51,8 @@ SOME_SECONDS_WORTH = 5000
 SCRIPT = "n=1; while :; do seq $n $((n+49)); n=$((n+50)); sleep 0.05; done"
 SHOWN = 'name="dk-numbers"'
 CONFIG = """
+[agent]
+shutdown = "60s"
 [logs]
 start = "beginning"
 containers = 'name == "dk-numbers"'
@@ -88,6 +90,7 @@ address = "udp://127.0.0.1:{syslog-udp}"
 [sinks.lumberjack]
 type = "logstash"
 address = "lumberjack://127.0.0.1:{lumberjack}"
+ack_timeout = "60s"
 [sinks.logstash-tcp]
 type = "logstash"
 address = "tcp://127.0.0.1:{logstash-tcp}"
@@ -101,6 +104,7 @@ address = "udp://127.0.0.1:{logstash-udp}"
 [sinks.http]
 type = "http"
 url = "http://127.0.0.1:{http}"
+timeout = "60s"
 [sinks.forward]
 type = "forward"
 address = "tcp://127.0.0.1:{forward}"
@@ -113,23 +117,30 @@ address = "udp://127.0.0.1:{gelf-udp}"
 [sinks.nats]
 type = "nats"
 urls = ["nats://127.0.0.1:{nats}"]
+timeout = "60s"
+ack_timeout = "60s"
 stream = {{ duplicate_window = "100ms" }}
 [sinks.loki]
 type = "loki"
 url = "http://127.0.0.1:{loki}"
 encoding = "json"
+timeout = "60s"
 [sinks.kafka]
 type = "kafka"
 bootstrap_servers = ["127.0.0.1:{kafka}"]
+timeout = "60s"
 [sinks.redis]
 type = "redis"
 address = "redis://127.0.0.1:{redis}"
+timeout = "60s"
 [sinks.otlp]
 type = "otlp"
 url = "http://127.0.0.1:{otlp}"
+timeout = "60s"
 [sinks.elasticsearch]
 type = "elasticsearch"
 urls = ["http://127.0.0.1:{elasticsearch}"]
+timeout = "60s"
 [sinks.disk]
 type = "logstash"
 address = "tcp://127.0.0.1:{disk}"
@@ -428,6 +439,7 @@ class InKafka:
         self._ports = [int(server.rpartition(":")[2]) for server in cluster.servers]
         self.port = self._ports[0]
         self._reader = Reader(cluster.servers, ["dockline"])
+        self._read = 0
         self._life: list[int] = []
 
     def __enter__(self) -> InKafka:
@@ -436,16 +448,19 @@ class InKafka:
     def __exit__(self, *raised: object) -> None:
         self._reader.close()
 
-    def life(self, patience: float = 0.05) -> list[int]:
-        records = self._reader.some(patience)
+    def life(self) -> list[int]:
+        records = self._reader.some()
+        self._read += len(records)
         self._life += [int(json.loads(one.value)["message"]) for one in records]
         return self._life
 
     def quiet(self) -> bool:
         if any(waiting for port in self._ports for waiting in in_kernel(port)):
             return False
-        before = len(self._life)
-        return len(self.life(patience=0.5)) == before
+        # The cluster has one thread for all: it has seen to all else before the second answer.
+        ends = {self._reader.end("dockline", 0) for _ in range(2)}
+        self.life()
+        return ends == {self._read}
 
     def next_life(self) -> None:
         self._life = []
@@ -515,6 +530,8 @@ def _live(
     ports = {name: one.port for name, one in there.items() if not isinstance(one, Written)}
     ports |= {"prometheus": free_port(), "disk": free_port()}
     config = CONFIG.format(folder=folder, ca=authority.ca, **ports)
+    # However far it is behind, no more than this is on its way when it is killed.
+    config = re.sub(r"(?m)^\[sinks\..*\]$", r"\g<0>\nbatch = { entries = 500 }", config)
     with AgentProcess(folder, engine, config) as agent:
         for life in range(KILLS + 1):
             if life:
@@ -526,6 +543,8 @@ def _live(
                 come(agent, there["syslog-tcp"], dice.randrange(LINES))
                 agent.stop(signal.SIGKILL)
             else:
+                mark = max(max(got["console"]) for got in lives.got)
+                agent.until(lambda mark=mark: max(there["disk"].life()) >= mark)  # type: ignore[misc]
                 assert agent.stop() == 0
             all_is_here(there)
             lives.got.append({name: list(one.life()) for name, one in there.items()})

@@ -175,5 +175,11 @@ class Reader:
                 raise AssertionError(error)
         return found
 
+    def end(self, topic: str, partition: int) -> int:
+        """How many records there are."""
+        place = confluent_kafka.TopicPartition(topic, partition)
+        _, high = self._consumer.get_watermark_offsets(place, timeout=PATIENCE)
+        return int(high)
+
     def close(self) -> None:
         self._consumer.close()
