@@ -66,8 +66,8 @@ async def test_a_receiver_that_goes_in_the_middle_of_a_payload_has_the_first_par
     kind: str,
 ) -> None:
     lines = 3 * _BURST
-    with listen(0, 2**22) as sock:
-        port = sock.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
+    with listen(port, 2**22) as sock:
         one = {"batch": BatchConfig(bytes=Size(2**20)), **READABLE.get(kind, {})}
         async with sending(kind, address=f"udp://127.0.0.1:{port}", **one) as sent:
             sent.lines(lines)

@@ -129,7 +129,8 @@ async def test_a_full_stream_loses_nothing_and_goes_on_when_there_is_room(
             got += [
                 number for message in await take(server.url) for number in numbers(message.body)
             ]
-    assert got == list(range(35))
+    # What was on its way behind one that was not taken may be there before it.
+    assert sorted(got) == list(range(35))
 
 
 async def test_entries_that_are_gathered_otherwise_are_stored_once_as_json_and_twice_as_columns(

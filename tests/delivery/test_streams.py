@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import TLSConfig
+from pipeline.component import Duration, TLSConfig
 from tests.delivery.breaking import SO_DETACH_FILTER, Breaking, deafen
 from tests.delivery.sending import PAYLOAD, line, numbers, sending, until
 from tests.servers.certificates import Authority
@@ -33,7 +33,8 @@ class Way:
 
     def settings(self, port: int, authority: Authority) -> dict[str, Any]:
         tls = {"tls": TLSConfig(ca=authority.ca)} if self.scheme == "tls" else {}
-        return {"address": f"{self.scheme}://localhost:{port}", **tls}
+        address = f"{self.scheme}://localhost:{port}"
+        return {"address": address, "timeout": Duration(60), **tls}
 
     def messages(self, data: bytes) -> list[bytes]:
         """All that are whole, as they came."""
