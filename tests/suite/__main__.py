@@ -26,8 +26,8 @@ from tests.suite.processes import (
 MINUTES = 30.0
 TIMED_OUT = 124
 """As of timeout(1)."""
-STACKS = 3.0
-"""Seconds in which they are written."""
+STACKS = 30.0
+"""Seconds in which they are written, at the most."""
 
 
 class Ended(Exception):

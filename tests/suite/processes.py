@@ -64,17 +64,22 @@ def described(pid: int) -> str:
 
 
 def show_stacks(pytest_pid: int, seconds: float) -> None:
-    """Asks pytest and its workers for the stacks of their threads, and waits for so long."""
+    """Asks pytest and its workers for the stacks of their threads, and waits until they are
+    written, for so long at the most."""
+    asked = []
     for pid in descendants():
         if pid == pytest_pid or (_parent(Path(f"/proc/{pid}")) == pytest_pid and _catches(pid)):
             with suppress(ProcessLookupError):
                 os.kill(pid, STACKS_SIGNAL)
-    time.sleep(seconds)
+                asked.append(pid)
+    deadline = time.monotonic() + seconds
+    while any(map(_writes, asked)) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def end(processes: Callable[[], Iterable[int]]) -> None:
     """Kills them, and what they have started meanwhile."""
-    for _ in range(100):
+    for _ in range(600):
         found = list(processes())
         if not found:
             return
@@ -95,9 +100,23 @@ def _parent(process: Path) -> int:
 
 def _catches(pid: int) -> bool:
     """Whether the signal would not end it."""
+    return _has(pid, "SigCgt")
+
+
+def _writes(pid: int) -> bool:
+    """Whether it has the signal before it, or is at it: that keeps a further one out."""
+    try:
+        marked = any(_has(pid, mask) for mask in ("SigPnd", "ShdPnd", "SigBlk"))
+    except OSError:
+        return False
+    return marked and _parent(Path(f"/proc/{pid}")) != 0  # it has not ended
+
+
+def _has(pid: int, mask: str) -> bool:
+    """Whether the signal is in a mask of its first thread: see proc_pid_status(5)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(mask, 16) >> (STACKS_SIGNAL - 1) & 1)
+    found = next(line.split()[1] for line in status.splitlines() if line.startswith(f"{mask}:"))
+    return bool(int(found, 16) >> (STACKS_SIGNAL - 1) & 1)
 
 
 def _stat(process: Path) -> list[str]:
