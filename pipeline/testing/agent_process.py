@@ -170,7 +170,7 @@ class AgentProcess:
         url = f"http://{self.address}{path}"
         request = urllib.request.Request(url, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -202,7 +202,7 @@ class AgentProcess:
         deadline = began + PATIENCE
         while not holds():
             now, ended = time.monotonic(), self.process.poll()
-            if ended is not None or now > deadline:
+            if (ended is not None and not holds()) or now > deadline:
                 raise AssertionError(f"{what}; exit {ended}; the agent said:\n{self.said[-4000:]}")
             time.sleep(min(max(0.02, 5 * (now - began)), 1.0))
             began = time.monotonic()

@@ -22,6 +22,10 @@ _SYSLOG = re.compile(
 )
 
 
+PATIENCE = 60.0
+"""Seconds that the end of a connection may take to be read."""
+
+
 class TcpReceiver:
     """Accepts connections on a free port of 127.0.0.1, each in a thread, from `with` to its end."""
 
@@ -32,6 +36,7 @@ class TcpReceiver:
         """Cleared, no byte more is read from any connection."""
         self.reading.set()
         self._connections: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Any:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -59,14 +64,33 @@ class TcpReceiver:
             _end(connection)
         self._connections.clear()
 
+    def leave(self) -> None:
+        """Vanishes, and has read all that its kernel acknowledged: whoever sent that takes it for
+        delivered."""
+        _end(self._listener)
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.ended()
+        self.reset()
+
+    def ended(self) -> None:
+        """Waits until all that came is read, on connections that the peers have ended."""
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection does not end"
+        self._threads.clear()
+
     def _accept(self) -> None:
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._connections.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         rest = b""

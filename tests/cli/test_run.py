@@ -19,6 +19,7 @@ from pipeline.testing.receivers import SyslogReceiver
 from tests.servers.ports import free_port
 
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
+PATIENT = '[agent]\nshutdown = "60s"\n'
 SYSLOG = '[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{port}"\n'
 NAME = "run-steady"
 
@@ -47,7 +48,7 @@ def numbers(texts: list[str]) -> list[int]:
 def test_without_sinks_it_prints_every_containers_lines_as_json(
     steady: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, steady.url) as agent:
+    with AgentProcess(tmp_path, steady.url, PATIENT) as agent:
         agent.until(lambda: len(agent.output) >= 10)
         assert agent.stop() == 0
         messages = [str(entry["message"]) for entry in agent.entries]
@@ -59,15 +60,18 @@ def test_a_stop_and_a_start_lose_and_repeat_nothing(
     steady: PrivateEngine, tmp_path: Path, number: int
 ) -> None:
     with SyslogReceiver() as receiver:
-        with AgentProcess(tmp_path, steady.url, SYSLOG.format(port=receiver.port)) as agent:
+        config = PATIENT + SYSLOG.format(port=receiver.port)
+        with AgentProcess(tmp_path, steady.url, config) as agent:
             for _ in range(2):
                 seen = len(receiver.messages)
                 agent.until(lambda seen=seen: len(receiver.messages) > seen + 20)
                 assert agent.stop(number) == 0
+                receiver.ended()  # before what the next one sends
                 agent.start()
             seen = len(receiver.messages)
             agent.until(lambda: len(receiver.messages) > seen + 20)
             assert agent.stop(number) == 0
+            receiver.ended()
         got = numbers(receiver.of("run-steady"))
         assert got == list(range(got[0], got[0] + len(got)))
         assert receiver.errors == []
@@ -127,17 +131,16 @@ def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
         config = '[agent]\nshutdown = "1s"\n' + SYSLOG.format(port=receiver.port)
         with AgentProcess(tmp_path, steady.url, config) as agent:
             agent.until(lambda: len(receiver.messages) > 20)
-            receiver.vanish()
+            receiver.leave()
             agent.until(lambda: "retrying" in agent.said)
             assert agent.stop() == 1  # else it would wait for as long as the sink is dead
         first = numbers(receiver.of("run-steady"))
     with SyslogReceiver() as second:
-        agent.config.write_text(
-            agent.config.read_text().replace(str(receiver.port), str(second.port))
-        )
+        agent.configure(PATIENT + SYSLOG.format(port=second.port))
         with agent:
             agent.until(lambda: len(second.messages) > 50)
             assert agent.stop() == 0
+            second.ended()
         again = numbers(second.of("run-steady"))
     assert sorted(set(first + again)) == list(range(first[0], again[-1] + 1))
 
@@ -195,7 +198,7 @@ def test_two_agents_on_one_state_directory_are_refused(
         second = AgentProcess(tmp_path / "second", steady.url)
         second.config.write_text(agent.config.read_text())
         with second:
-            assert second.process.wait(60) == 1
+            assert second.process.wait(120) == 1
             assert "in use by another dockline" in second.said
             assert "Traceback" not in second.said
 
@@ -204,7 +207,7 @@ def test_two_agents_on_one_state_directory_are_refused(
 def test_a_bad_configuration_ends_it_with_2_and_every_error(tmp_path: Path) -> None:
     config = '[sinks.out]\ntype = "sylog"\n[logs]\nstrat = "now"\n'
     with AgentProcess(tmp_path, "unix:///nowhere/docker.sock", config) as agent:
-        assert agent.process.wait(60) == 2
+        assert agent.process.wait(120) == 2
         assert "sylog" in agent.said
         assert "syslog" in agent.said
         assert "strat" in agent.said
