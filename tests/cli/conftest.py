@@ -21,6 +21,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent on a busy machine may take its time to answer."""
+    monkeypatch.setattr("pipeline.cli._running.TIMEOUT", 60.0)
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Writes a configuration, and gives its path."""

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -153,8 +154,11 @@ def _on_a_terminal(file: str, **environ: str) -> str:
     process = subprocess.run(command, stdout=terminal, stderr=terminal, env=environ, check=False)
     os.close(terminal)
     assert process.returncode == 2
-    with os.fdopen(control, "rb") as reader:
-        return reader.read1().decode()
+    shown = b""
+    with os.fdopen(control, "rb", 0) as reader, suppress(OSError):  # once all is read
+        while more := reader.read(65536):
+            shown += more
+    return shown.decode()
 
 
 @pytest.mark.server

@@ -174,7 +174,7 @@ def seen(terminal: int, end: bytes) -> bytes:
     """What the terminal shows, up to and without `end`."""
     shown = b""
     while end not in shown:
-        ready, _, _ = select.select([terminal], [], [], 30)
+        ready, _, _ = select.select([terminal], [], [], 60)
         assert ready, shown
         shown += os.read(terminal, 65536)
     return shown.partition(end)[0]

@@ -19,6 +19,7 @@ from tests.servers.certificates import Authority
 from tests.servers.http_receiver import Request, answer, http_receiver
 from tests.servers.ports import free_port
 from tests.servers.receivers import Beats, Collector, serve, server_context, udp
+from tests.suite.waiting import until
 
 NO_ENGINE = '[engine]\nurl = "unix:///nowhere/docker.sock"\n'
 
@@ -75,6 +76,7 @@ async def test_a_sink_is_told_with_what_was_agreed_and_gets_no_log_line(
         lines = found(capsys)
         with pytest.raises(BlockingIOError):
             sock.recv(1)
+        await until(lambda: plain.connections and secret.connections and beats.connections)
     assert lines[0] == f"reached sink tcp: syslog, tcp://127.0.0.1:{first} (127.0.0.1)"
     assert re.fullmatch(
         rf"reached sink tls: syslog, tls://localhost:{second} \(127\.0\.0\.1\), TLSv1\.3, "
@@ -163,7 +165,7 @@ def test_json_says_what_was_reached_and_hides_what_was_substituted(
         ("sink out", True),
     ]
     assert "unix://${PLACE}" in live[0]["detail"]
-    assert all(0 < one["seconds"] < 10 for one in live)
+    assert all(0 < one["seconds"] < 60 for one in live)
     assert "hidden" not in str(live)
 
 
