@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -19,19 +18,19 @@ async def until_ended(name: str) -> None:
 
 async def test_what_blocks_there_holds_nobody_up_here() -> None:
     background = Background("b-1")
+    begun, go_on = threading.Event(), threading.Event()
 
     async def blocks() -> str:
-        time.sleep(0.3)
+        begun.set()
+        assert go_on.wait(60)
         return threading.current_thread().name
 
     async with asyncio.TaskGroup() as tasks:
         blocked = tasks.create_task(background.run(blocks), name="blocked")
-        turns = 0
-        while not blocked.done():
+        while not begun.is_set():
             await asyncio.sleep(0.001)
-            turns += 1
+        go_on.set()
     assert blocked.result() == "b-1"
-    assert turns > 5
     background.stop()
     await until_ended("b-1")
 
@@ -70,7 +69,7 @@ async def test_what_is_cancelled_here_or_stopped_is_cancelled_there(how: str) ->
             background.stop()
             with pytest.raises(asyncio.CancelledError):
                 await task
-    assert await asyncio.to_thread(ended.wait, 10)
+    assert await asyncio.to_thread(ended.wait, 60)
     background.stop()
     await until_ended("b-3")
 

@@ -35,7 +35,7 @@ async def test_where_no_thread_can_be_started_a_later_call_may_find_one(
 async def test_a_call_that_hangs_does_not_stop_the_loop_and_the_next_waits_for_it() -> None:
     thread, release, done = BlockingThread("test"), threading.Event(), list[str]()
     async with asyncio.TaskGroup() as group:
-        group.create_task(thread.run(lambda: (release.wait(10), done.append("first"))))
+        group.create_task(thread.run(lambda: (release.wait(60), done.append("first"))))
         group.create_task(thread.run(done.append, "second"))
         await asyncio.sleep(0.02)
         assert done == []
@@ -50,7 +50,7 @@ async def test_a_cancelled_call_that_has_begun_goes_on_and_one_that_has_not_is_n
 
     def first() -> None:
         begun.set()
-        release.wait(10)
+        release.wait(60)
         done.append("first")
 
     async with asyncio.TaskGroup() as group:
@@ -72,7 +72,7 @@ async def test_stop_ends_the_thread_after_a_last_call_and_run_starts_another() -
     thread.stop(last=lambda: done.append("last"))
     for running in threading.enumerate():
         if running.name == "to be stopped":
-            await asyncio.to_thread(running.join, 10)
+            await asyncio.to_thread(running.join, 60)
     assert done == ["one", "last"]
     await thread.run(done.append, "two")
     assert done == ["one", "last", "two"]

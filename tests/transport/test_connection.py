@@ -80,7 +80,10 @@ async def test_megabytes_come_back_as_they_were(authority: Authority) -> None:
         assert it.refused == []
 
 
-async def test_clients_that_never_finish_the_handshake_cost_little(authority: Authority) -> None:
+async def test_clients_that_never_finish_the_handshake_cost_little(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.transport.connection.HANDSHAKE", 600.0)
     count, unfinished = 50, hello()[:-1]
     async with serving(authority) as it:
         with ExitStack() as stack:
@@ -111,7 +114,10 @@ async def test_a_handshake_that_takes_too_long_is_ended(
     ]
 
 
-async def test_a_handshake_that_is_too_long_is_ended(authority: Authority) -> None:
+async def test_a_handshake_that_is_too_long_is_ended(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.transport.connection.HANDSHAKE", 600.0)
     fragments = 2 * LONGEST_HANDSHAKE // 16
     record = b"\x16\x03\x01\x00\x10"
     endless = record + b"\x01\x01\xff\xff" + b"x" * 12 + (record + b"x" * 16) * fragments

@@ -7,9 +7,15 @@ import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
+from pipeline.transport.connecting import readable
 from pipeline.transport.datagrams import LARGEST, Datagrams
 from tests.servers.ports import free_port
 from tests.servers.receivers import udp
+
+
+async def came(receiver: socket.socket) -> bytes:
+    async with asyncio.timeout(60):
+        return await asyncio.get_running_loop().sock_recv(receiver, 65536)
 
 
 async def test_datagrams_arrive_one_by_one_up_to_the_largest_there_is() -> None:
@@ -18,7 +24,7 @@ async def test_datagrams_arrive_one_by_one_up_to_the_largest_there_is() -> None:
         await peer.open()
         assert await peer.send([b"a", b"", b"x" * LARGEST]) == 0
         await peer.close()
-        assert [receiver.recv(65536) for _ in range(3)] == [b"a", b"", b"x" * LARGEST]
+        assert [await came(receiver) for _ in range(3)] == [b"a", b"", b"x" * LARGEST]
 
 
 async def test_what_the_kernel_finds_too_long_is_cut_and_counted() -> None:
@@ -27,7 +33,7 @@ async def test_what_the_kernel_finds_too_long_is_cut_and_counted() -> None:
         await peer.open()
         assert await peer.send([b"x" * 70_000, b"y"]) == 1
         await peer.close()
-        assert [receiver.recv(65536) for _ in range(2)] == [b"x" * 35_000, b"y"]
+        assert [await came(receiver) for _ in range(2)] == [b"x" * 35_000, b"y"]
 
 
 async def test_ten_thousand_datagrams_leave_the_loop_to_others_meanwhile() -> None:
@@ -54,8 +60,11 @@ async def test_a_refusal_is_told_by_the_payload_that_met_it_or_by_the_next() -> 
     peer = Datagrams(Address("udp", "127.0.0.1", free_port(socket.SOCK_DGRAM)))
     await peer.open()
     with pytest.raises(Unavailable, match="refused the connection"):
-        for _ in range(2):
-            await peer.send([b"x"])
+        await peer.send([b"x"])
+        assert peer._socket is not None
+        async with asyncio.timeout(60):  # until the kernel knows
+            await readable(peer._socket)
+        await peer.send([b"x"])
     await peer.close()
 
 

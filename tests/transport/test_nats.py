@@ -24,6 +24,7 @@ from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer
 from tests.servers.ports import free_port
 from tests.servers.receivers import serve
+from tests.suite.waiting import until
 
 USERS = 'authorization { user: "agent", password: "s3cret" }'
 
@@ -380,5 +381,4 @@ async def test_closing_waits_for_nobody_who_does_not_read() -> None:
         server.reads = True
     del client
     gc.collect()
-    await asyncio.sleep(0.01)
-    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,10 +17,12 @@ import pytest
 from pipeline.component import TLSConfig
 from pipeline.errors import Unavailable
 from pipeline.transport.address import Address
-from pipeline.transport.stream import AT_ONCE, Closed, Stream
+from pipeline.transport.connecting import connect, readable
+from pipeline.transport.stream import Closed, Stream
 from tests.servers.certificates import Authority
 from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context
+from tests.suite.waiting import until
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -57,6 +62,26 @@ async def peer(port: int | None = None) -> AsyncIterator[tuple[int, asyncio.Queu
 def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+async def noticed(stream: Stream) -> None:
+    """Until the kernel knows what the peer has done."""
+    assert stream._socket is not None
+    async with asyncio.timeout(60):
+        await readable(stream._socket)
+
+
+def waiting(stream: Stream) -> int:
+    """Bytes that the kernel has for it."""
+    assert stream._socket is not None
+    answer = fcntl.ioctl(stream._socket, termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(answer, sys.byteorder)
+
+
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that objects has all the time for it."""
+    monkeypatch.setattr("pipeline.transport.stream.GRACE", 60.0)
 
 
 async def read(connection: socket.socket, count: int) -> bytes:
@@ -125,7 +150,7 @@ async def test_a_connection_that_the_peer_closed_when_idle_is_quietly_made_anew(
         first = await accepted.get()
         assert await read(first, 3) == b"one"
         first.close()
-        await asyncio.sleep(0.01)
+        await noticed(stream)
         await stream.send(b"two")
         assert await read(await accepted.get(), 3) == b"two"
         await stream.close()
@@ -136,7 +161,7 @@ async def test_where_connections_begin_with_a_greeting_it_is_not_made_anew() -> 
         stream = to(port, resend=False, reconnect=False)
         await stream.open()
         (await accepted.get()).close()
-        await asyncio.sleep(0.01)
+        await noticed(stream)
         with pytest.raises(Closed):
             await stream.send(b"one")
         await stream.open()
@@ -172,6 +197,7 @@ async def test_what_a_reset_connection_had_not_delivered_is_sent_again_first() -
         for payload in payloads[:3]:
             await stream.send(payload)
         reset(await accepted.get())
+        await noticed(stream)
         with pytest.raises(Unavailable, match="closed the connection"):
             await stream.send(payloads[3])
 
@@ -196,7 +222,7 @@ async def test_what_was_delivered_is_not_sent_again() -> None:
         await stream.send(b"also")
         await read(first, 4)
         reset(first)
-        await asyncio.sleep(0.01)
+        await noticed(stream)
         with pytest.raises(Unavailable):
             await stream.send(b"next")
         await stream.open()
@@ -211,14 +237,14 @@ async def test_open_is_not_done_before_the_peer_has_what_it_was_owed() -> None:
         await stream.open()
         await stream.send(b"x" * 1_000_000)
         reset(await accepted.get())
-        await asyncio.sleep(0.01)
+        await noticed(stream)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await stream.open()
         await stream.close()
 
 
-@pytest.mark.usefixtures("real_waits")
+@pytest.mark.usefixtures("long_grace")
 async def test_a_peer_that_closes_on_the_first_data_has_not_taken_it() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
@@ -231,7 +257,7 @@ async def test_a_peer_that_closes_on_the_first_data_has_not_taken_it() -> None:
         await stream.close()
 
 
-@pytest.mark.usefixtures("real_waits")
+@pytest.mark.usefixtures("long_grace")
 async def test_a_peer_that_objects_to_the_first_data_has_not_taken_it() -> None:
     async def object_to_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
@@ -272,7 +298,11 @@ async def test_receive_gives_what_the_peer_says_then_that_it_has_closed() -> Non
         await stream.close()
 
 
-async def test_a_silent_port_is_not_taken_for_tls() -> None:
+async def test_a_silent_port_is_not_taken_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def patient(address: Address, timeout: float) -> socket.socket:
+        return await connect(address, 60)
+
+    monkeypatch.setattr("pipeline.transport.stream.connect", patient)
     async with serve(Collector()) as port:
         stream = Stream(Address("tls", "127.0.0.1", port), TLSConfig(), timeout=0.2)
         with pytest.raises(Unavailable, match="does not answer the TLS handshake"):
@@ -330,6 +360,7 @@ async def test_what_the_kernel_still_has_is_not_confirmed_payload_by_payload() -
         await stream.send(b"x" * 1000)
         for _ in range(3):
             await stream.send(b"x" * 100_000)
+        await until(lambda: stream.unconfirmed() == 3)
         await asyncio.sleep(0.1)
         assert stream.unconfirmed() == 3
         await read(connection, 301_000)
@@ -348,7 +379,7 @@ async def test_what_a_broken_connection_has_left_is_said_until_the_next_has_deli
         await read(connection, 1000)
         await stream.send(b"b" * 500_000)
         reset(connection)
-        await asyncio.sleep(0.05)
+        await noticed(stream)
         with pytest.raises(Unavailable):
             stream.unconfirmed()
         async with asyncio.TaskGroup() as tasks:
@@ -360,7 +391,11 @@ async def test_what_a_broken_connection_has_left_is_said_until_the_next_has_deli
         await stream.close()
 
 
-async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_time() -> None:
+async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_once = 2**15  # which the kernel certainly has
+    monkeypatch.setattr("pipeline.transport.stream.AT_ONCE", at_once)
     async with peer() as (port, accepted):
         stream = to(port)
         await stream.open()
@@ -369,8 +404,9 @@ async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_
             while True:
                 connection.send(b"x" * 2**16)
                 await asyncio.sleep(0.001)
-        said = await stream.receive()
-        assert AT_ONCE <= len(said) < 2 * AT_ONCE
-        assert stream.pending()
+        await until(lambda: waiting(stream) >= at_once)
+        assert at_once <= len(await stream.receive()) < at_once + 2**16
+        async with asyncio.timeout(60):
+            assert await stream.receive()
         reset(connection)
         await stream.close()

@@ -28,7 +28,7 @@ def server(nats_server: NatsServer) -> NatsServer:
 
 
 async def ensure(url: str, *streams: Streams) -> None:
-    jetstream = JetStream(Nats([url]), timeout=5.0)
+    jetstream = JetStream(Nats([url]), timeout=60.0)
     try:
         await jetstream.open()
         for one in streams:
