@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 
 import pytest
 
@@ -71,13 +70,15 @@ def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon(
         assert clock.pauses == [SMALL_PAUSE]
 
 
-def test_few_small_reads_cost_no_rest_and_large_ones_never_do() -> None:
+def test_few_small_reads_cost_no_rest_and_large_ones_never_do(clock: Clock) -> None:
     with CoalescingSelector() as selector:
         assert {selector.read(100) for _ in range(BURST)} == {0.0}
         assert {selector.read(LARGE) for _ in range(1000)} == {0.0}
 
 
-def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_filled_quickly() -> None:
+def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_filled_quickly(
+    clock: Clock,
+) -> None:
     with CoalescingSelector() as selector:
         for _ in range(2 * BURST):
             selector.read(100)
@@ -112,12 +113,12 @@ def test_more_streams_than_can_rest_so_long_owe_no_more_than_the_longest_rest(cl
         assert {selector.read(100) for _ in range(BURST)} == {0.0}
 
 
-def test_after_some_silence_nothing_is_owed() -> None:
+def test_after_some_silence_nothing_is_owed(clock: Clock) -> None:
     with CoalescingSelector() as selector:
         for _ in range(2 * BURST):
             rest = selector.read(100)
         assert rest > 0
-        time.sleep(3 * rest)
+        clock.now += 3 * rest
         assert selector.read(100) == 0.0
 
 

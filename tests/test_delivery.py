@@ -581,7 +581,7 @@ async def test_what_was_sent_and_will_not_arrive_is_given_up_in_time_too() -> No
         assert run.buffer.entries == 0
 
 
-async def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> None:
+def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> None:
     class Dying(Unsure):
         dead = gave_up = False
 
@@ -596,18 +596,22 @@ async def test_each_loss_of_a_connection_has_its_own_time_to_be_given_up() -> No
 
     sink = Dying()
     retry = RetryConfig(initial=Duration(0.001), max=Duration(0.002), give_up_after=Duration(0.4))
-    run = Run(sink, retry=retry)
-    async with delivering(run):
-        for text in ("a", "b"):
-            put(run, batch(text))
-            await until(lambda: sink.unsure == 1)
-            sink.dead, sink.broken = True, Unavailable("gone")
-            await until(lambda: run.delivery.problem == "refused")
-            assert not sink.gave_up
-            sink.dead = False
-            await until(lambda: set(settled(run)) == {1})
-            await asyncio.sleep(0.5)  # the time of the first has passed when the second begins
-    assert not sink.gave_up
+
+    async def losing() -> None:
+        run = Run(sink, retry=retry)
+        async with delivering(run):
+            for text in ("a", "b"):
+                put(run, batch(text))
+                await until(lambda: sink.unsure == 1)
+                sink.dead, sink.broken = True, Unavailable("gone")
+                await until(lambda: run.delivery.problem == "refused")
+                assert not sink.gave_up
+                sink.dead = False
+                await until(lambda: set(settled(run)) == {1})
+                await asyncio.sleep(0.5)  # the time of the first has passed as the second begins
+        assert not sink.gave_up
+
+    virtual_time.run(losing())
 
 
 def test_a_connection_that_was_found_again_and_is_lost_anew_is_not_given_up_at_once() -> None:
@@ -710,27 +714,35 @@ async def test_a_sink_is_tended_whether_entries_come_or_not() -> None:
     assert run.buffer.bytes == 0
 
 
-async def test_tending_does_not_begin_the_wait_for_more_entries_anew() -> None:
+def test_tending_does_not_begin_the_wait_for_more_entries_anew() -> None:
     """A batch that gathers for longer than that is sent in its time."""
-    run = Run(Tended(), batch=BatchConfig(linger=Duration(0.2)))
-    async with until_closed(run):
-        run.buffer.offer(batch("a"))
-        await until(lambda: run.sink.taken)
-        assert run.sink.tended >= 3
+
+    async def gathering() -> None:
+        run = Run(Tended(), batch=BatchConfig(linger=Duration(0.2)))
+        async with until_closed(run):
+            run.buffer.offer(batch("a"))
+            await until(lambda: run.sink.taken)
+            assert run.sink.tended >= 3
+
+    virtual_time.run(gathering())
 
 
-async def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
+def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sink = Tended(tending=[Unavailable("gone"), RuntimeError("a bug")])
-    run = Run(sink)
-    async with until_closed(run):
-        await until(lambda: run.delivery.problem == "gone")
-        await until(lambda: sink.tended == 2)
-        run.buffer.offer(batch("a"))
-        await until(lambda: sink.taken == [b"a"])
-        await until(lambda: sink.tended > 3)
-        assert run.delivery.problem is None
+
+    async def tending() -> None:
+        run = Run(sink)
+        async with until_closed(run):
+            await until(lambda: run.delivery.problem == "gone")
+            await until(lambda: sink.tended == 2)
+            run.buffer.offer(batch("a"))
+            await until(lambda: sink.taken == [b"a"])
+            await until(lambda: sink.tended > 3)
+            assert run.delivery.problem is None
+
+    virtual_time.run(tending())
     assert sink.opened >= 3
     assert "gone; retrying" in caplog.text
     assert "a bug" in caplog.text

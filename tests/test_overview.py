@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
@@ -25,6 +26,12 @@ class Kept:
 
     def oldest(self) -> bytes | None:
         return min((one.times[0] for one in self._batches), default=None)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing gets older than a test says."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
 
 
 def old(seconds: float, number: int, ledger: Ledger) -> Batch:

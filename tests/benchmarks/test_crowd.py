@@ -25,7 +25,7 @@ def came(lines: Sequence[tuple[str, int]], each: int) -> str:
     with Receiver() as receiver:
         with socket.create_connection(("127.0.0.1", receiver.port)) as peer:
             peer.sendall(text)
-        receiver.wait_for(len(lines), 30)
+        receiver.wait_for(len(lines), 60)
         return faults(receiver, ["a", "b"], each)
 
 

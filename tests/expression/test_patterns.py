@@ -226,5 +226,5 @@ def test_random_patterns_take_no_more_than_their_steps(monkeypatch: pytest.Monke
             for text in ("a" * 10 + "=" + "a" * length, "aA" * length, "a =" * length):
                 before = time.thread_time()
                 search(text[: length - 1] + "\n")
-                assert time.thread_time() - before < 0.02 + 120e-9 * bound, pattern
+                assert time.thread_time() - before < 0.1 + 120e-9 * bound, pattern
     assert checked > 120
