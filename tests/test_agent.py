@@ -107,9 +107,12 @@ async def test_figures_of_a_removed_container_are_forgotten_though_nobody_asks_f
 async def test_stats_are_asked_for_by_as_many_at_once_as_suits_the_engine(tmp_path: Path) -> None:
     async with FakeEngine(tmp_path / "docker.sock") as fake, running(fake, tmp_path, "") as one:
         await one.until(lambda: fake.listeners and one.agent.source.watch.problem is None)
-        await asyncio.sleep(0.05)
-        names = [task.get_name() for task in asyncio.all_tasks()]
-        assert len([name for name in names if name.startswith("stats ")]) == REQUESTS
+        await one.until(pollers)
+        assert pollers() == REQUESTS
+
+
+def pollers() -> int:
+    return sum(task.get_name().startswith("stats ") for task in asyncio.all_tasks())
 
 
 ONE_DEAD = """
@@ -135,7 +138,8 @@ async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
         with caplog.at_level(logging.WARNING):
             async with running(fake, tmp_path, ONE_DEAD, clean=False) as one:
                 fake.emit("start", ONE, name="web")
-                await one.until(lambda: one.entries)
+                out = one.agent.outlets.named["out"]
+                await one.until(lambda: one.entries and not out.buffer.entries)
         told = [r.message for r in caplog.records if "in time" in r.message]
         assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entry"]
 

@@ -170,6 +170,8 @@ async def run():
     agent, stop = Agent(parse(sys.argv[1], {}).config), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(agent.run(stop))
+        while not gc.get_freeze_count():
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         print(gc.get_freeze_count(), len(gc.callbacks), gc.get_threshold()[0])
         stop.set()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline import reload as module
 from pipeline.config import Config
 from pipeline.config.compare import Difference, compare
 from pipeline.errors import DocklineError
@@ -171,11 +172,17 @@ async def test_a_file_that_is_gone_does_not_make_an_agent_with_the_defaults(file
 
 
 async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
-    file: Path, tmp_path: Path
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Made(file, watch=True)
+    made, looks, look = Made(file, watch=True), [], module._signature
+
+    def noted(path: Path) -> object:
+        looks.append(found := look(path))
+        return found
+
+    monkeypatch.setattr(module, "_signature", noted)
     async with running(made):
-        await asyncio.sleep(0.1)
+        await until(lambda: len(looks) > 3)
         assert made.agent.taken == []
         file.write_text(sink("/longer"))
         await until(lambda: len(made.agent.taken) == 1)
@@ -184,7 +191,7 @@ async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
         other.replace(file)
         await until(lambda: len(made.agent.taken) == 2)
         file.unlink()
-        await asyncio.sleep(0.1)
+        await until(lambda: looks[-1] is None)
         linked = tmp_path / "linked"
         linked.write_text(sink("/linked"))
         file.symlink_to(linked)

@@ -81,7 +81,7 @@ class PrometheusServer(Daemon):
     def _is_ready(self) -> bool:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.ports[0]}/-/ready", timeout=60).close()
-        except urllib.error.URLError:
+        except OSError:
             return False
         return True
 
