@@ -59,7 +59,7 @@ def loops_of(folder: Path, where: Path) -> str:
     )
     environment = {name: os.environ[name] for name in os.environ if name != "DOCKLINE_NATIVE"}
     command = [str(where / "bin/python"), "-c", program]
-    return subprocess.check_output(command, env=environment, text=True, cwd=where, timeout=60)
+    return subprocess.check_output(command, env=environment, text=True, cwd=where, timeout=200)
 
 
 def test_with_a_compiler_the_wheel_is_of_one_platform_and_runs_in_c(tmp_path: Path) -> None:

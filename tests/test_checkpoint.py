@@ -169,7 +169,7 @@ async def test_a_save_that_is_cancelled_is_over_before_the_next_and_is_made_good
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        go_on.wait(10)
+        go_on.wait(60)
         replace(file, raw)
         under_way -= 1
 
@@ -250,7 +250,7 @@ async def test_what_sinks_have_beyond_a_position_is_saved_until_the_position_is_
 
 async def noted(folder: Path) -> None:
     """Waits until all that has changed is in the journal."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while b'"' not in b"".join([file.read_bytes() for file in folder.glob("journal.*")]):
             await asyncio.sleep(0.005)
 

@@ -76,7 +76,7 @@ async def running(folder: Path, text: str = HUB) -> AsyncIterator[Running]:
         task = tasks.create_task(agent.run(stop), name="agent")
         yield Running(agent, folder)
         stop.set()
-        assert await asyncio.wait_for(task, 20)
+        assert await asyncio.wait_for(task, 60)
 
 
 async def test_a_hub_delivers_what_it_takes_and_answers_and_its_account_balances(

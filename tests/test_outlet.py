@@ -212,6 +212,6 @@ async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_troubl
             await replace(receiver.port)
             outlet.offer(batch("two"))
             outlet.buffer.close()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await running
     assert outlet.buffer.entries == 0

@@ -128,4 +128,4 @@ async def test_whatever_is_in_names_the_books_are_open_and_no_series_is_there_tw
         await client.close()
         syslog.close()
         stop.set()
-        assert await asyncio.wait_for(task, 20)
+        assert await asyncio.wait_for(task, 60)

@@ -57,7 +57,7 @@ def test_both_logs_of_a_real_nginx_are_read(tmp_path: Path) -> None:
             f"{url}/v1/items?a=%22b", headers={"User-Agent": 'a "b"', "Referer": "http://x/"}
         )
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(request, timeout=30)
+            urllib.request.urlopen(request, timeout=60)
     lines = running.log.read_bytes().splitlines()
     parsed = dict(zip(lines, nginx.parse(lines), strict=True))
     (access,) = (fields for line, fields in parsed.items() if b'" 502 ' in line)

@@ -134,9 +134,9 @@ def test_what_logger_writes_is_read(form: str, tmp_path: Path) -> None:
     more = ["--msgid", "ID7", "--sd-id", "x@1", "--sd-param", r'a="b\"c"'] * (form == "--rfc5424")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(path)
-        receiver.settimeout(30)
+        receiver.settimeout(60)
         options = ["--socket", path, form, "-p", "user.warning", "-t", "app", "--id=7", *more]
-        subprocess.run(["logger", *options, "hello: world"], check=True, timeout=30)
+        subprocess.run(["logger", *options, "hello: world"], check=True, timeout=60)
         line = receiver.recv(65536)
     (fields,) = syslog.parse([line])
     assert fields["hostname"] == socket.gethostname().partition(".")[0]

@@ -42,7 +42,7 @@ class Machine:
         }
         return subprocess.run(
             command, env=environ, text=True, check=check, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=60,
+            stderr=subprocess.STDOUT, timeout=240,
         )  # fmt: skip
 
     def packages(self, *names: str) -> subprocess.CompletedProcess[str]:
