@@ -21,6 +21,9 @@ from pipeline.testing.ways import chosen
 PATIENCE = 120.0
 """Seconds until what a test waits for counts as not happening."""
 
+_SHUTDOWN = '\n[agent]\nshutdown = "60s"\n'
+"""Where a test says nothing of it. A busy machine may take longer than users would wait."""
+
 _ENDPOINT = "metrics on http://"
 
 
@@ -43,7 +46,8 @@ def whole_entries(path: Path) -> list[Any]:
 class AgentProcess:
     """`dockline run` from `with` to its end, with its output in files beside the configuration.
 
-    `config` is TOML; `[engine]`, `[state]` and `[http]` are added to it.
+    `config` is TOML; `[engine]`, `[state]` and `[http]` are added to it, and a patient `[agent]`
+    where it has none.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class AgentProcess:
         config = config if "[logs]" in config else f"{config}\n[logs]\n"
         if "\nread = " not in config:
             config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
+        config = config if "[agent]" in config else config + _SHUTDOWN
         new = self.config.with_suffix(".new")
         engine = f'url = "{self._engine}"' if self._engine else "enabled = false"
         new.write_text(

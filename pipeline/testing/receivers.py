@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -36,7 +37,8 @@ class TcpReceiver:
         """Cleared, no byte more is read from any connection."""
         self.reading.set()
         self._connections: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[object, threading.Thread] = {}
+        """By the address of the client."""
 
     def __enter__(self) -> Any:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -71,12 +73,22 @@ class TcpReceiver:
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self.ended()
+        self._read_out()
         self.reset()
 
-    def ended(self) -> None:
-        """Waits until all that came is read, on connections that the peers have ended."""
-        for thread in self._threads:
+    def hear_out(self) -> None:
+        """Waits until all is here that clients have sent who have ended: the kernel may have taken
+        it, and nobody read it yet."""
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            client = last.getsockname()
+        deadline = time.monotonic() + PATIENCE
+        while client not in self._threads:
+            assert time.monotonic() < deadline, "no connection is accepted"
+            time.sleep(0.01)
+        self._read_out()
+
+    def _read_out(self) -> None:
+        for thread in list(self._threads.values()):
             thread.join(PATIENCE)
             assert not thread.is_alive(), "a connection does not end"
         self._threads.clear()
@@ -84,13 +96,13 @@ class TcpReceiver:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, client = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._connections.append(connection)
-            self._threads.append(thread)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             thread.start()
+            self._threads[client] = thread
 
     def _serve(self, connection: socket.socket) -> None:
         rest = b""

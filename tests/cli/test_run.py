@@ -66,12 +66,12 @@ def test_a_stop_and_a_start_lose_and_repeat_nothing(
                 seen = len(receiver.messages)
                 agent.until(lambda seen=seen: len(receiver.messages) > seen + 20)
                 assert agent.stop(number) == 0
-                receiver.ended()  # before what the next one sends
+                receiver.hear_out()  # before what the next one sends
                 agent.start()
             seen = len(receiver.messages)
             agent.until(lambda: len(receiver.messages) > seen + 20)
             assert agent.stop(number) == 0
-            receiver.ended()
+            receiver.hear_out()
         got = numbers(receiver.of("run-steady"))
         assert got == list(range(got[0], got[0] + len(got)))
         assert receiver.errors == []
@@ -140,7 +140,7 @@ def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
         with agent:
             agent.until(lambda: len(second.messages) > 50)
             assert agent.stop() == 0
-            second.ended()
+            second.hear_out()
         again = numbers(second.of("run-steady"))
     assert sorted(set(first + again)) == list(range(first[0], again[-1] + 1))
 
