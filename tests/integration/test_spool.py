@@ -19,7 +19,7 @@ SINK = """
 [stats]
 every = "off"
 [agent]
-shutdown = "2s"
+shutdown = "{shutdown}"
 [sinks.out]
 type = "syslog"
 address = "tcp://127.0.0.1:{port}"
@@ -41,8 +41,19 @@ def flood(engine: PrivateEngine) -> None:
     )  # fmt: skip
 
 
+def sink(port: int, shutdown: str = "2s") -> str:
+    return SINK.format(port=port, shutdown=shutdown)
+
+
 def received(agent: AgentProcess) -> float:
     return agent.metric('dockline_received_entries_total{container="spool-flood"}') or 0
+
+
+def buffered(agent: AgentProcess) -> float:
+    """Entries that are in the sink's buffer."""
+    lines = agent.get("/metrics")[1].splitlines()
+    ours = [line for line in lines if line.startswith('dockline_buffer_entries{sink="out"')]
+    return sum(float(line.rpartition(" ")[2]) for line in ours)
 
 
 def numbers(receiver: SyslogReceiver) -> list[int]:
@@ -54,7 +65,8 @@ def test_a_dead_sink_fills_the_disk_and_not_the_memory_and_gets_everything_in_or
 ) -> None:
     with SyslogReceiver() as receiver:
         receiver.reading.clear()
-        with AgentProcess(tmp_path, flooding.url, SINK.format(port=receiver.port)) as agent:
+        config = sink(receiver.port, "60s")
+        with AgentProcess(tmp_path, flooding.url, config) as agent:
             agent.connected()
             flood(flooding)
             agent.until(lambda: received(agent) >= COUNT, "reading stood still")
@@ -71,15 +83,15 @@ def test_a_dead_sink_fills_the_disk_and_not_the_memory_and_gets_everything_in_or
 def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_next_start(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, sink(free_port())) as agent:
         agent.connected()
         flood(flooding)
-        agent.until(lambda: received(agent) >= COUNT, "reading stood still")
+        agent.until(lambda: buffered(agent) == COUNT, "reading stood still")
         assert agent.stop() == 1
         assert "sent from its spool" in agent.said
         flooding.docker("rm", "--force", "spool-flood")  # nothing can be read again
         with SyslogReceiver() as receiver:
-            agent.config.write_text(_with_port(agent.config.read_text(), receiver.port))
+            agent.configure(sink(receiver.port, "60s"))
             agent.start()
             agent.until(lambda: len(receiver.messages) >= COUNT, "not everything came")
             assert agent.stop() == 0
@@ -87,14 +99,14 @@ def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_ne
 
 
 def test_killed_with_a_dead_sink_nothing_is_lost(flooding: PrivateEngine, tmp_path: Path) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, sink(free_port())) as agent:
         agent.connected()
         flood(flooding)
         agent.until(lambda: received(agent) >= COUNT // 3, "reading stood still")
         agent.process.kill()
         agent.process.wait()
         with SyslogReceiver() as receiver:
-            agent.config.write_text(_with_port(agent.config.read_text(), receiver.port))
+            agent.configure(sink(receiver.port, "60s"))
             agent.start()
             agent.until(lambda: set(numbers(receiver)) >= set(range(COUNT)), "lines are missing")
             assert agent.stop() == 0
@@ -103,7 +115,7 @@ def test_killed_with_a_dead_sink_nothing_is_lost(flooding: PrivateEngine, tmp_pa
 def test_the_spool_of_a_sink_that_is_no_more_is_kept_and_said(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, flooding.url, SINK.format(port=free_port())) as agent:
+    with AgentProcess(tmp_path, flooding.url, sink(free_port())) as agent:
         agent.connected()
         flood(flooding)
         agent.until(lambda: received(agent) >= COUNT, "reading stood still")
