@@ -95,10 +95,10 @@ def carried(agent: AgentProcess) -> int:
     return found
 
 
-def delivered_at_last(agent: AgentProcess) -> int:
-    """What of the spooled sink's part is delivered when its receiver's kernel takes no more."""
+def at_last(agent: AgentProcess, sink: str, what: str) -> int:
+    """What of a sink's part is delivered, or buffered, when its receiver's kernel takes no more."""
     found = -1
-    while found != (found := parts(agent)["spooled"].get("delivered", 0)):
+    while found != (found := parts(agent)[sink].get(what, 0)):
         time.sleep(0.5)
     return found
 
@@ -140,7 +140,7 @@ def test_a_stop_says_how_much_of_removed_containers_is_lost(
             agent.until(lambda: parts(agent).get("good", {}).get("delivered") == LINES * 9 // 10)
             flood.docker("rm", "--force", "ledger-flood")
             agent.until(lambda: agent.metric("dockline_containers") == 0)
-            buffered = parts(agent)["still"]["buffered"]
+            buffered = at_last(agent, "still", "buffered")
             assert agent.stop() == 1
         assert f"sink still: {buffered} of them are lost" in agent.said
         assert "sink good" not in agent.said
@@ -156,7 +156,7 @@ def test_what_an_earlier_run_has_left_on_disk_is_carried_over(
             agent.connected()
             start(flood)
             agent.until(lambda: parts(agent).get("spooled", {}).get("routed") == LINES)
-            before = delivered_at_last(agent)
+            before = at_last(agent, "spooled", "delivered")
             assert agent.stop() == 1
             agent.start()
             left = LINES - before
