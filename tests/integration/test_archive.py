@@ -61,6 +61,7 @@ def test_every_line_is_in_one_object_though_the_agent_is_killed_and_stopped(
         agent.until(lambda: len(s3.objects()) > 2)
         agent.stop(signal.SIGKILL)
         agent.start()
+        agent.connected()  # from then on it listens to signals
         agent.until(lambda: set(stored(s3)) >= set(range(LINES)), "not every line was stored")
         assert agent.stop() == 0
     found = stored(s3)
