@@ -7,6 +7,7 @@ one that does. Every line is accounted for.
 from __future__ import annotations
 
 import time
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ KEPT = LINES - LINES // 10
 MOST_MEMORY = 120
 """MiB. Measured: 65 to 70 at the most."""
 FLOOD, STEADY = "pressure-flood", "pressure-steady"
+FILTERED = 'dockline_filtered_entries_total{route="flood",stage="drop"}'
 
 CONFIG = """
 [logs]
@@ -88,15 +90,19 @@ class Pressure:
         pairs = [line.rpartition(" ") for line in lines if line.startswith("dockline_")]
         return {sample: float(value) for sample, _, value in pairs}
 
-    def at_rest(self) -> dict[str, float]:
-        """The accounts once the flood moves no more, for whatever reason."""
+    def at_rest(self, policy: str) -> dict[str, float]:
+        """The accounts once the flood moves no more: all is read, or as much as there is room."""
         last: list[float] = []
 
         def rests() -> bool:
             now = self.accounts()
             ours = (sample for sample in now if "still" in sample or FLOOD in sample)
             moving = [now[sample] for sample in ours if "entries" in sample]
-            same = last == moving and bool(now.get(received(FLOOD)))
+            if policy == "block":
+                ended = now['dockline_blocked_entries{sink="still"}'] > 0
+            else:
+                ended = now.get(FILTERED, 0) + sum(where_they_are(now, "still").values()) == LINES
+            same = last == moving and ended
             last[:] = moving
             time.sleep(0.3)
             return same
@@ -125,12 +131,14 @@ def where_they_are(accounts: dict[str, float], sink: str) -> dict[str, float]:
 
 
 def assert_balanced(accounts: dict[str, float], sink: str, *names: str) -> None:
-    """received = delivered + filtered + dropped + still waiting, to the entry."""
-    filtered = accounts['dockline_filtered_entries_total{route="flood",stage="drop"}']
+    """received = delivered + filtered + dropped + still waiting, to the entry, but for what is
+    before the stages."""
+    filtered = accounts[FILTERED]
     came = sum(accounts[received(name)] for name in names)
     went = where_they_are(accounts, sink)
-    went |= {"before the stages": accounts["dockline_waiting_entries"]}
-    assert came == filtered + sum(went.values()), (came, filtered, went)
+    unseen = accounts["dockline_waiting_entries"]  # of all containers
+    seen = filtered + sum(went.values())
+    assert seen <= came <= seen + unseen, (came, filtered, went, unseen)
 
 
 @contextmanager
@@ -170,7 +178,7 @@ def test_a_sink_that_stands_still(
         start(STEADY, "i=0; while true; do i=$((i+1)); echo $i; sleep 0.05; done")
         made.agent.until(lambda: good.steady)
         start(FLOOD, f"seq 1 {LINES}")
-        accounts = made.at_rest()
+        accounts = made.at_rest(policy)
 
         # Everybody who does not depend on it goes on.
         seen = len(good.steady)
@@ -193,9 +201,11 @@ def test_a_sink_that_stands_still(
         # When it reads again, it gets what was kept, in order.
         still.reading.set()
         made.agent.until(lambda: len(still.flood) >= KEPT - dropped)
-        accounts = made.at_rest()
+        delivered = 'dockline_delivered_entries_total{sink="still"}'
+        made.agent.until(lambda: made.accounts()[delivered] >= KEPT - dropped)
+        accounts = made.accounts()
         assert_balanced(accounts, "still", FLOOD)
-        assert accounts['dockline_delivered_entries_total{sink="still"}'] == KEPT - dropped
+        assert accounts[delivered] == KEPT - dropped
         assert len(still.flood) == KEPT - dropped
         assert still.flood == sorted(set(still.flood))
         if policy == "block":
@@ -208,14 +218,13 @@ def test_a_sink_that_stands_still(
             assert (policy == "drop_newest") == (together > 0.9 * len(still.flood))
             assert policy == "drop_newest" or still.flood[-1] == LINES
         assert good.flood == [number for number in range(1, LINES + 1) if number % 10 != 7]
-        assert good.steady == list(range(good.steady[0], good.steady[-1] + 1))
+        steady = list(good.steady)
+        assert steady == list(range(steady[0], steady[-1] + 1))
         assert made.memory("VmHWM") < MOST_MEMORY
 
 
 QUIET = 20
 FLOODED = 600_000
-SLOWEST = 5.0
-"""Seconds: an order of magnitude. Measured: 0.1 to 0.2 on two busy cores."""
 ONE_SINK = """
 [logs]
 containers = 'name.startswith("pressure-")'
@@ -229,13 +238,16 @@ framing = "lf"
 
 
 class Lags(TcpReceiver):
-    """How long each line took, from Docker's time to here, by APP-NAME."""
+    """How many lines of the flood came from a line's time, which is Docker's, until the line did,
+    by APP-NAME. A machine that stands still for a while makes that no more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.of: defaultdict[bytes, list[float]] = defaultdict(list)
-        self.flooded: list[float] = []
+        self.of: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._times: list[float] = []
         """When some of the flood came."""
+        self._counts = [0]
+        """How much there was before each of these times, and in the end."""
 
     def take(self, data: bytes) -> bytes:
         *lines, rest = data.split(b"\n")
@@ -244,9 +256,13 @@ class Lags(TcpReceiver):
             _, written, _, app, _ = line.split(b" ", 4)
             if app != FLOOD.encode():
                 moment = datetime.fromisoformat(written.decode()).timestamp()
-                self.of[app].append(now - moment)
+                before = self._counts[bisect(self._times, moment)]
+                self.of[app].append(self._counts[-1] - before)
+            elif self._times[-1:] == [now]:
+                self._counts[-1] += 1
             else:
-                self.flooded[1:] = [now]
+                self._times.append(now)
+                self._counts.append(self._counts[-1] + 1)
         return rest
 
 
@@ -263,9 +279,8 @@ def test_no_quiet_line_waits_for_a_flood(
             before = {app: len(all_) for app, all_ in lags.of.items()}
             start(FLOOD, f"seq 1 {FLOODED}")
             agent.until(lambda: agent.metric(received(FLOOD)) == FLOODED)
+            agent.until(lambda: all(len(lags.of[app]) > before[app] + 10 for app in before))
             during = {app: all_[before[app] :] for app, all_ in lags.of.items()}
             assert agent.stop() == 0
         assert len(during) == QUIET
-        assert min(map(len, during.values())) > 10
-        lasted = lags.flooded[-1] - lags.flooded[0]
-        assert max(map(max, during.values())) < max(SLOWEST, lasted / 2)
+        assert max(map(max, during.values())) < FLOODED / 2
