@@ -147,8 +147,10 @@ async def test_a_container_that_is_gone_in_a_moment_is_read_or_seen(
 ) -> None:
     """Its log file is removed with it, and read by name: what the removal overtakes is lost."""
     for number in range(5):
-        name = await host.run(f"echo {number}; sleep 0.5", "--rm")
+        wait = "while [ ! $go ]; do sleep 0.05; done"
+        name = await host.run(f"trap go=1 USR1; echo {number}; {wait}", "--rm")
         assert await following.until_lines(name, 1) == [str(number)]
+        await host.do("kill", "--signal=USR1", name)
         await following.until(lambda: "destroy" in following.actions(name))  # noqa: B023
 
 
@@ -159,8 +161,9 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     host: Host, following: Following
 ) -> None:
     name = await host.run("exit 3")
-    await host.do("wait", name)
+    await following.until(lambda: "die" in following.actions(name))
     await host.do("rename", name, f"{name}-new")
+    await following.until(lambda: "rename" in following.actions(f"{name}-new"))
     await host.do("rm", f"{name}-new")
     await following.until(lambda: "destroy" in following.actions(f"{name}-new"))
     await following.until(
@@ -207,6 +210,7 @@ async def test_pausing_breaks_nothing(host: Host, following: Following) -> None:
     await host.do("unpause", name)
     lines = await following.until_lines(name, len(following.lines(name)) + 10)
     assert lines == numbered(len(lines))
+    await following.until(lambda: "unpause" in following.actions(name))
     assert following.actions(name) == ["create", "start", "pause", "unpause"]
 
 
@@ -267,9 +271,9 @@ async def test_a_restart_of_the_agent_resumes_exactly_where_it_stopped(
     lines: list[str] = []
     for _ in range(3):
         async with follow(host.url, state=tmp_path, start="beginning") as following:
-            lines += await following.until_lines(name, 50)
-            lines[-len(following.lines(name)) :] = following.lines(name)
-            sequences = following.sequences(name)
-            assert sequences == list(range(len(lines) - len(sequences) + 1, len(lines) + 1))
+            await following.until_lines(name, 50)
+        lines += following.lines(name)  # it takes what comes until it has ended
+        sequences = following.sequences(name)
+        assert sequences == list(range(len(lines) - len(sequences) + 1, len(lines) + 1))
         await asyncio.sleep(0.2)
     assert lines == numbered(len(lines))

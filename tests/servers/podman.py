@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.testing.docker_client import BUSYBOX, busybox_tar
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class PodmanServer:
