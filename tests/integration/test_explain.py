@@ -35,7 +35,7 @@ path = "{folder}/all"
 [routes.errors]
 containers = 'project == "shop"'
 stages = [
-  {{ join = "python" }},
+  {{ join = {{ like = "python", timeout = "60s" }} }},
   {{ parse = "auto" }},
   {{ drop = "level == 'info' or message == 'last'" }},
   {{ set = {{ env = "prod", who = "{{container.name}}/{{stream}}" }} }},

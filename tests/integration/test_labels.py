@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.testing.agent_process import AgentProcess, whole_lines
 from pipeline.testing.private_engine import PrivateEngine
+from tests.integration.waiting import eventually
 
 CONFIG = """
 [stats]
@@ -116,6 +117,8 @@ def tracing(engine: PrivateEngine, busybox: str) -> Iterator[str]:
     labels = ("--label=dockline.join=python", "--label=dockline.parse=auto")
     run = ("run", "--detach", "--network", "none", "--name", name, "--label=dockline.tag.team=shop")
     engine.docker(*run, *labels, busybox, "sh", "-c", script)
+    # else the lines of the trace may come too far apart
+    eventually(lambda: "after" in engine.docker("logs", name))
     yield name
     engine.docker("rm", "--force", name)
 
