@@ -29,9 +29,9 @@ def host(
 ) -> Iterator[DockerClient]:
     """An Engine with networks of its own, the image and its base, and the files' variables."""
     archive = str(tmp_path_factory.mktemp("images") / "images.tar")
-    engine.docker("save", "--output", archive, image, BASE)
+    engine.docker("save", "--output", archive, image, BASE, timeout=600)
     with PrivateEngine(isolated=True) as private:
-        private.docker("load", "--input", archive)
+        private.docker("load", "--input", archive, timeout=600)
         socket = private.url.removeprefix("unix://")
         variables = {"DOCKER_GID": str(Path(socket).stat().st_gid), "DOCKER_SOCKET": socket}
         yield DockerClient(private.url, private.environment | variables)

@@ -14,7 +14,7 @@ from tests.servers.prometheus import promtool
 NAME = "metered"
 SCRIPT = (
     'i=0; while [ $i -lt 400 ]; do echo "{\\"status\\":$((200 + i % 4 * 100)),\\"ms\\":$i}"; '
-    "i=$((i+1)); done; sleep 60"
+    "i=$((i+1)); done; sleep 600"
 )
 CONFIG = """
 [sinks.out]
