@@ -33,10 +33,11 @@ def test_the_agent_asks_for_what_is_documented_and_for_nothing_else(
     fresh_engine: Callable[..., PrivateEngine], tmp_path: Path
 ) -> None:
     private = fresh_engine("--debug")
-    # Ends and begins again by itself: a command of ours would be among the agent's requests.
-    script = "echo hello; sleep 1"
-    run = ("run", "-d", "--network", "none", "--restart", "always", "busybox:local")
-    private.docker(*run, "sh", "-c", script)
+    # One ends and begins again by itself, less and less often: a command of ours would be among
+    # the agent's requests.
+    run = ("run", "-d", "--network", "none")
+    private.docker(*run, "--restart", "always", "busybox:local", "sh", "-c", "echo hello; sleep 1")
+    private.docker(*run, "busybox:local", "sh", "-c", "echo hello; sleep 600")
     (tmp_path / "dockline.toml").write_text(
         f'[state]\ndirectory = "{tmp_path}"\n'
         '[http]\nlisten = "127.0.0.1:0"\n[stats]\nevery = "1s"\n[logs]\nread = "api"\n'
@@ -57,5 +58,5 @@ def test_the_agent_asks_for_what_is_documented_and_for_nothing_else(
         time.sleep(1)  # for what is asked beyond them
     finally:
         agent.send_signal(signal.SIGTERM)
-        assert agent.wait(30) == 0
+        assert agent.wait(60) == 0
     assert seen() == documented()
