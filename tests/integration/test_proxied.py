@@ -16,7 +16,7 @@ def ask(base: str, method: str, path: str, token: str = "") -> tuple[int, str]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(base + path, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -31,6 +31,7 @@ def test_through_nginx_nobody_gets_more_without_the_token_than_what_is_for_all(
         AgentProcess(tmp_path / "agent", "unix:///nowhere/docker.sock", config) as agent,
         nginx_before(tmp_path, agent.address) as proxy,
     ):
+        agent.until(lambda: "nowhere" in agent.said)  # then it can be reloaded
         base = proxy.url.replace("tcp", "http")
         for method, path in (
             ("GET", "/tap"),
