@@ -58,7 +58,7 @@ def ready_agent(host: DockerClient, service: str) -> str:
 
 def arrives(host: DockerClient, agent: str, name: str) -> None:
     """Lines of a container are in VictoriaLogs, and its memory is in VictoriaMetrics."""
-    query = quote(f'container.name:="{name}" line | stats count() n')
+    query = quote(f'container.name:="{name}" line | stats count_uniq(_msg) n')
     url = f"http://victorialogs:9428/select/logsql/query?query={query}"
 
     def lines() -> bool:

@@ -162,7 +162,7 @@ async def test_nobody_may_do_more_than_he_has_to(
     one.on_trouble = told.set
     client = await one.open()
     await client.publish(subject, b"")
-    await asyncio.wait_for(told.wait(), 30)
+    await asyncio.wait_for(told.wait(), 60)
     with pytest.raises(Unavailable, match="does not permit it"):
         _ = one.client
     await one.close()
@@ -176,9 +176,9 @@ async def test_hubs_may_give_partitions_to_others_and_make_a_consumer_anew(
     await sink.close()
     hub = Nats([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
     await hub.open()
-    api = Api(hub, timeout=30)
+    api = Api(hub, timeout=60)
     await api.open()
-    leases = Leases("hub", "one", shares=2, length=30)
+    leases = Leases("hub", "one", shares=2, length=60)
     await leases.ensure(api, replicas=1)
     await leases.renew(api)
     await leases.claim(api)
@@ -213,11 +213,12 @@ async def test_what_the_agents_publish_the_hubs_have_in_the_store(
 
         def both() -> list[dict[str, Any]]:
             found = store.query("*")
-            return found if len(found) == 2 else []
+            # one that a hub has not acknowledged in time comes twice
+            return found if len({one["_msg"] for one in found}) == 2 else []
 
-        found = await asyncio.to_thread(eventually, both, 90)  # hubs share out partitions first
+        found = await asyncio.to_thread(eventually, both, 120)  # hubs share out partitions first
         assert {one["_msg"] for one in found} >= {"card [redacted]"}
-        assert [one["status"] for one in found if "status" in one] == ["500"]
+        assert {one["status"] for one in found if "status" in one} == {"500"}
         assert {one["container.name"] for one in found} == {"api-1"}
         assert [await asyncio.to_thread(hub.stop) for hub in hubs] == [0, 0]
         assert all("does not permit" not in hub.said for hub in hubs)
