@@ -125,13 +125,18 @@ def test_it_becomes_ready_and_healthy_and_has_metrics(inside: Inside) -> None:
     assert inside.get("/healthz") == (200, "ok\n")
     health = ("inspect", "--format", "{{.State.Health.Status}}", inside.name)
     eventually(lambda: inside.docker(*health) == "healthy")
-    page = eventually(lambda: _with_memory_of(inside.neighbour, inside.get("/metrics")[1]))
-    assert f'dockline_received_entries_total{{container="{inside.neighbour}"}}' in page
+    received = f'dockline_received_entries_total{{container="{inside.neighbour}"}}'
+
+    def has_both() -> bool:
+        page = inside.get("/metrics")[1]
+        return _has_memory_of(inside.neighbour, page) and received in page
+
+    eventually(has_both)
 
 
-def _with_memory_of(name: str, page: str) -> str | None:
+def _has_memory_of(name: str, page: str) -> bool:
     series = [line for line in page.splitlines() if line.startswith("container_memory_working_set")]
-    return page if any(f'name="{name}"' in line for line in series) else None
+    return any(f'name="{name}"' in line for line in series)
 
 
 def test_a_neighbours_logs_come_out_as_json_lines_and_its_own_never(inside: Inside) -> None:
@@ -155,7 +160,7 @@ def test_stopped_it_ends_cleanly_and_started_again_it_misses_and_repeats_nothing
     inside: Inside,
 ) -> None:
     before = eventually(inside.ticks)[-1]
-    inside.docker("stop", "--time", "30", inside.name)
+    inside.docker("stop", "--time", "60", inside.name)
     assert inside.docker("inspect", "--format", "{{.State.ExitCode}}", inside.name) == "0"
     inside.docker("start", inside.name)
     eventually(lambda: inside.ticks()[-1] > before + 20)
