@@ -194,7 +194,10 @@ def agent(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         config = CONFIG.format(folder=folder, syslog=syslog.port, logstash=logstash.port)
         with AgentProcess(folder, engine.url, config) as process:
             process.connected()
-            yield Agent(process, syslog, logstash)
+            one = Agent(process, syslog, logstash)
+            yield one
+            assert process.stop() == 0
+            one.check()
         names = engine.docker("ps", "--all", "--format", "{{.Names}}").split()
         engine.docker("rm", "--force", *[name for name in names if name.startswith("bad-")])
 
@@ -274,7 +277,8 @@ def test_labels_with_any_text_break_neither_lines_nor_metrics(
 ) -> None:
     options = [f"--label={key}={value}" for key, value in LABELS.items()]
     options.append(b"--label=surrogate=\xed\xa0\x80\xff".decode(errors="surrogateescape"))
-    run(engine, payloads, "bad-labels", "echo first; sleep 2", *options)
+    script = "trap go=1 USR1; echo first; while [ ! $go ]; do sleep 0.1; done"
+    run(engine, payloads, "bad-labels", script, *options)
     agent.process.until(
         lambda: 'name="bad-labels"' in agent.process.get("/metrics")[1], "no figures of it"
     )
@@ -282,6 +286,8 @@ def test_labels_with_any_text_break_neither_lines_nor_metrics(
     said = done.stderr.decode() + done.stdout.decode()
     assert "error while linting" not in said, said
     assert done.returncode in (0, 3), said  # 3: remarks about names, which are cAdvisor's
+    agent.process.until(lambda: agent.entries("bad-labels")["console"])
+    engine.docker("kill", "--signal", "USR1", "bad-labels")
     agent.process.until(
         lambda: all(len(entries) == 2 for entries in agent.entries("bad-labels").values())
     )
@@ -292,7 +298,9 @@ def test_labels_with_any_text_break_neither_lines_nor_metrics(
         assert (
             entries[0]["orchestrator"]["resource"]["name"] == LABELS["com.docker.compose.service"]
         )
-    assert b"__<13>1_evil_]" in {message["app"] for message in agent.syslog.messages}
+    agent.process.until(
+        lambda: b"__<13>1_evil_]" in {message["app"] for message in list(agent.syslog.messages)}
+    )
     agent.check()
 
 
@@ -312,7 +320,6 @@ def test_after_all_of_this_the_agent_is_well(agent: Agent) -> None:
     assert agent.process.get("/readyz") == (200, "ok\n")
     text = (agent.process.folder / "text").read_bytes()
     assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", text)
-    assert agent.process.stop() == 0
     agent.check()
 
 
