@@ -35,9 +35,9 @@ ACKNOWLEDGED = (
 )
 NUMBERS = (
     "n=1; while [ ! -e /end ]; do echo line $n; n=$((n+1)); [ $((n%5)) = 0 ] && sleep 0.02; done; "
-    "echo end"
+    "echo end; sleep 600"
 )
-"""Until it is told to end."""
+"""Until it is told to end. It outlives the command that tells it."""
 WAIT = "while [ ! -e /{} ]; do sleep 0.05; done"
 
 
@@ -120,7 +120,7 @@ def test_its_entries_have_container_stream_labels_and_an_exact_time(driven: Driv
     label = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
     options = (*ACKNOWLEDGED, f"labels={','.join(label)}", "tag=any")
     one, two = WAIT.format("one"), WAIT.format("two")
-    script = rf"echo out; {one}; echo err >&2; {two}; printf 'not \377\376 utf-8\n'"
+    script = rf"echo out; {one}; echo err >&2; {two}; printf 'not \377\376 utf-8\n'; sleep 600"
     container_id = driven.run("driver-api", script, *options, labels=label)
     for count, what in enumerate(("one", "two"), 1):
         driven.has("driver-api", count)
