@@ -14,7 +14,6 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.following import follow
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver
-from tests.integration.test_spool import _with_port
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -79,7 +78,7 @@ def test_made_and_ended_while_an_agent_stops(
         agent.until(lambda: "stopping" in agent.said)
         make("late", "sleep 1; echo hello")
         assert agent.process.wait() == 1
-        agent.config.write_text(_with_port(agent.config.read_text(), other.port))
+        agent.configure(SINK.format(port=other.port))
         agent.start()
         agent.until(lambda: other.of("late") == ["hello"])
 
@@ -95,6 +94,7 @@ async def test_made_while_no_agent_ran_and_started_again_while_one_catches_up(
         await before.until(lambda: before.source._checkpoint.looked)
     await asyncio.sleep(2.2)  # the Engine tells in whole seconds when a container was made
     await asyncio.to_thread(make, "again", "echo hello; sleep 0.1")
+    await asyncio.to_thread(engine.docker, "wait", "again")
     await asyncio.sleep(2)
     list_all = DockerSource._list_all
 

@@ -124,8 +124,3 @@ def test_the_spool_of_a_sink_that_is_no_more_is_kept_and_said(
         agent.config.write_text(text)
         agent.start()
         agent.until(lambda: "the spool of out holds" in agent.said)
-
-
-def _with_port(config: str, port: int) -> str:
-    head, _, rest = config.partition("tcp://127.0.0.1:")
-    return f"{head}tcp://127.0.0.1:{port}{rest[rest.index(chr(34)) :]}"
