@@ -19,7 +19,6 @@ from pipeline.testing.receivers import SyslogReceiver
 from tests.servers.ports import free_port
 
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.02; done"
-PATIENT = '[agent]\nshutdown = "60s"\n'
 SYSLOG = '[sinks.out]\ntype = "syslog"\naddress = "tcp://127.0.0.1:{port}"\n'
 NAME = "run-steady"
 
@@ -48,7 +47,7 @@ def numbers(texts: list[str]) -> list[int]:
 def test_without_sinks_it_prints_every_containers_lines_as_json(
     steady: PrivateEngine, tmp_path: Path
 ) -> None:
-    with AgentProcess(tmp_path, steady.url, PATIENT) as agent:
+    with AgentProcess(tmp_path, steady.url, "") as agent:
         agent.until(lambda: len(agent.output) >= 10)
         assert agent.stop() == 0
         messages = [str(entry["message"]) for entry in agent.entries]
@@ -60,7 +59,7 @@ def test_a_stop_and_a_start_lose_and_repeat_nothing(
     steady: PrivateEngine, tmp_path: Path, number: int
 ) -> None:
     with SyslogReceiver() as receiver:
-        config = PATIENT + SYSLOG.format(port=receiver.port)
+        config = SYSLOG.format(port=receiver.port)
         with AgentProcess(tmp_path, steady.url, config) as agent:
             for _ in range(2):
                 seen = len(receiver.messages)
@@ -136,7 +135,7 @@ def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
             assert agent.stop() == 1  # else it would wait for as long as the sink is dead
         first = numbers(receiver.of("run-steady"))
     with SyslogReceiver() as second:
-        agent.configure(PATIENT + SYSLOG.format(port=second.port))
+        agent.configure(SYSLOG.format(port=second.port))
         with agent:
             agent.until(lambda: len(second.messages) > 50)
             assert agent.stop() == 0
