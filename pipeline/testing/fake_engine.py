@@ -41,8 +41,9 @@ class Fault(enum.Enum):
     STALL = "keep it open and say no more"
 
 
-Step = bytes | float | Fault
-"""Bytes to send, seconds to wait, or a fault. After the last step the connection is closed."""
+Step = bytes | float | asyncio.Event | Fault
+"""Bytes to send, seconds to wait, what the test is to set, or a fault. After the last step the
+connection is closed."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,8 @@ class FakeEngine:
                 return
             elif step is Fault.STALL:
                 await asyncio.Event().wait()
+            elif isinstance(step, asyncio.Event):
+                await step.wait()
             elif isinstance(step, float | int):
                 await asyncio.sleep(step)
 

@@ -154,13 +154,17 @@ async def test_an_inspection_that_crosses_the_end_of_its_container_does_not_revi
 ) -> None:
     async with world(tmp_path, takes=("events",)) as made:
         answer = inspection(ONE, "web")
-        made.fake.answer(f"/containers/{ONE}/json", [0.3, answer])
+        go = asyncio.Event()
+        made.fake.answer(f"/containers/{ONE}/json", [go, answer])
         made.fake.emit("start", ONE, name="web")
         await made.until(lambda: made.asked(f"/containers/{ONE}/json"))
+        followed = made.source.followed[ONE]
         made.fake.emit("die", ONE, name="web")
         if last == "destroy":
             made.fake.emit("destroy", ONE, name="web")
-        await asyncio.sleep(0.6)  # the answer is here by then
+        await made.until(lambda: made.removed if last == "destroy" else followed.ends)
+        go.set()
+        await asyncio.sleep(0.3)  # the answer is here by then
         await made.until(lambda: made.polled.names == {})
         await made.until(lambda: (ONE in made.removed) == (last == "destroy"))
 
@@ -210,10 +214,13 @@ async def test_an_inspection_made_before_a_rename_does_not_bring_the_old_name_ba
     tmp_path: Path,
 ) -> None:
     async with world(tmp_path, takes=("events",)) as made:
-        made.fake.answer(f"/containers/{ONE}/json", [0.3, inspection(ONE, "old")])
+        go = asyncio.Event()
+        made.fake.answer(f"/containers/{ONE}/json", [go, inspection(ONE, "old")])
         made.fake.emit("start", ONE, name="old")
         await made.until(lambda: made.asked(f"/containers/{ONE}/json"))
         made.fake.emit("rename", ONE, name="new", oldName="/old")
+        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+        go.set()
         await made.until(lambda: made.polled.added)
         assert made.source.followed[ONE].container.name == "new"
 

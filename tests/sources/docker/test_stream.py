@@ -34,6 +34,7 @@ from pipeline.sources.docker.stream import (
 from pipeline.testing.fake_engine import FakeEngine, Fault, head
 from pipeline.testing.leaks import no_garbage
 from tests.servers.certificates import Authority, authority
+from tests.suite.waiting import until
 
 __all__ = ["authority"]
 
@@ -253,6 +254,7 @@ async def test_a_reader_that_stops_makes_the_sender_wait_and_loses_nothing(
     piece, count = bytes(range(256)) * 256, 128
     fake.answer("/x", [HEAD, *[piece] * count])
     stream = await opened(fake)
+    await until(lambda: stream._waiting >= HIGH_WATER)
     sent = await settled(fake)
     assert HIGH_WATER <= stream._waiting < HIGH_WATER + len(stream.get_buffer(-1))
     assert sent < stream._waiting + 2**20 < count * len(piece)
@@ -306,11 +308,7 @@ async def test_a_short_answer_is_read_as_far_as_it_says_and_no_further_than_the_
 
 async def no_connection() -> None:
     """Waits until this process has no connection open that it has made."""
-    for _ in range(200):
-        if not connections():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{connections()} connections are left")
+    await until(lambda: not connections(), "connections are left")
 
 
 def connections() -> list[str]:
@@ -356,11 +354,13 @@ def test_a_connection_that_ends_when_nobody_waits_any_more_says_nothing(
 
 
 async def test_a_read_that_is_cancelled_loses_nothing(fake: FakeEngine, opened: Open) -> None:
-    fake.answer("/x", [HEAD, 0.1, b"abc"])
+    go = asyncio.Event()
+    fake.answer("/x", [HEAD, go, b"abc"])
     stream = await opened(fake)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await stream.read()
+    go.set()
     assert await everything(stream) == b"abc"
 
 
@@ -397,7 +397,7 @@ VANISHES = """
             opened = await stream.open_stream(resolve(fake.url, None, {}), "/x")
             loopback("down")
             try:
-                await asyncio.wait_for(opened.read(), 60)
+                await asyncio.wait_for(opened.read(), 90)
             except ConnectionError as error:
                 print(error)
 
@@ -414,7 +414,7 @@ def test_a_host_that_vanishes_without_a_word_is_noticed() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert "timed out" in done.stdout, done.stderr
@@ -440,6 +440,7 @@ async def test_a_body_comes_whole_over_tls_and_keeps_to_the_same_bound(
     piece, count = bytes(range(256)) * 1024, 128
     fake.answer("/x", [HEAD, *[piece] * count])
     stream = await opened(endpoint)
+    await until(lambda: stream._waiting >= HIGH_WATER)
     sent = await settled(fake)
     assert HIGH_WATER <= stream._waiting < HIGH_WATER + len(stream.get_buffer(-1))
     assert sent < count * len(piece)

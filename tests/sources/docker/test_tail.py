@@ -22,6 +22,7 @@ from pipeline.sources.docker.life import Life
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.sources.docker.tail import Tail
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
+from tests.suite.waiting import until
 
 ONE = "a" * 64
 LOGS = f"/containers/{ONE}/logs"
@@ -336,9 +337,12 @@ async def test_a_log_that_lost_lines_meanwhile_gives_the_new_ones_when_it_ends(
 async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothing(
     local: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    script: Script = [head(), line(b"one", 1), 0.2, line(b"two", 2), Fault.STALL]
+    go = asyncio.Event()
+    script: Script = [head(), line(b"one", 1), go, line(b"two", 2), Fault.STALL]
     async with reading(local, script) as made:
         made.subject.bug = ZeroDivisionError()
+        await made.until(lambda: made.subject.bug is None)
+        go.set()
         await made.until(lambda: made.lines == [b"two"])
         assert made.moved[-1].sequence == 2
         assert len(made.account) == 0
@@ -374,11 +378,7 @@ async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_
         made.task.cancel()
         await asyncio.wait([made.task])
         assert not any(position.skip for position in made.moved)
-    for _ in range(200):
-        if _descriptors() <= before + 1:  # the other end stalls, as it was told to
-            break
-        await asyncio.sleep(0.01)
-    assert _descriptors() <= before + 1
+    await until(lambda: _descriptors() <= before + 1)  # the other end stalls, as it was told to
 
 
 def _descriptors() -> int:

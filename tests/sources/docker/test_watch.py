@@ -291,11 +291,13 @@ async def test_events_are_asked_for_before_the_list(fake: FakeEngine) -> None:
 
 
 async def test_the_list_waits_for_the_head_of_the_events(fake: FakeEngine) -> None:
-    events = head(transfer_encoding="chunked")
-    fake.answer("/events", [0.3, events, Fault.STALL])
+    go, events = asyncio.Event(), head(transfer_encoding="chunked")
+    fake.answer("/events", [go, events, Fault.STALL])
     async with watching(fake.url) as seen:
+        await seen.until(lambda: any(one.path == "/events" for one in fake.requests))
         await asyncio.sleep(0.15)
         assert fake.requests[-1].path == "/events"
+        go.set()
         await seen.until(lambda: seen.diary.lists)
 
 
@@ -349,9 +351,8 @@ async def test_the_list_is_asked_for_over_and_over(fake: FakeEngine) -> None:
 async def test_who_waits_for_the_engine_goes_on_when_it_is_listed(tmp_path: Path) -> None:
     async with watching(f"unix://{tmp_path}/docker.sock") as seen:
         waiting = asyncio.gather(seen.watch.available(), seen.watch.available())
-        await asyncio.sleep(0.1)
+        await seen.until(lambda: "there is no socket at" in (seen.watch.problem or ""))
         assert not waiting.done()
-        assert "there is no socket at" in (seen.watch.problem or "")
         async with FakeEngine(tmp_path / "docker.sock"):
             await waiting
             assert seen.watch.problem is None
