@@ -18,6 +18,12 @@ from tests.sources.docker.conftest import Start
 
 ONE, TWO = "a" * 64, "b" * 64
 BOTH_WAYS = pytest.mark.usefixtures("both_ways")
+THEN = "until [ -e /go ]; do sleep 0.05; done; rm /go; "
+"""Of a script: waits for `go_on`."""
+
+
+async def go_on(engine: PrivateEngine, name: str) -> None:
+    await asyncio.to_thread(engine.docker, "exec", "--detach", name, "touch", "/go")
 
 
 async def deaths(
@@ -41,10 +47,12 @@ async def deaths(
 async def test_how_a_container_failed_and_what_it_said_last(
     engine: PrivateEngine, start: Start
 ) -> None:
-    script = "for n in 1 2 3 4 5 6 7; do echo line $n; done; sleep 0.2; echo boom >&2; exit 3"
+    script = "for n in 1 2 3 4 5 6 7; do echo line $n; done; " + THEN + "echo boom >&2; exit 3"
     async with follow(engine.url, last_lines=3) as following:
         await following.connected()
         name = await asyncio.to_thread(start, script)
+        await following.until_lines(name, 7)  # the Engine may read one stream before the other
+        await go_on(engine, name)
         (died,) = await deaths(following, name)
     assert died[0] == f"container {name} die with exit code 3"
     assert died[1].pop("last_lines") == ["line 6", "line 7", "boom"]
@@ -120,13 +128,17 @@ async def test_they_are_read_of_a_container_whose_log_no_route_takes(
     engine: PrivateEngine, start: Start
 ) -> None:
     """Of one that had ended once before anybody looked, those of the last run only."""
-    script = "n=$(wc -l < /runs); echo x >> /runs; echo run $n; sleep 0.2; echo boom >&2; exit 3"
+    script = "n=$(wc -l < /runs); echo x >> /runs; echo run $n; " + THEN + "echo boom >&2; exit 3"
     name = await asyncio.to_thread(start, "touch /runs; " + script)
+    await go_on(engine, name)
     await asyncio.to_thread(engine.docker, "wait", name)
     await asyncio.sleep(1.2)
     async with follow(engine.url, takes=["events"], last_lines=5) as following:
         await following.connected()
         await asyncio.to_thread(engine.docker, "start", name)
+        while "run 1" not in await asyncio.to_thread(engine.docker, "logs", name):
+            await asyncio.sleep(0.05)
+        await go_on(engine, name)
         (died,) = await deaths(following, name)
         assert following.lines(name) == []
     assert died[1]["last_lines"] == ["run 1", "boom"]
@@ -151,14 +163,22 @@ async def test_they_are_read_of_each_run_and_long_ones_cut_where_no_route_takes_
 async def test_they_are_read_of_one_that_is_removed_as_it_ends_though_no_route_takes_logs(
     engine: PrivateEngine, start: Start
 ) -> None:
-    script = "echo first; sleep 1; echo one; echo two; exit 3"
+    script = "echo first; " + THEN + "echo one; echo two; exit 3"
     async with follow(engine.url, takes=["events"], last_lines=2) as following:
         await following.connected()
         name = await asyncio.to_thread(start, script, "--rm")
+        await following.until(lambda: end_is_read(following), "the end of its log is not read")
+        await go_on(engine, name)
         (died,) = await deaths(following, name)
         await following.until(lambda: not following.source.followed, "it is still followed")
     assert died[1]["last_lines"] == ["one", "two"]
     assert died[1]["last_lines_complete"] is True
+
+
+def end_is_read(following: Following) -> bool:
+    """Of the one container that there is, as it goes on."""
+    (end,) = [one.log_end for one in following.source.followed.values()] or [None]
+    return end is not None and end.is_readable
 
 
 async def test_they_are_asked_for_once_a_reload_has_taken_the_last_route_of_its_log(
@@ -166,12 +186,13 @@ async def test_they_are_asked_for_once_a_reload_has_taken_the_last_route_of_its_
 ) -> None:
     async with follow(engine.url, last_lines=2) as following:
         await following.connected()
-        name = await asyncio.to_thread(start, "echo one; sleep 1; echo two; exit 3")
+        name = await asyncio.to_thread(start, "echo one; " + THEN + "echo two; exit 3")
         await following.until_lines(name, 1)
         source = following.source
         events = Route("all", frozenset({"events"}), lambda _: True, [], [following.kept])
         source._router.change([events], source._router._labels)
         source.change(source._reading)
+        await go_on(engine, name)
         (died,) = await deaths(following, name)
     assert died[1]["last_lines"] == ["one", "two"]
     assert died[1]["last_lines_complete"] is True

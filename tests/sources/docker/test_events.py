@@ -54,16 +54,17 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
 ) -> None:
     def act() -> None:
         run = ["run", "-d", "--network", "none"]
-        hungry = "sleep 1; exec tail /dev/zero"  # by then the Engine watches its memory
+        hungry = "until [ -e /go ]; do sleep 0.05; done; exec tail /dev/zero"
         well = ["--health-cmd", "true", "--health-interval", "0.5s"]
-        engine.docker(*run, "--name", "events-1", *well, busybox, "sleep", "60")
+        engine.docker(*run, "--name", "events-1", *well, busybox, "sleep", "600")
         engine.docker("rename", "events-1", "events-2")
         engine.docker(*run, "--name", "events-3", "--memory", "32m", busybox, "sh", "-c", hungry)
+        engine.docker("exec", "--detach", "events-3", "touch", "/go")  # its memory is watched now
         engine.docker("wait", "events-3")
 
     told: dict[str, dict[str, Any]] = {}
     awaited = {"oom", "health_status", "rename"}
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(act))
         while not awaited <= {fields["action"] for fields in told.values()}:
             event = json.loads(await anext(listening))
