@@ -14,6 +14,12 @@ from pipeline.sources.docker.jsonfile import notices as module
 from pipeline.sources.docker.jsonfile.notices import Notices
 
 
+@pytest.fixture
+def unswept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told of just because time has passed."""
+    monkeypatch.setattr(module, "SWEEP", 3600.0)
+
+
 class Log:
     """An open file, and what was told of it."""
 
@@ -48,6 +54,7 @@ async def watching(*paths: Path) -> AsyncIterator[tuple[Notices, list[Log]]]:
         os.close(log.descriptor)
 
 
+@pytest.mark.usefixtures("unswept")
 async def test_a_log_is_told_of_when_it_grows_and_no_other_is(tmp_path: Path) -> None:
     async with watching(tmp_path / "a", tmp_path / "b") as (notices, (one, other)):
         for log in (one, other):
@@ -64,6 +71,7 @@ async def test_a_log_that_is_renamed_is_told_of_as_that(tmp_path: Path) -> None:
         await log.until(told=True)
 
 
+@pytest.mark.usefixtures("unswept")
 async def test_many_rows_are_told_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHORTEST", 0.05)
     async with watching(tmp_path / "a") as (notices, (log,)):

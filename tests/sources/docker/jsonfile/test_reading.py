@@ -55,9 +55,10 @@ async def test_a_log_is_read_now_in_one_way_and_now_in_the_other(
 async def test_a_log_that_rotates_is_followed_without_losing_a_line(
     engine: PrivateEngine, start: Start, compress: str
 ) -> None:
-    name = start(COUNT, *SMALL, "--log-opt", f"compress={compress}")
+    options = ("--log-opt", "max-size=20k", "--log-opt", "max-file=12")  # for some seconds
+    name = start(COUNT, *options, "--log-opt", f"compress={compress}")
     async with follow(engine.url, way="file", start="beginning") as following:
-        await following.until_lines(name, 1500)
+        await following.until_lines(name, 3500)
         await stop(engine, name)
         await following.until(lambda: ended(following, name))
         lines = following.lines(name)
@@ -96,10 +97,10 @@ async def test_what_was_rotated_away_before_a_log_was_first_read_is_told(
     engine: PrivateEngine, start: Start, log_file: LogFile
 ) -> None:
     """As many files as the rotation keeps, and there may have been more before."""
-    name = start("until [ -e /stop ]; do sleep 0.05; done; seq 1 700; sleep 600", *SMALL)
+    name = start("echo 0; until [ -e /stop ]; do sleep 0.05; done; seq 1 699; sleep 600", *SMALL)
     oldest = Path(f"{await asyncio.to_thread(log_file, name)}.2")
     async with follow(engine.url, way="file", start="beginning") as following:
-        await following.until_tail(name)
+        await following.until_lines(name, 1)
         assert not oldest.exists()
         await stop(engine, name)
         assert len(await following.until_lines(name, 700)) == 700
