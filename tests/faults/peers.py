@@ -11,6 +11,7 @@ import enum
 import json
 import socket
 import struct
+import threading
 import time
 import zlib
 from contextlib import suppress
@@ -51,12 +52,14 @@ class Connection:
     def recv(self, size: int) -> bytes:
         """Like that of a socket, sooner or later."""
         while True:
-            manners = self._peer.manners
+            with self._peer.deciding:
+                manners = self._peer.manners
+                if manners is Manners.RESETTING and self._taken > 10_000:
+                    self._peer.broken += 1
+                    self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOW)
+                    self._sock.close()
+                    raise ConnectionResetError
             self._be_deaf(manners is Manners.HALF_OPEN)
-            if manners is Manners.RESETTING and self._taken > 10_000:
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOW)
-                self._sock.close()
-                raise ConnectionResetError
             if manners is Manners.SLOW:
                 self._pause(1.0)
             if manners is Manners.SILENT:
@@ -86,7 +89,28 @@ class Connection:
         self._deaf = deaf
 
 
-class SyslogPeer(SyslogReceiver):
+class Mannered:
+    """Whose manners may be changed at any time: once they are, no connection is broken that the
+    ones before would have broken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deciding = threading.Lock()
+        self.broken = 0
+        """Connections, by its manners."""
+        self._manners = Manners.GOOD
+
+    @property
+    def manners(self) -> Manners:
+        return self._manners
+
+    @manners.setter
+    def manners(self, others: Manners) -> None:
+        with self.deciding:
+            self._manners = others
+
+
+class SyslogPeer(Mannered, SyslogReceiver):
     """RFC 5424 in octet-counted frames."""
 
     scheme, sink = "tcp", 'type = "syslog"'
@@ -103,10 +127,10 @@ class SyslogPeer(SyslogReceiver):
         return self.of(name)
 
 
-class LumberjackPeer(TcpReceiver):
+class LumberjackPeer(Mannered, TcpReceiver):
     """Lumberjack 2, as the beats input of Logstash speaks it: each window is acknowledged."""
 
-    scheme, sink = "lumberjack", 'type = "logstash"'
+    scheme, sink = "lumberjack", 'type = "logstash"\nack_timeout = "10m"'
 
     def __init__(self, manners: Manners = Manners.GOOD) -> None:
         super().__init__()

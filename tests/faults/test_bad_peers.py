@@ -36,7 +36,7 @@ address = "tcp://127.0.0.1:{good}"
 
 
 def configuration(
-    bad: Peer, good: SyslogPeer, *, shutdown: str = "10s", memory: str = "64MiB", scheme: str = ""
+    bad: Peer, good: SyslogPeer, *, shutdown: str = "1m", memory: str = "64MiB", scheme: str = ""
 ) -> str:
     """By default the bad one's buffer holds all that is ever logged."""
     return CONFIG.format(
@@ -64,7 +64,10 @@ def test_a_peer_with_bad_manners_costs_another_sink_no_line(
             containers.start("peer-one", SCRIPT.format(count=BEFORE))
             agent.until(lambda: len(good.messages) >= BEFORE, "the good one does not get its lines")
             assert agent.get("/readyz") == (200, "ok\n")
-            assert len(bad.texts("peer-one")) < BEFORE
+            if manners is Manners.RESETTING:  # of what comes slowly it may have all
+                agent.until(lambda: bad.broken, "it breaks no connection")
+            else:
+                assert len(bad.texts("peer-one")) < BEFORE
 
             bad.manners = Manners.GOOD
             containers.start("peer-two", SCRIPT.format(count=AFTER))
@@ -131,5 +134,5 @@ def test_stopped_while_a_sink_is_dead_it_ends_in_time_and_goes_on_there_the_next
         assert taken == list(range(taken[0], count + 1))
         if dead == "never reads":  # its kernel has what it has not read, and it may yet
             bad.manners = Manners.GOOD
-            eventually("the first lines", lambda: len(numbers(bad, name)) >= taken[0] - 1)
+        eventually("the first lines", lambda: len(numbers(bad, name)) >= taken[0] - 1)
         assert set(numbers(bad, name)) | set(taken) == set(counted(count))

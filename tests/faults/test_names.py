@@ -23,6 +23,7 @@ every = "off"
 type = "logstash"
 address = "lumberjack://127.0.0.1:{port}"
 buffer = {{ memory = "256KiB" }}
+ack_timeout = "10m"
 """
 RECEIVED = f'dockline_received_entries_total{{container="{NAME}"}}'
 
@@ -73,8 +74,9 @@ def test_renamed_while_its_lines_are_on_their_way_each_keeps_the_name_it_was_rea
             )
             agent.until(lambda: agent.metric(RECEIVED) == 1)
             containers.engine.docker("rename", NAME, "names-other")
-            containers.engine.docker("exec", "--detach", key, "touch", "/go")
             other = RECEIVED.replace(NAME, "names-other")
+            agent.until(lambda: agent.metric(other) == 0)  # it knows of it
+            containers.engine.docker("exec", "--detach", key, "touch", "/go")
             agent.until(lambda: agent.metric(other) == 1)
             receiver.manners = Manners.GOOD
             agent.until(lambda: len(lines_of(receiver, key)) == 2)
