@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import EngineError
+from pipeline.sources.docker import tail
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
 from pipeline.testing.following import follow
@@ -39,17 +42,22 @@ async def test_a_log_that_is_refused_because_its_container_is_going_bothers_nobo
         fake.answer(logs(ONE), refusal(status))
         fake.answer(f"/containers/{ONE}/json", refusal(status))
         fake.answer(logs(TWO), [head(), frame(b"well\n"), Fault.STALL])
+        began = time.monotonic()
         for key, name in ((ONE, "going"), (TWO, "staying")):
             fake.emit("create", key, name=name)
             fake.emit("start", key, name=name)
         assert await following.until_lines("staying", 1) == ["well"]
-        await asyncio.sleep(1)  # in which a log that is worth trying again is asked for twice more
+        await asyncio.sleep(1)  # in which a log that is worth trying again is asked for some times
         fake.emit("die", ONE, name="going", exitCode="0")
         fake.emit("destroy", ONE, name="going")
         await following.until(lambda: ONE not in following.source.followed)
         await following.until(lambda: "logs going" not in names_of_tasks())
         asked = sum(request.path == logs(ONE) for request in fake.requests)
-        assert 1 <= asked <= (6 if status == 500 else 2)
+        most = 1.0  # and once more when it goes
+        if status == 500:  # each wait is twice as long as the one before
+            passed = time.monotonic() - began
+            most = math.log2(passed / tail.FIRST_WAIT + 2) + passed / tail.LONGEST_WAIT + 1
+        assert 1 <= asked <= most + 1
         assert [r for r in caplog.records if r.exc_info] == []
 
 
@@ -124,9 +132,11 @@ def test_containers_of_some_milliseconds_come_once_and_leave_nothing_behind(
             agent.until(lambda: ended(receiver) >= names, "not every end was told")
             agent.until(lambda: "brief-" not in agent.get("/metrics")[1], "something is left")
             assert agent.metric("dockline_containers") == 0
+            missed = agent.metric('dockline_source_errors_total{kind="missed"}') or 0
             assert agent.stop() == 0
         lines = printed(receiver)
-        assert len(lines) == len(set(lines)) > count / 2
+        assert len(lines) == len(set(lines)) > 0
+        assert len(lines) + missed > count / 2  # a busy machine may remove most of them too early
         assert "Traceback" not in agent.said
 
 
