@@ -44,8 +44,9 @@ class Relay:
         self._open = True
 
     def _break(self) -> None:
-        while self._sockets:
-            self._end(self._sockets.pop())
+        broken, self._sockets = self._sockets, []  # two threads may come here at once
+        for sock in broken:
+            self._end(sock)
 
     def _end(self, sock: socket.socket) -> None:
         with suppress(OSError):
