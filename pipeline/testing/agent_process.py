@@ -29,7 +29,7 @@ _ENDPOINT = "metrics on http://"
 
 def whole_lines(path: Path) -> list[str]:
     """Of a file that is being written: without one that has not ended yet. None of no file."""
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(errors="replace") if path.exists() else ""
     return text[: text.rfind("\n") + 1].splitlines()
 
 
@@ -133,8 +133,8 @@ class AgentProcess:
 
     @property
     def output(self) -> list[str]:
-        """Lines of its standard output."""
-        return (self.folder / "out").read_text(errors="replace").splitlines()
+        """Lines of its standard output, as far as they are whole."""
+        return whole_lines(self.folder / "out")
 
     @property
     def entries(self) -> list[dict[str, object]]:

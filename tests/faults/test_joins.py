@@ -82,7 +82,7 @@ def start(containers: Containers, folder: Path, script: str, join: str) -> tuple
 def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_once(
     containers: Containers, tmp_path: Path
 ) -> None:
-    join = '{ like = "python", timeout = "1m" }'
+    join = '{ like = "python", timeout = "1h" }'
     container_id, agent = start(containers, tmp_path, SLOWLY, join)
     with agent:
         agent.until(lambda: messages(agent)["before"], "nothing came")

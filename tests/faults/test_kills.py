@@ -155,6 +155,7 @@ def test_killed_at_random_moments_a_syslog_server_misses_no_line(
             agent.start()
         seen = lines_of(rsyslog)
         agent.until(lambda: len(lines_of(rsyslog)) > len(seen) + 50, "it does not go on")
+        agent.connected()  # else it may not listen to signals yet
         assert agent.stop() == 0
         last = checkpointed(agent, container_id)
     eventually("the last line", lambda: last in lines_of(rsyslog))

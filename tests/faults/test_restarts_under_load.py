@@ -19,6 +19,8 @@ start = "beginning"
 containers = 'name == "restart-flood"'
 [stats]
 every = "off"
+[agent]
+shutdown = "1m"
 [sinks.lumberjack]
 type = "logstash"
 address = "lumberjack://127.0.0.1:{lumberjack}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.testing.following import follow
+from pipeline.testing.following import PATIENCE, follow
 from tests.faults.containers import Containers
 
 pytestmark = pytest.mark.usefixtures("both_ways")
@@ -56,7 +56,7 @@ async def test_what_was_rotated_away_while_no_agent_ran_is_told(
         assert await following.until_lines("away", 1) == ["0"]
     containers.engine.docker("exec", "--detach", key, "touch", "/go")
     last = lambda: containers.engine.docker("logs", "--tail", "1", key) == "50000"  # noqa: E731
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(last):
             await asyncio.sleep(0.05)
     kept = (await asyncio.to_thread(containers.engine.docker, "logs", key)).splitlines()
@@ -78,7 +78,7 @@ async def test_a_log_that_was_truncated_from_outside_goes_on_with_the_next_run_o
         log = log_of(containers, key)
         os.truncate(log, 0)
         read = len(following.lines("truncated"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while log.read_bytes().count(b"\n") < 2 * read:
                 await asyncio.sleep(0.05)
         await asyncio.to_thread(containers.engine.docker, "restart", "--time", "0", key)
