@@ -118,14 +118,14 @@ async def running(
     """Opened and running; finished, and found to balance, afterwards."""
     made = Made(folder, memory=memory, disk=disk, policy=policy)
     await made.buffer.open()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(180), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.buffer.run(), name="spool")
         yield made
         made.buffer.finish()
     assert made.balances()
 
 
-async def until(true: object, *, within: float = 20) -> None:
+async def until(true: object, *, within: float = 60) -> None:
     """Waits for a condition, called with nothing."""
     assert callable(true)
     async with asyncio.timeout(within):

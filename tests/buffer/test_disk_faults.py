@@ -422,7 +422,7 @@ async def test_a_disk_that_hangs_for_ever_does_not_keep_from_being_cancelled(
     monkeypatch.setattr(Segment, "sync", lambda *_: (hanging.set(), released.wait()))
     made = Made(tmp_path, memory=20 * ONE)
     await made.buffer.open()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(made.buffer.run())
         filling = tasks.create_task(made.fill(100))
         await until(hanging.is_set)

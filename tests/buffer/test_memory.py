@@ -170,7 +170,7 @@ async def test_one_who_stops_waiting_leaves_the_turn_to_the_next() -> None:
     ((taken, size),) = await made.buffer.take(1 << 30, 1 << 30, 0)
     made.buffer.release(taken, size)
     waiting.cancel()
-    await asyncio.wait_for(after, 30)
+    await asyncio.wait_for(after, 60)
     assert await take_all(made.buffer) == [third]
 
 
@@ -237,7 +237,7 @@ async def test_linger_ends_when_enough_has_come_or_somebody_waits_for_room() -> 
     first, second, third = batches(3)
     made.buffer.offer(first)
     made.buffer.offer(second)
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.buffer.put(third))
         taken = await made.buffer.take(1 << 30, 1 << 30, 3600)
         assert [one for one, _ in taken] == [first, second]
@@ -256,7 +256,7 @@ async def test_a_closed_buffer_gives_what_is_left_and_then_ends() -> None:
 async def test_closing_wakes_the_delivery_that_waits() -> None:
     made = Made(2)
     asyncio.get_running_loop().call_soon(made.buffer.close)
-    assert await asyncio.wait_for(take_all(made.buffer), 30) == []
+    assert await asyncio.wait_for(take_all(made.buffer), 60) == []
 
 
 async def test_the_oldest_entry_is_the_one_being_sent() -> None:
@@ -336,7 +336,7 @@ async def test_whoever_waits_for_room_waits_no_more_once_the_policy_is_another(
             tasks.create_task(made.buffer.put(one), name="put")
         await asyncio.sleep(0)
         made.buffer.configure(BufferConfig(memory=Size(SIZE), when_full=policy))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             while made.buffer.blocked_entries:
                 await asyncio.sleep(0)
     gone = {"drop_newest": [second, third], "drop_oldest": [first, second]}[policy]

@@ -748,7 +748,7 @@ async def test_a_disk_that_is_opened_late_wakes_the_delivery_that_waits(
     with monkeypatch.context() as broken:
         broken.setattr(Spool, "open", _fail)
         await made.buffer.open()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         taking = tasks.create_task(made.take())
         await until(lambda: made.buffer._arrived._waiter)
         tasks.create_task(made.buffer.run(), name="spool")
@@ -896,7 +896,7 @@ async def test_there_is_room_at_once_for_those_who_wait_when_a_reload_gives_more
     monkeypatch.setattr(Spool, "open", _fail)
     made = Made(tmp_path, memory=5 * ONE)
     await made.buffer.open()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.fill(9))
         await until(lambda: made.buffer.blocked_entries)
         made.buffer.configure(BufferConfig(memory=Size(10 * ONE), disk=Size(2**20)))

@@ -12,7 +12,7 @@ from pipeline.buffer.waiting import Bell, Turns
 async def test_a_bell_wakes_who_waits() -> None:
     bell = Bell()
     asyncio.get_running_loop().call_soon(bell.ring)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await bell.wait()
 
 
@@ -26,13 +26,13 @@ async def test_a_ring_that_nobody_waits_for_is_forgotten() -> None:
 
 
 async def test_waiting_for_a_bell_ends_in_time() -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await Bell().wait(0.01)
 
 
 async def test_a_bell_may_ring_twice() -> None:
     bell = Bell()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(bell.wait(60), name="waits")
         await asyncio.sleep(0)
         bell.ring()

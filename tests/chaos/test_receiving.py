@@ -54,6 +54,10 @@ class Blast:
         except OSError:
             pass
 
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
     def acknowledged(self) -> int:
         """Bytes, once it has ended."""
         self._thread.join()
@@ -79,7 +83,8 @@ def test_what_a_reset_leaves_unread_is_kept_to_the_byte(syslog: Peer) -> None:
     blast = Blast(syslog.port)
     time.sleep(0.05)
     syslog.ask("deaf")
-    time.sleep(0.1)
+    sent = blast.sent
+    until(lambda: blast.sent > sent or blast.ended)  # there is something that nobody reads
     assert syslog.ask("reset") == 1
     assert blast.acknowledged() == kept(syslog, "read") + kept(syslog, "unread")
     assert kept(syslog, "unread") > 0
@@ -144,7 +149,7 @@ def record(peer: Peer) -> list[str]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

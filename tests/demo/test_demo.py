@@ -22,10 +22,10 @@ def demo(**variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "demo"],
         cwd=ROOT,
-        env=os.environ | {"DEMO_SECONDS": "8"} | variables,
+        env=os.environ | {"DEMO_SECONDS": "15"} | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -65,7 +65,7 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
 def test_starts_a_private_engine_where_there_is_none(tmp_path: Path) -> None:
     if reason := why_not():
         pytest.skip(reason)
-    run = demo(DOCKER_HOST=f"unix://{tmp_path}/none.sock", DEMO_SECONDS="4")
+    run = demo(DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"(none answers at unix://{tmp_path}/none.sock)" in run.stdout
     assert messages(run.stdout).keys() == {"noisy", "web", "worker"}

@@ -30,7 +30,7 @@ def connected() -> Iterator[Callable[[TcpReceiver], socket.socket]]:
 
 
 def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
