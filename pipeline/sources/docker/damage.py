@@ -24,6 +24,9 @@ MARGIN = 64
 them: the log may grow meanwhile, and two streams are out of order with each other."""
 CLOSE = 1000
 """Nanoseconds between two lines that are as good as one."""
+STEPS = 16
+"""How often the search follows a log that grows by one line. Then it takes ever more at a time, and
+may pass over some: it would never catch up with one that grows faster than it is looked at."""
 MOST = 1 << 40
 """Lines of a log. No log has as many; it ends the search in one that answers nonsense."""
 
@@ -68,11 +71,7 @@ async def way_around(
     `newest`: the newest time read so far. `exact`: one that begins before it, by `margin` lines, if
     there is one; else only where the line before those is the one read last, so that nothing is
     damaged between the two."""
-    lines = await _newer(newest, first)
-    before, oldest = await first(lines + 1), b""
-    while before and before > newest and before != oldest:  # the log has grown meanwhile
-        lines, oldest = lines + 1, before
-        before = await first(lines + 1)
+    lines, before = await _grown(await _newer(newest, first), newest, first)
     if position.since and (exact or before == newest):
         since, lines_since = position.since.encode(), lines + position.skip
         more = await _including(since, lines_since + margin, first)
@@ -85,14 +84,14 @@ async def way_around(
 
 async def _newer(newest: bytes, first: FirstTime) -> int:
     """How many of the last lines are newer, as far back as they can be read."""
-    good, bad, oldest = 0, 1, b""
+    good, bad, beginning = 0, 1, _Beginning()
     while True:
         time = await first(bad)
         if not time or time <= newest:
             break
-        if time == oldest or bad > MOST:  # there are no more lines than that
+        if beginning.is_reached(time) or bad > MOST:
             return bad
-        good, bad, oldest = bad, bad * 2, time
+        good, bad = bad, bad * 2
     while bad - good > 1:
         middle = (good + bad) // 2
         time = await first(middle)
@@ -103,14 +102,41 @@ async def _newer(newest: bytes, first: FirstTime) -> int:
     return good
 
 
+async def _grown(lines: int, newest: bytes, first: FirstTime) -> tuple[int, bytes | None]:
+    """How many are newer, where the log has grown meanwhile; and the time of a line before them,
+    which is the last one before but for a log that grows fast."""
+    step, steps, beginning = 1, 0, _Beginning()
+    time = await first(lines + step)
+    while time and time > newest and not beginning.is_reached(time):
+        lines, steps = lines + step, steps + 1
+        if steps > STEPS:
+            step *= 2
+        time = await first(lines + step)
+    return lines, time
+
+
 async def _including(since: bytes, lines: int, first: FirstTime) -> int | None:
     """How many of the last lines reach back beyond `since`; None where that cannot be read."""
-    oldest = b""
+    beginning = _Beginning()
     while lines < MOST:
         time = await first(lines)
         if not time:
             return None
-        if time < since or time == oldest:
+        if time < since or beginning.is_reached(time):
             return lines
-        lines, oldest = lines * 4, time
+        lines *= 4
     return None
+
+
+class _Beginning:
+    """A log's beginning is where the first of ever more lines is the same twice more. Once is no
+    sign of it: the log may have grown by just as many lines between two looks."""
+
+    def __init__(self) -> None:
+        self._time = b""
+        self._again = 0
+
+    def is_reached(self, time: bytes) -> bool:
+        self._again = self._again + 1 if time == self._time else 0
+        self._time = time
+        return self._again == 2
