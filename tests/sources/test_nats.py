@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import ServerError
 from prometheus_client import CollectorRegistry
 
 from pipeline import inlet as inlet_module
@@ -59,7 +60,14 @@ async def _afresh(server: NatsServer) -> None:
     stream = client.jetstream()
     for info in await stream.streams_info():
         await stream.delete_stream(str(info.config.name))
-    await stream.add_stream(name="DOCKLINE", subjects=["dockline.>"], retention="workqueue")
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(ServerError):  # it still removes the folder of the one before
+                await stream.add_stream(
+                    name="DOCKLINE", subjects=["dockline.>"], retention="workqueue"
+                )
+                break
+            await asyncio.sleep(0.05)
     await client.close()
 
 
