@@ -64,17 +64,15 @@ def described(pid: int) -> str:
 
 
 def show_stacks(pytest_pid: int, seconds: float) -> None:
-    """Asks pytest and its workers for the stacks of their threads, and waits until they are
-    written, for so long at the most."""
-    asked = []
+    """Asks pytest and its workers for the stacks of their threads, one after another, since they
+    write a word at a time; and waits until all are written, for so long at the most."""
+    deadline = time.monotonic() + seconds
     for pid in descendants():
         if pid == pytest_pid or (_parent(Path(f"/proc/{pid}")) == pytest_pid and _catches(pid)):
             with suppress(ProcessLookupError):
                 os.kill(pid, STACKS_SIGNAL)
-                asked.append(pid)
-    deadline = time.monotonic() + seconds
-    while any(map(_writes, asked)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+            while _writes(pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
 
 
 def end(processes: Callable[[], Iterable[int]]) -> None:
