@@ -33,6 +33,9 @@ from urllib.parse import parse_qsl, urlsplit
 RING = 256
 """Events that the Engine keeps for those who ask for `since`."""
 
+_TURNS = 10
+"""Of the event loop, more than it takes from accepting a connection to serving it."""
+
 
 class Fault(enum.Enum):
     """What a script may do beside sending bytes."""
@@ -99,9 +102,11 @@ class FakeEngine:
 
     async def __aexit__(self, *raised: object) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _ in range(_TURNS):
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------- what a test says
 

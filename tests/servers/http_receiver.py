@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import cramjam
 
-from tests.servers.ports import free_port
+from tests.servers.receivers import serve
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,5 @@ async def http_receiver(
 ) -> AsyncIterator[HttpReceiver]:
     """Serves on a free port of the loopback, in the test's own loop."""
     receiver = HttpReceiver(judge, **more)
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", free_port(), ssl=tls)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serve(receiver.serve, tls=tls) as receiver.port:
         yield receiver
-    finally:
-        server.close()

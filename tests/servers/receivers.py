@@ -18,6 +18,10 @@ from tests.servers.ports import free_port
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+TURNS = 10
+"""Of the event loop, more than it takes from accepting a connection to serving it."""
+
+
 @asynccontextmanager
 async def serve(
     handler: Handler, *, port: int | None = None, tls: ssl.SSLContext | None = None
@@ -42,10 +46,11 @@ async def serve(
         yield port
     finally:
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        for _ in range(TURNS):
+            for task in list(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)
 
 
 def server_context(own: Certificate, clients: Authority | None = None) -> ssl.SSLContext:

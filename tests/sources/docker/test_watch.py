@@ -440,7 +440,7 @@ async def test_an_engine_that_is_gone_is_told_once_and_so_is_its_return(
         async with FakeEngine(tmp_path / "docker.sock"):
             await seen.up()
             assert seen.diary.told[3:] == ["connected", "listed"]
-    said = [record.getMessage() for record in caplog.records if record.name == watch.__name__]
+            said = [one.getMessage() for one in caplog.records if one.name == watch.__name__]
     assert [text.startswith("connected to ") for text in (said[0], said[-1])] == [True, True]
     assert "there is no socket" in said[-2]
     assert len(said) == len(set(said)) + 1 <= 4
