@@ -45,10 +45,10 @@ from tests.servers.redis import RedisServer
 
 KILLS = 3
 SO_RCVBUFFORCE = 33
-LINES = 1000
+LINES = 500
 """That each sink has got in a life before the agent is killed."""
 SOME_SECONDS_WORTH = 5000
-SCRIPT = "n=1; while :; do seq $n $((n+49)); n=$((n+50)); sleep 0.05; done"
+SCRIPT = "n=1; while :; do seq $n $((n+49)); n=$((n+50)); sleep 0.1; done"
 SHOWN = 'name="dk-numbers"'
 CONFIG = """
 [agent]
