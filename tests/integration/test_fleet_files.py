@@ -197,10 +197,10 @@ async def test_what_the_agents_publish_the_hubs_have_in_the_store(
 ) -> None:
     """All files as they are shipped, but for addresses."""
     monkeypatch.setenv("NATS_HUB_PASSWORD", "two")
-    sink = await asyncio.to_thread(queue, nats)
-    await sink.open()
     (tmp_path / "store").mkdir()
     with VictoriaLogs(tmp_path / "store") as store, ExitStack() as stack:
+        sink = await asyncio.to_thread(queue, nats)
+        await sink.open()
         text = (FLEET / "hub.toml").read_text()
         text = text.replace("nats://nats:4222", nats.url)
         text = text.replace("http://victorialogs:9428", store.url)
