@@ -8,6 +8,7 @@ import asyncio
 from pipeline.component import Intake, Source, SourceConfig, SourceContext, Taken
 from pipeline.errors import Unavailable
 from pipeline.timestamps import timestamp
+from tests.servers.receivers import TURNS
 
 LONGEST = 8192
 
@@ -23,6 +24,7 @@ class Lines(Source):
         self.port = config.port
         self._server: asyncio.Server | None = None
         self._connections: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        self._writers: list[asyncio.StreamWriter] = []
         self.opened = 0
 
     async def open(self) -> None:
@@ -30,6 +32,7 @@ class Lines(Source):
         self._connections = asyncio.Queue()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._writers.append(writer)
             self._connections.put_nowait((reader, writer))
 
         try:
@@ -98,8 +101,11 @@ class Lines(Source):
         server, self._server = self._server, None
         if server is not None:
             server.close()
-            while not self._connections.empty():
-                self._connections.get_nowait()[1].close()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            for writer in self._writers:  # also of those that nobody has begun to serve
+                writer.close()
+            self._writers.clear()
 
 
 class Peer:
