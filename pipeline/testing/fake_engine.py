@@ -30,11 +30,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from pipeline.testing.closing import close
+
 RING = 256
 """Events that the Engine keeps for those who ask for `since`."""
-
-_TURNS = 10
-"""Of the event loop, more than it takes from accepting a connection to serving it."""
 
 
 class Fault(enum.Enum):
@@ -101,12 +100,10 @@ class FakeEngine:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        self._server.close()
-        for _ in range(_TURNS):
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await asyncio.sleep(0)
+        await close(self._server)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------- what a test says
 

@@ -7,8 +7,8 @@ import asyncio
 
 from pipeline.component import Intake, Source, SourceConfig, SourceContext, Taken
 from pipeline.errors import Unavailable
+from pipeline.testing.closing import close
 from pipeline.timestamps import timestamp
-from tests.servers.receivers import TURNS
 
 LONGEST = 8192
 
@@ -100,9 +100,7 @@ class Lines(Source):
     async def close(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            server.close()
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            await close(server)
             for writer in self._writers:  # also of those that nobody has begun to serve
                 writer.close()
             self._writers.clear()

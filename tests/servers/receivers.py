@@ -12,14 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.testing.closing import close
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.ports import free_port
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-TURNS = 10
-"""Of the event loop, more than it takes from accepting a connection to serving it."""
 
 
 @asynccontextmanager
@@ -45,12 +42,11 @@ async def serve(
     try:
         yield port
     finally:
-        server.close()
-        for _ in range(TURNS):
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0)
+        await close(server)
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
 
 def server_context(own: Certificate, clients: Authority | None = None) -> ssl.SSLContext:
