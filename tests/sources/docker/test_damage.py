@@ -67,17 +67,21 @@ async def test_a_container_that_goes_on_writing_is_read_on_behind_the_damage(
     await until_written(log_file(name), f"line {first[-1] + 30}")
     damaged = first[-1] + 10
     damage(log_file(name), f"line {damaged}")
+    engine.docker("pause", name)  # else the log grows while the way around is looked for
+    written = log_file(name).read_text(errors="replace")
+    last = int(written.rpartition('"line ')[2].partition("\\n")[0])
     async with follow(engine.url, state=tmp_path) as following:
-        await following.until_lines(name, 50)
-        read, found = first + numbers(following, name), reported(name)
-        skips = [(a, b) for a, b in pairwise(read) if b != a + 1]
-        assert any(a < damaged < b for a, b in skips)
-        where = {n: following if n > first[-1] else before for n in read}
-        assert {(time_of(where[a], a), time_of(where[b], b)) for a, b in skips} <= set(found)
-        # The log grows: where a line is written for each look at it, one more range may be told.
-        assert len(found) == gaps(following, name) <= 2
+        await following.until(lambda: last in numbers(following, name))
+        await asyncio.to_thread(engine.docker, "unpause", name)
+        await following.until_lines(name, len(following.lines(name)) + 20)
+        read = first + numbers(following, name)
+        (skip,) = [(a, b) for a, b in pairwise(read) if b != a + 1]
+        assert skip[0] < damaged < skip[1]
+        assert len(reported(name)) == gaps(following, name) == 1
+        where = following if skip[0] > first[-1] else before
+        assert reported(name) == [(time_of(where, skip[0]), time_of(following, skip[1]))]
         sequences += following.sequences(name)
-        assert sequences[-1] - sequences[0] == len(sequences) - 1 + len(found)
+        assert sequences[-1] - sequences[0] == len(sequences)  # one number is missing
 
 
 def time_of(following: Following, number: int) -> str:
@@ -166,11 +170,11 @@ async def test_what_others_append_to_the_log_is_one_gap_and_no_more(
         await following.until_lines(name, seen + 30)
         read = numbers(following, name)
         assert read == sorted(set(read))
-        # What is written between the search for the way around and its use may be in the gap, or
-        # in another.
+        # What is written between a search for the way around and its use may be in the gap, or in
+        # another: but there is none for each follow that ends.
         found = reported(name)
         assert len([a for a, b in pairwise(read) if b != a + 1]) <= len(found)
-        assert len(found) == gaps(following, name) <= 3
+        assert len(found) == gaps(following, name) <= following.errors("daemon") / 2
 
 
 async def test_the_log_of_a_container_that_has_ended_is_read_to_its_end(
