@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 
 from tests.servers.certificates import Certificate
 from tests.servers.daemon import PATIENCE, Daemon, eventually
+from tests.servers.nats_messages import delete
 from tests.servers.ports import free_port
 
 _CONFIG = """\
@@ -79,15 +79,8 @@ class NatsServer(Daemon):
         eventually("nobody is connected", lambda: not self.look("connz")["num_connections"])
         accounts = self.look("jsz?streams=true").get("account_details") or []
         names = [one["name"] for account in accounts for one in account.get("stream_detail") or []]
-        if names:
-            asyncio.run(self._remove(names))
-
-    async def _remove(self, streams: list[str]) -> None:
-        options = {"allow_reconnect": False, "connect_timeout": int(PATIENCE)}
-        client = await nats.connect(self.url, **options)
-        for name in streams:
-            await client.jetstream(timeout=PATIENCE).delete_stream(name)
-        await client.close()
+        for name in names:
+            asyncio.run(delete(self.url, name))
 
     def stream(self, name: str) -> dict[str, Any] | None:
         """Configuration and state of a stream, `{"config": …, "state": …}`; None without one."""

@@ -129,14 +129,8 @@ async def test_a_client_certificate_is_shown_where_it_is_demanded(
     assert messages(await asyncio.to_thread(server.received, 1)) == [b"known"]
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that has something against us may take its time to say so."""
-    monkeypatch.setattr("pipeline.transport.stream.GRACE", 60.0)
-
-
 @pytest.mark.server
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_grace")
 async def test_a_missing_client_certificate_is_told_on_opening(
     server: Server, authority: Authority
 ) -> None:
@@ -158,7 +152,7 @@ async def test_syslog_ng_takes_messages_ended_by_lf(syslog_ng: SyslogNG) -> None
 
 
 @pytest.mark.server
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_grace")
 async def test_the_wrong_framing_for_syslog_ng_is_told_and_nothing_counts_as_sent(
     syslog_ng: SyslogNG,
 ) -> None:

@@ -78,12 +78,6 @@ def waiting(stream: Stream) -> int:
     return int.from_bytes(answer, sys.byteorder)
 
 
-@pytest.fixture
-def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A peer that objects has all the time for it."""
-    monkeypatch.setattr("pipeline.transport.stream.GRACE", 60.0)
-
-
 async def read(connection: socket.socket, count: int) -> bytes:
     data = b""
     async with asyncio.timeout(60):
