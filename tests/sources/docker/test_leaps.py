@@ -19,6 +19,7 @@ from pipeline.sources.docker.rotation import Rotation
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.timestamps import from_nanoseconds
+from tests.sources.docker.repeats import lines_once
 
 pytestmark = pytest.mark.usefixtures("over_the_api")
 
@@ -49,11 +50,9 @@ def ranges(caplog: pytest.LogCaptureFixture, name: str) -> list[tuple[str, str]]
 def entries(following: Following, name: str) -> list[tuple[int, str, int]]:
     """Number, time and sequence of each line that came out, in the order in which they did."""
     return [
-        (int(line.split()[1]), time.decode(), sequence)
-        for batch in following.kept.batches
-        if batch.source == "logs" and batch.container.name == name
-        for line, time, sequence in zip(batch.lines, batch.times, batch.sequences, strict=True)
-        if line.startswith(b"line ")
+        (int(line.split()[1]), time, sequence)
+        for line, time, sequence in lines_once(following, name)
+        if line.startswith("line ")
     ]
 
 
