@@ -45,8 +45,8 @@ class Subject(Protocol):
         """Batches of its log that the quickest of its sinks has not settled."""
 
     async def learn(self) -> bool | None:
-        """Asks the Engine for the container's full facts. Whether it runs; None where there is no
-        answer to tell. Never raises."""
+        """Asks the Engine for the container's full facts. Whether it runs; None where it is being
+        removed, or there is no answer to tell. Never raises."""
 
     async def distribute(self, batch: Batch) -> None:
         """Takes a batch through the container's lanes."""
@@ -201,6 +201,11 @@ class Emission:
         """Nothing comes behind it. The numbers of what may yet come are not to be relied on."""
         self.note_gap(b"", why)
         self._subject.resumed_inexactly(self.position.sequence)
+
+    def doubt_emptiness(self) -> None:
+        """The log gave nothing: either the container wrote nothing, or the log was removed a moment
+        before it was opened. Counted, and no warning: most that live so briefly write nothing."""
+        self._metrics.source_errors.labels("maybe_missed").inc()
 
     def trouble(self, kind: str, said: str) -> None:
         """Counts it, and says it once."""

@@ -118,9 +118,9 @@ class Followed:
             self._audience.renamed(old.name)
 
     async def learn(self) -> bool | None:
-        """Takes over the facts of an inspection; whether they say that the container runs. Never
-        raises: where there are none, the container keeps those it has. What it has become while
-        the Engine was answering counts for more."""
+        """Takes over the facts of an inspection; whether they say that the container runs, None
+        where it is being removed. Never raises: where there are none, the container keeps those it
+        has. What it has become while the Engine was answering counts for more."""
         before, ends = self.container, self.ends
         try:
             answer = await self._engine.get(f"/containers/{before.id}/json")
@@ -136,7 +136,10 @@ class Followed:
         self.change(container)
         if self.ends == ends:
             self._audience.inspected(container, answer)
-        return bool((answer.get("State") or {}).get("Running")) and self.ends == ends
+        state = answer.get("State") or {}
+        if state.get("Dead") or state.get("Status") == "removing":
+            return None
+        return bool(state.get("Running")) and self.ends == ends
 
     def abandon(self, reason: str) -> None:
         """Gives up what waits for room in a sink's buffer."""

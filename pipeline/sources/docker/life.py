@@ -23,7 +23,9 @@ class Life:
     def __init__(self, engine: Engine, container_id: str) -> None:
         self.starts = 0
         self.opened = 0
-        """How many starts there were when its log was opened last."""
+        """How many starts there were when its log was opened last, and was there: it gave lines, or
+        the container was not being removed yet. While it is, dockerd may make the log's file anew,
+        and give nothing."""
         self.gone = False
         """The container is removed."""
         self.doubted = False

@@ -82,6 +82,9 @@ class StreamReading:
         while end.leapt:
             end = await self._read_stream(None)
         state = await self._life.ask()
+        if end.decoder is None and state.ended and self._life.opened < starts:
+            self._life.opened = starts
+            emission.doubt_emptiness()
         behind_all = way is not None and not (way.exact or way.lines)
         if end.damaged or (state.ended and not behind_all and await self._has_more()):
             self._damaged = 0 if emission.position != before else self._damaged + 1
@@ -120,13 +123,19 @@ class StreamReading:
         asked = timestamp(time.time() + self._engine.clock_offset)
         async with self._opening:
             stream = await self._engine.logs(self._id, **parameters)
-        self._life.opened = self._life.starts
+        life, starts, opened = self._life, self._life.starts, self._life.opened
+        before = self._emission.position
         try:
-            if not until:
-                await self._subject.learn()
+            if until or await self._subject.learn() is not None:
+                life.opened = starts
             self._stream = stream
             leaps = self._watch_for_leaps(asked)
-            return await self._follow(stream, way, leaps)
+            end = await self._follow(stream, way, leaps)
+            if self._emission.position != before:
+                life.opened = starts
+            elif end.damaged:
+                life.opened = opened  # its file may be gone already
+            return end
         finally:
             self._stream = self.listening = None
             stream.close()

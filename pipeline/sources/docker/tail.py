@@ -97,6 +97,8 @@ class Tail:
             if ended or life.gone:
                 self._subject.ended()
             if life.gone or ended is None:
+                if ended is False:
+                    self._note_missed(starts)
                 return
             if ended and starts == life.starts:
                 self._started.clear()
@@ -119,9 +121,7 @@ class Tail:
             ended = await self._file.read() if self._file is not None else None
             ended = await self._stream.read() if ended is None else ended
         except NotFound:
-            if max(self._life.opened, self._missed) < starts:
-                self._missed = starts
-                self._note_missed()
+            self._note_missed(starts)
             return True
         except Unreadable as error:
             self._emission.trouble("unreadable", str(error))
@@ -135,8 +135,11 @@ class Tail:
         self._at_end.clear()
         return ended
 
-    def _note_missed(self) -> None:
-        """The container was removed before its log could be opened."""
+    def _note_missed(self, starts: int) -> None:
+        """The container is removed: perhaps before its log could be opened after that start."""
+        if max(self._life.opened, self._missed) >= starts:
+            return
+        self._missed = starts
         self._metrics.source_errors.labels("missed").inc()
         if count := _missed():
             log.warning(

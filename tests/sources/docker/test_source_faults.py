@@ -405,6 +405,44 @@ async def test_a_container_that_is_removed_before_its_log_is_opened_is_counted_a
     )
 
 
+@pytest.mark.parametrize("status", [None, "removing", "exited"])
+@pytest.mark.parametrize(
+    "said", [b"", frame(b"Error grabbing logs: no such file\n", stream=3)], ids=["empty", "error"]
+)
+async def test_a_log_that_gives_nothing_while_its_container_is_removed_is_missed(
+    tmp_path: Path, said: bytes, status: str | None
+) -> None:
+    """Or may be missed: dockerd makes the file anew of a log that it has just removed, or says that
+    there is none. A container that was not being removed yet when its log was opened wrote nothing.
+    """
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head() + said])
+        if status is not None:
+            state = {"Running": False, "Status": status, "StartedAt": "x"}
+            answer = {"Id": ONE, "Name": "/brief", "Config": {"Labels": {}}, "State": state}
+            made.fake.answer(f"/containers/{ONE}/json", [json_answer(answer)])
+        made.fake.emit("start", ONE, name="brief")
+        await made.until(lambda: made.asked(logs(ONE)))
+        made.fake.emit("destroy", ONE, name="brief")
+        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        wanted = (1, 0) if said else (0, int(status != "exited"))
+        assert (made.errors("missed"), made.errors("maybe_missed")) == wanted
+        assert made.lines(ONE) == []
+
+
+async def test_a_log_that_the_engine_fails_to_open_before_its_container_is_gone_is_missed(
+    tmp_path: Path,
+) -> None:
+    """dockerd, between removing the container's folder and the container."""
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [json_answer({"message": "no such file or directory"}, 500)])
+        made.fake.emit("start", ONE, name="brief")
+        await made.until(lambda: made.errors("stream"))
+        made.fake.emit("destroy", ONE, name="brief")
+        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        assert made.errors("missed") == 1
+
+
 async def test_one_that_is_removed_after_its_log_was_read_is_not_missed(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
