@@ -118,14 +118,12 @@ def run(
             kill = _kill(it, what, one)
             say(f"{what} was killed when {kill.stored:,} lines were stored, and is back")
             kills.append(kill)
-        there = _settled(it, patience)
+        _settled(it, patience)
         seconds = time.monotonic() - began
+        _until_acknowledged(it, patience)
+        there = it.stored()
         exits = it.stop()
-        # Its consumers are asked and not the stream: NATS (2.10.27), killed, may come back with a
-        # message that was acknowledged, which nobody is given and nothing removes.
-        consumers = it.nats.consumers("DOCKLINE")
-        left = sum(one["num_pending"] + one["num_ack_pending"] for one in consumers)
-        return Outcome(it.written, it.names, there, kills, seconds, exits, left)
+        return Outcome(it.written, it.names, there, kills, seconds, exits, _left(it))
 
 
 def _kill(it: Fleet, what: str, one: AgentProcess | NatsServer) -> Kill:
@@ -155,7 +153,7 @@ def _until_stored(it: Fleet, rows: int, patience: float) -> None:
         time.sleep(0.3)
 
 
-def _settled(it: Fleet, patience: float) -> dict[str, Stored]:
+def _settled(it: Fleet, patience: float) -> None:
     """When every line is stored, or none has come for long."""
     last, since = -1, time.monotonic()
     while True:
@@ -164,8 +162,26 @@ def _settled(it: Fleet, patience: float) -> dict[str, Stored]:
         if rows > last:
             last, since = rows, time.monotonic()
         if not missing(there, it.written) or time.monotonic() - since > patience:
-            return there
+            return
         time.sleep(1)
+
+
+def _until_acknowledged(it: Fleet, patience: float) -> None:
+    """Or until that gets no further. What a hub had acknowledged when NATS was killed may be
+    delivered again, once its time for an acknowledgement is over."""
+    last, since = _left(it), time.monotonic()
+    while last and time.monotonic() - since < patience:
+        time.sleep(0.3)
+        if (now := _left(it)) != last:
+            last, since = now, time.monotonic()
+
+
+def _left(it: Fleet) -> int:
+    """Messages that a hub is still to have, or to acknowledge. The consumers are asked and not the
+    stream: NATS (2.10.27), killed, may come back with a message that was acknowledged, which nobody
+    is given and nothing removes."""
+    consumers = it.nats.consumers("DOCKLINE")
+    return sum(one["num_pending"] + one["num_ack_pending"] for one in consumers)
 
 
 def _rows(it: Fleet) -> int:
