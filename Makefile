@@ -47,7 +47,7 @@ test: packages $(VENV)/.dev ## lint, types, and all tests but the slow ones, aga
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint compiled
 	@$(MAKE) --no-print-directory pytest
 
-test-all: packages lint ## every test with both Pythons, properties in full, chaos, attack and fleet: two hours
+test-all: packages lint ## every test with both Pythons, properties in full, chaos, attack and fleet: an hour
 	@$(MAKE) --no-print-directory everything
 	@[ "$$($(PYTHON) -V)" = "$$($(DEBIAN_PYTHON) -V)" ] || $(MAKE) --no-print-directory everything PYTHON=$(DEBIAN_PYTHON)
 	@$(MAKE) --no-print-directory chaos hostile fleet MINUTES=10
