@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.testing.agent_process import AgentProcess
 from tests.fleet.fleet import HOSTS, Fleet, fleet
 from tests.fleet.stored import NOTHING, Stored, missing
 from tests.servers.nats import NatsServer
+
+Seen = TypeVar("Seen")
 
 AWAY = 3.0
 """Seconds that what was killed is not there."""
@@ -142,38 +145,42 @@ def _kill(it: Fleet, what: str, one: AgentProcess | NatsServer) -> Kill:
 
 
 def _until_stored(it: Fleet, rows: int, patience: float) -> None:
-    last, since = -1, time.monotonic()
-    while (now := _rows(it)) < rows:
-        if now > last:
-            last, since = now, time.monotonic()
-        if time.monotonic() - since > patience:
-            raise TimeoutError(
-                f"nothing more has come to the store for {patience:g} s:\n{_said(it)}"
-            )
-        time.sleep(0.3)
+    if not _until(lambda: _rows(it), lambda stored: stored >= rows, patience):
+        raise TimeoutError(f"nothing more has come to the store for {patience:g} s:\n{_said(it)}")
 
 
 def _settled(it: Fleet, patience: float) -> None:
     """When every line is stored, or none has come for long."""
-    last, since = -1, time.monotonic()
-    while True:
+
+    def stored() -> tuple[int, int]:
         there = it.stored()
-        rows = sum(one.rows for one in there.values())
-        if rows > last:
-            last, since = rows, time.monotonic()
-        if not missing(there, it.written) or time.monotonic() - since > patience:
-            return
-        time.sleep(1)
+        return missing(there, it.written), sum(one.rows for one in there.values())
+
+    _until(stored, lambda now: now[0] == 0, patience, every=1)
 
 
 def _until_acknowledged(it: Fleet, patience: float) -> None:
     """Or until that gets no further. What a hub had acknowledged when NATS was killed may be
     delivered again, once its time for an acknowledgement is over."""
-    last, since = _left(it), time.monotonic()
-    while last and time.monotonic() - since < patience:
-        time.sleep(0.3)
-        if (now := _left(it)) != last:
+    _until(lambda: _left(it), lambda left: left == 0, patience)
+
+
+def _until(
+    look: Callable[[], Seen],
+    enough: Callable[[Seen], bool],
+    patience: float,
+    *,
+    every: float = 0.3,
+) -> bool:
+    """Whether what is seen is enough at last, or has not changed for `patience` seconds."""
+    last, since = look(), time.monotonic()
+    while not enough(last):
+        if time.monotonic() - since > patience:
+            return False
+        time.sleep(every)
+        if (now := look()) != last:
             last, since = now, time.monotonic()
+    return True
 
 
 def _left(it: Fleet) -> int:

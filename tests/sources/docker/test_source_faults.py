@@ -138,8 +138,8 @@ def logs(container_id: str) -> str:
     return f"/containers/{container_id}/logs"
 
 
-def inspection(container_id: str, name: str, *, running: bool = True) -> bytes:
-    state = {"Running": running, "Status": "running" if running else "exited", "StartedAt": "x"}
+def inspection(container_id: str, name: str, *, status: str = "running") -> bytes:
+    state = {"Running": status == "running", "Status": status, "StartedAt": "x"}
     return json_answer(
         {"Id": container_id, "Name": f"/{name}", "Config": {"Labels": {}}, "State": state}
     )
@@ -418,9 +418,8 @@ async def test_a_log_that_gives_nothing_while_its_container_is_removed_is_missed
     async with world(tmp_path) as made:
         made.fake.answer(logs(ONE), [head() + said])
         if status is not None:
-            state = {"Running": False, "Status": status, "StartedAt": "x"}
-            answer = {"Id": ONE, "Name": "/brief", "Config": {"Labels": {}}, "State": state}
-            made.fake.answer(f"/containers/{ONE}/json", [json_answer(answer)])
+            answer = inspection(ONE, "brief", status=status)
+            made.fake.answer(f"/containers/{ONE}/json", [answer])
         made.fake.emit("start", ONE, name="brief")
         await made.until(lambda: made.asked(logs(ONE)))
         made.fake.emit("destroy", ONE, name="brief")
