@@ -11,7 +11,7 @@ import re
 import socket
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -21,12 +21,12 @@ from aiohttp import web
 
 from pipeline import connections as module
 from pipeline.component import Context
-from pipeline.connections import KEPT, MOST, OF_ONE, Reason
+from pipeline.connections import HEAD_TIMEOUT, KEPT, MOST, OF_ONE, Reason
 from pipeline.server import Server
 from pipeline.sinks import prometheus
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.leaks import no_garbage
-from tests.suite.waiting import until
+from tests.suite.waiting import pass_time, until
 
 HERE, STRANGER = "127.0.0.1", "127.1.0.1"
 REQUEST = b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -88,6 +88,10 @@ class Serving:
         self, count: int, source: str, request: bytes = b""
     ) -> list[asyncio.StreamReader]:
         return [(await self.connect(source, request))[0] for _ in range(count)]
+
+    def came(self) -> list[int]:
+        """Bytes of each connection's request so far, in their order."""
+        return sorted(one._came for one in self.server._connections._by_transport.values())
 
     async def answers(self, source: str = HERE) -> bool:
         reader, _ = await self.connect(source, REQUEST)
@@ -204,38 +208,34 @@ def test_what_shares_a_bound(address: str, origin: str, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(module, "HEAD_TIMEOUT", 0.3)
-    yield
-
-
-@pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection ends where nothing more comes."""
     monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
 
 
 async def test_a_head_that_does_not_come_in_time_ends_the_connection_a_byte_at_a_time_too(
-    serving: Serving, soon: None
+    serving: Serving,
 ) -> None:
     silent, _ = await serving.connect()
     slow, writer = await serving.connect()
     idle, again = await serving.connect(HERE, REQUEST)
     assert await head(idle)
     again.write(b"GET /ok")  # the second one's head has begun
-    for byte in REQUEST[:20]:
-        writer.write(bytes([byte]))
-        await asyncio.sleep(0.02)
+    for came in range(1, 11):
+        writer.write(REQUEST[came - 1 : came])
+        await until(lambda came=came: serving.came() == sorted([0, 7, came]))
+        pass_time(HEAD_TIMEOUT / 10)
     for reader in (silent, slow, idle):
         assert await ended(reader)
     assert serving.ended == {"slow": 3}
 
 
-async def test_between_two_requests_it_may_be_idle_for_long(serving: Serving, soon: None) -> None:
+async def test_between_two_requests_it_may_be_idle_for_long(serving: Serving) -> None:
     reader, writer = await serving.connect(HERE, REQUEST)
     assert await head(reader)
     assert await reader.readexactly(3) == b"ok\n"
-    await asyncio.sleep(0.5)
+    pass_time(2 * HEAD_TIMEOUT)
+    await asyncio.sleep(0.01)
     writer.write(REQUEST)
     assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
 
@@ -249,9 +249,12 @@ async def test_not_for_ever(serving: Serving, monkeypatch: pytest.MonkeyPatch) -
     assert serving.ended == {}
 
 
-async def test_an_answer_takes_its_time(serving: Serving, soon: None) -> None:
+async def test_an_answer_takes_its_time(serving: Serving) -> None:
     [reader] = await serving.many(1, HERE, b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    await asyncio.sleep(0.5)
+    connections = serving.server._connections
+    await until(lambda: len(connections) == 1 and not connections._waiting)
+    pass_time(2 * HEAD_TIMEOUT)
+    await asyncio.sleep(0.01)
     serving.go_on.set()
     assert (await head(reader)).startswith(b"HTTP/1.1 200 ")
 

@@ -13,6 +13,7 @@ from pipeline import token
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.privacy import make_private
 from tests.buffer.spools import numbered, write
+from tests.suite.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,8 @@ async def test_the_agent_makes_its_folder_and_files_for_itself_alone(tmp_path: P
     checkpoint.belongs_to("engine-1")
     checkpoint.move("a" * 64, Position(sequence=1))
     await checkpoint.save()
+    checkpoint.move("a" * 64, Position(sequence=2))
+    await until((folder / "journal.2").exists)
     await asyncio.to_thread(write, folder / "spools" / "logstash", numbered(0, 5))
     found = modes(folder)
     checkpoint.close()

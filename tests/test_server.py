@@ -341,18 +341,25 @@ async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
 async def test_who_asked_goes_on_to_make_the_page_when_whoever_made_it_has_gone(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = 0
+    made = waiting = 0
     render = serving.exposition.render
+    own_page = _Pages.page
 
     async def broken_at_first(*, openmetrics: bool = False) -> list[bytes]:
         nonlocal made
         made += 1
-        await asyncio.sleep(0.1)
+        await until(lambda: waiting == 4)
         if made == 1:
             raise RuntimeError
         return await render(openmetrics=openmetrics)
 
+    async def noted(pages: _Pages, *, openmetrics: bool) -> list[bytes]:
+        nonlocal waiting
+        waiting += 1
+        return await own_page(pages, openmetrics=openmetrics)
+
     monkeypatch.setattr(serving.exposition, "render", broken_at_first)
+    monkeypatch.setattr(_Pages, "page", noted)
 
     async def status() -> int:
         async with serving.client.get(serving.url) as response:

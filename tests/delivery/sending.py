@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
 from pipeline.settlement import Account
 from pipeline.testing.builders import batch
+from tests.servers.daemon import Daemon
 from tests.suite.waiting import until
 
 __all__ = ["Sending", "line", "numbers", "sending", "until"]
@@ -62,6 +63,7 @@ class Sending:
         self.settled = 0
         """So many of the first lines may be forgotten by their source."""
         self._account: Account[int] = Account(self._settle)
+        self._on_settled: Callable[[], None] = lambda: None
 
     def lines(self, count: int) -> None:
         """Puts so many more."""
@@ -83,8 +85,26 @@ class Sending:
     def delivered(self) -> int:
         return self.count("delivered_entries")
 
+    async def kill_behind(self, line: int, server: Daemon) -> None:
+        """In the very moment in which more than so many lines are settled, and not all: who looks
+        now and then comes too late where all are settled in one turn of the loop."""
+        process, settled = server.process, 0
+        assert process is not None
+
+        def kill() -> None:
+            nonlocal settled
+            if self.settled > line and not settled:
+                settled = self.settled
+                process.kill()
+
+        self._on_settled = kill
+        await until(lambda: settled)
+        assert settled < self.put
+        await asyncio.to_thread(server.kill)
+
     def _settle(self, position: int) -> None:
         self.settled = position
+        self._on_settled()
 
 
 @asynccontextmanager

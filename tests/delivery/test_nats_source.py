@@ -126,6 +126,7 @@ def test_a_hub_that_stops_has_delivered_and_acknowledged_all_that_it_took(
         eventually("each is here or there, and once", lambda: left(server) == there)
         hub.start()
         hub.until(lambda: left(server) == 0)
+        assert hub.address, "it has begun: all may have been acknowledged by the one before"
         assert hub.stop() == 0
     for one in CONTAINERS:
         assert numbers(tmp_path, one) == list(range(1, LINES + 1)), "each once, in order"

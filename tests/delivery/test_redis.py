@@ -32,11 +32,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_wrote_down_before_i
     with RedisServer(tmp_path / "r", "--appendonly", "yes", "--appendfsync", "always") as server:
         async with sending("redis", address=server.address, **SETTINGS) as sent:
             sent.lines(LINES)
-            await until(lambda: sent.settled > 2000)
-            assert sent.settled < LINES
-            assert server.process is not None
-            server.process.kill()  # before anything more is sent
-            await asyncio.to_thread(server.kill)
+            await sent.kill_behind(2000, server)
             await until(lambda: sent.count("retried_payloads") > 0)
             await asyncio.to_thread(server.start)
             await until(lambda: sent.settled == LINES, "not everything arrived")

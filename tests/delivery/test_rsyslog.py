@@ -109,11 +109,7 @@ async def test_killed_in_mid_stream_it_has_lost_one_run_of_messages_at_most(
     tls = {"tls": TLSConfig(ca=authority.ca)} if scheme == "tls" else {}
     async with sending("syslog", address=f"{scheme}://localhost:{port}", **tls) as sent:
         sent.lines(LINES)
-        await until(lambda: sent.settled > 5000)
-        assert sent.settled < LINES
-        assert rsyslog.process is not None
-        rsyslog.process.kill()  # before anything more is sent
-        await asyncio.to_thread(rsyslog.kill)
+        await sent.kill_behind(5000, rsyslog)
         await everything_again(rsyslog, sent)
         lost, repeated = gap(stored(rsyslog))
     print(f"{scheme}: {lost} lost, {repeated} repeated")

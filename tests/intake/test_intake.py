@@ -29,11 +29,13 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.intake import Intake, feeds
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
+from pipeline.ratelimit import RateLimit
 from pipeline.records import Fields
 from pipeline.routing import Route, Router
 from pipeline.stages.join import Own
 from pipeline.testing.builders import batch, container
 from pipeline.testing.intake_room import Sink, until
+from tests.suite.waiting import pass_time
 
 PARSE = stage("parse", "json", StageContext())
 JOIN = stage("join", Own(start="^begin", timeout=Duration(0.2)), StageContext())
@@ -232,8 +234,10 @@ async def test_a_bug_in_a_route_loses_one_batch_and_says_so(
 
 
 async def test_what_there_is_not_enough_memory_for_is_left_to_its_peer_to_send_again(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pipeline.intake.feed._shortages", RateLimit())
+
     def start(batch: Batch) -> None:
         raise MemoryError
 
@@ -568,8 +572,7 @@ async def test_of_many_containers_those_of_which_nothing_comes_are_let_go_sooner
         for number in range(30):
             take(number)
         assert len(intake.feeds) == 30
-        loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time
-        monkeypatch.setattr(loop, "time", lambda: now() + feeds.IDLE_OF_MANY)
+        pass_time(feeds.IDLE_OF_MANY)
         take(0)
         for number in range(30, 40):
             take(number)

@@ -398,6 +398,7 @@ async def test_what_a_hub_had_that_died_comes_to_another_in_order(server: NatsSe
             await until(lambda: sum(len(sink.lines) for sink in both) == 120)
             assert 0 < len(dying.sinks[0].lines) < 120
             dying.running.cancel()
+            await asyncio.wait([dying.running])
             await first.close()
             second.sinks[0].settle()
             second.sinks[0].settles = True
@@ -491,13 +492,17 @@ async def test_a_stream_of_others_has_one_consumer(server: NatsServer) -> None:
 
 
 @asynccontextmanager
-async def running(url: str) -> AsyncIterator[tuple[Inlet, Sink]]:
+async def running(url: str, ack_wait: float = 1) -> AsyncIterator[tuple[Inlet, Sink]]:
     """As an agent runs it: opened again after every failure."""
     metrics, sink = Metrics(CollectorRegistry()), Sink("out")
     route = Route("all", frozenset({"logs"}), lambda container: True, [], [sink])
     router = Router([route], metrics, Ledger())
     config = Config(
-        type="nats", urls=[url], partitions=PARTITIONS, ack_wait=Duration(1), timeout=Duration(2)
+        type="nats",
+        urls=[url],
+        partitions=PARTITIONS,
+        ack_wait=Duration(ack_wait),
+        timeout=Duration(2),
     )
     context = SourceContext("queue", "hub")
     inlet = await asyncio.to_thread(Inlet, config, context, router, metrics)
@@ -627,7 +632,7 @@ async def test_messages_of_a_stream_that_is_made_anew_are_others(
 async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
     own: NatsServer, quick: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url, ack_wait=60) as (inlet, sink), agent(own) as publisher:
         sink.settles = False
         await publisher.log("one")
         await until(lambda: sink.held == 1)

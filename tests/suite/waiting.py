@@ -1,4 +1,4 @@
-"""Waiting for what must become true in the event loop of the test."""
+"""Time in the event loop of the test: waiting for what must become true, and passing it."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ async def until(holds: Callable[[], object], what: str = "it did not happen") ->
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(what) from None
+
+
+def pass_time(seconds: float) -> None:
+    """Now, as far as the loop's timers know. What waits for so long is called at its next turn."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
