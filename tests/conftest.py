@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.suite.examples",
     "tests.suite.heap",
     "tests.suite.order",
+    "tests.suite.pauses",
     "tests.suite.processes",
     "tests.suite.skips",
 ]

@@ -25,6 +25,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,13 @@ class FakeEngine:
         return len(self._subscribers)
 
     def cut_events(self, *, reset: bool = False) -> None:
-        """Ends every event stream, in order or by breaking it off."""
+        """Ends every event stream, in order or by breaking it off. What is emitted from now on goes
+        to those that are opened after that."""
         for subscriber in self._subscribers:
             if reset:
                 _reset(subscriber.writer)
             subscriber.done.set()
+        self._subscribers.clear()
 
     # ----------------------------------------------------------------------------- serving
 
@@ -222,7 +225,8 @@ class FakeEngine:
             writer.write(chunk(b""))
             await writer.drain()
         finally:
-            self._subscribers.remove(subscriber)
+            with suppress(ValueError):  # it is cut
+                self._subscribers.remove(subscriber)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:

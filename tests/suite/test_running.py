@@ -32,11 +32,13 @@ def suite(folder: Path, tests: str) -> list[str]:
     return [sys.executable, "-m", "tests.suite", "-p", "no:cacheprovider"]
 
 
-def run(folder: Path, tests: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, tests: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*suite(folder, tests), *arguments],
         cwd=folder,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | environment,
         capture_output=True,
         text=True,
         check=False,
