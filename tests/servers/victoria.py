@@ -134,6 +134,13 @@ class VictoriaMetrics(Daemon):
         """Has what was taken show at once."""
         urllib.request.urlopen(f"{self.url}/internal/force_flush", timeout=60).close()
 
+    def forget(self) -> None:
+        """All series."""
+        self.flush()
+        query = urllib.parse.urlencode({"match[]": '{__name__!=""}'})
+        path = f"{self.url}/api/v1/admin/tsdb/delete_series?{query}"
+        urllib.request.urlopen(path, timeout=60).close()
+
 
 @pytest.fixture
 def victorialogs(tmp_path: Path) -> Iterator[VictoriaLogs]:
@@ -158,8 +165,15 @@ def tenant(victorialogs_server: VictoriaLogs) -> VictoriaLogs:
     return victorialogs_server
 
 
+@pytest.fixture
+def victoriametrics(victoriametrics_server: VictoriaMetrics) -> VictoriaMetrics:
+    """A store with nothing in it."""
+    victoriametrics_server.forget()
+    return victoriametrics_server
+
+
 @pytest.fixture(scope="session")
-def victoriametrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
-    """One store for all tests. Each asks for metrics that no other sends."""
+def victoriametrics_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
+    """One for all tests."""
     with VictoriaMetrics(tmp_path_factory.mktemp("victoria-metrics")) as server:
         yield server

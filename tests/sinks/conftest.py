@@ -11,6 +11,7 @@ from tests.servers.victoria import (
     victorialogs,
     victorialogs_server,
     victoriametrics,
+    victoriametrics_server,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "victorialogs",
     "victorialogs_server",
     "victoriametrics",
+    "victoriametrics_server",
 ]

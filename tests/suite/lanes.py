@@ -28,7 +28,7 @@ _SERVER = {
     "syslog_ng_server",
     "victorialogs",
     "victorialogs_server",
-    "victoriametrics",
+    "victoriametrics_server",
 }
 
 
