@@ -179,7 +179,7 @@ def test_a_sink_that_was_away_for_a_while_has_nothing_of_that_time_and_all_of_be
             agent.reload(plain)
             agent.until(lambda: "sink other has ended" in agent.said)
             before = written(path)
-            agent.until(lambda: numbers(receiver.of("reload-counting"))[-1] > before[-1] + 500)
+            agent.until(lambda: numbers(receiver.of("reload-counting"))[-1:] > [before[-1] + 500])
             assert written(path) == before
             agent.reload(plain + other(path))
             agent.until(lambda: len(written(path)) > len(before) + 50)

@@ -56,8 +56,9 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
         run = ["run", "-d", "--network", "none"]
         hungry = "until [ -e /go ]; do sleep 0.05; done; exec tail /dev/zero"
         well = ["--health-cmd", "true", "--health-interval", "0.5s"]
-        engine.docker(*run, "--name", "events-1", *well, busybox, "sleep", "600")
+        engine.docker(*run, "--name", "events-1", busybox, "sleep", "600")
         engine.docker("rename", "events-1", "events-2")
+        engine.docker(*run, "--name", "events-4", *well, busybox, "sleep", "600")
         engine.docker(*run, "--name", "events-3", "--memory", "32m", busybox, "sh", "-c", hungry)
         engine.docker("exec", "--detach", "events-3", "touch", "/go")  # its memory is watched now
         engine.docker("wait", "events-3")
@@ -71,13 +72,13 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
             if event["Actor"]["Attributes"]["name"].startswith("events-"):
                 sentence, fields = entry(event, from_event(event, ""))
                 told[sentence] = fields
-    await asyncio.to_thread(engine.docker, "rm", "--force", "events-2", "events-3")
+    await asyncio.to_thread(engine.docker, "rm", "--force", "events-2", "events-3", "events-4")
     assert told["container events-1 start"] == {"action": "start"}
     assert told["container events-2 rename from events-1"] == {
         "action": "rename",
         "old_name": "events-1",
     }
-    assert told["container events-2 health_status: healthy"] == {
+    assert told["container events-4 health_status: healthy"] == {
         "action": "health_status",
         "health": "healthy",
     }

@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.docker import silence as module
+from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 
 pytestmark = pytest.mark.usefixtures("over_the_api")
 
 COUNTING = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
+A_KILOBYTE_FIRST = COUNTING.replace("sleep 0.05", "[ $i -lt 60 ] || sleep 0.05")
+"""For the last line of a log that was longer, and is truncated, dockerd looks without an end."""
+
+ONE = "a" * 64
+LOGS = f"/containers/{ONE}/logs"
 
 
 @pytest.fixture
@@ -22,6 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVERY", 0.1)
     monkeypatch.setattr(module, "FIRST", 0.5)
     monkeypatch.setattr(module, "AFTER_TROUBLE", 0.2)
+    monkeypatch.setattr(module, "PATIENCE", 2.0)
 
 
 def numbers(following: Following, name: str) -> list[int]:
@@ -37,7 +44,9 @@ def number_of(file: Path) -> int:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("command", [COUNTING, A_KILOBYTE_FIRST], ids=["short", "long"])
 async def test_a_log_that_is_truncated_from_outside_is_read_on(
+    command: str,
     engine: PrivateEngine,
     start: Callable[..., str],
     log_file: Callable[[str], Path],
@@ -46,7 +55,7 @@ async def test_a_log_that_is_truncated_from_outside_is_read_on(
 ) -> None:
     async with follow(engine.url) as following:
         await following.connected()
-        name = start(COUNTING)
+        name = start(command)
         await following.until_lines(name, 20)
         await asyncio.to_thread(engine.docker, "pause", name)  # what was not read would be lost
         log = log_file(name)
@@ -112,3 +121,28 @@ async def test_an_idle_log_is_asked_ever_more_seldom_and_never_opened_anew(
         assert times[-1] - began > 2.9  # after 0.2, 0.6, 1.4 and 3 s at the earliest
         assert following.errors("silent") == 0
         assert all(asked)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_last_line_that_does_not_come_is_one_that_is_not_found_if_the_engine_answers_else(
+    answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    async with FakeEngine(tmp_path / "docker.sock") as fake, follow(fake.url) as following:
+        await following.connected()
+        line = frame(b"line\n", at="2026-01-31T23:59:59.000000000Z")
+        fake.containers[ONE] = {"name": "web"}
+        fake.answer(LOGS, [head(), line, Fault.STALL], [head(), Fault.STALL])
+        if not answers:
+            fake.answer("/info", [Fault.STALL])
+
+        def asked_else() -> int:
+            return sum(one.path == "/info" for one in fake.requests)
+
+        before = asked_else()
+        fake.emit("create", ONE, name="web")
+        fake.emit("start", ONE, name="web")
+        await following.until_lines("web", 1)
+        await following.until(lambda: asked_else() > before + 1)
+        assert (following.errors("silent") > 0) == answers
