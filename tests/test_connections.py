@@ -90,8 +90,13 @@ class Serving:
         return [(await self.connect(source, request))[0] for _ in range(count)]
 
     def came(self) -> list[int]:
-        """Bytes of each connection's request so far, in their order."""
+        """Bytes of each connection's request so far, the fewest first."""
         return sorted(one._came for one in self.server._connections._by_transport.values())
+
+    async def until_busy(self, count: int) -> None:
+        """So many requests are being answered, and no connection waits for one."""
+        connections = self.server._connections
+        await until(lambda: len(connections) == count and not connections._waiting)
 
     async def answers(self, source: str = HERE) -> bool:
         reader, _ = await self.connect(source, REQUEST)
@@ -179,8 +184,7 @@ async def test_where_all_are_being_answered_a_new_one_is_refused(
     monkeypatch.setattr(module, "MOST", 2)
     slow = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
     busy = await serving.many(2, HERE, slow)
-    connections = serving.server._connections
-    await until(lambda: len(connections) == 2 and not connections._waiting)
+    await serving.until_busy(2)
     assert not await serving.answers()
     assert "1 HTTP connection was ended: there may be 2 at once" in caplog.text
     serving.go_on.set()
@@ -251,8 +255,7 @@ async def test_not_for_ever(serving: Serving, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_an_answer_takes_its_time(serving: Serving) -> None:
     [reader] = await serving.many(1, HERE, b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    connections = serving.server._connections
-    await until(lambda: len(connections) == 1 and not connections._waiting)
+    await serving.until_busy(1)
     pass_time(2 * HEAD_TIMEOUT)
     await asyncio.sleep(0.01)
     serving.go_on.set()

@@ -22,6 +22,7 @@ from pipeline.routing import Route, Router
 from pipeline.testing.intake_room import Sink, until
 from tests.intake.lines import Config, Lines, Peer
 from tests.servers.ports import free_port
+from tests.suite.waiting import pass_time
 
 
 @pytest.fixture(autouse=True)
@@ -164,12 +165,7 @@ async def test_a_change_goes_on_with_the_same_address_and_what_is_gone_is_forgot
         assert it.value("source_taken_messages_total", "a") == 1
 
 
-async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    loop = asyncio.get_running_loop()
-    now, passed = loop.time, 0.0
-    monkeypatch.setattr(loop, "time", lambda: now() + passed)
+async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time() -> None:
     async with running(a=ANY, b=ANY) as it:
         it.sink.settles = False
         peer, other = await it.connect("a"), await it.connect("b")
@@ -183,7 +179,7 @@ async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time(
             await _settle(it.sink, b"in time")
             while not await peer.answered():
                 pass
-            passed = 600.0
+            pass_time(600.0)
         assert await peer.answered() == 1
         assert await other.answered() == 0
         assert list(it.inlets) == []

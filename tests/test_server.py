@@ -295,18 +295,26 @@ async def test_scrapes_beyond_the_limit_are_told_to_come_again(
     assert response.status == 200
 
 
-async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, making, asked = 0, 0, 0
-    all_have_asked = asyncio.Event()
-    render = serving.exposition.render
+@pytest.fixture
+def pages_asked(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """As many as pages were asked for."""
+    asked: list[None] = []
     own_page = _Pages.page
 
     async def noted(pages: _Pages, *, openmetrics: bool) -> list[bytes]:
-        nonlocal asked
-        asked += 1
+        asked.append(None)
         return await own_page(pages, openmetrics=openmetrics)
+
+    monkeypatch.setattr(_Pages, "page", noted)
+    return asked
+
+
+async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
+    serving: Serving, pages_asked: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, making = 0, 0
+    all_have_asked = asyncio.Event()
+    render = serving.exposition.render
 
     async def counted(*, openmetrics: bool = False) -> list[bytes]:
         nonlocal made, making
@@ -318,7 +326,6 @@ async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
         return [*pieces, b"page %d" % made]
 
     monkeypatch.setattr(serving.exposition, "render", counted)
-    monkeypatch.setattr(_Pages, "page", noted)
 
     async def page() -> bytes:
         async with serving.client.get(serving.url, headers=PLAIN) as response:
@@ -330,7 +337,7 @@ async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
             await asyncio.sleep(0)
         later = [tasks.create_task(page()) for _ in range(6)]
         gone = tasks.create_task(page())
-        await until(lambda: asked == 8)
+        await until(lambda: len(pages_asked) == 8)
         gone.cancel()
         all_have_asked.set()
     assert first.result() == b"page 1"
@@ -339,27 +346,20 @@ async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
 
 
 async def test_who_asked_goes_on_to_make_the_page_when_whoever_made_it_has_gone(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
+    serving: Serving, pages_asked: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = waiting = 0
+    made = 0
     render = serving.exposition.render
-    own_page = _Pages.page
 
     async def broken_at_first(*, openmetrics: bool = False) -> list[bytes]:
         nonlocal made
         made += 1
-        await until(lambda: waiting == 4)
+        await until(lambda: len(pages_asked) == 4)
         if made == 1:
             raise RuntimeError
         return await render(openmetrics=openmetrics)
 
-    async def noted(pages: _Pages, *, openmetrics: bool) -> list[bytes]:
-        nonlocal waiting
-        waiting += 1
-        return await own_page(pages, openmetrics=openmetrics)
-
     monkeypatch.setattr(serving.exposition, "render", broken_at_first)
-    monkeypatch.setattr(_Pages, "page", noted)
 
     async def status() -> int:
         async with serving.client.get(serving.url) as response:

@@ -26,8 +26,8 @@ from typing import NamedTuple
 import pytest
 from _pytest.assertion import rewrite
 
-CHOSEN = "PAUSES" in os.environ
 SECONDS = float(os.environ.get("PAUSES", "0"))
+"""Of a pause; 0 for a run without any."""
 WAITS = re.compile(r"\basync def|until\(|\beventually\(|\bsleep\(|\bThread\(")
 """In the source of a test that may notice."""
 LOOKS = re.compile(r"until\(|\beventually\(|sleep\((?!0\))|wait_for\(|open_connection\(|timeout\(")
@@ -75,7 +75,7 @@ def _is_due(pause: Pause) -> bool:
 
 
 def pytest_configure() -> None:
-    if not CHOSEN:
+    if not SECONDS:
         return
     sys.dont_write_bytecode = True  # what is kept has no pauses,
     rewrite.PYC_TAIL = ".pauses.pyc"  # and what was kept has none
@@ -100,7 +100,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if CHOSEN:
+    if SECONDS:
         os.environ.pop("PAUSES", None)  # not for a pytest that a test starts
         items[:] = _one_of_each(items)
 

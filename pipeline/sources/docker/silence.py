@@ -8,9 +8,9 @@ for as long as somebody waits, on a core of its own (measured, Engine 26.1): tha
 from one that is idle.
 
 So a log that was silent for a while is asked for its last line, which costs dockerd a look at the
-file's end. If it has none, or a newer one than was read, or an Engine that answers else does not
-find it, the stream is given up for another. While that brings lines, the log is seldom asked again.
-The Engine goes on as before when it next rotates the log, or is started again.
+file's end. If it has none, or a newer one than was read, or an Engine that answers other questions
+does not find it, the stream is given up for another. While that brings lines, the log is seldom
+asked again. The Engine goes on as before when it next rotates the log, or is started again.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Silence:
         return last > tail.newest if last else last == b"" and tail.has_read
 
     async def _answers(self) -> bool:
-        """Whether the Engine has time for questions."""
+        """Whether the Engine answers other questions."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._engine.get("/info")
