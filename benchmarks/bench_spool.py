@@ -30,6 +30,7 @@ from pipeline.buffer import columns
 from pipeline.buffer.spool import Spool
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import NOBODY
 
 LENGTH = 142
@@ -155,16 +156,17 @@ async def _buffered(folder: Path, lines: int, size: int) -> Figures:
         tasks.create_task(buffer.run())
         began = time.process_time(), time.perf_counter()
         for batch in source:
-            if not buffer.offer(batch):
-                await buffer.put(batch)
+            envelope = Envelope(batch)
+            if not buffer.offer(envelope):
+                await buffer.put(envelope)
         while buffer.unsaved:  # noqa: ASYNC110 - nobody rings when all is written
             await asyncio.sleep(0.001)
         written = time.process_time(), time.perf_counter(), buffer.disk.bytes
         buffer.close()
         while taken := await buffer.take(2**20, 10_000, 0):
-            for batch, memory in taken:
-                buffer.release(batch, memory)
-                batch.acknowledgement.settle()
+            for envelope in taken:
+                buffer.release(envelope)
+                envelope.ack.settle()
         read = time.process_time(), time.perf_counter()
         buffer.finish()
     return _figures(began, written, read)

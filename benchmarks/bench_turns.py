@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.hostile_lines import KINDS
-from pipeline.batch import Batch
 from pipeline.component import Stage, StageContext, registry
 from pipeline.config.file import parse
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.routing import Lanes, Route, Router
@@ -111,10 +111,10 @@ class Nowhere:
 
     name = "out"
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         return True
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         raise NotImplementedError
 
 

@@ -22,6 +22,7 @@ from pipeline.buffer import MemoryBuffer
 from pipeline.component import Context, Payload, Sink, SinkConfig
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
+from pipeline.envelope import Envelope
 from pipeline.metrics import Metrics
 from pipeline.sources.docker.frames import new_decoder
 from pipeline.sources.docker.jsonfile.lines import JsonLines
@@ -134,7 +135,7 @@ def _delivery() -> Callable[[], object]:
         metrics = Metrics(CollectorRegistry())
         sink: Any = Nowhere(None, Context("nowhere"))
         for one in some:
-            buffer.offer(one)
+            buffer.offer(Envelope(one))
         buffer.close()
         await delivery.Delivery("nowhere", sink, buffer, config, metrics).run()
 

@@ -21,6 +21,7 @@ from benchmarks.lines import line_of
 from pipeline.batch import Batch, Container
 from pipeline.component import Context
 from pipeline.config.file import parse
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
@@ -75,11 +76,9 @@ class Feed:
             sample = self._samples[self._put // PER_BATCH % SAMPLES]
             if size < PER_BATCH:
                 sample = sample.pick(range(size))
-            batch = sample.replace(
-                sequences=range(self._put, self._put + size),
-                acknowledgement=self._account.open(self._put + size),
-            )
-            await self._outlet.put(batch)
+            batch = sample.replace(sequences=range(self._put, self._put + size))
+            receipt = self._account.open(self._put + size)
+            await self._outlet.put(Envelope(batch, ack=receipt))
             self._put += size
         self._wanted = end
         self._settle(self.settled)

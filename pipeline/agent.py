@@ -392,7 +392,8 @@ class Agent:
         if outlet.spool is not None:
             return lost
         followed = self.source.followed if self.engine is not None else {}
-        for batch in outlet.buffer.batches():
+        for envelope in outlet.buffer.envelopes():
+            batch = envelope.batch
             of = batch.container.id
             repeated = self.inlets.repeat(of)
             if repeated:

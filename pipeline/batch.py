@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from pipeline import native
 from pipeline.label_limits import size_of
-from pipeline.ledger import NOBODY, Tally
 from pipeline.records import Fields, Records, nested
-from pipeline.shared import Shared
+from pipeline.shared import EncodeCache
 
 Source = Literal["logs", "events", "stats"]
 
@@ -174,32 +173,9 @@ class Samples:
     inspection: Inspection = Inspection()
 
 
-class Acknowledgement(Protocol):
-    """What a batch's source waits for before it forgets the batch.
-
-    Whoever passes a batch on to one more place calls `hold()` first; each place calls `settle()`
-    exactly once, when the batch is delivered, dropped, dead-lettered or filtered down to nothing.
-    """
-
-    def hold(self, places: int = 1) -> None: ...
-
-    def settle(self) -> None: ...
-
-
-class _Untracked:
-    def hold(self, places: int = 1) -> None:
-        pass
-
-    def settle(self) -> None:
-        pass
-
-
-UNTRACKED: Acknowledgement = _Untracked()
-"""For entries that no source can read again, such as events."""
-
-
 class Batch:
-    """A run of entries of one container, as columns of equal length.
+    """A run of entries of one container, as columns of equal length: content, and nothing else.
+    Who accounts for it and who waits for it is said by its `Envelope`.
 
     Shared by every lane and sink that it reaches, so whoever holds one never changes its columns;
     a stage returns a new batch (`select`, `replace`). The dictionaries in `fields` belong to the
@@ -207,8 +183,8 @@ class Batch:
     """
 
     __slots__ = (
-        "acknowledgement",
         "bare",
+        "cache",
         "container",
         "flags",
         "lines",
@@ -217,11 +193,9 @@ class Batch:
         "route",
         "samples",
         "sequences",
-        "shared",
         "source",
         "streams",
         "tagged",
-        "tally",
         "times",
     )
 
@@ -241,9 +215,7 @@ class Batch:
         samples: Samples | None = None,
         tagged: int = 0,
         route: str = "",
-        tally: Tally = NOBODY,
-        acknowledgement: Acknowledgement = UNTRACKED,
-        shared: Shared | None = None,
+        cache: EncodeCache | None = None,
     ) -> None:
         self.container = container
         self.source = source
@@ -270,12 +242,9 @@ class Batch:
         self.tagged = tagged
         """Bytes of the fields that each entry has because a label of its container says so."""
         self.route = route
-        """Over which it came to the sink that has it; empty before that."""
-        self.tally = tally
-        """Where that sink's part of it is accounted."""
-        self.acknowledgement = acknowledgement
-        self.shared = shared
-        """What it was encoded to, where other sinks have the same entries; None where none do."""
+        """Name of the route over which it came to the sinks that have it; empty before that."""
+        self.cache = cache
+        """What it was encoded to, where several sinks have it; None where one sink has it alone."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -289,7 +258,9 @@ class Batch:
         parsed. Values are what JSON has: str, int, float, bool, None, list, dict."""
         parsed = self.parsed
         if type(parsed) is Records:
-            parsed = self.parsed = parsed.dictionaries()
+            parsed = parsed.dictionaries()
+            if self.cache is None:  # else other sinks have it too, and may write records faster
+                self.parsed = parsed
         return parsed
 
     @property
@@ -364,7 +335,7 @@ class Batch:
     def replace(self, **columns: Any) -> Batch:
         """The same batch with other columns, such as `lines=` or `fields=`."""
         new = Batch.__new__(Batch)
-        columns.setdefault("shared", None)
+        columns.setdefault("cache", None)
         if "fields" in columns:
             columns["parsed"] = columns.pop("fields")
         for name in self.__slots__:
@@ -381,15 +352,9 @@ class Batch:
             return self.replace()
         return self.replace(parsed=[dict(fields) for fields in parsed])
 
-    def addressed(
-        self,
-        route: str,
-        tally: Tally,
-        acknowledgement: Acknowledgement,
-        shared: Shared | None = None,
-    ) -> Batch:
-        """The same batch as one sink has it, `shared` with those who have it too. Every batch goes
-        through here for every sink, hence written out: 0.5 µs instead of 3."""
+    def routed(self, route: str, cache: EncodeCache | None) -> Batch:
+        """The same batch as the sinks of a route get it, with a `cache` where these are several.
+        Every batch goes through here for every route, hence written out: 0.5 µs instead of 3."""
         new = Batch.__new__(Batch)
         new.container = self.container
         new.source = self.source
@@ -404,9 +369,7 @@ class Batch:
         new.samples = self.samples
         new.tagged = self.tagged
         new.route = route
-        new.tally = tally
-        new.acknowledgement = acknowledgement
-        new.shared = shared
+        new.cache = cache
         return new
 
     def marked(self, name: str, values: Mapping[int, Any]) -> Batch:

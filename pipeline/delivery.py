@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pipeline.batch import Batch
 from pipeline.component import Payload, Sink, SinkConfig
 from pipeline.component.secrecy import Stars
+from pipeline.envelope import Envelope
 from pipeline.errors import Refused, SinkError, Unavailable, one_line, untraced, whole_traceback
 from pipeline.ledger import Tally
 from pipeline.metrics import Metrics
@@ -43,8 +44,8 @@ MOST_STARVED = 10
 """How often an entry is tried for which alone there is not enough memory: with the waits of the
 defaults, for two minutes."""
 
-Taken = list[tuple[Batch, int]]
-"""Batches with the sizes that a buffer counts them by."""
+Refusals = Sequence[tuple[Batch, int, str]]
+"""Entries that were refused one by one: batch, index in it, and why; see `Payload.refused`."""
 
 
 class Source(Protocol):
@@ -53,16 +54,16 @@ class Source(Protocol):
     @property
     def entries(self) -> int: ...
 
-    async def take(self, limit: int, entries: int, linger: float) -> Taken: ...
+    async def take(self, limit: int, entries: int, linger: float) -> list[Envelope]: ...
 
-    def release(self, batch: Batch, size: int) -> None: ...
+    def release(self, envelope: Envelope) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class _Shipment:
     """What was taken from the buffer and sent, and may have to be sent again."""
 
-    taken: Taken
+    taken: list[Envelope]
     weight: int = 0
     """Bytes of memory until all of it has arrived: of the batches, or of what was made of them,
     which the sink keeps to send it again."""
@@ -80,7 +81,7 @@ class _Shipment:
 class _Waiting:
     """Some batches, encoded when it is their turn."""
 
-    batches: Sequence[Batch]
+    envelopes: Sequence[Envelope]
     payload: Payload[Any] | None = None
     unencodable: int = 0
     """Entries of it that were refused before it was sent."""
@@ -95,18 +96,18 @@ class _Waiting:
 
     @property
     def containers(self) -> set[str]:
-        return {batch.container.id for batch in self.batches}
+        return {one.batch.container.id for one in self.envelopes}
 
 
 @dataclass(slots=True)
 class _Part:
     """One payload of it, without its data."""
 
-    batches: Sequence[Batch]
+    envelopes: Sequence[Envelope]
     entries: int
     size: int
     truncated: int
-    refused: Sequence[tuple[Batch, int, str]]
+    refused: Refusals
 
 
 class Delivery:
@@ -119,7 +120,7 @@ class Delivery:
         buffer: Source,
         config: SinkConfig,
         metrics: Metrics,
-        dead_letter: Callable[[Batch, str], Awaitable[bool]] | None = None,
+        dead_letter: Callable[[Envelope, str], Awaitable[bool]] | None = None,
         tap: Tap | None = None,
     ) -> None:
         """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
@@ -191,7 +192,7 @@ class Delivery:
 
     # ------------------------------------------------------------------ taken, sent, settled
 
-    async def _next(self) -> Taken:
+    async def _next(self) -> list[Envelope]:
         """What to deliver next. While something is sent and not confirmed, that is looked after
         in the meantime. Empty at the end."""
         batch = self._config.batch
@@ -267,7 +268,7 @@ class Delivery:
         reason = f"given up after {float(after):g} s: {problem}"
         for shipment in self._sent:
             for part in shipment.parts:
-                await self._refuse(_without(part.batches, part.refused), reason, shipment)
+                await self._refuse(_without(part.envelopes, part.refused), reason, shipment)
             self._payloads -= len(shipment.parts)
             shipment.parts = []
         self._settle_all_but(0)
@@ -299,9 +300,9 @@ class Delivery:
 
     def _settle(self, shipment: _Shipment) -> None:
         self._account(shipment)
-        for batch, size in shipment.taken:
-            self._buffer.release(batch, size)
-            batch.acknowledgement.settle()
+        for envelope in shipment.taken:
+            self._buffer.release(envelope)
+            envelope.ack.settle()
 
     def _account(self, shipment: _Shipment) -> None:
         """Together with its release, so that nothing is ever in two places."""
@@ -318,17 +319,17 @@ class Delivery:
         self._truncated.inc(part.truncated)
         refused = Counter(id(batch) for batch, _, _ in part.refused) if part.refused else {}
         left = part.entries
-        for batch in part.batches:
-            count = min(len(batch) - refused.get(id(batch), 0), left)
-            batch.tally.delivered += count
+        for envelope in part.envelopes:
+            count = min(len(envelope) - refused.get(id(envelope.batch), 0), left)
+            envelope.account.delivered += count
             left -= count
 
     # -------------------------------------------------------------------------------- sending
 
-    async def _deliver(self, taken: Taken) -> _Shipment:
+    async def _deliver(self, taken: list[Envelope]) -> _Shipment:
         """And what is taken meanwhile to see what the destination minds."""
         shipment = _Shipment(taken)
-        shipment.later.append(_Waiting([batch for batch, _ in taken]))
+        shipment.later.append(_Waiting(taken))
         while shipment.later:
             waiting = shipment.later.popleft()
             if waiting.payload is None:
@@ -348,7 +349,7 @@ class Delivery:
             shipment.parts += one.parts
             shipment.dead_lettered.update(one.dead_lettered)
             shipment.refused.update(one.refused)
-        taken_size = sum(size for _, size in shipment.taken)
+        taken_size = sum(envelope.size for envelope in shipment.taken)
         shipment.weight = max(taken_size, sum(part.size for part in shipment.parts))
         return shipment
 
@@ -356,9 +357,9 @@ class Delivery:
         """What there was no memory to send, in halves that are encoded anew."""
         assert waiting.payload is not None
         refused = waiting.payload.refused
-        for batch, reason in _refused(refused[waiting.unencodable :]):
-            await self._refuse([batch], reason, waiting.of or shipment)
-        left = _Waiting(_without(waiting.batches, refused))
+        for envelope, reason in _refused(waiting.envelopes, refused[waiting.unencodable :]):
+            await self._refuse([envelope], reason, waiting.of or shipment)
+        left = _Waiting(_without(waiting.envelopes, refused))
         return _parts_of(waiting, await self._with_less_memory(left, waiting.of or shipment))
 
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
@@ -367,10 +368,11 @@ class Delivery:
         return _parts_of(waiting, await self._encode(waiting, waiting.of or shipment))
 
     async def _encode(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        batches = waiting.batches
+        envelopes = waiting.envelopes
+        batches = [envelope.batch for envelope in envelopes]
         most = self._sink.most_values
         dense = most is not None and sum(batch.values for batch in batches) > most
-        if dense and (halves := _halves(batches)):
+        if dense and (halves := _halves(envelopes)):
             return halves
         try:
             payload = self._sink.encode(batches)
@@ -379,24 +381,24 @@ class Delivery:
         except Exception as error:  # an encoder never raises for bad data: this is a bug in it
             if self._encoder_bugs():
                 log.exception("sink %s cannot encode; trying one batch at a time", self.name)
-            if len(batches) > 1:
-                return [_Waiting([batch]) for batch in batches]
-            await self._refuse(batches, f"encoding failed: {error!r}", shipment)
+            if len(envelopes) > 1:
+                return [_Waiting([envelope]) for envelope in envelopes]
+            await self._refuse(envelopes, f"encoding failed: {error!r}", shipment)
             return []
         if payload is None:
             return await self._with_less_memory(waiting, shipment)
-        for batch, reason in _refused(payload.refused):
-            await self._refuse([batch], reason, shipment)
+        for envelope, reason in _refused(envelopes, payload.refused):
+            await self._refuse([envelope], reason, shipment)
         if not payload.entries:
             return []
-        return [_Waiting(batches, payload, len(payload.refused))]
+        return [_Waiting(envelopes, payload, len(payload.refused))]
 
     async def _with_less_memory(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
         """What there was no memory to encode, in halves. One entry alone is tried again later, and
         refused in the end: it must not keep all others waiting for ever."""
         self._starved.inc()
-        if halves := _halves(waiting.batches):
-            entries = sum(map(len, waiting.batches))
+        if halves := _halves(waiting.envelopes):
+            entries = sum(map(len, waiting.envelopes))
             if self._shortages():
                 log.warning(
                     "sink %s: not enough memory to encode %d entries at once; they are sent in "
@@ -408,7 +410,7 @@ class Delivery:
         waiting.starved += 1
         if waiting.starved >= MOST_STARVED:
             reason = f"not enough memory to encode it, {MOST_STARVED} times"
-            await self._refuse(waiting.batches, reason, shipment)
+            await self._refuse(waiting.envelopes, reason, shipment)
             return []
         self._problem("not enough memory to encode a single entry; allow the agent more")
         retry = self._config.retry
@@ -418,16 +420,16 @@ class Delivery:
     async def _sent_or_refused(
         self, waiting: _Waiting, shipment: _Shipment, refusal: Refused | None = None
     ) -> None:
-        batches, it = waiting.batches, waiting.payload
+        envelopes, it = waiting.envelopes, waiting.payload
         shipment = waiting.of or shipment
         assert it is not None
         if refusal is not None:
-            await self._refuse(_without(batches, it.refused), str(refusal), shipment)
+            await self._refuse(_without(envelopes, it.refused), str(refusal), shipment)
             it.entries = 0
-        for batch, reason in _refused(it.refused[waiting.unencodable :]):
-            await self._refuse([batch], reason, shipment)
+        for envelope, reason in _refused(envelopes, it.refused[waiting.unencodable :]):
+            await self._refuse([envelope], reason, shipment)
         if it.entries:
-            part = _Part(batches, it.entries, it.size, it.truncated, it.refused)
+            part = _Part(envelopes, it.entries, it.size, it.truncated, it.refused)
             shipment.parts.append(part)
             self._payloads += 1
 
@@ -558,19 +560,19 @@ class Delivery:
                 break
             if not (more := await self._take_more(shipment, FIRST_LOOK)):
                 break
-            others = [one for one in more if one[0].container.id not in seen]
-            same = [one for one in more if one[0].container.id in seen]
+            others = [one for one in more if one.batch.container.id not in seen]
+            same = [one for one in more if one.batch.container.id in seen]
             found = [_beside(some, shipment.beside[-1]) for some in (others, same) if some]
             shipment.later.extend(found)
             if others:
                 return found[0]
         return min(others_of or shipment.later, key=lambda one: one.tries, default=None)
 
-    async def _take_more(self, shipment: _Shipment, wait: float) -> Taken:
+    async def _take_more(self, shipment: _Shipment, wait: float) -> list[Envelope]:
         """A little, so that there is enough to try for many attempts."""
         batch = self._config.batch
         limit = max(1, min(int(batch.bytes), self._room // TRIED_BESIDE))
-        more: Taken = []
+        more: list[Envelope] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 more = await self._buffer.take(limit, batch.entries, 0)
@@ -578,37 +580,40 @@ class Delivery:
             shipment.beside.append(_Shipment(more))
         return more
 
-    async def _refuse(self, batches: Sequence[Batch], reason: str, shipment: _Shipment) -> None:
+    async def _refuse(
+        self, envelopes: Sequence[Envelope], reason: str, shipment: _Shipment
+    ) -> None:
         reason = self._shown(reason)
-        if count := self._refusals(sum(map(len, batches))):
-            entries = plural(count, "entry")
-            log.warning("sink %s: %d %s refused: %s", self.name, count, entries, reason)
-        for batch in batches:
-            if self._dead_letter is not None and await self._dead_letter(batch, reason):
-                self._dead_lettered.inc(len(batch))
-                shipment.dead_lettered[batch.tally] += len(batch)
+        if count := self._refusals(sum(map(len, envelopes))):
+            noun = plural(count, "entry")
+            log.warning("sink %s: %d %s refused: %s", self.name, count, noun, reason)
+        for envelope in envelopes:
+            entries = len(envelope)
+            if self._dead_letter is not None and await self._dead_letter(envelope, reason):
+                self._dead_lettered.inc(entries)
+                shipment.dead_lettered[envelope.account] += entries
             else:
-                self._dropped.labels(self.name, "refused").inc(len(batch))
+                self._dropped.labels(self.name, "refused").inc(entries)
                 if self._tap.tappers:
-                    self._tap.dropped(batch, self.name, "refused", reason)
-                shipment.refused[batch.tally] += len(batch)
+                    self._tap.dropped(envelope.batch, self.name, "refused", reason)
+                shipment.refused[envelope.account] += entries
 
 
 class _Starved(Exception):
     """There was not enough memory to send a payload, and its halves are to be tried."""
 
 
-def _halves(batches: Sequence[Batch]) -> list[_Waiting]:
+def _halves(envelopes: Sequence[Envelope]) -> list[_Waiting]:
     """The same entries in two; none of a single one."""
-    if len(batches) == 1:
-        (batch,) = batches
-        middle = len(batch) // 2
+    if len(envelopes) == 1:
+        (envelope,) = envelopes
+        middle = len(envelope) // 2
         if not middle:
             return []
-        parts = range(middle), range(middle, len(batch))
-        return [_Waiting([batch.pick(part)]) for part in parts]
-    middle = len(batches) // 2
-    return [_Waiting(batches[:middle]), _Waiting(batches[middle:])]
+        parts = range(middle), range(middle, len(envelope))
+        return [_Waiting([envelope.around(envelope.batch.pick(part))]) for part in parts]
+    middle = len(envelopes) // 2
+    return [_Waiting(envelopes[:middle]), _Waiting(envelopes[middle:])]
 
 
 def _parts_of(waiting: _Waiting, parts: list[_Waiting]) -> list[_Waiting]:
@@ -617,23 +622,32 @@ def _parts_of(waiting: _Waiting, parts: list[_Waiting]) -> list[_Waiting]:
     return parts
 
 
-def _beside(taken: Taken, of: _Shipment) -> _Waiting:
-    return _Waiting([batch for batch, _ in taken], size=sum(size for _, size in taken), of=of)
+def _beside(taken: Sequence[Envelope], of: _Shipment) -> _Waiting:
+    return _Waiting(taken, size=sum(envelope.size for envelope in taken), of=of)
 
 
-def _refused(entries: Sequence[tuple[Batch, int, str]]) -> Iterator[tuple[Batch, str]]:
-    """What was refused one by one: a batch of each batch and reason."""
-    groups: dict[tuple[int, str], tuple[Batch, list[int]]] = {}
-    for batch, index, reason in entries:
-        groups.setdefault((id(batch), reason), (batch, []))[1].append(index)
-    for (_, reason), (batch, indexes) in groups.items():
-        yield batch.pick(indexes), reason
+def _refused(envelopes: Sequence[Envelope], refused: Refusals) -> Iterator[tuple[Envelope, str]]:
+    """What was refused one by one: an envelope for each batch and reason."""
+    if not refused:
+        return
+    groups: dict[tuple[int, str], list[int]] = {}
+    for batch, index, reason in refused:
+        groups.setdefault((id(batch), reason), []).append(index)
+    of = {id(envelope.batch): envelope for envelope in envelopes}
+    for (batch_id, reason), indexes in groups.items():
+        envelope = of[batch_id]
+        yield envelope.around(envelope.batch.pick(indexes)), reason
 
 
-def _without(batches: Sequence[Batch], refused: Sequence[tuple[Batch, int, str]]) -> list[Batch]:
-    """The batches without the entries that were refused one by one before."""
+def _without(envelopes: Sequence[Envelope], refused: Refusals) -> list[Envelope]:
+    """What is left of them without the entries that were refused one by one before."""
     gone = {(id(batch), index) for batch, index, _ in refused}
     if not gone:
-        return list(batches)
-    left = (b.select([(id(b), i) not in gone for i in range(len(b))]) for b in batches)
-    return [batch for batch in left if batch is not None]
+        return list(envelopes)
+    left = []
+    for envelope in envelopes:
+        batch = envelope.batch
+        kept = batch.select([(id(batch), index) not in gone for index in range(len(batch))])
+        if kept is not None:
+            left.append(envelope if kept is batch else envelope.around(kept))
+    return left

@@ -19,6 +19,7 @@ from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
 from pipeline.component import Context, SinkConfig, registry
 from pipeline.delivery import Delivery
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger, Tally
 from pipeline.metrics import Metrics
 from pipeline.overview import SinkNow
@@ -116,14 +117,15 @@ class Outlet:
         for tally, entries in self.buffer.discard(reason).items():
             tally.left += entries
 
-    def _drop(self, batch: Batch, policy: str) -> None:
-        if count := self._drops(len(batch)):
+    def _drop(self, envelope: Envelope, policy: str) -> None:
+        entries = len(envelope)
+        if count := self._drops(entries):
             log.warning("sink %s: entries dropped: %d (%s)", self.name, count, policy)
-        self._dropped.labels(self.name, policy).inc(len(batch))
-        batch.tally.drop(len(batch), policy)
+        self._dropped.labels(self.name, policy).inc(entries)
+        envelope.account.drop(entries, policy)
         if self._tap.tappers:
-            self._tap.dropped(batch, self.name, policy)
-        batch.acknowledgement.settle()
+            self._tap.dropped(envelope.batch, self.name, policy)
+        envelope.ack.settle()
 
     def _lose(self, entries: int, reason: str) -> None:
         """Entries that were settled when they were written to the disk, and will not come back."""
@@ -141,49 +143,51 @@ class Outlet:
     def buffered(self) -> Counter[Tally]:
         """What is in the buffer, by whose account it is on."""
         counts: Counter[Tally] = Counter()
-        for batch in self.buffer.batches():
-            counts[batch.tally] += len(batch)
+        for envelope in self.buffer.envelopes():
+            counts[envelope.account] += len(envelope)
         if self.spool is not None:
             counts.update(self.spool.disk.tallies)
         return counts
 
-    async def _bury(self, batch: Batch, reason: str) -> bool:
+    async def _bury(self, refused: Envelope, reason: str) -> bool:
         """Hands refused entries to the dead-letter sink, with what happened to them. A poison entry
         blocks nobody: where there is no room for it within `PATIENCE`, it is not taken."""
         if self.dead_letter is None:
             return False
-        letter = _letter(batch, self.name, reason, self.dead_letter.name)
-        batch.acknowledgement.hold()
+        refused.ack.hold()
+        account = refused.account.beside(self.dead_letter.name)
+        letter = Envelope(_letter(refused.batch, self.name, reason), account, refused.ack)
         if await self.dead_letter.take_in(letter):
             return True
-        batch.acknowledgement.settle()
+        refused.ack.settle()
         return False
 
-    async def take_in(self, letter: Batch) -> bool:
+    async def take_in(self, letter: Envelope) -> bool:
         """A dead letter of another sink; False when there is no room for it in time."""
-        letter.tally.letters += len(letter)
+        account, entries = letter.account, len(letter)
+        account.letters += entries
         if self._tap.tappers:
-            self._tap.passed(letter, self.name)
+            self._tap.passed(letter.batch, self.name)
         if self.offer(letter):
             self._letters_wait = True
             return True
         if not self._letters_wait:
-            letter.tally.letters -= len(letter)
+            account.letters -= entries
             return False
-        letter.tally.waiting += len(letter)
+        account.waiting += entries
         try:
             async with asyncio.timeout(PATIENCE):
                 await self.put(letter)
                 return True
         except TimeoutError:
             self._letters_wait = False
-            letter.tally.letters -= len(letter)
+            account.letters -= entries
             return False
         except BaseException:
-            letter.tally.letters -= len(letter)
+            account.letters -= entries
             raise
         finally:
-            letter.tally.waiting -= len(letter)
+            account.waiting -= entries
 
     @property
     def carried(self) -> int:
@@ -220,11 +224,11 @@ class Outlet:
         return None
 
 
-def _letter(batch: Batch, sink: str, reason: str, to: str) -> Batch:
+def _letter(batch: Batch, sink: str, reason: str) -> Batch:
     remark = {"sink": sink, "reason": reason}
     fields = batch.fields or [{} for _ in batch.lines]
     fields = [{**entry, "dead_letter": remark} for entry in fields]
-    return batch.replace(fields=fields, tally=batch.tally.beside(to))
+    return batch.replace(fields=fields)
 
 
 class OutletGauges(Collector):

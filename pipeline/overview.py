@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 import msgspec
 import prometheus_client
 
 from pipeline import plain
-from pipeline.batch import Batch
 from pipeline.coalesce import Pause
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger, Page, Tally
 from pipeline.metrics import Metrics
 from pipeline.timestamps import to_seconds
@@ -113,7 +114,7 @@ class Overview(msgspec.Struct, omit_defaults=True):
 class Holding(Protocol):
     """A sink's buffer."""
 
-    def batches(self) -> Iterable[Batch]: ...
+    def envelopes(self) -> Iterable[Envelope]: ...
 
     def oldest(self) -> bytes | None: ...
 
@@ -225,7 +226,8 @@ class Observer:
         """Time of the oldest entry in any buffer, by container."""
         oldest: dict[str, bytes] = {}
         for buffer in self._buffers.values():
-            for _, batch in zip(range(LOOK), buffer.batches(), strict=False):
+            for envelope in islice(buffer.envelopes(), LOOK):
+                batch = envelope.batch
                 moment, container = batch.times[0], batch.container.id
                 if moment < oldest.setdefault(container, moment):
                     oldest[container] = moment

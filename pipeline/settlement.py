@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from pipeline.batch import UNTRACKED, Acknowledgement
+from pipeline.acknowledgement import UNTRACKED, Acknowledgement
 
 Position = TypeVar("Position")
 
@@ -26,7 +26,7 @@ take what they get."""
 
 
 class Receipt(Generic[Position]):
-    """The acknowledgement of one batch (see `batch.Acknowledgement`).
+    """The acknowledgement of one batch (see `Acknowledgement`).
 
     Born held once, by whoever opened it and is still handing the batch out.
     """

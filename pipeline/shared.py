@@ -12,21 +12,15 @@ nothing depends on when that happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+from pipeline.acknowledgement import Acknowledgement
 
 MOST: Final = 4 << 20
 """Bytes that are kept in all, whatever waits for whichever sinks."""
 
 Part = tuple[bytes, int]
 """An encoded batch, and how many of its entries were cut."""
-
-
-class Acknowledgement(Protocol):
-    """As `batch.Acknowledgement`."""
-
-    def hold(self, places: int = 1) -> None: ...
-
-    def settle(self) -> None: ...
 
 
 class Kept:
@@ -58,13 +52,13 @@ KEPT: Final = Kept()
 
 def encoded_once(batch: Any, encoding: Hashable, encode: Callable[[Any], Part]) -> Part:
     """`encode(batch)`, or what another sink that wants the same has made of it."""
-    shared: Shared | None = batch.shared
-    return encode(batch) if shared is None else shared.once(encoding, encode, batch)
+    cache: EncodeCache | None = batch.cache
+    return encode(batch) if cache is None else cache.once(encoding, encode, batch)
 
 
-class Shared:
-    """Of one batch, wherever it is. It stands for the batch's acknowledgement where that is handed
-    to several sinks (see `batch.Acknowledgement`), and so knows when the last one has settled."""
+class EncodeCache:
+    """Of one batch that several sinks have. It stands for the batch's acknowledgement in their
+    envelopes, and so knows when the last one has settled."""
 
     __slots__ = ("_behind", "_parts", "_pending")
 

@@ -18,6 +18,7 @@ from pipeline.component import Stage, StageContext, registry
 from pipeline.config import Config
 from pipeline.derived import Derived
 from pipeline.encode.json import JsonEncoder
+from pipeline.envelope import Envelope
 from pipeline.errors import DocklineError
 from pipeline.labels import PREFIX, Labels, Wish
 from pipeline.ledger import Ledger
@@ -249,12 +250,12 @@ class _Outlet:
     def __init__(self) -> None:
         self.batches: list[Batch] = []
 
-    def offer(self, batch: Batch) -> bool:
-        self.batches.append(batch)
+    def offer(self, envelope: Envelope) -> bool:
+        self.batches.append(envelope.batch)
         return True
 
-    async def put(self, batch: Batch) -> None:
-        self.batches.append(batch)
+    async def put(self, envelope: Envelope) -> None:
+        self.batches.append(envelope.batch)
 
 
 def _batch(container: Container, lines: Sequence[Line], source: Source) -> Batch:

@@ -30,6 +30,7 @@ from pipeline.component import (
     Size,
 )
 from pipeline.delivery import MOST_STARVED, Delivery
+from pipeline.envelope import Envelope
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from pipeline.tap import Choice, Tap
@@ -110,7 +111,7 @@ class Run:
     async def of(self, *batches: Batch) -> Run:
         for one in batches:
             self.receipts.append(Acknowledged())
-            assert self.buffer.offer(one.replace(acknowledgement=self.receipts[-1]))
+            assert self.buffer.offer(Envelope(one, ack=self.receipts[-1]))
         self.buffer.close()
         await asyncio.wait_for(self.delivery.run(), 30)
         return self
@@ -176,8 +177,8 @@ async def test_what_the_destination_refuses_is_dropped_counted_and_settled_and_t
 async def test_refused_entries_go_to_the_dead_letter_sink_with_the_reason() -> None:
     letters: list[tuple[list[bytes], str]] = []
 
-    async def dead_letter(refused: Batch, reason: str) -> bool:
-        letters.append((refused.lines, reason))
+    async def dead_letter(refused: Envelope, reason: str) -> bool:
+        letters.append((refused.batch.lines, reason))
         return True
 
     run = await Run(Scripted(Refused("too old")), dead_letter=dead_letter).of(batch("bad"))
@@ -229,8 +230,8 @@ async def test_what_the_destination_refuses_one_by_one_is_refused_once_and_the_r
 ) -> None:
     letters: list[tuple[list[bytes], str]] = []
 
-    async def dead_letter(refused: Batch, reason: str) -> bool:
-        letters.append((refused.lines, reason))
+    async def dead_letter(refused: Envelope, reason: str) -> bool:
+        letters.append((refused.batch.lines, reason))
         return True
 
     lines = batch("bad 1", "good", "bad 2")
@@ -257,8 +258,8 @@ async def test_entries_refused_one_by_one_become_one_batch_and_one_message(
 
     letters: list[Batch] = []
 
-    async def dead_letter(refused: Batch, reason: str) -> bool:
-        letters.append(refused)
+    async def dead_letter(refused: Envelope, reason: str) -> bool:
+        letters.append(refused.batch)
         return True
 
     one = batch(*map(str, range(1000)), streams="out err " * 500, fields=[{"n": 1}] * 1000)
@@ -297,8 +298,8 @@ async def test_a_batch_that_is_refused_after_an_encoder_failed_takes_no_other_wi
     sink.encode_error = encode_error
     letters: list[list[bytes]] = []
 
-    async def dead_letter(refused: Batch, reason: str) -> bool:
-        letters.append(refused.lines)
+    async def dead_letter(refused: Envelope, reason: str) -> bool:
+        letters.append(refused.batch.lines)
         return True
 
     run = await Run(sink, dead_letter=dead_letter).of(batch("a"), batch("old"), batch("b"))
@@ -453,7 +454,7 @@ async def delivering(run: Run) -> AsyncIterator[None]:
 def put(run: Run, *batches: Batch) -> None:
     for one in batches:
         run.receipts.append(Acknowledged())
-        assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
+        assert run.buffer.offer(Envelope(one, ack=run.receipts[-1]))
 
 
 def settled(run: Run) -> list[int]:
@@ -708,7 +709,7 @@ async def test_a_sink_is_tended_whether_entries_come_or_not() -> None:
         await until(lambda: run.sink.tended >= 3)
         before = run.sink.tended
         while run.sink.tended < before + 3:
-            run.buffer.offer(batch("a"))
+            run.buffer.offer(Envelope(batch("a")))
             await asyncio.sleep(0.001)
     assert run.sink.taken and set(run.sink.taken) == {b"a"}
     assert run.buffer.bytes == 0
@@ -720,7 +721,7 @@ def test_tending_does_not_begin_the_wait_for_more_entries_anew() -> None:
     async def gathering() -> None:
         run = Run(Tended(), batch=BatchConfig(linger=Duration(0.2)))
         async with until_closed(run):
-            run.buffer.offer(batch("a"))
+            run.buffer.offer(Envelope(batch("a")))
             await until(lambda: run.sink.taken)
             assert run.sink.tended >= 3
 
@@ -737,7 +738,7 @@ def test_what_cannot_be_tended_is_told_and_opened_anew_and_entries_go_on(
         async with until_closed(run):
             await until(lambda: run.delivery.problem == "gone")
             await until(lambda: sink.tended == 2)
-            run.buffer.offer(batch("a"))
+            run.buffer.offer(Envelope(batch("a")))
             await until(lambda: sink.taken == [b"a"])
             await until(lambda: sink.tended > 3)
             assert run.delivery.problem is None
@@ -790,7 +791,7 @@ async def test_cancelled_while_it_waits_for_entries_a_tended_sink_is_closed() ->
         await until(lambda: run.sink.tended)
         task.cancel()
     assert run.sink.closed == 1
-    assert run.buffer.offer(batch("a"))
+    assert run.buffer.offer(Envelope(batch("a")))
     assert run.buffer.entries == 1
 
 
@@ -913,8 +914,8 @@ async def test_an_entry_that_never_finds_memory_is_refused_and_counted_and_the_o
     sink.encode_error = encode
     letters: list[tuple[list[bytes], str]] = []
 
-    async def bury(one: Batch, reason: str) -> bool:
-        letters.append((one.lines, reason))
+    async def bury(one: Envelope, reason: str) -> bool:
+        letters.append((one.batch.lines, reason))
         return True
 
     run = await Run(sink, dead_letter=bury).of(batch("a", "huge", "b"), batch("c"))
@@ -953,7 +954,7 @@ async def test_payloads_that_a_sink_keeps_count_with_all_their_bytes() -> None:
     buffer = BufferConfig(memory=Size(2**23))
     run = Run(Keeping(), buffer=buffer, batch=BatchConfig(entries=1))
     for number in range(10):
-        assert run.buffer.offer(batch("a", start=number))
+        assert run.buffer.offer(Envelope(batch("a", start=number)))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(run.delivery.run(), name="send")
         await until(lambda: len(run.sink.payloads) == 4)
@@ -971,9 +972,9 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
 ) -> None:
     letters: list[str] = []
 
-    async def dead_letter(batch: Batch, reason: str) -> bool:
+    async def dead_letter(refused: Envelope, reason: str) -> bool:
         letters.append(reason)
-        batch.acknowledgement.settle()
+        refused.ack.settle()
         return True
 
     problems: list[str | None] = []
@@ -987,7 +988,7 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
         problems.append(delivery.problem)
 
     sink.open = open_and_look  # type: ignore[method-assign]
-    assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
+    assert buffer.offer(Envelope(batch("a"), ack=Acknowledged()))
     buffer.close()
     with caplog.at_level(logging.WARNING):
         await asyncio.wait_for(delivery.run(), 30)
@@ -1010,7 +1011,7 @@ async def test_what_a_library_repeats_of_a_password_in_an_error_of_its_own_is_st
         problems.append(delivery.problem)
 
     sink.open = open_and_look  # type: ignore[method-assign]
-    assert buffer.offer(batch("a").replace(acknowledgement=Acknowledged()))
+    assert buffer.offer(Envelope(batch("a"), ack=Acknowledged()))
     buffer.close()
     await asyncio.wait_for(delivery.run(), 30)
     assert problems == [None, "RuntimeError: *** of http://***@host is wrong"]
@@ -1090,7 +1091,7 @@ async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> 
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         for one, receipt in zip(flood, receipts, strict=True):
-            await run.buffer.put(one.replace(acknowledgement=receipt))
+            await run.buffer.put(Envelope(one, ack=receipt))
         run.buffer.close()
     assert [receipt.settled for receipt in receipts] == [1] * len(flood)
     assert (run.buffer.bytes, run.buffer.entries) == (0, 0)
@@ -1115,7 +1116,7 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
         if tries == 1:
             for one in flood[1:]:  # taken together, beside the first
                 run.receipts.append(Acknowledged())
-                assert run.buffer.offer(one.replace(acknowledgement=run.receipts[-1]))
+                assert run.buffer.offer(Envelope(one, ack=run.receipts[-1]))
         if (payload.data == [b"first"] and tries < 3) or (payload.data == [b"other"] and tries < 9):
             settled.append(sum(receipt.settled for receipt in run.receipts))
             raise Failed("503")
@@ -1124,7 +1125,7 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
     sink.send = doubtful  # type: ignore[method-assign]
     flood = [batch("first"), batch("other", of=container(number=2)), batch("same", start=1)]
     run.receipts.append(Acknowledged())
-    assert run.buffer.offer(flood[0].replace(acknowledgement=run.receipts[0]))
+    assert run.buffer.offer(Envelope(flood[0], ack=run.receipts[0]))
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while len(sink.taken) < 3:
@@ -1146,7 +1147,7 @@ async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_wri
         tasks.create_task(run.delivery.run(), name="delivery")
         while not sink.taken and written < 500:
             assert run.buffer.offer(
-                batch(f"{written}", start=written, acknowledgement=Acknowledged())
+                Envelope(batch(f"{written}", start=written), ack=Acknowledged())
             )
             written += 1
             await asyncio.sleep(0.001)

@@ -215,9 +215,9 @@ async def test_routes_that_are_changed_count_for_sources_too() -> None:
 
 
 async def _settle(sink: Sink, line: bytes) -> None:
-    (batch,) = (one for one in sink._owed if one.lines == [line])
-    sink._owed.remove(batch)
-    batch.acknowledgement.settle()
+    (envelope,) = (one for one in sink._owed if one.batch.lines == [line])
+    sink._owed.remove(envelope)
+    envelope.ack.settle()
     await asyncio.sleep(0.05)
 
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pipeline import labels
 from pipeline.batch import Batch
 from pipeline.component import Stage, registry
+from pipeline.envelope import Envelope
 from pipeline.expression.paths import Path
 from pipeline.labels import Labels, Reported, Tags, Wish
 from pipeline.ledger import Ledger
@@ -192,11 +193,11 @@ class Kept:
     def __init__(self) -> None:
         self.batches: list[Batch] = []
 
-    def offer(self, one: Batch) -> bool:
-        self.batches.append(one)
+    def offer(self, envelope: Envelope) -> bool:
+        self.batches.append(envelope.batch)
         return True
 
-    async def put(self, one: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         raise AssertionError("there is always room")
 
 

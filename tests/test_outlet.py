@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
 from pipeline.component import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet, OutletGauges
@@ -45,8 +45,8 @@ class Made:
         self.moved: list[int] = []
         self.account: Account[int] = Account(self.moved.append)
 
-    def batch(self, number: int, size: int = 40_000) -> Batch:
-        return batch("x" * size, start=number, acknowledgement=self.account.open(number))
+    def envelope(self, number: int, size: int = 40_000) -> Envelope:
+        return Envelope(batch("x" * size, start=number), ack=self.account.open(number))
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"dockline_{name}", {"sink": "out", **labels})
@@ -68,8 +68,8 @@ def letters() -> Made:
 
 
 async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(made: Made) -> None:
-    assert made.outlet.offer(made.batch(1))
-    task = asyncio.ensure_future(made.outlet.put(made.batch(2)))  # noqa: TID251
+    assert made.outlet.offer(made.envelope(1))
+    task = asyncio.ensure_future(made.outlet.put(made.envelope(2)))  # noqa: TID251
     await asyncio.sleep(0)
     assert made.value("buffer_entries", kind="memory") == 1
     assert made.value("buffer_bytes", kind="memory") == 41_120
@@ -82,12 +82,12 @@ async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(m
 def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) -> None:
     made = Made(policy)
     for number in (1, 2):
-        assert made.outlet.offer(made.batch(number))
+        assert made.outlet.offer(made.envelope(number))
     assert made.value("dropped_entries_total", reason=policy) == 1
     assert made.value("buffer_entries", kind="memory") == 1
-    ((left, _),) = made.outlet.buffer._waiting
-    assert left.sequences[0] == kept
-    left.acknowledgement.settle()
+    (left,) = made.outlet.buffer._waiting
+    assert left.batch.sequences[0] == kept
+    left.ack.settle()
     assert made.moved[-1] == 2
     assert len(made.account) == 0
 
@@ -96,10 +96,10 @@ def test_what_is_dropped_is_said_and_not_with_every_batch(
     dropping: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(4):  # the first has room
-        dropping.outlet.offer(dropping.batch(number))
+        dropping.outlet.offer(dropping.envelope(number))
     assert caplog.messages == ["sink out: entries dropped: 1 (drop_newest)"]
     dropping.outlet._drops._silent_until = 0
-    dropping.outlet.offer(dropping.batch(4))
+    dropping.outlet.offer(dropping.envelope(4))
     assert caplog.messages[1:] == ["sink out: entries dropped: 3 (drop_newest)"]
 
 
@@ -109,13 +109,13 @@ async def test_who_looks_sees_what_the_policy_drops_what_a_disk_loses_and_dead_l
     made = dropping
     lost, passed = made.tap.open(Choice(dropped=True)), letters.tap.open(Choice(sinks=["letters"]))
     for number in (1, 2):
-        made.outlet.offer(made.batch(number))
+        made.outlet.offer(made.envelope(number))
     made.outlet._lose(9, "damaged")
     first, second = map(json.loads, lost.read().splitlines())
     assert (first["dropped"], first["entry"]["event"]["sequence"]) == ("drop_newest", 2)
     assert (second["dropped"], second["entries"]) == ("damaged", 9)
     made.outlet.dead_letter = letters.outlet
-    await made.outlet._bury(batch("a"), "too old")
+    await made.outlet._bury(Envelope(batch("a")), "too old")
     [letter] = map(json.loads, passed.read().splitlines())
     assert letter["entry"]["dead_letter"] == {"sink": "out", "reason": "too old"}
 
@@ -124,13 +124,13 @@ async def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there(
     made: Made, letters: Made
 ) -> None:
     made.outlet.dead_letter = letters.outlet
-    refused = made.batch(1)
+    refused = made.envelope(1)
     assert await made.outlet._bury(refused, "too old")
-    refused.acknowledgement.settle()
+    refused.ack.settle()
     assert made.moved == []
-    ((letter, _),) = letters.outlet.buffer._waiting
-    assert letter.fields == [{"dead_letter": {"sink": "out", "reason": "too old"}}]
-    letter.acknowledgement.settle()
+    (letter,) = letters.outlet.buffer._waiting
+    assert letter.batch.fields == [{"dead_letter": {"sink": "out", "reason": "too old"}}]
+    letter.ack.settle()
     assert made.moved == [1]
 
 
@@ -139,10 +139,10 @@ async def test_a_dead_letter_without_room_in_time_is_refused_and_settled(
 ) -> None:
     monkeypatch.setattr("pipeline.outlet.PATIENCE", 0.01)
     made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.batch(0))
-    refused = made.batch(1)
+    assert letters.outlet.offer(letters.envelope(0))
+    refused = made.envelope(1)
     assert not await made.outlet._bury(refused, "too old")
-    refused.acknowledgement.settle()
+    refused.ack.settle()
     assert made.moved == [1]
 
 
@@ -158,14 +158,14 @@ async def test_after_one_dead_letter_has_waited_in_vain_no_other_waits_until_the
     made: Made, letters: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.batch(0))
+    assert letters.outlet.offer(letters.envelope(0))
     monkeypatch.setattr("pipeline.outlet.PATIENCE", 0.01)
-    assert not await made.outlet._bury(made.batch(1), "too old")
+    assert not await made.outlet._bury(made.envelope(1), "too old")
     monkeypatch.setattr("pipeline.outlet.PATIENCE", 1000.0)
-    assert not await made.outlet._bury(made.batch(2), "too old")
-    ((taken, size),) = await letters.outlet.buffer.take(1, 1, 0)
-    letters.outlet.buffer.release(taken, size)
-    assert await made.outlet._bury(made.batch(3), "too old")
+    assert not await made.outlet._bury(made.envelope(2), "too old")
+    (taken,) = await letters.outlet.buffer.take(1, 1, 0)
+    letters.outlet.buffer.release(taken)
+    assert await made.outlet._bury(made.envelope(3), "too old")
     assert letters.outlet._letters_wait
 
 
@@ -173,9 +173,9 @@ async def test_a_dead_letter_that_waits_for_room_when_all_ends_is_on_nobodys_acc
     made: Made, letters: Made
 ) -> None:
     made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.batch(0))
+    assert letters.outlet.offer(letters.envelope(0))
     page = made.ledger.page("1", "api")
-    refused = made.batch(1).replace(tally=page.passage("logs", "r").tally("out"))
+    refused = Envelope(batch("x" * 40_000), page.passage("logs", "r").tally("out"))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await made.outlet._bury(refused, "too old")
@@ -202,7 +202,7 @@ async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_troubl
 
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(outlet.run(), name="out")
-        outlet.offer(batch("one"))
+        outlet.offer(Envelope(batch("one")))
         while not outlet.delivery.problem:
             await asyncio.sleep(0.01)
         with SyslogReceiver() as receiver:
@@ -210,7 +210,7 @@ async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_troubl
                 await replace(2)
                 assert not running.done()
             await replace(receiver.port)
-            outlet.offer(batch("two"))
+            outlet.offer(Envelope(batch("two")))
             outlet.buffer.close()
             async with asyncio.timeout(60):
                 await running

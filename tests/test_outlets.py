@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.component import BufferConfig, RetryConfig, SinkConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlets import Change, Outlets
@@ -47,7 +48,7 @@ async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
         outlets.start(tasks)
         leaving = outlets.named["dead"]
         monkeypatch.setattr(leaving.delivery._sink, "close", hang)
-        leaving.offer(batch("never delivered"))
+        leaving.offer(Envelope(batch("never delivered")))
         await until(lambda: leaving.delivery.problem)
         change = await plan(stays=stays)
         outlets.apply(change)

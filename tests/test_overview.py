@@ -7,7 +7,7 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger, add
 from pipeline.metrics import Metrics
 from pipeline.overview import LOOK, Observer, Overview, SinkNow
@@ -18,14 +18,14 @@ from pipeline.timestamps import timestamp
 class Kept:
     """A buffer."""
 
-    def __init__(self, *batches: Batch) -> None:
-        self._batches = list(batches)
+    def __init__(self, *envelopes: Envelope) -> None:
+        self._envelopes = list(envelopes)
 
-    def batches(self) -> list[Batch]:
-        return self._batches
+    def envelopes(self) -> list[Envelope]:
+        return self._envelopes
 
     def oldest(self) -> bytes | None:
-        return min((one.times[0] for one in self._batches), default=None)
+        return min((one.batch.times[0] for one in self._envelopes), default=None)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
 
 
-def old(seconds: float, number: int, ledger: Ledger) -> Batch:
+def old(seconds: float, number: int, ledger: Ledger) -> Envelope:
     """A batch of one entry of a container, and its account."""
     of = container(f"api-{number}", number=number)
     page = ledger.page(of.id, of.name)
@@ -44,7 +44,8 @@ def old(seconds: float, number: int, ledger: Ledger) -> Batch:
     passage.taken += 1
     tally = passage.tally("out")
     tally.routed += 1
-    return batch("x", of=of).replace(times=[timestamp(time.time() - seconds)], tally=tally)
+    times = [timestamp(time.time() - seconds)]
+    return Envelope(batch("x", of=of).replace(times=times), tally)
 
 
 async def seen(ledger: Ledger, metrics: Metrics, buffer: Kept | None = None) -> Overview:
@@ -66,7 +67,7 @@ async def test_counters_of_sinks_routes_and_containers() -> None:
     metrics.filtered.labels("all", "keep").inc(6)
     metrics.filtered.labels("removed", "keep").inc(6)
     metrics.filtered.labels("all", "set")
-    one.tally.drop(1, "refused")
+    one.account.drop(1, "refused")
     found = await seen(ledger, metrics)
     out, other = found.sinks
     assert (out.delivered, out.delivered_bytes, out.retried, out.dead_lettered) == (3, 300, 2, 1)
@@ -79,8 +80,8 @@ async def test_counters_of_sinks_routes_and_containers() -> None:
 
 async def test_lag_is_the_age_of_a_containers_oldest_entry_in_any_buffer() -> None:
     ledger = Ledger()
-    batches = [old(30, 1, ledger), old(20, 2, ledger), old(10, 1, ledger)]
-    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*batches))
+    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 1, ledger)]
+    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*envelopes))
     assert [round(one.lag) for one in found.containers] == [30, 20]
 
 
@@ -93,14 +94,14 @@ async def test_of_a_container_far_back_in_a_long_buffer_the_lag_is_the_sinks() -
 
 async def test_of_a_container_with_entries_on_disk_the_lag_is_the_sinks() -> None:
     ledger = Ledger()
-    batches = [old(30, 1, ledger), old(20, 2, ledger), old(10, 3, ledger)]
+    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 3, ledger)]
     observer = Observer(
         ledger,
         Metrics(CollectorRegistry()),
         ["all"],
         list,
-        {"out": Kept(*batches)},
-        lambda: {batches[2].tally},
+        {"out": Kept(*envelopes)},
+        lambda: {envelopes[2].account},
     )
     found = await observer.overview("")
     assert [round(one.lag) for one in found.containers] == [30, 20, 30]
@@ -109,9 +110,9 @@ async def test_of_a_container_with_entries_on_disk_the_lag_is_the_sinks() -> Non
 async def test_a_removed_container_is_listed_until_its_entries_are_delivered() -> None:
     ledger, metrics = Ledger(), Metrics(CollectorRegistry())
     one = old(30, 1, ledger)
-    ledger.forget(one.container.id)
+    ledger.forget(one.batch.container.id)
     assert len((await seen(ledger, metrics, Kept(one))).containers) == 1
-    one.tally.delivered += 1
+    one.account.delivered += 1
     ledger.fold()
     found = await seen(ledger, metrics)
     assert found.containers == []

@@ -11,6 +11,7 @@ from pipeline.batch import Batch
 from pipeline.buffer import MemoryBuffer
 from pipeline.component import Context, Payload, Sink, SinkConfig
 from pipeline.delivery import Delivery
+from pipeline.envelope import Envelope
 from pipeline.metrics import Metrics
 from pipeline.pace import GATHER, MOST
 from pipeline.testing.builders import batch
@@ -56,7 +57,7 @@ def one_by_one(count: int) -> Feed:
     async def feed(buffer: MemoryBuffer) -> None:
         for _ in range(count):
             answer = Answer()
-            assert buffer.offer(batch("one").replace(acknowledgement=answer))
+            assert buffer.offer(Envelope(batch("one"), ack=answer))
             await answer.wait()
             await asyncio.sleep(ROUND_TRIP)
 
@@ -68,7 +69,7 @@ def stream(count: int) -> Feed:
 
     async def feed(buffer: MemoryBuffer) -> None:
         for _ in range(count):
-            assert buffer.offer(batch("one").replace(acknowledgement=Answer()))
+            assert buffer.offer(Envelope(batch("one"), ack=Answer()))
             await asyncio.sleep(APART)
 
     return feed

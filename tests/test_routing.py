@@ -12,8 +12,10 @@ from weakref import WeakKeyDictionary
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import LARGEST_PIECE, UNTRACKED, Batch, Container, Source
+from pipeline.acknowledgement import UNTRACKED
+from pipeline.batch import LARGEST_PIECE, Batch, Container, Source
 from pipeline.component import Effect, Stage
+from pipeline.envelope import Envelope
 from pipeline.labels import Labels, Wish
 from pipeline.ledger import Ledger, Page
 from pipeline.metrics import Metrics
@@ -34,18 +36,22 @@ class Kept:
     def __init__(self, room: int = 100, name: str = "out") -> None:
         self.name = name
         self.room = room
-        self.batches: list[Batch] = []
+        self.envelopes: list[Envelope] = []
         self.roomy = asyncio.Event()
 
-    def offer(self, one: Batch) -> bool:
-        if len(self.batches) >= self.room:
+    def offer(self, envelope: Envelope) -> bool:
+        if len(self.envelopes) >= self.room:
             return False
-        self.batches.append(one)
+        self.envelopes.append(envelope)
         return True
 
-    async def put(self, one: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         await self.roomy.wait()
-        self.batches.append(one)
+        self.envelopes.append(envelope)
+
+    @property
+    def batches(self) -> list[Batch]:
+        return [envelope.batch for envelope in self.envelopes]
 
     @property
     def lines(self) -> list[bytes]:
@@ -343,16 +349,16 @@ async def test_a_batch_goes_on_in_pieces_by_what_labels_and_tags_add_to_each_ent
     lanes = router.bind(many, Progress({}))["logs"]
     source = Tracked()
     lines = [b"%d" % number for number in range(2000)]
-    await lanes.distribute(batch(*lines, of=many, start=5, acknowledgement=source))
+    await lanes.distribute(batch(*lines, of=many, start=5), source)
     assert out.lines == lines
     assert [number for one in out.batches for number in one.sequences] == list(range(5, 2005))
     assert all(one.fields == [tags] * len(one) for one in out.batches)
     assert max(one.written(one.size) for one in out.batches) < LARGEST_PIECE * 1.6
     assert len(out.batches) == 9
     source.settle()
-    for one in out.batches:
+    for one in out.envelopes:
         assert not source.settled
-        one.acknowledgement.settle()
+        one.ack.settle()
     assert source.settled
 
 
@@ -401,14 +407,14 @@ async def test_a_buffer_that_there_is_no_memory_for_gets_its_batch_later(
     class Short(Kept):
         failures = 3
 
-        def offer(self, one: Batch) -> bool:
+        def offer(self, envelope: Envelope) -> bool:
             self.failures -= 1
             if self.failures >= 0:
                 raise MemoryError
-            return super().offer(one)
+            return super().offer(envelope)
 
-        async def put(self, one: Batch) -> None:
-            self.offer(one)
+        async def put(self, envelope: Envelope) -> None:
+            self.offer(envelope)
 
     monkeypatch.setattr("pipeline.routing.lanes.SHORTAGE", 0.001)
     short, other = Short(name="short"), Kept(name="other")
@@ -441,7 +447,7 @@ async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from
     metrics: Metrics, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(Kept):
-        def offer(self, one: Batch) -> bool:
+        def offer(self, envelope: Envelope) -> bool:
             raise ZeroDivisionError
 
     moved: list[int] = []
@@ -449,9 +455,9 @@ async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from
     receipt = account.open(1)
     healthy = Kept(name="healthy")
     lanes = bound(metrics, route(Failing(), healthy), ledger=ledger)
-    await lanes.distribute(batch("a", acknowledgement=receipt))
+    await lanes.distribute(batch("a"), receipt)
     receipt.settle()
-    healthy.batches[0].acknowledgement.settle()
+    healthy.envelopes[0].ack.settle()
     assert moved == [1]
     failing, _ = ledger.tallies()
     assert (failing.dropped, failing.open) == ({"bug": 1}, 0)
@@ -469,11 +475,11 @@ async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
     filtering = route(Kept(), stages=(("drop", Without(b"a")),), name="f")
     lanes = bound(metrics, route(first, second), filtering)
     receipt = account.open(1)
-    await lanes.distribute(batch("a", acknowledgement=receipt))
+    await lanes.distribute(batch("a"), receipt)
     receipt.settle()
     assert moved == []
     for outlet in (first, second):
-        outlet.batches[0].acknowledgement.settle()
+        outlet.envelopes[0].ack.settle()
     assert moved == [1]
 
 
@@ -506,7 +512,7 @@ async def test_what_is_read_is_accounted_to_stages_and_to_sinks(
     assert [filtering.tally("out").routed, whole.tally("out").routed] == [2, 4]
     assert [filtering.unaccounted, whole.unaccounted] == [0, 0]
     assert [(one.route, len(one)) for one in outlet.batches] == [("r", 2), ("all", 4)]
-    assert [one.tally for one in outlet.batches] == [filtering.tally("out"), whole.tally("out")]
+    assert [one.account for one in outlet.envelopes] == [filtering.tally("out"), whole.tally("out")]
 
 
 async def test_what_waits_for_room_is_accounted_as_waiting_until_it_has_room_or_is_abandoned(
@@ -590,17 +596,17 @@ async def test_a_sink_is_given_only_what_is_new_to_it_when_a_log_is_read_again(
     account: Account[int] = Account(moved.append)
     for start in (5, 6, 8):
         receipt = account.open(start)
-        await lanes.distribute(batch("a", "b", start=start, acknowledgement=receipt))
+        await lanes.distribute(batch("a", "b", start=start), receipt)
         receipt.settle()
     assert [n for one in ahead.batches for n in one.sequences] == [8, 9]
     assert [n for one in behind.batches for n in one.sequences] == [5, 6, 6, 7, 8, 9]
     first, second = ledger.tallies()
     assert (first.routed, first.known, first.open) == (6, 4, 2)
     assert (second.routed, second.known, second.open) == (6, 0, 6)
-    for one in behind.batches:
-        one.acknowledgement.settle()
+    for one in behind.envelopes:
+        one.ack.settle()
     assert moved == [5, 6]
-    ahead.batches[0].acknowledgement.settle()
+    ahead.envelopes[0].ack.settle()
     assert moved == [5, 6, 8]
 
 
@@ -612,13 +618,13 @@ async def test_how_far_each_sink_is_ahead_of_the_slowest_is_known(metrics: Metri
     for start, line in ((1, "a"), (2, "b"), (3, "c")):
         await lanes.distribute(batch(line, start=start))
     assert progress.ahead_of(0) == {}
-    for one in quick.batches:
-        one.acknowledgement.settle()
+    for one in quick.envelopes:
+        one.ack.settle()
     assert progress.ahead_of(0) == {"r": {"quick": 3}, "f": {"quick": 3}}
     assert progress.ahead_of(3) == {}
-    slow.batches[1].acknowledgement.settle()
+    slow.envelopes[1].ack.settle()
     assert "slow" not in progress.ahead_of(0)["r"]
-    slow.batches[0].acknowledgement.settle()
+    slow.envelopes[0].ack.settle()
     assert progress.ahead_of(0)["r"] == {"quick": 3, "slow": 2}
 
 
@@ -631,7 +637,7 @@ async def test_in_doubt_about_the_numbers_every_sink_is_given_everything_again(
     progress.doubt(5)
     await lanes.distribute(batch("a", start=6))
     assert outlet.lines == [b"a"]
-    outlet.batches[0].acknowledgement.settle()
+    outlet.envelopes[0].ack.settle()
     assert progress.ahead_of(4) == {}
     assert progress.ahead_of(5) == {"r": {"out": 6}}
 
@@ -642,9 +648,10 @@ async def test_sinks_that_have_the_same_entries_share_what_they_are_encoded_to(
     outs = Kept(name="a"), Kept(name="b"), Kept(name="c")
     lanes = bound(metrics, route(*outs[:2], name="two"), route(*outs[2:], name="one"))
     await lanes.distribute(batch(b"x"))
-    first, second, alone = (out.batches[0].shared for out in outs)
-    assert first is second is not None
-    assert alone is None
+    first, second, alone = (out.batches[0] for out in outs)
+    assert first is second
+    assert first.cache is not None
+    assert alone.cache is None
 
 
 # ------------------------------------------------------------------- what is held back
@@ -704,14 +711,14 @@ class Log:
     async def write(self, *lines: str) -> None:
         first, self.read = self.read + 1, self.read + len(lines)
         receipt = self._account.open(self.read)
-        await self._lanes.distribute(batch(*lines, start=first, acknowledgement=receipt))
+        await self._lanes.distribute(batch(*lines, start=first), receipt)
         receipt.settle()
 
 
 def settle(outlet: Kept) -> None:
-    for one in outlet.batches:
-        one.acknowledgement.settle()
-    outlet.batches.clear()
+    for one in outlet.envelopes:
+        one.ack.settle()
+    outlet.envelopes.clear()
 
 
 def balance(ledger: Ledger) -> tuple[int, int, int, int]:
@@ -788,7 +795,7 @@ async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_c
     router = Router([route(full, stages=HELD)], metrics, ledger)
     lanes = router.bind(container(), Progress({}))["logs"]
     receipt = account.open(1)
-    await lanes.distribute(batch("a", start=1, acknowledgement=receipt))
+    await lanes.distribute(batch("a", start=1), receipt)
     receipt.settle()
     (tally,) = ledger.tallies()
     async with asyncio.TaskGroup() as tasks:
@@ -807,7 +814,7 @@ async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_c
     assert full.lines[:1] == [b"a"]
     settle(full)
     assert (moved, tally.waiting) == ([1], 0)
-    assert lanes.start(batch("c", start=3)) is None, "nothing is waited for any more"
+    assert lanes.start(batch("c", start=3), UNTRACKED) is None, "nothing is waited for any more"
 
 
 async def test_at_the_end_all_is_let_go(metrics: Metrics, ledger: Ledger) -> None:
@@ -1034,7 +1041,7 @@ async def test_a_route_fed_over_two_ways_gets_entries_over_both_and_settles_each
     log = Log(lanes)
     await log.write("x", "y", "z")
     assert out.lines == [b"y", b"z", b"x", b"z"]
-    out.batches.pop().acknowledgement.settle()
+    out.envelopes.pop().ack.settle()
     assert log.moved == []
     settle(out)
     assert log.moved == [3]
@@ -1271,16 +1278,16 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
         log._lanes = bound["logs"]
         if chance.random() < 0.5:
             for out in outs.values():
-                for one in out.batches:
-                    one.acknowledgement.settle()
-                    one.acknowledgement = UNTRACKED
+                for one in out.envelopes:
+                    one.ack.settle()
+                    one.ack = UNTRACKED
         for page in ledger:
             assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)
     bound["logs"].flush(math.inf)
     for out in outs.values():
-        settled, out_lines = [*out.batches], out.lines
-        for one in settled:
-            one.acknowledgement.settle()
+        out_lines = out.lines
+        for one in out.envelopes:
+            one.ack.settle()
         if out.name in ("same", "below"):
             joined = [
                 "\n".join(f"line {index}" for index in range(start, min(start + 10, number)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from pipeline.batch import UNTRACKED
+from pipeline.acknowledgement import UNTRACKED
 from pipeline.settlement import NOTHING, QUIET, Account, Progress, Receipt
 
 

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.acknowledgement import UNTRACKED
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.routing import Lanes, Route, Router
@@ -60,16 +62,20 @@ class Kept:
 
     def __init__(self, room: int = 1000) -> None:
         self.room = room
-        self.batches: list[Batch] = []
+        self.envelopes: list[Envelope] = []
 
-    def offer(self, one: Batch) -> bool:
-        if len(self.batches) >= self.room:
+    def offer(self, envelope: Envelope) -> bool:
+        if len(self.envelopes) >= self.room:
             return False
-        self.batches.append(one)
+        self.envelopes.append(envelope)
         return True
 
-    async def put(self, one: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         await asyncio.get_running_loop().create_future()
+
+    @property
+    def batches(self) -> list[Batch]:
+        return [envelope.batch for envelope in self.envelopes]
 
     @property
     def sequences(self) -> list[int]:
@@ -139,15 +145,15 @@ async def test_the_loop_turns_when_stages_have_used_what_they_may(
     out, settled = Kept(), Settled()
     lanes = lanes_of(ledger, clock, out, slow)
     receipt = settled.account.open(1)
-    await lanes.distribute(batch(*[LINE] * 17, acknowledgement=receipt))
+    await lanes.distribute(batch(*[LINE] * 17), receipt)
     receipt.settle()
     turns = [turn for turn, _ in slow.calls]
     assert len(turns) == 5
     assert max(map(turns.count, turns)) == 2  # the budget is used up in the second
     assert out.sequences == list(range(17))
     assert settled.moved == []
-    for one in out.batches:
-        one.acknowledgement.settle()
+    for envelope in out.envelopes:
+        envelope.ack.settle()
     assert settled.moved == [1]
     (page,) = ledger
     assert page.read["logs"] == 17
@@ -173,12 +179,12 @@ async def test_a_batch_that_begins_while_the_turn_is_used_up_waits(
 ) -> None:
     lanes = lanes_of(ledger, clock, Kept(), slow)
     lanes._turns.use(BUDGET)
-    waiting = lanes.start(batch(b"a"))
+    waiting = lanes.start(batch(b"a"), UNTRACKED)
     assert waiting is not None
     assert not slow.calls
     await waiting
     assert len(slow.calls) == 1
-    assert lanes.start(batch(b"b")) is None
+    assert lanes.start(batch(b"b"), UNTRACKED) is None
 
 
 async def test_without_stages_batches_stay_whole(ledger: Ledger, clock: Clock) -> None:
@@ -193,9 +199,7 @@ async def test_what_had_not_begun_when_it_is_cancelled_was_not_read(
     out, settled = Kept(), Settled()
     lanes = lanes_of(ledger, clock, out, slow)
     receipt = settled.account.open(1)
-    task = tasks.create_task(
-        lanes.distribute(batch(*[LINE] * 40, acknowledgement=receipt)), name="distributing"
-    )
+    task = tasks.create_task(lanes.distribute(batch(*[LINE] * 40), receipt), name="distributing")
     while not slow.calls:
         await asyncio.sleep(0)
     assert lanes.busy

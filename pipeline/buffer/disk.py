@@ -10,6 +10,7 @@ from pipeline.buffer.columns import NOWHERE, Origin, origin_of
 from pipeline.buffer.cursor import Range, overlap
 from pipeline.buffer.held import Item
 from pipeline.buffer.spool import DAMAGED, Loss, Spool
+from pipeline.envelope import Envelope
 from pipeline.ledger import Tally
 from pipeline.settlement import Account
 from pipeline.transport.blocking import BlockingThread
@@ -127,7 +128,7 @@ class Disk:
         it was taken before, its ticket is the spool's from then on.
 
         Raises `OSError`; some may be safe all the same."""
-        batches = [item.batch for item in items]
+        batches = [item.envelope.batch for item in items]
         try:
             await self._thread.run(self._spool.append, batches, self._next)
         finally:
@@ -135,13 +136,13 @@ class Disk:
 
     def _written(self, items: deque[Item]) -> None:
         safe = self._spool.end
-        while items and self._end + len(items[0].batch) <= safe:
+        while items and self._end + len(items[0].envelope) <= safe:
             item = items.popleft()
-            item.safe = True
-            self._end += len(item.batch)
+            item.safe, envelope = True, item.envelope
+            self._end += len(envelope)
             if item.ticket is None:
-                self.tallies[item.batch.tally] += len(item.batch)
-                item.batch.acknowledgement.settle()
+                self.tallies[envelope.account] += len(envelope)
+                envelope.ack.settle()
             else:
                 self._next = self._end
                 item.ticket.hand_over(self._settlement.open(self._end))
@@ -195,14 +196,14 @@ class Disk:
         chunk = await self._thread.run(self._spool.read, self._next, end, limit)
         items = []
         for end, batch in chunk.batches:
-            batch.acknowledgement = self._settlement.open(end)
-            batch.tally = self._tally_of(origin_of(batch))
+            account = self._tally_of(origin_of(batch))
             if earlier:
-                batch.tally.carried += len(batch)
+                account.carried += len(batch)
                 self.carried -= len(batch)
             else:
-                self._leave(batch.tally, len(batch))
-            items.append(Item(batch, batch.size, safe=True))
+                self._leave(account, len(batch))
+            envelope = Envelope(batch, account, self._settlement.open(end))
+            items.append(Item(envelope, safe=True))
         if not chunk.batches or chunk.batches[-1][0] < chunk.position:  # the rest is lost
             self._settlement.skip(chunk.position)
         self._next = chunk.position

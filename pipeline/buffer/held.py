@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from pipeline.batch import LARGEST_PAYLOAD, Acknowledgement, Batch
+from pipeline.acknowledgement import Acknowledgement
+from pipeline.batch import LARGEST_PAYLOAD
+from pipeline.envelope import Envelope
 
 
 class Ticket:
@@ -40,11 +42,10 @@ class Ticket:
 class Item:
     """A batch in a buffer."""
 
-    __slots__ = ("batch", "safe", "size", "ticket")
+    __slots__ = ("envelope", "safe", "ticket")
 
-    def __init__(self, batch: Batch, size: int, *, safe: bool = False) -> None:
-        self.batch = batch
-        self.size = size
+    def __init__(self, envelope: Envelope, *, safe: bool = False) -> None:
+        self.envelope = envelope
         self.safe = safe
         """It is on disk."""
         self.ticket: Ticket | None = None
@@ -53,14 +54,12 @@ class Item:
     def take(self) -> None:
         """It leaves the buffer for the delivery."""
         if not self.safe:
-            self.ticket = Ticket(self.batch.acknowledgement)
-            self.batch = self.batch.replace(acknowledgement=self.ticket)
+            self.envelope.ack = self.ticket = Ticket(self.envelope.ack)
 
     def give_back(self) -> None:
         """The delivery has not done with it, and will be handed it again."""
         if not self.safe and self.ticket is not None:
-            self.batch = self.batch.replace(acknowledgement=self.ticket.behind)
-            self.ticket = None
+            self.envelope.ack, self.ticket = self.ticket.behind, None
 
 
 class Section:
@@ -89,32 +88,29 @@ class Section:
 
     def push(self, item: Item) -> None:
         self._items.append(item)
-        self.bytes += item.size
-        self.entries += len(item.batch)
+        self.bytes += item.envelope.size
+        self.entries += len(item.envelope)
 
     def push_first(self, item: Item) -> None:
         self._items.appendleft(item)
-        self.bytes += item.size
-        self.entries += len(item.batch)
+        self.bytes += item.envelope.size
+        self.entries += len(item.envelope)
 
     def pop_last(self) -> Item:
-        item = self._items.pop()
-        self.bytes -= item.size
-        self.entries -= len(item.batch)
-        return item
+        return self._without(self._items.pop())
 
-    def remove(self, batch: Batch) -> None:
+    def remove(self, envelope: Envelope) -> None:
         """One that is mostly the first."""
-        place = next(place for place, item in enumerate(self._items) if item.batch is batch)
-        item = self._items[place]
+        place = next(n for n, item in enumerate(self._items) if item.envelope is envelope)
+        self._without(self._items[place])
         del self._items[place]
-        self.bytes -= item.size
-        self.entries -= len(item.batch)
 
     def pop(self) -> Item:
-        item = self._items.popleft()
-        self.bytes -= item.size
-        self.entries -= len(item.batch)
+        return self._without(self._items.popleft())
+
+    def _without(self, item: Item) -> Item:
+        self.bytes -= item.envelope.size
+        self.entries -= len(item.envelope)
         return item
 
 
@@ -162,21 +158,22 @@ class Held:
             item.give_back()
             (self.loaded if item.safe else self.pending).push_first(item)
 
-    def hand_out(self, limit: int, entries: int, *, on: bool = False) -> list[tuple[Batch, int]]:
-        """The next batches with their sizes, up to the limits and to what sinks may write of them
-        at once, but at least one. `on`: behind those that were loaded, what is pending follows."""
+    def hand_out(self, limit: int, entries: int, *, on: bool = False) -> list[Envelope]:
+        """The next batches, up to the limits and to what sinks may write of them at once, but at
+        least one. `on`: behind those that were loaded, what is pending follows."""
         most = max(limit, LARGEST_PAYLOAD)
         section = self.loaded or self.pending
-        handed: list[tuple[Batch, int]] = []
+        handed: list[Envelope] = []
         while section or (on and (section := self.pending)):
-            limit -= section.first.size
-            entries -= len(section.first.batch)
-            most -= section.first.batch.written(section.first.size)
+            first = section.first.envelope
+            limit -= first.size
+            entries -= len(first)
+            most -= first.batch.written(first.size)
             if handed and (limit < 0 or entries < 0 or most < 0):
                 break
             item = section.pop()
             item.take()
             self.taken.push(item)
-            handed.append((item.batch, item.size))
-        self.passed = handed[-1][0].times[-1]
+            handed.append(item.envelope)
+        self.passed = handed[-1].batch.times[-1]
         return handed

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from pipeline.batch import LARGEST_PAYLOAD, Batch
+from pipeline.batch import LARGEST_PAYLOAD
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
+from pipeline.envelope import Envelope
 from pipeline.ledger import Tally
 
 
@@ -19,7 +20,7 @@ class MemoryBuffer:
     and refusing it for ever would stop its container for ever.
     """
 
-    def __init__(self, config: BufferConfig, dropped: Callable[[Batch, str], None]) -> None:
+    def __init__(self, config: BufferConfig, dropped: Callable[[Envelope, str], None]) -> None:
         """`dropped` is told of each batch that the policy gives up, with the policy's name. It
         counts and settles it."""
         self.limit = int(config.memory)
@@ -27,9 +28,9 @@ class MemoryBuffer:
         self.bytes = self.entries = 0
         """Of what is inside, what is being sent included."""
         self._dropped = dropped
-        self._waiting: deque[tuple[Batch, int]] = deque()
+        self._waiting: deque[Envelope] = deque()
         self._waiting_bytes = self._waiting_entries = 0
-        self._taken: deque[tuple[Batch, int]] = deque()
+        self._taken: deque[Envelope] = deque()
         self._turns, self._arrived = Turns(), Bell()
         self._closed = self._suspended = False
         self._discards = ""
@@ -37,38 +38,36 @@ class MemoryBuffer:
 
     # ----------------------------------------------------------------------------- lanes
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         """Puts the batch, or gives up one as the policy says; False when it has to wait."""
-        size = batch.size
-        return (not self._turns and self._admit(batch, size)) or self._dealt_with(batch, size)
+        return (not self._turns and self._admit(envelope)) or self._dealt_with(envelope)
 
-    def _dealt_with(self, batch: Batch, size: int) -> bool:
+    def _dealt_with(self, envelope: Envelope) -> bool:
         """As the policy says, where there is no room; False when it is to wait."""
         if self.policy == "block":
             return False
         if self.policy == "drop_oldest":
-            self._make_room(size)
-        if not self._admit(batch, size):
-            self._dropped(batch, self.policy)
+            self._make_room(envelope.size)
+        if not self._admit(envelope):
+            self._dropped(envelope, self.policy)
         return True
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         """Puts the batch, waiting for room as long as it takes, or until the policy is another one.
         First come, first served: a large batch is not overtaken by small ones."""
-        size = batch.size
 
         def attempt() -> bool:
-            return self._admit(batch, size) or self._dealt_with(batch, size)
+            return self._admit(envelope) or self._dealt_with(envelope)
 
-        await self._turns.wait(len(batch), size, attempt)
+        await self._turns.wait(len(envelope), envelope.size, attempt)
 
-    def _admit(self, batch: Batch, size: int) -> bool:
+    def _admit(self, envelope: Envelope) -> bool:
         if self._discards:
-            self._dropped(batch, self._discards)
+            self._dropped(envelope, self._discards)
             return True
-        if not self._has_room(size):
+        if not self._has_room(envelope.size):
             return False
-        self._add(batch, size)
+        self._add(envelope)
         return True
 
     def _has_room(self, size: int) -> bool:
@@ -84,48 +83,48 @@ class MemoryBuffer:
         if being_sent and being_sent + size > self.limit:
             return
         while not self._has_room(size):
-            oldest, oldest_size = self._next()
-            self._count(-len(oldest), -oldest_size)
+            oldest = self._next()
+            self._count(-len(oldest), -oldest.size)
             self._dropped(oldest, self.policy)
 
-    def _add(self, batch: Batch, size: int) -> None:
-        self._count(len(batch), size)
-        self._waiting.append((batch, size))
+    def _add(self, envelope: Envelope) -> None:
+        entries, size = len(envelope), envelope.size
+        self._count(entries, size)
+        self._waiting.append(envelope)
         self._waiting_bytes += size
-        self._waiting_entries += len(batch)
+        self._waiting_entries += entries
         self._arrived.ring()
 
     # -------------------------------------------------------------------------- delivery
 
-    async def take(self, limit: int, entries: int, linger: float) -> list[tuple[Batch, int]]:
-        """Batches in order with their sizes, up to `limit` bytes and `entries` (but at least one
-        batch), and so few that sinks write no more than `LARGEST_PAYLOAD` or `limit` of them; waits
-        for the first, and `linger` seconds for more. Empty once it is closed and nothing is
-        left."""
+    async def take(self, limit: int, entries: int, linger: float) -> list[Envelope]:
+        """Batches in order, up to `limit` bytes and `entries` (but at least one batch), and so few
+        that sinks write no more than `LARGEST_PAYLOAD` or `limit` of them; waits for the first, and
+        `linger` seconds for more. Empty once it is closed and nothing is left."""
         while not self._waiting and not self._suspended:
             if self._closed:
                 return []
             await self._arrived.wait()
         if linger > 0:
             await self._linger(limit, entries, linger)
-        taken: list[tuple[Batch, int]] = []
+        taken: list[Envelope] = []
         most = max(limit, LARGEST_PAYLOAD)
         while self._waiting and not self._suspended:
-            batch, size = self._waiting[0]
-            limit -= size
-            entries -= len(batch)
-            most -= batch.written(size)
+            first = self._waiting[0]
+            limit -= first.size
+            entries -= len(first)
+            most -= first.batch.written(first.size)
             if taken and (limit < 0 or entries < 0 or most < 0):
                 break
             taken.append(self._next())
-            self._taken.append((batch, size))
+            self._taken.append(first)
         return taken
 
-    def _next(self) -> tuple[Batch, int]:
-        batch, size = self._waiting.popleft()
-        self._waiting_bytes -= size
-        self._waiting_entries -= len(batch)
-        return batch, size
+    def _next(self) -> Envelope:
+        envelope = self._waiting.popleft()
+        self._waiting_bytes -= envelope.size
+        self._waiting_entries -= len(envelope)
+        return envelope
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
         limit = min(limit, self.limit)
@@ -137,11 +136,10 @@ class MemoryBuffer:
 
         await self._arrived.wait_until(enough, linger)
 
-    def release(self, batch: Batch, size: int) -> None:
+    def release(self, envelope: Envelope) -> None:
         """A batch that was taken, mostly the oldest, is settled: its room is free again."""
-        place = next(place for place, (one, _) in enumerate(self._taken) if one is batch)
-        del self._taken[place]
-        self._count(-len(batch), -size)
+        self._taken.remove(envelope)
+        self._count(-len(envelope), -envelope.size)
         self._turns.next()
 
     def close(self) -> None:
@@ -159,10 +157,10 @@ class MemoryBuffer:
     def resume(self) -> None:
         """`take` gives all again that was taken and not released, and goes on."""
         while self._taken:
-            batch, size = self._taken.pop()
-            self._waiting.appendleft((batch, size))
-            self._waiting_bytes += size
-            self._waiting_entries += len(batch)
+            envelope = self._taken.pop()
+            self._waiting.appendleft(envelope)
+            self._waiting_bytes += envelope.size
+            self._waiting_entries += len(envelope)
         self._suspended = False
         self._arrived.ring()
 
@@ -181,18 +179,17 @@ class MemoryBuffer:
         self._discards = reason
         self.resume()
         while self._waiting:
-            batch, size = self._next()
-            self._count(-len(batch), -size)
-            self._dropped(batch, reason)
+            envelope = self._next()
+            self._count(-len(envelope), -envelope.size)
+            self._dropped(envelope, reason)
         self._turns.next()
         return Counter()
 
     # ----------------------------------------------------------------------- observation
 
-    def batches(self) -> Iterator[Batch]:
+    def envelopes(self) -> Iterator[Envelope]:
         """All that is inside, what is being sent included."""
-        for batch, _ in (*self._taken, *self._waiting):
-            yield batch
+        yield from (*self._taken, *self._waiting)
 
     @property
     def blocked_bytes(self) -> int:
@@ -211,6 +208,5 @@ class MemoryBuffer:
 
     def oldest(self) -> bytes | None:
         """Timestamp of the oldest entry that is not settled, as in `Batch.times`."""
-        if self._taken:
-            return self._taken[0][0].times[0]
-        return self._waiting[0][0].times[0] if self._waiting else None
+        section = self._taken or self._waiting
+        return section[0].batch.times[0] if section else None

@@ -21,13 +21,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.batch import Batch
 from pipeline.buffer.disk import Disk, Lost, TallyOf
 from pipeline.buffer.held import Held, Item
 from pipeline.buffer.spool import RECORD_SIZE
 from pipeline.buffer.trouble import Trouble
 from pipeline.buffer.waiting import Bell, Turns
 from pipeline.component import BufferConfig
+from pipeline.envelope import Envelope
 from pipeline.errors import DocklineError
 from pipeline.ledger import Tally
 
@@ -66,7 +66,7 @@ class SpooledBuffer:
         self,
         config: BufferConfig,
         folder: Path,
-        dropped: Callable[[Batch, str], None],
+        dropped: Callable[[Envelope, str], None],
         lost: Lost,
         tally_of: TallyOf,
     ) -> None:
@@ -104,19 +104,19 @@ class SpooledBuffer:
 
     # ------------------------------------------------------------------------------ lanes
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         """Puts the batch, or gives up one as the policy says; False when it has to wait."""
-        return not self._turns and self._admit(batch, batch.size)
+        return not self._turns and self._admit(envelope)
 
-    async def put(self, batch: Batch) -> None:
-        """Does so, waiting as long as it takes. First come, first served."""
-        size = batch.size
-        await self._turns.wait(len(batch), size, lambda: self._admit(batch, size))
+    async def put(self, envelope: Envelope) -> None:
+        """Puts the batch, waiting for room as long as it takes. First come, first served."""
+        await self._turns.wait(len(envelope), envelope.size, lambda: self._admit(envelope))
 
-    def _admit(self, batch: Batch, size: int) -> bool:
+    def _admit(self, envelope: Envelope) -> bool:
         if self._discards:
-            self._dropped(batch, self._discards)
+            self._dropped(envelope, self._discards)
             return True
+        size = envelope.size
         if not self._has_room(size):
             self._spilling = True
             self._work.ring()
@@ -126,9 +126,9 @@ class SpooledBuffer:
             if self.policy == "drop_oldest":
                 self._make_room(size)
             if not self._has_room(size):
-                self._dropped(batch, self.policy)
+                self._dropped(envelope, self.policy)
                 return True
-        self._held.pending.push(Item(batch, size))
+        self._held.pending.push(Item(envelope))
         self._arrived.ring()
         if not self._spilling and self.bytes >= self.limit * SPILL:
             self._spilling = True
@@ -159,14 +159,14 @@ class SpooledBuffer:
         if self._front + size > self.limit:
             return
         while self._held.pending and not self._has_room(size):
-            self._dropped(self._held.pending.pop().batch, self.policy)
+            self._dropped(self._held.pending.pop().envelope, self.policy)
 
     # --------------------------------------------------------------------------- delivery
 
-    async def take(self, limit: int, entries: int, linger: float) -> list[tuple[Batch, int]]:
-        """Batches in order with their sizes, up to `limit` bytes (and half of the memory) and
-        `entries`, but at least one batch; waits for the first, and `linger` seconds for more once
-        the disk is read to its end. Empty once it is closed and nothing is left, on disk either."""
+    async def take(self, limit: int, entries: int, linger: float) -> list[Envelope]:
+        """Batches in order, up to `limit` bytes (and half of the memory) and `entries`, but at
+        least one batch; waits for the first, and `linger` seconds for more once the disk is read to
+        its end. Empty once it is closed and nothing is left, on disk either."""
         limit = min(limit, self.limit // 2)
         lingered = linger <= 0
         while not self._suspended:
@@ -209,10 +209,10 @@ class SpooledBuffer:
 
         await self._arrived.wait_until(enough, linger)
 
-    def release(self, batch: Batch, size: int) -> None:
+    def release(self, envelope: Envelope) -> None:
         """A batch that was taken, mostly the oldest, is done with: its room is free again. Settling
         it is another matter."""
-        self._held.taken.remove(batch)
+        self._held.taken.remove(envelope)
         self._released += 1
         if self.disk.full and not self.disk.entries:
             self.disk.full = False  # what was too large for it may be gone
@@ -255,9 +255,9 @@ class SpooledBuffer:
         self.resume()
         left = Counter(self.disk.tallies)
         for item in self._held.loaded:
-            left[item.batch.tally] += len(item.batch)
+            left[item.envelope.account] += len(item.envelope)
         while self._held.pending:
-            self._dropped(self._held.pending.pop().batch, reason)
+            self._dropped(self._held.pending.pop().envelope, reason)
         self._turns.next()
         return left
 
@@ -352,7 +352,7 @@ class SpooledBuffer:
             if items and size >= self.limit // 4:
                 break
             items.append(item)
-            size += item.size
+            size += item.envelope.size
         return items
 
     async def _write_piece(self, items: list[Item]) -> None:
@@ -402,16 +402,16 @@ class SpooledBuffer:
         """Likewise."""
         return self._turns.entries
 
-    def batches(self) -> Iterator[Batch]:
+    def envelopes(self) -> Iterator[Envelope]:
         """All that is in memory, what is being sent included."""
         for section in (self._held.taken, self._held.loaded, self._held.pending):
             for item in section:
-                yield item.batch
+                yield item.envelope
 
     @property
     def unsaved(self) -> int:
         """Entries in memory that are not on disk as well."""
-        return sum(len(item.batch) for item in self._held.unsafe())
+        return sum(len(item.envelope) for item in self._held.unsafe())
 
     @property
     def full(self) -> bool:
@@ -427,4 +427,4 @@ class SpooledBuffer:
         if not (held.taken or held.loaded) and self.disk.entries:
             return held.passed
         section = held.taken or held.loaded or held.pending
-        return section.first.batch.times[0] if section else None
+        return section.first.envelope.batch.times[0] if section else None

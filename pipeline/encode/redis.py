@@ -87,7 +87,8 @@ class RedisEncoder:
 
     def _fields(self, batch: Batch) -> list[bytes]:
         count, begun = self._begun(batch)
-        parsed = self._names.settle(batch.fields) if batch.fields else [{}] * len(batch)
+        fields = batch.fields  # asked for once: it may be made of records each time
+        parsed = self._names.settle(fields) if fields else [{}] * len(batch)
         parts = bytes(len(batch)) if batch.parts is None else batch.parts
         flags, ids, kinds = batch.flags or {}, identities(batch), kinds_of(batch)
         dataset = batch.dataset.encode()

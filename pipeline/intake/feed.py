@@ -102,13 +102,13 @@ class Feed:
             self._unsettled = deque()
         self._unsettled.append((self._number, message))
         message.hold()
-        batch = batch.replace(container=self.container, acknowledgement=receipt)
+        batch = batch.replace(container=self.container)
         if self._queue is not None:
             message.wait()
             self._queue.append((batch, message, receipt))
             return None
         try:
-            rest = self._lanes_of(batch.source).start(batch)
+            rest = self._lanes_of(batch.source).start(batch, receipt)
         except MemoryError:
             self._give_up(message)
             rest = None
@@ -141,7 +141,8 @@ class Feed:
                 receipt.settle()
                 if not queue:
                     return
-                rest = self._lanes_of(queue[0][0].source).distribute(queue[0][0])
+                batch, _, receipt = queue[0]
+                rest = self._lanes_of(batch.source).distribute(batch, receipt)
         finally:
             if self._queue is queue:  # else what was settled has brought something new
                 self._queue = None

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from pipeline.batch import Acknowledgement
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.ratelimit import RateLimit
 from pipeline.routing.turns import Turns
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
+from pipeline.acknowledgement import UNTRACKED, Acknowledgement
+from pipeline.batch import Batch, Container
 from pipeline.component import Stage
+from pipeline.envelope import Envelope
 from pipeline.errors import calls
 from pipeline.ledger import Passage
 from pipeline.metrics import Metrics
@@ -20,7 +22,7 @@ from pipeline.routing.leg import Leg
 from pipeline.routing.route import Outlet, Route
 from pipeline.routing.step import Step
 from pipeline.settlement import NOTHING, Progress
-from pipeline.shared import Shared
+from pipeline.shared import EncodeCache
 from pipeline.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,6 @@ class Lane:
         self._tap = tap or Tap()
         self.legs = [
             Leg(
-                route.name,
                 outlet,
                 passage.tally(outlet.name),
                 progress.of(self.way, outlet.name) if progress else None,
@@ -150,7 +151,7 @@ class Lane:
 
     def take(
         self, batch: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Batch]]:
+    ) -> Iterator[tuple[Outlet, Envelope]]:
         """What its sinks are to have, now that a batch has come; None where nothing was left of it.
 
         `until`: the last entry of what was read. All before it that are to come have come."""
@@ -170,7 +171,7 @@ class Lane:
 
     def _take(
         self, batch: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Batch]]:
+    ) -> Iterator[tuple[Outlet, Envelope]]:
         self._until = until
         left = self.process(batch) if batch is not None else []
         held = self._first_held()
@@ -179,14 +180,14 @@ class Lane:
         yield from self._address_all(left, self._safe(held), self._owed.oldest_or(behind))
         self._owed.settle_before(held)
 
-    def flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+    def flush(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
         """What its sinks are to have, now that it is so late."""
         if self._first_held() is not None:
             yield from self._flush(now)
         for lane in self.own:
             yield from lane.flush(now)
 
-    def _flush(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+    def _flush(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
         before = self._first_held()
         results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
         let_go = list(chain.from_iterable(results))
@@ -218,7 +219,7 @@ class Lane:
 
     def _address_all(
         self, left: Sequence[Batch], until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Batch]]:
+    ) -> Iterator[tuple[Outlet, Envelope]]:
         """One batch or none, as a rule; each is the last one before what comes of the others."""
         for number, one in enumerate(left, 1):
             later = (other.sequences[0] - 1 for other in left[number:])
@@ -228,19 +229,30 @@ class Lane:
 
     def _address(
         self, left: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Batch]]:
-        shared = Shared(behind) if len(self.legs) > 1 else None
-        if left is not None and self._binding != self._passage.page.binding:
-            self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
-        for leg in self.legs:
-            if left is None:
+    ) -> Iterator[tuple[Outlet, Envelope]]:
+        if left is not None:
+            yield from self._to_sinks(left, until, behind)
+        else:
+            for leg in self.legs:
                 leg.skip(until)
-            elif (own := leg.address(left, until, behind, shared)) is not None:
-                yield leg.outlet, own
-        if self._passage.feeds and left is not None:
-            self._passage.hand_on(len(left), self._fed)
         for lane in self._feeds:
             yield from lane.take(left, until, behind)
+
+    def _to_sinks(
+        self, left: Batch, until: int, behind: Acknowledgement
+    ) -> Iterator[tuple[Outlet, Envelope]]:
+        if self._binding != self._passage.page.binding:
+            self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
+        if self.legs:
+            cache = EncodeCache(behind) if len(self.legs) > 1 else None
+            routed, size = left.routed(self.route.name, cache), None
+            if cache is not None:
+                behind, size = cache, routed.size
+            for leg in self.legs:
+                if (envelope := leg.address(routed, size, until, behind)) is not None:
+                    yield leg.outlet, envelope
+        if self._passage.feeds:
+            self._passage.hand_on(len(left), self._fed)
 
     def process(self, batch: Batch) -> Sequence[Batch]:
         """What is left of a batch after all stages: one, or none; more in turn where a stage has

@@ -9,8 +9,10 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence, Set
 from itertools import chain
 from typing import Any, Final
 
+from pipeline.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.batch import Batch, Source
 from pipeline.component import Stage
+from pipeline.envelope import Envelope
 from pipeline.errors import calls
 from pipeline.labels import PREFIX
 from pipeline.ledger import Page, Tally, add
@@ -29,16 +31,16 @@ SHORTAGE = 1.0
 
 NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
 
-Waiting = Sequence[tuple[Outlet, Batch]]
+Waiting = Sequence[tuple[Outlet, Envelope]]
 """Batches for which there is no room yet, and where they are to go."""
 
 
 class Lanes:
     """All lanes of one container for one of its sources.
 
-    Each place that a batch goes to holds its acknowledgement; the caller settles its own hold
-    afterwards, and does not where it was cancelled: an entry that never reached a buffer must be
-    read again.
+    Each place that a batch goes to holds its acknowledgement, `ack`; the caller settles its own
+    hold afterwards, and does not where it was cancelled: an entry that never reached a buffer must
+    be read again.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Lanes:
         self._turns.entries += count - self._unseen
         self._unseen = count
 
-    async def distribute(self, batch: Batch) -> None:
+    async def distribute(self, batch: Batch, ack: Acknowledgement = UNTRACKED) -> None:
         """Takes a batch through all lanes and into their sinks' buffers.
 
         Buffers with room get it first, and full ones are waited for together, so that one which
@@ -109,23 +111,23 @@ class Lanes:
             if self._staged and self._turns.over:
                 await self._turns.wait()
             pieces = self._portions(batch)
-            if (waiting := self._begin(pieces)) is not None:
-                await self._go_on(waiting, pieces)
+            if (waiting := self._begin(pieces, ack)) is not None:
+                await self._go_on(waiting, pieces, ack)
         finally:
             self._left = 0
 
-    def start(self, batch: Batch) -> Coroutine[Any, Any, None] | None:
+    def start(self, batch: Batch, ack: Acknowledgement) -> Coroutine[Any, Any, None] | None:
         """The same, begun at once: what is left to be awaited, or None where nothing is."""
         if self._putting or (self._staged and self._turns.over):
-            return self.distribute(batch)
+            return self.distribute(batch, ack)
         self._left = len(batch)
         pieces = self._portions(batch)
         try:
-            waiting = self._begin(pieces)
+            waiting = self._begin(pieces, ack)
         except BaseException:
             self._left = 0
             raise
-        return None if waiting is None else self._go_on(waiting, pieces)
+        return None if waiting is None else self._go_on(waiting, pieces, ack)
 
     def _portions(self, batch: Batch) -> Iterator[Batch]:
         """What goes through the lanes at once: no more than labels and tags allow, and light where
@@ -135,32 +137,34 @@ class Lanes:
             return pieces
         return chain.from_iterable(map(self._pace.portions, pieces))
 
-    def _begin(self, pieces: Iterator[Batch]) -> Waiting | None:
+    def _begin(self, pieces: Iterator[Batch], ack: Acknowledgement) -> Waiting | None:
         """One after the other, until something of one has to wait for room, or the loop for its
         turn: so what labels and tags make of them is never all there at once. None when all have
         begun, and nothing waits."""
         for piece in pieces:
-            waiting = self._taken(piece)
+            waiting = self._taken(piece, ack)
             for _, left in waiting:
-                self._wait(left.tally, len(left))
+                self._wait(left.account, len(left))
             if waiting or (self._left and self._staged and self._turns.over):
                 return waiting
         return None
 
-    def _taken(self, piece: Batch) -> Waiting:
+    def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
         """What of it has to wait for room, when it has gone through the lanes."""
         self._left -= len(piece)
         if not self._staged:
-            return self._not_taken(self._addressed(piece))
+            return self._not_taken(self._addressed(piece, ack))
         turns = self._turns
         began = turns.clock()
-        waiting = self._not_taken(self._addressed(piece))
+        waiting = self._not_taken(self._addressed(piece, ack))
         took = turns.clock() - began
         turns.use(took)
         self._pace.note(took)
         return waiting
 
-    async def _go_on(self, waiting: Waiting | None, pieces: Iterator[Batch]) -> None:
+    async def _go_on(
+        self, waiting: Waiting | None, pieces: Iterator[Batch], ack: Acknowledgement
+    ) -> None:
         """Where this is cancelled, the pieces that have not begun were not read."""
         try:
             while waiting is not None:
@@ -169,7 +173,7 @@ class Lanes:
                     await self._turns.wait()
                 if self._putting:
                     await asyncio.wait(self._putting)
-                waiting = self._begin(pieces)
+                waiting = self._begin(pieces, ack)
         finally:
             self._left = 0
 
@@ -228,7 +232,7 @@ class Lanes:
     def _flush(self, now: float) -> None:
         refused = self._not_taken(self._let_go(now))
         for _, left in refused:
-            self._wait(left.tally, len(left))
+            self._wait(left.account, len(left))
         if refused:
             task = self._flusher.create_task(self._put_late(refused))
             self._putting |= {task}
@@ -241,14 +245,14 @@ class Lanes:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
 
         Returns how many buffers had no room; those do not get it."""
-        refused = self._not_taken(self._addressed(batch))
+        refused = self._not_taken(self._addressed(batch, UNTRACKED))
         for outlet, left in refused:
             self._drop(outlet, left, "backlog")
         return len(refused)
 
-    def refuse(self, batch: Batch, reason: str) -> None:
+    def refuse(self, batch: Batch, ack: Acknowledgement, reason: str) -> None:
         """A batch that no buffer was offered: all that it was meant for lose it."""
-        for outlet, left in self._addressed(batch):
+        for outlet, left in self._addressed(batch, ack):
             self._drop(outlet, left, reason)
 
     def abandon(self, reason: str) -> None:
@@ -276,28 +280,28 @@ class Lanes:
         if left:
             self.waiting[tally] = left
 
-    async def _put(self, outlet: Outlet, batch: Batch) -> None:
+    async def _put(self, outlet: Outlet, envelope: Envelope) -> None:
         """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
         else."""
         while True:
             try:
-                await outlet.put(batch)
+                await outlet.put(envelope)
                 break
             except MemoryError:
                 self._note_shortage(outlet)
             await asyncio.sleep(SHORTAGE)
-        self._wait(batch.tally, -len(batch))
+        self._wait(envelope.account, -len(envelope))
 
     def _note_shortage(self, outlet: Outlet) -> None:
         self._shortage.inc()
         if self._shortages():
             log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
 
-    def _not_taken(self, addressed: Iterable[tuple[Outlet, Batch]]) -> list[tuple[Outlet, Batch]]:
+    def _not_taken(self, addressed: Iterable[tuple[Outlet, Envelope]]) -> Waiting:
         waiting = []
         for outlet, left in addressed:
             if self._tap.tappers:
-                self._tap.passed(left, outlet.name)
+                self._tap.passed(left.batch, outlet.name)
             try:
                 if not outlet.offer(left):
                     waiting.append((outlet, left))
@@ -310,7 +314,7 @@ class Lanes:
                 self._drop(outlet, left, "bug")
         return waiting
 
-    def _addressed(self, batch: Batch) -> Iterator[tuple[Outlet, Batch]]:
+    def _addressed(self, batch: Batch, ack: Acknowledgement) -> Iterator[tuple[Outlet, Envelope]]:
         """For every sink that is to have it, what the stages have left of a batch."""
         add(self._page.read, self._source, len(batch))
         if self._binding != self._page.binding:
@@ -320,12 +324,12 @@ class Lanes:
         for name, stage in self.first:
             batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
-            yield from lane.take(batch, until, batch.acknowledgement)
+            yield from lane.take(batch, until, ack)
         if self._ended:
             yield from self._let_go(math.inf)
         self._note_held()
 
-    def _let_go(self, now: float) -> Iterator[tuple[Outlet, Batch]]:
+    def _let_go(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
         for lane in self._own:
             yield from lane.flush(now)
         self._note_held()
@@ -352,9 +356,9 @@ class Lanes:
             self._stage_errors.labels("", name).inc()
             return batch
 
-    def _drop(self, outlet: Outlet, batch: Batch, reason: str) -> None:
-        batch.tally.drop(len(batch), reason)
-        self._dropped.labels(outlet.name, reason).inc(len(batch))
+    def _drop(self, outlet: Outlet, envelope: Envelope, reason: str) -> None:
+        envelope.account.drop(len(envelope), reason)
+        self._dropped.labels(outlet.name, reason).inc(len(envelope))
         if self._tap.tappers:
-            self._tap.dropped(batch, outlet.name, reason)
-        batch.acknowledgement.settle()
+            self._tap.dropped(envelope.batch, outlet.name, reason)
+        envelope.ack.settle()

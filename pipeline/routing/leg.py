@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from pipeline.batch import Acknowledgement, Batch
+from pipeline.acknowledgement import Acknowledgement
+from pipeline.batch import Batch
+from pipeline.envelope import Envelope
 from pipeline.ledger import Tally
 from pipeline.routing.route import Outlet
 from pipeline.settlement import NOTHING, Reach
-from pipeline.shared import Shared
 
 
 class Leg:
     """Where a lane ends: one sink, its part in the ledger, and how far it has come."""
 
-    __slots__ = ("_reach", "_route", "outlet", "tally")
+    __slots__ = ("_reach", "outlet", "tally")
 
-    def __init__(self, route: str, outlet: Outlet, tally: Tally, reach: Reach | None) -> None:
+    def __init__(self, outlet: Outlet, tally: Tally, reach: Reach | None) -> None:
         """`reach` is None for what has no position to resume at (events, stats)."""
         self.outlet = outlet
         self.tally = tally
-        self._route = route
         self._reach = reach
 
     def address(
-        self, batch: Batch, until: int, behind: Acknowledgement, shared: Shared | None
-    ) -> Batch | None:
-        """What the stages have left, made this sink's own; None when the sink has all of it.
+        self, batch: Batch, size: int | None, until: int, behind: Acknowledgement
+    ) -> Envelope | None:
+        """What the stages have left, in an envelope for this sink; None when the sink has all of
+        it.
 
-        `until` is the last entry before the stages, `behind` what waits for this sink too,
-        `shared` is of all sinks that have the same entries, and stands for `behind`."""
+        `size` is the batch's, where it is known; `until` the last entry before the stages, and
+        `behind` waits for this sink too."""
         self.tally.routed += len(batch)
         reach = self._reach
-        behind = shared or behind
         if reach is None:
             behind.hold()
-            return batch.addressed(self._route, self.tally, behind, shared)
+            return Envelope(batch, self.tally, behind, size)
         if batch.sequences[0] <= reach.known:
             new = batch.select([sequence > reach.known for sequence in batch.sequences])
             self.tally.known += len(batch) - (len(new) if new else 0)
@@ -41,10 +41,9 @@ class Leg:
                 reach.skip(until)
                 return None
             if new is not batch:
-                batch, shared = new, None
+                batch, size = new, None
         behind.hold()
-        receipt = reach.open(until, behind)
-        return batch.addressed(self._route, self.tally, receipt, shared)
+        return Envelope(batch, self.tally, reach.open(until, behind), size)
 
     def drop(self, count: int, reason: str) -> None:
         """So many entries came over the route, and are lost to the sink."""

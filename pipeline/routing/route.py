@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from pipeline.batch import Batch, Container
+from pipeline.batch import Container
 from pipeline.component import Effect, Stage
+from pipeline.envelope import Envelope
 from pipeline.ratelimit import RateLimit
 
 
@@ -18,10 +19,10 @@ class Outlet(Protocol):
     name: str
     """The sink's, in the configuration."""
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         """False when the batch has to wait for room; then it was not taken."""
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         """Waits for room."""
 
 

@@ -37,7 +37,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline import component
-from pipeline.batch import UNTRACKED, Batch, Container
+from pipeline.batch import Batch, Container
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, at
 from pipeline.expression.patterns import Search, compile_pattern
@@ -264,7 +264,6 @@ class _Joining(component.Stage):
         if self._like is None or self._like.container is not batch.container:
             self._like = batch.replace(
                 lines=[], times=[], streams=b"", sequences=[], parts=None, fields=None, flags=None,
-                acknowledgement=UNTRACKED,
             )  # fmt: skip
 
     def _hold(self, entry: _Entry, batch: Batch) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch, Source
 from pipeline.checkpoint import Checkpoint
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.routing import Route, Router
@@ -33,13 +34,13 @@ class Kept:
         self.batches: list[Batch] = []
         self.stuck = False
 
-    def offer(self, batch: Batch) -> bool:
-        self.batches.append(batch)
+    def offer(self, envelope: Envelope) -> bool:
+        self.batches.append(envelope.batch)
         if not self.stuck:
-            batch.acknowledgement.settle()
+            envelope.ack.settle()
         return True
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         raise AssertionError("there is always room")
 
 

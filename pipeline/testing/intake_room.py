@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
 from pipeline.component import Source, Stage
+from pipeline.envelope import Envelope
 from pipeline.intake import Intake
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
@@ -28,7 +29,7 @@ class Sink:
         """At once."""
         self._open = asyncio.Event()
         self._open.set()
-        self._owed: list[Batch] = []
+        self._owed: list[Envelope] = []
 
     @property
     def lines(self) -> list[bytes]:
@@ -42,21 +43,28 @@ class Sink:
         """All that it has, and there is room again."""
         self._open.set()
         owed, self._owed = self._owed, []
-        for batch in owed:
-            batch.tally.delivered += len(batch)
-            batch.acknowledgement.settle()
+        for envelope in owed:
+            envelope.account.delivered += len(envelope)
+            envelope.ack.settle()
 
-    def offer(self, batch: Batch) -> bool:
+    def settle_one(self, index: int = 0) -> Batch:
+        """Settles one of those that are not settled, the oldest by default, and returns it."""
+        one = self._owed.pop(index)
+        one.account.delivered += len(one)
+        one.ack.settle()
+        return one.batch
+
+    def offer(self, envelope: Envelope) -> bool:
         if not self._open.is_set():
             return False
-        self.batches.append(batch)
-        self._owed.append(batch)
+        self.batches.append(envelope.batch)
+        self._owed.append(envelope)
         if self.settles:
             self.settle()
         return True
 
-    async def put(self, batch: Batch) -> None:
-        while not self.offer(batch):
+    async def put(self, envelope: Envelope) -> None:
+        while not self.offer(envelope):
             await self._open.wait()
 
     @property

@@ -24,6 +24,7 @@ from pathlib import Path
 from pipeline.buffer import spooled
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import NOBODY
 from pipeline.settlement import Account
 from tests.buffer.spools import numbered, numbers
@@ -42,7 +43,7 @@ async def put(buffer: SpooledBuffer, number: int, chance: random.Random) -> None
         for one in range(number, number + count):
             say(f"put {one}")
         receipt.hold()
-        await buffer.put(batch.replace(acknowledgement=receipt))
+        await buffer.put(Envelope(batch, ack=receipt))
         receipt.settle()
         number += count
         if chance.random() < 0.05:
@@ -53,11 +54,11 @@ async def deliver(buffer: SpooledBuffer, chance: random.Random, *, drain: bool) 
     while not drain or buffer.entries:
         taken = await buffer.take(chance.randrange(20_000), 1 << 30, 0)
         await asyncio.sleep(0 if drain else chance.choice((0, 0, 0.001, 0.02)))
-        for batch, size in taken:
-            for number in numbers([batch]):
+        for envelope in taken:
+            for number in numbers([envelope.batch]):
                 say(f"delivered {number}")
-            buffer.release(batch, size)
-            batch.acknowledgement.settle()
+            buffer.release(envelope)
+            envelope.ack.settle()
     buffer.finish()
 
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Origin, origin_of
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.component import BufferConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger, Tally
 from tests.buffer.acknowledgements import Tracked
 from tests.buffer.spools import numbered, numbers
@@ -41,21 +41,21 @@ class Made:
         page = self.ledger.page(origin.container_id, origin.container_name)
         return page.passage(origin.source, origin.route).tally("out")
 
-    def _drop(self, batch: Batch, reason: str) -> None:
+    def _drop(self, dropped: Envelope, reason: str) -> None:
         assert reason == self.buffer._discards or reason == self.buffer.policy
-        self.dropped += numbers([batch])
-        batch.tally.drop(len(batch), reason)
-        batch.acknowledgement.settle()
+        self.dropped += numbers([dropped.batch])
+        dropped.account.drop(len(dropped), reason)
+        dropped.ack.settle()
 
-    def next(self, count: int = 1, size: int = 1000) -> Batch:
+    def next(self, count: int = 1, size: int = 1000) -> Envelope:
         """The next entries of the source. They count as put."""
         source = Tracked()
-        batch = numbered(self.put, count, size=size).replace(route="r", acknowledgement=source)
-        batch.tally = self._tally(origin_of(batch))
-        batch.tally.routed += count
+        batch = numbered(self.put, count, size=size).replace(route="r")
+        account = self._tally(origin_of(batch))
+        account.routed += count
         self.sources.append((range(self.put, self.put + count), source))
         self.put += count
-        return batch
+        return Envelope(batch, account, source)
 
     def offer(self, count: int = 1, size: int = 1000) -> bool:
         """Puts the next entries if there is room; they go on counting only if so."""
@@ -75,16 +75,16 @@ class Made:
         for _ in range(total):
             await self.buffer.put(self.next(size=size))
 
-    async def take(self, limit: int = ALL, entries: int = ALL) -> list[tuple[Batch, int]]:
+    async def take(self, limit: int = ALL, entries: int = ALL) -> list[Envelope]:
         return await self.buffer.take(limit, entries, 0)
 
-    def deliver(self, taken: list[tuple[Batch, int]]) -> None:
+    def deliver(self, taken: list[Envelope]) -> None:
         """As a delivery does when the destination has taken them."""
-        for batch, size in taken:
-            self.released += numbers([batch])
-            batch.tally.delivered += len(batch)
-            self.buffer.release(batch, size)
-            batch.acknowledgement.settle()
+        for envelope in taken:
+            self.released += numbers([envelope.batch])
+            envelope.account.delivered += len(envelope)
+            self.buffer.release(envelope)
+            envelope.ack.settle()
 
     async def drain(self) -> list[int]:
         """Delivers all there is, and returns it."""

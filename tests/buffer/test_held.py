@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.buffer.held import Item, Section, Ticket
+from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch
 from tests.buffer.acknowledgements import Tracked
 
@@ -41,24 +42,33 @@ def test_a_ticket_handed_over_too_late_settles_the_second_at_once() -> None:
 
 def test_a_taken_batch_has_a_ticket_unless_it_is_safe() -> None:
     source = Tracked()
-    one = batch("a", acknowledgement=source)
-    item, safe = Item(one, one.size), Item(one, one.size, safe=True)
+    one, other = (Envelope(batch("a"), ack=source) for _ in range(2))
+    item, safe = Item(one), Item(other, safe=True)
     item.take()
     safe.take()
-    assert item.batch.acknowledgement is item.ticket
-    assert one.acknowledgement is source
-    assert safe.batch is one
+    assert one.ack is item.ticket
+    assert other.ack is source
+    assert safe.ticket is None
+
+
+def test_a_batch_that_is_given_back_has_the_acknowledgement_it_came_with() -> None:
+    source = Tracked()
+    item = Item(Envelope(batch("a"), ack=source))
+    item.take()
+    item.give_back()
+    assert item.envelope.ack is source
+    assert item.ticket is None
 
 
 def test_a_section_is_a_queue_that_knows_its_sums() -> None:
     section = Section()
-    items = [Item(one, one.size) for one in (batch("a"), batch("b", "c"))]
+    items = [Item(Envelope(one)) for one in (batch("a"), batch("b", "c"))]
     for item in items:
         section.push(item)
-    assert (section.entries, section.bytes) == (3, sum(item.size for item in items))
+    assert (section.entries, section.bytes) == (3, sum(item.envelope.size for item in items))
     assert list(section) == items
     assert section.first is section.pop() is items[0]
-    assert (section.entries, section.bytes) == (2, items[1].size)
+    assert (section.entries, section.bytes) == (2, items[1].envelope.size)
     section.pop()
     assert not section
     assert (section.entries, section.bytes) == (0, 0)

@@ -18,6 +18,7 @@ from pipeline.buffer import spooled
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.spool import Spool
 from pipeline.component import BufferConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.errors import DocklineError
 from tests import virtual_time
 from tests.buffer.spooled import ALL, Made, Policy, running, until
@@ -64,7 +65,7 @@ async def test_what_is_released_before_an_older_one_does_not_come_again(
         made.buffer.suspend()
         made.buffer.resume()
         first = await made.take(1)
-        assert numbers(batch for batch, _ in first) == [0]
+        assert numbers([one.batch for one in first]) == [0]
         made.deliver(first)
         await made.drain()
         assert sorted(made.released) == list(range(total))
@@ -169,7 +170,7 @@ async def test_what_comes_is_written_behind_what_is_on_disk(tmp_path: Path) -> N
         seen = []
         for _ in range(300):
             taken = await made.take(4 * ONE)
-            seen += [n for one, _ in taken for n in numbers([one])]
+            seen += [n for one in taken for n in numbers([one.batch])]
             made.deliver(taken)
             await made.fill(3)
         seen += await made.drain()
@@ -266,10 +267,10 @@ async def test_what_did_not_fit_and_is_gone_does_not_make_the_disk_full_when_oth
     async with running(tmp_path, disk=2**17, policy="drop_newest") as made:
         await made.fill(70)
         await until(lambda: not made.buffer.unsaved)
-        taken: list[Any] = []
+        taken: list[Envelope] = []
         while made.waiting:
             taken += await made.take()
-        letter = taken[1][0].acknowledgement
+        letter = taken[1].ack
         letter.hold()  # so that no segment can be removed
         await made.fill(1, size=200_000)
         await until(lambda: made.buffer.disk.full)
@@ -298,7 +299,7 @@ async def test_when_the_disk_is_full_too_block_makes_wait_and_loses_nothing(
             assert put < 400
             assert used(tmp_path) <= 2**17
             assert made.buffer.blocked_entries == 1
-            assert not made.buffer.offer(numbered(0))
+            assert not made.buffer.offer(Envelope(numbered(0)))
             while len(made.released) < 400:
                 made.deliver(await made.take())
                 assert used(tmp_path) <= 2**17
@@ -471,9 +472,9 @@ async def test_a_dead_letter_that_is_not_settled_is_repeated_after_the_next_star
     async with running(tmp_path) as made:
         await made.fill(200)
         await until(lambda: not made.buffer.unsaved)
-        ((first, size),) = await made.take(1, 1)
-        first.acknowledgement.hold()
-        made.deliver([(first, size)])
+        (first,) = await made.take(1, 1)
+        first.ack.hold()
+        made.deliver([first])
         await made.drain()
         await asyncio.sleep(0.1)
     async with running(tmp_path) as made:
@@ -489,18 +490,18 @@ async def test_what_is_settled_while_the_last_is_written_is_stored_all_the_same(
     async with running(tmp_path) as made:
         await made.fill(200)
         await until(lambda: not made.buffer.unsaved)
-        taken: list[Any] = []
+        taken: list[Envelope] = []
         while made.waiting:
             taken += await made.take()
-        for letter, _ in taken:
-            letter.acknowledgement.hold()
+        for letter in taken:
+            letter.ack.hold()
         made.deliver(taken)
         await made.fill(5)
         loop, sync = asyncio.get_running_loop(), Segment.sync
 
         def settling(segment: Segment, end: int) -> None:
-            for letter, _ in taken:
-                loop.call_soon_threadsafe(letter.acknowledgement.settle)
+            for letter in taken:
+                loop.call_soon_threadsafe(letter.ack.settle)
             sync(segment, end)
 
         monkeypatch.setattr(Segment, "sync", settling)
@@ -752,7 +753,7 @@ async def test_a_disk_that_is_opened_late_wakes_the_delivery_that_waits(
         taking = tasks.create_task(made.take())
         await until(lambda: made.buffer._arrived._waiter)
         tasks.create_task(made.buffer.run(), name="spool")
-        assert numbers([one for one, _ in await taking]) == [0, 1, 2]
+        assert numbers([one.batch for one in await taking]) == [0, 1, 2]
         made.buffer.finish()
 
 
@@ -778,7 +779,7 @@ async def test_what_is_left_on_disk_is_lingered_with_as_well_and_what_comes_goes
         made.put = 3  # in the life before
         asyncio.get_running_loop().call_later(0.01, made.offer)
         taken = await made.buffer.take(ALL, 4, 3600)
-        assert numbers([one for one, _ in taken]) == [0, 1, 2, 3]
+        assert numbers([one.batch for one in taken]) == [0, 1, 2, 3]
         made.deliver(taken)
 
 
@@ -802,7 +803,7 @@ async def test_a_delivery_that_lingers_while_the_memory_overflows_gets_entries_n
         lingering = tasks.create_task(made.buffer.take(ALL, ALL, 3600))
         await made.fill(200)
         taken = await lingering
-        assert numbers([one for one, _ in taken])[0] == 0
+        assert numbers([one.batch for one in taken])[0] == 0
         made.deliver(taken)
         await made.drain()
         assert made.released == list(range(200))
@@ -846,7 +847,7 @@ async def _do(folder: Path, doing: list[str], policy: Policy, disk: int) -> None
     commit, spooled.COMMIT_EVERY = spooled.COMMIT_EVERY, 0.001
     try:
         async with running(folder, memory=10 * ONE, disk=disk, policy=policy) as made:
-            sending: list[Any] = []
+            sending: list[Envelope] = []
             for what in doing:
                 if what == "offer":
                     made.offer()

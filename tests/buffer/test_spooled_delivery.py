@@ -20,6 +20,7 @@ from pipeline.component import (
     Size,
 )
 from pipeline.delivery import Delivery
+from pipeline.envelope import Envelope
 from pipeline.errors import Refused, Unavailable
 from pipeline.metrics import Metrics
 from tests.buffer.spooled import running, until
@@ -88,11 +89,11 @@ async def test_what_is_refused_stays_on_disk_until_the_dead_letter_is_settled(
 ) -> None:
     sink = Switched()
     sink.there = sink.refuses = True
-    letters: list[Batch] = []
+    letters: list[Envelope] = []
 
-    async def bury(batch: Batch, reason: str) -> bool:
-        batch.acknowledgement.hold()
-        letters.append(batch)
+    async def bury(refused: Envelope, reason: str) -> bool:
+        refused.ack.hold()
+        letters.append(refused)
         return True
 
     async with running(tmp_path) as made, asyncio.TaskGroup() as tasks:
@@ -103,10 +104,10 @@ async def test_what_is_refused_stays_on_disk_until_the_dead_letter_is_settled(
         delivering = tasks.create_task(delivery.run())
         made.buffer.close()
         await delivering
-        made.released = numbers(letters)
+        made.released = numbers([letter.batch for letter in letters])
         assert made.released == list(range(200))
         for letter in letters[:150]:
-            letter.acknowledgement.settle()
+            letter.ack.settle()
         await until(lambda: not made.buffer.disk.has_moved)
     async with running(tmp_path) as after:
         after.put = after.buffer.entries

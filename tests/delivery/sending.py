@@ -19,6 +19,7 @@ from pipeline.component import (
     Size,
     registry,
 )
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
@@ -71,7 +72,7 @@ class Sending:
             end = min(start + LINES_OF_A_BATCH, self.put + count)
             receipt = self._account.open(end)
             some = batch(*map(line, range(start, end)), start=start)
-            assert self.outlet.offer(some.replace(acknowledgement=receipt))
+            assert self.outlet.offer(Envelope(some, ack=receipt))
         self.put += count
 
     def count(self, name: str, **labels: str) -> int:

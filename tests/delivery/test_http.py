@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from pipeline.component import BatchConfig, Duration, RetryConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Judge, Request, answer, http_receiver
@@ -92,11 +93,11 @@ async def test_a_bad_entry_that_comes_first_and_alone_is_refused_by_what_others_
         def has_come(sequence: int) -> bool:
             return any(b'"sequence":%d,' % sequence in request.body for request in to.requests)
 
-        assert sent.outlet.offer(batch("bad"))
+        assert sent.outlet.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads") > 4)
         assert sent.count("dropped_entries", reason="refused") == 0
         for sequence in range(1, 20):
-            assert sent.outlet.offer(batch("good", start=sequence))
+            assert sent.outlet.offer(Envelope(batch("good", start=sequence)))
             await until(lambda: has_come(sequence))  # noqa: B023
         await until(lambda: sent.delivered + sent.count("dropped_entries", reason="refused") == 20)
         assert sent.delivered == 19
@@ -105,9 +106,9 @@ async def test_a_bad_entry_that_comes_first_and_alone_is_refused_by_what_others_
 async def test_entries_that_come_while_one_is_in_doubt_are_not_kept_waiting() -> None:
     slow = RetryConfig(initial=Duration(60), max=Duration(60))
     async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url, retry=slow) as sent:
-        assert sent.outlet.offer(batch("bad"))
+        assert sent.outlet.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads"))
-        assert sent.outlet.offer(batch("good", start=1))
+        assert sent.outlet.offer(Envelope(batch("good", start=1)))
         await until(lambda: sent.delivered and sent.count("dropped_entries", reason="refused"))
 
 
@@ -115,8 +116,8 @@ async def test_a_flood_of_bad_entries_does_not_keep_those_of_another_container_w
     """However many payloads of nothing else come first."""
     async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url) as sent:
         for start in range(0, 3000, 100):
-            assert sent.outlet.offer(batch(*["bad" + "x" * 100] * 100, start=start))
-        assert sent.outlet.offer(batch("good", of=container("quiet", number=2)))
+            assert sent.outlet.offer(Envelope(batch(*["bad" + "x" * 100] * 100, start=start)))
+        assert sent.outlet.offer(Envelope(batch("good", of=container("quiet", number=2))))
         await until(lambda: sent.delivered)
         await until(lambda: sent.count("dropped_entries", reason="refused") == 3000)
 
@@ -127,8 +128,9 @@ async def test_floods_of_several_containers_do_not_either() -> None:
         for number in range(2, 6):
             evil = container(f"evil-{number}", number=number)
             for start in range(0, 600, 100):
-                assert sent.outlet.offer(batch(*["bad" + "x" * 100] * 100, of=evil, start=start))
-        assert sent.outlet.offer(batch("good"))
+                bad = batch(*["bad" + "x" * 100] * 100, of=evil, start=start)
+                assert sent.outlet.offer(Envelope(bad))
+        assert sent.outlet.offer(Envelope(batch("good")))
         await until(lambda: sent.delivered)
         await until(lambda: sent.count("dropped_entries", reason="refused") == 2400)
 

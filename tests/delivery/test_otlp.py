@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from pipeline.component import BatchConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
@@ -61,10 +62,11 @@ async def test_one_entry_that_is_answered_503_for_ever_holds_nobody_up() -> None
         def has_come(name: bytes) -> bool:
             return any(name in request.body for request in to.requests)
 
-        assert sent.outlet.offer(batch("bad"))
+        assert sent.outlet.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads") > 3)
         for number in range(1, 12):
-            assert sent.outlet.offer(batch("x", of=container(f"c-{number:02}", number=number)))
+            good = batch("x", of=container(f"c-{number:02}", number=number))
+            assert sent.outlet.offer(Envelope(good))
             await until(lambda: has_come(b"c-%02d" % number))  # noqa: B023
         await until(lambda: sent.delivered + sent.count("dropped_entries", reason="refused") == 12)
         assert sent.delivered == 11

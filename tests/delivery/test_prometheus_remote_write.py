@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.batch import Batch
 from pipeline.component import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.outlet import Outlet
@@ -67,7 +68,7 @@ async def test_readings_that_were_not_answered_come_again_and_nothing_else(troub
     async with http_receiver(lambda request: trouble if next(turn) == 3 else OK) as to:
         one = await outlet(to.url)
         for reading in readings():
-            assert one.offer(reading)
+            assert one.offer(Envelope(reading))
         one.buffer.close()
         await asyncio.wait_for(one.delivery.run(), 60)
     requests = [numbers(request) for request in to.requests]
@@ -102,7 +103,7 @@ async def _run(one: Outlet, batches: list[Batch], done: Callable[[], object]) ->
         tasks.create_task(one.spool.run(), name="spool")
         sending = tasks.create_task(one.run(), name="sink")
         for batch in batches:
-            await one.put(batch)
+            await one.put(Envelope(batch))
         await until(done)
         sending.cancel()
         await asyncio.wait([sending])

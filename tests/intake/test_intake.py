@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.audit import report
 from pipeline.batch import (
     BYTES_OF_A_BATCH,
@@ -56,7 +57,7 @@ class Fixture:
             for outlet in route.outlets:
                 assert isinstance(outlet, Sink)
                 for one in outlet._owed:
-                    waiting[one.tally] = waiting.get(one.tally, 0) + len(one)
+                    waiting[one.account] = waiting.get(one.account, 0) + len(one)
         return report(self.ledger, waiting, {}).balanced
 
 
@@ -118,10 +119,9 @@ async def test_entries_that_bring_many_labels_each_go_on_in_pieces_and_are_answe
         assert sink.lines == [line.encode() for line in lines]
         assert [number for one in sink.batches for number in one.sequences] == list(range(7, 57))
         assert [one for some in sink.batches for one in some.fields or ()] == fields
-        sink.batches[0].acknowledgement.settle()
+        sink.settle_one()
         assert not taken.done()
-        for one in sink.batches[1:]:
-            one.acknowledgement.settle()
+        sink.settle()
         assert await taken.settled()
 
 
@@ -155,9 +155,9 @@ async def test_messages_of_one_container_are_answered_in_order() -> None:
     sink.settles = False
     async with running(Fixture(route(sink))) as intake:
         first, second = (intake.take([batch(text)], 1) for text in ("one", "two"))
-        sink.batches[1].acknowledgement.settle()
+        sink.settle_one(1)
         assert not second.done(), "the one before it is not settled"
-        sink.batches[0].acknowledgement.settle()
+        sink.settle_one()
         assert first.done() and second.done()
 
 
@@ -226,7 +226,7 @@ async def test_a_bug_in_a_route_loses_one_batch_and_says_so(
     async with running(Fixture(route(sink))) as intake:
         lanes = intake.feeds.of(container())._lanes_of("logs")
         whole = lanes.start
-        lanes.start = lambda batch: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        lanes.start = lambda batch, ack: 1 / 0  # type: ignore[method-assign, assignment, return-value]
         assert intake.take([batch("lost")], 5).done()
         lanes.start = whole  # type: ignore[method-assign]
         assert intake.take([batch("kept")], 5).done()
@@ -238,7 +238,7 @@ async def test_what_there_is_not_enough_memory_for_is_left_to_its_peer_to_send_a
 ) -> None:
     monkeypatch.setattr("pipeline.intake.feed._shortages", RateLimit())
 
-    def start(batch: Batch) -> None:
+    def start(batch: Batch, ack: Acknowledgement) -> None:
         raise MemoryError
 
     sink = Sink("out")

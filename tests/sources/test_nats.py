@@ -368,8 +368,7 @@ async def test_what_a_stopping_hub_has_not_settled_comes_again_at_once_and_in_or
             for number in range(20):
                 await publisher.log(str(number))
             await until(lambda: sink.held == 20)
-            sink.batches[0].acknowledgement.settle()
-            sink._owed.pop(0)
+            sink.settle_one()
             await first.stop()
             assert await publisher.pending() == 19
         async with room(make(server.url, ack_wait=300), name="queue") as second:

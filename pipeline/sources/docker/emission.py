@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pipeline import native
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Place, Position
 from pipeline.metrics import Metrics
@@ -48,7 +49,7 @@ class Subject(Protocol):
         """Asks the Engine for the container's full facts. Whether it runs; None where it is being
         removed, or there is no answer to tell. Never raises."""
 
-    async def distribute(self, batch: Batch) -> None:
+    async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
         """Takes a batch through the container's lanes."""
 
     def ended(self) -> None:
@@ -139,29 +140,28 @@ class Emission:
             bytes(streams),
             range(first, first + count),
             flags={first + index: "truncated" for index in truncated} if truncated else None,
-            acknowledgement=receipt,
         )
         self._received.inc(count)
         self._received_bytes.inc(native.total(lines))
         try:
-            await self._distribute(batch)
+            await self._distribute(batch, receipt)
         except Exception:  # a bug; what comes after must not suffer for it
             self._metrics.source_errors.labels("bug").inc()
             name = self._subject.container.name
             log.exception("lost %d %s of %s", count, plural(count, "line"), name)
         receipt.settle()
 
-    async def _distribute(self, batch: Batch) -> None:
+    async def _distribute(self, batch: Batch, ack: Acknowledgement) -> None:
         """Tries again where there is not enough memory: sinks that have some of it by then get
         that once more."""
         for _ in range(MOST_SHORTAGES):
             try:
-                await self._subject.distribute(batch)
+                await self._subject.distribute(batch, ack)
                 return
             except MemoryError:
                 self.trouble("memory", "there is not enough memory; allow the agent more")
             await asyncio.sleep(SHORTAGE)
-        await self._subject.distribute(batch)
+        await self._subject.distribute(batch, ack)
 
     # ---------------------------------------------------------------------- what is noted
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.batch import UNTRACKED, Acknowledgement, Batch, Container
+from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
 from pipeline.sources.docker.watch import Event
 from pipeline.timestamps import from_nanoseconds, to_since
@@ -31,9 +31,7 @@ def health_of(event: Event) -> str:
     return health or str(event.get("HealthStatus") or "")
 
 
-def event_batch(
-    event: Event, container: Container, sequence: int, acknowledgement: Acknowledgement = UNTRACKED
-) -> Batch:
+def event_batch(event: Event, container: Container, sequence: int) -> Batch:
     """One entry: a short sentence as its message, and fields by Elastic Common Schema, `event`
     (https://www.elastic.co/docs/reference/ecs/ecs-event) and, under `docker`, what Docker says."""
     action = action_of(event)
@@ -48,7 +46,6 @@ def event_batch(
         range(sequence, sequence + 1),
         source="events",
         fields=[fields],
-        acknowledgement=acknowledgement,
     )
 
 

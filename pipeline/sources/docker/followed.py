@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch, Container, Source
 from pipeline.errors import EngineError
 from pipeline.routing import Lanes, Router
@@ -146,12 +147,12 @@ class Followed:
         for lanes in self._bound:
             lanes.abandon(reason)
 
-    async def distribute(self, batch: Batch) -> None:
+    async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
         if self.events:
             self.last_lines.note(batch)
         self._distributing = True
         try:
-            await self.logs.distribute(batch)
+            await self.logs.distribute(batch, ack)
         finally:
             self._distributing = False
             for task in self._stopping:  # but not before the batch is settled

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint, Position
 from pipeline.metrics import Metrics
@@ -22,6 +24,15 @@ BACKLOG = 4096
 """Events that may wait for a blocked sink before they count as dropped."""
 
 
+class _Waiting(NamedTuple):
+    """An event in the backlog."""
+
+    lanes: Lanes
+    batch: Batch
+    ack: Acknowledgement
+    ending: Ending | None
+
+
 class Happenings:
     """Apart from the watch, which must never wait: a stuck reader slows dockerd down."""
 
@@ -29,7 +40,7 @@ class Happenings:
         self.cursor = EventCursor(checkpoint.state.events)
         self._errors = metrics.source_errors
         self._account: Account[Position] = Account(checkpoint.move_events)
-        self._backlog: asyncio.Queue[tuple[Lanes, Batch, Ending | None]] = asyncio.Queue(BACKLOG)
+        self._backlog: asyncio.Queue[_Waiting] = asyncio.Queue(BACKLOG)
 
         self._afterwards: dict[str, Callable[[], None]] = {}
         self._busy = False
@@ -42,28 +53,28 @@ class Happenings:
             return
         followed.happened += 1
         batch = event_batch(event, followed.container, followed.happened)
-        batch.acknowledgement = self._account.open(self.cursor.position)
+        ack = self._account.open(self.cursor.position)
         try:
-            self._backlog.put_nowait((followed.events, batch, ending))
+            self._backlog.put_nowait(_Waiting(followed.events, batch, ack, ending))
         except asyncio.QueueFull:
-            followed.events.refuse(batch, "backlog")
-            batch.acknowledgement.settle()
+            followed.events.refuse(batch, ack, "backlog")
+            ack.settle()
             self._errors.labels("event_backlog").inc()
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             self._busy = False
-            lanes, batch, ending = await self._backlog.get()
+            lanes, batch, ack, ending = await self._backlog.get()
             self._busy = True
             try:
                 if ending is not None:
                     batch = with_details(batch, await ending.details())
-                await lanes.distribute(batch)
+                await lanes.distribute(batch, ack)
             except Exception:  # a bug; what happens next must not suffer for it
                 self._errors.labels("bug").inc()
                 log.exception("an event of %s is lost", batch.container.name)
-            batch.acknowledgement.settle()
+            ack.settle()
             if self._backlog.empty():
                 self._call_afterwards()
 

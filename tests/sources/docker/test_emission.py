@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
 from pipeline.metrics import Metrics
@@ -39,7 +40,7 @@ class Subject:
     async def learn(self) -> bool | None:
         return None
 
-    async def distribute(self, batch: Batch) -> None:
+    async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
         self.batches.append(batch)
 
     def ended(self) -> None: ...

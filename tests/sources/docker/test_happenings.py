@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.acknowledgement import UNTRACKED
 from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.routing import Route, Router
 from pipeline.settlement import Progress
 from pipeline.sources.docker import happenings
-from pipeline.sources.docker.happenings import Happenings
+from pipeline.sources.docker.happenings import Happenings, _Waiting
 from pipeline.testing.builders import container
 
 
@@ -24,10 +26,10 @@ class Full:
 
     name = "full"
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         return False
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         await asyncio.Event().wait()
 
 
@@ -42,7 +44,8 @@ async def test_what_is_to_be_forgotten_after_the_events_does_not_pile_up_behind_
     forgotten: list[int] = []
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(waiting.run(), name="events")
-        waiting._backlog.put_nowait((lanes, Batch(container(), [b"a"], [b""], b"\0", [1]), None))
+        batch = Batch(container(), [b"a"], [b""], b"\0", [1])
+        waiting._backlog.put_nowait(_Waiting(lanes, batch, UNTRACKED, None))
         await asyncio.sleep(0)
         for number in range(10):
             waiting.afterwards(str(number), lambda number=number: forgotten.append(number))  # type: ignore[misc]

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.batch import Container, Source
 from pipeline.checkpoint import Checkpoint, Position
+from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
@@ -102,10 +103,10 @@ class World:
 class Full(Kept):
     """An outlet that never has room."""
 
-    def offer(self, batch: Batch) -> bool:
+    def offer(self, envelope: Envelope) -> bool:
         return False
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, envelope: Envelope) -> None:
         await asyncio.Event().wait()
 
 

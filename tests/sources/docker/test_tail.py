@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
 from pipeline.metrics import Metrics
@@ -52,7 +53,7 @@ class Subject:
     async def learn(self) -> None:
         self.learned += 1
 
-    async def distribute(self, batch: Batch) -> None:
+    async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
         if self.bug is not None:
             bug, self.bug = self.bug, None
             raise bug
@@ -367,7 +368,7 @@ async def test_lines_for_which_there_is_not_enough_memory_are_handed_out_again(
 async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_nothing(
     local: FakeEngine,
 ) -> None:
-    async def blocked(batch: Batch) -> None:
+    async def blocked(batch: Batch, ack: Acknowledgement) -> None:
         await asyncio.Event().wait()
 
     gc.collect()
@@ -408,9 +409,9 @@ async def test_a_line_that_is_given_up_on_is_in_doubt_before_it_is_given_out(
     async with reading(fake, [head(), piece], running=False) as made:
         distribute = made.subject.distribute
 
-        async def noting(batch: Batch) -> None:
+        async def noting(batch: Batch, ack: Acknowledgement) -> None:
             doubted.append(made.subject.inexact)
-            await distribute(batch)
+            await distribute(batch, ack)
 
         made.subject.distribute = noting  # type: ignore[method-assign]
         await made.until(lambda: made.lines)
