@@ -11,7 +11,6 @@ from typing import Final
 from pipeline.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.batch import Batch, Container
 from pipeline.component import Stage
-from pipeline.envelope import Envelope
 from pipeline.errors import calls
 from pipeline.ledger import Passage
 from pipeline.metrics import Metrics
@@ -19,7 +18,7 @@ from pipeline.plural import plural
 from pipeline.routing.halves import in_halves
 from pipeline.routing.holding import Owed
 from pipeline.routing.leg import Leg
-from pipeline.routing.route import Outlet, Route
+from pipeline.routing.route import Put, Route
 from pipeline.routing.step import Step
 from pipeline.settlement import NOTHING, Progress
 from pipeline.shared import EncodeCache
@@ -149,52 +148,49 @@ class Lane:
         """What each of the sinks that it leads to had when the agent began."""
         return {leg.known for leg in self.legs}.union(*(lane._known() for lane in self._feeds))
 
-    def take(
-        self, batch: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Envelope]]:
-        """What its sinks are to have, now that a batch has come; None where nothing was left of it.
+    def take(self, batch: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
+        """Takes a batch through the stages, and puts what is left to its sinks; None where nothing
+        was left of it.
 
         `until`: the last entry of what was read. All before it that are to come have come."""
         if not self._holding:
             left = self.process(batch) if batch is not None else []
-            yield from self._address_all(left, until, behind)
+            self._put_all(left, until, behind, put)
             return
         while self._cuts and self._cuts[0] <= until:
             cut = self._cuts.pop(0)
             if cut not in self._known():
                 continue
             known = [sequence <= cut for sequence in batch.sequences] if batch else []
-            yield from self._take(batch and batch.select(known), cut, behind)
-            yield from self.flush(math.inf)
+            self._take(batch and batch.select(known), cut, behind, put)
+            self.flush(math.inf, put)
             batch = batch and batch.select([not is_known for is_known in known])
-        yield from self._take(batch, until, behind)
+        self._take(batch, until, behind, put)
 
-    def _take(
-        self, batch: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Envelope]]:
+    def _take(self, batch: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
         self._until = until
         left = self.process(batch) if batch is not None else []
         held = self._first_held()
         if held is not None and batch is not None:
             self._owed.add(batch.sequences[-1], behind)
-        yield from self._address_all(left, self._safe(held), self._owed.oldest_or(behind))
+        self._put_all(left, self._safe(held), self._owed.oldest_or(behind), put)
         self._owed.settle_before(held)
 
-    def flush(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
-        """What its sinks are to have, now that it is so late."""
+    def flush(self, now: float, put: Put) -> None:
+        """Puts to its sinks what the stages let go, now that it is so late."""
         if self._first_held() is not None:
-            yield from self._flush(now)
+            self._flush(now, put)
         for lane in self.own:
-            yield from lane.flush(now)
+            lane.flush(now, put)
 
-    def _flush(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
+    def _flush(self, now: float, put: Put) -> None:
         before = self._first_held()
         results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
         let_go = list(chain.from_iterable(results))
         held = self._first_held()
         if held == before and not let_go:
             return
-        yield from self._address_all(let_go, self._safe(held), self._owed.oldest_or(UNTRACKED))
+        self._put_all(let_go, self._safe(held), self._owed.oldest_or(UNTRACKED), put)
         self._owed.settle_before(held)
 
     def _flushed(self, number: int, step: Step, now: float) -> Sequence[Batch]:
@@ -217,32 +213,29 @@ class Lane:
         """The last entry before which nothing is held back."""
         return self._until if held is None else held - 1
 
-    def _address_all(
-        self, left: Sequence[Batch], until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Envelope]]:
+    def _put_all(
+        self, left: Sequence[Batch], until: int, behind: Acknowledgement, put: Put
+    ) -> None:
         """One batch or none, as a rule; each is the last one before what comes of the others."""
         for number, one in enumerate(left, 1):
             later = (other.sequences[0] - 1 for other in left[number:])
-            yield from self._address(one, min(later, default=until), behind)
+            self._put(one, min(later, default=until), behind, put)
         if not left:
-            yield from self._address(None, until, behind)
+            self._put(None, until, behind, put)
 
-    def _address(
-        self, left: Batch | None, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Envelope]]:
+    def _put(self, left: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
         if left is not None:
-            yield from self._to_sinks(left, until, behind)
+            self._put_to_sinks(left, until, behind, put)
         else:
             for leg in self.legs:
                 leg.skip(until)
         for lane in self._feeds:
-            yield from lane.take(left, until, behind)
+            lane.take(left, until, behind, put)
 
-    def _to_sinks(
-        self, left: Batch, until: int, behind: Acknowledgement
-    ) -> Iterator[tuple[Outlet, Envelope]]:
+    def _put_to_sinks(self, left: Batch, until: int, behind: Acknowledgement, put: Put) -> None:
+        entries = len(left)
         if self._binding != self._passage.page.binding:
-            self._passage.passed_late(len(left), [leg.tally.sink for leg in self.legs])
+            self._passage.passed_late(entries, [leg.tally.sink for leg in self.legs])
         if self.legs:
             cache = EncodeCache(behind) if len(self.legs) > 1 else None
             routed, size = left.routed(self.route.name, cache), None
@@ -250,9 +243,9 @@ class Lane:
                 behind, size = cache, routed.size
             for leg in self.legs:
                 if (envelope := leg.address(routed, size, until, behind)) is not None:
-                    yield leg.outlet, envelope
+                    put(leg.outlet, envelope)
         if self._passage.feeds:
-            self._passage.hand_on(len(left), self._fed)
+            self._passage.hand_on(entries, self._fed)
 
     def process(self, batch: Batch) -> Sequence[Batch]:
         """What is left of a batch after all stages: one, or none; more in turn where a stage has

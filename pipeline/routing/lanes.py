@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine, Iterable, Iterator, Sequence, Set
+from collections.abc import Coroutine, Iterator, Sequence, Set
 from itertools import chain
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from pipeline.metrics import Metrics
 from pipeline.plural import plural
 from pipeline.routing.holding import Flusher
 from pipeline.routing.lane import Lane
-from pipeline.routing.route import Outlet
+from pipeline.routing.route import Outlet, Put
 from pipeline.routing.turns import Pace
 from pipeline.tap import Tap
 
@@ -152,11 +152,13 @@ class Lanes:
     def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
         """What of it has to wait for room, when it has gone through the lanes."""
         self._left -= len(piece)
+        waiting: list[tuple[Outlet, Envelope]] = []
         if not self._staged:
-            return self._not_taken(self._addressed(piece, ack))
+            self._put_piece(piece, ack, self._offering(waiting))
+            return waiting
         turns = self._turns
         began = turns.clock()
-        waiting = self._not_taken(self._addressed(piece, ack))
+        self._put_piece(piece, ack, self._offering(waiting))
         took = turns.clock() - began
         turns.use(took)
         self._pace.note(took)
@@ -230,7 +232,8 @@ class Lanes:
         return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
 
     def _flush(self, now: float) -> None:
-        refused = self._not_taken(self._let_go(now))
+        refused: list[tuple[Outlet, Envelope]] = []
+        self._let_go(now, self._offering(refused))
         for _, left in refused:
             self._wait(left.account, len(left))
         if refused:
@@ -245,15 +248,15 @@ class Lanes:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
 
         Returns how many buffers had no room; those do not get it."""
-        refused = self._not_taken(self._addressed(batch, UNTRACKED))
+        refused: list[tuple[Outlet, Envelope]] = []
+        self._put_piece(batch, UNTRACKED, self._offering(refused))
         for outlet, left in refused:
             self._drop(outlet, left, "backlog")
         return len(refused)
 
     def refuse(self, batch: Batch, ack: Acknowledgement, reason: str) -> None:
         """A batch that no buffer was offered: all that it was meant for lose it."""
-        for outlet, left in self._addressed(batch, ack):
-            self._drop(outlet, left, reason)
+        self._put_piece(batch, ack, self._dropping(reason))
 
     def abandon(self, reason: str) -> None:
         """Gives up what waits for room, for its turn or for what comes next; whoever waits with it
@@ -266,8 +269,7 @@ class Lanes:
             self._dropped.labels(tally.sink, reason).inc(entries)
             if self._tap.tappers:
                 self._tap.lost(tally.sink, entries, reason, tally.passage.route)
-        for outlet, left in self._let_go(math.inf):
-            self._drop(outlet, left, reason)
+        self._let_go(math.inf, self._dropping(reason))
         if count := self._left:
             self._left = 0
             add(self._page.read, self._source, count)
@@ -297,25 +299,31 @@ class Lanes:
         if self._shortages():
             log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
 
-    def _not_taken(self, addressed: Iterable[tuple[Outlet, Envelope]]) -> Waiting:
-        waiting = []
-        for outlet, left in addressed:
+    def _offering(self, waiting: list[tuple[Outlet, Envelope]]) -> Put:
+        """Puts into the sinks' buffers; what has to wait for room is added to `waiting`."""
+
+        def put(outlet: Outlet, envelope: Envelope) -> None:
             if self._tap.tappers:
-                self._tap.passed(left.batch, outlet.name)
+                self._tap.passed(envelope.batch, outlet.name)
             try:
-                if not outlet.offer(left):
-                    waiting.append((outlet, left))
+                if not outlet.offer(envelope):
+                    waiting.append((outlet, envelope))
             except MemoryError:
                 self._note_shortage(outlet)
-                waiting.append((outlet, left))
+                waiting.append((outlet, envelope))
             except Exception:  # a bug in one buffer; the others must not suffer for it
-                entries = plural(len(left), "entry")
-                log.exception("sink %s failed to take %d %s", outlet.name, len(left), entries)
-                self._drop(outlet, left, "bug")
-        return waiting
+                entries = plural(len(envelope), "entry")
+                log.exception("sink %s failed to take %d %s", outlet.name, len(envelope), entries)
+                self._drop(outlet, envelope, "bug")
 
-    def _addressed(self, batch: Batch, ack: Acknowledgement) -> Iterator[tuple[Outlet, Envelope]]:
-        """For every sink that is to have it, what the stages have left of a batch."""
+        return put
+
+    def _dropping(self, reason: str) -> Put:
+        """All of it is lost."""
+        return lambda outlet, envelope: self._drop(outlet, envelope, reason)
+
+    def _put_piece(self, batch: Batch, ack: Acknowledgement, put: Put) -> None:
+        """Counts a batch as read, takes it through every lane, and puts what is left of it."""
         add(self._page.read, self._source, len(batch))
         if self._binding != self._page.binding:
             routes = {lane.route.name for lane in self._lanes}
@@ -324,14 +332,15 @@ class Lanes:
         for name, stage in self.first:
             batch = self._labelled(batch, name, stage)
         for lane in self._lanes:
-            yield from lane.take(batch, until, ack)
+            lane.take(batch, until, ack, put)
         if self._ended:
-            yield from self._let_go(math.inf)
+            self._let_go(math.inf, put)
         self._note_held()
 
-    def _let_go(self, now: float) -> Iterator[tuple[Outlet, Envelope]]:
+    def _let_go(self, now: float, put: Put) -> None:
+        """Puts what the stages have held back long enough."""
         for lane in self._own:
-            yield from lane.flush(now)
+            lane.flush(now, put)
         self._note_held()
 
     def _note_held(self) -> None:

@@ -26,6 +26,10 @@ class Outlet(Protocol):
         """Waits for room."""
 
 
+Put = Callable[[Outlet, Envelope], None]
+"""Called by a lane for each sink that is to have a batch, at once and in order. Never raises."""
+
+
 @dataclass(frozen=True)
 class Route:
     """A way from containers, through stages, to sinks."""
