@@ -13,8 +13,8 @@ from struct import pack
 from calibration import json_lines, stopwatch
 
 from pipeline import native
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.frames import Frames
-from pipeline.sources.docker.pieces import Columns, no_columns
 
 TIME = b"2026-01-31T23:59:59.123456789Z "
 
@@ -28,8 +28,8 @@ def read_of(lines: list[bytes], *, mixed: bool) -> bytes:
     return b"".join(frames)
 
 
-def one_by_one(decoder: Frames, data: bytes) -> Columns:
-    return decoder._one_by_one(data, 0, no_columns())
+def one_by_one(decoder: Frames, data: bytes) -> DecodedLines:
+    return decoder._one_by_one(data, 0, DecodedLines())
 
 
 def main() -> None:

@@ -37,10 +37,10 @@ from pipeline import native
 from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.frames import Frames
 from pipeline.sources.docker.jsonfile.files import BLOCK
 from pipeline.sources.docker.jsonfile.lines import JsonLines
-from pipeline.sources.docker.pieces import Columns
 from pipeline.stages import keep, parse
 from pipeline.testing.builders import container
 
@@ -162,7 +162,7 @@ def blocks(log: str) -> Iterator[bytes]:
             yield block
 
 
-def _framed(columns: Columns) -> bytes:
+def _framed(columns: DecodedLines) -> bytes:
     """As the Engine's stream has them."""
     payloads = [b"%b %b\n" % pair for pair in zip(columns.times, columns.lines, strict=True)]
     return b"".join([b"\1\0\0\0%b%b" % (len(one).to_bytes(4, "big"), one) for one in payloads])

@@ -189,9 +189,9 @@ class Agent:
         """A container's stats: for `/metrics`, and for the routes that take them."""
         self.exposition.update(samples)
         followed = self.source.followed.get(samples.container.id)
-        if followed is not None and followed.stats:
-            followed.readings += 1
-            refused = followed.stats.offer(stats_batch(samples, followed.readings))
+        if followed is not None and (container := followed.container).stats:
+            container.readings += 1
+            refused = container.stats.offer(stats_batch(samples, container.readings))
             if refused:
                 self.metrics.source_errors.labels("stats_backlog").inc(refused)
 

@@ -18,8 +18,8 @@ from pipeline.metrics import Metrics
 from pipeline.routing import Route, Router
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.follower import Follower
 from pipeline.sources.docker.source import DockerSource, Reading
-from pipeline.sources.docker.tail import Tail
 from pipeline.testing.ways import chosen
 
 PATIENCE = 120.0
@@ -110,12 +110,12 @@ class Following:
         )
         return self.lines(name)
 
-    async def until_tail(self, name: str) -> Tail:
+    async def until_follower(self, name: str) -> Follower:
         """What reads the log of that container, once it does."""
 
-        def found() -> list[Tail]:
-            tails = (one.tail for one in self.source.followed.values())
-            return [tail for tail in tails if tail and tail.container.name == name]
+        def found() -> list[Follower]:
+            followers = (one.follower for one in self.source.followed.values())
+            return [one for one in followers if one and one.container.name == name]
 
         await self.until(found, f"{name} is not followed")
         return found()[0]

@@ -164,7 +164,7 @@ async def test_what_starts_and_ends_while_an_engine_cannot_be_reached_that_then_
             await hello("known")
             await following.until_lines("known", 1)
             known = following.source.followed.values()
-            await following.until(lambda: all(one.tail and one.tail.idle for one in known))
+            await following.until(lambda: all(one.follower and one.follower.idle for one in known))
         await following.until(lambda: following.source.watch.problem is not None)
         await hello("unseen")
         await asyncio.to_thread(engine.docker, "start", "--attach", "known")

@@ -18,7 +18,7 @@ import pytest
 from pipeline.batch import Source
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
-from pipeline.sources.docker.tail import Tail
+from pipeline.sources.docker.follower import Follower
 from pipeline.testing.following import Following, follow
 from tests.servers.podman import PodmanServer
 
@@ -136,8 +136,8 @@ async def test_a_container_started_again_goes_on(host: Host, following: Followin
     assert following.lines(name) == numbered(50) * 3
 
 
-def tail_of(following: Following, name: str) -> Tail:
-    (tail,) = (one.tail for one in following.source.followed.values() if one.container.name == name)
+def tail_of(following: Following, name: str) -> Follower:
+    (tail,) = (one.follower for one in following.source.followed.values() if one.facts.name == name)
     assert tail
     return tail
 
@@ -167,9 +167,7 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     await host.do("rm", f"{name}-new")
     await following.until(lambda: "destroy" in following.actions(f"{name}-new"))
     await following.until(
-        lambda: all(
-            one.container.name != f"{name}-new" for one in following.source.followed.values()
-        )
+        lambda: all(one.facts.name != f"{name}-new" for one in following.source.followed.values())
     )
     assert following.actions(name) == ["create", "start", "die"]
     assert following.actions(f"{name}-new") == ["rename", "destroy"]
@@ -191,7 +189,7 @@ async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
             return [
                 one.fields[0]["docker"]["event"]
                 for one in following.kept.batches
-                if one.source == "events" and one.container.name == name and one.fields
+                if one.source == "events" and one.facts.name == name and one.fields
                 if one.fields[0]["docker"]["event"]["action"] == "die"
             ]
 

@@ -82,8 +82,8 @@ TIMES = [
 
 def in_python(block: bytes, longest: int = ALL, tty: bool = False) -> object:
     decoder = JsonLines(min(longest, 1 << 20), tty=tty)
-    columns = decoder._whole(memoryview(block))
-    return columns and columns[:3]
+    decoded = decoder._whole(memoryview(block))
+    return decoded and (decoded.lines, decoded.times, decoded.streams)
 
 
 @pytest.mark.parametrize("text", TAKEN)
@@ -219,9 +219,9 @@ def steps(loops: native.Loops | None, pieces: list[bytes]) -> list[object]:
     try:
         decoder, found = JsonLines(1 << 20), []
         for piece in pieces:
-            found.append((decoder.feed(piece), decoder.safe, decoder.damaged, decoder.torn))
+            found.append((decoder.feed(piece), decoder._safe, decoder.damaged, decoder.torn))
             while decoder.damaged:
-                found.append((decoder.feed(b""), decoder.safe, decoder.damaged, decoder.torn))
+                found.append((decoder.feed(b""), decoder._safe, decoder.damaged, decoder.torn))
         return [*found, decoder.flush(), decoder.completed]
     finally:
         native.loops = before

@@ -21,11 +21,11 @@ WAITS = {
     "pipeline.inlet.FIRST_WAIT": 0.02,
     "pipeline.outlet.LOOK": 0.01,
     "pipeline.routing.lanes.SHORTAGE": 0.05,
-    "pipeline.sources.docker.emission.SHORTAGE": 0.05,
+    "pipeline.sources.docker.distributor.SHORTAGE": 0.05,
     # An Engine on a busy machine takes longer to answer than its users would wait.
     "pipeline.sources.docker.ending.WAIT": 20.0,
     "pipeline.sources.docker.jsonfile.reading.AGAIN": 0.05,
-    "pipeline.sources.docker.tail.FIRST_WAIT": 0.02,
+    "pipeline.sources.docker.follower.FIRST_WAIT": 0.02,
     "pipeline.sources.docker.watch.FIRST_WAIT": 0.02,
     "pipeline.transport.stream.BLOCKED": 0.05,
     # With this a peer that does not want what it got may say so too late. Tests of such a peer ask

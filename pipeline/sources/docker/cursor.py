@@ -16,22 +16,13 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
 from pipeline import native
 from pipeline.batch import ENTRY_OVERHEAD
 from pipeline.checkpoint import Place, Position
-from pipeline.sources.docker.pieces import Columns, Partial, no_columns
-
-
-class Decoded(Protocol):
-    """Of a decoder: how far it has come."""
-
-    completed: int
-
-    def open_partials(self) -> list[Partial]: ...
+from pipeline.sources.docker.decoded import DecodedLines, OpenLine, concatenated
 
 
 class Cursor:
@@ -45,6 +36,9 @@ class Cursor:
         """A time, and how many lines the decoder had completed before the first frame of it."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
+        self._completed = 0
+        self._place: Place | None = None
+        """Of what was seen last."""
 
     @property
     def newest(self) -> bytes:
@@ -55,16 +49,17 @@ class Cursor:
         """Lines are missing before those that come next: the numbers show it."""
         self.position = msgspec.structs.replace(self.position, sequence=self.position.sequence + 1)
 
-    def see(self, columns: Columns, decoder: Decoded) -> None:
-        """Takes note of lines that `decoder` has just given, consumed before or not."""
-        if not columns.lines:
+    def see(self, decoded: DecodedLines) -> None:
+        """Takes note of lines that the decoder has just given, consumed before or not."""
+        self._completed, self._place = decoded.completed, decoded.place
+        if not decoded.lines:
             return
-        first = decoder.completed - len(columns.lines)
-        partials = decoder.open_partials()
+        first = decoded.completed - len(decoded.lines)
+        partials = decoded.open
         before = self._anchor
-        index = native.newest(columns.times)
-        newest = columns.times[index]
-        if not partials and not columns.begun:
+        index = native.newest(decoded.times)
+        newest = decoded.times[index]
+        if not partials and not decoded.begun:
             if newest > before[0]:
                 self._anchor = (newest, first + index)
             self._safe = self._anchor
@@ -72,7 +67,7 @@ class Cursor:
         if partials:
             newest = max(newest, *(partial.time for partial in partials))
         if newest > before[0]:
-            self._anchor = (newest, _first_at(newest, columns, first, partials))
+            self._anchor = (newest, _first_at(newest, decoded, first, partials))
         if not partials:
             self._safe = self._anchor
         elif partials[0].before >= first:
@@ -86,15 +81,15 @@ class Cursor:
             (since, lines) if one == (since, 0) else one for one in (self._anchor, self._safe)
         )
 
-    def advance(self, columns: Columns, decoder: Decoded, place: Place | None = None) -> Position:
-        """The position after these lines (one or more), the last that `decoder` has given."""
+    def advance(self, decoded: DecodedLines) -> Position:
+        """The position after these lines (one or more), the last of those seen."""
         since, anchor = self._safe
         self.position = Position(
             since=since.decode(),
-            skip=decoder.completed - anchor,
-            mark=fingerprint(columns, len(columns.lines) - 1),
-            sequence=self.position.sequence + len(columns.lines),
-            place=place,
+            skip=self._completed - anchor,
+            mark=fingerprint(decoded, len(decoded.lines) - 1),
+            sequence=self.position.sequence + len(decoded.lines),
+            place=self._place,
         )
         return self.position
 
@@ -107,20 +102,20 @@ class Cursor:
         return self.position
 
 
-def _first_at(time: bytes, columns: Columns, first: int, partials: list[Partial]) -> int:
+def _first_at(time: bytes, decoded: DecodedLines, first: int, partials: Sequence[OpenLine]) -> int:
     """How many lines were complete before the first frame at `time`, which some line here has.
     `first` of them were before these."""
     begins = [partial.before for partial in partials if partial.time == time]
-    begins += [at for index, at in columns.begun.items() if columns.times[index] == time]
-    if time in columns.times:
-        begins.append(first + columns.times.index(time))
+    begins += [at for index, at in decoded.begun.items() if decoded.times[index] == time]
+    if time in decoded.times:
+        begins.append(first + decoded.times.index(time))
     return min(begins)
 
 
-def fingerprint(columns: Columns, index: int) -> int:
+def fingerprint(decoded: DecodedLines, index: int) -> int:
     """Tells a line from its neighbours. Never 0."""
-    seed = zlib.crc32(columns.times[index], columns.streams[index])
-    return zlib.crc32(columns.lines[index], seed) or 1
+    seed = zlib.crc32(decoded.times[index], decoded.streams[index])
+    return zlib.crc32(decoded.lines[index], seed) or 1
 
 
 MOST_HELD = 4 << 20
@@ -139,7 +134,7 @@ class Replay:
         self._position = position
         self._before = from_before
         self._behind = behind_gap
-        self._held: deque[Columns] = deque()
+        self._held: deque[DecodedLines] = deque()
         self._held_bytes = 0
         self._count = 0
         self._passed = 0
@@ -153,85 +148,82 @@ class Replay:
         self.inexact = False
         """It is not certain that the first line given is the one behind the position."""
 
-    def filter(
-        self, columns: Columns, partials: Sequence[Partial] = (), *, last: bool = False
-    ) -> Columns:
-        """What of these lines is new. `partials` are those still open, `last`: nothing more will
-        come from this stream."""
-        if self.done or not (columns.lines or last):
-            return columns
-        if self._count == 0 and self._is_past(columns, partials):
+    def filter(self, decoded: DecodedLines, *, last: bool = False) -> DecodedLines:
+        """What of these lines is new. `last`: nothing more will come from this stream."""
+        if self.done or not (decoded.lines or last):
+            return decoded
+        if self._count == 0 and self._is_past(decoded):
             self.gap = self.inexact = True
-            return self._release(columns, 0)
+            return self._release(decoded, 0)
         if self._before:
-            columns = self._from_position(columns)
-            if not (columns.lines or last):
-                return columns
+            decoded = self._from_position(decoded)
+            if not (decoded.lines or last):
+                return decoded
         if not self._position.skip:
-            return self._begun(columns)
-        self._count += len(columns.lines)
+            return self._begun(decoded)
+        self._count += len(decoded.lines)
         if self._count < self._position.skip and not last:
-            self._hold(columns)
-            return no_columns()
-        return self._release(columns, None)
+            self._hold(decoded)
+            return DecodedLines()
+        return self._release(decoded, None)
 
-    def _begun(self, columns: Columns) -> Columns:
+    def _begun(self, decoded: DecodedLines) -> DecodedLines:
         """Nothing was consumed before; whether these are the lines that were seen then."""
         first = self._position.first
-        self.done = bool(columns.lines)
-        if first and columns.lines and fingerprint(columns, 0) != first:
+        self.done = bool(decoded.lines)
+        if first and decoded.lines and fingerprint(decoded, 0) != first:
             self.gap = self.inexact = True
-        return columns
+        return decoded
 
-    def _is_past(self, columns: Columns, partials: Sequence[Partial]) -> bool:
+    def _is_past(self, decoded: DecodedLines) -> bool:
         """Whether the stream begins behind the position. The line that it begins with may be
         complete after others, or not yet."""
-        times = [*columns.times, *(partial.time for partial in partials)]
+        times = [*decoded.times, *(one.time for one in decoded.open)]
         if self._behind:
-            return bool(columns.times)
+            return bool(decoded.times)
         if not self._position.skip:
             return False
         return bool(self._position.since and times) and min(times) > self._position.since.encode()
 
-    def _from_position(self, columns: Columns) -> Columns:
+    def _from_position(self, decoded: DecodedLines) -> DecodedLines:
         """As the Engine's `since` would have it."""
         since = self._position.since.encode()
-        for index, time in enumerate(columns.times):
+        for index, time in enumerate(decoded.times):
             if time >= since:
                 self._before = False
                 self.earlier = self._earlier + index
-                return _without_first(columns, index)
-        self._earlier += len(columns.lines)
-        return no_columns()
+                return decoded.without_first(index)
+        self._earlier += len(decoded.lines)
+        return DecodedLines()
 
-    def _hold(self, columns: Columns) -> None:
-        self._held.append(columns)
-        self._held_bytes += _size(columns)
+    def _hold(self, decoded: DecodedLines) -> None:
+        self._held.append(decoded)
+        self._held_bytes += _size(decoded)
         while self._held_bytes > MOST_HELD and len(self._held) > 1:
             passed = self._held.popleft()
             self._held_bytes -= _size(passed)
             self._passed += len(passed.lines)
 
-    def _release(self, columns: Columns, skip: int | None) -> Columns:
+    def _release(self, decoded: DecodedLines, skip: int | None) -> DecodedLines:
         self.done = True
-        together = _concatenated([*self._held, columns])
+        together = concatenated([*self._held, decoded])
         self._held.clear()
         if skip is None:
             skip = self._consumed(together)
-        return _without_first(together, skip)
+        return together.without_first(skip)
 
-    def _consumed(self, columns: Columns) -> int:
+    def _consumed(self, decoded: DecodedLines) -> int:
         """How many are to be skipped. Where the count does not lead to the line it should, the
         log is not what it was (a driver that drops or merges lines), and the fingerprint of the
         last one consumed decides, if it is found. Where it should have been and is not, all of
         them are new."""
-        skip = min(self._position.skip - self._passed, len(columns.lines))
+        skip = min(self._position.skip - self._passed, len(decoded.lines))
         mark = self._position.mark
-        if not mark or not skip or fingerprint(columns, skip - 1) == mark:
+        if not mark or not skip or fingerprint(decoded, skip - 1) == mark:
             return skip
         self.inexact = True
-        for index in range(len(columns.lines)):
-            if fingerprint(columns, index) == mark:
+        for index in range(len(decoded.lines)):
+            if fingerprint(decoded, index) == mark:
                 return index + 1
         if self._position.since or self._count < self._position.skip:
             # It may have begun before the position, or the stream has ended before it.
@@ -240,28 +232,5 @@ class Replay:
         return 0
 
 
-def _size(columns: Columns) -> int:
-    return sum(map(len, columns.lines)) + ENTRY_OVERHEAD * len(columns.lines)
-
-
-def _concatenated(parts: list[Columns]) -> Columns:
-    whole = no_columns()
-    for part in parts:
-        whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})
-        whole.truncated.extend(index + len(whole.lines) for index in part.truncated)
-        whole.lines.extend(part.lines)
-        whole.times.extend(part.times)
-        whole.streams.extend(part.streams)
-    return whole
-
-
-def _without_first(columns: Columns, skip: int) -> Columns:
-    if not skip:
-        return columns
-    return Columns(
-        columns.lines[skip:],
-        columns.times[skip:],
-        columns.streams[skip:],
-        [index - skip for index in columns.truncated if index >= skip],
-        {index - skip: at for index, at in columns.begun.items() if index >= skip},
-    )
+def _size(decoded: DecodedLines) -> int:
+    return sum(map(len, decoded.lines)) + ENTRY_OVERHEAD * len(decoded.lines)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.errors import EngineError
 from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.last_lines import LastLines, LastLinesOfLog
-from pipeline.sources.docker.tail import Tail
+from pipeline.sources.docker.followed import Followed
+from pipeline.sources.docker.log_end import LogEnd
 from pipeline.timestamps import from_nanoseconds, nanoseconds, split_timestamp
 
 WAIT = 0.5
@@ -20,36 +20,21 @@ EARLY = 10**9
 container has begun to write (measured: some milliseconds)."""
 
 
-class Subject(Protocol):
-    """The container, as its source knows it."""
-
-    tail: Tail | None
-    paused: bool
-    """Its tail reads no further."""
-    last_lines: LastLines
-    log_end: LastLinesOfLog | None
-    """Of one that is removed as it ends, where no tail reads its log."""
-    died: bytes
-    """When it ended last; empty where nobody saw that."""
-    out_of_memory: bool
-    """The Engine has said so since it was started last."""
-
-
 class Ending:
     """Of one run of a container."""
 
-    def __init__(self, subject: Subject, time: int, engine: Engine) -> None:
+    def __init__(self, followed: Followed, time: int, engine: Engine) -> None:
         """`time` of the event, in nanoseconds since the epoch."""
-        self._subject = subject
+        self._followed = followed
         self._engine = engine
-        self._before, self._ended = subject.died, from_nanoseconds(time)
-        subject.died = self._ended
-        self._tail = subject.tail if not subject.paused else None
-        self._lines = subject.last_lines
-        self._log: LastLinesOfLog | None = None
+        self._before, self._ended = followed.died, from_nanoseconds(time)
+        followed.died = self._ended
+        self._follower = followed.follower if not followed.paused else None
+        self._lines = followed.container.last_lines
+        self._log: LogEnd | None = None
         self._began = b""
-        self._start = self._tail.starts if self._tail is not None else 0
-        self._out_of_memory: bool | None = subject.out_of_memory or None
+        self._start = self._follower.starts if self._follower is not None else 0
+        self._out_of_memory: bool | None = followed.out_of_memory or None
         self._answered, self._has_read = asyncio.Event(), asyncio.Event()
         self._deadline = asyncio.get_running_loop().time() + WAIT
 
@@ -67,12 +52,12 @@ class Ending:
 
     async def read_log(self, container_id: str, asking: asyncio.Semaphore) -> None:
         """The last lines, where no tail reads them. Once, as `ask`."""
-        if self._tail is None and self._lines.most:
-            self._log = LastLinesOfLog(self._engine, container_id, self._lines.most)
+        if self._follower is None and self._lines.most:
+            self._log = LogEnd(self._engine, container_id, self._lines.most)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._deadline), asking:
                     await self._log.read(self._ended)
-            early = self._subject.log_end
+            early = self._followed.log_end
             if early is not None and not self._log.is_readable:
                 self._log = early
                 with suppress(TimeoutError):
@@ -85,20 +70,20 @@ class Ending:
         the log was read to its end. What is not known in time is left out."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._deadline):
-                if self._tail is not None:
-                    await self._tail.until_end(self._start)
+                if self._follower is not None:
+                    await self._follower.until_end(self._start)
                 else:
                     await self._has_read.wait()
                 await self._answered.wait()
         details: dict[str, Any] = {}
-        killed = self._subject.out_of_memory or self._out_of_memory
+        killed = self._followed.out_of_memory or self._out_of_memory
         if killed is not None:
             details["oom_killed"] = killed
         if not self._lines.most:
             return details
-        if self._tail is not None:
+        if self._follower is not None:
             lines = self._lines.between(self._before, self._ended)
-            complete = self._tail.has_read_to_end(self._start)
+            complete = self._follower.has_read_to_end(self._start)
         elif self._log is not None and self._log.is_readable:
             # Nobody has noted where earlier runs of it ended before the agent looked.
             lines = self._log.lines.between(max(self._before, self._began), self._ended)

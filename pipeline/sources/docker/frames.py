@@ -11,12 +11,13 @@ has no frames: one stream of lines that end in CR LF.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from struct import Struct
-from typing import Protocol
 
 from pipeline import native
-from pipeline.sources.docker.pieces import Columns, Partial, Pieces, complete, no_columns
+from pipeline.sources.docker.decoded import DecodedLines, OpenLine
+from pipeline.sources.docker.pieces import Partial, Pieces, complete
 from pipeline.sources.docker.whole import LONGEST, whole_lines
 from pipeline.timestamps import split_timestamp
 
@@ -32,25 +33,6 @@ _NEWLINE, _SPACE, _Z = b"\n Z"
 
 class FrameError(ValueError):
     """The bytes are no log stream: the connection must be opened anew."""
-
-
-class Decoder(Protocol):
-    """What `tail` wants of either kind of stream."""
-
-    completed: int
-    """Lines given so far."""
-
-    def feed(self, data: bytes) -> Columns:
-        """All lines that `data` completes. Raises `FrameError`."""
-
-    def flush(self) -> Columns:
-        """At the stream's end: what was still open, as lines."""
-
-    def open_partials(self) -> list[Partial]:
-        """Lines that have begun and not ended, the oldest first."""
-
-    def errors(self) -> list[bytes]:
-        """What the daemon said of itself (type 3) since the last call."""
 
 
 def new_decoder(
@@ -82,29 +64,30 @@ class Frames:
         self._singly = 0
         """For how many more feeds frames are looked at one by one."""
 
-    def feed(self, data: bytes) -> Columns:
+    def feed(self, data: bytes) -> DecodedLines:
+        """All lines that `data` completes. Raises `FrameError`."""
         if self._rest:
             data = self._rest + data
         if self._loops is not None and not self._pieces.open:
             lines, times, streams, end = self._loops.frames(data, self._max_line)
-            return self._one_by_one(data, end, Columns(lines, times, streams, [], {}))
+            return self._one_by_one(data, end, DecodedLines(lines, times, streams))
         if self._singly:
             self._singly -= 1
         elif not self._pieces.open:
             if (run := whole_lines(data)) is not None and self._are_short(run.lines):
                 lines, times, stream, self._rest = run
-                self.completed += len(lines)
-                return Columns(lines, times, bytearray((stream,)) * len(lines), [], {})
+                streams = bytearray((stream,)) * len(lines)
+                return self._given(DecodedLines(lines, times, streams))
             self._singly = SINGLY
-        return self._one_by_one(data, 0, no_columns())
+        return self._one_by_one(data, 0, DecodedLines())
 
     def _are_short(self, lines: list[bytes]) -> bool:
         return self._max_line >= LONGEST or max(map(len, lines), default=0) <= self._max_line
 
-    def _one_by_one(self, data: bytes, position: int, columns: Columns) -> Columns:
-        """From `position` on, behind what is in `columns`."""
-        lines, times, streams, _, _ = columns
-        add_line, add_time, add_stream = lines.append, times.append, streams.append
+    def _one_by_one(self, data: bytes, position: int, decoded: DecodedLines) -> DecodedLines:
+        """From `position` on, behind what is in `decoded`."""
+        add_line, add_time = decoded.lines.append, decoded.times.append
+        add_stream = decoded.streams.append
         partials = self._pieces.open
         header = _header
         most = self._max_line + 32
@@ -133,13 +116,17 @@ class Frames:
                 add_time(time)
                 add_stream(kind)
             else:
-                self._take(kind, data[start:stop], columns)
+                self._take(kind, data[start:stop], decoded)
             position = stop
         self._rest = data[position:]
-        self.completed += len(lines)
-        return columns
+        return self._given(decoded)
 
-    def _take(self, kind: int, payload: bytes, columns: Columns) -> None:
+    def _given(self, decoded: DecodedLines) -> DecodedLines:
+        self.completed += len(decoded.lines)
+        decoded.completed, decoded.open = self.completed, self._pieces.open_lines()
+        return decoded
+
+    def _take(self, kind: int, payload: bytes, decoded: DecodedLines) -> None:
         """A frame that is not simply one line."""
         if kind == DAEMON_ERROR:
             self._errors.append(payload.strip())
@@ -148,17 +135,15 @@ class Frames:
             raise FrameError(f"a frame of type {kind}")
         time, text = split_timestamp(payload)
         # 0 is "stdin" in the format, and means stdout in logs.
-        self._pieces.take(kind or STDOUT, time, text, self.completed, columns)
+        self._pieces.take(kind or STDOUT, time, text, self.completed, decoded)
 
-    def flush(self) -> Columns:
-        columns, self._rest = self._pieces.flush(), b""
-        self.completed += len(columns.lines)
-        return columns
-
-    def open_partials(self) -> list[Partial]:
-        return list(self._pieces.open.values())
+    def flush(self) -> DecodedLines:
+        """At the stream's end: what was still open, as lines."""
+        decoded, self._rest = self._pieces.flush(), b""
+        return self._given(decoded)
 
     def errors(self) -> list[bytes]:
+        """What the daemon said of itself (frames of type 3) since the last call."""
         errors, self._errors = self._errors, []
         return errors
 
@@ -175,16 +160,21 @@ class TtyLines:
         self._stamp = b""
         """The timestamp before the open line and the space behind it, as they are written."""
 
-    def feed(self, data: bytes) -> Columns:
-        columns = no_columns()
+    def feed(self, data: bytes) -> DecodedLines:
+        """All lines that `data` completes."""
+        decoded = DecodedLines()
         *whole, self._rest = (self._rest + data).split(b"\n")
         for piece in whole:
-            self._end_line(piece, columns)
+            self._end_line(piece, decoded)
         if len(self._rest) > self._max_line + _SLACK:
             self._continue_line(self._rest[:-_SLACK])
             self._rest = self._rest[-_SLACK:]
-        self.completed += len(columns.lines)
-        return columns
+        return self._given(decoded)
+
+    def _given(self, decoded: DecodedLines) -> DecodedLines:
+        self.completed += len(decoded.lines)
+        decoded.completed, decoded.open = self.completed, self._open_lines()
+        return decoded
 
     def _continue_line(self, piece: bytes) -> None:
         own = b""
@@ -199,30 +189,35 @@ class TtyLines:
             piece = piece.replace(self._stamp, b"").replace(_second_after(self._stamp), b"")
         self._partial.add(own + piece)
 
-    def _end_line(self, piece: bytes, columns: Columns) -> None:
+    def _end_line(self, piece: bytes, decoded: DecodedLines) -> None:
         self._continue_line(piece.removesuffix(b"\r"))
         partial, self._partial = self._partial, None
         assert partial is not None
         if partial.parts and not piece.endswith(b"\r"):
             # CR and LF may come in two pieces, with a timestamp in between.
             partial.parts[-1] = partial.parts[-1].removesuffix(b"\r")
-        complete(partial, STDOUT, columns)
+        complete(partial, STDOUT, decoded)
 
-    def flush(self) -> Columns:
-        columns = no_columns()
+    def flush(self) -> DecodedLines:
+        """At the stream's end: what was still open, as lines."""
+        decoded = DecodedLines()
         if self._rest or self._partial is not None:
-            self._end_line(self._rest, columns)
+            self._end_line(self._rest, decoded)
         self._rest = b""
-        self.completed += len(columns.lines)
-        return columns
+        return self._given(decoded)
 
-    def open_partials(self) -> list[Partial]:
+    def _open_lines(self) -> Sequence[OpenLine]:
         if self._partial is not None:
-            return [self._partial]
-        return [Partial(split_timestamp(self._rest)[0], 0, self.completed)] if self._rest else []
+            return [OpenLine(self._partial.time, self._partial.before)]
+        return [OpenLine(split_timestamp(self._rest)[0], self.completed)] if self._rest else ()
 
     def errors(self) -> list[bytes]:
+        """None: what the daemon says of itself stands among the lines (see `DAEMON_SAYS`)."""
         return []
+
+
+Decoder = Frames | TtyLines
+"""Of either kind of stream."""
 
 
 def _second_after(stamp: bytes) -> bytes:

@@ -46,8 +46,8 @@ async def _ask(engine: Engine, container_id: str, lines: int) -> bytes | None:
             data, MOST_OF_LINE, podman=engine.podman, one_time=engine.lines_have_one_time
         )
         while data:
-            times = decoder.feed(data).times
-            times += [partial.time for partial in decoder.open_partials()[:1]]
+            decoded = decoder.feed(data)
+            times = decoded.times + [line.time for line in decoded.open[:1]]
             if times or decoder.errors():
                 return (times[0] or None) if times else None
             data = await stream.read()

@@ -13,9 +13,9 @@ from pipeline.checkpoint import Checkpoint, Position
 from pipeline.metrics import Metrics
 from pipeline.routing import Lanes
 from pipeline.settlement import Account
+from pipeline.sources.docker.container import FollowedContainer
 from pipeline.sources.docker.ending import Ending
 from pipeline.sources.docker.events import EventCursor, event_batch, with_details
-from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.watch import Event
 
 log = logging.getLogger(__name__)
@@ -46,18 +46,20 @@ class Happenings:
         self._busy = False
         """One was taken from the backlog, and is not on its way yet."""
 
-    def enter(self, event: Event, followed: Followed, ending: Ending | None = None) -> None:
+    def enter(
+        self, event: Event, container: FollowedContainer, ending: Ending | None = None
+    ) -> None:
         """Takes an event, which the cursor has moved over, for the lanes of its container.
         `ending`: what goes with it, and is not known yet."""
-        if not followed.events:
+        if not container.events:
             return
-        followed.happened += 1
-        batch = event_batch(event, followed.container, followed.happened)
+        container.happened += 1
+        batch = event_batch(event, container.facts, container.happened)
         ack = self._account.open(self.cursor.position)
         try:
-            self._backlog.put_nowait(_Waiting(followed.events, batch, ack, ending))
+            self._backlog.put_nowait(_Waiting(container.events, batch, ack, ending))
         except asyncio.QueueFull:
-            followed.events.refuse(batch, ack, "backlog")
+            container.events.refuse(batch, ack, "backlog")
             ack.settle()
             self._errors.labels("event_backlog").inc()
 

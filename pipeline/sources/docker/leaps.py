@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from pipeline.sources.docker.pieces import Columns
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.timestamps import to_seconds
 
@@ -71,10 +71,10 @@ class Leaps:
         self._opened, self._offset = at, offset
         self._previous, self._lag, self._filled = None, 0.0, 0
 
-    def find(self, columns: Columns, size: int) -> int | None:
+    def find(self, decoded: DecodedLines, size: int) -> int | None:
         """The first line behind a leap that is to be looked at. `size`: bytes they came in, just
         now. Called for all that comes, in order."""
-        times = columns.times
+        times = decoded.times
         if not times:
             return None
         size += OVERHEAD * len(times)

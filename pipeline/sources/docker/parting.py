@@ -54,9 +54,9 @@ class Parting:
                 "of %d more wait in memory",
                 count,
                 plural(count, "container is", "containers are"),
-                followed.container.name,
+                followed.facts.name,
                 MOST,
             )
-        followed.abandon("abandoned")
+        followed.container.abandon("abandoned")
         if followed.task is not None:
             followed.task.cancel()

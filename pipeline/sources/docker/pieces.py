@@ -6,24 +6,9 @@ come in the frames of a stream or in the rows of a json-file, they make the same
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
-
-class Columns(NamedTuple):
-    """Complete lines, in the order in which they were completed."""
-
-    lines: list[bytes]
-    times: list[bytes]
-    """30 bytes each, as in `Batch.times`; empty where the Engine gave none."""
-    streams: bytearray
-    truncated: list[int]
-    """Indexes of lines that were cut to `max_line`."""
-    begun: dict[int, int]
-    """Of lines that came in parts, by index: how many lines were complete before they began."""
-
-
-def no_columns() -> Columns:
-    return Columns([], [], bytearray(), [], {})
+from pipeline.sources.docker.decoded import DecodedLines, OpenLine
 
 
 class Partial:
@@ -63,28 +48,34 @@ class Pieces:
         self.open: dict[int, Partial] = {}
         """By stream, the oldest first."""
 
-    def take(self, stream: int, time: bytes, text: bytes, before: int, columns: Columns) -> None:
+    def take(
+        self, stream: int, time: bytes, text: bytes, before: int, decoded: DecodedLines
+    ) -> None:
         """One piece, with its newline if it has one. `before`: lines that are complete and not in
-        `columns`, which gets those that end here."""
+        `decoded`, which gets those that end here."""
         partial = self.open.pop(stream, None)
         if partial is not None and self._one_time and time != partial.time:
-            complete(partial, stream, columns)  # its writer has ended in the middle of it
+            complete(partial, stream, decoded)  # its writer has ended in the middle of it
             partial = None
         if partial is None:
-            partial = Partial(time, self._max_line, before + len(columns.lines))
+            partial = Partial(time, self._max_line, before + len(decoded.lines))
         partial.add(text.removesuffix(b"\n"))
         if text.endswith(b"\n") or (self._whole_writes and _is_last_words(text)):
-            complete(partial, stream, columns)
+            complete(partial, stream, decoded)
         else:
             self.open[stream] = partial
 
-    def flush(self) -> Columns:
+    def open_lines(self) -> Sequence[OpenLine]:
+        """Lines that have begun and not ended, the oldest first."""
+        return [OpenLine(one.time, one.before) for one in self.open.values()] if self.open else ()
+
+    def flush(self) -> DecodedLines:
         """What is open, as lines."""
-        columns = no_columns()
+        decoded = DecodedLines()
         for stream, partial in self.open.items():
-            complete(partial, stream, columns)
+            complete(partial, stream, decoded)
         self.open.clear()
-        return columns
+        return decoded
 
 
 def _is_last_words(text: bytes) -> bool:
@@ -101,13 +92,13 @@ def _is_last_words(text: bytes) -> bool:
 _BUFFER, _SMALLEST_BUFFER = 16384, 4096
 
 
-def complete(partial: Partial, stream: int, columns: Columns) -> None:
+def complete(partial: Partial, stream: int, decoded: DecodedLines) -> None:
     """Its line has ended."""
     if partial.truncated:
-        columns.truncated.append(len(columns.lines))
+        decoded.truncated.append(len(decoded.lines))
     parts = partial.parts
     if len(parts) > 1:
-        columns.begun[len(columns.lines)] = partial.before
-    columns.lines.append(parts[0] if len(parts) == 1 else b"".join(parts))
-    columns.times.append(partial.time)
-    columns.streams.append(stream)
+        decoded.begun[len(decoded.lines)] = partial.before
+    decoded.lines.append(parts[0] if len(parts) == 1 else b"".join(parts))
+    decoded.times.append(partial.time)
+    decoded.streams.append(stream)

@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterable
 from pipeline.errors import EngineError
 from pipeline.metrics import Metrics
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.follower import Follower
 from pipeline.sources.docker.frames import FrameError
 from pipeline.sources.docker.glance import first_time
-from pipeline.sources.docker.tail import Tail
 
 log = logging.getLogger(__name__)
 
@@ -65,24 +65,24 @@ class Silence:
     """Watches the streams of all containers, and asks for one log at a time."""
 
     def __init__(
-        self, engine: Engine, tails: Callable[[], Iterable[Tail]], metrics: Metrics
+        self, engine: Engine, followers: Callable[[], Iterable[Follower]], metrics: Metrics
     ) -> None:
         self._engine = engine
-        self._tails = tails
+        self._followers = followers
         self._errors = metrics.source_errors
-        self._vigils: dict[Tail, Vigil] = {}
+        self._vigils: dict[Follower, Vigil] = {}
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            tails = list(self._tails())
-            self._vigils = {tail: self._vigils.get(tail) or Vigil() for tail in tails}
-            for tail, vigil in self._vigils.items():
-                await self._look(tail, vigil)
+            followers = list(self._followers())
+            self._vigils = {one: self._vigils.get(one) or Vigil() for one in followers}
+            for follower, vigil in self._vigils.items():
+                await self._look(follower, vigil)
 
-    async def _look(self, tail: Tail, vigil: Vigil) -> None:
-        now, since = time.monotonic(), tail.listening
+    async def _look(self, follower: Follower, vigil: Vigil) -> None:
+        now, since = time.monotonic(), follower.listening
         if since is None or now - since < FIRST:
             vigil.talking += 1
             if vigil.talking == TALKATIVE:
@@ -92,29 +92,29 @@ class Silence:
         if since is None:
             return
         if vigil.suspected == since:
-            self._reopen(tail, vigil)
+            self._reopen(follower, vigil)
         elif now - max(since, vigil.asked) >= vigil.patience:
             vigil.asked = now
             if vigil.unasked:
                 vigil.unasked -= 1
                 vigil.suspected = since
-            elif await self._is_behind(tail):
+            elif await self._is_behind(follower):
                 vigil.unasked = UNASKED
                 vigil.suspected = since
             else:
                 vigil.patience = min(max(vigil.patience, FIRST / 2) * 2, LONGEST)
                 vigil.said = False
 
-    async def _is_behind(self, tail: Tail) -> bool:
+    async def _is_behind(self, follower: Follower) -> bool:
         """Whether the log says that there is something to read."""
         try:
             async with asyncio.timeout(PATIENCE):
-                last = await first_time(self._engine, tail.container.id)(1)
+                last = await first_time(self._engine, follower.container.id)(1)
         except TimeoutError:
-            return tail.has_read and await self._answers()
+            return follower.has_read and await self._answers()
         except (EngineError, OSError, FrameError):
             return False
-        return last > tail.newest if last else last == b"" and tail.has_read
+        return last > follower.newest if last else last == b"" and follower.has_read
 
     async def _answers(self) -> bool:
         """Whether the Engine answers other questions."""
@@ -125,10 +125,10 @@ class Silence:
             return False
         return True
 
-    def _reopen(self, tail: Tail, vigil: Vigil) -> None:
+    def _reopen(self, follower: Follower, vigil: Vigil) -> None:
         vigil.suspected = None
-        useful = tail.newest != vigil.newest
-        vigil.newest = tail.newest
+        useful = follower.newest != vigil.newest
+        vigil.newest = follower.newest
         vigil.patience = AFTER_TROUBLE if useful else min(vigil.patience * 2, LONGEST)
         if not useful:
             vigil.unasked = 0
@@ -139,7 +139,7 @@ class Silence:
                 "logs of %s: the stream is silent and the log is not as it should be, as after "
                 "being truncated by something other than the Engine; it is read anew every %g s "
                 "or more seldom until the Engine rotates it or is started again",
-                tail.container.name,
+                follower.container.name,
                 AFTER_TROUBLE,
             )
-        tail.reopen()
+        follower.reopen()

@@ -19,19 +19,20 @@ from pipeline.ratelimit import RateLimit
 from pipeline.routing import Router
 from pipeline.settlement import Account
 from pipeline.sources.docker.beginning import Beginning, Start
+from pipeline.sources.docker.container import FollowedContainer
 from pipeline.sources.docker.describe import from_event, from_list
 from pipeline.sources.docker.ending import Ending
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.events import action_of, event_time
 from pipeline.sources.docker.followed import Followed
+from pipeline.sources.docker.follower import Follower
 from pipeline.sources.docker.happenings import Happenings
 from pipeline.sources.docker.jsonfile.local import Refusals, Way
 from pipeline.sources.docker.jsonfile.notices import Notices
 from pipeline.sources.docker.jsonfile.reading import FromFiles
-from pipeline.sources.docker.last_lines import LastLinesOfLog
+from pipeline.sources.docker.log_end import LogEnd
 from pipeline.sources.docker.parting import Parting
 from pipeline.sources.docker.silence import Silence
-from pipeline.sources.docker.tail import Tail
 from pipeline.sources.docker.watch import Event, Watch
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class DockerSource:
         self._beginning = Beginning(engine, checkpoint, reading.start)
         self._happenings = Happenings(checkpoint, metrics)
         self._parting = Parting(metrics, self._forget)
-        self._silence = Silence(engine, self._tails, metrics)
+        self._silence = Silence(engine, self._followers, metrics)
         self._files = FromFiles(Notices(), Refusals(reading.way)) if reading.way != "api" else None
         self._caught_up = False
         self._missed = RateLimit()
@@ -131,8 +132,8 @@ class DockerSource:
             if self._files is not None:
                 tasks.create_task(self._files.notices.run(), name="docker log files")
 
-    def _tails(self) -> Iterator[Tail]:
-        return (one.tail for one in self.followed.values() if one.tail is not None)
+    def _followers(self) -> Iterator[Follower]:
+        return (one.follower for one in self.followed.values() if one.follower is not None)
 
     def change(self, reading: Reading) -> None:
         """Another configuration, and other routes: lanes are bound anew. A container that is
@@ -142,11 +143,11 @@ class DockerSource:
         self._beginning.start = reading.start
         self.watch.every = reading.reconcile
         for followed in list(self.followed.values()):
-            if not reading.selects(followed.container):
+            if not reading.selects(followed.facts):
                 self._leave(followed)
         for followed in (*self.followed.values(), *self._left.values(), *self._parting):
-            followed.rebind()
-            if not followed.logs:
+            followed.container.rebind()
+            if not followed.container.logs:
                 followed.pause()
             if not followed.wants_log_end:
                 followed.stop_log_end()
@@ -154,7 +155,7 @@ class DockerSource:
         self.watch.hurry()
 
     def _leave(self, followed: Followed) -> None:
-        key = followed.container.id
+        key = followed.facts.id
         self._left[key] = self.followed.pop(key)
         self._metrics.containers.set(len(self.followed))
         followed.pause()
@@ -191,51 +192,51 @@ class DockerSource:
 
     def _take(self, event: Event, action: str, followed: Followed) -> None:
         if action == "create":
-            self._beginning.created(followed.container.id)
-            if followed.logs and self._checkpoint[followed.container.id] is None:
+            self._beginning.created(followed.facts.id)
+            if followed.container.logs and self._checkpoint[followed.facts.id] is None:
                 # It may be started when no agent looks, and is then as new as it is now.
-                self._checkpoint.move(followed.container.id, Position())
+                self._checkpoint.move(followed.facts.id, Position())
         elif action == "start":
             followed.out_of_memory = False
-            if self._caught_up or self._beginning.knows(followed.container.id):
+            if self._caught_up or self._beginning.knows(followed.facts.id):
                 self._start(followed, self._beginning.at_start(event))
             else:
                 self._started_early.append((event, followed))
         elif action == "rename":
-            followed.rename(event["Actor"]["Attributes"].get("name", followed.container.name))
+            self._rename(followed, event["Actor"]["Attributes"].get("name", followed.facts.name))
         elif action == "oom":
             followed.out_of_memory = True
         elif action in ("die", "destroy"):
-            followed.ends += 1
-            if followed.tail is not None:
-                followed.tail.doubt()
+            followed.container.ends += 1
+            if followed.follower is not None:
+                followed.follower.doubt()
             if self._stats is not None:
-                self._stats.remove(followed.container.id)
+                self._stats.remove(followed.facts.id)
         if self._stats is not None:
             self._stats.observe(event)
         if self._reading.events:
-            self._happenings.enter(event, followed, self._ending(event, action, followed))
+            self._happenings.enter(event, followed.container, self._ending(event, action, followed))
 
     def _ending(self, event: Event, action: str, followed: Followed) -> Ending | None:
-        if action != "die" or not followed.events:
+        if action != "die" or not followed.container.events:
             return None
         ending = Ending(followed, event_time(event), self._engine)
-        name = followed.container.name
-        asking = ending.ask(followed.container.id, self._inspecting)
+        name = followed.facts.name
+        asking = ending.ask(followed.facts.id, self._inspecting)
         self._begin(asking, f"ending {name}")
         self._begin(self._read_log(ending, followed), f"last lines {name}")
         return ending
 
     async def _read_log(self, ending: Ending, followed: Followed) -> None:
-        with self._for_itself(followed.container):
-            await ending.read_log(followed.container.id, self._reading_ends)
+        with self._for_itself(followed.facts):
+            await ending.read_log(followed.facts.id, self._reading_ends)
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
         if not self._caught_up:
             await self._catch_up()
             self._caught_up = True
             for event, followed in self._started_early:
-                if self.followed.get(followed.container.id) is followed:
+                if self.followed.get(followed.facts.id) is followed:
                     self._start(followed, self._beginning.at_start(event))
             self._started_early.clear()
         running = set()
@@ -249,8 +250,8 @@ class DockerSource:
         ended = [key for key in (*self.followed, *self._left) if key not in running]
         for key in ended:
             one = self.followed.get(key)
-            if one is not None and one.tail is not None:
-                one.tail.doubt()
+            if one is not None and one.follower is not None:
+                one.follower.doubt()
         await self._check_ended(ended)
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
@@ -260,7 +261,7 @@ class DockerSource:
             return
         if not followed.reading:
             self._start(followed, self._beginning.when_found(item))
-        elif container.name != followed.container.name or not self._has_stats(container.id):
+        elif container.name != followed.facts.name or not self._has_stats(container.id):
             self._learn(followed)
 
     @contextmanager
@@ -292,17 +293,18 @@ class DockerSource:
             return None
         followed = self._left.pop(container.id, None)
         if followed is not None:
-            followed.change(container)
+            followed.container.change(container)
         else:
-            progress = self._checkpoint.follow(container.id)
-            followed = Followed(
+            made = FollowedContainer(
                 container,
                 self._router,
                 self._engine,
-                self,
-                progress,
+                self._metrics,
+                self._checkpoint.follow(container.id),
+                self._learned,
                 last_lines=self._reading.last_lines if self._reading.events else 0,
             )
+            followed = Followed(made)
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
         return followed
@@ -310,15 +312,15 @@ class DockerSource:
     def _start(self, followed: Followed, position: Position) -> None:
         """The container runs: reads its log, from `position` where it was not read before."""
         ended = followed.task is not None and followed.task.done() and not followed.paused
-        if not followed.logs or ended:
+        if not followed.container.logs or ended:
             self._learn(followed)
             return
-        if followed.tail is None:
-            key = followed.container.id
+        if followed.follower is None:
+            key = followed.facts.id
             self._checkpoint.move(key, position)
-            followed.tail = Tail(
+            followed.follower = Follower(
                 self._engine,
-                followed,
+                followed.container,
                 position,
                 Account(lambda moved: self._moved(key, moved)),
                 self._metrics,
@@ -329,9 +331,9 @@ class DockerSource:
             )
         if followed.task is None or followed.paused:
             followed.paused = False
-            reading = self._read(followed, followed.tail)
-            followed.task = self._begin(reading, f"logs {followed.container.name}")
-        followed.tail.start()
+            reading = self._read(followed, followed.follower)
+            followed.task = self._begin(reading, f"logs {followed.facts.name}")
+        followed.follower.start()
 
     def _begin(self, doing: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
         """None where everything ends: an event may be on its way then."""
@@ -341,52 +343,61 @@ class DockerSource:
             doing.close()
             return None
 
-    async def _read(self, followed: Followed, tail: Tail) -> None:
+    async def _read(self, followed: Followed, follower: Follower) -> None:
         """One container's trouble is nobody else's."""
         await followed.stopped()
         wait = 1.0
         while True:
             try:
-                await tail.run()
+                await follower.run()
                 return
             except Exception:
-                log.exception("reading the log of %s failed", followed.container.name)
+                log.exception("reading the log of %s failed", followed.facts.name)
                 self._metrics.source_errors.labels("bug").inc()
-            if tail.gone:
+            if follower.gone:
                 return
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
 
     def _learn(self, followed: Followed) -> None:
-        self._begin(self._inspect(followed), f"inspect {followed.container.name}")
+        self._begin(self._inspect(followed), f"inspect {followed.facts.name}")
 
     async def _inspect(self, followed: Followed) -> None:
         async with self._inspecting:
-            with self._for_itself(followed.container):
-                await followed.learn()
+            with self._for_itself(followed.facts):
+                await followed.container.learn()
 
-    def inspected(self, container: Container, answer: Mapping[str, Any]) -> None:
-        followed = self.followed.get(container.id)
+    def _learned(
+        self, container: FollowedContainer, before: Container, answer: Mapping[str, Any]
+    ) -> None:
+        """An inspection of a container has taken effect."""
+        facts = container.facts
+        if facts.name != before.name:
+            self._forget_series(before.name)
+        followed = self.followed.get(facts.id)
         if followed is None or not (answer.get("State") or {}).get("Running"):
             return
         if self._stats is not None:
-            self._stats.add(container, answer)
+            self._stats.add(facts, answer)
         if (answer.get("HostConfig") or {}).get("AutoRemove") and followed.wants_log_end:
             self._follow_log_end(followed)
 
+    def _rename(self, followed: Followed, name: str) -> None:
+        old = followed.facts.name
+        followed.container.rename(name)
+        if name != old:
+            self._forget_series(old)
+
     def _follow_log_end(self, followed: Followed) -> None:
         if followed.log_end_task is None or followed.log_end_task.done():
-            most = followed.last_lines.most
-            followed.log_end = LastLinesOfLog(self._engine, followed.container.id, most)
+            most = followed.container.last_lines.most
+            followed.log_end = LogEnd(self._engine, followed.facts.id, most)
             looking = self._read_log_end(followed, followed.log_end)
-            followed.log_end_task = self._begin(looking, f"end of log {followed.container.name}")
+            followed.log_end_task = self._begin(looking, f"end of log {followed.facts.name}")
 
-    async def _read_log_end(self, followed: Followed, log_end: LastLinesOfLog) -> None:
-        with self._for_itself(followed.container):
+    async def _read_log_end(self, followed: Followed, log_end: LogEnd) -> None:
+        with self._for_itself(followed.facts):
             await log_end.read()
-
-    def renamed(self, old: str) -> None:
-        self._forget_series(old)
 
     def _moved(self, container_id: str, position: Position) -> None:
         # One that is removed has nothing to resume.
@@ -404,22 +415,22 @@ class DockerSource:
         if followed is None:
             self._checkpoint.forget(container_id)
             return
-        followed.ends += 1
-        if followed.tail is not None:
-            followed.tail.stop()
+        followed.container.ends += 1
+        if followed.follower is not None:
+            followed.follower.stop()
         self._parting.add(followed)
 
     def _forget(self, followed: Followed) -> None:
-        if followed.container.id not in self.followed:
-            self._checkpoint.forget(followed.container.id)
-        key = followed.container.id
+        if followed.facts.id not in self.followed:
+            self._checkpoint.forget(followed.facts.id)
+        key = followed.facts.id
         self._happenings.afterwards(key, lambda: self._router.forget(key))
-        self._forget_series(followed.container.name)
+        self._forget_series(followed.facts.name)
         followed.close()
 
     def _forget_series(self, name: str) -> None:
         """Unless another container has the name by now, as when Compose makes one anew."""
-        if all(followed.container.name != name for followed in self.followed.values()):
+        if all(followed.facts.name != name for followed in self.followed.values()):
             self._metrics.forget_container(name)
 
     # -------------------------------------------------------- what happened while away

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pipeline.checkpoint import Position
 from pipeline.sources.docker import cursor as module
 from pipeline.sources.docker.cursor import Cursor, Replay, fingerprint
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.frames import Frames
-from pipeline.sources.docker.partly import up_to
-from pipeline.sources.docker.pieces import Columns
 from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
@@ -47,10 +46,10 @@ def read(
     lines: list[bytes] = []
     for at in range(0, len(data), step):
         columns = decoder.feed(data[at : at + step])
-        cursor.see(columns, decoder)
-        columns = replay.filter(columns, decoder.open_partials())
+        cursor.see(columns)
+        columns = replay.filter(columns)
         if columns.lines:
-            cursor.advance(columns, decoder)
+            cursor.advance(columns)
             lines += columns.lines
     return lines, cursor.position
 
@@ -111,10 +110,10 @@ def test_a_stream_given_up_at_any_of_its_lines_is_resumed_exactly_there(
     data = encode(frames)
     decoder, cursor = Frames(1 << 20), Cursor(Position())
     columns = decoder.feed(data[: round(share * len(data))])
-    first, seen = up_to(columns, decoder, round(at * len(columns.lines)))
-    cursor.see(first, seen)
+    first = columns.first(round(at * len(columns.lines)))
+    cursor.see(first)
     if first.lines:
-        rest, _ = read(frames, cursor.advance(first, seen))
+        rest, _ = read(frames, cursor.advance(first))
         assert first.lines + rest == everything
 
 
@@ -136,7 +135,7 @@ def test_the_clock_stepping_back_an_hour_loses_nothing() -> None:
 def test_when_the_line_at_the_position_was_rotated_away_nothing_is_skipped_and_it_is_said() -> None:
     position = Position(since=stamp(5).decode(), skip=3, mark=1)
     replay = Replay(position)
-    left = Columns([b"a", b"b"], [stamp(8), stamp(9)], bytearray(b"\1\1"), [], {})
+    left = DecodedLines([b"a", b"b"], [stamp(8), stamp(9)], bytearray(b"\1\1"))
     assert replay.filter(left).lines == [b"a", b"b"]
     assert replay.gap
     assert replay.inexact
@@ -147,9 +146,9 @@ def test_a_gap_leaves_a_number_out() -> None:
     cursor = Cursor(Position(sequence=7))
     decoder = Frames(1 << 20)
     columns = decoder.feed(encode([(stamp(1), 1, b"one\n")]))
-    cursor.see(columns, decoder)
+    cursor.see(columns)
     cursor.gap()
-    assert cursor.advance(columns, decoder).sequence == 9
+    assert cursor.advance(columns).sequence == 9
 
 
 def test_a_stream_that_begins_before_the_position_is_filtered_as_the_engine_would() -> None:
@@ -159,7 +158,7 @@ def test_a_stream_that_begins_before_the_position_is_filtered_as_the_engine_woul
     decoder, lines = Frames(1 << 20), list[bytes]()
     data = encode(frames[10:])
     for at in range(0, len(data), 97):
-        lines += replay.filter(decoder.feed(data[at : at + 97]), decoder.open_partials()).lines
+        lines += replay.filter(decoder.feed(data[at : at + 97])).lines
     assert lines == [b"line %d" % n for n in range(30, 50)]
     assert not (replay.gap or replay.inexact)
 
@@ -168,8 +167,8 @@ def test_lines_given_up_on_while_open_are_read_again_and_keep_their_numbers() ->
     frames = [(stamp(1), 1, b"whole\n"), (stamp(2), 1, b"p" * 16384)]
     decoder, cursor = Frames(1 << 20), Cursor(Position())
     columns = decoder.feed(encode(frames))
-    cursor.see(columns, decoder)
-    cursor.advance(columns, decoder)
+    cursor.see(columns)
+    cursor.advance(columns)
     position = cursor.flushed(len(decoder.flush().lines))
     assert position.sequence == 2
     frames += [(stamp(2), 1, b"end\n"), (stamp(3), 1, b"next\n")]
@@ -183,8 +182,8 @@ def test_a_position_goes_back_to_where_the_oldest_open_line_begins_and_no_furthe
     decoder, cursor = Frames(1 << 20), Cursor(Position())
     for frames in (first, second):
         columns = decoder.feed(encode(frames))
-        cursor.see(columns, decoder)
-        cursor.advance(columns, decoder)
+        cursor.see(columns)
+        cursor.advance(columns)
     assert (cursor.position.since, cursor.position.skip) == (stamp(2).decode(), 2)
     everything = [*first, *second, (stamp(3), 2, b"rest\n")]
     assert read(everything, cursor.position)[0] == [part + b"rest"]
@@ -193,7 +192,7 @@ def test_a_position_goes_back_to_where_the_oldest_open_line_begins_and_no_furthe
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: int) -> None:
     position = Position(since=stamp(0).decode(), skip=kept)
-    columns = Columns([b"a", b"b", b"c"], [stamp(0)] * 3, bytearray(b"\1\1\1"), [2], {})
+    columns = DecodedLines([b"a", b"b", b"c"], [stamp(0)] * 3, bytearray(b"\1\1\1"), [2])
     filtered = Replay(position).filter(columns)
     assert filtered.truncated == [2 - kept]
 
@@ -232,7 +231,7 @@ def test_counting_through_millions_of_lines_holds_few_of_them(
 # ------------------------------------------------------------- a log that is not what it was
 
 
-def columns_of(*lines: bytes, start: int = 0) -> Columns:
+def columns_of(*lines: bytes, start: int = 0) -> DecodedLines:
     frames = [(stamp(start + number), 1, line + b"\n") for number, line in enumerate(lines)]
     return Frames(1 << 20).feed(encode(frames))
 
@@ -248,7 +247,7 @@ def test_where_the_line_read_last_is_nowhere_nothing_is_skipped_and_a_gap_is_tol
 def test_a_stream_that_ends_before_the_line_read_last_gives_nothing_and_tells_nothing() -> None:
     replay = Replay(Position(skip=5, mark=12345))
     assert replay.filter(columns_of(b"1", b"2")).lines == []
-    assert replay.filter(Columns([], [], bytearray(), [], {}), last=True).lines == []
+    assert replay.filter(DecodedLines(), last=True).lines == []
     assert not replay.gap
 
 

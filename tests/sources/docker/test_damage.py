@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.checkpoint import Position
-from pipeline.sources.docker import tail as tail_module
+from pipeline.sources.docker import follower as follower_module
 from pipeline.sources.docker.damage import Around, way_around
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
@@ -24,7 +24,7 @@ Reported = Callable[[str], list[tuple[str, str]]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail_module, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(follower_module, "FIRST_WAIT", 0.02)
 
 
 def append(file: Path, garbage: bytes) -> None:
@@ -146,8 +146,8 @@ async def test_opened_again_behind_the_damage_it_repeats_nothing_and_reports_no_
             got = len(following.lines(name))
             await following.until_lines(name, got + 5)
             (followed,) = following.source.followed.values()
-            assert followed.tail is not None
-            followed.tail.reopen()
+            assert followed.follower is not None
+            followed.follower.reopen()
         await following.until_lines(name, len(following.lines(name)) + 20)
         assert numbers(following, name) == list(range(len(following.lines(name))))
         assert reported(name) == []
@@ -229,7 +229,7 @@ async def test_where_nothing_is_behind_the_damage_the_gap_reaches_to_the_end(
 
 def ended(following: Following) -> bool:
     (followed,) = following.source.followed.values()
-    return followed.tail is not None and followed.tail.idle
+    return followed.follower is not None and followed.follower.idle
 
 
 async def test_a_terminals_log_has_no_line_that_the_daemon_says_of_itself(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.sources.docker.decoded import DecodedLines, OpenLine, concatenated
 from pipeline.sources.docker.frames import FrameError, Frames, TtyLines, new_decoder
-from pipeline.sources.docker.pieces import Columns, no_columns
 from pipeline.timestamps import NO_TIME
 from tests.suite.examples import examples
 
@@ -30,24 +30,14 @@ def line(stream: int, text: bytes, time: bytes = T1) -> bytes:
 
 def decode(
     data: bytes, cuts: list[int] | None = None, *, max_line: int = 1 << 20, podman: bool = False
-) -> Columns:
+) -> DecodedLines:
     """Everything that the stream gives, fed in the pieces between `cuts`."""
     decoder = new_decoder(data[:1], max_line, podman=podman)
-    whole = no_columns()
     edges = [0, *sorted(cuts or []), len(data)]
-    for start, stop in itertools.pairwise(edges):
-        add(whole, decoder.feed(data[start:stop]))
-    add(whole, decoder.flush())
-    assert decoder.completed == len(whole.lines)
+    parts = [decoder.feed(data[start:stop]) for start, stop in itertools.pairwise(edges)]
+    whole = concatenated([*parts, decoder.flush()])
+    assert whole.completed == len(whole.lines)
     return whole
-
-
-def add(whole: Columns, part: Columns) -> None:
-    whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})
-    whole.truncated.extend(index + len(whole.lines) for index in part.truncated)
-    whole.lines.extend(part.lines)
-    whole.times.extend(part.times)
-    whole.streams.extend(part.streams)
 
 
 LONG = b"x" * 16384
@@ -160,11 +150,10 @@ def test_a_line_of_one_frame_stays_within_the_limit_too() -> None:
 
 def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -> None:
     decoder = Frames(1 << 20)
-    decoder.feed(line(1, b"a") + frame(1, T1 + b" " + LONG) + line(2, b"b", T2))
-    (partial,) = decoder.open_partials()
-    assert (partial.time, partial.before) == (T1, 1)
-    assert decoder.feed(line(1, b"end")).begun == {0: 1}
-    assert decoder.open_partials() == []
+    decoded = decoder.feed(line(1, b"a") + frame(1, T1 + b" " + LONG) + line(2, b"b", T2))
+    assert (list(decoded.open), decoded.completed) == ([OpenLine(T1, 1)], 2)
+    decoded = decoder.feed(line(1, b"end"))
+    assert (decoded.begun, list(decoded.open), decoded.completed) == ({0: 1}, [], 3)
 
 
 @pytest.mark.parametrize(
@@ -197,9 +186,9 @@ def test_a_text_that_looks_like_the_end_of_a_longer_time_is_kept_whole(
     stamp: bytes, text: bytes
 ) -> None:
     data = frame(1, stamp + b" " + text + b"\n") + line(1, b"next")
-    (first, second), times, *_ = decode(data)
-    assert (first, second) == (text, b"next")
-    assert times == [stamp[:19] + (b".123000000Z" if b"." in stamp else b".000000000Z"), T1]
+    decoded = decode(data)
+    assert decoded.lines == [text, b"next"]
+    assert decoded.times == [stamp[:19] + (b".123000000Z" if b"." in stamp else b".000000000Z"), T1]
 
 
 def test_a_time_without_a_space_behind_it_is_text() -> None:
@@ -240,8 +229,8 @@ def test_a_tty_line_without_end_stays_within_the_limit() -> None:
     decoder.feed(T1 + b" ")
     for _ in range(100):
         assert decoder.feed(b"x" * 5000).lines == []
-    (partial,) = decoder.open_partials()
-    assert sum(map(len, partial.parts)) <= 10_000
+    assert decoder._partial is not None
+    assert sum(map(len, decoder._partial.parts)) <= 10_000
     columns = decoder.feed(b"\r\n")
     assert [len(text) for text in columns.lines] == [10_000]
     assert columns.truncated == [0]

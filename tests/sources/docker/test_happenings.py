@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.acknowledgement import UNTRACKED
-from pipeline.batch import Batch
 from pipeline.checkpoint import Checkpoint
 from pipeline.envelope import Envelope
 from pipeline.ledger import Ledger
@@ -18,7 +17,7 @@ from pipeline.routing import Route, Router
 from pipeline.settlement import Progress
 from pipeline.sources.docker import happenings
 from pipeline.sources.docker.happenings import Happenings, _Waiting
-from pipeline.testing.builders import container
+from pipeline.testing.builders import batch, container
 
 
 class Full:
@@ -44,8 +43,7 @@ async def test_what_is_to_be_forgotten_after_the_events_does_not_pile_up_behind_
     forgotten: list[int] = []
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(waiting.run(), name="events")
-        batch = Batch(container(), [b"a"], [b""], b"\0", [1])
-        waiting._backlog.put_nowait(_Waiting(lanes, batch, UNTRACKED, None))
+        waiting._backlog.put_nowait(_Waiting(lanes, batch("a"), UNTRACKED, None))
         await asyncio.sleep(0)
         for number in range(10):
             waiting.afterwards(str(number), lambda number=number: forgotten.append(number))  # type: ignore[misc]

@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.sources.docker import leaps as leaps_module
 from pipeline.sources.docker import stream as stream_module
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.leaps import Leaps
-from pipeline.sources.docker.pieces import Columns
 from pipeline.sources.docker.rotation import Rotation
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
@@ -112,7 +112,7 @@ class Reader:
     def read(self, *seconds: float, lag: float = 0.0) -> int | None:
         self.now = seconds[-1] + lag
         times, count = [stamp(one) for one in seconds], len(seconds)
-        columns = Columns([b"x" * 100] * count, times, bytearray(count), [], {})
+        columns = DecodedLines([b"x" * 100] * count, times, bytearray(count))
         return self.leaps.find(columns, 139 * count)
 
     def flood(self, start: float, lag: float, lines: int = 4000) -> float:

@@ -69,7 +69,7 @@ async def test_a_container_that_runs_already_is_followed_from_now_on(host: Host)
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
     async with follow(host.url) as following:
-        await following.until_tail(name)
+        await following.until_follower(name)
         await host.docker("exec", "--detach", name, "touch", "/go")
         assert await following.until_lines(name, 1) == ["after"]
 
@@ -122,7 +122,7 @@ async def test_what_is_known_of_a_container_that_is_removed_goes_at_once(host: H
             known = [
                 weakref.ref(one)
                 for one in following.source.followed.values()
-                if one.container.name == name
+                if one.facts.name == name
             ]
             assert len(known) == 1
             await host.docker("rm", "--force", name)
@@ -265,7 +265,7 @@ async def test_a_container_that_is_removed_is_forgotten(host: Host, tmp_path: Pa
         (container_id,) = (
             key
             for key, followed in following.source.followed.items()
-            if followed.container.name == name
+            if followed.facts.name == name
         )
         await host.docker("rm", "--force", name)
         await following.until(lambda: container_id not in following.source.followed)

@@ -20,7 +20,7 @@ from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
 from pipeline.ratelimit import RateLimit
 from pipeline.routing import Route, Router
-from pipeline.sources.docker import tail
+from pipeline.sources.docker import follower
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.source import DockerSource, Reading
@@ -163,7 +163,7 @@ async def test_an_inspection_that_crosses_the_end_of_its_container_does_not_revi
         made.fake.emit("die", ONE, name="web")
         if last == "destroy":
             made.fake.emit("destroy", ONE, name="web")
-        await made.until(lambda: made.removed if last == "destroy" else followed.ends)
+        await made.until(lambda: made.removed if last == "destroy" else followed.container.ends)
         go.set()
         await asyncio.sleep(0.3)  # the answer is here by then
         await made.until(lambda: made.polled.names == {})
@@ -207,7 +207,7 @@ async def test_a_rename_that_an_inspection_knows_first_leaves_no_series_of_the_o
         await made.until(lambda: made.series("new"))
         assert made.series("old") is None
         made.fake.emit("rename", ONE, name="new", oldName="/old")
-        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+        await made.until(lambda: made.source.followed[ONE].facts.name == "new")
         assert made.series("new") == 1
 
 
@@ -220,10 +220,10 @@ async def test_an_inspection_made_before_a_rename_does_not_bring_the_old_name_ba
         made.fake.emit("start", ONE, name="old")
         await made.until(lambda: made.asked(f"/containers/{ONE}/json"))
         made.fake.emit("rename", ONE, name="new", oldName="/old")
-        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+        await made.until(lambda: made.source.followed[ONE].facts.name == "new")
         go.set()
         await made.until(lambda: made.polled.added)
-        assert made.source.followed[ONE].container.name == "new"
+        assert made.source.followed[ONE].facts.name == "new"
 
 
 async def test_a_rename_that_nobody_told_of_is_seen_in_the_next_list(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ async def test_a_rename_that_nobody_told_of_is_seen_in_the_next_list(tmp_path: P
         made.fake.containers[ONE] = {"name": "old"}
         await made.until(lambda: ONE in made.source.followed)
         made.fake.containers[ONE] = {"name": "new"}
-        await made.until(lambda: made.source.followed[ONE].container.name == "new")
+        await made.until(lambda: made.source.followed[ONE].facts.name == "new")
 
 
 # ------------------------------------------------------------------- answers without sense
@@ -333,7 +333,7 @@ async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_giv
             await made.until(lambda key=key: made.series(f"web-{int(key, 16)}"))
             made.fake.emit("destroy", key, name=f"web-{number}")
         await made.until(lambda: made.errors("abandoned") == 2)
-        waiting = [one.container.name for one in made.source._parting._waiting]
+        waiting = [one.facts.name for one in made.source._parting._waiting]
         assert waiting == ["web-2", "web-3", "web-4"]
         assert [record.message for record in caplog.records if "given up" in record.message]
         await made.until(lambda: made.checkpoint.known() == {f"{n:064x}" for n in (2, 3, 4)})
@@ -391,7 +391,7 @@ async def test_what_had_ended_before_the_agent_began_is_not_read(tmp_path: Path)
 async def test_a_container_that_is_removed_before_its_log_is_opened_is_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "_missed", RateLimit())  # it counts those of other tests, too
+    monkeypatch.setattr(follower, "_missed", RateLimit())  # it counts those of other tests, too
     async with world(tmp_path) as made:
         made.fake.emit("create", ONE, name="brief")
         made.fake.emit("start", ONE, name="brief")  # the answer for its log is a 404
@@ -458,10 +458,10 @@ async def test_after_a_gap_no_sink_is_taken_to_have_a_line_by_its_number(tmp_pat
         made.fake.containers[ONE] = {"name": "web", "running": False}
         made.fake.emit("create", ONE, name="web")
         await made.until(lambda: ONE in made.source.followed)
-        progress = made.source.followed[ONE].progress
+        progress = made.source.followed[ONE].container.progress
         progress.of("all", "kept").skip(500)
         assert progress.ahead_of(100) == {"all": {"kept": 500}}
-        made.source.followed[ONE].resumed_inexactly(102)
+        progress.doubt(102)
         assert progress.ahead_of(100) == {}
         progress.of("all", "kept").skip(103)
         assert (progress.ahead_of(100), progress.ahead_of(102)) == ({}, {"all": {"kept": 103}})

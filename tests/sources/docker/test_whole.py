@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.frames import SINGLY, FrameError, Frames
-from pipeline.sources.docker.pieces import no_columns
 from pipeline.sources.docker.whole import whole_lines
 from tests.suite.examples import examples
 
@@ -83,12 +83,12 @@ def test_it_gives_what_one_after_another_gives(
     data = data[: max(0, len(data) - missing)]
     if (run := whole_lines(data)) is not None:
         decoder = Frames(1 << 20)
-        columns = decoder._one_by_one(data, 0, no_columns())
+        columns = decoder._one_by_one(data, 0, DecodedLines())
         assert run.lines == columns.lines
         assert run.times == columns.times
         assert bytes([run.stream]) * len(run.lines) == bytes(columns.streams)
         assert run.rest == decoder._rest
-        assert not decoder.open_partials()
+        assert not columns.open
 
 
 def test_where_streams_mix_they_are_tried_together_again_after_a_while(

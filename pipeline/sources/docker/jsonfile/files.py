@@ -19,8 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.checkpoint import Place
-from pipeline.sources.docker.jsonfile.lines import SEAL
-from pipeline.sources.docker.jsonfile.place import seal_of
+from pipeline.sources.docker.jsonfile.lines import SEAL, seal_of
 from pipeline.sources.docker.rotation import Rotation
 
 BLOCK = 128 * 1024

@@ -12,12 +12,15 @@ none before a text's end; a piece of a long line has none at all.
 from __future__ import annotations
 
 import sys
+import zlib
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline import native
-from pipeline.sources.docker.pieces import Columns, Partial, Pieces, no_columns
+from pipeline.checkpoint import Place
+from pipeline.sources.docker.decoded import DecodedLines
+from pipeline.sources.docker.pieces import Pieces
 from pipeline.timestamps import NO_TIME
 
 MOST_OF_ROW = 1 << 20
@@ -45,7 +48,7 @@ _rows = msgspec.json.Decoder(Row).decode_lines
 _row = msgspec.json.Decoder(Row).decode
 
 
-class Safe(NamedTuple):
+class _Safe(NamedTuple):
     """A place behind which nothing is open."""
 
     file: int
@@ -54,12 +57,17 @@ class Safe(NamedTuple):
     """Bytes from that file's beginning."""
     completed: int
     """Lines that were complete there."""
-    seal: bytes
+    before: bytes
     """The last bytes before it, `SEAL` of them unless it is nearer to the beginning."""
 
 
+def seal_of(before: bytes) -> int:
+    """Tells a place from others: by its last `SEAL` bytes, of more or fewer that there may be."""
+    return zlib.crc32(before[-SEAL:])
+
+
 class JsonLines:
-    """The lines of one log, through all its files. A `Decoder` for `cursor` and `pieces`."""
+    """The lines of one log, through all its files."""
 
     def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:
         """`tty`: lines end in CR LF, and only there. `one_time`: see `Pieces`."""
@@ -76,27 +84,29 @@ class JsonLines:
         """Up to the next newline, nothing is a row."""
         self._before = b""
         """The last bytes before `_rest`."""
-        self.safe = Safe(0, 0, 0, b"")
+        self._safe = _Safe(0, 0, 0, b"")
         self._file, self._offset = 0, 0
         """Of the first byte of `_rest`."""
 
     def begin_file(self, file: int, offset: int = 0, before: bytes = b"") -> None:
-        """What is fed next is of that file, from there on; `before`: the last bytes before it."""
+        """What is fed next is of that file, from there on. `file`: its inode, or 0 for one in which
+        a place cannot be found again (a compressed one). `before`: the last bytes before it."""
         self._file, self._offset, self._before = file, offset, before
         self.damaged = bool(self._rest)
         self._rest, self._skipping = b"", False
         if not self._pieces.open:
             self._is_safe()
 
-    def _is_safe(self) -> None:
-        self.safe = Safe(self._file, self._offset, self.completed, self._before)
+    def _is_safe(self, more: int = 0) -> None:
+        """`more`: lines that are complete and not counted yet."""
+        self._safe = _Safe(self._file, self._offset, self.completed + more, self._before)
 
     @property
     def torn(self) -> bool:
         """Whether a row has begun and not ended."""
         return bool(self._rest)
 
-    def feed(self, data: bytes) -> Columns:
+    def feed(self, data: bytes) -> DecodedLines:
         """All lines that `data` completes, up to damage."""
         if self._rest:
             data = self._rest + data
@@ -104,25 +114,38 @@ class JsonLines:
         end = data.rfind(b"\n") + 1
         if self._skipping or not end:
             return self._without_row(data)
-        columns = None
+        decoded = None
         if not self._pieces.open:
             block = memoryview(data)[:end]
-            columns = self._whole_in_c(block) or self._whole(block)
-        if columns is not None:
+            decoded = self._whole_in_c(block) or self._whole(block)
+        if decoded is not None:
             self._consume(data, end)
         else:
-            columns = self._one_by_one(data, end)
-        self.completed += len(columns.lines)
+            decoded = self._one_by_one(data, end)
         if not self._pieces.open:
-            self._is_safe()
-        return columns
+            self._is_safe(len(decoded.lines))
+        return self._given(decoded)
+
+    def _given(self, decoded: DecodedLines) -> DecodedLines:
+        self.completed += len(decoded.lines)
+        decoded.completed, decoded.open = self.completed, self._pieces.open_lines()
+        decoded.place = self._place()
+        return decoded
+
+    def _place(self) -> Place | None:
+        """Behind all lines that were given."""
+        safe = self._safe
+        if not safe.file:
+            return None
+        beyond = self.completed - safe.completed
+        return Place(safe.file, safe.offset, beyond, seal_of(safe.before))
 
     def _consume(self, data: bytes, end: int) -> None:
         self._before = self._last_before(data, end)
         self._offset += end
         self._rest = data[end:]
 
-    def _without_row(self, data: bytes) -> Columns:
+    def _without_row(self, data: bytes) -> DecodedLines:
         """There is no newline, or what is before the first is no row."""
         if self._skipping and (end := data.find(b"\n") + 1):
             self._skipping = False
@@ -132,17 +155,17 @@ class JsonLines:
         if len(data) > MOST_OF_ROW or self._skipping:
             self.damaged, self._skipping = not self._skipping, True
             self._consume(data, len(data))
-        return no_columns()
+        return self._given(DecodedLines())
 
-    def _whole_in_c(self, block: memoryview) -> Columns | None:
+    def _whole_in_c(self, block: memoryview) -> DecodedLines | None:
         """What `_whole` gives, or None where rows are not written as dockerd writes them."""
         if self._loops is None:
             return None
         longest = sys.maxsize if self._longest is None else self._longest
         found = self._loops.rows(block, longest, self._tty)
-        return None if found is None else Columns(*found, [], {})
+        return None if found is None else DecodedLines(*found)
 
-    def _whole(self, block: memoryview) -> Columns | None:
+    def _whole(self, block: memoryview) -> DecodedLines | None:
         """What nearly every block is: rows that are one line each. None where one is not."""
         try:
             rows = _rows(block)
@@ -163,11 +186,11 @@ class JsonLines:
             streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
         if self._tty:
             lines = [line.removesuffix(b"\r") for line in lines]
-        return Columns(lines, times, streams, [], {})
+        return DecodedLines(lines, times, streams)
 
-    def _one_by_one(self, data: bytes, end: int) -> Columns:
+    def _one_by_one(self, data: bytes, end: int) -> DecodedLines:
         """Up to a row behind damage, with which it goes on the next time."""
-        columns, pieces, start = no_columns(), self._pieces, 0
+        decoded, pieces, start = DecodedLines(), self._pieces, 0
         while start < end:
             stop = data.index(b"\n", start) + 1
             row = _decoded(data[start : stop - 1])
@@ -180,19 +203,19 @@ class JsonLines:
             if self.damaged:
                 break
             if not pieces.open:
-                self._safe_at(data, start, len(columns.lines))
+                self._safe_at(data, start, len(decoded.lines))
             time, stream = _fixed(row.time.encode()), _STREAMS.get(row.stream, 1)
             text = row.log.encode(errors="replace")
-            pieces.take(stream, time, text, self.completed, columns)
+            pieces.take(stream, time, text, self.completed, decoded)
             start = stop
         self._consume(data, start)
         if self._tty:
-            columns.lines[:] = [line.removesuffix(b"\r") for line in columns.lines]
-        return columns
+            decoded.lines[:] = [line.removesuffix(b"\r") for line in decoded.lines]
+        return decoded
 
     def _safe_at(self, data: bytes, start: int, lines: int) -> None:
         before = self._last_before(data, start)
-        self.safe = Safe(self._file, self._offset + start, self.completed + lines, before)
+        self._safe = _Safe(self._file, self._offset + start, self.completed + lines, before)
 
     def _last_before(self, data: bytes, place: int) -> bytes:
         """The last bytes before a place in `data`, or fewer near the beginning of the file."""
@@ -200,16 +223,12 @@ class JsonLines:
             return data[place - SEAL : place]
         return (self._before + data[:place])[-SEAL:]
 
-    def flush(self) -> Columns:
+    def flush(self) -> DecodedLines:
         """At the log's end: what was still open, as lines. A torn row is none."""
-        columns = self._pieces.flush()
+        decoded = self._pieces.flush()
         if self._tty:
-            columns.lines[:] = [line.removesuffix(b"\r") for line in columns.lines]
-        self.completed += len(columns.lines)
-        return columns
-
-    def open_partials(self) -> list[Partial]:
-        return list(self._pieces.open.values())
+            decoded.lines[:] = [line.removesuffix(b"\r") for line in decoded.lines]
+        return self._given(decoded)
 
 
 def _decoded(raw: bytes) -> Row | None:

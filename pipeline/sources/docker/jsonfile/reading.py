@@ -10,12 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from pipeline.checkpoint import Position
 from pipeline.errors import EngineError, untraced
-from pipeline.sources.docker.cursor import Replay
-from pipeline.sources.docker.emission import Emission, Subject
+from pipeline.sources.docker.container import FollowedContainer
+from pipeline.sources.docker.distributor import Distributor
 from pipeline.sources.docker.engine import Engine
 from pipeline.sources.docker.jsonfile.files import (
     MOMENT,
@@ -34,9 +32,8 @@ from pipeline.sources.docker.jsonfile.local import (
     read_facts,
 )
 from pipeline.sources.docker.jsonfile.notices import Notices
-from pipeline.sources.docker.jsonfile.place import place_of
 from pipeline.sources.docker.life import Life
-from pipeline.sources.docker.pieces import Columns, no_columns
+from pipeline.sources.docker.report import Report
 
 DAMAGED = "the log is damaged"
 ROTATED = "it may have been rotated away before it was first read"
@@ -69,24 +66,27 @@ class Begun(NamedTuple):
     had more before."""
 
 
-class FileReading:
+class FileReader:
     """Reads one container's log from its files."""
 
     def __init__(
         self,
         engine: Engine,
-        subject: Subject,
+        container: FollowedContainer,
         life: Life,
-        emission: Emission,
+        lines: Distributor,
+        report: Report,
         shared: FromFiles,
         *,
         max_line: int,
     ) -> None:
         self._engine = engine
-        self._subject = subject
-        self._id = subject.container.id
+        self._container = container
+        self._id = container.facts.id
         self._life = life
-        self._emission = emission
+        self._lines = lines
+        self._batcher = lines.batcher
+        self._report = report
         self._shared = shared
         self._max_line = max_line
 
@@ -95,27 +95,29 @@ class FileReading:
         again, to begin anew at the cursor; None where the API is to be asked, which is said."""
         before = None
         try:
-            while before != self._emission.position:
-                before = self._emission.position
+            while before != self._batcher.position:
+                before = self._batcher.position
                 with suppress(Lost):  # begins anew, and finds out what is missing
                     return await self._read_on()
         except NotReadable as error:
-            self._shared.refusals.note(self._subject.container.name, error)
+            self._shared.refusals.note(self._container.facts.name, error)
             return None
         except OSError as error:
-            self._emission.trouble("file", f"its files cannot be read, so the API is: {error}")
+            self._report.trouble("file", f"its files cannot be read, so the API is: {error}")
             return None
         return False
 
     async def _read_on(self) -> bool:
         files, folder = Files(), folder_of(self._engine, self._id)
         try:
-            lines, begun = await self._open(files, folder)
+            decoder, begun = await self._open(files, folder)
             self._life.opened = self._life.starts
-            following = _Following(files, lines, self._life, self._emission, self._shared.notices)
+            following = _Following(
+                files, decoder, self._life, self._lines, self._container, self._shared.notices
+            )
             following.watch_newest()  # it may be renamed before the Engine has answered
             try:
-                if not await self._subject.learn():
+                if not await self._container.learn():
                     self._life.doubt()
                 return await following.run(begun)
             finally:
@@ -125,7 +127,7 @@ class FileReading:
 
     async def _open(self, files: Files, folder: Path) -> tuple[JsonLines, Begun]:
         facts = await asyncio.to_thread(read_facts, folder)
-        begun = await asyncio.to_thread(_begin, files, facts, self._emission.position)
+        begun = await asyncio.to_thread(_begin, files, facts, self._batcher.position)
         one_time = self._engine.lines_have_one_time
         return JsonLines(self._max_line, tty=facts.tty, one_time=one_time), begun
 
@@ -147,23 +149,24 @@ class _Following:
     def __init__(
         self,
         files: Files,
-        lines: JsonLines,
+        decoder: JsonLines,
         life: Life,
-        emission: Emission,
+        lines: Distributor,
+        container: FollowedContainer,
         notices: Notices,
     ) -> None:
         self._files = files
-        self._lines = lines
+        self._decoder = decoder
         self._life = life
-        self._emission = emission
+        self._lines = lines
+        self._batcher = lines.batcher
+        self._container = container
         self._notices = notices
         self._watched: LogFile | None = None
         self._watch = -1
         self._renamings = 0
         self._lost: Lost | OSError | None = None
         """Why the files cannot be followed beyond those that are held."""
-        self._missing = ""
-        """Why lines in front of the next one are missing."""
         self._blocks = self._arrived = 0
         """Handed out; and of these what had arrived, at the last look."""
         self._moved = 0.0
@@ -172,7 +175,6 @@ class _Following:
         """Until then (of the event loop's time) the Engine is not asked again."""
         self._started = ""
         """When the run of the container that has ended had begun."""
-        self._replay: Replay
 
     def close(self) -> None:
         if self._watched is not None:
@@ -184,7 +186,7 @@ class _Following:
         life = self._life
         self._begin(found=begun.found)
         if begun.behind_more:
-            self._missing = ROTATED
+            self._batcher.missing = ROTATED
         while True:
             life.forget_news()
             self.watch_newest()
@@ -202,16 +204,13 @@ class _Following:
                 await life.until_news()
 
     def _begin(self, *, found: bool) -> None:
-        position, current = self._emission.position, self._files.current
-        if found and position.place is not None:
-            beyond = position.place.beyond
-            behind = msgspec.structs.replace(position, since="", first=0, skip=beyond)
-            self._replay = Replay(behind)
-            self._emission.begin(before=beyond - position.skip)
+        batcher, current = self._batcher, self._files.current
+        if found:
+            batcher.resume_at_place(NO_LONGER)
         else:
-            self._replay = Replay(position, from_before=bool(position.since or position.skip))
-            self._emission.begin()
-        self._lines.begin_file(current.inode, current.offset, current.before)
+            position = batcher.position
+            batcher.resume(NO_LONGER, from_before=bool(position.since or position.skip))
+        self._decoder.begin_file(current.inode, current.offset, current.before)
 
     # ------------------------------------------------------------------------- reading
 
@@ -226,9 +225,9 @@ class _Following:
                 await self._let_others()
             elif more:
                 files.advance()
-                self._lines.begin_file(files.current.inode)
-                if self._lines.damaged:
-                    self._missing = DAMAGED
+                self._decoder.begin_file(files.current.inode)
+                if self._decoder.damaged:
+                    self._batcher.missing = DAMAGED
                 self._look()
                 self.watch_newest()
             elif self._lost is not None:
@@ -238,8 +237,8 @@ class _Following:
                     self._lost = None  # else it has this frame, and the frame it
             else:
                 break
-        if not self._replay.done and self._lines.completed:
-            await self._replay_no_more()
+        if self._decoder.completed:
+            await self._lines.take_rest(whole=True)
 
     async def _let_others(self) -> None:
         """The others' turn, the sinks' above all: a file runs away from nobody, and what is encoded
@@ -248,7 +247,7 @@ class _Following:
         now = asyncio.get_running_loop().time
         self._blocks += 1
         while True:
-            unsettled = self._emission.unsettled
+            unsettled = self._container.unsettled
             if unsettled <= AHEAD or self._blocks - unsettled > self._arrived:
                 self._arrived, self._moved = self._blocks - unsettled, now()
             if unsettled <= AHEAD or now() - self._moved > STANDS_STILL:
@@ -264,42 +263,16 @@ class _Following:
             except OSError as error:
                 if not isinstance(current, Compressed):
                     raise
-                self._missing = str(error.strerror)
+                self._batcher.missing = str(error.strerror)
                 data = b""
         return data
 
     async def _feed(self, data: bytes) -> None:
-        lines, emission = self._lines, self._emission
         while True:
-            columns = lines.feed(data)
-            emission.cursor.see(columns, lines)
-            if not self._replay.done:
-                columns = self._replayed(columns)
-            if columns.lines:
-                if self._missing:
-                    emission.note_gap(columns.times[0], self._missing)
-                    self._missing = ""
-                await emission.take(columns, lines, place_of(lines))
-            if not lines.damaged:
+            await self._lines.take(self._decoder.feed(data))
+            if not self._decoder.damaged:
                 break
-            self._missing, data = DAMAGED, b""
-
-    def _replayed(self, columns: Columns) -> Columns:
-        replay = self._replay
-        columns = replay.filter(columns, self._lines.open_partials())
-        if replay.earlier is not None:
-            self._emission.cursor.begins_behind(replay.earlier)
-        if replay.done:
-            self._emission.note_replayed(replay, columns, NO_LONGER)
-        return columns
-
-    async def _replay_no_more(self) -> None:
-        """All that was consumed before has been seen by now, if it is still there."""
-        columns = self._replay.filter(no_columns(), last=True)
-        if self._replay.done:
-            self._emission.note_replayed(self._replay, columns, NO_LONGER)
-        if columns.lines:
-            await self._emission.take(columns, self._lines, place_of(self._lines))
+            self._batcher.missing, data = DAMAGED, b""
 
     # ------------------------------------------------------------------- what happens to it
 
@@ -355,9 +328,9 @@ class _Following:
         return state.ended
 
     async def _finish(self) -> bool:
-        lines, emission = self._lines, self._emission
-        if lines.torn or self._missing:
-            emission.note_gap_at_end(self._missing or DAMAGED)
-        await emission.give_up_on(lines.flush())
-        emission.note_end(self._started)
+        decoder, lines = self._decoder, self._lines
+        if decoder.torn or self._batcher.missing:
+            await lines.end_with_gap(DAMAGED)
+        await lines.take_unfinished(decoder.flush())
+        self._batcher.end(self._started)
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pipeline.sources.docker.pieces import Columns
+from pipeline.sources.docker.decoded import DecodedLines
 
 T1 = "2026-01-31T23:59:59.000000001Z"
 T2 = "2026-01-31T23:59:59.000000002Z"
@@ -22,7 +22,7 @@ def at(number: int) -> str:
     return f"2026-01-31T23:{seconds // 60:02}:{seconds % 60:02}{fraction}Z"
 
 
-def together(parts: list[Columns]) -> list[tuple[bytes, bytes, int]]:
+def together(parts: list[DecodedLines]) -> list[tuple[bytes, bytes, int]]:
     return [
         found for part in parts for found in zip(part.lines, part.times, part.streams, strict=True)
     ]

@@ -12,8 +12,7 @@ import pytest
 from pipeline.checkpoint import Place
 from pipeline.sources.docker.jsonfile import files as module
 from pipeline.sources.docker.jsonfile.files import Files, Lost, Truncated
-from pipeline.sources.docker.jsonfile.lines import SEAL
-from pipeline.sources.docker.jsonfile.place import seal_of
+from pipeline.sources.docker.jsonfile.lines import SEAL, seal_of
 from tests.sources.docker.jsonfile.rows import at, row
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.sources.docker.decoded import DecodedLines
 from pipeline.sources.docker.frames import Frames
 from pipeline.sources.docker.jsonfile import lines as module
 from pipeline.sources.docker.jsonfile.lines import SEAL, JsonLines
-from pipeline.sources.docker.pieces import Columns
 from pipeline.timestamps import NO_TIME
 from tests.sources.docker.jsonfile.rows import T1, T2, at, row, together
 
@@ -183,7 +183,7 @@ def rows_and_frames(pieces: list[tuple[str, int, int, str]]) -> tuple[bytes, byt
     return rows, frames
 
 
-def fed(decoder: JsonLines | Frames, data: bytes, cuts: list[int]) -> list[Columns]:
+def fed(decoder: JsonLines | Frames, data: bytes, cuts: list[int]) -> list[DecodedLines]:
     ends = sorted({min(cut, len(data)) for cut in cuts} | {len(data)})
     parts, start = [], 0
     for end in ends:
@@ -216,8 +216,8 @@ def test_reading_on_from_any_place_gives_the_lines_behind_it(
     for cut in sorted(min(cut, len(data)) for cut in cuts):
         done += len(lines.feed(data[start:cut]).lines)
         start = cut
-        safe = lines.safe
-        assert safe.seal == data[max(0, safe.offset - SEAL) : safe.offset]
+        safe = lines._safe
+        assert safe.before == data[max(0, safe.offset - SEAL) : safe.offset]
         behind = together(fed(JsonLines(MAX), data[safe.offset :], []))
         beyond = lines.completed - safe.completed
         assert behind[beyond:] == whole[done:]

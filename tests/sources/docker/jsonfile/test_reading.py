@@ -129,9 +129,9 @@ async def test_both_ways_give_the_same_of_any_log(
     over_api = follow(engine.url, way="api", start="beginning")
     from_file = follow(engine.url, way="file", start="beginning")
     async with over_api as one, from_file as other:
-        tails = [await each.until_tail(name) for each in (one, other)]
+        followers = [await each.until_follower(name) for each in (one, other)]
         await stop(engine, name)
-        await one.until(lambda: all(tail.idle for tail in tails))
+        await one.until(lambda: all(each.idle for each in followers))
         assert entries(one, name)[-1][0] == b"last"
         assert entries(one, name) == entries(other, name)
 
@@ -152,7 +152,7 @@ async def test_from_now_on_means_the_lines_that_come(engine: PrivateEngine, star
     await asyncio.sleep(1.1)  # what a container has logged within the second may count as now
     async with follow(engine.url, way="file") as following:
         await following.connected()
-        await following.until_tail(name)
+        await following.until_follower(name)
         await stop(engine, name)
         assert await following.until_lines(name, 1) == ["end"]
 

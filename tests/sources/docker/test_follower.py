@@ -14,14 +14,16 @@ from prometheus_client import CollectorRegistry
 from pipeline.acknowledgement import Acknowledgement
 from pipeline.batch import Batch, Container
 from pipeline.checkpoint import Position
+from pipeline.ledger import Ledger
 from pipeline.metrics import Metrics
-from pipeline.settlement import Account
-from pipeline.sources.docker import tail as module
+from pipeline.routing import Router
+from pipeline.settlement import Account, Progress
+from pipeline.sources.docker import follower as module
+from pipeline.sources.docker.container import FollowedContainer
 from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.follower import Follower
 from pipeline.sources.docker.life import Life
-from pipeline.sources.docker.rotation import Rotation
-from pipeline.sources.docker.tail import Tail
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
 from tests.suite.waiting import until
 
@@ -38,13 +40,30 @@ def line(text: bytes, second: int = 0, stream: int = 1) -> bytes:
     return frame(text + b"\n", stream, at(second))
 
 
-class Subject:
-    """The container of a tail, which keeps what it is given."""
+class Doubts(Progress):
+    """Of sinks, and how often their numbers were doubted."""
 
     def __init__(self) -> None:
-        self.container = Container(ONE, "web", "image")
-        self.rotation: Rotation | None = None
-        self.inexact = 0
+        super().__init__({})
+        self.count = 0
+
+    def doubt(self, sequence: int) -> None:
+        self.count += 1
+
+
+class Watched(FollowedContainer):
+    """A container that keeps what it is given."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self.doubts = Doubts()
+        super().__init__(
+            Container(ONE, "web", "image"),
+            Router([], metrics, Ledger()),
+            engine,
+            metrics,
+            self.doubts,
+            lambda *told: None,
+        )
         self.lines: list[bytes] = []
         self.sequences: list[int] = []
         self.learned = 0
@@ -60,26 +79,18 @@ class Subject:
         self.lines += batch.lines
         self.sequences += batch.sequences
 
-    unsettled = 0
-
-    def ended(self) -> None:
-        pass
-
-    def resumed_inexactly(self, sequence: int) -> None:
-        self.inexact += 1
-
 
 class Reading:
-    """A tail that runs, and what has come of it."""
+    """A follower that runs, and what has come of it."""
 
     def __init__(self, fake: FakeEngine, engine: Engine, position: Position) -> None:
         self.fake = fake
-        self.subject = Subject()
+        self.metrics = Metrics(CollectorRegistry())
+        self.container = Watched(engine, self.metrics)
         self.moved: list[Position] = []
         self.account = Account(self.moved.append)
-        self.metrics = Metrics(CollectorRegistry())
-        self.tail = Tail(
-            engine, self.subject, position, self.account, self.metrics,
+        self.follower = Follower(
+            engine, self.container, position, self.account, self.metrics,
             max_line=1 << 20, opening=asyncio.Semaphore(1), available=self._available,
         )  # fmt: skip
         self.task: asyncio.Task[None]
@@ -89,7 +100,7 @@ class Reading:
 
     @property
     def lines(self) -> list[bytes]:
-        return self.subject.lines
+        return self.container.lines
 
     @property
     def since(self) -> list[str]:
@@ -127,8 +138,8 @@ async def reading(
     try:
         async with asyncio.TaskGroup() as tasks:
             made = Reading(fake, engine, position or Position())
-            made.task = tasks.create_task(made.tail.run(), name="tail")
-            made.tail.start()
+            made.task = tasks.create_task(made.follower.run(), name="follower")
+            made.follower.start()
             yield made
             made.task.cancel()
     finally:
@@ -169,7 +180,7 @@ async def test_a_stream_that_ends_while_the_container_runs_goes_on_without_a_rep
     async with reading(fake, first, then) as made:
         await made.until(lambda: len(made.lines) >= 3)
         assert made.lines == [b"one", b"two", b"three"]
-        assert made.subject.sequences == [1, 2, 3]
+        assert made.container.sequences == [1, 2, 3]
         assert made.since == ["", "1769903942.000000000"]
         assert made.moved[-1].sequence == 3
 
@@ -223,7 +234,7 @@ async def test_a_start_ends_the_wait_for_the_next_attempt(
     async with reading(local, [head()], [head(), line(b"again"), Fault.STALL]) as made:
         await made.until(lambda: made.since and local.requests[-1].path != LOGS)
         await asyncio.sleep(0.05)
-        made.tail.start()
+        made.follower.start()
         await made.until(lambda: made.lines == [b"again"])
 
 
@@ -236,10 +247,10 @@ async def test_a_container_that_is_gone_is_not_asked_for_again_until_it_starts(
 ) -> None:
     gone = [json_answer({"message": "no such container"}, status)]
     async with reading(local, gone, [head(), line(b"back"), Fault.STALL]) as made:
-        await made.until(lambda: made.tail.idle)
+        await made.until(lambda: made.follower.idle)
         await asyncio.sleep(0.05)
         assert (len(made.since), made.lines) == (1, [])
-        made.tail.start()
+        made.follower.start()
         await made.until(lambda: made.lines == [b"back"])
 
 
@@ -247,9 +258,9 @@ async def test_a_container_that_is_removed_is_asked_for_once_more_and_then_left(
     local: FakeEngine,
 ) -> None:
     async with reading(local, [head(), line(b"one")], running=False) as made:
-        await made.until(lambda: made.tail.idle)
+        await made.until(lambda: made.follower.idle)
         local.answer(LOGS, [json_answer({"message": "no such container"}, 404)])
-        made.tail.stop()
+        made.follower.stop()
         await made.ended()
         assert (len(made.since), made.lines) == (2, [b"one"])
 
@@ -273,7 +284,7 @@ async def test_a_log_that_can_never_be_read_is_said_once_and_its_container_known
     async with reading(local, [json_answer({"message": "not supported"}, 501)]) as made:
         await made.ended()
         assert made.errors("unreadable") == 1
-        assert made.subject.learned == 1
+        assert made.container.learned == 1
         assert "not supported" in caplog.text
 
 
@@ -292,8 +303,8 @@ async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on_b
     async with reading(local, *[damaged] * 4, behind) as made:
         await made.until(lambda: b"two" in made.lines)
         assert made.lines == [b"one", b"two"]
-        assert made.subject.sequences == [1, 3]
-        assert (made.gaps, made.subject.inexact) == (1, 1)
+        assert made.container.sequences == [1, 3]
+        assert (made.gaps, made.container.doubts.count) == (1, 1)
         assert len([r for r in caplog.records if "Error grabbing logs" in r.message]) == 1
 
 
@@ -341,8 +352,8 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
     go = asyncio.Event()
     script: Script = [head(), line(b"one", 1), go, line(b"two", 2), Fault.STALL]
     async with reading(local, script) as made:
-        made.subject.bug = ZeroDivisionError()
-        await made.until(lambda: made.subject.bug is None)
+        made.container.bug = ZeroDivisionError()
+        await made.until(lambda: made.container.bug is None)
         go.set()
         await made.until(lambda: made.lines == [b"two"])
         assert made.moved[-1].sequence == 2
@@ -354,10 +365,10 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
 async def test_lines_for_which_there_is_not_enough_memory_are_handed_out_again(
     local: FakeEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.docker.emission.SHORTAGE", 0.01)
+    monkeypatch.setattr("pipeline.sources.docker.distributor.SHORTAGE", 0.01)
     script: Script = [head(), line(b"one", 1), 0.2, line(b"two", 2), Fault.STALL]
     async with reading(local, script) as made:
-        made.subject.bug = MemoryError()
+        made.container.bug = MemoryError()
         await made.until(lambda: made.lines == [b"one", b"two"])
         assert len(made.account) == 0
         assert made.errors("memory") == 1
@@ -374,7 +385,7 @@ async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_
     gc.collect()
     before = _descriptors()
     async with reading(local, [head(), line(b"one", 1), Fault.STALL]) as made:
-        made.subject.distribute = blocked  # type: ignore[method-assign]
+        made.container.distribute = blocked  # type: ignore[method-assign]
         await made.until(lambda: len(made.account))
         made.task.cancel()
         await asyncio.wait([made.task])
@@ -395,10 +406,10 @@ async def test_lines_that_are_gone_before_any_was_settled_are_a_gap(fake: FakeEn
     rotated = [head(), line(b"2", 2), line(b"3", 3), Fault.STALL]
     async with reading(fake, rotated, position=position) as made:
         await made.until(lambda: made.lines == [b"2", b"3"])
-        assert (made.gaps, made.subject.inexact) == (1, 1)
+        assert (made.gaps, made.container.doubts.count) == (1, 1)
     async with reading(fake, first, position=position) as made:
         await made.until(lambda: made.lines == [b"1", b"2"])
-        assert (made.gaps, made.subject.inexact) == (0, 0)
+        assert (made.gaps, made.container.doubts.count) == (0, 0)
 
 
 async def test_a_line_that_is_given_up_on_is_in_doubt_before_it_is_given_out(
@@ -407,12 +418,12 @@ async def test_a_line_that_is_given_up_on_is_in_doubt_before_it_is_given_out(
     doubted: list[int] = []
     piece = frame(b"x" * 16384, 1, at(1))  # as long as a piece that is to be continued
     async with reading(fake, [head(), piece], running=False) as made:
-        distribute = made.subject.distribute
+        distribute = made.container.distribute
 
         async def noting(batch: Batch, ack: Acknowledgement) -> None:
-            doubted.append(made.subject.inexact)
+            doubted.append(made.container.doubts.count)
             await distribute(batch, ack)
 
-        made.subject.distribute = noting  # type: ignore[method-assign]
+        made.container.distribute = noting  # type: ignore[method-assign]
         await made.until(lambda: made.lines)
     assert doubted == [1]

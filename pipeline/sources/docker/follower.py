@@ -18,12 +18,15 @@ from pipeline.metrics import Metrics
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Account
-from pipeline.sources.docker.emission import Emission, Subject
+from pipeline.sources.docker.api_reader import ApiReader
+from pipeline.sources.docker.batcher import Batcher
+from pipeline.sources.docker.container import FollowedContainer
+from pipeline.sources.docker.distributor import Distributor
 from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
 from pipeline.sources.docker.frames import FrameError
-from pipeline.sources.docker.jsonfile.reading import FileReading, FromFiles
+from pipeline.sources.docker.jsonfile.reading import FileReader, FromFiles
 from pipeline.sources.docker.life import Life
-from pipeline.sources.docker.reading import StreamReading
+from pipeline.sources.docker.report import Report
 
 log = logging.getLogger(__name__)
 _missed = RateLimit()
@@ -32,7 +35,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
 """Seconds between attempts to open a log that should be there."""
 
 
-class Tail:
+class Follower:
     """Reads until the container is gone. One task; cancelled, it loses nothing that is not settled.
 
     `start()` is called for every start of the container, `stop()` when it is gone.
@@ -41,9 +44,9 @@ class Tail:
     def __init__(
         self,
         engine: Engine,
-        subject: Subject,
+        container: FollowedContainer,
         position: Position,
-        account: Account[Position],
+        acks: Account[Position],
         metrics: Metrics,
         *,
         max_line: int,
@@ -53,7 +56,8 @@ class Tail:
     ) -> None:
         """`available` waits until the Engine answers; `opening` bounds streams being opened.
         `files`: its log is read from its files where that can be."""
-        self._subject = subject
+        container.sequence = position.sequence
+        self._container = container
         self._metrics = metrics
         self._available = available
         self._started = asyncio.Event()
@@ -63,16 +67,13 @@ class Tail:
         """The start of the container up to which its log was never there."""
         self._at_end = asyncio.Event()
         """Set and cleared whenever that changes."""
-        self._life = Life(engine, subject.container.id)
-        self._emission = Emission(engine, subject, position, account, metrics)
-        self._stream = StreamReading(
-            engine, subject, self._life, self._emission, max_line=max_line, opening=opening
-        )
-        self._file: FileReading | None = None
-        if files is not None:
-            self._file = FileReading(
-                engine, subject, self._life, self._emission, files, max_line=max_line
-            )
+        self._life = Life(engine, container.facts.id)
+        self._report = Report(container, metrics)
+        self._batcher = Batcher(position, acks, lambda: time.time() + engine.clock_offset)
+        self._lines = Distributor(container, self._batcher, self._report, metrics)
+        read = engine, container, self._life, self._lines, self._report
+        self._api = ApiReader(*read, max_line=max_line, opening=opening)
+        self._files = FileReader(*read, files, max_line=max_line) if files is not None else None
 
     def start(self) -> None:
         self._life.start()
@@ -91,11 +92,11 @@ class Tail:
         life, wait = self._life, FIRST_WAIT
         while True:
             await self._started.wait()
-            starts, before = life.starts, self._emission.position
+            starts, before = life.starts, self._batcher.position
             began = time.monotonic()
             ended = await self._attempt(starts)
             if ended or life.gone:
-                self._subject.ended()
+                self._container.run_ended()
             if life.gone or ended is None:
                 if ended is False:
                     self._note_missed(starts)
@@ -103,11 +104,11 @@ class Tail:
             if ended and starts == life.starts:
                 self._started.clear()
                 wait = FIRST_WAIT
-                self._emission.untroubled()
+                self._report.untroubled()
                 continue
             # A proxy cuts what is silent: that a stream has lasted is as good as lines from it.
             lasted = time.monotonic() - began > LONGEST_WAIT
-            useful = lasted or self._emission.position != before
+            useful = lasted or self._batcher.position != before
             wait = FIRST_WAIT if useful else min(wait * 2, LONGEST_WAIT)
             if starts == life.starts:
                 life.forget_news()
@@ -118,22 +119,29 @@ class Tail:
         self._read_to = min(self._read_to, starts - 1)
         try:
             await self._available()
-            ended = await self._file.read() if self._file is not None else None
-            ended = await self._stream.read() if ended is None else ended
+            ended = await self._files.read() if self._files is not None else None
+            ended = await self._api.read() if ended is None else ended
         except NotFound:
             self._note_missed(starts)
             return True
         except Unreadable as error:
-            self._emission.trouble("unreadable", str(error))
-            await self._subject.learn()
+            self._report.trouble("unreadable", str(error))
+            await self._container.learn()
             return None
         except (EngineError, OSError, FrameError) as error:
-            self._emission.trouble("stream", str(error))
+            self._report.trouble("stream", str(error))
             return False
         self._read_to = starts
         self._at_end.set()
         self._at_end.clear()
         return ended
+
+    def cancel(self, task: asyncio.Task[None]) -> None:
+        """Ends the task that runs this, at once or when what is being handed out is settled."""
+        if self._lines.busy:
+            self._lines.afterwards = task.cancel
+        else:
+            task.cancel()
 
     def _note_missed(self, starts: int) -> None:
         """The container is removed: perhaps before its log could be opened after that start."""
@@ -147,18 +155,15 @@ class Tail:
                 "is lost",
                 count,
                 plural(count, "container was", "containers were"),
-                self._subject.container.name,
+                self._container.facts.name,
             )
 
     # ------------------------------------------------------------------- seen from outside
 
-    def count_as(self, name: str) -> None:
-        """The container's name in the metrics from now on."""
-        self._emission.count_as(name)
-
     @property
     def container(self) -> Container:
-        return self._subject.container
+        """Whose log it is."""
+        return self._container.facts
 
     @property
     def gone(self) -> bool:
@@ -187,24 +192,19 @@ class Tail:
     @property
     def newest(self) -> bytes:
         """The newest time read; empty for none."""
-        return self._emission.cursor.newest
+        return self._batcher.newest
 
     @property
     def has_read(self) -> bool:
         """Whether any line of the log was ever read."""
-        return self._emission.has_read
-
-    @property
-    def sequence(self) -> int:
-        """Number of the entry that was handed out last."""
-        return self._emission.position.sequence
+        return self._batcher.has_read
 
     @property
     def listening(self) -> float | None:
         """Since when its stream has been silent (`time.monotonic`); None when there is none, or
         what it gave is still being worked on."""
-        return self._stream.listening
+        return self._api.listening
 
     def reopen(self) -> None:
         """Gives up the stream, and opens another one at the cursor."""
-        self._stream.reopen()
+        self._api.reopen()
