@@ -109,6 +109,7 @@ async def test_metrics_can_be_closed_and_are_then_asked_for_by_any_name() -> Non
         assert await get("/healthz") == await get("/readyz") == 200
 
 
+@pytest.mark.fault(118)
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -134,6 +135,7 @@ async def test_it_is_asked_under_names_that_it_has(host: str, status: int) -> No
         assert await get("/metrics", Host=host) == 200
 
 
+@pytest.mark.fault(118)
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -165,10 +165,12 @@ def test_cpu_is_the_share_of_the_hosts_time_times_its_cpus() -> None:
     assert cpu_cores(stats) == pytest.approx(0.25)
 
 
+@pytest.mark.fault(21)
 def test_there_is_no_rate_without_a_reading_before() -> None:
     assert cpu_cores(answer("v1")) is None
 
 
+@pytest.mark.fault(22)
 def test_there_is_no_rate_when_the_counter_or_the_hosts_was_reset() -> None:
     assert cpu_cores(after(answer("v1"), total_usage=-1, system_cpu_usage=10**9)) is None
     assert cpu_cores(after(answer("v1"), total_usage=1, system_cpu_usage=-1)) is None
@@ -215,6 +217,7 @@ def test_anything_in_the_place_of_anything_is_no_error(path: tuple[str, ...], va
     cpu_cores(stats)
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     "value", [True, "12", None, float("nan"), float("inf"), 2**64, -(2**63) - 1]
 )

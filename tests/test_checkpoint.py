@@ -79,6 +79,7 @@ async def test_a_file_that_cannot_be_understood_is_set_aside_and_said(
     checkpoint.close()
 
 
+@pytest.mark.fault(33)
 async def test_the_file_of_another_engine_is_set_aside(tmp_path: Path) -> None:
     await save(tmp_path, engine="engine-1")
     checkpoint = await opened(tmp_path)
@@ -91,6 +92,7 @@ async def test_the_file_of_another_engine_is_set_aside(tmp_path: Path) -> None:
     checkpoint.close()
 
 
+@pytest.mark.fault(33)
 async def test_every_cut_of_the_file_is_survived(tmp_path: Path) -> None:
     await save(tmp_path)
     whole = (tmp_path / "checkpoint.json").read_bytes()

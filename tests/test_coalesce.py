@@ -221,6 +221,7 @@ async def longest_turn(pauses: list[Pause], clock: Clock) -> tuple[float, list[i
     return max(turns), done
 
 
+@pytest.mark.fault(134)
 async def test_those_that_share_a_pause_use_no_more_of_a_turn_than_one_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

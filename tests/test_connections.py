@@ -138,6 +138,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 # -------------------------------------------------------------------------------------- places
 
 
+@pytest.mark.fault(125)
 async def test_idle_connections_from_everywhere_leave_places_for_this_host(
     serving: Serving,
 ) -> None:
@@ -217,6 +218,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
 
 
+@pytest.mark.fault(125)
 async def test_a_head_that_does_not_come_in_time_ends_the_connection_a_byte_at_a_time_too(
     serving: Serving,
 ) -> None:
@@ -271,6 +273,7 @@ async def test_a_head_without_end_ends_the_connection(serving: Serving) -> None:
     assert serving.ended == {"large": 1}
 
 
+@pytest.mark.fault(125)
 @pytest.mark.server
 def test_the_health_check_goes_on_while_idle_connections_hold_an_agent(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, "") as agent:
@@ -343,6 +346,7 @@ async def sink() -> AsyncIterator[prometheus.Prometheus]:
     await sink.close()
 
 
+@pytest.mark.fault(135)
 async def test_malformed_http_is_answered_in_a_sentence_and_logged_nowhere(
     serving: Serving,
     sink: prometheus.Prometheus,
@@ -384,6 +388,7 @@ async def test_a_client_that_goes_before_it_is_answered_is_no_bug(
     assert caplog.records == []
 
 
+@pytest.mark.fault(111)
 @pytest.mark.parametrize(
     "asked",
     [

@@ -808,6 +808,7 @@ def short_of(most: int) -> Callable[[Sequence[Batch]], None]:
     return encode
 
 
+@pytest.mark.fault(129)
 async def test_what_there_is_no_memory_to_encode_is_sent_in_halves_in_order(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -827,6 +828,7 @@ async def test_what_there_is_no_memory_to_encode_is_sent_in_halves_in_order(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.fault(111)
 @pytest.mark.parametrize("last", [None, Refused("bad")], ids=["sent", "refused"])
 async def test_what_could_not_be_sent_at_first_is_let_go_at_once(last: Answer) -> None:
     """Not when the garbage collector comes, for the sake of an exception."""
@@ -845,6 +847,7 @@ async def test_what_could_not_be_sent_at_first_is_let_go_at_once(last: Answer) -
         gc.enable()
 
 
+@pytest.mark.fault(132)
 async def test_an_encoder_that_is_slow_gets_so_many_values_at_once_and_no_more() -> None:
     sink = Scripted()
     sink.most_values = 10  # type: ignore[misc]
@@ -902,6 +905,7 @@ async def test_an_entry_waits_until_there_is_memory_for_it_and_that_is_the_probl
     assert run.delivery.problem is None
 
 
+@pytest.mark.fault(129)
 async def test_an_entry_that_never_finds_memory_is_refused_and_counted_and_the_others_go_on() -> (
     None
 ):
@@ -967,6 +971,7 @@ class WithSecret(SinkConfig, frozen=True, kw_only=True):
     password: Secret
 
 
+@pytest.mark.fault(115)
 async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_dead_letters(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -998,6 +1003,7 @@ async def test_what_a_server_repeats_of_a_password_is_stars_in_the_log_and_in_de
     assert "hunter2" not in caplog.text
 
 
+@pytest.mark.fault(115)
 async def test_what_a_library_repeats_of_a_password_in_an_error_of_its_own_is_stars(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -1069,6 +1075,7 @@ async def test_a_destination_that_takes_others_does_not_want_mending_for_one_pay
     assert len(sink.taken) == 6
 
 
+@pytest.mark.fault(120)
 async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> None:
     """Else the memory is full before the doubt is over, which then is for ever."""
 

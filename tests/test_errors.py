@@ -53,6 +53,7 @@ def test_no_error_of_ours_has_any() -> None:
     assert str(pickle.loads(pickle.dumps(Unavailable("no http://u:p@h")))) == "no http://***@h"
 
 
+@pytest.mark.fault(126)
 def test_what_a_server_says_of_a_payload_or_an_entry_is_one_line_and_not_endless() -> None:
     """It goes to the log, to dead letters and to terminals."""
     hostile = "no\x1b[2J\r\nfake \u202e" + "x" * 10_000

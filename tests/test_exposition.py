@@ -72,6 +72,7 @@ async def test_a_series_has_cadvisors_name_and_labels_and_no_timestamp() -> None
     assert "# TYPE container_cpu_usage_seconds_total counter\n" in text
 
 
+@pytest.mark.fault(38)
 async def test_families_come_once_each_with_all_their_lines_together() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.received.labels("shop-api-1").inc()
@@ -178,6 +179,7 @@ async def test_a_container_that_is_no_longer_alive_is_gone_and_stays_gone() -> N
     assert await page(exposition) == ""
 
 
+@pytest.mark.fault(24)
 def test_figures_that_nobody_asks_for_do_not_pile_up() -> None:
     alive: set[str] = set()
     exposition = Exposition(alive=alive.__contains__)
@@ -213,6 +215,7 @@ async def test_others_run_between_the_pieces_of_a_page(monkeypatch: pytest.Monke
     assert turns > len(await scrape)
 
 
+@pytest.mark.fault(38)
 async def test_a_removal_during_a_scrape_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
     exposition = Exposition()
@@ -234,6 +237,7 @@ async def test_a_new_name_takes_the_place_of_the_old_one() -> None:
     assert "shop-api-1" not in text
 
 
+@pytest.mark.fault(22)
 async def test_counters_keep_every_digit() -> None:
     stats = answer("v1")
     stats["cpu_stats"]["cpu_usage"]["total_usage"] = 2**63 + 1
@@ -267,6 +271,7 @@ def test_chosen_labels_are_named_as_cadvisor_names_them_and_only_they_are_there(
     }
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("chosen", "present", "value"),
     [
@@ -296,6 +301,7 @@ async def test_no_series_is_there_twice_whatever_is_in_its_labels() -> None:
     assert sorted(shown) == sorted(names[2:])
 
 
+@pytest.mark.fault(24)
 async def test_a_hostile_label_value_comes_back_as_it_was_but_for_surrogates() -> None:
     exposition = Exposition(labels=["x"])
     exposition.update(reading("v1", other(1, labels={"x": HOSTILE})))
@@ -311,6 +317,7 @@ async def test_a_hostile_label_value_comes_back_as_it_was_but_for_surrogates() -
             assert {sample.labels["name"] for sample in family.samples} == {"other-1", "other-2"}
 
 
+@pytest.mark.fault(38)
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
 def test_any_text_in_names_images_and_labels_leaves_the_page_whole(
     name: str, image: str, labels: dict[str, str]

@@ -41,6 +41,7 @@ def test_the_most_recently_used_are_remembered() -> None:
     assert recent.get("a") == []
 
 
+@pytest.mark.fault(101)
 def test_a_name_is_plain_where_the_template_is_filled_in() -> None:
     whole = batch("", "", "", fields=[{"a": "x/ü z"}, {}, {"a": "y" * 1000}])
     assert compile_name("a/{a}", "stream", plain)(whole) == ["a/x___z", "a/_", "a/" + "y" * LONGEST]

@@ -21,6 +21,7 @@ def test_labels_within_the_limit_are_all_kept() -> None:
     assert within_limit(labels) is labels
 
 
+@pytest.mark.fault(128)
 def test_of_more_those_that_dockline_obeys_come_first_then_those_of_compose_and_swarm() -> None:
     large = "x" * (MOST_LABELS // 2)
     labels = {

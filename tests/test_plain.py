@@ -88,6 +88,7 @@ to = ["out"]
 """
 
 
+@pytest.mark.fault(121)
 async def test_whatever_is_in_names_the_books_are_open_and_no_series_is_there_twice(
     tmp_path: Path,
 ) -> None:

@@ -46,6 +46,7 @@ async def test_the_agent_makes_its_folder_and_files_for_itself_alone(tmp_path: P
         assert mode == ("700" if (folder / name).is_dir() else "600"), name
 
 
+@pytest.mark.fault(105)
 def test_what_is_there_is_narrowed_at_the_start_and_links_are_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "of somebody else"
     outside.write_text("")
@@ -94,6 +95,7 @@ def test_what_cannot_be_narrowed_is_said_once_and_ends_nothing(
     monkeypatch.undo()
 
 
+@pytest.mark.fault(105)
 @pytest.mark.parametrize("mode", [0o640, 0o602, 0o644])
 def test_a_token_that_others_could_read_or_write_is_not_used_any_more(
     tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture

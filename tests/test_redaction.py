@@ -215,6 +215,7 @@ def test_one_that_looks_around_is_not(pattern: str) -> None:
 # ----------------------------------------------------------- texts that are made to take long
 
 
+@pytest.mark.fault(137)
 @pytest.mark.parametrize(
     ("what", "part"),
     [

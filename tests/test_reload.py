@@ -200,6 +200,7 @@ async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
     assert paths == ["/longer", "/renamed", "/linked"]
 
 
+@pytest.mark.fault(113)
 async def test_a_refused_reload_shows_no_secret_to_the_log_nor_to_who_asked(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

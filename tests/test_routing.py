@@ -185,6 +185,7 @@ class Choking(Stage):
 LINES = [f"{n}" for n in range(1000)]
 
 
+@pytest.mark.fault(106)
 @pytest.mark.parametrize("error", [TypeError, MemoryError, RecursionError])
 @pytest.mark.parametrize(
     "effect", [Effect(hides=True), Effect(removes=True), Effect(condition="x")]
@@ -339,6 +340,7 @@ async def test_a_buffer_with_room_has_the_batch_before_a_full_one_is_waited_for(
     assert full.lines == [b"a"]
 
 
+@pytest.mark.fault(128)
 async def test_a_batch_goes_on_in_pieces_by_what_labels_and_tags_add_to_each_entry(
     metrics: Metrics, ledger: Ledger
 ) -> None:

@@ -309,6 +309,7 @@ def pages_asked(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     return asked
 
 
+@pytest.mark.fault(134)
 async def test_one_page_is_made_at_a_time_for_all_who_asked_before_it_was_begun(
     serving: Serving, pages_asked: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,6 +371,7 @@ async def test_who_asked_goes_on_to_make_the_page_when_whoever_made_it_has_gone(
     assert sorted(one.result() for one in asked) == [200, 200, 200, 500]
 
 
+@pytest.mark.fault(133)
 async def test_a_slow_scrape_gives_its_place_to_a_new_one(
     serving: Serving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

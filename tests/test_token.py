@@ -29,6 +29,7 @@ def test_it_is_made_once_with_mode_0600_and_is_no_other_after_that(tmp_path: Pat
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.fault(119)
 def test_at_no_moment_can_others_read_it(tmp_path: Path) -> None:
     seen, ended = set(), threading.Event()
 
@@ -60,6 +61,7 @@ def test_a_file_that_holds_no_token_is_replaced_and_this_is_said(
     assert content not in caplog.text or not content
 
 
+@pytest.mark.fault(119)
 def test_what_somebody_else_has_put_there_is_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -139,6 +139,7 @@ def router_of(
     return router
 
 
+@pytest.mark.fault(131)
 async def test_the_loop_turns_when_stages_have_used_what_they_may(
     ledger: Ledger, clock: Clock, slow: Slow
 ) -> None:
@@ -160,6 +161,7 @@ async def test_the_loop_turns_when_stages_have_used_what_they_may(
     assert not any(passage.unaccounted for passage in page.passages.values())
 
 
+@pytest.mark.fault(131)
 async def test_all_containers_have_their_turn(ledger: Ledger, clock: Clock, slow: Slow) -> None:
     out = Kept()
     router = router_of(ledger, clock, out, (("slow", slow),))
@@ -278,6 +280,7 @@ def test_fields_weigh_too() -> None:
     assert [len(portion) for portion in portions] == [1] * 10
 
 
+@pytest.mark.fault(110)
 def test_what_is_in_lists_and_objects_of_fields_weighs_too() -> None:
     fields = [{"a": [{"b": [*range(330)]}] * 3}] * 10
     portions = list(Pace().portions(batch(*["a"] * 10, fields=fields)))

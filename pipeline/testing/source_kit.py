@@ -23,6 +23,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar, Protocol
 
+import pytest
+
 from pipeline.component import Source
 from pipeline.errors import DocklineError, Unavailable
 from pipeline.testing.intake_room import room, until
@@ -214,6 +216,7 @@ class SourceKit:
                 await self._has_answered(peer, 1)
                 await peer.close()
 
+    @pytest.mark.fault(39)
     async def test_cancelling_leaks_nothing(self, source: Source, connect: Connect) -> None:
         async def run(*, cancel: float, turns: int) -> None:
             with suppress(asyncio.CancelledError, DocklineError):

@@ -58,6 +58,7 @@ def fill_up(folder: Path) -> Path:
 # ------------------------------------------------------------------------------- no room left
 
 
+@pytest.mark.fault(31)
 @pytest.mark.server
 @pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])
 async def test_on_a_full_disk_entries_wait_and_go_on_when_there_is_room(
@@ -163,6 +164,7 @@ async def test_a_folder_that_is_read_only_at_the_start_is_used_when_it_no_longer
     assert sorted(made.released) == list(range(115))
 
 
+@pytest.mark.fault(31)
 @pytest.mark.server
 async def test_a_folder_that_becomes_read_only_makes_wait_until_it_no_longer_is(
     small_disk: Path,
@@ -368,6 +370,7 @@ async def test_a_segment_that_cannot_be_read_is_set_aside_and_its_entries_are_co
         await until(lambda: not segments(tmp_path))
 
 
+@pytest.mark.fault(31)
 async def test_a_disk_that_cannot_be_read_at_all_is_waited_for_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,6 +492,7 @@ async def test_what_there_is_no_memory_to_write_waits_and_nothing_is_lost(
         assert not made.lost
 
 
+@pytest.mark.fault(129)
 async def test_what_there_is_no_memory_to_read_is_not_lost_and_comes_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

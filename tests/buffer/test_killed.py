@@ -56,6 +56,7 @@ class Run:
             self.empty = what == "empty"
 
 
+@pytest.mark.fault(32)
 def test_nothing_that_was_safe_is_missing_and_only_what_was_in_flight_is_repeated(
     tmp_path: Path,
 ) -> None:

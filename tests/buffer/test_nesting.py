@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from pipeline.buffer.nesting import flatten, unflatten
@@ -15,6 +16,7 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
     assert repr(unflatten(flatten(value))) == repr(value)
 
 
+@pytest.mark.fault(35)
 def test_depth_does_not_matter() -> None:
     value: Any = "inside"
     for level in range(100_000):

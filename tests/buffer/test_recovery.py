@@ -66,6 +66,7 @@ def first_number(file: Path) -> int:
 # --------------------------------------------------------------------------- one file, damaged
 
 
+@pytest.mark.fault(31)
 def test_after_a_cut_at_any_byte_all_whole_records_are_there_and_nothing_is_lost(
     folder: Path,
 ) -> None:
@@ -80,6 +81,7 @@ def test_after_a_cut_at_any_byte_all_whole_records_are_there_and_nothing_is_lost
             assert used(folder) == spool.bytes == 512 + (0, *ends())[records]
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("bit", range(0, 8, 7))
 def test_after_a_flip_of_any_bit_at_most_its_record_is_lost_and_that_is_counted(
     folder: Path, bit: int
@@ -134,6 +136,7 @@ def test_a_file_cut_and_glued_together_anyhow_gives_no_entry_twice_and_none_out_
     assert len(found) + lost <= len(ALL)
 
 
+@pytest.mark.fault(31)
 def test_a_tail_of_zeros_is_cut(folder: Path) -> None:
     file = only_segment(folder)
     size = file.stat().st_size
@@ -179,6 +182,7 @@ def test_what_a_valid_record_holds_may_be_rubbish_and_is_counted(
 # ------------------------------------------------------------------------------- many files
 
 
+@pytest.mark.fault(31)
 def test_a_missing_segment_is_noticed_and_its_entries_are_counted(tmp_path: Path) -> None:
     files = many(tmp_path)
     first, after = first_number(files[2]), first_number(files[3])

@@ -337,6 +337,7 @@ def test_an_append_does_not_drop_what_it_has_just_written(tmp_path: Path) -> Non
 # -------------------------------------------------------------------------------------- lock
 
 
+@pytest.mark.fault(31)
 def test_a_second_agent_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with opened(tmp_path), pytest.raises(DocklineError, match="in use by another dockline"):
         Spool(tmp_path, LIMIT).open()

@@ -123,6 +123,7 @@ def test_what_is_left_of_a_source_that_nobody_repeats_is_said_to_be_lost(tmp_pat
         assert "2 of them are lost, since nobody sends them again" in agent.said
 
 
+@pytest.mark.fault(34)
 def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
     steady: PrivateEngine, tmp_path: Path
 ) -> None:
@@ -144,6 +145,7 @@ def test_stopping_with_a_dead_sink_keeps_to_the_deadline_and_loses_nothing(
     assert sorted(set(first + again)) == list(range(first[0], again[-1] + 1))
 
 
+@pytest.mark.fault(34)
 def test_a_second_signal_ends_it_at_once(steady: PrivateEngine, tmp_path: Path) -> None:
     config = '[agent]\nshutdown = "1h"\n' + SYSLOG.format(port=1)
     with AgentProcess(tmp_path, steady.url, config) as agent:

@@ -62,6 +62,7 @@ def minds_bad(status: int) -> Judge:
     return lambda request: answer(status, b"no good") if b'"bad' in request.body else OK
 
 
+@pytest.mark.fault(29)
 async def test_while_a_server_calls_everything_bad_nothing_is_refused_and_readyz_says_so() -> None:
     """As where it minds the media type. Once the configuration is right all arrives, once."""
     wrong = True
@@ -84,6 +85,7 @@ async def test_while_a_server_calls_everything_bad_nothing_is_refused_and_readyz
     assert sent.delivered == LINES
 
 
+@pytest.mark.fault(120)
 @pytest.mark.parametrize("status", [400, 403, 500, 503])
 async def test_a_bad_entry_that_comes_first_and_alone_is_refused_by_what_others_are_answered(
     status: int,
@@ -112,6 +114,7 @@ async def test_entries_that_come_while_one_is_in_doubt_are_not_kept_waiting() ->
         await until(lambda: sent.delivered and sent.count("dropped_entries", reason="refused"))
 
 
+@pytest.mark.fault(120)
 async def test_a_flood_of_bad_entries_does_not_keep_those_of_another_container_waiting() -> None:
     """However many payloads of nothing else come first."""
     async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url) as sent:

@@ -19,6 +19,7 @@ LINES = 4000
 SETTINGS = {"batch": BatchConfig(bytes=Size(2**15)), "timeout": Duration(1)}
 
 
+@pytest.mark.fault(25)
 async def test_connections_that_break_lose_nothing_and_repeat_nothing() -> None:
     """The broker numbers as Apache's do; it breaks off before it stores, and before it answers."""
     broker = Broker(answers=["", "lost", "closed", "half", "", "lost", "lost", "rubbish", 19, 20])

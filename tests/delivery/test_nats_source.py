@@ -89,6 +89,7 @@ def numbers(folder: Path, of: Container) -> list[int]:
     return [one["event"]["sequence"] for one in entries if one["container"]["id"] == of.id]
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("more", ["", 'buffer = { disk = "16MiB" }'], ids=["memory", "disk"])
 def test_a_hub_that_is_killed_loses_nothing_and_is_given_again_what_it_had_not_acknowledged(
     server: NatsServer, tmp_path: Path, more: str
@@ -166,6 +167,7 @@ def hostile() -> list[tuple[bytes, bytes, bytes | None]]:
     return found
 
 
+@pytest.mark.fault(35)
 def test_a_hub_ends_what_is_hostile_and_delivers_all_around_it(
     server: NatsServer, tmp_path: Path
 ) -> None:

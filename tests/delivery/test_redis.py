@@ -45,6 +45,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_wrote_down_before_i
     assert len({one["event.id"] for one in entries}) == LINES, "a repetition can be told"
 
 
+@pytest.mark.fault(25)
 async def test_a_connection_that_breaks_repeats_one_pipeline_at_most(tmp_path: Path) -> None:
     breaks = 5
     with RedisServer(tmp_path / "r") as server:

@@ -184,6 +184,7 @@ def test_a_swarm_service_is_told_from_a_compose_one() -> None:
     }
 
 
+@pytest.mark.fault(24)
 def test_labels_that_differ_by_a_dot_do_not_collide_as_objects() -> None:
     (entry,) = encoded(batch(b"x", of=replace(API, labels={"a_b": "2", "a": "0", "a.b": "1"})))
     assert entry["container"]["labels"] == {"a": "0", "a_b": "2"}

@@ -187,6 +187,7 @@ def users(*names: str) -> Batch:
     return batch(*names, fields=[{"user": name} for name in names])
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("kind", WIRES)
 def test_a_container_has_so_many_streams_and_what_would_be_more_is_metadata(kind: str) -> None:
     told: list[Container] = []

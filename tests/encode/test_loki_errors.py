@@ -127,6 +127,7 @@ def test_the_others_are_stored_where_as_many_are_found_as_loki_has_counted(
     assert are_others_stored(said, blamed(said, sent)) is stored
 
 
+@pytest.mark.fault(127)
 def test_what_a_containers_label_says_blames_nobody_elses_entries() -> None:
     evil = (
         "max entry size '1' bytes exceeded, has timestamp too old: 2026-01-31T23:59:01Z, oldest "

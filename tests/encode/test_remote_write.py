@@ -87,6 +87,7 @@ def test_samples_of_a_series_stand_together_in_the_order_of_their_times() -> Non
 texts = st.text(st.characters(), max_size=20)
 
 
+@pytest.mark.fault(24)
 @given(
     name=texts,
     image=texts,

@@ -38,6 +38,7 @@ def test_a_container_that_does_not_tell_its_host_has_that_of_the_agent() -> None
     assert subjects.of(batch("x", of=container(host=""))) == "d.here_local"
 
 
+@pytest.mark.fault(101)
 def test_a_value_never_changes_what_a_subject_means() -> None:
     hostile = container("a.>.*\r\nPUB x 0\u2603\udcff" + "n" * 1000)
     subject = Subjects("d.{container.name}", partitions=1).of(batch("x", of=hostile))

@@ -53,6 +53,7 @@ def counted(count: int) -> list[int]:
     return list(range(1, count + 1))
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("make", [SyslogPeer, LumberjackPeer])
 @pytest.mark.parametrize("manners", BAD, ids=lambda one: one.name.lower())
 def test_a_peer_with_bad_manners_costs_another_sink_no_line(
@@ -94,6 +95,7 @@ def dead_in_its_way(dead: str) -> Peer:
     return SyslogPeer(Manners.HALF_OPEN if "half open" in dead else Manners.SILENT)
 
 
+@pytest.mark.fault(27, 34)
 @pytest.mark.parametrize(
     "dead",
     [

@@ -49,6 +49,7 @@ def of_another_host(file: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_bytes()) | {"engine": "another"}))
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     ("spoil", "way"),
     [

@@ -11,6 +11,8 @@ import pytest
 from pipeline.testing.fake_engine import FakeEngine, Request, frame, head
 from pipeline.testing.following import follow
 
+pytestmark = pytest.mark.fault(9)
+
 ONE = "a" * 64
 HOUR = 3600
 STEPS = pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["ahead", "back"])

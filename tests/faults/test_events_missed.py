@@ -24,6 +24,7 @@ EVENTS = 300
 COUNT = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 
 
+@pytest.mark.fault(15)
 async def test_three_hundred_events_in_a_disconnect_leave_the_right_containers_followed(
     containers: Containers, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ to = ["events"]
 BACKLOG = 4096
 
 
+@pytest.mark.fault(16)
 @pytest.mark.server
 async def test_a_sink_that_holds_events_up_keeps_nobody_from_reading_them(tmp_path: Path) -> None:
     """An events stream that is not read slows the Engine itself down, so it is read whatever the

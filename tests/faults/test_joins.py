@@ -79,6 +79,7 @@ def start(containers: Containers, folder: Path, script: str, join: str) -> tuple
     return container_id, AgentProcess(folder, containers.url, config)
 
 
+@pytest.mark.fault(32)
 def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_once(
     containers: Containers, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_trace_in_the_middle_of_which_the_agent_is_killed_arrives_whole_and_on
         assert kept == [TRACE]
 
 
+@pytest.mark.fault(5)
 def test_a_join_ends_with_its_container_and_with_the_agent(
     containers: Containers, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from tests.faults.peers import LumberjackPeer
 from tests.servers.daemon import eventually
 from tests.servers.rsyslog import Rsyslog
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = [pytest.mark.usefixtures("both_ways"), pytest.mark.fault(32)]
 
 AGENTS = 2
 MOMENTS = [0.0] * 8 + [0.002, 0.02] * 2 + [-0.001, -0.001, -1.2]

@@ -23,6 +23,7 @@ address = "lumberjack://127.0.0.1:{port}"
 """
 
 
+@pytest.mark.fault(6)
 def test_a_character_that_docker_has_cut_in_two_is_whole_again(
     containers: Containers, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from pipeline.testing.agent_process import AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer, Manners
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = [pytest.mark.usefixtures("both_ways"), pytest.mark.fault(14)]
 
 NAME = "names-web"
 SCRIPT = "i=1; while [ $i -le {count} ]; do echo {word} $i; i=$((i+1)); done; {then}"

@@ -31,6 +31,7 @@ def refusal(status: int) -> list[Step]:
     return [json_answer({"message": "it is being removed"}, status)]
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("status", [404, 409, 500])
 async def test_a_log_that_is_refused_because_its_container_is_going_bothers_nobody_else(
     tmp_path: Path, status: int, caplog: pytest.LogCaptureFixture
@@ -65,6 +66,7 @@ def names_of_tasks() -> set[str]:
     return {task.get_name() for task in asyncio.all_tasks()}
 
 
+@pytest.mark.fault(13)
 @pytest.mark.usefixtures("real_waits")
 async def test_a_start_that_comes_before_the_end_of_the_run_before_it_is_no_end(
     tmp_path: Path,
@@ -104,6 +106,7 @@ to = ["out"]
 """
 
 
+@pytest.mark.fault(12)
 def test_containers_of_some_milliseconds_come_once_and_leave_nothing_behind(
     containers: Containers, tmp_path: Path
 ) -> None:

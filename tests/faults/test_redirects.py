@@ -10,7 +10,7 @@ import pytest
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, frame, head
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.fault(28)]
 
 
 async def test_an_engine_that_redirects_for_ever_is_told_and_tried_again(tmp_path: Path) -> None:

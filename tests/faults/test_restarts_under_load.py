@@ -32,6 +32,7 @@ buffer = {{ memory = "1MiB" }}
 """
 
 
+@pytest.mark.fault(41)
 @pytest.mark.parametrize("lines", [50_000, pytest.param(400_000, marks=pytest.mark.slow)])
 def test_clean_restarts_under_a_flood_lose_nothing_and_repeat_nothing(
     containers: Containers, tmp_path: Path, lines: int

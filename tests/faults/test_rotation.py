@@ -14,7 +14,7 @@ from pipeline.testing.following import PATIENCE, follow
 from tests.faults.containers import Containers
 from tests.sources.docker.repeats import lines_once
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = [pytest.mark.usefixtures("both_ways"), pytest.mark.fault(10)]
 
 COUNT = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 SMALL = ("--log-opt", "max-size=100k", "--log-opt", "max-file=2")

@@ -12,7 +12,7 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, Fault, Request, Step, frame, head
 from tests.faults.peers import LumberjackPeer
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.fault(17)]
 
 OPENING = 32
 """Logs that the agent opens at once, as `docs/architecture.md` says."""

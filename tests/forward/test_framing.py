@@ -37,6 +37,7 @@ def test_objects_are_the_same_wherever_the_stream_is_cut(
     assert framer.pending == 0
 
 
+@pytest.mark.fault(124)
 def test_the_memory_of_a_large_object_is_given_back() -> None:
     framer, packed = Framer(2**24), msgpack.packb(b"x" * 2**23)
     tracemalloc.start(1)

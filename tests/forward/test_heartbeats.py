@@ -36,6 +36,7 @@ async def beaten() -> Beaten:
     return Beaten()
 
 
+@pytest.mark.fault(108)
 @pytest.mark.parametrize("port", [OWN, 24224, 53, 1023])
 async def test_no_port_of_a_server_is_answered(beaten: Beaten, port: int) -> None:
     beaten.beat(port)
@@ -49,6 +50,7 @@ async def test_what_is_no_heartbeat_is_not_answered(beaten: Beaten, data: bytes)
     assert (beaten.answered, len(beaten.refused)) == ([], 1)
 
 
+@pytest.mark.fault(108)
 async def test_each_peer_is_answered_some_times_a_second(beaten: Beaten) -> None:
     for _ in range(2):
         for port in (40000, 40001):

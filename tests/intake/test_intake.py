@@ -104,6 +104,7 @@ async def test_what_a_stage_has_joined_out_of_two_messages_keeps_both_from_being
         assert fixture.balances()
 
 
+@pytest.mark.fault(35)
 async def test_entries_that_bring_many_labels_each_go_on_in_pieces_and_are_answered_together() -> (
     None
 ):

@@ -205,6 +205,7 @@ def test_what_is_deep_inside_of_what_is_deep_is_refused() -> None:
         read.columns(*columns(**replaced("row", 4, deep)), 1)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("unit", [b"\x90", b"\x80", b"\x81\x01\xc0", b"\xa2bb"], ids=repr)
 @pytest.mark.parametrize(
     "length",
@@ -257,12 +258,14 @@ def test_sizes_beyond_all_bounds_are_refused_before_anything_is_made_of_them(pla
         read.columns(b"x", plain, 1)
 
 
+@pytest.mark.fault(35)
 def test_a_decompression_bomb_is_not_decompressed() -> None:
     bomb = zlib.compress(b"\0" * (64 << 20))
     with pytest.raises(ValueError, match="the length that it says"):
         read.columns(bomb, 1000, 1)
 
 
+@pytest.mark.fault(35)
 def test_a_claim_of_four_billion_elements_is_not_believed() -> None:
     for bomb in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"):
         with pytest.raises(ValueError, match="no columns"):
@@ -319,6 +322,7 @@ def test_odd_json_of_an_entry_is_one() -> None:
     assert JsonEncoder().encode([came])
 
 
+@pytest.mark.fault(121)
 def test_names_of_a_hub_are_valid_and_of_flags_those_come_that_there_are() -> None:
     facts = ("a" * 64, "we\nb\ud800", "im\0age", {"a\n": "b\0\n"}, "ho\udfffst", False)
     packed = msgpack.packb(facts, unicode_errors="surrogatepass")
@@ -375,6 +379,7 @@ def test_what_is_no_container_comes_back_as_such() -> None:
     assert read.json(other + b'"container":{"id":"i"}}').dataset == "docker.logs"
 
 
+@pytest.mark.fault(130)
 def test_keys_that_all_have_the_same_hash_take_no_time() -> None:
     """100,000 of them took half a minute."""
 

@@ -168,6 +168,7 @@ def start(engine: PrivateEngine, busybox: str) -> Iterator[Callable[[str, str], 
     engine.docker("rm", "--force", *names)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])
 def test_a_sink_that_stands_still(
     engine: PrivateEngine, start: Callable[[str, str], None], tmp_path: Path, policy: str
@@ -266,6 +267,7 @@ class Lags(TcpReceiver):
         return rest
 
 
+@pytest.mark.fault(18)
 def test_no_quiet_line_waits_for_a_flood(
     engine: PrivateEngine, start: Callable[[str, str], None], tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def run(engine: PrivateEngine, payloads: str, name: str, script: str, *options: 
     )  # fmt: skip
 
 
+@pytest.mark.fault(6, 23)
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_every_line_comes_out_of_every_sink_as_it_was(
     agent: Agent, engine: PrivateEngine, payloads: str, payload: str
@@ -229,6 +230,7 @@ def test_every_line_comes_out_of_every_sink_as_it_was(
     agent.check()
 
 
+@pytest.mark.fault(3)
 def test_a_line_of_ten_megabytes_is_cut_marked_and_followed_by_the_next(
     agent: Agent, engine: PrivateEngine, payloads: str
 ) -> None:
@@ -240,6 +242,7 @@ def test_a_line_of_ten_megabytes_is_cut_marked_and_followed_by_the_next(
     agent.check()
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("terminal", [[], ["--tty"]], ids=["frames", "tty"])
 def test_a_hundred_megabytes_without_a_newline_stay_within_bounds(
     agent: Agent, engine: PrivateEngine, payloads: str, terminal: list[str]

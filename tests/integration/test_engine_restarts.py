@@ -66,6 +66,7 @@ def run(engine: PrivateEngine, name: str, *options: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("number", "way"),
     [
@@ -95,6 +96,7 @@ async def test_live_restore_keeps_every_line(
         assert lines == kept[: len(lines)]
 
 
+@pytest.mark.fault(19)
 @pytest.mark.usefixtures("both_ways")
 async def test_containers_that_the_engine_starts_again_go_on(plain: PrivateEngine) -> None:
     engine = plain
@@ -110,6 +112,7 @@ async def test_containers_that_the_engine_starts_again_go_on(plain: PrivateEngin
         assert lines[again:] == [f"line {n}" for n in range(len(lines) - again)]
 
 
+@pytest.mark.fault(19)
 async def test_an_agent_started_before_the_engine_waits_for_it(plain: PrivateEngine) -> None:
     engine = plain
     await asyncio.to_thread(engine.stop)

@@ -113,6 +113,7 @@ def inside(engine: PrivateEngine, image: str, busybox: str) -> Iterator[Inside]:
     engine.docker("rm", "--force", "--volumes", agent.name, agent.neighbour)
 
 
+@pytest.mark.fault(36)
 def test_the_image_keeps_a_second_agent_from_following_it(
     engine: PrivateEngine, image: str
 ) -> None:
@@ -139,6 +140,7 @@ def _has_memory_of(name: str, page: str) -> bool:
     return any(f'name="{name}"' in line for line in series)
 
 
+@pytest.mark.fault(36)
 def test_a_neighbours_logs_come_out_as_json_lines_and_its_own_never(inside: Inside) -> None:
     eventually(lambda: len(inside.ticks()) > 10)
     entries = inside.entries()

@@ -30,6 +30,7 @@ address = "tcp://127.0.0.1:{port}"
 """
 
 
+@pytest.mark.fault(128)
 @pytest.mark.parametrize("read", ["api", "file"])
 def test_large_labels_and_many_tags_on_empty_lines_take_little_memory(
     engine: PrivateEngine, busybox: str, tmp_path: Path, read: str

@@ -92,6 +92,7 @@ async def engine(host: Host) -> AsyncIterator[Engine]:
 # ------------------------------------------------------------------------------- its lines
 
 
+@pytest.mark.fault(8)
 async def test_a_thousand_lines_of_one_second_come_once_and_in_order(
     host: Host, following: Following
 ) -> None:
@@ -118,6 +119,7 @@ async def test_a_line_that_is_written_bit_by_bit_is_one_line(
     assert await following.until_lines(name, 2) == ["abc", "d"]
 
 
+@pytest.mark.fault(11)
 async def test_a_terminal_comes_out_as_lines(host: Host, following: Following) -> None:
     script = "head -c 40000 /dev/zero | tr '\\0' x; sleep 0.1; echo end; printf last"
     name = await host.run(AT_ONCE.format(1999) + "; " + script, "--tty")

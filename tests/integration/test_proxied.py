@@ -22,6 +22,7 @@ def ask(base: str, method: str, path: str, token: str = "") -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+@pytest.mark.fault(117)
 @pytest.mark.server
 def test_through_nginx_nobody_gets_more_without_the_token_than_what_is_for_all(
     tmp_path: Path,

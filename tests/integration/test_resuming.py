@@ -54,6 +54,7 @@ def write(agent: AgentProcess, away: int, there: int) -> None:
     agent.config.write_text(head + CONFIG.format(away=away, there=there, shutdown="60s"))
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_sink_that_was_away_has_everything_and_the_other_nothing_twice(
     talking: PrivateEngine, tmp_path: Path, number: int

@@ -85,6 +85,7 @@ async def test_the_agent_works_through_it(
             assert following.actions(name) == ["create", "start", "die", "start", "die", "destroy"]
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("make", [haproxy, nginx])
 async def test_silent_streams_that_it_cuts_are_taken_up_where_they_were(
     engine: PrivateEngine,
@@ -110,6 +111,7 @@ async def test_silent_streams_that_it_cuts_are_taken_up_where_they_were(
     assert [one for one in warnings if "504" not in one] == []
 
 
+@pytest.mark.fault(20)
 async def test_it_may_go_away_and_come_back(
     engine: PrivateEngine, container: Callable[[str], str], tmp_path: Path
 ) -> None:

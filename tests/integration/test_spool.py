@@ -80,6 +80,7 @@ def test_a_dead_sink_fills_the_disk_and_not_the_memory_and_gets_everything_in_or
         assert receiver.errors == []
 
 
+@pytest.mark.fault(34)
 def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_next_start(
     flooding: PrivateEngine, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_stopped_with_a_dead_sink_the_rest_is_in_the_spool_and_sent_after_the_ne
             assert numbers(receiver) == list(range(COUNT))
 
 
+@pytest.mark.fault(32)
 def test_killed_with_a_dead_sink_nothing_is_lost(flooding: PrivateEngine, tmp_path: Path) -> None:
     with AgentProcess(tmp_path, flooding.url, sink(free_port())) as agent:
         agent.connected()

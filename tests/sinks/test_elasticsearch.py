@@ -230,6 +230,7 @@ def test_what_is_wrong_is_said_with_its_place(
 # -- results of single entries -------------------------------------------------------------------
 
 
+@pytest.mark.fault(30)
 async def test_a_bad_entry_is_refused_with_type_and_reason_and_the_rest_is_stored() -> None:
     server = Server(says(bad=BAD))
     async with http_receiver(server) as to:
@@ -242,6 +243,7 @@ async def test_a_bad_entry_is_refused_with_type_and_reason_and_the_rest_is_store
     assert payload.entries == 3
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("judgement", [BUSY, NO_SHARD, (502, "t", "r")])
 async def test_a_busy_entry_is_sent_again_alone_for_as_long_as_it_takes(
     judgement: tuple[int, str, str],
@@ -384,6 +386,7 @@ def answered(*statuses: int) -> bytes:
     return answer(200, json.dumps({"items": items}).encode())
 
 
+@pytest.mark.fault(28, 30)
 @pytest.mark.parametrize(
     "said",
     [

@@ -85,6 +85,7 @@ async def test_there_is_a_chunk_for_each_tag() -> None:
     }
 
 
+@pytest.mark.fault(101)
 async def test_what_a_label_says_leads_to_no_other_file_of_the_receiver() -> None:
     template = "logs/{container.labels['team']}/{container.name}"
     server = Fluentd()
@@ -262,6 +263,7 @@ async def test_acknowledgements_may_come_in_any_order_cut_anywhere() -> None:
     assert (server.messages, server.connections) == (["a", "b", "c"], 1)
 
 
+@pytest.mark.fault(26)
 async def test_one_that_comes_twice_is_no_news() -> None:
     async def twice(chunk: Chunk) -> AsyncIterator[bytes | None]:
         yield ack(chunk.identity)
@@ -278,6 +280,7 @@ async def test_one_that_comes_twice_is_no_news() -> None:
     assert (server.messages, server.connections) == (numbers(5), 1)
 
 
+@pytest.mark.fault(26)
 async def test_one_for_another_chunk_is_not_believed() -> None:
     async def wrong(chunk: Chunk) -> AsyncIterator[bytes | None]:
         yield ack("another")
@@ -288,6 +291,7 @@ async def test_one_for_another_chunk_is_not_believed() -> None:
             await deliver(forward(port), "one")
 
 
+@pytest.mark.fault(26)
 async def test_one_before_anything_was_sent_is_not_believed() -> None:
     server = Fluentd(greeting=ack("early"))
     async with serve(server) as port:
@@ -300,6 +304,7 @@ async def test_one_before_anything_was_sent_is_not_believed() -> None:
     assert server.messages == []
 
 
+@pytest.mark.fault(26)
 async def test_one_that_is_late_costs_a_repetition_and_nothing_else() -> None:
     late = True
 

@@ -403,6 +403,7 @@ async def test_an_expired_certificate_is_told(authority: Authority) -> None:
 # -- numbers, and bad answers ----------------------------------------------------------------------
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "how", ["lost", "closed", "silent", "half", "rubbish", "twice", "other", 7, 20]
 )
@@ -484,6 +485,7 @@ async def test_what_is_too_large_is_halved_and_keeps_its_numbers() -> None:
     assert broker.producers == 1
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

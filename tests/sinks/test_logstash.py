@@ -132,6 +132,7 @@ async def test_a_window_may_be_acknowledged_in_parts_cut_anywhere() -> None:
     assert messages(server.events) == numbers(10)
 
 
+@pytest.mark.fault(26)
 async def test_a_peer_that_is_still_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that it has begins anew whenever it says so."""
     waits: list[float] = []
@@ -173,6 +174,7 @@ async def test_an_idle_connection_that_the_peer_closed_is_quietly_made_anew() ->
 # -- lumberjack, as it should not be -------------------------------------------------------------
 
 
+@pytest.mark.fault(26)
 async def test_only_what_was_not_acknowledged_is_sent_again() -> None:
     async def answers(count: int) -> AsyncIterator[bytes | None]:
         if count == 10:
@@ -197,6 +199,7 @@ async def test_only_what_was_not_acknowledged_is_sent_again() -> None:
     assert [messages(window) for window in server.windows] == [numbers(10), ["7", "8", "9"]]
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -247,6 +250,7 @@ async def test_silence_is_told_after_the_timeout_and_costs_no_event() -> None:
     assert messages(server.windows[-1]) == ["two", "three"]
 
 
+@pytest.mark.fault(26)
 async def test_an_acknowledgement_before_anything_was_sent_is_not_believed() -> None:
     async with serve(Beats(greeting=ack(2))) as port:
         to = beats(port)
@@ -257,6 +261,7 @@ async def test_an_acknowledgement_before_anything_was_sent_is_not_believed() -> 
         await to.close()
 
 
+@pytest.mark.fault(26)
 async def test_a_second_acknowledgement_of_a_window_does_not_count_for_the_next() -> None:
     first, taken = True, asyncio.Event()
 
@@ -284,6 +289,7 @@ async def test_a_second_acknowledgement_of_a_window_does_not_count_for_the_next(
     assert messages(server.events) == ["one", "two", "three", "four"]
 
 
+@pytest.mark.fault(25)
 async def test_a_connection_that_breaks_in_the_middle_of_a_window_loses_nothing() -> None:
     windows: list[list[bytes]] = []
 

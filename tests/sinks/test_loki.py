@@ -294,6 +294,7 @@ def too_old(request: Request) -> bytes:
     return answer(400, said.encode())
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_those_too_old_are_refused_at_once_and_the_rest_goes_on(encoding: str) -> None:
     numbers = itertools.chain(range(9, -1, -1), range(10, 60))
@@ -312,6 +313,7 @@ async def test_where_all_are_too_old_none_is_asked_for_twice() -> None:
     assert (payload.entries, list(refused(payload))) == (0, ["1", "2", "3", "4", "5"])
 
 
+@pytest.mark.fault(30)
 async def test_those_too_far_behind_their_stream_are_refused_stream_by_stream() -> None:
     """Loki names one stream at a time, and of its entries ten at the most."""
     api, db = container("api"), container("db", number=2)
@@ -376,6 +378,7 @@ async def test_an_entry_that_it_does_not_name_is_found() -> None:
     assert {"a", "b", "c", "d"} <= set(taken)
 
 
+@pytest.mark.fault(30)
 async def test_260_is_no_success() -> None:
     async with http_receiver(lambda request: answer(260, b"blocked until then")) as to:
         payload = await deliver(sink(to.url), batch("one", "two"), batch("three"))

@@ -201,6 +201,7 @@ async def test_a_reading_that_is_none_is_refused() -> None:
 # -- some rejected -------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("encoding", "kind"), [("protobuf", PROTOBUF), ("json", JSON)])
 async def test_as_many_are_refused_as_were_rejected_and_none_is_sent_again(
     encoding: str, kind: str
@@ -253,6 +254,7 @@ async def test_a_warning_is_said_once_and_costs_nothing(caplog: pytest.LogCaptur
     assert said == [f"sink store: {to.url} says: soon gone and more"]
 
 
+@pytest.mark.fault(126)
 async def test_why_an_entry_is_refused_is_said_in_the_servers_words() -> None:
     """Not in the bytes of a protobuf."""
     said = answer(400, b"\x08\x03\x12\x0fit is\ntoo\x1b deep", Content_Type=PROTOBUF)
@@ -265,6 +267,7 @@ async def test_why_an_entry_is_refused_is_said_in_the_servers_words() -> None:
 # -- bad servers ---------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     "said",
     [

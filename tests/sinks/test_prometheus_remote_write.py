@@ -140,6 +140,7 @@ async def test_what_prometheus_shows_of_a_container_ends_with_it(
         assert len(await prometheus.query(MEMORY)) == 2
 
 
+@pytest.mark.fault(29)
 @pytest.mark.server
 async def test_of_a_request_that_prometheus_refuses_all_but_what_is_to_blame_is_stored(
     prometheus: PrometheusServer,
@@ -315,6 +316,7 @@ async def test_an_end_that_cannot_be_told_is_told_later_and_one_refused_is_left_
 # --------------------------------------------------------------------------- what is refused
 
 
+@pytest.mark.fault(29)
 async def test_one_bad_series_of_a_reading_costs_only_itself() -> None:
     """And the reading is refused with what was said of it, so that the loss is counted."""
 

@@ -161,6 +161,7 @@ async def test_over_tls_with_certificates_on_both_sides(
         assert "closed the connection" in await trouble(sink(f"redis://localhost:{port}"))
 
 
+@pytest.mark.fault(27)
 async def test_an_expired_certificate_is_told(tmp_path: Path, authority: Authority) -> None:
     own, port = authority.issue("late", expired=True), free_port()
     files = ["--tls-cert-file", own.cert, "--tls-key-file", own.key, "--tls-ca-cert-file"]
@@ -344,6 +345,7 @@ def taken(count: int) -> bytes:
     return b"$3\r\n1-0\r\n" * count
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

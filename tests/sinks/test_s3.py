@@ -219,6 +219,7 @@ def on_put(*answers: bytes) -> Any:
     return lambda request: said.pop(0) if said and request.method == "PUT" else OK
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("said", "says"),
     [
@@ -292,6 +293,7 @@ async def test_what_was_stored_is_not_stored_again_with_the_rest() -> None:
     assert payload.size == sum(int(r.headers["content-length"]) for r in puts(to)[:2])
 
 
+@pytest.mark.fault(29)
 async def test_what_is_too_large_is_halved_and_a_single_entry_refused() -> None:
     def judge(request: Request) -> bytes:
         many = len(request.lines) > 3 or b"huge" in request.body

@@ -107,6 +107,7 @@ async def test_the_header_is_understood_in_all_its_parts(server: Server) -> None
     assert one.time.replace(b"+00:00", b"Z") == b"2026-01-31T23:59:59.000000Z"
 
 
+@pytest.mark.fault(37)
 @pytest.mark.server
 async def test_an_oversize_message_is_cut_to_what_the_server_takes_whole(server: Server) -> None:
     to = sink(f"tcp://127.0.0.1:{server.tcp}")
@@ -151,6 +152,7 @@ async def test_syslog_ng_takes_messages_ended_by_lf(syslog_ng: SyslogNG) -> None
     assert messages(await asyncio.to_thread(syslog_ng.received, 2)) == [b"a b", b"8 digits"]
 
 
+@pytest.mark.fault(37)
 @pytest.mark.server
 @pytest.mark.usefixtures("long_grace")
 async def test_the_wrong_framing_for_syslog_ng_is_told_and_nothing_counts_as_sent(
@@ -207,6 +209,7 @@ async def test_a_server_that_was_restarted_is_found_again(rsyslog: Rsyslog) -> N
 # -- certificates --------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("case", "says"),
     [

@@ -184,6 +184,7 @@ async def test_bytes_for_keys_and_values_are_text_and_what_json_has_not_is_made_
         assert one.intake.refused == {}
 
 
+@pytest.mark.fault(114)
 async def test_what_is_to_be_hidden_is_found_in_bytes_as_keys_and_values_and_beside_them() -> None:
     records = [
         {b"\xff": 1, "message": "bob@example.com"}, {"log": "x", "a": [{b"k": b"bob@example.com"}]},
@@ -456,6 +457,7 @@ async def test_who_does_not_wait_for_the_answer_is_not_let_in() -> None:
         assert one.intake.refused == {"handshake": 1}
 
 
+@pytest.mark.fault(124)
 async def test_who_knows_the_key_gets_the_place_of_who_has_not_shown_it() -> None:
     async with served(shared_key=Secret("key"), connections=3) as (one, client):
         assert (await client.ping("key"))[1]
@@ -474,6 +476,7 @@ async def test_who_knows_the_key_gets_the_place_of_who_has_not_shown_it() -> Non
         assert await client.hear() == {"ack": "c"}
 
 
+@pytest.mark.fault(124)
 async def test_who_is_not_let_in_costs_some_kilobytes() -> None:
     count, unfinished = 100, pack(["PING", "h" * 5000])[:4000]
     async with served(shared_key=Secret("key")) as (one, _):
@@ -569,6 +572,7 @@ BOMBS = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(35, 109)
 @pytest.mark.parametrize("bomb", BOMBS)
 async def test_a_bomb_is_refused_in_bounded_memory_and_others_go_on(bomb: str) -> None:
     data, reason = BOMBS[bomb]
@@ -594,6 +598,7 @@ async def test_what_came_right_before_a_bad_message_is_taken(bad: bytes) -> None
         assert [line for _, line, _ in await entries(one, 1)] == [b"good"]
 
 
+@pytest.mark.fault(109)
 async def test_an_entry_of_more_values_than_anybody_writes_is_left_out_alone() -> None:
     many = [
         {"message": "many", "a": {"b": [1] * 50_000}},
@@ -618,6 +623,7 @@ async def test_an_entry_of_more_values_than_anybody_writes_is_left_out_alone() -
             assert one.intake.refused == {"too_large": 10}
 
 
+@pytest.mark.fault(111)
 async def test_a_connection_that_ends_for_what_it_said_is_let_go_at_once() -> None:
     """Not when the garbage collector comes: it may have said two megabytes."""
     async with served() as (one, _):
@@ -640,6 +646,7 @@ async def test_tags_and_chunks_need_not_be_utf8() -> None:
         assert one.intake.refused == {}
 
 
+@pytest.mark.fault(109)
 async def test_a_message_of_many_containers_lets_others_have_the_loop_and_is_answered_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -679,6 +686,7 @@ async def test_a_message_that_has_begun_to_be_handed_in_is_taken_whole_when_the_
         assert len(await entries(one, 500)) == 500
 
 
+@pytest.mark.fault(35)
 async def test_four_gibibytes_are_refused_at_the_limit() -> None:
     async with served(max_message=Size(2**20)) as (one, client):
         try:
@@ -723,6 +731,7 @@ async def test_what_came_before_rubbish_is_taken_and_acknowledged() -> None:
         assert one.intake.refused == {"malformed": 1}
 
 
+@pytest.mark.fault(35)
 async def test_a_client_that_says_nothing_is_let_go_of() -> None:
     async with served(idle=Duration(0.2)) as (one, client):
         assert await client.hear() is None
@@ -759,6 +768,7 @@ async def test_a_client_that_does_not_read_its_answers_is_held_up_and_let_go_of(
         assert one.intake.taken < 10_000
 
 
+@pytest.mark.fault(124)
 async def test_a_client_that_does_not_answer_helo_is_let_go_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -769,6 +779,7 @@ async def test_a_client_that_does_not_answer_helo_is_let_go_of(
         assert one.intake.refused == {"handshake": 1}
 
 
+@pytest.mark.fault(35)
 async def test_a_flood_of_connections_is_refused_beyond_the_limit() -> None:
     async with served(connections=5) as (one, client):
         await client.say(["tag", [[1, {"message": "first"}]], {"chunk": "c"}])
@@ -794,6 +805,7 @@ async def test_a_flood_of_connections_is_refused_beyond_the_limit() -> None:
         await until(is_let_in)
 
 
+@pytest.mark.fault(35)
 async def test_messages_that_are_not_complete_are_bounded_over_all_connections() -> None:
     async with served(max_pending=Size(2**20)) as (one, client):
         port = one.source.port  # type: ignore[attr-defined]
@@ -889,6 +901,7 @@ async def test_a_heartbeat_over_udp_is_answered_where_that_is_asked_for_and_noth
             await asyncio.get_running_loop().sock_recv(sock, 10)
 
 
+@pytest.mark.fault(108)
 async def test_one_spoofed_datagram_does_not_set_two_servers_against_each_other() -> None:
     async with served(heartbeat=True) as (one, _), served(heartbeat=True) as (other, _):
         spoofed = one.source._datagrams  # type: ignore[attr-defined]

@@ -253,6 +253,7 @@ async def test_whatever_else_is_in_the_stream_is_an_entry_too(server: NatsServer
         assert first.times[0].startswith(b"20")
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
     "body, headers",
     [
@@ -537,6 +538,7 @@ async def persist(publish: Callable[[], Any], connect: Callable[[], Any]) -> Non
                 await asyncio.sleep(0.1)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.server
 async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
     own: NatsServer, quick: None

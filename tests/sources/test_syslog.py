@@ -240,6 +240,7 @@ BAD = {
 }
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("bad", BAD)
 async def test_a_bad_sender_is_let_go_of_and_others_go_on(bad: str) -> None:
     data, reason = BAD[bad]
@@ -258,6 +259,7 @@ async def test_a_bad_sender_is_let_go_of_and_others_go_on(bad: str) -> None:
         good.close()
 
 
+@pytest.mark.fault(35)
 async def test_a_line_without_an_end_is_cut_marked_and_costs_no_memory() -> None:
     async with served("tcp", max_message=Size(1000)) as (one, port):
         _, writer = await connect(port)
@@ -272,6 +274,7 @@ async def test_a_line_without_an_end_is_cut_marked_and_costs_no_memory() -> None
         writer.close()
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(("said", "reason"), [(b"", "idle"), (FIRST, "stalled")])
 async def test_who_says_nothing_is_let_go_of(
     said: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
@@ -296,6 +299,7 @@ async def test_what_came_right_before_a_bad_length_is_taken() -> None:
         writer.close()
 
 
+@pytest.mark.fault(35)
 async def test_connections_beyond_the_limit_are_refused_and_counted() -> None:
     async with served("tcp", connections=3) as (one, port):
         writers = [(await connect(port))[1] for _ in range(10)]
@@ -332,6 +336,7 @@ async def test_what_the_kernel_drops_while_sinks_are_full_is_counted() -> None:
         assert sink.lines[:3] == [b"0", b"1", b"2"]
 
 
+@pytest.mark.fault(102)
 async def test_what_is_in_flight_counts_by_what_it_takes_in_memory() -> None:
     many = b"<13>1 - h a - - [x" + b"".join(b' p%d=""' % number for number in range(5000)) + b"]\n"
     async with served("tcp") as (one, port):

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,6 +175,7 @@ def test_all_stages_are_here() -> None:
     assert sorted({one.name for one, _ in stages()}) == list(registry.names("stages"))
 
 
+@pytest.mark.fault(114)
 @settings(max_examples=examples(60))
 @given(SOURCES)
 def test_every_stage_takes_every_value_that_a_source_can_make(batches: list[Batch]) -> None:

@@ -120,10 +120,12 @@ def test_bytes_that_are_not_utf_8_are_replaced_in_the_fields_only() -> None:
     assert parsed("json", b'{"n":1}', line) == [{"n": 1}, {"k\ufffd": "\ufffd(", "ok": 1}]
 
 
+@pytest.mark.fault(6)
 def test_a_byte_order_mark_before_the_object_does_not_matter() -> None:
     assert parsed("json", b'\xef\xbb\xbf{"a":1}') == [{"a": 1}]
 
 
+@pytest.mark.fault(23)
 def test_whole_numbers_keep_their_digits_up_to_what_cpython_converts() -> None:
     assert parsed("json", f'{{"a":{10**999}}}', '{"a":-18446744073709551616}') == [
         {"a": 10**999},
@@ -136,6 +138,7 @@ def test_whole_numbers_keep_their_digits_up_to_what_cpython_converts() -> None:
     ]
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     "value", ["NaN", "Infinity", "-Infinity", "01", ".5", "'a'", "undefined", "+1"]
 )
@@ -143,10 +146,12 @@ def test_what_is_not_json_is_not_guessed_at(value: str) -> None:
     assert parsed("json", f'{{"a":{value}}}', '{"b":1}') == [{}, {"b": 1}]
 
 
+@pytest.mark.fault(23)
 def test_of_two_equal_keys_the_last_one_counts() -> None:
     assert parsed("json", '{"a":1,"b":2,"a":3}') == [{"a": 3, "b": 2}]
 
 
+@pytest.mark.fault(23)
 def test_ten_thousand_keys_and_a_nesting_of_a_hundred_thousand_do_no_harm() -> None:
     keys = {f"k{number}": number for number in range(10_000)}
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000
@@ -260,6 +265,7 @@ def test_what_a_user_may_not_write(value: Any) -> None:
         msgspec.convert(value, parse.Config)
 
 
+@pytest.mark.fault(137)
 @pytest.mark.parametrize(
     ("form", "part", "before", "behind"),
     [

@@ -80,6 +80,7 @@ async def test_megabytes_come_back_as_they_were(authority: Authority) -> None:
         assert it.refused == []
 
 
+@pytest.mark.fault(124)
 async def test_clients_that_never_finish_the_handshake_cost_little(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ async def test_clients_that_never_finish_the_handshake_cost_little(
             assert after - before < 32_000 * count
 
 
+@pytest.mark.fault(124)
 async def test_a_handshake_that_takes_too_long_is_ended(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +116,7 @@ async def test_a_handshake_that_takes_too_long_is_ended(
     ]
 
 
+@pytest.mark.fault(124)
 async def test_a_handshake_that_is_too_long_is_ended(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

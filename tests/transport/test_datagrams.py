@@ -68,6 +68,7 @@ async def test_a_refusal_is_told_by_the_payload_that_met_it_or_by_the_next() -> 
     await peer.close()
 
 
+@pytest.mark.fault(28)
 async def test_a_name_without_an_address_is_told() -> None:
     peer = Datagrams(Address("udp", "nowhere.invalid", 514))
     with pytest.raises(Unavailable, match='no address for the name "nowhere'):

@@ -209,6 +209,7 @@ async def test_everything_from_200_to_299_is_success() -> None:
             assert (await http.post("", b"x")).status == code
 
 
+@pytest.mark.fault(28)
 async def test_a_redirect_is_named_and_not_followed_for_ever() -> None:
     def around(request: Any) -> bytes:
         return answer(307, Location=request.path)
@@ -218,6 +219,7 @@ async def test_a_redirect_is_named_and_not_followed_for_ever() -> None:
         assert len(to.requests) == 1
 
 
+@pytest.mark.fault(29)
 def test_retry_after_is_a_number_or_a_date() -> None:
     def after(text: str) -> float | None:
         return retry_after({"Retry-After": text})
@@ -243,6 +245,7 @@ async def test_what_is_asked_for_is_in_the_error() -> None:
 # -- bad servers ---------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     "rubbish",
     [
@@ -266,6 +269,7 @@ async def test_rubbish_and_half_an_answer_are_no_success(rubbish: bytes) -> None
     assert "\n" not in problem and "Error" not in problem.partition(": ")[2]
 
 
+@pytest.mark.fault(111)
 @pytest.mark.parametrize(
     "rubbish",
     [b"", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"],
@@ -280,6 +284,7 @@ async def test_what_could_not_be_sent_is_let_go_at_once(rubbish: bytes) -> None:
                     await http.post("", b"x" * 100_000)
 
 
+@pytest.mark.fault(28)
 async def test_silence_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nobody_is_looked_for(http: Http) -> None: ...
 
@@ -289,6 +294,7 @@ async def test_silence_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -
     assert problem.startswith("RequestFailed: ") and "does not answer within 0.2 s" in problem
 
 
+@pytest.mark.fault(126)
 async def test_an_answer_without_end_is_not_read_to_it() -> None:
     body = b"x" * (LARGEST_ANSWER + 2**20)
     async with http_receiver(lambda request: answer(200, body)) as to, opened(to.url) as http:

@@ -143,6 +143,7 @@ async def test_after_a_problem_nothing_more_is_published_and_what_is_stored_is_k
     assert server.bodies == [b"0", b"1", b"2", b"3"]
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -164,6 +165,7 @@ async def test_an_answer_that_is_none_is_not_believed(answer: bytes) -> None:
     assert done == [] and problem is RUBBISH
 
 
+@pytest.mark.fault(26)
 async def test_answers_that_come_twice_or_to_nothing_change_nothing() -> None:
     def answers(number: int) -> Iterable[bytes]:
         return [*stored(number), *stored(number), b"rubbish"]

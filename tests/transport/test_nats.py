@@ -92,6 +92,7 @@ async def test_over_tls_the_certificate_is_verified(
                 await reached(server.url, auth=auth, tls=tls)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.server
 async def test_a_certificate_that_has_expired_is_told(tmp_path: Path, authority: Authority) -> None:
     with (
@@ -111,6 +112,7 @@ async def test_a_server_may_ask_for_our_certificate(tmp_path: Path, authority: A
             await reached(server.url, tls=TLSConfig(ca=authority.ca))
 
 
+@pytest.mark.fault(27)
 async def test_where_tls_is_wanted_nothing_is_said_to_a_server_without() -> None:
     """Somebody on the way may have taken the offer out: it comes before TLS does."""
     server = FakeNats()
@@ -270,6 +272,7 @@ def test_without_its_library_there_is_a_clear_error(monkeypatch: pytest.MonkeyPa
 # -- servers that are none ------------------------------------------------------------------------
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("greeting", "says"),
     [
@@ -288,6 +291,7 @@ async def test_who_does_not_speak_nats_is_told_so(greeting: bytes, says: str) ->
             await reached(url)
 
 
+@pytest.mark.fault(28)
 async def test_silence_ends_after_the_timeout() -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -99,6 +99,7 @@ async def test_what_is_too_large_is_halved_until_it_is_not() -> None:
     assert (what.entries, what.refused) == (10, [])
 
 
+@pytest.mark.fault(29)
 async def test_a_single_entry_that_is_too_large_is_refused_and_the_rest_delivered() -> None:
     to, what = Server(rejects), payload(*numbers(9, 4))
     await what.data.send(what, to.post)
@@ -170,6 +171,7 @@ def busy(entries: list[bytes]) -> Exception | None:
     return RequestFailed("503") if any(b"bad" in entry for entry in entries) else None
 
 
+@pytest.mark.fault(120)
 @pytest.mark.parametrize("bad", [(0,), (9,), (4,), (2, 7), tuple(range(9))])
 async def test_entries_that_a_server_answers_503_to_for_ever_are_found(
     bad: tuple[int, ...],
@@ -185,6 +187,7 @@ async def test_entries_that_a_server_answers_503_to_for_ever_are_found(
     assert sorted(to.taken) == sorted(b"%d" % n for n in range(10) if n not in bad)
 
 
+@pytest.mark.fault(29)
 async def test_while_a_server_is_down_with_503_nothing_is_refused_and_it_is_asked_little() -> None:
     """Be it down from the beginning, or from anywhere between the answers to one payload."""
     for began in range(30):
@@ -221,6 +224,7 @@ async def test_many_bad_entries_in_a_row_do_not_cost_the_others(first: int, last
     assert sorted(to.taken, key=int) == [b"%d" % n for n in range(500) if not first <= n < last]
 
 
+@pytest.mark.fault(29)
 async def test_while_the_server_fails_at_everything_nothing_is_refused() -> None:
     to, what = Server(lambda entries: ServerFault("down")), payload(*numbers(1000))
     for _ in range(200):
@@ -240,6 +244,7 @@ async def test_a_failure_or_two_change_nothing() -> None:
     assert [len(request) for request in to.requests] == [10, 10, 10]
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("bad", [(0,), (9,), (4,), (2, 7), (0, 1, 2, 3, 4), tuple(range(9))])
 async def test_entries_that_make_the_server_fail_for_ever_are_found(bad: tuple[int, ...]) -> None:
     to, what = Server(fails), payload(*numbers(10, *bad))
@@ -362,6 +367,7 @@ async def test_a_configuration_that_is_mended_in_between_costs_no_entry(mended: 
     assert (sorted(to.taken), what.refused) == ([b"%d" % n for n in range(10)], [])
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
 async def test_a_server_that_sheds_load_at_random_costs_no_entry(rate: float) -> None:
     chance = random.Random(rate)

@@ -54,6 +54,7 @@ def test_an_answer_without_an_end_is_bounded() -> None:
             replies.feed(part)
 
 
+@pytest.mark.fault(104)
 @pytest.mark.parametrize(
     "said",
     [
@@ -78,6 +79,7 @@ def test_texts_that_look_like_ids_cost_no_more_than_their_bytes() -> None:
     assert time.thread_time() - began < 5
 
 
+@pytest.mark.fault(104)
 @pytest.mark.parametrize(
     ("said", "says"),
     [

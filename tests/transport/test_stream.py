@@ -183,6 +183,7 @@ async def test_a_socket_of_this_host_is_a_stream_too(tmp_path: Path) -> None:
         await Stream(Address("unix", f"{path}.sock", 0)).open()
 
 
+@pytest.mark.fault(25)
 async def test_what_a_reset_connection_had_not_delivered_is_sent_again_first() -> None:
     payloads = [bytes([65 + n]) * 500_000 for n in range(4)]
     async with peer() as (port, accepted):
@@ -292,6 +293,7 @@ async def test_receive_gives_what_the_peer_says_then_that_it_has_closed() -> Non
         await stream.close()
 
 
+@pytest.mark.fault(27)
 async def test_a_silent_port_is_not_taken_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     async def patient(address: Address, timeout: float) -> socket.socket:
         return await connect(address, 60)
@@ -385,6 +387,7 @@ async def test_what_a_broken_connection_has_left_is_said_until_the_next_has_deli
         await stream.close()
 
 
+@pytest.mark.fault(103)
 async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -183,6 +183,7 @@ def test_an_entry_has_a_thousand_attributes_and_the_further_ones_are_together(fo
     assert len(found) == 1000 + len(("fields", "event.sequence", "log.iostream"))
 
 
+@pytest.mark.fault(132)
 @pytest.mark.parametrize("body", ["message", "fields"])
 def test_a_large_list_is_its_json_text(form: Form, body: Any) -> None:
     (one,) = form.records(batch("x", fields=[{"list": [1] * 5000, "short": [1]}]), body=body)

@@ -85,6 +85,7 @@ def test_new_is_what_was_made_since_the_agent_before_looked_last_by_either_clock
     assert not one.is_new(listed(NOW + offset - 1002))
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("step", [3600.0, -3600.0], ids=["ahead", "back"])
 @pytest.mark.parametrize("theirs", [True, False], ids=["of one host", "of ours alone"])
 def test_what_is_made_after_the_clock_was_set_is_new(
@@ -98,6 +99,7 @@ def test_what_is_made_after_the_clock_was_set_is_new(
     assert not one.is_new(listed(NOW + shift - 4000))
 
 
+@pytest.mark.fault(9)
 def test_after_the_clock_was_set_back_what_the_agent_before_may_have_missed_is_new() -> None:
     one = beginning(saved=NOW + 3000)
     assert one.is_new(listed(NOW - 10))

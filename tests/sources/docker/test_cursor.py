@@ -81,6 +81,7 @@ def log_of(seed: int) -> list[Frame]:
     return frames
 
 
+@pytest.mark.fault(5, 8)
 @settings(max_examples=examples(400))
 @given(st.integers(0, 10**6), st.lists(st.floats(0, 1), max_size=5), st.integers(20, 50_000))
 def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
@@ -117,6 +118,7 @@ def test_a_stream_given_up_at_any_of_its_lines_is_resumed_exactly_there(
         assert first.lines + rest == everything
 
 
+@pytest.mark.fault(8)
 def test_a_thousand_lines_of_the_same_second_are_resumed_exactly() -> None:
     frames = [(stamp(0), 1, b"line %d\n" % (n % 7)) for n in range(1000)]
     first, position = read(frames, Position(), stop=20_000)
@@ -132,6 +134,7 @@ def test_the_clock_stepping_back_an_hour_loses_nothing() -> None:
     assert first + rest == [text[:-1] for _, _, text in frames]
 
 
+@pytest.mark.fault(10)
 def test_when_the_line_at_the_position_was_rotated_away_nothing_is_skipped_and_it_is_said() -> None:
     position = Position(since=stamp(5).decode(), skip=3, mark=1)
     replay = Replay(position)

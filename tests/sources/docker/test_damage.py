@@ -50,6 +50,7 @@ def damage(file: Path, line: str) -> None:
         log.write(b"\xff{")
 
 
+@pytest.mark.fault(10)
 async def test_a_container_that_goes_on_writing_is_read_on_behind_the_damage(
     engine: PrivateEngine,
     start: Callable[..., str],
@@ -177,6 +178,7 @@ async def test_what_others_append_to_the_log_is_one_gap_and_no_more(
         assert len(found) == gaps(following, name) <= following.errors("daemon") / 2
 
 
+@pytest.mark.fault(10)
 async def test_the_log_of_a_container_that_has_ended_is_read_to_its_end(
     engine: PrivateEngine,
     start: Callable[..., str],

@@ -100,6 +100,7 @@ async def test_connecting_again_asks_again(engine: PrivateEngine) -> None:
         assert one.host
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("newest", [(1, 24), (1, 30), (1, 41), (1, 42), (1, 44)])
 async def test_every_version_gives_what_is_needed(
     engine: PrivateEngine, run: Run, monkeypatch: pytest.MonkeyPatch, newest: tuple[int, int]
@@ -261,6 +262,7 @@ async def test_a_path_that_is_too_long_for_a_socket(tmp_path: Path) -> None:
     assert said.endswith("failed: AF_UNIX path too long")
 
 
+@pytest.mark.fault(19)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_a_socket_that_is_not_for_us(engine: PrivateEngine) -> None:
     os.seteuid(NOBODY)
@@ -293,6 +295,7 @@ async def test_a_port_that_nobody_listens_on() -> None:
             assert said.startswith(f"tcp://{host}:{port} (from the configuration) refused")
 
 
+@pytest.mark.fault(28)
 async def test_a_host_that_does_not_exist() -> None:
     said = await trouble("tcp://engine.invalid:2375")
     assert "engine.invalid" in said
@@ -305,6 +308,7 @@ async def test_a_host_name_that_cannot_be_one(name: str) -> None:
     assert said.startswith(f"tcp://{name}:2375 (from the configuration) ")
 
 
+@pytest.mark.fault(28)
 async def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REQUEST_TIMEOUT", 0.2)
     monkeypatch.setattr(stream, "HEAD_TIMEOUT", 0.2)
@@ -350,6 +354,7 @@ RUBBISH = [
 ]
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("script", RUBBISH)
 async def test_a_port_that_answers_rubbish(fake: FakeEngine, script: list[bytes]) -> None:
     fake.answer("/_ping", script)
@@ -457,6 +462,7 @@ async def until_sockets(pid: int, wanted: int) -> None:
     await until(lambda: sockets(pid) <= wanted, "sockets are left")
 
 
+@pytest.mark.fault(39)
 async def test_streams_that_are_cancelled_or_closed_leave_no_connection_on_either_side(
     engine: PrivateEngine, run: Run
 ) -> None:
@@ -581,6 +587,7 @@ async def test_the_certificates_name_may_be_another_than_the_address(
         await Engine(resolve(url, other, {})).logs("x", **LOGS)
 
 
+@pytest.mark.fault(27)
 async def test_an_authority_that_is_not_trusted_is_told(
     far_engine: PrivateEngine, stranger: Authority
 ) -> None:
@@ -608,6 +615,7 @@ async def test_a_client_with_an_expired_or_a_strangers_certificate_is_told(
     assert "refused the TLS connection (unknown ca)" in said
 
 
+@pytest.mark.fault(27)
 async def test_an_expired_certificate_of_the_engines_is_told(authority: Authority) -> None:
     old = authority.issue("old-engine", expired=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -185,6 +185,7 @@ async def test_a_stream_that_ends_while_the_container_runs_goes_on_without_a_rep
         assert made.moved[-1].sequence == 3
 
 
+@pytest.mark.fault(5)
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("end", [[], [Fault.RESET]], ids=["ended", "broken"])
 async def test_a_stream_that_breaks_in_the_middle_of_a_line_gives_it_whole_and_once(
@@ -198,6 +199,7 @@ async def test_a_stream_that_breaks_in_the_middle_of_a_line_gives_it_whole_and_o
         assert sorted(made.lines) == [b"last", b"one", b"other", b"x" * 16384 + b"end"]
 
 
+@pytest.mark.fault(5)
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("at_byte", [1, 4, 8, 20, 45])
 async def test_a_stream_that_breaks_in_the_middle_of_a_frame_loses_and_repeats_nothing(
@@ -241,6 +243,7 @@ async def test_a_start_ends_the_wait_for_the_next_attempt(
 # ------------------------------------------------------------------ answers without a log
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("status", [404, 409])
 async def test_a_container_that_is_gone_is_not_asked_for_again_until_it_starts(
     local: FakeEngine, status: int
@@ -291,6 +294,7 @@ async def test_a_log_that_can_never_be_read_is_said_once_and_its_container_known
 # ------------------------------------------------------------------- streams of nonsense
 
 
+@pytest.mark.fault(2)
 @pytest.mark.usefixtures("quick")
 async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on_behind_it(
     local: FakeEngine, caplog: pytest.LogCaptureFixture
@@ -308,6 +312,7 @@ async def test_what_the_daemon_says_of_itself_is_said_once_and_the_log_goes_on_b
         assert len([r for r in caplog.records if "Error grabbing logs" in r.message]) == 1
 
 
+@pytest.mark.fault(2)
 @pytest.mark.usefixtures("real_waits")
 @pytest.mark.parametrize(
     "garbage",
@@ -376,6 +381,7 @@ async def test_lines_for_which_there_is_not_enough_memory_are_handed_out_again(
         assert "lost" not in caplog.text
 
 
+@pytest.mark.fault(39)
 async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_nothing(
     local: FakeEngine,
 ) -> None:

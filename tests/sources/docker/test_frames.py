@@ -73,6 +73,7 @@ LINES = [
 ]
 
 
+@pytest.mark.fault(2, 4)
 def test_a_line_in_parts_is_joined_per_stream_and_keeps_its_first_time() -> None:
     columns = decode(STREAM)
     assert columns.lines == LINES
@@ -80,16 +81,19 @@ def test_a_line_in_parts_is_joined_per_stream_and_keeps_its_first_time() -> None
     assert list(columns.streams) == [1, 2, 1, 2, 1, 1, 1, 1]
 
 
+@pytest.mark.fault(1)
 def test_one_byte_at_a_time_gives_the_same() -> None:
     small = stream(b"z" * 8192)
     assert decode(small, list(range(1, len(small)))) == decode(small)
 
 
+@pytest.mark.fault(1)
 def test_a_cut_inside_any_header_or_timestamp_changes_nothing() -> None:
     for cut in range(1, 130):
         assert decode(STREAM, [cut]).lines == LINES
 
 
+@pytest.mark.fault(1)
 @settings(max_examples=examples(200))
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_any_split_gives_the_same(cuts: list[int]) -> None:
@@ -120,10 +124,12 @@ def test_what_the_daemon_says_of_itself_is_no_line() -> None:
     assert decoder.errors() == []
 
 
+@pytest.mark.fault(2)
 def test_an_empty_frame_is_an_empty_line() -> None:
     assert decode(line(1, b"a") + frame(1, b"") + line(1, b"b")).lines[0] == b"a"
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize(
     "data",
     [struct.pack(">BxxxI", 1, 0xFFFFFFFF), struct.pack(">BxxxI", 1, 1 << 25), frame(9, b"x")],
@@ -156,6 +162,7 @@ def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -
     assert (decoded.begun, list(decoded.open), decoded.completed) == ({0: 1}, [], 3)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(
     ("stamp", "form"),
     [
@@ -196,6 +203,7 @@ def test_a_time_without_a_space_behind_it_is_text() -> None:
     assert (columns.lines, columns.times) == ([T1 + b"-and more"], [NO_TIME])
 
 
+@pytest.mark.fault(7)
 def test_a_line_without_a_time_is_kept_whole() -> None:
     columns = decode(frame(1, b"no time at all, yet a line of text\n"))
     assert columns.lines == [b"no time at all, yet a line of text"]
@@ -210,6 +218,7 @@ TTY = (
 )  # fmt: skip
 
 
+@pytest.mark.fault(6)
 def test_a_tty_is_split_into_lines_and_its_parts_joined() -> None:
     assert isinstance(new_decoder(TTY[:1], 1), TtyLines)
     columns = decode(TTY)

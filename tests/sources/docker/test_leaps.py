@@ -70,6 +70,7 @@ def slow_reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(stream_module.ByteStream, "read", later)
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("slow_reads", [0, 0.003, 0.3], indirect=True)
 @pytest.mark.parametrize("driver", ["json-file", "local"])
 async def test_every_line_that_is_missing_is_in_a_range_that_was_reported(

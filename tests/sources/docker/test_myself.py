@@ -49,6 +49,7 @@ def test_a_system_without_proc_is_in_none(tmp_path: Path) -> None:
     assert own_container(tmp_path / "absent") is None
 
 
+@pytest.mark.fault(36)
 def test_a_real_containers_mounts_name_it(
     engine: PrivateEngine, busybox: str, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def number_of(file: Path) -> int:
         return 0
 
 
+@pytest.mark.fault(10)
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("command", [COUNTING, A_KILOBYTE_FIRST], ids=["short", "long"])
 async def test_a_log_that_is_truncated_from_outside_is_read_on(

@@ -82,6 +82,7 @@ async def test_a_container_that_runs_already_is_read_from_its_beginning_when_ask
         assert await following.until_lines(name, 1) == ["before"]
 
 
+@pytest.mark.fault(5)
 async def test_a_new_container_is_read_from_its_first_line_to_its_last(host: Host) -> None:
     async with follow(host.url) as following:
         await following.connected()
@@ -91,6 +92,7 @@ async def test_a_new_container_is_read_from_its_first_line_to_its_last(host: Hos
         assert following.sequences(name) == list(range(1, 2002))
 
 
+@pytest.mark.fault(12)
 async def test_a_container_that_is_gone_in_a_moment_is_read_whole_or_said_to_be_missed(
     host: Host,
 ) -> None:
@@ -145,6 +147,7 @@ async def test_logs_of_every_readable_driver_are_followed(host: Host, driver: st
         assert await following.until_lines(name, 100) == numbered(100)
 
 
+@pytest.mark.fault(40)
 async def test_a_driver_that_keeps_nothing_is_reported_once_and_left_alone(host: Host) -> None:
     async with follow(host.url, reconcile=0.1) as following:
         await following.connected()
@@ -154,6 +157,7 @@ async def test_a_driver_that_keeps_nothing_is_reported_once_and_left_alone(host:
         assert following.errors("unreadable") == 1
 
 
+@pytest.mark.fault(4)
 async def test_both_streams_and_a_line_in_parts_come_out_whole(host: Host) -> None:
     script = (
         "echo to stderr >&2; head -c 100000 /dev/zero | tr '\\0' x; echo end; "
@@ -167,6 +171,7 @@ async def test_both_streams_and_a_line_in_parts_come_out_whole(host: Host) -> No
         assert following.lines(name, stream=2) == ["to stderr", "more"]
 
 
+@pytest.mark.fault(11)
 async def test_a_terminal_comes_out_as_lines(host: Host) -> None:
     script = "echo one; head -c 40000 /dev/zero | tr '\\0' x; echo end; printf last"
     async with follow(host.url) as following:
@@ -175,6 +180,7 @@ async def test_a_terminal_comes_out_as_lines(host: Host) -> None:
         assert await following.until_lines(name, 3) == ["one", "x" * 40_000 + "end", "last"]
 
 
+@pytest.mark.fault(6)
 async def test_any_bytes_come_through(host: Host) -> None:
     script = "printf 'nul \\0 bell \\007 invalid \\377 end\\n'; sleep 60"
     async with follow(host.url) as following:
@@ -210,6 +216,7 @@ async def test_an_old_container_that_is_started_again_gives_the_new_run_alone(ho
         assert len(following.lines(name)) == 1
 
 
+@pytest.mark.fault(13)
 async def test_a_restart_loop_loses_nothing(host: Host) -> None:
     async with follow(host.url) as following:
         await following.connected()
@@ -285,6 +292,7 @@ async def test_only_the_selected_containers_are_followed(host: Host) -> None:
         assert following.lines(unwanted) == []
 
 
+@pytest.mark.fault(17)
 async def test_more_streams_than_a_pool_of_a_hundred_connections(host: Host) -> None:
     count = 110
     async with follow(host.url) as following:

@@ -170,6 +170,7 @@ async def test_an_inspection_that_crosses_the_end_of_its_container_does_not_revi
         await made.until(lambda: (ONE in made.removed) == (last == "destroy"))
 
 
+@pytest.mark.fault(13)
 async def test_stats_that_are_missing_are_seen_to_at_the_next_list(tmp_path: Path) -> None:
     """As when a `die` comes after the `start` that followed it."""
     async with world(tmp_path, reconcile=0.1) as made:
@@ -181,6 +182,7 @@ async def test_stats_that_are_missing_are_seen_to_at_the_next_list(tmp_path: Pat
         assert made.polled.polls(ONE)
 
 
+@pytest.mark.fault(40)
 async def test_a_container_whose_log_cannot_be_read_has_stats_all_the_same(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         unreadable = {"message": "configured logging driver does not support reading"}
@@ -226,6 +228,7 @@ async def test_an_inspection_made_before_a_rename_does_not_bring_the_old_name_ba
         assert made.source.followed[ONE].facts.name == "new"
 
 
+@pytest.mark.fault(14)
 async def test_a_rename_that_nobody_told_of_is_seen_in_the_next_list(tmp_path: Path) -> None:
     async with world(tmp_path, reconcile=0.1) as made:
         made.fake.answer(logs(ONE), [head(), Fault.STALL])
@@ -291,6 +294,7 @@ async def test_an_inspection_that_makes_no_sense_leaves_the_facts_of_the_event(
 # ---------------------------------------------------------------------------- being freed
 
 
+@pytest.mark.fault(24)
 async def test_nothing_is_kept_of_containers_that_came_and_went(tmp_path: Path) -> None:
     async with world(tmp_path, takes=("logs", "events")) as made:
         for number in range(150):
@@ -339,6 +343,7 @@ async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_giv
         await made.until(lambda: made.checkpoint.known() == {f"{n:064x}" for n in (2, 3, 4)})
 
 
+@pytest.mark.fault(15)
 async def test_a_removal_that_nobody_told_of_is_found_out(tmp_path: Path) -> None:
     async with world(tmp_path, reconcile=0.1) as made:
         made.fake.answer(logs(ONE), [head(), frame(b"line\n"), 0.2])
@@ -388,6 +393,7 @@ async def test_what_had_ended_before_the_agent_began_is_not_read(tmp_path: Path)
         assert made.asked(logs(ONE)) == 0
 
 
+@pytest.mark.fault(12)
 async def test_a_container_that_is_removed_before_its_log_is_opened_is_counted_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,6 +412,7 @@ async def test_a_container_that_is_removed_before_its_log_is_opened_is_counted_a
     )
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("status", [None, "removing", "exited"])
 @pytest.mark.parametrize(
     "said", [b"", frame(b"Error grabbing logs: no such file\n", stream=3)], ids=["empty", "error"]
@@ -430,6 +437,7 @@ async def test_a_log_that_gives_nothing_while_its_container_is_removed_is_missed
         assert made.lines(ONE) == []
 
 
+@pytest.mark.fault(12)
 async def test_a_log_that_the_engine_fails_to_open_before_its_container_is_gone_is_missed(
     tmp_path: Path,
 ) -> None:

@@ -416,6 +416,7 @@ def test_podmans_entry_has_all_of_the_usage_for_memory_and_nothing_made_up() -> 
     ]
 
 
+@pytest.mark.fault(21)
 def test_a_reading_of_junk_is_an_entry_that_says_so() -> None:
     batch = stats_batch(reading({"cpu_stats": 1, "networks": [], "read": 3}, time=0.0), 1)
     assert batch.lines == [b"nothing measured"]
@@ -452,6 +453,7 @@ def started(engine: PrivateEngine, busybox: str) -> Iterator[Callable[..., str]]
         engine.docker("rm", "--force", container_id)
 
 
+@pytest.mark.fault(21)
 async def test_a_real_containers_figures_grow_and_give_its_cpu(
     engine: PrivateEngine, started: Callable[..., str]
 ) -> None:
@@ -468,6 +470,7 @@ async def test_a_real_containers_figures_grow_and_give_its_cpu(
     assert running.errors().keys() <= LATE
 
 
+@pytest.mark.fault(21)
 async def test_one_that_does_not_run_and_one_that_is_removed_publish_nothing(
     engine: PrivateEngine, started: Callable[..., str]
 ) -> None:
@@ -487,6 +490,7 @@ async def test_one_that_does_not_run_and_one_that_is_removed_publish_nothing(
     assert running.errors().keys() <= LATE
 
 
+@pytest.mark.fault(22)
 async def test_a_restart_gives_no_negative_rate(
     engine: PrivateEngine, started: Callable[..., str]
 ) -> None:
@@ -515,6 +519,7 @@ async def test_a_network_has_its_counters(fresh_engine: Callable[..., PrivateEng
     engine.docker("rm", "--force", container_id)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.server
 async def test_podmans_containers_are_read_and_a_stopped_one_is_counted(tmp_path: Path) -> None:
     with PodmanServer(tmp_path) as podman:

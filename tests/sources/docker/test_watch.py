@@ -256,6 +256,7 @@ async def relay(path: Path, target: Path) -> AsyncIterator[Cut]:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.fault(19)
 async def test_a_daemon_that_stands_still_is_noticed_and_found_again(
     fresh_engine: Callable[..., PrivateEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,6 +397,7 @@ async def test_a_break_before_the_first_event_loses_none_either(fake: FakeEngine
         await seen.until(lambda: seen.diary.names() == ["meanwhile"])
 
 
+@pytest.mark.fault(15)
 async def test_more_events_than_the_engine_keeps_are_mended_by_the_list(fake: FakeEngine) -> None:
     async with watching(fake.url) as seen:
         await seen.up()
@@ -408,6 +410,7 @@ async def test_more_events_than_the_engine_keeps_are_mended_by_the_list(fake: Fa
         assert len(seen.diary.lists[1]) == 300
 
 
+@pytest.mark.fault(20)
 async def test_a_proxy_that_cuts_silent_streams_makes_no_stir(
     fake: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -423,6 +426,7 @@ async def test_a_proxy_that_cuts_silent_streams_makes_no_stir(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.fault(19)
 async def test_an_engine_that_is_gone_is_told_once_and_so_is_its_return(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

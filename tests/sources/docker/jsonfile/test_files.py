@@ -92,6 +92,7 @@ def test_it_begins_with_the_oldest_file_and_ends_with_the_newest(files: Files, p
     assert numbers(rest_of(files)) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("compress", [False, True])
 def test_files_that_were_noticed_are_read_when_they_are_long_removed(
     files: Files, path: Path, compress: bool

@@ -105,6 +105,7 @@ def test_bytes_that_are_no_utf_8_are_replaced_and_the_line_counts() -> None:
     assert not lines.damaged
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("rubbish", [b"\0\0\0", b"\xff\xfe", b"{}", b'{"log":', b"null", b"[[[["])
 def test_what_is_no_row_is_damage_between_the_lines_around_it(rubbish: bytes) -> None:
     lines = JsonLines(MAX)

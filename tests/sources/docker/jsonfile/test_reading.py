@@ -51,6 +51,7 @@ async def test_a_log_is_read_now_in_one_way_and_now_in_the_other(
     assert sequences == list(range(1, len(lines) + 1))
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("compress", ["true", "false"])
 async def test_a_log_that_rotates_is_followed_without_losing_a_line(
     engine: PrivateEngine, start: Start, compress: str
@@ -66,6 +67,7 @@ async def test_a_log_that_rotates_is_followed_without_losing_a_line(
         assert following.gaps(name) == 0
 
 
+@pytest.mark.fault(10)
 async def test_what_was_rotated_and_compressed_while_no_agent_ran_is_read(
     engine: PrivateEngine, start: Start, tmp_path: Path, log_file: LogFile
 ) -> None:
@@ -93,6 +95,7 @@ async def test_what_was_rotated_and_compressed_while_no_agent_ran_is_read(
         assert following.gaps(name) == 0
 
 
+@pytest.mark.fault(10)
 async def test_what_was_rotated_away_before_a_log_was_first_read_is_told(
     engine: PrivateEngine, start: Start, log_file: LogFile
 ) -> None:
@@ -157,6 +160,7 @@ async def test_from_now_on_means_the_lines_that_come(engine: PrivateEngine, star
         assert await following.until_lines(name, 1) == ["end"]
 
 
+@pytest.mark.fault(10)
 async def test_a_log_that_is_truncated_is_read_on_at_once_and_the_gap_is_told(
     engine: PrivateEngine, start: Start, log_file: LogFile, reported: Callable[[str], list[object]]
 ) -> None:
