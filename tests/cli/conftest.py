@@ -24,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent on a busy machine may take its time to answer."""
-    monkeypatch.setattr("pipeline.cli._running.TIMEOUT", 60.0)
+    monkeypatch.setattr("pipeline.cli._agent.TIMEOUT", 60.0)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import command_line, main
-from pipeline.cli._commands import Command, program
 from pipeline.cli.completion import SHELLS
+from pipeline.cli.completion.commands import Command, program
 
 pytestmark = pytest.mark.server
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.audit.sequences import Series, Verifier
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
-from pipeline.verify import Series, Verifier
 from tests.delivery.breaking import Breaking
 from tests.integration.waiting import noted
 from tests.servers.daemon import eventually

@@ -1,0 +1,146 @@
+"""`dockline check`: every error of a configuration at once, and what a good one does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli import add_allow_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.cli.check.live import Answer
+    from pipeline.config import Problem, Reading
+
+NAME = "./dockline.toml"
+"""Nothing reads a file because it lies in the working directory: an agent is run from anywhere."""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(
+        "check",
+        help="validate the configuration",
+        description="Prints every error of the configuration, each with its line, what is wrong "
+        "and what was probably meant; or what a valid one does, and what of it is probably not "
+        "meant. Exit status: 0 it is valid; 1 it is, but --live did not reach everything; 2 it is "
+        "not, or bad usage.",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="also reach the Docker Engine, every source and every sink",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or for programs"
+    )
+    add_allow_python(parser)
+    return parser
+
+
+def main(args: argparse.Namespace) -> int:
+    from pipeline.config import ConfigErrors, find, read
+
+    path = find(args.config, os.environ)
+    overlooked = _overlooked(args.config, path)
+    try:
+        reading = read(path, os.environ, python=args.python)
+    except ConfigErrors as errors:
+        if args.format == "text":
+            _print_warnings(overlooked, errors.file)
+            raise
+        problems = [*map(_json, errors.problems)]
+        warnings = [*map(_json, overlooked)]
+        _print_json(file=errors.file, valid=False, errors=problems, warnings=warnings)
+        return 2
+    reading.warnings[:0] = overlooked
+    answers: list[Answer] = []
+    if args.live:
+        from pipeline.cli.check.live import reach
+
+        answers = reach(reading, os.environ)
+    if args.format == "json":
+        _print_json(**_summary(reading), live=[answer.json() for answer in answers])
+    else:
+        _print_text(reading, answers)
+    return 1 if any(answer.trouble for answer in answers) else 0
+
+
+def _overlooked(given: str | None, path: Path | None) -> list[Problem]:
+    """A warning of a file in the working directory, which looks as if it was meant."""
+    from pathlib import Path
+
+    from pipeline.config import Problem
+
+    try:
+        if given or not Path(NAME).is_file() or (path and path.samefile(NAME)):
+            return []
+    except OSError:  # the file that was meant is not there
+        pass
+    return [Problem(f"{NAME} is not what is checked and run", hint=f"to use it, write -c {NAME}")]
+
+
+def _print_warnings(warnings: list[Problem], file: str) -> None:
+    from pipeline.cli._terminal import print_problems
+
+    print_problems(warnings, file, sys.stderr, warning=True)
+
+
+def _print_text(reading: Reading, answers: list[Answer]) -> None:
+    from pipeline.cli._terminal import colours
+
+    _print_warnings(reading.warnings, reading.file)
+    paint, config = colours(sys.stdout), reading.config
+    print(f"{paint('green', 'ok')}: {reading.file}")
+    if not config.engine.enabled:
+        print("  no Docker Engine is looked for (engine.enabled)")
+    for name, source in config.sources.items():
+        print(f"  source {paint('bold', name)}: {source.type}")
+    for name, sink in config.sinks.items():
+        print(f"  sink   {paint('bold', name)}: {sink.type}")
+    for name, route in config.routes.items():
+        expression = reading.conceal(route.containers or "")
+        chosen = f" of containers where {expression}" if expression else ""
+        steps = [", ".join(route.sources) + chosen, *(stage.name for stage in route.stages)]
+        print(f"  route  {paint('bold', name)}: {' → '.join([*steps, ', '.join(route.to)])}")
+    if config.tests:
+        print(f"  tests  {len(config.tests)}")
+    for answer in answers:
+        word = paint("red", "failed") if answer.trouble else paint("green", "reached")
+        print(f"  {word} {answer.what}: {answer.sentence}")
+
+
+def _summary(reading: Reading) -> dict[str, Any]:
+    config = reading.config
+    return {
+        "file": reading.file,
+        "valid": True,
+        "errors": [],
+        "warnings": [_json(problem) for problem in reading.warnings],
+        "sources": {name: source.type for name, source in config.sources.items()},
+        "sinks": {name: sink.type for name, sink in config.sinks.items()},
+        "routes": {
+            name: {
+                "from": route.sources,
+                "stages": [stage.name for stage in route.stages],
+                "to": route.to,
+            }
+            for name, route in config.routes.items()
+        },
+    }
+
+
+def _json(problem: Problem) -> dict[str, Any]:
+    return {
+        "line": problem.line,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _print_json(**values: Any) -> None:
+    print(json.dumps(values, indent=2, ensure_ascii=False))

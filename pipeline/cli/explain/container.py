@@ -1,0 +1,79 @@
+"""Asking the Engine for one container."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.batch import Container
+from pipeline.cli.test.compare import shown
+from pipeline.config import Reading
+from pipeline.config.wording import nearest
+from pipeline.errors import EngineError
+from pipeline.sources.docker.describe import from_inspect, from_list
+from pipeline.sources.docker.endpoint import resolve
+from pipeline.sources.docker.engine import Engine, NotFound
+from pipeline.sources.docker.myself import own_container
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container of the Engine, and what its configuration does not tell of following it."""
+
+    container: Container
+    reasons: Sequence[str] = ()
+    """Why it is not followed."""
+    notes: Sequence[str] = ()
+    """What to know where it is."""
+
+
+def ask(name: str, reading: Reading, environ: Mapping[str, str]) -> Found:
+    """The container of that name or id. Raises `EngineError` where there is none, or no Engine."""
+    config = reading.config.engine
+    engine = Engine(resolve(config.url, config.tls, environ))
+    answer, host = asyncio.run(_ask(name, engine))
+    try:
+        found = from_inspect(answer, host)
+        return Found(found, list(_reasons(answer)), list(_notes(answer)))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise EngineError(f"{engine.endpoint.url} describes {shown(name)} unlike Docker") from error
+
+
+async def _ask(name: str, engine: Engine) -> tuple[Any, str]:
+    """The answer, and the name of the Engine's host."""
+    try:
+        await engine.connect()
+        try:
+            return await engine.get(f"/containers/{quote(name, safe='')}/json"), engine.host
+        except NotFound as error:
+            raise EngineError(await _no_such(name, engine)) from error
+    finally:
+        await engine.close()
+
+
+def _reasons(answer: Mapping[str, Any]) -> Iterator[str]:
+    if answer["Id"] == own_container():
+        yield "the agent runs in it, and never follows itself"
+
+
+def _notes(answer: Mapping[str, Any]) -> Iterator[str]:
+    if not (answer.get("State") or {}).get("Running"):
+        yield "it does not run, and is read from its next start on"
+    log_config = (answer.get("HostConfig") or {}).get("LogConfig") or {}
+    if log_config.get("Type") == "none":
+        yield 'its log driver is "none", which keeps nothing that could be read'
+
+
+async def _no_such(name: str, engine: Engine) -> str:
+    listed = await engine.get("/containers/json", all="1")
+    try:
+        names = sorted(from_list(item, "").name for item in listed)
+    except (LookupError, TypeError, AttributeError):
+        names = []
+    most = 10
+    known = ", ".join(names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
+    hint = nearest(name, names) or (f"there are {known}" if names else "there are none at all")
+    return f"there is no container {shown(name)}; {hint}"

@@ -1,0 +1,185 @@
+"""What becomes of one container, and of lines of it: the facts, as JSON has them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from pipeline.batch import Container
+from pipeline.cli._dry_run import Entry, Line, Snapshot, Step, Trial
+from pipeline.cli._reasons import not_followed, not_taken, not_understood
+from pipeline.cli.explain.container import Found
+from pipeline.config import Config, Reading, RouteConfig, StageConfig
+from pipeline.config.settings import SORTS
+from pipeline.config.wording import listed
+from pipeline.records import MISSING
+
+Facts = dict[str, Any]
+
+BETWEEN = " → "
+"""Between the routes of a way over several."""
+
+DEEPEST = 16
+"""Levels of objects that are compared field by field."""
+
+
+def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
+    """Nothing that was substituted is in the answer. Raises `DocklineError` where a stage fails, a
+    bug in it."""
+    config, container = reading.config, found.container
+    reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
+    routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
+    taken = {route["name"] for route in routes if route["takes"] and _takes_logs(route["from"])}
+    config = _with_ways(config, taken)
+    ways = [name for name in config.routes if name in taken or BETWEEN in name]
+    ways = [name for name in ways if BETWEEN in name or not _fed_by(config, name)]
+    trials = {name: Trial(name, config, container) for name in ways}
+    entries = {name: trial.run(lines) for name, trial in trials.items()}
+    facts = {
+        "container": {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "project": container.project,
+            "service": container.service,
+            "host": container.host,
+            "labels": dict(sorted(container.labels.items())),
+        },
+        "followed": not reasons,
+        "reasons": reasons,
+        "notes": [*found.notes, *not_understood(config, container, reading.conceal)],
+        "routes": routes,
+        "lines": [
+            {
+                "line": line.text.decode("utf-8", "replace"),
+                "stream": line.stream,
+                "routes": [
+                    _way(name, config, trial.steps(number), _entry(entries[name], number))
+                    for name, trial in trials.items()
+                ],
+            }
+            for number, line in enumerate(lines, 1)
+        ],
+    }
+    concealed: Facts = _concealed(facts, reading)
+    return concealed
+
+
+def _takes_logs(sources: Collection[str]) -> bool:
+    """Of any origin: a name that is not of a sort of entries is a source's."""
+    return not set(sources) <= {"events", "stats"}
+
+
+def _with_ways(config: Config, taken: Collection[str]) -> Config:
+    """With a route for each way over several of them, of the stages of all."""
+    ways: dict[str, RouteConfig] = {}
+
+    def follow(name: str, stages: list[StageConfig], way: str) -> None:
+        stages = [*stages, *config.routes[name].stages]
+        if BETWEEN in way:
+            ways[way] = replace(config.routes[name], stages=stages)
+        for following in config.routes[name].feeds:
+            if following in taken:
+                follow(following, stages, f"{way}{BETWEEN}{following}")
+
+    for name in config.routes:
+        if name in taken and not _fed_by(config, name):
+            follow(name, [], name)
+    return replace(config, routes={**config.routes, **ways})
+
+
+def _fed_by(config: Config, route: str) -> list[str]:
+    return [name for name, other in config.routes.items() if route in other.feeds]
+
+
+def _concealed(value: Any, reading: Reading) -> Any:
+    if isinstance(value, dict):
+        return {reading.conceal(key): _concealed(inner, reading) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_concealed(inner, reading) for inner in value]
+    return reading.conceal(value) if isinstance(value, str) else value
+
+
+def _route(reading: Reading, name: str, container: Container, *, followed: bool) -> Facts:
+    route = reading.config.routes[name]
+    reasons = not_taken(reading.config, name, container, reading.conceal) if followed else []
+    fed_by = _fed_by(reading.config, name)
+    if followed and fed_by and not reasons:
+        feeding = (_route(reading, one, container, followed=True) for one in fed_by)
+        if not any(one["takes"] and _overlap(one["from"], route.sources) for one in feeding):
+            reasons = [f"no route that leads to it takes the container: {listed(fed_by)}"]
+    return {
+        "name": name,
+        "takes": followed and not reasons,
+        "reasons": reasons,
+        "containers": route.containers and str(route.containers),
+        "labels": route.labels,
+        "from": list(route.sources),
+        "fed_by": fed_by,
+        "stages": [stage.name for stage in route.stages],
+        "to": _sinks(reading.config, name),
+    }
+
+
+def _overlap(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether two routes may take the same entries."""
+    return bool(set(one) & set(other)) or not set(one) | set(other) <= set(SORTS)
+
+
+def _sinks(config: Config, route: str) -> list[Facts]:
+    """Further routes that it leads to included."""
+    kinds = {name: sink.type for name, sink in config.sinks.items()}
+    return [{"name": name, "type": kinds.get(name, "route")} for name in config.routes[route].to]
+
+
+def _entry(entries: Sequence[Entry], number: int) -> Entry | None:
+    return next((entry for entry in entries if entry.number == number), None)
+
+
+def _way(name: str, config: Config, steps: Sequence[Step], entry: Entry | None) -> Facts:
+    """What a route made of one line."""
+    return {
+        "route": name,
+        "stages": [_step(step) for step in steps],
+        "entry": entry.json if entry else None,
+        "to": _sinks(config, name) if entry else [],
+    }
+
+
+def _step(step: Step) -> Facts:
+    if step.after is None:
+        outcome = "joined" if step.joined else "dropped"
+        return {"stage": step.stage, "outcome": outcome, "line": step.joined, "changes": []}
+    changes = list(_changes(step.before, step.after))
+    outcome = "changed" if changes else "unchanged"
+    facts = {"stage": step.stage, "outcome": outcome, "line": None, "changes": changes}
+    return facts | ({"outcome": "split", "parts": step.parts} if step.parts else {})
+
+
+def _changes(before: Snapshot, after: Snapshot) -> Iterator[Facts]:
+    """One for each part of an entry that is new, gone or another."""
+    old, new = (MISSING if one.bare else one.message for one in (before, after))
+    if old != new:
+        yield _change("message", old, new)
+    yield from _field_changes(before.fields, after.fields)
+
+
+def _field_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], way: str = "", depth: int = 0
+) -> Iterator[Facts]:
+    """Inside of objects, too: `http.status`."""
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name, MISSING), after.get(name, MISSING)
+        if isinstance(old, dict) and isinstance(new, dict) and depth < DEEPEST:
+            yield from _field_changes(old, new, f"{way}{name}.", depth + 1)
+        elif repr(old) != repr(new):  # which tells True from 1
+            taken = not way and name == "message"
+            yield _change(f'fields["{name}"]' if taken else f"{way}{name}", old, new)
+
+
+def _change(field: str, before: Any, after: Any) -> Facts:
+    sides = {"before": before, "after": after}
+    known = {side: value for side, value in sides.items() if value is not MISSING}
+    return {"field": field, **known}

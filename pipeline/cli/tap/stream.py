@@ -1,0 +1,138 @@
+"""`dockline tap`: the stream of a running agent, line by line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from pipeline.cli._agent import Running
+from pipeline.cli._terminal import Colour, colours, printable
+from pipeline.encode.ecs import RESERVED
+from pipeline.encode.local_time import LocalTime
+from pipeline.plural import plural
+
+Paint = Callable[[Colour, str], str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at."""
+
+    routes: Sequence[str] = ()
+    sinks: Sequence[str] = ()
+    containers: Sequence[str] = ()
+    dropped: bool = False
+
+    @property
+    def path(self) -> str:
+        query = [("route", one) for one in self.routes]
+        query += [("sink", one) for one in self.sinks]
+        query += [("container", one) for one in self.containers]
+        return "/tap?" + urlencode([*query, ("dropped", int(self.dropped))])
+
+
+def tap(wanted: Wanted, agent: Running, *, json: bool, limit: int | None) -> int:
+    """The exit status of the command. Raises `DocklineError`."""
+    with suppress(KeyboardInterrupt):  # how it is ended
+        _follow(wanted, agent, json, limit)
+    return 0
+
+
+def _follow(wanted: Wanted, agent: Running, json: bool, limit: int | None) -> None:
+    shown = 0
+    show = Rows()
+    for line in agent.stream(wanted.path):
+        try:
+            found = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError:
+            continue  # the last line, cut where the agent ended
+        if "control" in found:
+            _say(found, agent.address)
+        if json and found.get("control") not in ("open", "idle"):
+            sys.stdout.write(line.decode("utf-8", "replace"))
+        elif "control" not in found:
+            sys.stdout.write(show(found) + "\n")
+        sys.stdout.flush()
+        shown += "control" not in found
+        if shown == limit:
+            return
+    print(f"dockline: the agent at {agent.address} has ended the stream", file=sys.stderr)
+
+
+def _say(found: Mapping[str, Any], where: str) -> None:
+    """What the stream says of itself."""
+    paint = colours(sys.stderr)
+    text = ""
+    if found["control"] == "sampled":
+        text = f"sampled: 1 in {found['one_in']} ({found['shown']:,} of {found['of']:,} entries)"
+    elif found["control"] == "lost":
+        what = plural(found["entries"], "entry that was", "entries that were")
+        text = f"lost: {found['entries']:,} {what} not read in time"
+    elif found["control"] == "open" and sys.stderr.isatty():
+        text = f"looking at the agent at {where}; Ctrl-C ends it"
+    if text:
+        print(paint("yellow", text), file=sys.stderr, flush=True)
+
+
+class Rows:
+    """What an entry looks like to people, on one line."""
+
+    def __init__(self) -> None:
+        self._paint = colours(sys.stdout)
+        self._local_time = LocalTime("%H:%M:%S")
+
+    def __call__(self, found: Mapping[str, Any]) -> str:
+        paint = self._paint
+        way = " -> ".join(str(found[one]) for one in ("route", "sink", "stage") if one in found)
+        if "entry" not in found:
+            count = found.get("entries", 0)
+            lost = f"{count:,} {plural(count, 'entry')} dropped ({found.get('dropped', '')})"
+            return f"{paint('bold', printable(way))}  {paint('red', printable(lost))}"
+        entry = found["entry"]
+        name = printable(str(entry.get("container", {}).get("name", "")))
+        parts = [self._time(entry), paint("bold", name), paint("dim", printable(way))]
+        if reason := self._reason(found):
+            parts.append(paint("red", printable(reason)))
+        return f"{'  '.join(parts)}  {printable(_text(entry))}"
+
+    def _time(self, entry: Mapping[str, Any]) -> str:
+        moment = str(entry.get("@timestamp", "")).encode()
+        try:
+            [second] = self._local_time.render([moment])
+        except ValueError:
+            return ""
+        return (second + moment[19:23]).decode()
+
+    @staticmethod
+    def _reason(found: Mapping[str, Any]) -> str:
+        reason, because = str(found.get("dropped", "")), found.get("because")
+        if not reason or reason == "filtered":
+            return reason
+        return f"dropped ({reason}: {because})" if because else f"dropped ({reason})"
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """The message; behind it, what stages have made of it that it does not say itself."""
+    fields = {name: value for name, value in entry.items() if name not in RESERVED}
+    fields |= entry.get("fields", {})
+    message = str(entry.get("message", ""))
+    said = _object(message)
+    fields = {name: value for name, value in fields.items() if said.get(name, said) != value}
+    if not fields:
+        return message
+    made = msgspec.json.encode(fields).decode()
+    return f"{message}  {made}" if message else made
+
+
+def _object(message: str) -> Mapping[str, Any]:
+    """What a message says that is a JSON object; nothing of any other."""
+    if message.startswith("{"):
+        with suppress(msgspec.MsgspecError, RecursionError):
+            return msgspec.json.decode(message, type=dict[str, Any])
+    return {}

@@ -1,0 +1,139 @@
+"""Running the `[[tests]]` of a configuration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeline.batch import Container
+from pipeline.cli._dry_run import Entry, Line, Trial
+from pipeline.cli._reasons import not_followed, not_taken
+from pipeline.cli.test.compare import Pair, find, pair_up
+from pipeline.cli.test.series import Reading as Series
+from pipeline.cli.test.series import compare
+from pipeline.config import Reading
+from pipeline.config.settings import SORTS, CaseConfig, CaseLine
+from pipeline.errors import DocklineError
+from pipeline.records import MISSING
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A line of which nothing came out under its own number."""
+
+    number: int
+    stage: str
+    joined: int | None
+    """The entry that it became a part of."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one test went."""
+
+    index: int
+    case: CaseConfig
+    trouble: str = ""
+    """Why it could not be run; empty where it could."""
+    entries: Sequence[Entry] = ()
+    pairs: Sequence[Pair] = ()
+    unwanted: Sequence[tuple[int, str]] = ()
+    """Fields that are to be absent, by the entry (counted from 0) that has them."""
+    series: Sequence[Series] = ()
+    """Metrics that do not stand at what was expected."""
+    lost: Sequence[Lost] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return not (self.trouble or self.unwanted or self.series) and self.as_expected
+
+    @property
+    def as_expected(self) -> bool:
+        return all(pair.matches for pair in self.pairs)
+
+    @property
+    def path(self) -> str:
+        return f"tests[{self.index}]"
+
+
+def run(reading: Reading, index: int) -> Result:
+    """One test. Never raises `DocklineError`."""
+    config, began = reading.config, time.perf_counter()
+    case = config.tests[index]
+    container = Container(
+        case.container.id,
+        case.container.name,
+        case.container.image,
+        case.container.labels,
+        host=case.container.host,
+    )
+    if wrong_source := _wrong_source(reading, case):
+        return Result(index, case, wrong_source)
+    reasons = _not_run(reading, case.route, container)
+    if not case.taken:
+        return Result(index, case, "" if reasons else "the route takes the container")
+    if reasons:
+        return Result(index, case, reasons)
+    given = lines(case.input)
+    try:
+        trial = Trial(case.route, config, container, case.source)
+        entries = trial.run(given)
+        series = compare(case.metrics, trial.samples())
+    except DocklineError as error:
+        return Result(index, case, str(error))
+    return Result(
+        index,
+        case,
+        entries=entries,
+        pairs=pair_up(case.expect, [entry.json for entry in entries]),
+        unwanted=[
+            (place, name)
+            for place, entry in enumerate(entries)
+            for name in case.absent
+            if find(entry.json, name) is not MISSING
+        ],
+        series=series,
+        lost=_lost(trial, len(given)),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _wrong_source(reading: Reading, case: CaseConfig) -> str:
+    """What is wrong with the source of a test; empty where the route takes it."""
+    sources = reading.config.routes[case.route].sources
+    if case.source in sources or not set(sources) <= set(SORTS):
+        return ""
+    takes = " and ".join(sources) or "nothing"
+    hint = f', which a test has with source = "{sources[0]}"' if sources else ""
+    return f"the route does not take {case.source} but {takes}{hint}"
+
+
+def _not_run(reading: Reading, name: str, container: Container) -> str:
+    """Why the container's lines would not come to the route; empty where they would."""
+    config, conceal = reading.config, reading.conceal
+    if reasons := not_followed(config, container, conceal):
+        return f"the container is not followed at all: {'; '.join(reasons)}"
+    if reasons := not_taken(config, name, container, conceal):
+        return f"the route does not take the container: {'; '.join(reasons)}"
+    return ""
+
+
+def lines(written: Sequence[str | CaseLine]) -> list[Line]:
+    """As a container would write them: what stands on several lines is several."""
+    entries = [one if isinstance(one, CaseLine) else CaseLine(line=one) for one in written]
+    return [
+        Line(text.encode("utf-8", "replace"), one.stream, (one.time or "").encode(), one.fields)
+        for one in entries
+        for text in str(one.line).removesuffix("\n").split("\n")
+    ]
+
+
+def _lost(trial: Trial, count: int) -> list[Lost]:
+    found = []
+    for number in range(1, count + 1):
+        steps = trial.steps(number)
+        if steps and steps[-1].after is None:
+            found.append(Lost(number, steps[-1].stage, steps[-1].joined))
+    return found

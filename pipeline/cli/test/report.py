@@ -1,0 +1,193 @@
+"""How the `[[tests]]` went: for people, and as JUnit XML for continuous integration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from msgspec import structs
+
+from pipeline.cli._terminal import Colour
+from pipeline.cli.test.cases import Lost, Result, lines
+from pipeline.cli.test.compare import Difference, Pair, shown, shown_apart, suggestion
+from pipeline.cli.test.series import Reading
+from pipeline.config.settings import CaseLine
+from pipeline.errors import DocklineError
+from pipeline.plural import plural
+from pipeline.records import MISSING
+
+Text = list[tuple[Colour | None, str]]
+"""Lines, each with its colour."""
+
+MOST_LOST = 10
+"""Lines whose fate is told of one test."""
+
+
+def concealed(result: Result, conceal: Callable[[str], str]) -> Result:
+    """The same to be shown: values are concealed before they are cut or escaped."""
+
+    def hidden(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {conceal(key): hidden(inner) for key, inner in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [hidden(inner) for inner in value]
+        if isinstance(value, CaseLine):
+            return structs.replace(value, line=conceal(value.line), fields=hidden(value.fields))
+        return conceal(value) if isinstance(value, str) else value
+
+    def pair(one: Pair) -> Pair:
+        found = [
+            Difference(
+                conceal(each.field), hidden(each.expected), hidden(each.got), conceal(each.hint)
+            )
+            for each in one.differences
+        ]
+        return replace(one, differences=tuple(found))
+
+    case = result.case
+    return replace(
+        result,
+        case=structs.replace(
+            case,
+            name=conceal(case.name),
+            input=hidden(case.input),
+            expect=hidden(case.expect),
+        ),
+        trouble=conceal(result.trouble),
+        entries=[replace(entry, json=hidden(entry.json)) for entry in result.entries],
+        pairs=[pair(one) for one in result.pairs],
+        unwanted=[(place, conceal(name)) for place, name in result.unwanted],
+        series=[
+            replace(one, name=conceal(one.name), hint=conceal(one.hint)) for one in result.series
+        ],
+    )
+
+
+def title(result: Result) -> str:
+    name = f": {result.case.name}" if result.case.name else ""
+    return _printable(f"{result.path} {result.case.route}{name}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def explained(result: Result) -> Text:
+    """What is wrong with a test that did not pass."""
+    if result.trouble:
+        return [("red", f"  {result.trouble}")]
+    text: Text = []
+    for pair in result.pairs:
+        if not pair.matches:
+            text += _pair(result, pair)
+    for place, name in result.unwanted:
+        text.append((None, f"  {_place(result, place)}"))
+        text.append(("red", f"    {name}: expected to be absent"))
+    for one in result.series:
+        text += _series(one)
+    if not result.as_expected:
+        text += _lost(result.lost)
+    return text
+
+
+def _series(one: Reading) -> Text:
+    got = "no such series" if one.got is None else f"{one.got:.15g}"
+    hint = f"; {one.hint}" if one.hint else ""
+    return [
+        (None, f"  {_printable(one.name)}"),
+        ("green", f"    expected {one.expected:.15g}"),
+        ("red", f"    got      {got}{hint}"),
+    ]
+
+
+def _pair(result: Result, pair: Pair) -> Text:
+    if pair.got is None and pair.expected is not None:
+        expected = result.case.expect[pair.expected]
+        return [
+            (None, f"  expected entry {pair.expected + 1} did not come out"),
+            ("green", f"    - {shown(expected)}"),
+        ]
+    got = pair.got or 0
+    if pair.expected is None:
+        return [
+            (None, f"  {_place(result, got)}, was not expected"),
+            ("red", f"    + {shown(suggested(result, got))}"),
+        ]
+    text: Text = [(None, f"  {_place(result, got)}")]
+    for one in pair.differences:
+        text.append((None, f"    {one.field}"))
+        wanted, other = shown_apart(one.expected, one.got)
+        hint = f"; {one.hint}" if one.hint else ""
+        text.append(("green", f"      expected {wanted}"))
+        text.append(("red", f"      got      {other}{hint}"))
+    if any(one.got is MISSING for one in pair.differences):
+        text.append(("dim", f"    the entry: {shown(suggested(result, got))}"))
+    return text
+
+
+def suggested(result: Result, got: int) -> dict[str, object]:
+    """What is worth expecting of an entry that came out."""
+    entry = result.entries[got]
+    written = lines(result.case.input)[entry.number - 1].text.decode("utf-8", "replace")
+    return suggestion(entry.json, written)
+
+
+def _place(result: Result, got: int) -> str:
+    return f"entry {got + 1}, from line {result.entries[got].number}"
+
+
+def _lost(lost: Sequence[Lost]) -> Iterator[tuple[Colour | None, str]]:
+    for one in lost[:MOST_LOST]:
+        fate = f"joined to line {one.joined}" if one.joined else "dropped"
+        yield "dim", f"  line {one.number} was {fate} by the stage {one.stage}"
+    if len(lost) > MOST_LOST:
+        more = len(lost) - MOST_LOST
+        lines = plural(more, "more line was", "more lines were")
+        yield "dim", f"  and {more} {lines} dropped or joined"
+
+
+# ------------------------------------------------------------------------------------- JUnit
+
+
+def write_junit(file: str, name: str, results: Sequence[Result]) -> None:
+    """As Jenkins, GitLab and others read it. Raises `DocklineError` where it cannot be written."""
+    errors = [result for result in results if result.trouble]
+    failures = [result for result in results if not result.passed and not result.trouble]
+    counts = {
+        "tests": str(len(results)),
+        "failures": str(len(failures)),
+        "errors": str(len(errors)),
+        "time": f"{sum(result.seconds for result in results):.6f}",
+    }
+    suites = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": _valid(name), **counts})
+    for result in results:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            {
+                "classname": result.case.route,
+                "name": _valid(title(result)),
+                "time": f"{result.seconds:.6f}",
+            },
+        )
+        if not result.passed:
+            kind = "error" if result.trouble else "failure"
+            text = "\n".join(line.removeprefix("  ") for _, line in explained(result))
+            first = ": ".join(line.strip() for line in text.split("\n")[:4])
+            ElementTree.SubElement(case, kind, {"message": _valid(first)}).text = _valid(text)
+    ElementTree.indent(suites)
+    try:
+        with Path(file).open("wb") as stream:
+            ElementTree.ElementTree(suites).write(stream, "utf-8", xml_declaration=True)
+    except OSError as error:
+        raise DocklineError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _valid(text: str) -> str:
+    """Without what XML 1.0 has no way to write."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
