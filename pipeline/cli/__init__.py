@@ -1,13 +1,16 @@
-"""The command line. One command, one module, found by its name; see `main`.
+"""The command line: `main` finds each command by its name in this folder.
 
-A command's module defines:
+A command is one file, or one folder when it needs several. What several commands use is in files
+whose names begin with an underscore. There is no list to edit: a new file or folder is a new
+command. Its module defines:
 
-- `add(subparsers)`: adds the command's own parser, with its options, and returns it. `-c FILE`
-  is added to every one.
-- `main(args) -> int`: does it, and returns the exit status. `args.config` is what `-c` said, or
-  None; `pipeline.config.find` knows the rest. May raise `DocklineError`.
+- `add(subparsers)`: adds the command's own parser, with its options, and returns it. The option
+  `-c FILE` is added to every command.
+- `main(args) -> int`: runs the command and returns its exit status. `args.config` is the value of
+  `-c`, or None; `pipeline.config.find` takes it. It may raise `DocklineError`.
 
-Modules import what is heavy inside `main`, so that each command pays for its own needs only.
+Every start of the program imports all of these modules. So they import what is slow to import
+inside `main`, and only the command that is run pays for it.
 """
 
 from __future__ import annotations
@@ -88,18 +91,6 @@ def command_line() -> argparse.ArgumentParser:
 def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
     parser.add_argument(
         "-c", "--config", metavar="FILE", default=default, help="the configuration (TOML)"
-    )
-
-
-def add_allow_python(parser: argparse.ArgumentParser) -> None:
-    """For a command through whose hands entries go; `args.python` is for `pipeline.config.read`."""
-    parser.add_argument(
-        "--allow-python",
-        dest="python",
-        action="store_const",
-        const="allow",
-        default="refuse",
-        help="allow stages that run Python code of yours (the stage `python`)",
     )
 
 

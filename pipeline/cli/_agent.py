@@ -31,7 +31,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
 
 
 @dataclass(frozen=True)
-class Running:
+class AgentClient:
     """An agent, where it answers and what it is asked with."""
 
     address: str
@@ -95,7 +95,7 @@ class Running:
 
 def find_agent(
     url: str | None, token: str | None, config: str | None, environ: Mapping[str, str] = os.environ
-) -> Running:
+) -> AgentClient:
     """The agent at `url`, or else where the configuration says that it listens.
 
     Its token is `token`, `$DOCKLINE_TOKEN`, or, of one on this host, what the configuration or its
@@ -108,35 +108,35 @@ def find_agent(
         return _with(address, given, "DOCKLINE_TOKEN")
     if not _is_here(address):
         why = "it runs elsewhere: give what the file token of its state directory has"
-        return Running(address, origin=f"{why}, with --token or DOCKLINE_TOKEN")
+        return AgentClient(address, origin=f"{why}, with --token or DOCKLINE_TOKEN")
     return _on_this_host(address, config, environ)
 
 
-def _with(address: str, token: str, origin: str) -> Running:
+def _with(address: str, token: str, origin: str) -> AgentClient:
     """Raises `DocklineError` for what cannot be a token."""
     token = token.strip()
     if not re.fullmatch(FORM, token):
         raise DocklineError(f"{origin} is no token: it has characters that none can have")
-    return Running(address, token, origin)
+    return AgentClient(address, token, origin)
 
 
-def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) -> Running:
+def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) -> AgentClient:
     try:
         settings = _config(config, environ)
     except DocklineError as error:
-        return Running(address, origin=f"the configuration that names it is of no use: {error}")
+        return AgentClient(address, origin=f"the configuration that names it is of no use: {error}")
     folder = Path(settings.state.directory)
     _check_listener(address, folder)
     if settings.http.token:
         return _with(address, settings.http.token, "http.token")
     try:
-        return Running(address, read_token(folder), str(folder / NAME))
+        return AgentClient(address, read_token(folder), str(folder / NAME))
     except PermissionError:
         why, what = "no permission", "run this as the agent's user or as root"
     except (OSError, ValueError) as error:
         why = str(getattr(error, "strerror", None) or error)
         what = "name its configuration with -c"
-    return Running(
+    return AgentClient(
         address,
         origin=f"{folder / NAME} cannot be read ({why}): {what} (in a container, with docker "
         "exec), or give --token or DOCKLINE_TOKEN",

@@ -85,7 +85,7 @@ class Entry:
     json: dict[str, Any]
 
 
-class Trial:
+class DryRun:
     """One route with one container, used once."""
 
     def __init__(
@@ -245,7 +245,7 @@ class _RecordedLabels(Labels):
 class _Outlet:
     """What takes the place of all sinks."""
 
-    name = "trial"
+    name = "dry_run"
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []

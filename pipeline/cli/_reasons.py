@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.batch import Container
-from pipeline.cli.test.compare import shown
+from pipeline.cli._values import shown
 from pipeline.config import Config
 from pipeline.expression.explanation import Part, why_false
 from pipeline.selection import Selection

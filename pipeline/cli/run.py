@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli import add_allow_python
+from pipeline.cli._options import add_allow_python
 from pipeline.errors import without_credentials
 
 if TYPE_CHECKING:

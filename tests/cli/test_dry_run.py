@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.cli._dry_run import Line, Snapshot, Step, Trial
+from pipeline.cli._dry_run import DryRun, Line, Snapshot, Step
 from pipeline.component import Stage, registry
 from pipeline.config.file import parse
 from pipeline.errors import DocklineError
 from pipeline.testing.builders import container
 
 
-def trial(stages: str) -> Trial:
+def dry_run(stages: str) -> DryRun:
     text = f'[routes.r]\nto = ["console"]\nstages = [{stages}]'
-    return Trial("r", parse(text, {}).config, container())
+    return DryRun("r", parse(text, {}).config, container())
 
 
 def test_what_comes_out_is_what_a_json_sink_would_get() -> None:
-    [first, second] = trial('{ parse = "json" }, { set = { env = "prod" } }').run(
+    [first, second] = dry_run('{ parse = "json" }, { set = { env = "prod" } }').run(
         [Line(b'{"level":"warn"}', "stderr"), Line(b"text", time=b"2026-05-01T00:00:00.000000001Z")]
     )
     assert (first.number, first.json["level"], first.json["env"]) == (1, "warn", "prod")
@@ -32,7 +32,7 @@ def test_what_comes_out_is_what_a_json_sink_would_get() -> None:
 
 
 def test_each_step_of_a_line_is_known_until_it_is_dropped() -> None:
-    tried = trial('{ parse = "json" }, { keep = "a > 1" }, { remove = ["message"] }')
+    tried = dry_run('{ parse = "json" }, { keep = "a > 1" }, { remove = ["message"] }')
     entries = tried.run([Line(b'{"a":1}'), Line(b'{"a":2}')])
     assert [entry.number for entry in entries] == [2]
     line = '{"a":1}'
@@ -45,12 +45,12 @@ def test_each_step_of_a_line_is_known_until_it_is_dropped() -> None:
 
 
 def test_no_lines_and_no_stages_give_nothing_and_everything() -> None:
-    assert trial('{ parse = "json" }').run([]) == []
-    assert [entry.json["message"] for entry in trial("").run([Line(b"\xff")])] == ["\ufffd"]
+    assert dry_run('{ parse = "json" }').run([]) == []
+    assert [entry.json["message"] for entry in dry_run("").run([Line(b"\xff")])] == ["\ufffd"]
 
 
 def test_what_a_stage_holds_back_comes_out_through_the_stages_behind_it() -> None:
-    tried = trial('{ join = "indent" }, { set = { env = "prod" } }')
+    tried = dry_run('{ join = "indent" }, { set = { env = "prod" } }')
     [entry, last] = tried.run([Line(b"one"), Line(b"  two"), Line(b"last")])
     assert (entry.json["message"], entry.json["env"]) == ("one\n  two", "prod")
     assert (last.number, last.json["message"], last.json["env"]) == (3, "last", "prod")
@@ -75,7 +75,7 @@ def replaced(stage: type[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(Broken, monkeypatch)
     with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
-        trial('{ drop = "a == 1" }').run([Line(b"one")])
+        dry_run('{ drop = "a == 1" }').run([Line(b"one")])
 
 
 def test_a_stage_that_fails_to_let_go_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,11 +90,11 @@ def test_a_stage_that_fails_to_let_go_is_told(monkeypatch: pytest.MonkeyPatch) -
 
     replaced(Stuck, monkeypatch)
     with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
-        trial('{ drop = "a == 1" }').run([Line(b"one")])
+        dry_run('{ drop = "a == 1" }').run([Line(b"one")])
 
 
 def test_of_a_line_that_was_split_a_part_that_came_out_is_followed() -> None:
-    tried = trial(
+    tried = dry_run(
         '{ split = "message" }, { drop = \'message == "x"\' }, { set = { env = "prod" } }'
     )
     entries = tried.run([Line(b'["x","y","z"]'), Line(b"x"), Line(b'["x","x"]')])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.audit.sequences import Series, Verifier
+from pipeline.cli.audit.entries import Verifier
+from pipeline.cli.audit.sequences import Series
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from tests.delivery.breaking import Breaking

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import msgspec
 
 from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
-from pipeline.cli._agent import Running
+from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import colours
 from pipeline.errors import DocklineError
 from pipeline.plural import plural
 
 
-def audit(agent: Running, *, json: bool) -> int:
+def audit(agent: AgentClient, *, json: bool) -> int:
     """The exit status of the command."""
     body = agent.get("/audit")
     try:

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from pipeline.cli._terminal import colours
-from pipeline.cli.audit.sequences import LOGS, Gap, Rubbish, Series, Verifier
+from pipeline.cli.audit.entries import LOGS, Rubbish, Verifier
+from pipeline.cli.audit.sequences import Gap, Series
 from pipeline.plural import plural
 
 STANDARD_INPUT = "standard input"

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import add_allow_python
+from pipeline.cli._options import add_allow_python
 
 if TYPE_CHECKING:
     from pipeline.batch import Container

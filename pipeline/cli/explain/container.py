@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.batch import Container
-from pipeline.cli.test.compare import shown
+from pipeline.cli._values import shown
 from pipeline.config import Reading
 from pipeline.config.wording import nearest
 from pipeline.errors import EngineError

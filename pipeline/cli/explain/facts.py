@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from pipeline.batch import Container
-from pipeline.cli._dry_run import Entry, Line, Snapshot, Step, Trial
+from pipeline.cli._dry_run import DryRun, Entry, Line, Snapshot, Step
 from pipeline.cli._reasons import not_followed, not_taken, not_understood
 from pipeline.cli.explain.container import Found
 from pipeline.config import Config, Reading, RouteConfig, StageConfig
@@ -35,8 +35,8 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
     config = _with_ways(config, taken)
     ways = [name for name in config.routes if name in taken or BETWEEN in name]
     ways = [name for name in ways if BETWEEN in name or not _fed_by(config, name)]
-    trials = {name: Trial(name, config, container) for name in ways}
-    entries = {name: trial.run(lines) for name, trial in trials.items()}
+    runs = {name: DryRun(name, config, container) for name in ways}
+    entries = {name: dry_run.run(lines) for name, dry_run in runs.items()}
     facts = {
         "container": {
             "id": container.id,
@@ -56,8 +56,8 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
                 "line": line.text.decode("utf-8", "replace"),
                 "stream": line.stream,
                 "routes": [
-                    _way(name, config, trial.steps(number), _entry(entries[name], number))
-                    for name, trial in trials.items()
+                    _way(name, config, dry_run.steps(number), _entry(entries[name], number))
+                    for name, dry_run in runs.items()
                 ],
             }
             for number, line in enumerate(lines, 1)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from pipeline.cli._agent import Running
+from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import Colour, colours, printable
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
@@ -37,14 +37,14 @@ class Wanted:
         return "/tap?" + urlencode([*query, ("dropped", int(self.dropped))])
 
 
-def tap(wanted: Wanted, agent: Running, *, json: bool, limit: int | None) -> int:
+def tap(wanted: Wanted, agent: AgentClient, *, json: bool, limit: int | None) -> int:
     """The exit status of the command. Raises `DocklineError`."""
     with suppress(KeyboardInterrupt):  # how it is ended
         _follow(wanted, agent, json, limit)
     return 0
 
 
-def _follow(wanted: Wanted, agent: Running, json: bool, limit: int | None) -> None:
+def _follow(wanted: Wanted, agent: AgentClient, json: bool, limit: int | None) -> None:
     shown = 0
     show = Rows()
     for line in agent.stream(wanted.path):

@@ -17,7 +17,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pipeline.cli import add_allow_python
+from pipeline.cli._options import add_allow_python
 from pipeline.plural import plural
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 def main(args: argparse.Namespace) -> int:
     from pipeline.cli.test.cases import run
-    from pipeline.cli.test.report import concealed, write_junit
+    from pipeline.cli.test.report import concealed
     from pipeline.config import find, read
 
     path = find(args.config, os.environ)
@@ -73,6 +73,8 @@ def main(args: argparse.Namespace) -> int:
     shown = [concealed(result, reading.conceal) for result in results]
     _print(path, reading.file, shown, {result.index for result in changed})
     if args.junit:
+        from pipeline.cli.test.junit import write_junit
+
         write_junit(args.junit, reading.file, shown)
     return 0 if all(result.passed for result in results) else 1
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.batch import Container
-from pipeline.cli._dry_run import Entry, Line, Trial
+from pipeline.cli._dry_run import DryRun, Entry, Line
 from pipeline.cli._reasons import not_followed, not_taken
 from pipeline.cli.test.compare import Pair, find, pair_up
-from pipeline.cli.test.series import Reading as Series
-from pipeline.cli.test.series import compare
+from pipeline.cli.test.series import SeriesDifference, compare
 from pipeline.config import Reading
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
 from pipeline.errors import DocklineError
@@ -40,7 +39,7 @@ class Result:
     pairs: Sequence[Pair] = ()
     unwanted: Sequence[tuple[int, str]] = ()
     """Fields that are to be absent, by the entry (counted from 0) that has them."""
-    series: Sequence[Series] = ()
+    series: Sequence[SeriesDifference] = ()
     """Metrics that do not stand at what was expected."""
     lost: Sequence[Lost] = ()
     seconds: float = field(default=0.0, compare=False)
@@ -78,9 +77,9 @@ def run(reading: Reading, index: int) -> Result:
         return Result(index, case, reasons)
     given = lines(case.input)
     try:
-        trial = Trial(case.route, config, container, case.source)
-        entries = trial.run(given)
-        series = compare(case.metrics, trial.samples())
+        dry_run = DryRun(case.route, config, container, case.source)
+        entries = dry_run.run(given)
+        series = compare(case.metrics, dry_run.samples())
     except DocklineError as error:
         return Result(index, case, str(error))
     return Result(
@@ -95,7 +94,7 @@ def run(reading: Reading, index: int) -> Result:
             if find(entry.json, name) is not MISSING
         ],
         series=series,
-        lost=_lost(trial, len(given)),
+        lost=_lost(dry_run, len(given)),
         seconds=time.perf_counter() - began,
     )
 
@@ -130,10 +129,10 @@ def lines(written: Sequence[str | CaseLine]) -> list[Line]:
     ]
 
 
-def _lost(trial: Trial, count: int) -> list[Lost]:
+def _lost(dry_run: DryRun, count: int) -> list[Lost]:
     found = []
     for number in range(1, count + 1):
-        steps = trial.steps(number)
+        steps = dry_run.steps(number)
         if steps and steps[-1].after is None:
             found.append(Lost(number, steps[-1].stage, steps[-1].joined))
     return found

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config.wording import nearest, toml
+from pipeline.cli._values import has_null
+from pipeline.config.wording import nearest
 from pipeline.encode.ecs import RESERVED
 from pipeline.records import MISSING
 
-LONGEST = 100_000
-"""Characters of a value that are looked at for where it differs from another."""
 LARGEST_TABLE = 250_000
 """Expected entries times those that came out, up to which the best pairing is looked for."""
 
@@ -145,18 +143,9 @@ def suggestion(entry: Mapping[str, Any], written: str) -> dict[str, Any]:
     message = entry.get("message")
     if message is not None and (message != written or not fields):
         fields = {"message": message, **fields}
-    return {name: value for name, value in fields.items() if not _has_null(value)} or {
+    return {name: value for name, value in fields.items() if not has_null(value)} or {
         "stream": entry.get("stream", "")
     }
-
-
-def _has_null(value: Any) -> bool:
-    """Which TOML has no way to write."""
-    if isinstance(value, Mapping):
-        return any(map(_has_null, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_null, value))
-    return value is None
 
 
 def updated(expected: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,32 +155,6 @@ def updated(expected: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, An
         found = find(got, name)
         if isinstance(value, Mapping) and isinstance(found, Mapping):
             result[name] = updated(value, found)
-        elif found is not MISSING and not _has_null(found):
+        elif found is not MISSING and not has_null(found):
             result[name] = found
     return result
-
-
-def shown_apart(expected: Any, got: Any, most: int = 200) -> tuple[str, str]:
-    """Two values that differ, as `shown` does; of long ones the part where they begin to."""
-    texts = shown(expected, LONGEST), shown(got, LONGEST)
-    if max(map(len, texts)) <= most:
-        return texts
-    pairs = enumerate(zip(*texts, strict=False))
-    same = next((place for place, (one, other) in pairs if one != other), min(map(len, texts)))
-    start = max(0, same - most // 4)
-    left, right = (_cut(("…" if start else "") + text[start:], most) for text in texts)
-    return left, right
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def shown(value: Any, most: int = 200) -> str:
-    """A value on one line, as it would be written in the configuration; not endless, and without
-    what could control a terminal."""
-    if value is MISSING:
-        return "no such field"
-    text = json.dumps(value) if _has_null(value) else toml(value)
-    text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
-    return _cut(text, most)

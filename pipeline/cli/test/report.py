@@ -1,22 +1,19 @@
-"""How the `[[tests]]` went: for people, and as JUnit XML for continuous integration."""
+"""Results of the `[[tests]]` as text for people."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from msgspec import structs
 
 from pipeline.cli._terminal import Colour
+from pipeline.cli._values import shown, shown_apart
 from pipeline.cli.test.cases import Lost, Result, lines
-from pipeline.cli.test.compare import Difference, Pair, shown, shown_apart, suggestion
-from pipeline.cli.test.series import Reading
+from pipeline.cli.test.compare import Difference, Pair, suggestion
+from pipeline.cli.test.series import SeriesDifference
 from pipeline.config.settings import CaseLine
-from pipeline.errors import DocklineError
 from pipeline.plural import plural
 from pipeline.records import MISSING
 
@@ -94,7 +91,7 @@ def explained(result: Result) -> Text:
     return text
 
 
-def _series(one: Reading) -> Text:
+def _series(one: SeriesDifference) -> Text:
     got = "no such series" if one.got is None else f"{one.got:.15g}"
     hint = f"; {one.hint}" if one.hint else ""
     return [
@@ -148,46 +145,3 @@ def _lost(lost: Sequence[Lost]) -> Iterator[tuple[Colour | None, str]]:
         more = len(lost) - MOST_LOST
         lines = plural(more, "more line was", "more lines were")
         yield "dim", f"  and {more} {lines} dropped or joined"
-
-
-# ------------------------------------------------------------------------------------- JUnit
-
-
-def write_junit(file: str, name: str, results: Sequence[Result]) -> None:
-    """As Jenkins, GitLab and others read it. Raises `DocklineError` where it cannot be written."""
-    errors = [result for result in results if result.trouble]
-    failures = [result for result in results if not result.passed and not result.trouble]
-    counts = {
-        "tests": str(len(results)),
-        "failures": str(len(failures)),
-        "errors": str(len(errors)),
-        "time": f"{sum(result.seconds for result in results):.6f}",
-    }
-    suites = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(suites, "testsuite", {"name": _valid(name), **counts})
-    for result in results:
-        case = ElementTree.SubElement(
-            suite,
-            "testcase",
-            {
-                "classname": result.case.route,
-                "name": _valid(title(result)),
-                "time": f"{result.seconds:.6f}",
-            },
-        )
-        if not result.passed:
-            kind = "error" if result.trouble else "failure"
-            text = "\n".join(line.removeprefix("  ") for _, line in explained(result))
-            first = ": ".join(line.strip() for line in text.split("\n")[:4])
-            ElementTree.SubElement(case, kind, {"message": _valid(first)}).text = _valid(text)
-    ElementTree.indent(suites)
-    try:
-        with Path(file).open("wb") as stream:
-            ElementTree.ElementTree(suites).write(stream, "utf-8", xml_declaration=True)
-    except OSError as error:
-        raise DocklineError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _valid(text: str) -> str:
-    """Without what XML 1.0 has no way to write."""
-    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

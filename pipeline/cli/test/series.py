@@ -23,7 +23,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
-class Reading:
+class SeriesDifference:
     """A series that does not stand at what a test wants."""
 
     name: str
@@ -33,7 +33,7 @@ class Reading:
     hint: str = ""
 
 
-def compare(wanted: Mapping[str, float], samples: Iterable[Sample]) -> list[Reading]:
+def compare(wanted: Mapping[str, float], samples: Iterable[Sample]) -> list[SeriesDifference]:
     """Those that differ. Raises `DocklineError` for a name that cannot be read."""
     found = {(sample.name, frozenset(sample.labels.items())): sample for sample in samples}
     names = [_written(sample) for sample in found.values()]
@@ -42,7 +42,7 @@ def compare(wanted: Mapping[str, float], samples: Iterable[Sample]) -> list[Read
         sample = found.get(_read(name))
         if not math.isclose(expected, sample.value if sample else 0.0, abs_tol=1e-9):
             hint = "" if sample else _nearest(name, names)
-            different.append(Reading(name, expected, sample and sample.value, hint))
+            different.append(SeriesDifference(name, expected, sample and sample.value, hint))
     return different
 
 

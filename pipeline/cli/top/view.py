@@ -1,190 +1,30 @@
-"""Two overviews of an agent as tables, and as a screen of a given size."""
+"""The screen of `dockline top`: three tables, a title and a filter, and what each key does."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pipeline.cli._terminal import printable
+from pipeline.cli.top.columns import (
+    container_table,
+    rate,
+    reasons,
+    route_table,
+    sink_table,
+    size_rate,
+)
+from pipeline.cli.top.rates import ContainerRow, Rates, RouteRow, SinkRow, SourceRow
 from pipeline.cli.top.short_numbers import count, duration, size
-from pipeline.cli.top.table import Column, Line, Order, Table, cut
-from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow, SourceNow
+from pipeline.cli.top.table import Line, Table, cut
 from pipeline.plural import plural
-
-UNKNOWN: Final = -1.0
-"""A rate of what was seen once."""
 
 LEAST = 3
 """Lines that each table has, where there is room at all."""
 
 HELP = "q quit  tab next table  < > r sort  / filter  up down page scroll"
-
-
-@dataclass(frozen=True)
-class ContainerRow:
-    now: ContainerNow
-    lines: float
-    bytes: float
-    """A second, like all rates."""
-
-
-@dataclass(frozen=True)
-class RouteRow:
-    now: RouteNow
-    came: float
-    left: float
-    filtered: float
-
-
-@dataclass(frozen=True)
-class SinkRow:
-    now: SinkNow
-    delivered: float
-    bytes: float
-
-
-@dataclass(frozen=True)
-class SourceRow:
-    now: SourceNow
-    entries: float
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What two overviews tell together."""
-
-    after: Overview
-    containers: Sequence[ContainerRow]
-    routes: Sequence[RouteRow]
-    sinks: Sequence[SinkRow]
-    lines: float
-    bytes: float
-    sources: Sequence[SourceRow] = ()
-
-
-def figures(before: Overview | None, after: Overview) -> Figures:
-    """Rates are unknown without one before, or where that was of another run of the agent."""
-    if before is not None and before.began != after.began:
-        before = None
-    seconds = after.clock - before.clock if before is not None else 0.0
-
-    def rate(now: float, then: float) -> float:
-        return max(0.0, now - then) / seconds if seconds > 0 else UNKNOWN
-
-    containers = {one.id: one for one in before.containers} if before is not None else {}
-    routes = {one.name: one for one in before.routes} if before is not None else {}
-    sinks = {one.name: one for one in before.sinks} if before is not None else {}
-    sources = {one.name: one for one in before.sources} if before is not None else {}
-    rows = []
-    for one in after.containers:
-        past = containers.get(one.id, _NO_CONTAINER)
-        rows.append(ContainerRow(one, rate(one.lines, past.lines), rate(one.bytes, past.bytes)))
-    return Figures(
-        after,
-        rows,
-        [_route(one, routes.get(one.name, _NO_ROUTE), rate) for one in after.routes],
-        [_sink(one, sinks.get(one.name, _NO_SINK), rate) for one in after.sinks],
-        sum(row.lines for row in rows) if seconds > 0 else UNKNOWN,
-        sum(row.bytes for row in rows) if seconds > 0 else UNKNOWN,
-        [
-            SourceRow(one, rate(one.entries, sources.get(one.name, _NO_SOURCE).entries))
-            for one in after.sources
-        ],
-    )
-
-
-_NO_SOURCE = SourceNow("", "")
-_NO_CONTAINER, _NO_ROUTE, _NO_SINK = ContainerNow("", ""), RouteNow(""), SinkNow("", "")
-
-Rate = Callable[[float, float], float]
-
-
-def _route(now: RouteNow, past: RouteNow, rate: Rate) -> RouteRow:
-    filtered, before = sum(now.filtered.values()), sum(past.filtered.values())
-    left = rate(now.taken + now.made - filtered, past.taken + past.made - before)
-    return RouteRow(now, rate(now.taken, past.taken), left, rate(filtered, before))
-
-
-def _sink(now: SinkNow, past: SinkNow, rate: Rate) -> SinkRow:
-    return SinkRow(
-        now, rate(now.delivered, past.delivered), rate(now.delivered_bytes, past.delivered_bytes)
-    )
-
-
-# ----------------------------------------------------------------------------------- tables
-
-
-def _rate(number: float) -> str:
-    return "-" if number < 0 else count(number)
-
-
-def _size_rate(number: float) -> str:
-    return "-" if number < 0 else size(number)
-
-
-def _reasons(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{count(entries)} {printable(why)}" for why, entries in dropped.items())
-
-
-def container_table() -> Table[ContainerRow]:
-    return Table(
-        [
-            Column("CONTAINER", lambda row: printable(row.now.name), left=True),
-            Column("LINES/S", lambda row: row.lines, _rate),
-            Column("BYTES/S", lambda row: row.bytes, _size_rate),
-            Column("LINES", lambda row: row.now.lines, count),
-            Column("WAITING", lambda row: row.now.waiting, count),
-            Column("LAG", lambda row: row.now.lag, duration),
-            Column("DROPPED", lambda row: row.now.dropped, count),
-        ],
-        order=Order(1),
-    )
-
-
-def route_table() -> Table[RouteRow]:
-    return Table(
-        [
-            Column("ROUTE", lambda row: printable(row.now.name), left=True),
-            Column("IN/S", lambda row: row.came, _rate),
-            Column("OUT/S", lambda row: row.left, _rate),
-            Column("FILTERED/S", lambda row: row.filtered, _rate),
-            Column("IN", lambda row: row.now.taken, count),
-            Column("FILTERED BY", lambda row: _reasons(row.now.filtered) or "-", left=True),
-        ]
-    )
-
-
-def sink_table() -> Table[SinkRow]:
-    return Table(
-        [
-            Column("SINK", lambda row: printable(row.now.name), left=True),
-            Column("IS", lambda row: "down" if row.now.problem else "up", left=True),
-            Column("OUT/S", lambda row: row.delivered, _rate),
-            Column("BYTES/S", lambda row: row.bytes, _size_rate),
-            Column("WAITING", lambda row: row.now.entries + row.now.blocked, count),
-            Column("MEMORY", lambda row: row.now.memory, size),
-            Column("DISK", lambda row: row.now.disk, size),
-            Column("LAG", lambda row: row.now.lag, duration),
-            Column("RETRY", lambda row: row.now.retried, count),
-            Column("DROPPED", lambda row: sum(row.now.dropped.values()), count),
-        ],
-        remark=_remark,
-        bad=lambda row: bool(row.now.problem),
-    )
-
-
-def _remark(row: SinkRow) -> str:
-    parts = ["dropped: " + _reasons(row.now.dropped)] if row.now.dropped else []
-    if row.now.dead_lettered:
-        parts.append(f"{count(row.now.dead_lettered)} dead-lettered")
-    if row.now.problem:
-        parts.append(printable(row.now.problem))
-    return "; ".join(parts)
-
-
-# ----------------------------------------------------------------------------------- screen
 
 
 @dataclass
@@ -254,7 +94,7 @@ class View:
             case _ if len(key) == 1 and key.isprintable():
                 self.filter = (self.filter + key)[:60]
 
-    def chosen(self, found: Figures) -> Sequence[ContainerRow]:
+    def chosen(self, found: Rates) -> Sequence[ContainerRow]:
         """The containers that the filter leaves."""
         text = self.filter.lower()
         return [
@@ -263,7 +103,7 @@ class View:
             if text in row.now.name.lower() or row.now.id.startswith(text)
         ]
 
-    def screen(self, found: Figures | None, trouble: str, width: int, height: int) -> list[Line]:
+    def screen(self, found: Rates | None, trouble: str, width: int, height: int) -> list[Line]:
         """Exactly `height` lines, none longer than `width`. `trouble`: why there is nothing new."""
         lines = [self._title(found, trouble)]
         if found is not None:
@@ -275,7 +115,7 @@ class View:
         lines += [Line("")] * (height - 1 - len(lines)) + [self._foot(found)]
         return [Line(cut(line.text, width), line.style) for line in lines[:height]]
 
-    def _tables(self, found: Figures, width: int, height: int) -> list[Line]:
+    def _tables(self, found: Rates, width: int, height: int) -> list[Line]:
         """Those that keys are not for give way first."""
         chosen = self.chosen(found)
         parts: list[tuple[Table[Any], Sequence[Any]]] = [
@@ -297,12 +137,12 @@ class View:
             lines.append(Line(""))
         return lines[:-1]
 
-    def _title(self, found: Figures | None, trouble: str) -> Line:
+    def _title(self, found: Rates | None, trouble: str) -> Line:
         if trouble:
             return Line(trouble, "bad")
         return Line(title(found) if found is not None else "dockline", "")
 
-    def _foot(self, found: Figures | None) -> Line:
+    def _foot(self, found: Rates | None) -> Line:
         if self.typing:
             return Line(f"/{self.filter}_   Enter keeps it, Escape clears it")
         if self.filter and found is not None:
@@ -312,15 +152,15 @@ class View:
         return Line(HELP, "dim")
 
 
-def title(found: Figures) -> str:
+def title(found: Rates) -> str:
     """The agent as a whole, on one line."""
     containers = len(found.after.containers)
     parts = [
         f"dockline on {printable(found.after.host)}",
         f"up {duration(time.time() - found.after.began)}",
         f"{containers} {plural(containers, 'container')}",
-        f"{_rate(found.lines)} lines/s",
-        f"{_size_rate(found.bytes)} bytes/s",
+        f"{rate(found.lines)} lines/s",
+        f"{size_rate(found.bytes)} bytes/s",
     ]
     return "  ".join(parts)
 
@@ -330,17 +170,17 @@ def source_line(row: SourceRow) -> Line:
     now = row.now
     parts = [
         f"source {printable(now.name)} ({printable(now.type)})",
-        f"{_rate(row.entries)} entries/s",
+        f"{rate(row.entries)} entries/s",
         f"{count(now.open)} {plural(now.open, 'message')} ({size(now.open_bytes)}) on the way",
     ]
     if now.refused:
-        parts.append(f"refused: {_reasons(now.refused)}")
+        parts.append(f"refused: {reasons(now.refused)}")
     if now.problem:
         parts.append(printable(now.problem))
     return Line("  ".join(parts), "bad" if now.problem else "")
 
 
-def snapshot(found: Figures, width: int | None = None) -> list[Line]:
+def snapshot(found: Rates, width: int | None = None) -> list[Line]:
     """All of everything, for a file or a printout."""
     view = View()
     lines = [Line(title(found))]

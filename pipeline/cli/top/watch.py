@@ -10,11 +10,12 @@ from contextlib import suppress
 
 import msgspec
 
-from pipeline.cli._agent import Running
+from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import Colour, colours, printable
+from pipeline.cli.top.rates import Rates, rates
 from pipeline.cli.top.screen import Screen
 from pipeline.cli.top.short_numbers import duration
-from pipeline.cli.top.view import Figures, View, figures, snapshot
+from pipeline.cli.top.view import View, snapshot
 from pipeline.errors import DocklineError
 from pipeline.overview import Overview
 
@@ -25,12 +26,12 @@ LOOK_AGAIN = 0.5
 """Seconds between two looks at the size of the terminal."""
 
 
-def top(agent: Running, *, every: float, once: bool) -> int:
+def top(agent: AgentClient, *, every: float, once: bool) -> int:
     """The exit status of the command. Raises `DocklineError` when no agent answers at first."""
     first = _ask(agent)
     if once or not _is_terminal():
         time.sleep(min(every, SNAPSHOT))
-        _print(figures(first, _ask(agent)))
+        _print(rates(first, _ask(agent)))
         return 0
     with Poller(agent, every, first) as poller, suppress(KeyboardInterrupt):  # how it may be ended
         _watch(poller)
@@ -42,7 +43,7 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not dumb
 
 
-def _ask(agent: Running) -> Overview:
+def _ask(agent: AgentClient) -> Overview:
     body = agent.get("/top")
     try:
         return msgspec.json.decode(body, type=Overview)
@@ -50,7 +51,7 @@ def _ask(agent: Running) -> Overview:
         raise DocklineError(f"{agent.address} gives no answer of a dockline: {error}") from error
 
 
-def _print(found: Figures) -> None:
+def _print(found: Rates) -> None:
     paint = colours(sys.stdout)
     styles: dict[str, Colour] = {"head": "bold", "bad": "red"}
     width = os.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -73,8 +74,8 @@ def _watch(poller: Poller) -> None:
 class Poller:
     """Asks in a thread of its own, so that keys are answered while the agent is not there."""
 
-    def __init__(self, agent: Running, every: float, first: Overview) -> None:
-        self.found = figures(None, first)
+    def __init__(self, agent: AgentClient, every: float, first: Overview) -> None:
+        self.found = rates(None, first)
         self._agent = agent
         self._every = every
         self._last = first
@@ -118,6 +119,6 @@ class Poller:
             else:
                 self._problem = ""
                 self._anew = found.began != self._last.began
-                self.found = figures(self._last, found)
+                self.found = rates(self._last, found)
                 self._last = found
             os.write(self._ring, b"\n")
