@@ -1,7 +1,7 @@
 """The completion for bash, 4.4 or newer; it needs no bash-completion.
 
-What an option takes is told by `_dockline_value`, and what a command does by `_dockline_command`:
-both only set variables of their caller, so that no process is started for a key press.
+In the script `_dockline_value` says what an option takes, and `_dockline_command` which options and
+argument a command has. Both only set variables of their caller, so a key press starts no process.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ complete -F _dockline dockline
 
 
 def script(program: Program) -> str:
+    """The whole script, to be sourced. `program` is what `commands.program` made of the parser."""
     filled = {
         "VALUES": _values(program),
         "COMMANDS": _commands(program),
@@ -102,7 +103,7 @@ def script(program: Program) -> str:
 
 
 def _values(program: Program) -> str:
-    """Which options take which values; those of the program itself do so behind any command."""
+    """A case for each kind of value. The program's own options are valid after any command."""
     of_all = {name for option in program.options for name in option.names}
     patterns: dict[str, list[str]] = {}
     for option, name in _named(program.options):

@@ -1,4 +1,4 @@
-"""What can be written on the command line, as a shell has to know it: read from the parser."""
+"""The commands, options and arguments of the command line, read from its argparse parser."""
 
 from __future__ import annotations
 
@@ -16,48 +16,59 @@ KINDS: dict[str, Kind] = {
     "C": "containers",
     "CONTAINER": "containers",
 }
-"""What a value is, by what it is called in the help; any other is free text."""
+"""The kind of a value, by its name in the help (the metavar). Any other is free text."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What stands behind an option, or alone."""
+    """The value of an option, or an argument of a command."""
 
     kind: Kind
     name: str
-    """As the help calls it."""
+    """Its name in the help, such as FILE."""
     choices: tuple[str, ...] = ()
     many: bool = False
-    """Whether others may follow it."""
+    """Whether several may follow each other."""
 
 
 @dataclass(frozen=True)
 class Option:
+    """One option, of the program or of a command."""
+
     names: tuple[str, ...]
+    """Such as `-c` and `--config`."""
     help: str
     value: Value | None
+    """None for a flag."""
     repeated: bool
     """Whether it may be given more than once."""
 
 
 @dataclass(frozen=True)
 class Command:
+    """One command with its own options."""
+
     name: str
     help: str
     options: tuple[Option, ...]
     argument: Value | None
-    """What it is followed by, other than options."""
+    """None if it takes no argument beside its options."""
 
 
 @dataclass(frozen=True)
 class Program:
+    """The whole command line."""
+
     options: tuple[Option, ...]
-    """Before the command; those with a value may stand behind it, too."""
+    """Those before the command. One with a value may also stand after the command."""
     commands: tuple[Command, ...]
 
 
 def program(parser: argparse.ArgumentParser) -> Program:
-    """Of the parser of the whole command line."""
+    """Reads a parser that has subparsers, one for each command.
+
+    Raises `ValueError` if it has none.
+    """
     (subparsers,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
     helps = {one.dest: one.help or "" for one in subparsers._choices_actions}
     commands = (

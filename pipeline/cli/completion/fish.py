@@ -1,4 +1,4 @@
-"""The completion for fish: a line for each command, option and value."""
+"""The completion for fish: one `complete` line for each command, option and value."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ _KINDS = {
 
 
 def script(program: Program) -> str:
+    """The whole script, to be sourced. `program` is what `commands.program` made of the parser."""
     text = _FUNCTIONS.replace("@DEFAULT@", str(DEFAULT_FILE))
     text = text.replace("@NAMES@", names("$argv[1]", "$file"))
     return text + "".join(f"complete -c dockline {line}\n" for line in _lines(program))

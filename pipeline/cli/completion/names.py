@@ -1,15 +1,16 @@
-"""How a shell finds names to complete, without starting an interpreter."""
+"""Shell commands that print the names to complete, without starting Python."""
 
 from __future__ import annotations
 
 CONTAINERS = "timeout 2 docker ps --format '{{.Names}}' 2>/dev/null"
-"""Prints the names of the containers that run."""
+"""Prints the names of running containers, one a line. It gives up after two seconds."""
 
 
 def names(kind: str, file: str) -> str:
-    """The command that prints the tables `[KIND.NAME]` of a file; both may be variables.
+    """The shell command that prints NAME of each table `[KIND.NAME]` in a file, sorted, one a line.
 
-    Names with a space or another odd character in them, and those of inline tables, are left out.
+    `kind` is `routes` or `sinks`, `file` a path; both may be variables of the shell. Only names of
+    letters, digits, `_` and `-` are printed, and none of inline tables.
     """
     name = r"\([A-Za-z0-9_-]\{1,\}\)"
     head = rf"^[[:space:]]*\[[[:space:]]*{kind}\."

@@ -1,4 +1,4 @@
-"""The completion for zsh: `_arguments` with what each command takes."""
+"""The completion for zsh: a call of `_arguments` for each command."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ fi
 
 
 def script(program: Program) -> str:
+    """The whole script, for a file in `$fpath`. `program` is what `commands.program` made."""
     commands = (f"{one.name}:{one.help}" for one in program.commands)
     filled = {
         "DEFAULT": str(DEFAULT_FILE),
