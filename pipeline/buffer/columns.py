@@ -25,7 +25,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from pipeline import plain
 from pipeline.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
-from pipeline.buffer.nesting import flatten, unflatten
+from pipeline.buffer.flatten import flatten, unflatten
 from pipeline.rendered import RENDERED
 
 LEVEL = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.buffer.columns import NOWHERE, Origin, origin_of
 from pipeline.buffer.cursor import Range, overlap
-from pipeline.buffer.held import Item
+from pipeline.buffer.queue import Item
 from pipeline.buffer.spool import DAMAGED, Loss, Spool
 from pipeline.envelope import Envelope
 from pipeline.ledger import Tally

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from pipeline.batch import LARGEST_PAYLOAD
-from pipeline.buffer.waiting import Bell, Turns
+from pipeline.buffer.turnstile import Bell, Turns
 from pipeline.component import BufferConfig
 from pipeline.envelope import Envelope
 from pipeline.ledger import Tally

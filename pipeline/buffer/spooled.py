@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.buffer.disk import Disk, Lost, TallyOf
-from pipeline.buffer.held import Held, Item
+from pipeline.buffer.disk_fault import Trouble
+from pipeline.buffer.queue import Held, Item
 from pipeline.buffer.spool import RECORD_SIZE
-from pipeline.buffer.trouble import Trouble
-from pipeline.buffer.waiting import Bell, Turns
+from pipeline.buffer.turnstile import Bell, Turns
 from pipeline.component import BufferConfig
 from pipeline.envelope import Envelope
 from pipeline.errors import DocklineError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Inspection
 from pipeline.buffer.columns import Columns, origin_of
-from pipeline.buffer.nesting import flatten
+from pipeline.buffer.flatten import flatten
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import numbered

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.buffer import spooled, trouble
+from pipeline.buffer import disk_fault, spooled
 from pipeline.buffer.columns import Columns
 from pipeline.buffer.segment import Segment
 from tests.buffer.spooled import Made, Policy, running, until
@@ -455,7 +455,7 @@ async def test_a_problem_is_said_once_and_so_is_its_end(
         await overflow_into(made, Failing(monkeypatch, "fdatasync"))
         await until(lambda: made.buffer.problem is None)
         await made.drain()
-    said = [entry.getMessage() for entry in caplog.records if entry.name == trouble.__name__]
+    said = [entry.getMessage() for entry in caplog.records if entry.name == disk_fault.__name__]
     assert len(said) == 2
     assert "cannot be written (Input/output error)" in said[0]
     assert said[1].endswith("can be written again")

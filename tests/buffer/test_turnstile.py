@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipeline.buffer.waiting import Bell, Turns
+from pipeline.buffer.turnstile import Bell, Turns
 
 
 async def test_a_bell_wakes_who_waits() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from pipeline.buffer.nesting import flatten, unflatten
+from pipeline.buffer.flatten import flatten, unflatten
 from tests.buffer.any_batch import values
 
 

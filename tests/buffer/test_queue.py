@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.buffer.held import Item, Section, Ticket
+from pipeline.buffer.queue import Item, Section, Ticket
 from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch
 from tests.buffer.acknowledgements import Tracked
