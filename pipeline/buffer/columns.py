@@ -2,15 +2,15 @@
 
 A payload is two msgpack values, one after the other:
 
-1. who: the facts of each container, once, and for each batch the index of its container, how many
-   entries it has, and its source and route. Read alone, it costs a fraction of the whole.
-2. for each batch its columns, in the order of `_columns`; that of the parts where there are any,
-   the reading that stats were made of, and the size of the tags.
+1. who: the facts of each container, once; and for each batch the index of its container, its number
+   of entries, its source and its route. To read this value alone costs a fraction of the whole.
+2. the columns of each batch, in the order of `_columns`. Parts, the samples that stats were made of
+   and the size of the tags come last, and only where there are any.
 
-What msgpack has no form for has one here: integers beyond 64 bits, values nested too deeply, lone
-surrogates. What no field should hold (see `Batch.fields`) is kept as its text.
+Some values that msgpack can't hold have a form of our own: integers beyond 64 bits, values nested
+too deeply, lone surrogates. A value that no field should hold (see `Batch.fields`) becomes text.
 
-Not kept: the acknowledgement.
+The acknowledgement is not kept.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from pipeline.buffer.flatten import flatten, unflatten
 from pipeline.rendered import RENDERED
 
 LEVEL = 1
-"""Of zlib: level 1 makes a tenth of JSON lines for 0.4 CPU seconds per million of them; level 6 a
-twelfth, for 1.1 (benchmarks/results/spool.md)."""
+"""Level of zlib. Level 1 makes JSON lines ten times smaller, and takes 0.4 CPU seconds per million
+lines; level 6 twelve times, and takes 1.1 (benchmarks/results/spool.md)."""
 
 BIG, DEEP = 1, 2
-"""Our extension types of msgpack. Nothing that is deep stands in another such thing."""
+"""Our extension types of msgpack. A DEEP value never stands inside another DEEP value."""
 
 _PIECE = 16 * 1024
 
 
 class Origin(NamedTuple):
-    """Where entries came from."""
+    """Where entries came from: their container, source and route."""
 
     container_id: str
     container_name: str
@@ -48,18 +48,19 @@ class Origin(NamedTuple):
 
 
 NOWHERE = Origin("", "(unknown)", "logs", "")
-"""Of what is damaged."""
+"""The origin of damaged entries."""
 
 
 def origin_of(batch: Batch) -> Origin:
+    """Where the entries of a batch came from."""
     return Origin(batch.container.id, batch.container.name, batch.source, batch.route)
 
 
 class Columns:
-    """Writes and reads payloads. Not for two threads at once."""
+    """Encodes and decodes payloads. Use it from one thread at a time."""
 
     def __init__(self, *, foreign: bool = False) -> None:
-        """`foreign`: what is read was written by anybody, and names are made valid."""
+        """`foreign`: whether payloads come from outside, so that names have to be made valid."""
         self._foreign = foreign
         self._options = _FOREIGN if foreign else _OPTIONS
         self._packer = msgpack.Packer(default=_unusual, unicode_errors="surrogatepass")
@@ -70,8 +71,10 @@ class Columns:
     # ------------------------------------------------------------------------------ write
 
     def encode(self, batches: Sequence[Batch]) -> tuple[bytes, int]:
-        """The payload, and its length before compression. Where compression does not pay, the
-        payload is not compressed, and the two lengths are the same."""
+        """The payload, and its length before compression.
+
+        If compression makes the payload no smaller, it isn't compressed: the lengths are equal.
+        """
         indexes: dict[bytes, int] = {}
         who = [
             (
@@ -111,10 +114,10 @@ class Columns:
     # ------------------------------------------------------------------------------- read
 
     def decode(self, payload: bytes, plain: int) -> list[Batch]:
-        """The batches of a payload whose length before compression was `plain`.
+        """The batches of a payload. `plain`: its length before compression, from `encode`.
 
-        Raises some `Exception` when it is not what `encode` has written; that the bytes are
-        the same is for the caller to make sure of.
+        Raises any kind of `Exception` for bytes that `encode` did not write. The caller makes sure
+        that the bytes are unchanged, with a checksum.
         """
         unpacker = _unpacker(self._options, plain)
         unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload, bufsize=plain))
@@ -130,7 +133,10 @@ class Columns:
         return batches
 
     def whose(self, payload: bytes, plain: int) -> list[tuple[Origin, int]]:
-        """For each batch its origin and number of entries. Decompresses the beginning only."""
+        """For each batch of a payload its origin and number of entries.
+
+        `plain` and errors as in `decode`. Only the beginning is decompressed.
+        """
         unpacker = _unpacker(self._options)
         if len(payload) == plain:
             unpacker.feed(payload)
@@ -214,7 +220,7 @@ def _count(value: Any) -> int:
 
 
 def _unusual(value: Any) -> Any:
-    """What the packer asks for when it has no form for a value."""
+    """The packer calls this for a value that msgpack can't hold."""
     if isinstance(value, int):
         size = value.bit_length() // 8 + 1
         return msgpack.ExtType(BIG, value.to_bytes(size, "little", signed=True))
@@ -222,14 +228,14 @@ def _unusual(value: Any) -> Any:
 
 
 def _usual(code: int, data: bytes) -> Any:
-    """What the unpacker asks for when it meets an extension type."""
+    """The unpacker calls this for an extension type."""
     if code == DEEP:
         return unflatten(msgpack.unpackb(data, **_OPTIONS | {"ext_hook": _big}))
     return _big(code, data)
 
 
 def _big(code: int, data: bytes) -> Any:
-    """Without what is deep: one in the other, a thousand times, is more than a C stack holds."""
+    """As `_usual`, without DEEP: a thousand inside each other would overflow the C stack."""
     if code == BIG:
         return int.from_bytes(data, "little", signed=True)
     raise ValueError(f"unknown extension type {code}")
@@ -238,20 +244,22 @@ def _big(code: int, data: bytes) -> Any:
 _OPTIONS: dict[str, Any] = {
     "ext_hook": _usual,
     "strict_map_key": False,
-    "timestamp": 1,  # a number: we write none, and its own class is nothing that a field may hold
+    "timestamp": 1,  # as a number: we write none, and a field can't hold the class of msgpack
     "unicode_errors": "surrogatepass",
 }
 
 
 class _Foreign(int):
-    """No key of a map: those that others make up may all have the same hash, and a map of many
-    takes time with the square of their number."""
+    """An integer that can't be the key of a map.
+
+    Somebody may choose keys that all have one hash, and a map of n such keys takes n² steps.
+    """
 
     __hash__ = None  # type: ignore[assignment]
 
 
 def _foreign(code: int, data: bytes) -> Any:
-    """As `_usual`, of what anybody has written."""
+    """As `_usual`, for a payload from outside."""
     if code == DEEP:
         return unflatten(msgpack.unpackb(data, **_FOREIGN | {"ext_hook": _foreign_big}))
     return _foreign_big(code, data)
@@ -266,7 +274,7 @@ _FOREIGN: dict[str, Any] = _OPTIONS | {"ext_hook": _foreign}
 
 
 def _unpacker(options: dict[str, Any], plain: int = 0) -> Any:
-    """For so many bytes; nothing in them can be said to be longer. 0 for any number."""
+    """An unpacker for `plain` bytes, which no length inside may exceed; 0 for any number."""
     return msgpack.Unpacker(max_buffer_size=plain, **options)
 
 

@@ -2,8 +2,8 @@
 
     {"settled":12345,"given_up":[[200,300]]} 5f0c8a21        (and spaces up to 512 bytes)
 
-It is written in place: that needs no room on a full disk, and one block is written whole or not at
-all. A cursor that is behind repeats entries; it never loses one.
+It is written in place: that works on a full disk too, and a disk writes one block completely or not
+at all. A cursor that is behind repeats entries, and never loses any.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 import msgspec
 
 Range = tuple[int, int]
+"""Numbers of entries `[first, last)`."""
 
 BLOCK = 512
 """Bytes of the file."""
 
 _MOST = 8
-"""Ranges that are kept; there is hardly ever more than one."""
+"""Ranges that are stored. There is rarely more than one."""
 
 
 class _Content(msgspec.Struct):
@@ -30,17 +31,17 @@ class _Content(msgspec.Struct):
 
 
 class Cursor:
-    """Entries below `settled` are delivered. Everything here may block."""
+    """Which entries of a spool are delivered, and which were dropped. Everything here may block."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "cursor"
         self.settled = 0
+        """Entries below this number are delivered."""
         self.given_up: tuple[Range, ...] = ()
-        """Entries `[first, last)` that the policy has removed from in between: they are missing,
-        and that has been counted."""
+        """Entries that the policy dropped behind others that wait. They are counted already."""
 
     def load(self) -> bool:
-        """False when there is none that can be understood. Raises `OSError`."""
+        """Reads the file. False when there is none, or it is damaged. Raises `OSError`."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -56,8 +57,10 @@ class Cursor:
         return True
 
     def store(self, *, sync: bool = False) -> None:
-        """Without `sync`, it survives the end of the process, but not of the machine. Raises
-        `OSError`."""
+        """Writes the file. Without `sync` it survives a crash of the process, but not of the host.
+
+        Raises `OSError`.
+        """
         content = _Content(self.settled, list(self.given_up[-_MOST:]))
         text = msgspec.json.encode(content)
         block = b"%s %08x" % (text, zlib.crc32(text))
@@ -70,22 +73,22 @@ class Cursor:
             os.close(descriptor)
 
     def settle(self, number: int) -> None:
-        """Everything below `number` is delivered."""
+        """Notes that all entries below `number` are delivered. `store` writes it down."""
         self.settled = number
         self.given_up = tuple(one for one in self.given_up if one[1] > number)
 
     def give_up(self, first: int, last: int) -> None:
-        """The entries `[first, last)` are removed on purpose."""
+        """Notes that the policy drops the entries `[first, last)`. `store` writes it down."""
         ranges = list(self.given_up)
         if ranges and ranges[-1][1] == first:
             first = ranges.pop()[0]
         self.given_up = (*ranges, (first, last))
 
     def missing(self, first: int, last: int) -> int:
-        """How many of the entries `[first, last)` are lost: those that were not given up."""
+        """How many of the entries `[first, last)` are lost, that is not dropped by the policy."""
         return last - first - overlap(self.given_up, first, last)
 
 
 def overlap(ranges: Iterable[Range], first: int, last: int) -> int:
-    """How many numbers of `[first, last)` lie in these ranges."""
+    """How many numbers of `[first, last)` are in these ranges. The ranges must not overlap."""
     return sum(max(0, min(last, to) - max(first, since)) for since, to in ranges)

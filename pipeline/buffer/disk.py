@@ -1,4 +1,4 @@
-"""A spool as the event loop sees it: nothing here blocks."""
+"""A spool for use in the event loop: nothing here blocks, a thread does what does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from pipeline.settlement import Account
 from pipeline.transport.blocking import BlockingThread
 
 Lost = Callable[[int, str], None]
-"""Told of entries that were on disk and will not come back, and why."""
+"""`lost(entries, reason)`: entries that were on disk and won't be delivered."""
 TallyOf = Callable[[Origin], Tally]
-"""Where entries that come from the disk are accounted."""
+"""The account for entries that come from the disk, by their origin."""
 
 
 class Disk:
-    """Written by one task, read by another. Its numbers are those of entries in the spool."""
+    """One task writes, another one reads.
+
+    The writing task calls `open`, `write`, `store` and `close`; the reading one `load`. A number
+    here is always the number of an entry in the spool.
+    """
 
     def __init__(
         self,
@@ -35,51 +39,55 @@ class Disk:
         tally_of: TallyOf,
         delivered: Callable[[], None],
     ) -> None:
-        """See `Spool`. `delivered` is told when there is something to `store`."""
+        """`folder`, `limit`, `record_size` and `drop_oldest` are as in `Spool`.
+
+        `lost` and `tally_of` do the accounting. `delivered()` is called when there is something to
+        `store`.
+        """
         self.folder = folder
         self.limit = limit
         self.opened = False
         self.full = False
-        """No room for what was written last, and nothing has been removed since."""
+        """The last write did not fit, and nothing has been removed since."""
         self._spool = Spool(folder, limit, record_size=record_size, drop_oldest=drop_oldest)
         self._thread = BlockingThread(f"spool {folder.name}")
         self._settlement: Account[int] = Account(self._move)
         self.tallies: Counter[Tally] = Counter()
-        """Of `entries`, by account: those that this run of the agent has written."""
+        """Those of `entries` that this run of the agent wrote, by account."""
         self.carried = 0
-        """Of `entries`, those that an earlier run has written."""
+        """Those of `entries` that an earlier run wrote."""
         self._lost = lost
         self._tally_of = tally_of
         self._delivered = delivered
         self._given_up: tuple[Range, ...] = ()
-        """Of the spool, as far as it is accounted here."""
+        """The spool's own, as far as the accounts here know of it."""
         self._suspense = 0
-        """Damaged entries of this run of which it is not known whose they were."""
+        """Damaged entries of this run whose origin isn't known."""
         self._found = 0
-        """Entries below were written by an earlier run of the agent."""
+        """Entries below this number were written by an earlier run of the agent."""
         self._next = 0
         """The entry to load next."""
         self._end = 0
         """The entry to be written next."""
         self._settled = 0
-        """All below are settled here, and ..."""
+        """Entries below this number are settled in memory."""
         self._stored = 0
-        """... on disk."""
+        """Entries below this number are settled on disk, too."""
 
     def configure(self, limit: int, *, drop_oldest: bool) -> None:
-        """Another limit, and another policy, for what is written from now on."""
+        """Applies another limit (in bytes) and another policy to what is written from now on."""
         self.limit = limit
         self.full = False
         self._spool.configure(limit, drop_oldest=drop_oldest)
 
     @property
     def bytes(self) -> int:
-        """Of all files."""
+        """Bytes of all files of the spool."""
         return self._spool.bytes
 
     @property
     def entries(self) -> int:
-        """Those that are on disk and not in memory."""
+        """How many entries are on disk and not in memory."""
         if self._next == self._end:
             return 0
         given_up = overlap(self._given_up, self._next, self._end)
@@ -97,7 +105,10 @@ class Disk:
     # ------------------------------------------------------------- in the task that writes
 
     async def open(self) -> None:
-        """Raises `OSError`, or `DocklineError` when another agent uses it."""
+        """Opens the spool, if it isn't open yet, and finds what an earlier run left.
+
+        Raises `OSError`, or `DocklineError` when another agent uses the folder.
+        """
         if self.opened:
             return
         await self._thread.run(self._spool.open)
@@ -108,15 +119,15 @@ class Disk:
         self.opened = True
 
     async def close(self) -> None:
-        """Lets go of everything: another may open it at once."""
+        """Closes the spool. Afterwards another agent may open it."""
         await self._thread.run(self._spool.close)
 
     def stop(self) -> None:
-        """Does so without waiting, when what has begun is done, and ends the thread."""
+        """Closes the spool without waiting for it, after the running call, and ends the thread."""
         self._thread.stop(self._spool.close)
 
     async def store(self) -> None:
-        """Says on disk what is delivered, and removes what nobody needs. Raises `OSError`."""
+        """Writes down what is delivered, and removes files that aren't needed. Raises `OSError`."""
         number = self._settled
         await self._thread.run(self._spool.settle, number)
         self._stored = number
@@ -124,8 +135,7 @@ class Disk:
             self.full = False
 
     async def write(self, items: Sequence[Item]) -> None:
-        """Makes items safe, in order and as far as there is room. What is safe is settled; where
-        it was taken before, its ticket is the spool's from then on.
+        """Makes items safe, in order, as many as fit. `full` says whether all of them did.
 
         Raises `OSError`; some may be safe all the same."""
         batches = [item.envelope.batch for item in items]
@@ -152,8 +162,11 @@ class Disk:
             self._account(self._spool.lost.popleft())
 
     def _account(self, loss: Loss) -> None:
-        """Damage that cannot be put down to anybody waits on an account of its own until it can
-        be: when nothing is on disk any more, what is missing there was damaged."""
+        """Puts a loss on its account.
+
+        Damaged entries of unknown origin are on an account of their own at first. When the disk has
+        been read to its end, the accounts that still miss entries show whose they were.
+        """
         self._lost(loss.entries, loss.reason)
         tally = self._tally_of(loss.origin or NOWHERE)
         tally.drop(loss.entries, loss.reason)
@@ -167,7 +180,7 @@ class Disk:
                 self.carried -= loss.entries
 
     def _leave(self, tally: Tally, entries: int) -> None:
-        """Entries that this run has written are not on disk alone any more."""
+        """Takes entries of this run off the account of what is only on disk."""
         self.tallies[tally] -= entries
         if not self.tallies[tally]:
             del self.tallies[tally]
@@ -176,7 +189,7 @@ class Disk:
         if not self._suspense or self._next != self._end:
             return
         if self._suspense != self.tallies.total():
-            return  # something else is wrong, and must go on showing
+            return  # something else is wrong, and has to stay visible
         unknown = self._tally_of(NOWHERE)
         unknown.drop(-self._suspense, DAMAGED)
         unknown.carried -= self._suspense
@@ -188,9 +201,11 @@ class Disk:
     # -------------------------------------------------------------- in the task that reads
 
     async def load(self, limit: int) -> list[Item]:
-        """The next entries, up to `limit` bytes of memory but at least one record's; none where
-        all of them were lost. May be cancelled. Raises `OSError`, and then it is to be done
-        again."""
+        """Reads the next entries: up to `limit` bytes of memory, but at least one record.
+
+        The list is empty when all of these were lost. May be cancelled, and called again. Raises
+        `OSError` or `MemoryError`; then call it again later.
+        """
         earlier = self._next < self._found
         end = self._found if earlier else self._end
         chunk = await self._thread.run(self._spool.read, self._next, end, limit)

@@ -1,7 +1,7 @@
-"""Values nested more deeply than msgpack will go, as a flat list and back.
+"""Turns deeply nested values into a flat list, and back.
 
-msgpack stops at some 500 or 1000 levels, depending on its version; a line of JSON may have as many
-as its parser takes. Nothing here recurses, so the depth does not matter.
+msgpack packs 500 or 1000 levels, depending on its version. A line of JSON may have as many as its
+parser takes. Nothing here recurses, so any depth works.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from typing import Any
 
 
 def flatten(value: Any) -> list[Any]:
-    """What `value` holds, outermost first: `[n]` announces a list of n items, a dictionary of None
-    announces a dictionary of these keys, anything else stands for itself."""
+    """The flat list for `value`: lists, tuples, dictionaries, and anything else as it is.
+
+    Outermost first: `[n]` stands before the n items of a list, a dictionary whose values are None
+    before the values of a dictionary with these keys. A tuple becomes a list.
+    """
     flat: list[Any] = []
     todo = [value]
     while todo:
@@ -29,7 +32,7 @@ def flatten(value: Any) -> list[Any]:
 
 
 def unflatten(flat: Iterable[Any]) -> Any:
-    """What `flatten` was given."""
+    """The value that `flatten` was given. Raises an `Exception` for any other list."""
     done: list[Any] = []  # the last one is the next item of whatever encloses it
     for token in reversed(list(flat)):
         if isinstance(token, dict):

@@ -1,4 +1,4 @@
-"""Where the spools are: one folder for each sink in `spools` of the state directory."""
+"""Where the spools are: one folder for each sink, in `spools` of the state directory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pipeline.buffer.segment import Segment
 
 
 def folder_of(state: Path, sink: str) -> Path:
-    """The folder of a sink's spool. Any name is fit to be one."""
+    """The folder of a sink's spool. `state`: the state directory. `sink`: any name."""
     name = quote(sink, safe=" +,=@")
     return state / "spools" / (f"%2E{name[1:]}" if name.startswith(".") else name)
 
 
 def orphans(state: Path, sinks: Iterable[str]) -> dict[str, int]:
-    """The sinks that are not among these and have left entries behind, with the bytes that these
-    have: a sink that was renamed or removed, and whose spool nobody empties. Blocks; raises
-    `OSError` when the folders cannot be read."""
+    """Spools of sinks that no longer exist: the sink's name, and the bytes of its entries.
+
+    Such a sink was renamed or removed, so nothing delivers its entries. `sinks`: the names of those
+    that exist. Empty spools are left out. Blocks. Raises `OSError` when a folder can't be read.
+    """
     spools, known = state / "spools", {folder_of(state, sink) for sink in sinks}
     if not spools.is_dir():
         return {}

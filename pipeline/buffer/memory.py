@@ -6,44 +6,49 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from pipeline.batch import LARGEST_PAYLOAD
-from pipeline.buffer.turnstile import Bell, Turns
+from pipeline.buffer.turnstile import Bell, Turnstile
 from pipeline.component import BufferConfig
 from pipeline.envelope import Envelope
 from pipeline.ledger import Tally
 
 
 class MemoryBuffer:
-    """Many lanes put, one delivery takes. What was taken counts until it is released, so `bytes`
-    is all the memory that this sink holds.
+    """Many lanes put batches, one delivery takes them. All calls come from the event loop.
 
-    A batch larger than the whole buffer is let in when nothing else is inside: it exists already,
-    and refusing it for ever would stop its container for ever.
+    Batches that were taken count until they are released, so `bytes` is all the memory that the
+    sink uses. A batch larger than the whole buffer is accepted when the buffer is empty: it exists
+    already, and to refuse it for ever would stop its container for ever.
     """
 
     def __init__(self, config: BufferConfig, dropped: Callable[[Envelope, str], None]) -> None:
-        """`dropped` is told of each batch that the policy gives up, with the policy's name. It
-        counts and settles it."""
+        """`dropped(batch, reason)` counts and settles a batch that is dropped.
+
+        The reason is the policy's name, or what `discard` was given.
+        """
         self.limit = int(config.memory)
         self.policy = config.when_full
         self.bytes = self.entries = 0
-        """Of what is inside, what is being sent included."""
+        """Sums over all batches inside, those that are being sent included."""
         self._dropped = dropped
         self._waiting: deque[Envelope] = deque()
         self._waiting_bytes = self._waiting_entries = 0
         self._taken: deque[Envelope] = deque()
-        self._turns, self._arrived = Turns(), Bell()
+        self._turnstile, self._arrived = Turnstile(), Bell()
         self._closed = self._suspended = False
         self._discards = ""
-        """Why whatever is put is dropped."""
+        """Why all that is put is dropped; empty as long as it isn't."""
 
     # ----------------------------------------------------------------------------- lanes
 
     def offer(self, envelope: Envelope) -> bool:
-        """Puts the batch, or gives up one as the policy says; False when it has to wait."""
-        return (not self._turns and self._admit(envelope)) or self._dealt_with(envelope)
+        """Puts the batch, or applies the policy if there is no room: drops it or older ones.
+
+        False when the batch has to wait for room: then use `put`.
+        """
+        return (not self._turnstile and self._admit(envelope)) or self._dealt_with(envelope)
 
     def _dealt_with(self, envelope: Envelope) -> bool:
-        """As the policy says, where there is no room; False when it is to wait."""
+        """Applies the policy to a batch that has no room. False when it has to wait."""
         if self.policy == "block":
             return False
         if self.policy == "drop_oldest":
@@ -53,13 +58,15 @@ class MemoryBuffer:
         return True
 
     async def put(self, envelope: Envelope) -> None:
-        """Puts the batch, waiting for room as long as it takes, or until the policy is another one.
-        First come, first served: a large batch is not overtaken by small ones."""
+        """Puts the batch, and waits for room first if necessary, or until the policy changes.
+
+        Tasks get room in the order in which they asked: small batches don't overtake a large one.
+        """
 
         def attempt() -> bool:
             return self._admit(envelope) or self._dealt_with(envelope)
 
-        await self._turns.wait(len(envelope), envelope.size, attempt)
+        await self._turnstile.wait(len(envelope), envelope.size, attempt)
 
     def _admit(self, envelope: Envelope) -> bool:
         if self._discards:
@@ -78,7 +85,7 @@ class MemoryBuffer:
         self.bytes += size
 
     def _make_room(self, size: int) -> None:
-        """Gives up the oldest, unless what is being sent leaves no room all the same."""
+        """Drops the oldest batches; none if what is being sent leaves too little room anyway."""
         being_sent = self.bytes - self._waiting_bytes
         if being_sent and being_sent + size > self.limit:
             return
@@ -98,9 +105,13 @@ class MemoryBuffer:
     # -------------------------------------------------------------------------- delivery
 
     async def take(self, limit: int, entries: int, linger: float) -> list[Envelope]:
-        """Batches in order, up to `limit` bytes and `entries` (but at least one batch), and so few
-        that sinks write no more than `LARGEST_PAYLOAD` or `limit` of them; waits for the first, and
-        `linger` seconds for more. Empty once it is closed and nothing is left."""
+        """The next batches, in order. The list is empty at the end.
+
+        Waits for the first batch, then up to `linger` seconds for more. At most `limit` bytes and
+        `entries` entries, and no more than a sink may write at once (`LARGEST_PAYLOAD`, or `limit`
+        where that is larger), but at least one batch. The end is when the buffer is closed and
+        empty, or suspended.
+        """
         while not self._waiting and not self._suspended:
             if self._closed:
                 return []
@@ -132,30 +143,30 @@ class MemoryBuffer:
         def enough() -> bool:
             gathered = self._waiting_bytes >= limit or self._waiting_entries >= entries
             ended = self._closed or self._suspended
-            return ended or bool(self._turns) or gathered
+            return ended or bool(self._turnstile) or gathered
 
         await self._arrived.wait_until(enough, linger)
 
     def release(self, envelope: Envelope) -> None:
-        """A batch that was taken, mostly the oldest, is settled: its room is free again."""
+        """Frees the room of a batch that was taken, in any order."""
         self._taken.remove(envelope)
         self._count(-len(envelope), -envelope.size)
-        self._turns.next()
+        self._turnstile.next()
 
     def close(self) -> None:
-        """Nothing more will be put; `take` gives what is left, then ends."""
+        """Says that nothing more will be put. `take` returns what is left, then empty lists."""
         self._closed = True
         self._arrived.ring()
 
     # --------------------------------------------------------- when the sink is another one
 
     def suspend(self) -> None:
-        """`take` gives nothing until `resume`, as at the end; puts go on."""
+        """Makes `take` return an empty list until `resume`. Batches may still be put."""
         self._suspended = True
         self._arrived.ring()
 
     def resume(self) -> None:
-        """`take` gives all again that was taken and not released, and goes on."""
+        """Lets `take` go on, first with all batches that were taken and not released."""
         while self._taken:
             envelope = self._taken.pop()
             self._waiting.appendleft(envelope)
@@ -165,48 +176,51 @@ class MemoryBuffer:
         self._arrived.ring()
 
     def configure(self, config: BufferConfig) -> None:
-        """Other limits, and another policy for what comes."""
+        """Applies other limits and another policy from now on."""
         self.limit, self.policy = int(config.memory), config.when_full
-        self._turns.next()
+        self._turnstile.next()
 
     async def unblocked(self) -> None:
-        """Waits until all have found room who wait for it now."""
-        await self._turns.wait(0, 0, lambda: True)
+        """Waits until every task that waits for room now has found it."""
+        await self._turnstile.wait(0, 0, lambda: True)
 
     def discard(self, reason: str) -> Counter[Tally]:
-        """Nothing will be taken, or released, any more: drops what is inside, and whatever is
-        still put. Nothing is left."""
+        """Drops all batches inside, and from now on all that are put, with this reason.
+
+        Call it when nothing will be taken or released any more. Returns how many entries are left
+        on disk, by account: none.
+        """
         self._discards = reason
         self.resume()
         while self._waiting:
             envelope = self._next()
             self._count(-len(envelope), -envelope.size)
             self._dropped(envelope, reason)
-        self._turns.next()
+        self._turnstile.next()
         return Counter()
 
     # ----------------------------------------------------------------------- observation
 
     def envelopes(self) -> Iterator[Envelope]:
-        """All that is inside, what is being sent included."""
+        """All batches inside, those that are being sent included."""
         yield from (*self._taken, *self._waiting)
 
     @property
     def blocked_bytes(self) -> int:
-        """Of what waits for room: one batch of each container."""
-        return self._turns.bytes
+        """Bytes that wait for room: at most one batch of each container."""
+        return self._turnstile.bytes
 
     @property
     def blocked_entries(self) -> int:
-        """Likewise."""
-        return self._turns.entries
+        """Entries that wait for room: at most one batch of each container."""
+        return self._turnstile.entries
 
     @property
     def full(self) -> bool:
-        """Somebody waits for room, or the next batch of an ordinary size would."""
-        return bool(self._turns) or self.bytes >= self.limit * 0.95
+        """Whether a task waits for room, or would with a batch of ordinary size."""
+        return bool(self._turnstile) or self.bytes >= self.limit * 0.95
 
     def oldest(self) -> bytes | None:
-        """Timestamp of the oldest entry that is not settled, as in `Batch.times`."""
+        """Timestamp of the oldest entry inside, as in `Batch.times`; None when it is empty."""
         section = self._taken or self._waiting
         return section[0].batch.times[0] if section else None

@@ -1,4 +1,4 @@
-"""Reads the entries of a spool in order, past whatever is damaged or missing."""
+"""Reads the entries of a spool in order, and skips what is damaged or missing."""
 
 from __future__ import annotations
 
@@ -20,36 +20,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Chunk:
-    """What was read from a position on."""
+    """What one call of `Reader.read` found."""
 
     position: int
     """Number of the entry to read next."""
     batches: list[tuple[int, Batch]] = field(default_factory=list)
-    """In order, each with the number of the entry that follows it."""
+    """In order, each with the number of the entry after its last one."""
     size: int = 0
-    """`Batch.size` of them all."""
+    """Bytes of memory that the batches take (`Batch.size`)."""
     lost: int = 0
-    """Entries that should have been there."""
+    """How many entries should have been there, and weren't."""
 
 
 class Reader:
-    """Where to read from is said each time, so that a reading whose result nobody has seen is
-    simply done again. Everything here may block."""
+    """Reads from a position that the caller gives each time, so a lost result can be read again.
+
+    Everything here may block.
+    """
 
     def __init__(self, segments: Segments, cursor: Cursor, columns: Columns) -> None:
         self._segments = segments
         self._cursor = cursor
         self._columns = columns
         self._place: tuple[int, Segment, int] | None = None
-        """Position, segment and offset in it where the last reading ended."""
+        """Where the last call ended: position, segment, and offset in the segment."""
         self._damaged = RateLimit()
 
     def read(self, position: int, end: int, limit: int) -> Chunk:
-        """Batches of `[position, end)`, up to `limit` bytes of memory but at least one record's,
-        if there is any. A segment that cannot be read is set aside, and counts as lost.
+        """Reads entries `[position, end)`: up to `limit` bytes of memory, but at least a record.
 
-        Raises `OSError` where that cannot be done either: then it is not the segment, and it is
-        worth trying again."""
+        A segment that can't be read is set aside, and its entries count as lost. Raises `OSError`
+        if that fails too: then something else than the segment is broken, so try again later.
+        """
         chunk = Chunk(position)
         while chunk.position < end and (segment := self._segments.at(chunk.position)) is not None:
             try:
@@ -66,7 +68,7 @@ class Reader:
         return chunk
 
     def _read(self, segment: Segment, chunk: Chunk, end: int, limit: int) -> bool:
-        """Reads on in one segment; True when the chunk is as large as it may be."""
+        """Reads on in one segment. True when the chunk is as large as it may be."""
         offset = 0
         if self._place is not None and self._place[:2] == (chunk.position, segment):
             offset = self._place[2]
@@ -101,27 +103,29 @@ class Reader:
         chunk.size += header.size
 
     def _pass_over(self, chunk: Chunk, number: int) -> None:
-        """Goes on to an entry; those in between are lost, if they were not given up."""
+        """Skips to an entry. Those in between are lost, unless the policy dropped them."""
         if number > chunk.position:
             chunk.lost += self._cursor.missing(chunk.position, number)
             chunk.position = number
 
     def whose(self, segment: Segment, header: Header, start: int) -> list[tuple[Origin, int]]:
-        """For each batch of a record its origin and number of entries; nothing when it is
-        damaged. Raises `OSError`."""
+        """For each batch of a record its origin and number of entries; none if it is damaged.
+
+        `start`: offset of the record's payload. Raises `OSError`.
+        """
         payload = self._payload(segment, header, start)
         return [] if payload is None else self._columns.whose(payload, header.plain)
 
     def _decode(self, segment: Segment, header: Header, start: int) -> list[Batch] | None:
-        """The batches of a record; None when it is damaged. Raises `OSError`, or `MemoryError`."""
+        """The batches of a record; None if it is damaged. Raises `OSError` or `MemoryError`."""
         payload = self._payload(segment, header, start)
         if payload is None:
             return None
         try:
             return self._columns.decode(payload, header.plain)
-        except MemoryError:  # they are there, and read when there is memory
+        except MemoryError:  # they are there, and are read when there is memory again
             raise
-        except Exception:  # these are the bytes that were written: this is a bug, not a fault
+        except Exception:  # the checksum is right, so this is a bug and no damage
             noun = plural(header.entries, "entry")
             log.exception("%s: %d %s cannot be decoded", segment.path, header.entries, noun)
             return None

@@ -1,11 +1,12 @@
-"""A record: a header and a payload; and how headers are found among damaged bytes.
+"""A record is a header and a payload. This module finds headers among damaged bytes, too.
 
-    header  36 bytes, little-endian, and the same once more: one damaged bit never hides a record
+    header  36 bytes, little-endian, twice: a single damaged bit never hides a record
     payload `length` bytes (see `columns`)
 
-A header says how long its payload is, how many entries it holds, and how many entries came before
-it, so whatever cannot be read is counted exactly by what stands around it. Its own CRC-32 begins
-from the segment's salt, which no container knows: bytes of a log line are never taken for a header.
+A header has the length of its payload, the number of its entries, and how many entries came before
+it. So the records around a damaged one tell exactly how many entries are lost. The header's own
+CRC-32 starts from the segment's salt, which no container knows, so no log line can look like a
+header.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ HEADER = 2 * _COPY
 _WINDOW = 64 * 1024
 
 Read = Callable[[int, int], bytes]
-"""`read(offset, length)`: bytes of a file, fewer where it ends."""
+"""`read(offset, length)` returns bytes of a file; fewer at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of a record without reading its payload."""
+    """What a record's header says."""
 
     number: int
-    """Of its first entry: how many were written to this spool before."""
+    """Number of its first entry: how many entries were written to this spool before."""
     entries: int
     length: int
     """Bytes of the payload."""
     plain: int
-    """Bytes of the payload before compression; the same as `length` where it is not compressed."""
+    """Bytes of the payload before compression; the same as `length` if it isn't compressed."""
     size: int
-    """`Batch.size` of all its batches: bytes of memory that reading it takes."""
+    """Bytes of memory that its batches take (`Batch.size`), or 2³²-1 if it is more."""
     crc: int
     """CRC-32 of the payload as it stands in the file."""
 
@@ -53,7 +54,7 @@ class Header:
 
 
 def pack(it: Header, salt: int) -> bytes:
-    """Both copies."""
+    """The bytes of a header: both copies. `salt` is the segment's."""
     return b"".join(_pack(it, salt, copy) for copy in (1, 2))
 
 
@@ -64,7 +65,7 @@ def _pack(it: Header, salt: int, copy: int) -> bytes:
 
 
 def _parse(raw: bytes, salt: int) -> tuple[Header, int] | None:
-    """A header and which copy it is, from its bytes; None when they are none."""
+    """The header and which copy it is (1 or 2); None when the bytes are no header."""
     if len(raw) != _COPY or not raw.startswith(_MAGIC):
         return None
     _, copy, length, plain, entries, size, number, crc = _LAYOUT.unpack_from(raw)
@@ -75,8 +76,11 @@ def _parse(raw: bytes, salt: int) -> tuple[Header, int] | None:
 
 
 def first(read: Read, offset: int, size: int, salt: int) -> tuple[Header, int] | None:
-    """The first whole record at or after `offset` of a file of `size` bytes, with the offset of
-    its payload; None when there is no more. What is no record is passed over."""
+    """The first complete record at or after `offset`, and the offset of its payload.
+
+    `size`: bytes of the file. `salt`: the segment's. None when there is no more. Bytes that are no
+    record are skipped. Raises what `read` raises.
+    """
     while offset + HEADER <= size:
         found = header(read(offset, HEADER), salt)
         if found is not None and offset + HEADER + found.length <= size:
@@ -89,7 +93,7 @@ def first(read: Read, offset: int, size: int, salt: int) -> tuple[Header, int] |
 
 
 def header(raw: bytes, salt: int) -> Header | None:
-    """The header at the beginning of `raw`, by whichever copy is whole; None when neither is."""
+    """The header at the beginning of `raw`, from the first undamaged copy; None if both are."""
     for copy in (1, 2):
         found = _parse(raw[(copy - 1) * _COPY : copy * _COPY], salt)
         if found is not None and found[1] == copy:
@@ -98,7 +102,7 @@ def header(raw: bytes, salt: int) -> Header | None:
 
 
 def _search(read: Read, offset: int, size: int, salt: int) -> int | None:
-    """Where the record begins whose header has its next whole copy at `offset` or after."""
+    """The offset of the record that has the next undamaged copy of a header from `offset` on."""
     for start, window in _windows(read, offset, size):
         at = window.find(_MAGIC)
         while at >= 0:
@@ -110,8 +114,7 @@ def _search(read: Read, offset: int, size: int, salt: int) -> int | None:
 
 
 def _windows(read: Read, offset: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The bytes from `offset` on, piece by piece, overlapping so that each header is whole in
-    one of them."""
+    """The bytes from `offset` on, in pieces that overlap, so that one piece has all of a header."""
     while offset < size:
         yield offset, read(offset, min(_WINDOW + _COPY - 1, size - offset))
         offset += _WINDOW

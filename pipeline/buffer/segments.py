@@ -1,4 +1,4 @@
-"""All files of a spool's folder: its segments, oldest first, and what was set aside.
+"""All files of a spool's folder: its segments, oldest first, and files that were set aside.
 
 Everything here may block.
 """
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class Segments:
-    """The entries of `[first.base, last.end)`, where nothing is damaged or missing."""
+    """The entries `[base, end)` of a spool, less those that are damaged or missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.active: Segment | None = None
-        """The last one, while it is being written."""
+        """The segment that is being written, the last one; None if there is none."""
         self._all: list[Segment] = []
         self._asides: list[tuple[Path, int]] = []
 
@@ -33,29 +33,32 @@ class Segments:
 
     @property
     def base(self) -> int | None:
-        """Number of the first entry; None when there is none."""
+        """Number of the first entry; None if there is no segment."""
         return self._all[0].base if self._all else None
 
     @property
     def end(self) -> int:
-        """Number after the last entry; 0 when there is none."""
+        """Number after the last entry; 0 if there is no segment."""
         return max((segment.end for segment in self._all), default=0)
 
     @property
     def bytes(self) -> int:
-        """What all files have together, the cursor and what was set aside included."""
+        """Bytes of all files, the cursor and files that were set aside included."""
         asides = sum(size for _, size in self._asides)
         return BLOCK + asides + sum(segment.written for segment in self._all)
 
     def at(self, number: int) -> Segment | None:
-        """The first segment that does not end before an entry."""
+        """The segment with the entry `number`, or the next one; None if there is none."""
         return next((segment for segment in self._all if segment.end > number), None)
 
     # ------------------------------------------------------------------------------- find
 
     def recover(self) -> None:
-        """Finds what is there, and makes the best of it: cuts the torn end of the last segment,
-        removes the empty ones, sets aside what cannot be read. Raises `OSError`."""
+        """Finds the files of an earlier run.
+
+        Cuts an incomplete record off the last segment, removes empty segments, and sets aside those
+        that can't be read. Raises `OSError`.
+        """
         self._asides = [(file, file.stat().st_size) for file in self.folder.glob("*" + ASIDE)]
         self._all = []
         for segment in Segment.find(self.folder):
@@ -67,7 +70,7 @@ class Segments:
             last = self._all[-1]
             if torn := last.recover():
                 noun = plural(torn, "byte")
-                log.warning("%s: cut %d %s of a record not written whole", last.path, torn, noun)
+                log.warning("%s: cut off %d %s of an incomplete record", last.path, torn, noun)
 
     def _check(self, segment: Segment) -> None:
         try:
@@ -80,31 +83,33 @@ class Segments:
         if began or segment.size < HEADER:
             self.remove(segment)
         else:
-            self.set_aside(segment, "nothing in it can be read")
+            self.set_aside(segment, "it has no readable record")
 
     # ----------------------------------------------------------------------------- change
 
     def create(self, base: int) -> Segment:
-        """A new active segment. Raises `OSError`."""
+        """Makes a new active segment. `base`: number of its first entry. Raises `OSError`."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.active = Segment.create(self.folder, base)
         self._all.append(self.active)
         return self.active
 
     def seal(self) -> None:
-        """Nothing more is written to the active segment."""
+        """Closes the active segment for writing, if there is one."""
         if self.active is not None:
             self.active.close()
             self.active = None
 
     def remove(self, segment: Segment) -> None:
-        """Raises `OSError`; then it is still there."""
+        """Deletes a segment. Raises `OSError`; then it is still there."""
         segment.remove()
         self._forget(segment)
 
     def set_aside(self, segment: Segment, why: str | None) -> None:
-        """Nobody reads it any more, and somebody may look into it. Raises `OSError`; then it is
-        still there."""
+        """Renames a segment that can't be read, so that a person may look into it later.
+
+        `why` is for the log. Raises `OSError`; then the segment is still there.
+        """
         try:
             aside = segment.set_aside()
         except FileNotFoundError:
@@ -115,18 +120,20 @@ class Segments:
         self._forget(segment)
 
     def remove_aside(self) -> bool:
-        """Removes one file that was set aside, for its room is needed. False when there is none.
-        Raises `OSError`."""
+        """Deletes one file that was set aside, to make room. False if there is none.
+
+        Raises `OSError`.
+        """
         if not self._asides:
             return False
         file, _ = self._asides[0]
         file.unlink(missing_ok=True)
-        log.warning("%s is removed: its room is needed", file)
+        log.warning("%s is removed to make room", file)
         del self._asides[0]
         return True
 
     def close(self) -> None:
-        """Lets go of all files."""
+        """Closes all files."""
         self.active = None
         for segment in self._all:
             segment.close()

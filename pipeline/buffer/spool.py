@@ -1,14 +1,14 @@
-"""A sink's folder on disk: appended at one end, read and removed at the other.
+"""A sink's spool on disk: entries are appended at one end, and read and removed at the other.
 
     spools/logstash/lock                                     held while an agent has the spool
                     cursor                                   how far it is delivered
                     00000000000000012345-5f0c8a21.segment    entries from number 12345 on
                     00000000000000034567-91e2b7d4.segment
 
-Entries are numbered in the order in which they are written, for as long as the folder exists.
-Whatever is missing or cannot be read is found, and counted, by the numbers around it.
+Entries are numbered in the order in which they are written, as long as the folder exists. So what
+is missing or can't be read is noticed, and counted exactly, by the numbers around it.
 
-Everything here may block: it is called from one thread, one call after another.
+Everything here may block. Make all calls from one thread.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from pipeline.errors import DocklineError
 log = logging.getLogger(__name__)
 
 SEGMENT_SIZE = 16 * 2**20
-"""Bytes of a segment, or a sixteenth of the spool where that is less; but at least one record."""
+"""Bytes of a segment, or a sixteenth of the spool's limit if that is less; at least one record."""
 
 RECORD_SIZE = 256 * 1024
-"""`Batch.size` that one record gathers, at the most: some 1,000 lines of 142 bytes. It is also what
-one damaged byte costs."""
+"""Bytes of memory (`Batch.size`) from which on a record takes no more batches: about 1,000 lines of
+142 bytes. It is also what one damaged byte costs."""
 
 DAMAGED = "spool_damaged"
-"""Why entries are lost that were on disk and could not be read."""
+"""The reason for entries that were on disk and can't be read."""
 
 
 class Loss(NamedTuple):
-    """Entries that will not be delivered."""
+    """Entries of a spool that will not be delivered."""
 
     origin: Origin | None
-    """None where it is not known."""
+    """None if it isn't known."""
     entries: int
     reason: str
     number: int
-    """Number of the entry behind them."""
+    """Number of the entry after them."""
 
 
 class Spool:
-    """`end`, `full` and `bytes` may be read by any thread, and `lost` emptied by one."""
+    """A spool. Any thread may read `end`, `full` and `bytes`, and one may empty `lost`."""
 
     def __init__(
         self,
@@ -68,34 +68,37 @@ class Spool:
         record_size: int = RECORD_SIZE,
         drop_oldest: bool = False,
     ) -> None:
-        """`limit`: bytes that all files in the folder may have together. `record_size`: bytes of
-        memory that one record gathers. `drop_oldest`: whether the oldest segments make room for
-        what is new."""
+        """`folder` need not exist.
+
+        `limit`: bytes that all files in the folder may have together. `record_size`: bytes of
+        memory from which on a record takes no more batches. `drop_oldest`: whether the oldest
+        segments are removed when there is no room for new entries.
+        """
         self.folder = folder
         self.limit = limit
         self.record_size = record_size
         self.segment_size = min(SEGMENT_SIZE, limit // 16)
         self.end = 0
-        """Number of the next entry; all below are safe: written and fsynced."""
+        """Number of the next entry. All below are safe: written and fsynced."""
         self.full = False
-        """The last `append` has not found room for all that it was given."""
+        """Whether the last `append` had too little room for all its batches."""
         self.bytes = 0
-        """Of all files."""
+        """Bytes of all files."""
         self.lost: deque[Loss] = deque()
-        """Entries that were removed."""
+        """Entries that were removed without being delivered. The reader of this empties it."""
         self._drop_oldest = drop_oldest
         self._columns = Columns()
         self._cursor = Cursor(folder)
         self._segments = Segments(folder)
         self._reader = Reader(self._segments, self._cursor, self._columns)
         self._next = 0
-        """Number of the next entry, those included that are not safe yet."""
+        """Number of the next entry, counting those that aren't safe yet."""
         self._handed_out = 0
-        """Entries below have been read by somebody."""
+        """Entries below this number have been read."""
         self._lock: int | None = None
 
     def configure(self, limit: int, *, drop_oldest: bool) -> None:
-        """Of any thread: counts from the next record on."""
+        """Applies another limit and policy from the next record on. Any thread may call it."""
         self.limit, self._drop_oldest = limit, drop_oldest
         self.segment_size = min(SEGMENT_SIZE, limit // 16)
 
@@ -103,18 +106,20 @@ class Spool:
 
     @property
     def is_open(self) -> bool:
+        """Whether this spool has the folder's lock."""
         return self._lock is not None
 
     @property
     def settled(self) -> int:
-        """Entries below are delivered."""
+        """Entries below this number are delivered."""
         return self._cursor.settled
 
     def open(self) -> None:
-        """Takes the folder's lock and makes the best of what is there.
+        """Takes the folder's lock, and repairs what an earlier run left.
 
-        Raises `OSError` when the folder cannot be used, and `DocklineError` when another agent
-        uses it."""
+        Raises `OSError` when the folder can't be used, and `DocklineError` when another agent uses
+        it.
+        """
         if self.is_open:
             return
         for folder in (self.folder.parent, self.folder):  # the mode is that of the last one made
@@ -158,7 +163,7 @@ class Spool:
         return known
 
     def close(self) -> None:
-        """Lets go of everything. Never raises."""
+        """Closes all files, and gives the lock back. Never raises."""
         self._segments.close()
         if self._lock is not None:
             with suppress(OSError):
@@ -169,13 +174,13 @@ class Spool:
     # ------------------------------------------------------------------------------ write
 
     def append(self, batches: Iterable[Batch], handed_out: int) -> None:
-        """Writes batches, as many as there is room for, and makes them safe with one fsync (one
-        more for each new segment). `end` and `full` tell how far it went. Nothing that is not
-        safe is left behind.
+        """Writes as many batches as fit, and makes them safe with one fsync (one more per segment).
 
-        Entries below `handed_out` are in somebody's memory and must not be dropped.
+        `end` says how far it got, and `full` whether something did not fit. Nothing stays in the
+        files that isn't safe. Entries below `handed_out` are in memory, and must not be dropped.
 
-        Raises `OSError`, or `MemoryError`; what is below `end` then is safe all the same."""
+        Raises `OSError` or `MemoryError`; the entries below `end` are safe even then.
+        """
         began = self.end
         self.full = False
         try:
@@ -216,8 +221,8 @@ class Spool:
             self.end = self._next
 
     def _abandon(self) -> None:
-        """After trouble: takes back what is not safe. What comes next begins a new segment, for
-        a file that fsync has failed on cannot be relied on."""
+        """Removes what isn't safe, after an error. The next record starts a new segment, because a
+        file can't be relied on after fsync has failed on it."""
         self._next = self.end
         segment = self._segments.active
         if segment is None:
@@ -243,14 +248,14 @@ class Spool:
         return True
 
     def _droppable(self, first: int, last: int) -> Segment | None:
-        """The oldest segment whose entries are all of `[first, last)`."""
+        """The oldest segment that has entries of `[first, last)` only; None if there is none."""
         if not self._drop_oldest:
             return None
         return next((one for one in self._segments if first <= one.base and one.end <= last), None)
 
     def _drop(self, segment: Segment) -> None:
-        """Removes a segment that is not delivered; the cursor says so first, lest it is missed.
-        Raises `OSError`; then nothing is dropped."""
+        """Removes a segment that isn't delivered. The cursor is written first, so that the entries
+        don't look lost after a crash. Raises `OSError`; then nothing is dropped."""
         dropped = self._whose(segment)
         before = self._cursor.given_up
         self._cursor.give_up(segment.base, segment.end)
@@ -266,7 +271,7 @@ class Spool:
             self.lost.append(Loss(None, damaged, DAMAGED, segment.end))
 
     def _whose(self, segment: Segment) -> Counter[Origin]:
-        """How many entries of each origin a segment has, as far as it can be read."""
+        """How many entries of each origin a segment has, where it can be read."""
         counts: Counter[Origin] = Counter()
         with suppress(OSError):
             for header, start in segment.records():
@@ -276,23 +281,29 @@ class Spool:
 
     @property
     def given_up(self) -> tuple[Range, ...]:
-        """Entries `[first, last)` that were dropped in between."""
+        """Ranges of entries that the policy dropped and that aren't settled yet."""
         return self._cursor.given_up
 
     # ------------------------------------------------------------------------- read, remove
 
     def read(self, position: int, end: int, limit: int) -> Chunk:
-        """See `Reader.read`."""
+        """Reads entries `[position, end)`: up to `limit` bytes of memory, but at least a record.
+
+        Damaged and missing entries are skipped and counted in the chunk. Raises `OSError`; then try
+        again later.
+        """
         chunk = self._reader.read(position, end, limit)
         self._handed_out = max(self._handed_out, chunk.position)
         return chunk
 
     def settle(self, number: int) -> None:
-        """Entries below are delivered: says so on disk, and removes the segments that hold no
-        others. Raises `OSError`; then it is to be done again."""
+        """Writes down that the entries below `number` are delivered, and removes their segments.
+
+        Raises `OSError`; then call it again.
+        """
         self._cursor.settle(number)
         done = [segment for segment in self._segments if segment.end <= number]
-        self._cursor.store(sync=bool(done))  # what is missing must not look lost after a crash
+        self._cursor.store(sync=bool(done))  # missing entries must not look lost after a crash
         for segment in done:
             self._segments.remove(segment)
             self.full = False
@@ -300,7 +311,7 @@ class Spool:
 
 
 def _groups(batches: Iterable[Batch], enough: int) -> Iterator[tuple[list[Batch], int]]:
-    """Batches for one record each, and the memory that they take."""
+    """The batches of each record, and the bytes of memory that they take."""
     group: list[Batch] = []
     size = 0
     for batch in batches:

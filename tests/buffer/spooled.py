@@ -96,7 +96,7 @@ class Made:
     @property
     def waiting(self) -> int:
         """Entries that were not taken."""
-        return self.buffer.entries - self.buffer._held.taken.entries
+        return self.buffer.entries - self.buffer._queue.taken.entries
 
     @property
     def settled(self) -> list[int]:

@@ -72,7 +72,7 @@ async def test_on_a_full_disk_entries_wait_and_go_on_when_there_is_room(
             await until(lambda: made.buffer.full)
             assert made.buffer.problem == (
                 f"the spool {small_disk / 'spool'} cannot be written (No space left on device): "
-                "until it can, only the memory takes entries"
+                "until then, entries stay in memory"
             )
             put = made.put
             await asyncio.sleep(0.1)

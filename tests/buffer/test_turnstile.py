@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipeline.buffer.turnstile import Bell, Turns
+from pipeline.buffer.turnstile import Bell, Turnstile
 
 
 async def test_a_bell_wakes_who_waits() -> None:
@@ -45,7 +45,7 @@ class Room:
     def __init__(self, places: int = 0) -> None:
         self.places = places
         self.inside: list[str] = []
-        self.turns = Turns()
+        self.turns = Turnstile()
 
     async def enter(self, name: str, places: int = 1) -> None:
         await self.turns.wait(places, 10 * places, lambda: self.attempt(name, places))
