@@ -6,49 +6,30 @@ A key is as short as it may be kept by the thousand: a long text stands as its d
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
 from pipeline.batch import Batch
-from pipeline.errors import ConfigError
+from pipeline.errors import at
 from pipeline.expression import compile_template
 
 LONGEST: Final = 128
 """Characters of a key that is kept as it is."""
-
-_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 State = TypeVar("State")
 
 
 def compile_key(text: str, path: str = "key") -> Callable[[Batch], list[str]]:
     """A template that gives each entry its key. Raises `ConfigError` that names `path`."""
-    template = compile_name(text, path)
+    with at(path):
+        template = compile_template(text)
 
     def keys(batch: Batch) -> list[str]:
         return [key if len(key) <= LONGEST else digest(key) for key in template(batch)]
 
     return keys
-
-
-def compile_name(
-    text: str, path: str, clean: Callable[[str], str] | None = None
-) -> Callable[[Batch], list[str]]:
-    """A template that gives each entry a name. `clean` makes what each placeholder gives fit into
-    it. Raises `ConfigError` that names `path`."""
-    try:
-        return compile_template(text, clean)
-    except ConfigError as error:
-        raise ConfigError(error.message, path, error.column) from None
-
-
-def plain(text: str) -> str:
-    """What most systems take in a name: letters, digits, `_`, `.` and `-`, anything else becoming
-    `_`, as does nothing at all; at most `LONGEST` characters."""
-    return _NOT_PLAIN.sub("_", text[:LONGEST]) or "_"
 
 
 def digest(text: str) -> str:

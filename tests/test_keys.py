@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.keys import LONGEST, Recent, compile_key, compile_name, digest, plain
+from pipeline.keys import LONGEST, Recent, compile_key, digest
 from pipeline.testing.builders import batch
 
 
@@ -39,12 +39,3 @@ def test_the_most_recently_used_are_remembered() -> None:
     recent.get("b")
     recent.get("c")
     assert recent.get("a") == []
-
-
-@pytest.mark.fault(101)
-def test_a_name_is_plain_where_the_template_is_filled_in() -> None:
-    whole = batch("", "", "", fields=[{"a": "x/ü z"}, {}, {"a": "y" * 1000}])
-    assert compile_name("a/{a}", "stream", plain)(whole) == ["a/x___z", "a/_", "a/" + "y" * LONGEST]
-    with pytest.raises(ConfigError) as raised:
-        compile_name("{", "stream", plain)
-    assert raised.value.path == "stream"

@@ -61,10 +61,10 @@ from pipeline.component import (
     TLSConfig,
 )
 from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
-from pipeline.errors import ConfigError
-from pipeline.expression import has_placeholders
+from pipeline.encode.plain_name import plain_name
+from pipeline.errors import ConfigError, at
+from pipeline.expression import compile_template, has_placeholders
 from pipeline.extras import needed
-from pipeline.keys import compile_name, plain
 from pipeline.transport.address import Address, parse
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ class Kafka(Sink["Consignment"]):
         servers = [_server(text) for text in config.bootstrap_servers]
         _check(config)
         self._constant = [] if has_placeholders(config.topic) else [config.topic]
-        topics = compile_name(config.topic, "topic", plain)
+        with at("topic"):
+            topics = compile_template(config.topic, plain_name)
         self._encoder = KafkaEncoder(topics, host=context.host)
         if config.compression in ("snappy", "lz4", "zstd"):
             needed("cramjam", "kafka", f'compression = "{config.compression}"')
@@ -172,7 +173,8 @@ def _check(config: Config) -> None:
         raise ConfigError("a key has no meaning without its certificate, cert", path="tls.key")
     if tls is not None and tls.server_name:
         raise ConfigError("each broker is verified by its own name", path="tls.server_name")
-    (around,) = compile_name(config.topic, "topic", lambda _: "_")(_ANY)
+    with at("topic"):
+        (around,) = compile_template(config.topic, lambda _: "_")(_ANY)
     if odd := re.search(r"[^A-Za-z0-9_.-]", around):
         message = f'a topic has letters, digits, "_", "." and "-", and no "{odd[0]}"'
         raise ConfigError(message, path="topic")

@@ -54,10 +54,10 @@ import msgspec
 
 from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
-from pipeline.errors import ConfigError, Unavailable
-from pipeline.expression import has_placeholders
-from pipeline.keys import compile_name, plain
+from pipeline.errors import ConfigError, Unavailable, at
+from pipeline.expression import compile_template, has_placeholders
 from pipeline.transport.address import Address, parse
 from pipeline.transport.redis import Connection, Login, master, refusal
 from pipeline.transport.resp import Error, Reply, command
@@ -150,8 +150,10 @@ class Redis(Sink[Entries]):
         self._connect = _way(config, self._login)
         self._connection: Connection | None = None
         self._constant = not has_placeholders(config.stream)
+        with at("stream"):
+            streams = compile_template(config.stream, plain_name)
         self._encoder = RedisEncoder(
-            compile_name(config.stream, "stream", plain),
+            streams,
             flat=config.format == "fields",
             trimming=_trimming(config),
             host=context.host,
