@@ -17,11 +17,14 @@ _BASES: dict[Kind, type] = {"sources": Source, "stages": Stage, "sinks": Sink}
 
 
 def names(kind: Kind) -> list[str]:
-    """Every component there is, sorted. What is a package is none: Docker is a source that needs no
-    table."""
+    """The names of all components of a kind, sorted: the modules in its folder.
+
+    Not a component: a package (Docker is a source without a table), and a module whose name begins
+    with an underscore (what several components use).
+    """
     package = importlib.import_module(f"pipeline.{kind}")
     found = pkgutil.iter_modules(package.__path__)
-    return sorted(info.name for info in found if not info.ispkg)
+    return sorted(one.name for one in found if not one.ispkg and not one.name.startswith("_"))
 
 
 def module(kind: Kind, name: str) -> ModuleType:

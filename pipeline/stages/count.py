@@ -28,7 +28,7 @@ from msgspec import Meta
 from pipeline import component
 from pipeline.batch import Batch
 from pipeline.component import StageContext
-from pipeline.measuring import Labelling, Measure
+from pipeline.stages._metric import Labelling, Measure
 
 
 class Count(Measure, frozen=True, kw_only=True):

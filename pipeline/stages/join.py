@@ -42,7 +42,7 @@ from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, at
 from pipeline.expression.patterns import Search, compile_pattern
 from pipeline.records import Fields
-from pipeline.traces import CLOSED, LANGUAGES
+from pipeline.stages._traces import CLOSED, LANGUAGES
 
 OPEN: Final = "open"
 """The state of those that join to any line."""

@@ -29,8 +29,8 @@ from pipeline.errors import ConfigError
 from pipeline.expression import compile_value
 from pipeline.expression.insight import fields_read
 from pipeline.expression.values import to_float
-from pipeline.measuring import Labelling, Measure, compiled
 from pipeline.records import MISSING
+from pipeline.stages._metric import Labelling, Measure, compiled
 
 
 class Observe(Measure, frozen=True, kw_only=True):

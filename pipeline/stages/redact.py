@@ -58,7 +58,7 @@ from pipeline.errors import ConfigError, at
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
 from pipeline.records import MISSING, Fields, Missing, Records
-from pipeline.redaction import KINDS, Kind, What, is_local, named, own, unescaped
+from pipeline.stages._redaction import KINDS, Kind, What, is_local, named, own, unescaped
 
 _REDACTED: Final = "[redacted]"
 _HASH: Final = "sha256"

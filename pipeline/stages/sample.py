@@ -31,7 +31,7 @@ from pipeline.batch import Batch, Container
 from pipeline.errors import ConfigError, at
 from pipeline.expression import Predicate, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read
-from pipeline.keys import compile_key
+from pipeline.stages._keys import compile_key
 
 _HASHES: Final = 2**32
 _SPREAD: Final = 0x9E3779B1

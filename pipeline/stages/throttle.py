@@ -28,7 +28,7 @@ from pipeline import component
 from pipeline.batch import Batch, Container
 from pipeline.component import Duration
 from pipeline.expression.insight import fields_of_template
-from pipeline.keys import Recent, compile_key
+from pipeline.stages._keys import Recent, compile_key
 from pipeline.timestamps import all_seconds, to_seconds
 
 SET_BACK: Final = 10.0

@@ -54,5 +54,7 @@ ROOMS = {
     "pipeline/routing/lanes.py": Room(
         ("tests/test_routing.py",), ("tests/test_turns.py", "tests/test_outlet.py")
     ),
-    "pipeline/redaction.py": Room(("tests/test_redaction.py",), ("tests/stages/test_redact.py",)),
+    "pipeline/stages/_redaction.py": Room(
+        ("tests/stages/test_redaction.py",), ("tests/stages/test_redact.py",)
+    ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.keys import LONGEST, Recent, compile_key, digest
+from pipeline.stages._keys import LONGEST, Recent, compile_key, digest
 from pipeline.testing.builders import batch
 
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from pipeline.expression.patterns import compile_linear
-from pipeline.redaction import (
+from pipeline.stages._redaction import (
     KINDS,
     MOST_PLACES,
     MOST_TOKENS,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pipeline.expression import steps
-from pipeline.traces import LANGUAGES, LOOKED_AT
+from pipeline.stages._traces import LANGUAGES, LOOKED_AT
 
 
 def as_text(pattern: re.Pattern[bytes]) -> str:
