@@ -15,7 +15,7 @@ import pipeline
 from benchmarks.hostile_lines import KINDS
 from pipeline.errors import ConfigError
 from pipeline.expression import steps
-from pipeline.stages import _redaction, level
+from pipeline.stages import _redaction_keys, level
 
 OTHERS = ("__main__", "cli", "config", "testing", "reference", "native")
 """What has patterns, if any, see only what the user writes."""
@@ -39,7 +39,7 @@ def _patterns() -> dict[str, tuple[re.Pattern[str] | re.Pattern[bytes], bool]]:
                     if isinstance(one, re.Pattern):
                         found[f"{module.name}.{name}[{key!r}]"] = one, False
     begin, inside = level._patterns(("fatal",))
-    key = re.compile(_redaction._KEY.format("password|secret"), re.IGNORECASE)
+    key = re.compile(_redaction_keys._KEY.format("password|secret"), re.IGNORECASE)
     made = {"level, begin": (begin, True), "level, inside": (inside, False), "key": (key, False)}
     return found | made
 

@@ -58,7 +58,9 @@ from pipeline.errors import ConfigError, at
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
 from pipeline.records import MISSING, Fields, Missing, Records
-from pipeline.stages._redaction import KINDS, Kind, What, is_local, named, own, unescaped
+from pipeline.stages._redaction import Kind, is_local, own, unescaped
+from pipeline.stages._redaction_keys import named
+from pipeline.stages._redaction_kinds import KINDS, What
 
 _REDACTED: Final = "[redacted]"
 _HASH: Final = "sha256"

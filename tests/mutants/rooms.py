@@ -54,7 +54,10 @@ ROOMS = {
     "pipeline/routing/lanes.py": Room(
         ("tests/test_routing.py",), ("tests/test_turns.py", "tests/test_outlet.py")
     ),
-    "pipeline/stages/_redaction.py": Room(
-        ("tests/stages/test_redaction.py",), ("tests/stages/test_redact.py",)
-    ),
+    **{
+        f"pipeline/stages/{name}.py": Room(
+            ("tests/stages/test_redaction.py",), ("tests/stages/test_redact.py",)
+        )
+        for name in ("_redaction", "_redaction_keys", "_redaction_kinds")
+    },
 }

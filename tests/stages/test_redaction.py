@@ -9,16 +9,9 @@ import re
 import pytest
 
 from pipeline.expression.patterns import compile_linear
-from pipeline.stages._redaction import (
-    KINDS,
-    MOST_PLACES,
-    MOST_TOKENS,
-    What,
-    is_local,
-    named,
-    own,
-    unescaped,
-)
+from pipeline.stages._redaction import MOST_PLACES, is_local, own, unescaped
+from pipeline.stages._redaction_keys import MOST_TOKENS, named
+from pipeline.stages._redaction_kinds import KINDS, What
 
 
 def without(what: What, text: str) -> str:
