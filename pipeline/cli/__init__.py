@@ -33,9 +33,10 @@ without any, every container's logs go to standard output.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command `dockline`: runs it with these arguments, and gives its exit status.
+    """Runs `dockline` with these arguments (those of the process by default).
 
-    0 done; 1 it could not be done; 2 bad usage or configuration; 130 interrupted by the user.
+    Returns the exit status: 0 done; 1 it could not be done; 2 bad usage or configuration; 130
+    interrupted by the user.
     """
     try:
         args = command_line().parse_args(argv)
@@ -47,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has gone, as in `dockline schema | head`. What is still in the buffer must
-        # not be tried again when the interpreter ends.
+        # The reader has gone, as in `dockline schema | head`. The interpreter must not try to write
+        # the rest of the buffer when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except DocklineError as error:
@@ -58,15 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_what_is_closed(command: str) -> None:
-    """Of the standard streams: what nobody gives is empty, and what nobody wants goes nowhere. Only
-    the agent is not to take the lines of its sink `console` for delivered there."""
+    """Replaces standard streams that are closed: input is empty, output is discarded.
+
+    Not the output of `run`: the sink `console` must not count lines as delivered that were
+    discarded.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None and (command, name) != ("run", "stdout"):
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - it stays open
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """The argparse parser of the whole command line, with a subparser for each command."""
     parser = argparse.ArgumentParser(
         prog="dockline",
         description="Every container's logs, stats and events, routed to where you read them.",

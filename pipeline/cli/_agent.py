@@ -1,4 +1,4 @@
-"""Asking the agent that runs, over its HTTP endpoint."""
+"""Asks a running agent, over HTTP."""
 
 from __future__ import annotations
 
@@ -22,27 +22,31 @@ from pipeline.token import FORM, NAME
 from pipeline.token import read as read_token
 
 TIMEOUT = 10.0
-"""Seconds that the agent may take to answer."""
+"""Seconds that the agent has to answer."""
 SILENCE = 30.0
-"""Seconds without a line of a stream that says now and then that it is idle."""
+"""Seconds without a line, after which a stream counts as broken: an idle one sends lines, too."""
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}
-"""Addresses that are listened on, and where to ask instead."""
+"""Addresses to listen on, and the addresses to ask instead."""
 
 
 @dataclass(frozen=True)
 class AgentClient:
-    """An agent, where it answers and what it is asked with."""
+    """The address of a running agent, and the token to send. Its methods block."""
 
     address: str
-    """Without a slash at its end."""
+    """Such as `http://127.0.0.1:9123`, without a slash at the end."""
     token: str = field(default="", repr=False)
-    """Empty where there is none."""
+    """Empty if there is none."""
     origin: str = ""
-    """Where the token is from; or why there is none, as a sentence goes on."""
+    """Where the token comes from. Without a token: why there is none, as the end of a sentence."""
 
     def get(self, path: str) -> bytes:
-        """The body of `GET path`. Raises `DocklineError`, as below."""
+        """The body of `GET path`. Raises `DocklineError` when the agent does not answer, or
+        refuses.
+
+        A refusal has the agent's own words.
+        """
         with self._open(path, TIMEOUT) as answer:
             try:
                 body: bytes = answer.read()
@@ -51,20 +55,27 @@ class AgentClient:
             return body
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """The lines of `GET path` as they come, until the agent ends it."""
+        """The lines of `GET path` as they come, each with its line feed, until the agent ends it.
+
+        Raises `DocklineError` as `get` does, and when the connection breaks.
+        """
         with self._open(path, SILENCE) as answer:
             try:
                 yield from answer
             except TimeoutError as error:
-                raise DocklineError(f"{self.address} says nothing any more") from error
+                raise DocklineError(
+                    f"{self.address} sent nothing for {SILENCE:g} seconds"
+                ) from error
             except (OSError, HTTPException) as error:
-                raise DocklineError(f"{self.address} has gone away; does the agent run?") from error
+                raise DocklineError(
+                    f"the connection to {self.address} is lost; is the agent running?"
+                ) from error
 
     def _open(self, path: str, timeout: float) -> HTTPResponse:
         """Raises `DocklineError`, with the agent's own words where it refuses."""
         try:
             request = Request(self.address + path)
-            if self.token:  # not for where the answer may send us
+            if self.token:  # not sent to where the answer may redirect us
                 request.add_unredirected_header("Authorization", f"Bearer {self.token}")
             answer: HTTPResponse = self._opener().open(request, timeout=timeout)
             return answer
@@ -74,32 +85,34 @@ class AgentClient:
             raise _no_answer(self.address, error) from None
 
     def _opener(self) -> OpenerDirector:
-        """A proxy of the environment is nothing for what does not leave this host."""
+        """Without the proxy of the environment when the agent is on this host."""
         return build_opener(*([ProxyHandler({})] if _is_here(self.address) else []))
 
     def _refused(self, path: str, error: HTTPError) -> DocklineError:
         if error.code == 401:
             if self.token:
                 return DocklineError(
-                    f"{self.address} refuses the token of {self.origin}: give it that of its own "
-                    "state directory or of its http.token, with --token or DOCKLINE_TOKEN"
+                    f"{self.address} does not accept the token from {self.origin}: use the one in "
+                    "its state directory, or its http.token, with --token or DOCKLINE_TOKEN"
                 )
-            return DocklineError(f"{self.address} asks for its token, and {self.origin}")
+            return DocklineError(f"{self.address} needs its token, and {self.origin}")
         words = error.read(1000).decode("utf-8", "replace").strip()
         if error.code in (400, 403, 421, 503) and words.isprintable() and words:
             return DocklineError(words)
         return DocklineError(
-            f"{self.address} answers {error.code} to {path.partition('?')[0]}; is it a dockline?"
+            f"{self.address} answers {error.code} to {path.partition('?')[0]}; is it dockline?"
         )
 
 
 def find_agent(
     url: str | None, token: str | None, config: str | None, environ: Mapping[str, str] = os.environ
 ) -> AgentClient:
-    """The agent at `url`, or else where the configuration says that it listens.
+    """The agent to ask: at `url`, or where the configuration says that it listens.
 
-    Its token is `token`, `$DOCKLINE_TOKEN`, or, of one on this host, what the configuration or its
-    state directory has. Raises `DocklineError` where the configuration is needed and wrong.
+    `url`, `token` and `config` are the values of `--url`, `--token` and `-c`. The token is `token`,
+    or `$DOCKLINE_TOKEN`; for an agent on this host it is also looked up in the configuration and in
+    the state directory. Raises `DocklineError` when the configuration is needed and wrong, when the
+    token can't be one, or when another user's program listens there.
     """
     address = url.rstrip("/") if url else _address(_config(config, environ))
     if token:
@@ -107,16 +120,16 @@ def find_agent(
     if given := environ.get("DOCKLINE_TOKEN"):
         return _with(address, given, "DOCKLINE_TOKEN")
     if not _is_here(address):
-        why = "it runs elsewhere: give what the file token of its state directory has"
+        why = "it runs on another host: use the content of the file token in its state directory"
         return AgentClient(address, origin=f"{why}, with --token or DOCKLINE_TOKEN")
     return _on_this_host(address, config, environ)
 
 
 def _with(address: str, token: str, origin: str) -> AgentClient:
-    """Raises `DocklineError` for what cannot be a token."""
+    """Raises `DocklineError` for a text that can't be a token."""
     token = token.strip()
     if not re.fullmatch(FORM, token):
-        raise DocklineError(f"{origin} is no token: it has characters that none can have")
+        raise DocklineError(f"{origin} is not a token: it has characters that no token has")
     return AgentClient(address, token, origin)
 
 
@@ -124,7 +137,7 @@ def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) 
     try:
         settings = _config(config, environ)
     except DocklineError as error:
-        return AgentClient(address, origin=f"the configuration that names it is of no use: {error}")
+        return AgentClient(address, origin=f"its configuration cannot be read: {error}")
     folder = Path(settings.state.directory)
     _check_listener(address, folder)
     if settings.http.token:
@@ -139,21 +152,22 @@ def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) 
     return AgentClient(
         address,
         origin=f"{folder / NAME} cannot be read ({why}): {what} (in a container, with docker "
-        "exec), or give --token or DOCKLINE_TOKEN",
+        "exec), or use --token or DOCKLINE_TOKEN",
     )
 
 
 def _check_listener(address: str, folder: Path) -> None:
-    """Raises `DocklineError` where it is not the agent that would be given the token."""
+    """Raises `DocklineError` if another user's program listens there, and would get the token."""
     trusted = {0, os.geteuid()}
     with suppress(OSError):
         trusted.add(folder.stat().st_uid)
-    with suppress(ValueError):  # that it is no address is said when it is asked
+    with suppress(ValueError):  # a wrong address is reported when it is used
         strangers = users(urlsplit(address).port or 80) - trusted
         if strangers:
             raise DocklineError(
-                f"what listens at {address} belongs to user {min(strangers)}, and {folder} does "
-                "not, so it is not given the agent's token: find out what it is, or give --token"
+                f"the program that listens at {address} belongs to user {min(strangers)}, and "
+                f"{folder} does not: the agent's token is not sent to it. Find out which program "
+                "it is, or use --token"
             )
 
 
@@ -165,8 +179,8 @@ def _no_answer(address: str, error: Exception) -> DocklineError:
     reason = getattr(error, "reason", None) or error
     reason = getattr(reason, "strerror", None) or reason
     return DocklineError(
-        f"no agent answers at {address} ({reason}); does it run, and is that its http.listen? "
-        "--url names another"
+        f"no agent answers at {address} ({reason}); is it running, and is that its http.listen? "
+        "Use --url for another address"
     )
 
 
@@ -177,7 +191,7 @@ def _config(config: str | None, environ: Mapping[str, str]) -> Config:
 def _address(config: Config) -> str:
     listen = config.http.listen
     if not listen:
-        raise DocklineError('the agent cannot be asked: http.listen is "off"')
+        raise DocklineError('the agent does not answer questions: http.listen is "off"')
     host, port = parse_listen(listen)
     host = _ANYWHERE.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,6 +1,7 @@
-"""A route tried out on given lines: the real lanes and stages, and no Engine and no sink.
+"""Runs given lines through a route, with the real lanes and stages, but no Engine and no sink.
 
-Used by `dockline test` and `dockline explain`. What comes out is what a JSON sink would get.
+`dockline test` and `dockline explain` use it. An entry that comes out is what a JSON sink would
+get.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from pipeline.settlement import Progress
 from pipeline.timestamps import from_nanoseconds, nanoseconds
 
 FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
-"""Of the first line, where nothing is said; the others follow, each by `BETWEEN`."""
+"""The timestamp of the first line, unless it has one. The next lines follow at `BETWEEN`."""
 BETWEEN = 1_000_000
-"""Nanoseconds."""
+"""Nanoseconds between two lines."""
 
 
 Identity = tuple[int, int]
-"""Sequence number and part of an entry."""
+"""The sequence number of an entry, and its part (0 for an entry that wasn't split)."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Line:
     text: bytes
     stream: Literal["stdout", "stderr"] = "stdout"
     time: bytes = b""
-    """In the form of `timestamps`; empty for a little after the line before."""
+    """As in `Batch.times`; empty for `BETWEEN` after the line before."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """What it has before the first stage."""
+    """The fields it has before the first stage."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Snapshot:
     message: str
     fields: dict[str, Any]
     bare: bool
-    """The message was removed."""
+    """Whether the message was removed."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +69,33 @@ class Step:
     stage: str
     before: Snapshot
     after: Snapshot | None
-    """None where the stage let go of no entry of this number."""
+    """None if the stage passed on no entry of this number."""
     joined: int | None = None
-    """Then the number of the entry that it became a part of, where it did."""
+    """In that case, the number of the entry that the line was joined to, if any."""
     parts: int = 0
-    """Entries that the line has become with this stage, `after` being one; 0 where it was not
-    split."""
+    """How many entries the stage split the line into, one being `after`; 0 if it did not."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What came out."""
+    """An entry that came out of the route."""
 
     number: int
-    """`event.sequence`: that of the (first) line it was made of, counted from 1."""
+    """Its `event.sequence`: the number of its (first) line, from 1."""
     json: dict[str, Any]
 
 
 class DryRun:
-    """One route with one container, used once."""
+    """One route with one container. Call `run` once, then ask for `steps` and `samples`."""
 
     def __init__(
         self, name: str, config: Config, container: Container, source: Source = "logs"
     ) -> None:
-        """Raises `DocklineError` like the stages' own construction. Whether the route takes the
-        container and the source is not asked."""
+        """`name`: the route's, in `config`. `source`: the kind of the lines, such as "logs".
+
+        Whether the route takes the container and the source isn't checked. Raises `DocklineError`
+        when a stage can't be made.
+        """
         self._container = container
         self._source: Source = source
         self._derived = Derived()
@@ -117,30 +120,34 @@ class DryRun:
         self._recorders = [*labels.recorders, *own]
 
     def run(self, lines: Sequence[Line]) -> list[Entry]:
-        """What comes out of the route, what the stages held back included.
+        """The entries that come out of the route, also those that stages hold back until the end.
 
-        Raises `DocklineError` where a stage has failed, a bug in it."""
+        Raises `DocklineError` when a stage fails, which is a bug in it.
+        """
         if lines:
             self._lanes.offer(_batch(self._container, lines, self._source))
             self._lanes.end()
         for recorder in self._recorders:
             if recorder.error is not None:
                 raise DocklineError(
-                    f"the stage {recorder.name} has failed, a bug in it: {recorder.error!r}"
+                    f"the stage {recorder.name} failed, which is a bug in it: {recorder.error!r}"
                 )
         return list(_entries(self._outlet.batches))
 
     def samples(self) -> list[Sample]:
-        """What the stages have made metrics of."""
+        """The samples of all metrics that the stages made."""
         return [sample for metric in self._derived.collect() for sample in metric.samples]
 
     def steps(self, number: int) -> list[Step]:
-        """What the stages made of that line, counted from 1, until one let go of no such entry. Of
-        one that was split, the first part is followed of those that came out, or of all."""
+        """What each stage made of the line with this number, from 1.
+
+        Ends with the stage that dropped the line or joined it to another. Of a line that was split,
+        the first part that came out is followed; if none did, the first part.
+        """
         return self._steps((number, 0), self._recorders)[0]
 
     def _steps(self, at: Identity, recorders: Sequence[_Recorder]) -> tuple[list[Step], bool]:
-        """And whether it came out."""
+        """The steps, and whether the entry came out."""
         steps: list[Step] = []
         for place, recorder in enumerate(recorders, 1):
             before = recorder.taken.get(at)
@@ -169,7 +176,7 @@ class DryRun:
 
 
 class _Recorder(Stage):
-    """A stage, and all that it takes and gives."""
+    """A stage, and a record of what goes in and comes out."""
 
     def __init__(self, name: str, stage: Stage) -> None:
         super().__init__(None)
@@ -205,11 +212,11 @@ class _Recorder(Stage):
         return result
 
     def made_of(self, lost: Identity) -> list[Identity]:
-        """The parts that the line of that entry was split into."""
+        """The parts that this entry was split into."""
         return [one for one in self.given if one[0] == lost[0] and one not in self.taken]
 
     def part_of(self, lost: Snapshot, number: int) -> int | None:
-        """The entry before (or else after) that line which the stage has put it into."""
+        """The number of the entry that this one was joined to: the nearest before, or after."""
         if not lost.message:
             return None
         nearest = sorted(self.given, key=lambda one: (one[0] > number, abs(one[0] - number)))
@@ -222,7 +229,7 @@ class _Recorder(Stage):
 
 
 class _RecordedLabels(Labels):
-    """What containers ask for, its stages recorded; they come before the route's own."""
+    """The stages that the container's labels ask for, recorded. They run before the route's own."""
 
     def __init__(self, labels: Labels) -> None:
         super().__init__(())
@@ -243,7 +250,7 @@ class _RecordedLabels(Labels):
 
 
 class _Outlet:
-    """What takes the place of all sinks."""
+    """Stands for all sinks of the route."""
 
     name = "dry_run"
 
@@ -277,11 +284,11 @@ def _batch(container: Container, lines: Sequence[Line], source: Source) -> Batch
 
 
 def _snapshots(batch: Batch | None) -> Iterable[tuple[Identity, Snapshot]]:
-    """Of each entry."""
+    """A snapshot of each entry."""
     if batch is None:
         return
     parsed = batch.parsed
-    # what a stage finds is not to be changed by looking at it, so records stay records
+    # records must stay records: looking must not change what the next stage finds
     entries = parsed.dictionaries() if type(parsed) is Records else parsed
     parts = batch.parts or [0] * len(batch)
     for index, identity in enumerate(zip(batch.sequences, parts, strict=True)):
@@ -305,4 +312,4 @@ def _entries(batches: Iterable[Batch]) -> Iterable[Entry]:
             try:
                 yield Entry(number, json.loads(line))
             except RecursionError:
-                raise DocklineError("an entry is nested too deeply to be looked at") from None
+                raise DocklineError("an entry is nested too deeply to be shown") from None

@@ -12,12 +12,12 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--url",
-        help="where the agent answers; without it, where the configuration says it listens",
+        help="the address of the agent; by default that of http.listen in the configuration",
     )
     parser.add_argument(
         "--token",
-        help="what it asks for; of an agent on this host it is read from the configuration or the "
-        "state directory. DOCKLINE_TOKEN is the same, and does not show in the list of processes",
+        help="the agent's token; for an agent on this host it is read from the configuration or "
+        "the state directory. DOCKLINE_TOKEN does the same, and is not in the list of processes",
     )
 
 

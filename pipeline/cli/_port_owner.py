@@ -1,5 +1,8 @@
-"""Whose program it is that listens on a port of this host: a token is not for another user's, which
-may have taken the port while the agent was away."""
+"""Which user's program listens on a port of this host.
+
+A token must not be sent to another user's program, which may have taken the port while the agent
+was away.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-"""What Linux tells of sockets, proc(5). Elsewhere nothing is known."""
+"""Linux' tables of sockets, see proc(5). Other systems have none."""
 _LISTENS = "0A"
 
 
 def users(port: int) -> set[int]:
-    """Ids of the users whose programs listen on a port here; none where that cannot be told, as of
-    a port that leads elsewhere."""
+    """The ids of the users whose programs listen on a TCP port of this host.
+
+    Empty when that is unknown: on a system without these tables, or when the port is forwarded.
+    """
     return {user for table in TABLES for found, user in _listening(table) if found == port}
 
 

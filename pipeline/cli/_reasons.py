@@ -1,4 +1,4 @@
-"""Why a container is followed, or taken by a route, and why it is not."""
+"""Why a container isn't followed, or isn't taken by a route."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ENABLE, ROUTE = "dockline.enable", "dockline.route"
 """Labels on a container."""
 
 Conceal = Callable[[str], str]
-"""Takes out of a text what must not be shown: `Reading.conceal`."""
+"""Replaces secrets in a text: `Reading.conceal`."""
 
 
 def not_followed(config: Config, container: Container, conceal: Conceal) -> list[str]:
-    """A sentence for each reason; none where it is followed."""
+    """Why the container isn't followed, a sentence for each reason; none if it is."""
     if Selection(config).follows(container):
         return []
     if expression := config.logs.containers:
@@ -30,13 +30,16 @@ def not_followed(config: Config, container: Container, conceal: Conceal) -> list
 
 
 def not_understood(config: Config, container: Container, conceal: Conceal) -> list[str]:
-    """A sentence for each of its labels that is wrong."""
+    """What is wrong with the container's `dockline.` labels, a sentence for each."""
     errors = Selection(config).labels.of(container).errors
     return [conceal(f"its label {label}: {error}") for label, error in errors.items()]
 
 
 def not_taken(config: Config, name: str, container: Container, conceal: Conceal) -> list[str]:
-    """The same for a route, of a container that is followed."""
+    """Why the route `name` doesn't take the container, a sentence for each reason; none if it does.
+
+    The container must be one that is followed.
+    """
     route = config.routes[name]
     if Selection(config).takes(name)(container):
         return []
@@ -47,7 +50,7 @@ def not_taken(config: Config, name: str, container: Container, conceal: Conceal)
     if asked == name and not route.labels:
         reasons.append(f"its label {ROUTE} names the route, which needs labels = true")
     elif asked is not None and route.labels:
-        ignored = ", which does not count" if asked == name else ""
+        ignored = ", which is ignored" if asked == name else ""
         reasons.append(f"its label {ROUTE} is {shown(conceal(asked))}{ignored}")
     elif route.labels:
         reasons.append(f"it has no label {ROUTE} = {shown(name)}")

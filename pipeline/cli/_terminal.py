@@ -1,4 +1,4 @@
-"""Printing for people: colour where it is wanted, and the problems of a configuration."""
+"""Prints for people: colours where they are wanted, and problems of a configuration."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ _CODES: dict[Colour, int] = {"red": 31, "yellow": 33, "green": 32, "bold": 1, "d
 
 
 def colours(stream: TextIO) -> Callable[[Colour, str], str]:
-    """What paints text for `stream`: as it is where that is no terminal, or the user does not
-    want it (https://no-color.org)."""
+    """The function that colours text for a stream: `paint("red", text)`.
+
+    It returns the text unchanged if the stream is no terminal, or if the user doesn't want colours
+    (https://no-color.org).
+    """
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return lambda colour, text: text
     return lambda colour, text: f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
 def printable(text: str) -> str:
-    """Text of unknown origin on one line: without what controls a terminal, tabs as spaces."""
+    """A text of unknown origin, safe to print on one line.
+
+    White space becomes a space, other control characters U+FFFD.
+    """
     return text if text.isprintable() else "".join(map(_printable, text))
 
 
@@ -34,7 +40,10 @@ def _printable(character: str) -> str:
 def print_problems(
     problems: Sequence[Problem], file: str, stream: TextIO, *, warning: bool = False
 ) -> None:
-    """Each with its place, its excerpt and a mark; at the end, how many there are."""
+    """Prints each problem with its place in the file and an excerpt, then how many there are.
+
+    `file`: its name as the user wrote it. `warning`: whether they are warnings and no errors.
+    """
     paint = colours(stream)
     colour: Colour = "yellow" if warning else "red"
     for problem in problems:

@@ -1,4 +1,4 @@
-"""Values of an entry or a configuration, as one line of a terminal."""
+"""Writes values of entries on one line of a terminal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pipeline.config.wording import toml
 from pipeline.records import MISSING
 
 LONGEST = 100_000
-"""Characters of a value that are looked at for where it differs from another."""
+"""Characters of two values that are compared to find where they differ."""
 
 
 def shown(value: Any, most: int = 200) -> str:
-    """A value on one line, as it would be written in the configuration; not endless, and without
-    what could control a terminal."""
+    """A value of JSON as the configuration would have it (TOML), on one line.
+
+    At most `most` characters, ending in `…` if it is cut. Characters that could control the
+    terminal are escaped. `MISSING` is "no such field".
+    """
     if value is MISSING:
         return "no such field"
     text = json.dumps(value) if has_null(value) else toml(value)
@@ -24,7 +27,10 @@ def shown(value: Any, most: int = 200) -> str:
 
 
 def shown_apart(expected: Any, got: Any, most: int = 200) -> tuple[str, str]:
-    """Two values that differ, as `shown` does; of long ones the part where they begin to."""
+    """Two different values, each as `shown` writes it.
+
+    Of values longer than `most` characters, the part around the first difference.
+    """
     texts = shown(expected, LONGEST), shown(got, LONGEST)
     if max(map(len, texts)) <= most:
         return texts
@@ -40,7 +46,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def has_null(value: Any) -> bool:
-    """Which TOML has no way to write."""
+    """Whether a value is or contains null, which TOML can't write."""
     if isinstance(value, Mapping):
         return any(map(has_null, value.values()))
     if isinstance(value, list):

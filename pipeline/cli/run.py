@@ -1,4 +1,4 @@
-"""`dockline run`: the agent."""
+"""`dockline run`: runs the agent."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> int:
-    """0 after a clean drain, 1 when data had to be left behind. Raises `DocklineError`."""
-    gc.disable()  # what is imported and built now is not garbage; the agent enables it again
+    """0 when all that was read is delivered, 1 when something isn't. Raises `DocklineError`."""
+    gc.disable()  # nothing imported and built now is garbage; the agent enables it again
     from pipeline import allocator
     from pipeline.agent import Agent
     from pipeline.coalesce import CoalescingLoop
@@ -75,15 +75,17 @@ def main(args: argparse.Namespace) -> int:
 
 
 class _Formatter(logging.Formatter):
-    """Shows no credentials of a URL, whichever library quotes one, in a traceback either."""
+    """Removes credentials of URLs, whichever library quotes them, also in tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_credentials(super().format(record))
 
 
 def _allow_all_descriptors() -> None:
-    """As many as may be had: each container takes one, and most systems begin at 1024 with half a
-    million allowed. The low beginning is for programs that use select(2)."""
+    """Raises the limit of open files to the maximum: each container needs one.
+
+    Most systems start programs at 1024, for those that use select(2), and allow half a million.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -99,7 +101,7 @@ async def _run(agent: Agent, reloader: Reloader) -> bool:
 
     def on_signal() -> None:
         if stop.is_set():
-            task.cancel()  # asked twice: do not wait for anybody
+            task.cancel()  # the second signal: stop at once
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""`dockline schema`: the JSON Schema of the configuration, for editors."""
+"""`dockline schema`: prints the JSON Schema of the configuration, for editors."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_that_of_an_agent_on_this_host_is_read_from_its_state_or_its_configurati
         assert main(asked) == 0
         assert main([*asked, "--token", "another-token-than-its"]) == 1
         said = capsys.readouterr().err
-        assert "refuses the token of --token: give it that of its own state directory" in said
+        assert "does not accept the token from --token: use the one in its state directory" in said
         assert "another-token" not in said
     monkeypatch.delenv("DOCKLINE_TOKEN")
     (tmp_path / "secret").write_text(f"{TOKEN}\n")
@@ -90,9 +90,9 @@ def test_one_that_is_not_there_is_said_with_what_to_do(
             url = f"http://{agent.address}"
             assert main([*command, "--url", url, "-c", str(other)]) == 1
             assert capsys.readouterr().err == (
-                f"dockline: {url} asks for its token, and {tmp_path}/nowhere/token cannot be read "
+                f"dockline: {url} needs its token, and {tmp_path}/nowhere/token cannot be read "
                 "(No such file or directory): name its configuration with -c (in a container, with "
-                "docker exec), or give --token or DOCKLINE_TOKEN\n"
+                "docker exec), or use --token or DOCKLINE_TOKEN\n"
             )
 
 
@@ -117,7 +117,7 @@ def test_a_token_goes_to_the_agent_alone(
     config = write(f'[state]\ndirectory = "{tmp_path}"\n')
     assert find_agent("http://127.0.0.1:1", None, config, {}).token == TOKEN
     elsewhere = find_agent("http://web-1:9114", None, config, {})
-    assert (elsewhere.token, "it runs elsewhere" in elsewhere.origin) == ("", True)
+    assert (elsewhere.token, "it runs on another host" in elsewhere.origin) == ("", True)
     assert TOKEN not in repr(find_agent("http://127.0.0.1:1", None, config, {}))
     with listening() as (url, seen), listening(302, Location=f"{url}/audit") as (first, passed):
         main(["audit", "--url", first, "-c", config])
@@ -142,7 +142,7 @@ def test_another_users_program_that_has_taken_the_port_is_not_given_the_token(
         assert other.stdout is not None
         url = f"http://127.0.0.1:{int(other.stdout.readline())}"
         assert main(["audit", "--url", url, "-c", config]) == 1
-        assert f"what listens at {url} belongs to user 12345" in capsys.readouterr().err
+        assert f"the program that listens at {url} belongs to user 12345" in capsys.readouterr().err
         other.terminate()
         assert other.stdout.read() == ""
 
@@ -152,5 +152,5 @@ def test_what_cannot_be_a_token_is_refused_and_not_shown(
 ) -> None:
     assert main(["audit", "--url", "http://127.0.0.1:1", "--token", "a b\r\nX: y"]) == 1
     assert capsys.readouterr().err == (
-        "dockline: --token is no token: it has characters that none can have\n"
+        "dockline: --token is not a token: it has characters that no token has\n"
     )

@@ -96,7 +96,7 @@ def test_a_file_in_the_working_directory_that_is_not_meant_is_warned_of(
     monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", tmp_path / "none.toml")
     (tmp_path / "dockline.toml").write_text(BAD)
     monkeypatch.chdir(tmp_path)
-    said = "warning: ./dockline.toml is not what is checked and run; to use it, write -c "
+    said = "warning: ./dockline.toml is not used; to use it, write -c "
     assert main(["check"]) == 0
     assert capsys.readouterr().err == f"built-in defaults: {said}./dockline.toml\n"
     assert main(["check", "--format", "json"]) == 0

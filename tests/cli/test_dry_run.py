@@ -74,7 +74,7 @@ def replaced(stage: type[Stage], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stage_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     replaced(Broken, monkeypatch)
-    with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
+    with pytest.raises(DocklineError, match=r"stage drop failed.*oops"):
         dry_run('{ drop = "a == 1" }').run([Line(b"one")])
 
 
@@ -89,7 +89,7 @@ def test_a_stage_that_fails_to_let_go_is_told(monkeypatch: pytest.MonkeyPatch) -
             raise ZeroDivisionError("oops")
 
     replaced(Stuck, monkeypatch)
-    with pytest.raises(DocklineError, match=r"stage drop has failed.*oops"):
+    with pytest.raises(DocklineError, match=r"stage drop failed.*oops"):
         dry_run('{ drop = "a == 1" }').run([Line(b"one")])
 
 

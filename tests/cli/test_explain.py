@@ -288,7 +288,7 @@ def test_a_container_that_does_not_run_is_told_from_one_that_does(
     engine.docker("kill", running)
     engine.docker("wait", running)
     assert main(["explain", "-c", write(f'[engine]\nurl = "{engine.url}"\n'), running]) == 0
-    assert "  note: it does not run, and is read from its next start on" in out(capsys)
+    assert "  note: it is not running; it is read from its next start on" in out(capsys)
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest(

@@ -280,7 +280,7 @@ def test_an_agent_that_goes_away_and_comes_back_is_waited_for(agent: AgentProces
         assert terminal.row(NAMES[0])
         agent.start()
         # It stands there until the next answer.
-        terminal.until(lambda: b"the agent has started anew" in terminal.output)
+        terminal.until(lambda: b"the agent was restarted" in terminal.output)
         terminal.shows("dockline on ")
         terminal.until(lambda: sum(terminal.rates(NAMES[0], 1)) > 0)
 

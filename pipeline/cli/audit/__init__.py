@@ -1,4 +1,4 @@
-"""`dockline audit`: whether everything that was read is where it should be, here and in a store."""
+"""`dockline audit`: checks the ledger of a running agent, or the entries in a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.cli._options import add_agent
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "audit",
-        help="show what became of every entry, or find what a store misses or has twice",
+        help="show what became of every entry, or find entries that a store misses or has twice",
         description="Shows the ledger of the running agent: for each container, route and sink, "
         "read = delivered + filtered + dropped + buffered. Exit status: 0 it balances; 1 it does "
         "not, or no agent answers. With --verify, reads entries as JSON lines from a store "
@@ -22,10 +22,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "--verify",
         metavar="FILE",
         nargs="*",
-        help="files of JSON lines, gzipped or not; - or nothing is standard input",
+        help="files of JSON lines, gzipped or not (default: -, standard input)",
     )
     add_agent(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""`dockline audit`: the ledger of a running agent, as an equation for each of its parts."""
+"""`dockline audit`: prints the ledger of a running agent, one equation for each route and sink."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from pipeline.plural import plural
 
 
 def audit(agent: AgentClient, *, json: bool) -> int:
-    """The exit status of the command."""
+    """Prints the agent's ledger, as text or as the JSON that the agent sends.
+
+    Returns the exit status: 0 if it balances, 1 if not. Raises `DocklineError` when no agent
+    answers, or something else answers.
+    """
     body = agent.get("/audit")
     try:
         report = msgspec.json.decode(body, type=Report)
     except msgspec.MsgspecError as error:
-        raise DocklineError(f"that is no answer of a dockline: {error}") from error
+        raise DocklineError(f"that is not the answer of dockline: {error}") from error
     if json:
         sys.stdout.write(msgspec.json.format(body).decode() + "\n")
     else:

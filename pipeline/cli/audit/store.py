@@ -1,4 +1,4 @@
-"""`dockline audit --verify`: opens what is to be verified, and prints what was found."""
+"""`dockline audit --verify`: reads files of entries, and prints what is missing and repeated."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ from pipeline.plural import plural
 
 STANDARD_INPUT = "standard input"
 SHOWN = 10
-"""Gaps, and ranges of repeats, that are printed of a container; JSON has all."""
+"""Gaps, and ranges of repeats, that are printed for each container. JSON has all of them."""
 
 
 def verify(files: list[str], *, json: bool) -> int:
-    """The exit status of the command."""
+    """Verifies files of JSON lines, gzipped or not; "-" is standard input.
+
+    Prints text, or JSON. Returns the exit status: 0 complete; 1 something is missing or repeated; 2
+    there is nothing to verify, or a file can't be read.
+    """
     verifier = Verifier()
     for file in files:
         name = STANDARD_INPUT if file == "-" else file
@@ -41,7 +45,7 @@ def verify(files: list[str], *, json: bool) -> int:
         _print_rubbish(verifier.rubbish)
         _print_text(series)
     if not series:
-        return _cannot("there are no entries of dockline's to verify")
+        return _cannot("there are no entries of dockline to verify")
     return 1 if any(one.missing or one.repeats for one in series) else 0
 
 
@@ -52,7 +56,7 @@ def _cannot(reason: str) -> int:
 
 @contextmanager
 def _opened(file: str) -> Iterator[BinaryIO]:
-    """Its bytes, unzipped where they are gzipped."""
+    """The bytes of a file, unzipped if they are gzipped."""
     if file == "-":
         yield _unzipped(sys.stdin.buffer)
     else:
@@ -125,15 +129,17 @@ def _range(first: int, last: int) -> str:
 def _print_rubbish(rubbish: Rubbish) -> None:
     paint = colours(sys.stderr)
     for name, number, reason in rubbish.first:
-        print(f"{paint('bold', f'{name}:{number}:')} no entry: {_shown(reason)}", file=sys.stderr)
+        print(
+            f"{paint('bold', f'{name}:{number}:')} not an entry: {_shown(reason)}", file=sys.stderr
+        )
     if rubbish.count:
-        noun = plural(rubbish.count, "line is", "lines are")
-        text = f"{rubbish.count:,} {noun} no entry of dockline's"
+        noun = plural(rubbish.count, "line is no entry", "lines are no entries")
+        text = f"{rubbish.count:,} {noun} of dockline"
         print(paint("yellow", text), file=sys.stderr)
 
 
 def _shown(value: object) -> str:
-    """A file may say anything; a terminal must not do it."""
+    """The text without characters that could control the terminal: a file may have any."""
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 

@@ -1,4 +1,4 @@
-"""`dockline check`: every error of a configuration at once, and what a good one does."""
+"""`dockline check`: prints all errors of a configuration at once, or what a valid one does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.config import Problem, Reading
 
 NAME = "./dockline.toml"
-"""Nothing reads a file because it lies in the working directory: an agent is run from anywhere."""
+"""A file of this name in the working directory is not read unless `-c` names it."""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -25,9 +25,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "check",
         help="validate the configuration",
         description="Prints every error of the configuration, each with its line, what is wrong "
-        "and what was probably meant; or what a valid one does, and what of it is probably not "
-        "meant. Exit status: 0 it is valid; 1 it is, but --live did not reach everything; 2 it is "
-        "not, or bad usage.",
+        "and what was probably meant. For a valid configuration, prints what it does, and warns of "
+        "what is probably not meant. Exit status: 0 it is valid; 1 it is, but --live did not reach "
+        "everything; 2 it is not, or bad usage.",
     )
     parser.add_argument(
         "--live",
@@ -35,7 +35,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         help="also reach the Docker Engine, every source and every sink",
     )
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="for people, or for programs"
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text for people, or json for programs (default: text)",
     )
     add_allow_python(parser)
     return parser
@@ -70,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _overlooked(given: str | None, path: Path | None) -> list[Problem]:
-    """A warning of a file in the working directory, which looks as if it was meant."""
+    """A warning if there is a configuration in the working directory that isn't used."""
     from pathlib import Path
 
     from pipeline.config import Problem
@@ -78,9 +81,9 @@ def _overlooked(given: str | None, path: Path | None) -> list[Problem]:
     try:
         if given or not Path(NAME).is_file() or (path and path.samefile(NAME)):
             return []
-    except OSError:  # the file that was meant is not there
+    except OSError:  # the file that is used does not exist
         pass
-    return [Problem(f"{NAME} is not what is checked and run", hint=f"to use it, write -c {NAME}")]
+    return [Problem(f"{NAME} is not used", hint=f"to use it, write -c {NAME}")]
 
 
 def _print_warnings(warnings: list[Problem], file: str) -> None:
@@ -96,7 +99,7 @@ def _print_text(reading: Reading, answers: list[Answer]) -> None:
     paint, config = colours(sys.stdout), reading.config
     print(f"{paint('green', 'ok')}: {reading.file}")
     if not config.engine.enabled:
-        print("  no Docker Engine is looked for (engine.enabled)")
+        print("  no Docker Engine is used (engine.enabled)")
     for name, source in config.sources.items():
         print(f"  source {paint('bold', name)}: {source.type}")
     for name, sink in config.sinks.items():

@@ -1,4 +1,4 @@
-"""Reaching what a configuration names: the Engine, every source and every sink."""
+"""`dockline check --live`: reaches the Engine, every source and every sink."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from pipeline.sources.docker.endpoint import resolve
 from pipeline.sources.docker.engine import Engine
 
 PATIENCE = 15.0
-"""Seconds that each may take: longer than most wait by default, who know better what is wrong."""
+"""Seconds that each may take. Most sinks give up sooner, and say better what is wrong."""
 
 Attempt = Callable[[], Awaitable[str]]
-"""Says what it reached; raises `DocklineError` where it did not."""
+"""Returns what it reached, as text. Raises `DocklineError` if it reached nothing."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How it went with one of them."""
+    """The result for the Engine, a source or a sink."""
 
     what: str
     """`engine`, `source NAME` or `sink NAME`."""
     detail: str = ""
-    """What was reached."""
+    """What was reached, such as an address."""
     trouble: str = ""
-    """A sentence; empty when it was reached."""
+    """Why it was not reached, a sentence; empty if it was."""
     seconds: float = 0.0
     """How long it took."""
 
     @property
     def sentence(self) -> str:
+        """What was reached, or why not, and how long it took."""
         milliseconds = 1000 * self.seconds
         took = f"{milliseconds:.3g}" if milliseconds < 1000 else f"{milliseconds:.0f}"
         return f"{self.trouble or self.detail} ({took} ms)"
 
     def json(self) -> dict[str, str | bool | float]:
+        """The result as `--format json` prints it."""
         detail, seconds = self.trouble or self.detail, round(self.seconds, 6)
         return {
             "what": self.what,
@@ -53,9 +55,10 @@ class Answer:
 
 
 def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
-    """Tries the Engine, all sources and all sinks at the same time. Sends and takes no entry.
+    """Tries the Engine, all sources and all sinks at the same time. Sends and reads no entry.
 
-    Raises `EngineError` where the Engine's address cannot be made out at all.
+    One answer for each, in the order of the configuration; none has a secret. Raises `EngineError`
+    when the Engine's address can't be determined.
     """
     config = reading.config
     attempts: dict[str, Attempt] = {}

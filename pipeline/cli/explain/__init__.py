@@ -1,4 +1,4 @@
-"""`dockline explain`: what becomes of a container, and of its lines, and why."""
+"""`dockline explain`: shows what routes do with a container and its lines, and why."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "explain",
         help="show which routes take a container, and what they do to its lines",
         description="Shows whether a container is followed, which routes take it and why the "
-        "others do not; with --line, what each stage makes of a line, and which sinks get it. The "
-        "container is one of the Engine's, or with --name, --image and --label one that is only "
-        "described. --label and --line may be repeated. Nothing is sent anywhere. Exit status: 0 "
-        "it is explained; 1 there is no such container, or no Engine; 2 bad configuration or "
-        "usage.",
+        "others do not; with --line, what each stage does with a line, and which sinks get it. The "
+        "container is one of the Engine's; or describe one with --name, --image and --label. "
+        "--label and --line may be repeated. Nothing is sent anywhere. Exit status: 0 it is "
+        "explained; 1 there is no such container, or no Engine; 2 bad configuration or usage.",
     )
     parser.add_argument("container", metavar="CONTAINER", nargs="?", help="its name or id")
     parser.add_argument("--name", metavar="N", help="describe a container by its name")
@@ -39,7 +38,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         default="stdout",
         help="where it writes the lines (default: stdout)",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     add_allow_python(parser)
     return parser
 

@@ -1,4 +1,4 @@
-"""Asking the Engine for one container."""
+"""Asks the Engine for one container."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from pipeline.sources.docker.myself import own_container
 
 @dataclass(frozen=True)
 class Found:
-    """A container of the Engine, and what its configuration does not tell of following it."""
+    """A container, and what the Engine says about following it."""
 
     container: Container
     reasons: Sequence[str] = ()
-    """Why it is not followed."""
+    """Why it isn't followed, whatever the configuration says."""
     notes: Sequence[str] = ()
-    """What to know where it is."""
+    """What else to know about it."""
 
 
 def ask(name: str, reading: Reading, environ: Mapping[str, str]) -> Found:
-    """The container of that name or id. Raises `EngineError` where there is none, or no Engine."""
+    """The container with this name or id. Blocks, and must not be called in an event loop.
+
+    Raises `EngineError` when there is no such container, or no Engine.
+    """
     config = reading.config.engine
     engine = Engine(resolve(config.url, config.tls, environ))
     answer, host = asyncio.run(_ask(name, engine))
@@ -39,11 +42,13 @@ def ask(name: str, reading: Reading, environ: Mapping[str, str]) -> Found:
         found = from_inspect(answer, host)
         return Found(found, list(_reasons(answer)), list(_notes(answer)))
     except (LookupError, TypeError, AttributeError) as error:
-        raise EngineError(f"{engine.endpoint.url} describes {shown(name)} unlike Docker") from error
+        raise EngineError(
+            f"{engine.endpoint.url} describes {shown(name)} in another way than Docker"
+        ) from error
 
 
 async def _ask(name: str, engine: Engine) -> tuple[Any, str]:
-    """The answer, and the name of the Engine's host."""
+    """The Engine's answer, and the name of its host."""
     try:
         await engine.connect()
         try:
@@ -61,7 +66,7 @@ def _reasons(answer: Mapping[str, Any]) -> Iterator[str]:
 
 def _notes(answer: Mapping[str, Any]) -> Iterator[str]:
     if not (answer.get("State") or {}).get("Running"):
-        yield "it does not run, and is read from its next start on"
+        yield "it is not running; it is read from its next start on"
     log_config = (answer.get("HostConfig") or {}).get("LogConfig") or {}
     if log_config.get("Type") == "none":
         yield 'its log driver is "none", which keeps nothing that could be read'
@@ -75,5 +80,5 @@ async def _no_such(name: str, engine: Engine) -> str:
         names = []
     most = 10
     known = ", ".join(names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
-    hint = nearest(name, names) or (f"there are {known}" if names else "there are none at all")
+    hint = nearest(name, names) or (f"there are {known}" if names else "there are no containers")
     return f"there is no container {shown(name)}; {hint}"

@@ -1,4 +1,4 @@
-"""What becomes of one container, and of lines of it: the facts, as JSON has them."""
+"""What routes do with one container and its lines, as values for JSON."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from pipeline.config.wording import listed
 from pipeline.records import MISSING
 
 Facts = dict[str, Any]
+"""A JSON object. Its keys are what `dockline explain --json` prints."""
 
 BETWEEN = " → "
-"""Between the routes of a way over several."""
+"""Joins the names of routes that feed each other."""
 
 DEEPEST = 16
-"""Levels of objects that are compared field by field."""
+"""Levels of objects that are compared field by field; deeper ones are compared as a whole."""
 
 
 def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
-    """Nothing that was substituted is in the answer. Raises `DocklineError` where a stage fails, a
-    bug in it."""
+    """What the configuration does with a container, and with these lines of it.
+
+    Values that were substituted from the environment or from files are not in the answer. Raises
+    `DocklineError` when a stage fails, which is a bug in it.
+    """
     config, container = reading.config, found.container
     reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
     routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
@@ -68,12 +72,12 @@ def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
 
 
 def _takes_logs(sources: Collection[str]) -> bool:
-    """Of any origin: a name that is not of a sort of entries is a source's."""
+    """Whether a route with these sources takes logs, from Docker or from a configured source."""
     return not set(sources) <= {"events", "stats"}
 
 
 def _with_ways(config: Config, taken: Collection[str]) -> Config:
-    """With a route for each way over several of them, of the stages of all."""
+    """The configuration with one more route for each chain of routes, with all their stages."""
     ways: dict[str, RouteConfig] = {}
 
     def follow(name: str, stages: list[StageConfig], way: str) -> None:
@@ -124,12 +128,12 @@ def _route(reading: Reading, name: str, container: Container, *, followed: bool)
 
 
 def _overlap(one: Collection[str], other: Collection[str]) -> bool:
-    """Whether two routes may take the same entries."""
+    """Whether routes with these sources may take the same entries."""
     return bool(set(one) & set(other)) or not set(one) | set(other) <= set(SORTS)
 
 
 def _sinks(config: Config, route: str) -> list[Facts]:
-    """Further routes that it leads to included."""
+    """What the route leads to: sinks, and further routes."""
     kinds = {name: sink.type for name, sink in config.sinks.items()}
     return [{"name": name, "type": kinds.get(name, "route")} for name in config.routes[route].to]
 
@@ -139,7 +143,7 @@ def _entry(entries: Sequence[Entry], number: int) -> Entry | None:
 
 
 def _way(name: str, config: Config, steps: Sequence[Step], entry: Entry | None) -> Facts:
-    """What a route made of one line."""
+    """What a route did with one line."""
     return {
         "route": name,
         "stages": [_step(step) for step in steps],
@@ -159,7 +163,7 @@ def _step(step: Step) -> Facts:
 
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Facts]:
-    """One for each part of an entry that is new, gone or another."""
+    """What is new, removed or changed in an entry, field by field."""
     old, new = (MISSING if one.bare else one.message for one in (before, after))
     if old != new:
         yield _change("message", old, new)
@@ -169,12 +173,12 @@ def _changes(before: Snapshot, after: Snapshot) -> Iterator[Facts]:
 def _field_changes(
     before: Mapping[str, Any], after: Mapping[str, Any], way: str = "", depth: int = 0
 ) -> Iterator[Facts]:
-    """Inside of objects, too: `http.status`."""
+    """The changes of fields, also inside objects (`http.status`)."""
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name, MISSING), after.get(name, MISSING)
         if isinstance(old, dict) and isinstance(new, dict) and depth < DEEPEST:
             yield from _field_changes(old, new, f"{way}{name}.", depth + 1)
-        elif repr(old) != repr(new):  # which tells True from 1
+        elif repr(old) != repr(new):  # `==` would take True for 1
             taken = not way and name == "message"
             yield _change(f'fields["{name}"]' if taken else f"{way}{name}", old, new)
 

@@ -1,4 +1,4 @@
-"""What becomes of a container, for people and for programs."""
+"""Prints what routes do with a container, for people and for programs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ Paint = Callable[[Colour, str], str]
 
 
 def print_json(facts: Facts) -> None:
+    """Prints what `facts.explained` returned, as JSON."""
     print(json.dumps(facts, indent=2, ensure_ascii=True))
 
 
 def print_text(facts: Facts) -> None:
+    """Prints what `facts.explained` returned, as text, in colour on a terminal."""
     paint = colours(sys.stdout)
     for line in (*_container(facts, paint), *_routes(facts, paint), *_lines(facts, paint)):
         print(line)
@@ -101,6 +103,6 @@ def _change(change: dict[str, Any], paint: Paint) -> str:
 
 
 def _text(text: str, most: int = 2000) -> str:
-    """On one line, not endless, and without what could control a terminal."""
+    """The text on one line, cut to `most` characters, without control characters."""
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in text[: most + 1])
     return clean if len(clean) <= most else clean[: most - 1] + "…"

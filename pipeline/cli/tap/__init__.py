@@ -1,4 +1,4 @@
-"""`dockline tap`: entries of a running agent, as they pass or are dropped."""
+"""`dockline tap`: shows live entries of a running agent, delivered or dropped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pipeline.cli._options import add_agent
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "tap",
-        help="look at live entries of the running agent, or at what it drops and why",
+        help="show live entries of the running agent, or those that it drops and why",
         description="Shows the entries that go to the sinks of the running agent, after the "
-        "stages; with --dropped, those that are filtered by a stage, or lost by a sink's policy "
-        "or to a refusal. It slows nothing down: of more than 1,000 entries a second it shows one "
-        "in so many, and says so on standard error, and what is not read in time is lost to it "
-        "alone. Names are patterns as in a shell, and each option may be repeated. Exit status: 0 "
-        "what was asked for is shown; 1 no agent answers; 2 bad configuration or usage.",
+        "stages; with --dropped, those that a stage filters, or that a sink drops by its policy or "
+        "because they were refused. It does not slow the agent down: of more than 1,000 entries a "
+        "second it shows a sample, and says so on standard error; entries that it does not read in "
+        "time are missing here only. Names are patterns as in a shell, and each option may be "
+        "repeated. Exit status: 0 what was asked for is shown; 1 no agent answers; 2 bad "
+        "configuration or usage.",
     )
     for what, metavar, words in (
         ("route", "R", "entries of this route"),
@@ -25,12 +26,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     ):
         parser.add_argument(f"--{what}", metavar=metavar, action="append", default=[], help=words)
     parser.add_argument(
-        "--dropped", action="store_true", help="what is filtered or lost instead, and why"
+        "--dropped",
+        action="store_true",
+        help="show entries that are filtered or dropped instead, and why",
     )
-    parser.add_argument("--limit", metavar="N", type=_positive, help="end after so many entries")
+    parser.add_argument("--limit", metavar="N", type=_positive, help="stop after N entries")
     add_agent(parser)
     parser.add_argument(
-        "--json", action="store_true", help="JSON lines, as the agent sends them, for programs"
+        "--json",
+        action="store_true",
+        help="print JSON lines, as the agent sends them, for programs",
     )
     return parser
 
@@ -43,7 +48,7 @@ def _positive(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    """0 when it has shown what was asked for, was interrupted, or the agent has stopped."""
+    """0 when it is interrupted, the limit is reached, or the agent stops."""
     from pipeline.cli._agent import find_agent
     from pipeline.cli.tap.stream import Wanted, tap
 

@@ -1,4 +1,4 @@
-"""`dockline tap`: the stream of a running agent, line by line."""
+"""Prints the stream of entries that a running agent sends, line by line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Paint = Callable[[Colour, str], str]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to look at."""
+    """Which entries to show: patterns of names, none for all."""
 
     routes: Sequence[str] = ()
     sinks: Sequence[str] = ()
@@ -31,6 +31,7 @@ class Wanted:
 
     @property
     def path(self) -> str:
+        """The path and query of the request."""
         query = [("route", one) for one in self.routes]
         query += [("sink", one) for one in self.sinks]
         query += [("container", one) for one in self.containers]
@@ -38,8 +39,12 @@ class Wanted:
 
 
 def tap(wanted: Wanted, agent: AgentClient, *, json: bool, limit: int | None) -> int:
-    """The exit status of the command. Raises `DocklineError`."""
-    with suppress(KeyboardInterrupt):  # how it is ended
+    """Prints entries until interrupted, the agent ends the stream, or `limit` entries are printed.
+
+    `json`: as the agent sends them. Returns the exit status, 0. Raises `DocklineError` when no
+    agent answers, or the connection breaks.
+    """
+    with suppress(KeyboardInterrupt):  # the usual way to stop it
         _follow(wanted, agent, json, limit)
     return 0
 
@@ -51,7 +56,7 @@ def _follow(wanted: Wanted, agent: AgentClient, json: bool, limit: int | None) -
         try:
             found = msgspec.json.decode(line, type=dict[str, Any])
         except msgspec.MsgspecError:
-            continue  # the last line, cut where the agent ended
+            continue  # the last line, incomplete because the agent ended
         if "control" in found:
             _say(found, agent.address)
         if json and found.get("control") not in ("open", "idle"):
@@ -66,7 +71,7 @@ def _follow(wanted: Wanted, agent: AgentClient, json: bool, limit: int | None) -
 
 
 def _say(found: Mapping[str, Any], where: str) -> None:
-    """What the stream says of itself."""
+    """Prints what the agent says about the stream, on standard error."""
     paint = colours(sys.stderr)
     text = ""
     if found["control"] == "sampled":
@@ -75,13 +80,13 @@ def _say(found: Mapping[str, Any], where: str) -> None:
         what = plural(found["entries"], "entry that was", "entries that were")
         text = f"lost: {found['entries']:,} {what} not read in time"
     elif found["control"] == "open" and sys.stderr.isatty():
-        text = f"looking at the agent at {where}; Ctrl-C ends it"
+        text = f"showing entries of the agent at {where}; press Ctrl-C to stop"
     if text:
         print(paint("yellow", text), file=sys.stderr, flush=True)
 
 
 class Rows:
-    """What an entry looks like to people, on one line."""
+    """Formats an entry for people, on one line."""
 
     def __init__(self) -> None:
         self._paint = colours(sys.stdout)
@@ -118,7 +123,7 @@ class Rows:
 
 
 def _text(entry: Mapping[str, Any]) -> str:
-    """The message; behind it, what stages have made of it that it does not say itself."""
+    """The message, then the fields that aren't in it already."""
     fields = {name: value for name, value in entry.items() if name not in RESERVED}
     fields |= entry.get("fields", {})
     message = str(entry.get("message", ""))
@@ -131,7 +136,7 @@ def _text(entry: Mapping[str, Any]) -> str:
 
 
 def _object(message: str) -> Mapping[str, Any]:
-    """What a message says that is a JSON object; nothing of any other."""
+    """The message as an object, if it is one in JSON; else an empty one."""
     if message.startswith("{"):
         with suppress(msgspec.MsgspecError, RecursionError):
             return msgspec.json.decode(message, type=dict[str, Any])

@@ -6,8 +6,8 @@
     input = ['{"level":"error","msg":"boom"}', '{"level":"info"}']
     expect = [{ level = "error", msg = "boom", env = "prod" }]
 
-The lines go through the route's own stages, and what comes out is compared as JSON. Only the fields
-that are named count.
+The lines go through the route's own stages, and what comes out is compared as JSON. Only fields
+that are named in `expect` are compared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = subparsers.add_parser(
         "test",
         help="run the tests of the configuration",
-        description="Runs the [[tests]] of the configuration: takes their lines through a route, "
+        description="Runs the [[tests]] of the configuration: sends their lines through a route, "
         "and compares what comes out with what they expect. Needs no Docker Engine and no sink. "
         "Exit status: 0 all passed; 1 some did not; 2 bad configuration or usage.",
     )
@@ -40,8 +40,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser.add_argument(
         "--update",
         action="store_true",
-        help="write what comes out into the configuration, as what is expected from now on; the "
-        "rest of the file stays as it is",
+        help="write what comes out into the configuration, as the new expectation; the rest of the "
+        "file stays as it is",
     )
     parser.add_argument("--junit", metavar="FILE", help="also write a JUnit XML report")
     add_allow_python(parser)
@@ -118,7 +118,7 @@ def _print(path: Path | None, file: str, results: list[Result], changed: set[int
 
 
 def _lines(path: Path | None, results: list[Result]) -> dict[int, str]:
-    """Where each test stands, as it is written behind the name of the file."""
+    """The line of each test in the file, written `:LINE`; empty if all passed."""
     from pipeline.config.edit import Document
 
     if path is None or all(result.passed for result in results):

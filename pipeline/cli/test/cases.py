@@ -1,4 +1,4 @@
-"""Running the `[[tests]]` of a configuration."""
+"""Runs the `[[tests]]` of a configuration."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from pipeline.records import MISSING
 
 @dataclass(frozen=True)
 class Lost:
-    """A line of which nothing came out under its own number."""
+    """A line that no entry with its number came out of."""
 
     number: int
     stage: str
     joined: int | None
-    """The entry that it became a part of."""
+    """The number of the entry that it was joined to, if any."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one test went."""
+    """The result of one test."""
 
     index: int
     case: CaseConfig
     trouble: str = ""
-    """Why it could not be run; empty where it could."""
+    """Why it could not be run; empty if it was."""
     entries: Sequence[Entry] = ()
     pairs: Sequence[Pair] = ()
     unwanted: Sequence[tuple[int, str]] = ()
-    """Fields that are to be absent, by the entry (counted from 0) that has them."""
+    """Fields that should be absent, each with the entry that has it, from 0."""
     series: Sequence[SeriesDifference] = ()
-    """Metrics that do not stand at what was expected."""
+    """Metrics that have another value than expected."""
     lost: Sequence[Lost] = ()
     seconds: float = field(default=0.0, compare=False)
 
@@ -58,7 +58,10 @@ class Result:
 
 
 def run(reading: Reading, index: int) -> Result:
-    """One test. Never raises `DocklineError`."""
+    """Runs the test `config.tests[index]`.
+
+    Never raises `DocklineError`: a test that can't be run has a result, too.
+    """
     config, began = reading.config, time.perf_counter()
     case = config.tests[index]
     container = Container(
@@ -100,7 +103,7 @@ def run(reading: Reading, index: int) -> Result:
 
 
 def _wrong_source(reading: Reading, case: CaseConfig) -> str:
-    """What is wrong with the source of a test; empty where the route takes it."""
+    """What is wrong with the source of a test; empty if the route takes it."""
     sources = reading.config.routes[case.route].sources
     if case.source in sources or not set(sources) <= set(SORTS):
         return ""
@@ -110,7 +113,7 @@ def _wrong_source(reading: Reading, case: CaseConfig) -> str:
 
 
 def _not_run(reading: Reading, name: str, container: Container) -> str:
-    """Why the container's lines would not come to the route; empty where they would."""
+    """Why the container's lines would not reach the route; empty if they would."""
     config, conceal = reading.config, reading.conceal
     if reasons := not_followed(config, container, conceal):
         return f"the container is not followed at all: {'; '.join(reasons)}"
@@ -120,7 +123,7 @@ def _not_run(reading: Reading, name: str, container: Container) -> str:
 
 
 def lines(written: Sequence[str | CaseLine]) -> list[Line]:
-    """As a container would write them: what stands on several lines is several."""
+    """The input of a test as the lines of a container. A text with line feeds is several lines."""
     entries = [one if isinstance(one, CaseLine) else CaseLine(line=one) for one in written]
     return [
         Line(text.encode("utf-8", "replace"), one.stream, (one.time or "").encode(), one.fields)

@@ -1,4 +1,4 @@
-"""What was expected of a route, and what came out of it."""
+"""Compares the entries that a test expects with those that came out of the route."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from pipeline.encode.ecs import RESERVED
 from pipeline.records import MISSING
 
 LARGEST_TABLE = 250_000
-"""Expected entries times those that came out, up to which the best pairing is looked for."""
+"""Expected entries times those that came out, up to which the best pairing is searched."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that is not as it should be."""
+    """One field that has another value than expected."""
 
     field: str
     expected: Any
     got: Any
-    """`MISSING` where the entry has no such field."""
+    """`MISSING` if the entry has no such field."""
     hint: str = ""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An expected entry and the one that came out in its place; one of them may be None."""
+    """The index of an expected entry, and that of the entry in its place.
+
+    One of them is None if nothing came out in its place, or if it wasn't expected.
+    """
 
     expected: int | None
     got: int | None
@@ -37,11 +40,15 @@ class Pair:
 
     @property
     def matches(self) -> bool:
+        """Whether both are there, and equal in all fields that are named."""
         return self.expected is not None and self.got is not None and not self.differences
 
 
 def find(entry: Mapping[str, Any], name: str) -> Any:
-    """A field by its name, or by the way to it: `log.level`. `MISSING` where there is none."""
+    """A field by its name, or by its path in objects (`log.level`).
+
+    `MISSING` if the entry has none.
+    """
     if name in entry:
         return entry[name]
     for dot in re.finditer(r"\.", name):
@@ -56,7 +63,10 @@ def find(entry: Mapping[str, Any], name: str) -> Any:
 def differences(
     expected: Mapping[str, Any], got: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[Difference]:
-    """The fields that are named and not equal; those that are not named do not matter."""
+    """The fields in `expected` that `got` doesn't have, or has with another value.
+
+    Other fields of `got` don't matter. `prefix`: the path of the two objects, with a dot.
+    """
     for name, value in expected.items():
         found = find(got, name)
         if isinstance(value, Mapping) and isinstance(found, Mapping):
@@ -67,7 +77,7 @@ def differences(
 
 
 def _same(expected: Any, got: Any) -> bool:
-    """True is not 1; 1 is 1.0; tables inside of arrays are compared by what they name, too."""
+    """True is not 1; 1 is 1.0; of objects in lists, only the fields that are named count, too."""
     if isinstance(expected, Mapping) and isinstance(got, Mapping):
         return not any(differences(expected, got))
     if isinstance(expected, list) and isinstance(got, list):
@@ -85,7 +95,7 @@ def _hint(name: str, value: Any, found: Any, got: Mapping[str, Any]) -> str:
 
 
 def pair_up(expected: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]) -> list[Pair]:
-    """Each expected entry and each that came out, in order, so that as many match as can."""
+    """Pairs expected entries with those that came out, in order, so that most of them match."""
     pairs: list[Pair] = []
     row = column = 0
     for one, other in [*_matches(expected, got), (len(expected), len(got))]:
@@ -105,7 +115,7 @@ def pair_up(expected: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, An
 def _matches(
     expected: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]]
 ) -> list[tuple[int, int]]:
-    """The longest series of entries that match, one after another on both sides."""
+    """The longest list of pairs that match, in order on both sides."""
     height, width = len(expected), len(got)
     if height * width > LARGEST_TABLE:
         return [
@@ -135,8 +145,10 @@ def _matches(
 
 
 def suggestion(entry: Mapping[str, Any], written: str) -> dict[str, Any]:
-    """What is worth expecting of an entry: its parsed fields, and its message where there are none
-    or it is not the line as it was `written`."""
+    """The fields that a test should expect of an entry that came out.
+
+    Its parsed fields; and its message, if there are none, or it isn't the line as `written`.
+    """
     fields = {name: value for name, value in entry.items() if name not in RESERVED}
     if "fields" in entry:
         fields["fields"] = entry["fields"]
@@ -149,7 +161,7 @@ def suggestion(entry: Mapping[str, Any], written: str) -> dict[str, Any]:
 
 
 def updated(expected: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, Any]:
-    """The expected fields with the values that came out, without those that are not there."""
+    """The expected fields with the values that came out, without fields that are missing."""
     result: dict[str, Any] = {}
     for name, value in expected.items():
         found = find(got, name)

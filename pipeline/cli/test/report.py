@@ -18,14 +18,18 @@ from pipeline.plural import plural
 from pipeline.records import MISSING
 
 Text = list[tuple[Colour | None, str]]
-"""Lines, each with its colour."""
+"""Lines of text, each with its colour, or None."""
 
 MOST_LOST = 10
-"""Lines whose fate is told of one test."""
+"""Lost lines that are listed for one test."""
 
 
 def concealed(result: Result, conceal: Callable[[str], str]) -> Result:
-    """The same to be shown: values are concealed before they are cut or escaped."""
+    """The result without secrets, to be shown.
+
+    `conceal` replaces secrets in a text (`Reading.conceal`). It sees each text as a whole, before
+    it is cut or escaped.
+    """
 
     def hidden(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -65,6 +69,7 @@ def concealed(result: Result, conceal: Callable[[str], str]) -> Result:
 
 
 def title(result: Result) -> str:
+    """The test's place in the configuration, its route and its name, on one line."""
     name = f": {result.case.name}" if result.case.name else ""
     return _printable(f"{result.path} {result.case.route}{name}")
 
@@ -74,7 +79,7 @@ def _printable(text: str) -> str:
 
 
 def explained(result: Result) -> Text:
-    """What is wrong with a test that did not pass."""
+    """What is wrong with a test that failed. `result` is what `concealed` returned."""
     if result.trouble:
         return [("red", f"  {result.trouble}")]
     text: Text = []
@@ -127,7 +132,7 @@ def _pair(result: Result, pair: Pair) -> Text:
 
 
 def suggested(result: Result, got: int) -> dict[str, object]:
-    """What is worth expecting of an entry that came out."""
+    """The fields that the test should expect of the entry `got` (an index) that came out."""
     entry = result.entries[got]
     written = lines(result.case.input)[entry.number - 1].text.decode("utf-8", "replace")
     return suggestion(entry.json, written)

@@ -1,4 +1,4 @@
-"""Series of metrics, as a test names them and as stages have made them."""
+"""Compares the metrics that a test expects with those that stages made."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ _SERIES: Final = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*",
 _LABEL: Final = re.compile(r'\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|\Z)', re.DOTALL)
 
 MOST_NAMES: Final = 5
-"""Series that are told where none is like the one that is missing."""
+"""Series that are listed when none has a name like the missing one."""
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
 class SeriesDifference:
-    """A series that does not stand at what a test wants."""
+    """A series that has another value than a test expects."""
 
     name: str
     expected: float
     got: float | None
-    """None where there is no such series."""
+    """None if there is no such series."""
     hint: str = ""
 
 
 def compare(wanted: Mapping[str, float], samples: Iterable[Sample]) -> list[SeriesDifference]:
-    """Those that differ. Raises `DocklineError` for a name that cannot be read."""
+    """The series that differ. `wanted`: values by series, written as on `/metrics`.
+
+    A series that is missing counts as 0. Raises `DocklineError` for a name that isn't a series.
+    """
     found = {(sample.name, frozenset(sample.labels.items())): sample for sample in samples}
     names = [_written(sample) for sample in found.values()]
     different = []

@@ -1,4 +1,4 @@
-"""`dockline test --update`: what came out becomes what is expected, in the file itself."""
+"""`dockline test --update`: writes what came out into the file, as the new expectation."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ def update(
     environ: Mapping[str, str],
     python: Python = "refuse",
 ) -> tuple[Reading, list[Result]]:
-    """Rewrites the `expect` of the tests that came out otherwise. Gives the new configuration, and
-    those tests anew.
+    """Rewrites `expect` of these tests in the file `path`, with what came out.
 
-    Raises `DocklineError`, and has written nothing, where it cannot be done."""
+    `results`: tests that failed but could be run. `environ` and `python` are as in
+    `pipeline.config.read`. Returns the new configuration, and the new results of these tests.
+    Raises `DocklineError` when it can't be done; then nothing is written.
+    """
     text = _read(path)
     document, hidden = Document(text), reading.hidden
     for result in results:
@@ -61,7 +63,7 @@ def _rows(result: Result, hidden: Mapping[str, str]) -> Any:
 
 
 def _as_written(value: Any, hidden: Mapping[str, str]) -> Any:
-    """With `${...}` again for what stood for it, so that no secret gets into the file."""
+    """The value with `${...}` again in place of what it stood for, so no secret is written."""
     if isinstance(value, Mapping):
         return {key: _as_written(inner, hidden) for key, inner in value.items()}
     if isinstance(value, list):
@@ -81,7 +83,7 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Into the file itself: it may be a link, or mounted by itself."""
+    """Writes into the file itself, which may be a link, or a mount of its own."""
     try:
         with path.open("r+b") as file:
             file.write(text.encode())

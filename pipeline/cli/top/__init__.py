@@ -1,4 +1,4 @@
-"""`dockline top`: what a running agent does, live."""
+"""`dockline top`: shows what a running agent does, live."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = subparsers.add_parser(
         "top",
         help="watch the running agent: rates, lag, buffers and drops",
-        description="Shows, over and over, what the running agent reads of each container, what "
-        "its routes filter, and what its sinks deliver, hold, retry and drop. Keys: q quits; Tab "
-        "goes to the next table; < and > choose the column that it is sorted by, r turns that "
-        "round; the arrow and page keys scroll; / shows only containers with what is typed in "
-        "their names. Where standard output is no terminal, or with --once, it prints one "
-        "snapshot and ends. Exit status: 0 it was shown; 1 no agent answers; 2 bad configuration "
-        "or usage.",
+        description="Shows, and keeps up to date, what the running agent reads of each "
+        "container, what its routes filter, and what its sinks deliver, buffer, retry and drop. "
+        "Keys: q quits; Tab goes to the next table; < and > choose the column to sort by, r "
+        "reverses the order; the arrow and page keys scroll; / shows only containers that have "
+        "the typed text in their names. If standard output is no terminal, or with --once, it "
+        "prints one snapshot and ends. Exit status: 0 it was shown; 1 no agent answers; 2 bad "
+        "configuration or usage.",
     )
     parser.add_argument("--once", action="store_true", help="print one snapshot")
     parser.add_argument(
@@ -39,7 +39,10 @@ def _seconds(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
-    """0, or 1 when no agent answers at the beginning; one that goes away later is waited for."""
+    """0. Raises `DocklineError` when no agent answers at first.
+
+    An agent that goes away later is waited for.
+    """
     from pipeline.cli._agent import find_agent
     from pipeline.cli.top.watch import top
 

@@ -1,8 +1,7 @@
-"""A terminal as a screen to draw on and keys to read, given back as it was.
+"""Draws on a terminal and reads its keys, and restores the terminal at the end.
 
-Plain ANSI: the alternate screen, a cursor that is hidden, one write for each picture. Whatever ends
-it (a key, an error, Ctrl-C, SIGTERM, SIGHUP), and while it is suspended by Ctrl-Z, the terminal is
-what it was before.
+Plain ANSI: the alternate screen, no cursor, one write for each picture. The terminal is restored
+whatever ends the program (a key, an error, Ctrl-C, SIGTERM, SIGHUP), and while Ctrl-Z suspends it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,10 @@ ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def keys(typed: bytes) -> Iterator[str]:
-    """Characters, and names of what is none: `up`, `enter`, `escape`. Unknown ones are left out."""
+    """The keys in what was typed: characters, and names such as `up`, `enter` and `escape`.
+
+    Unknown escape sequences are left out.
+    """
     for key in _ONE_KEY.findall(typed.decode("utf-8", "replace")):
         name = _KEYS.get(key, key)
         if not name.startswith("\x1b"):
@@ -49,7 +51,11 @@ def keys(typed: bytes) -> Iterator[str]:
 
 
 class Screen:
-    """As a context manager. `input` and `output` are descriptors of one terminal."""
+    """A context manager that takes over a terminal.
+
+    `input` and `output` are file descriptors of that terminal. Use it in the main thread, since it
+    handles signals.
+    """
 
     def __init__(self, input: int = 0, output: int = 1) -> None:
         self._input, self._output = input, output
@@ -76,7 +82,7 @@ class Screen:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number in ENDING:  # a second one must not keep us from tidying up
+        for number in ENDING:  # a second signal must not prevent the clean-up
             signal.signal(number, signal.SIG_IGN)
         try:
             self._give_back()
@@ -90,7 +96,7 @@ class Screen:
         self._write(_BEGIN)
 
     def _give_back(self) -> None:
-        """A terminal that has gone away needs nothing."""
+        """Restores the terminal. Errors don't matter: the terminal may be gone."""
         try:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._before)
             self._write(_END)
@@ -100,7 +106,7 @@ class Screen:
     def _suspend(self, number: int, frame: FrameType | None) -> None:
         self._give_back()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)  # goes on here after `fg`
+        signal.raise_signal(signal.SIGTSTP)  # continues here after `fg`
         signal.signal(signal.SIGTSTP, self._suspend)
         self._take()
 
@@ -108,12 +114,12 @@ class Screen:
 
     @property
     def size(self) -> os.terminal_size:
-        """Columns and lines, as they are now; 80 by 24 where the terminal does not say."""
+        """Columns and lines of the terminal now; 80 by 24 if it doesn't say."""
         size = os.get_terminal_size(self._output)
         return os.terminal_size((size.columns or 80, size.lines or 24))
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """A picture of the whole screen; nothing is written where it is the one before."""
+        """Draws the whole screen, one item for each line. Writes nothing if nothing changed."""
         picture = list(lines), self.size
         if picture == self._drawn:
             return
@@ -133,8 +139,11 @@ class Screen:
             data = data[os.write(self._output, data) :]
 
     def read(self, seconds: float, *others: int) -> list[str]:
-        """The keys that were typed, waited for so long or until one of the other descriptors has
-        something. Raises `EOFError` when the terminal has gone."""
+        """The keys that were typed, by the names that `keys` gives.
+
+        Waits up to `seconds`, or until one of `others` (file descriptors) is readable. Raises
+        `EOFError` when the terminal is gone.
+        """
         ready, _, _ = select.select([self._input, *others], [], [], seconds)
         if self._input not in ready:
             return []
@@ -142,7 +151,7 @@ class Screen:
         if not typed:
             raise EOFError
         if typed.endswith(b"\x1b") and select.select([self._input], [], [], 0.05)[0]:
-            typed += os.read(self._input, 1024)  # an escape sequence that came in two parts
+            typed += os.read(self._input, 1024)  # the rest of an escape sequence
         return list(keys(typed))
 
 

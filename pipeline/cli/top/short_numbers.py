@@ -1,15 +1,15 @@
-"""Numbers for people, in few characters."""
+"""Writes numbers for people, in few characters."""
 
 from __future__ import annotations
 
 
 def count(number: float) -> str:
-    """`0`, `0.5`, `999`, `1.2k`, `34M`: five characters at most below 10^15."""
+    """A number: `0`, `0.5`, `999`, `1.2k`, `34M`. At most five characters below 10^15."""
     return _scaled(number, 1000, ("", "k", "M", "G", "T"))
 
 
 def size(number: float) -> str:
-    """Bytes: `0`, `999`, `1.2K`, `34M`, as powers of 1024."""
+    """Bytes, in powers of 1024: `0`, `999`, `1.2K`, `34M`."""
     return _scaled(number, 1024, ("", "K", "M", "G", "T"))
 
 
@@ -26,7 +26,7 @@ def _scaled(number: float, base: int, units: tuple[str, ...]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0s`, `0.4s`, `12s`, `3m`, `5h`, `2d`; a unit is kept up to two of the next."""
+    """Seconds as `0s`, `0.4s`, `12s`, `3m`, `5h`, `2d`. A unit is used up to two of the next."""
     if 0.05 <= seconds < 9.95:
         return f"{seconds:.1f}s"
     for unit, length in (("s", 60), ("m", 60), ("h", 24)):

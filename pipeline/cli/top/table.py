@@ -1,4 +1,4 @@
-"""Tables of text that are sorted, scrolled and cut to a width."""
+"""Tables of text that can be sorted, scrolled and cut to a width."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Style = Literal["", "head", "focus", "bad", "dim"]
 
 
 NARROWEST = 10
-"""Characters that the first column keeps."""
+"""Least width of the first column, in characters."""
 
 
 class Line(NamedTuple):
-    """A line of a screen, of one style."""
+    """A line of the screen, and its style."""
 
     text: str
     style: Style = ""
@@ -23,27 +23,36 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
+    """A column: its title, and how a row gives its cell."""
+
     title: str
     value: Callable[[Row], Any]
-    """What it is sorted by: a number, or text."""
+    """The cell of a row, also for sorting: a number or a text."""
     show: Callable[[Any], str] = str
+    """How the cell is written."""
     left: bool = False
-    """Aligned to the left; numbers are not, and begin with the largest."""
+    """Whether it is aligned to the left. Such a column is sorted up, any other one down."""
 
 
 @dataclass
 class Order:
-    """Which column a table is sorted by, and how far it is scrolled."""
+    """How a table is sorted and scrolled."""
 
     column: int | None = None
-    """None as the agent has them."""
+    """Index of the column to sort by; None for the order of the rows as given."""
     turned: bool = False
+    """Whether the order is reversed."""
     offset: int = 0
+    """Rows that are scrolled past."""
 
 
 @dataclass(frozen=True)
 class Table(Generic[Row]):
-    """`remark` is a line below a row, where there is anything to be said."""
+    """A table, its columns and its order.
+
+    `remark(row)` is a second line below the row, unless it is empty. `bad(row)` says whether to
+    mark the row.
+    """
 
     columns: Sequence[Column[Row]]
     remark: Callable[[Row], str] = lambda row: ""
@@ -51,13 +60,17 @@ class Table(Generic[Row]):
     order: Order = field(default_factory=Order)
 
     def sort_by(self, step: int) -> None:
-        """The column so many to the right; beyond the last one, and before the first, none."""
+        """Sorts by the column `step` places to the right (or left, if negative) of the current one.
+
+        Past the last column, and before the first, the table isn't sorted.
+        """
         order, places = self.order, len(self.columns) + 1
         place = 0 if order.column is None else order.column + 1
         place = (place + step) % places
         order.column, order.turned = place - 1 if place else None, False
 
     def sorted(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows in the table's order."""
         order = self.order
         if order.column is None:
             return list(reversed(rows)) if order.turned else list(rows)
@@ -68,8 +81,10 @@ class Table(Generic[Row]):
     def lines(
         self, rows: Sequence[Row], width: int | None, height: int | None, *, focus: bool = False
     ) -> list[Line]:
-        """The head and, of the rows, as many as there is room for from where it is scrolled to.
-        Without a width and a height, all of everything."""
+        """The head, and the rows that fit, from the place to which the table is scrolled.
+
+        None for `width` or `height` means no limit. `focus`: whether keys work on this table.
+        """
         ordered = self.sorted(rows)
         cells = [[column.show(column.value(row)) for column in self.columns] for row in ordered]
         widths = self._widths(cells, width)
@@ -88,7 +103,7 @@ class Table(Generic[Row]):
         return lines if height is None else lines[: max(height, 0)]
 
     def height(self, rows: Sequence[Row]) -> int:
-        """Lines that all of it takes."""
+        """How many lines the whole table takes."""
         return 1 + sum(map(self._height_of, rows))
 
     def _height_of(self, row: Row) -> int:
@@ -103,7 +118,7 @@ class Table(Generic[Row]):
         return titles
 
     def _widths(self, cells: Sequence[Sequence[str]], width: int | None) -> list[int]:
-        """As wide as what is in them; where that is too wide, the first one gives way."""
+        """The widths of the columns. If the sum is too large, the first one is made narrower."""
         rows = [self._titles(), *cells]
         widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
         if width is not None:
@@ -113,7 +128,7 @@ class Table(Generic[Row]):
 
 
 def _last_offset(heights: Sequence[int], room: int) -> int:
-    """Rows that may be scrolled past so that the last ones still fill the room."""
+    """The most rows that can be scrolled past, so that the last rows still fill the room."""
     for first in range(len(heights) - 1, -1, -1):
         room -= heights[first]
         if room < 0:
@@ -130,5 +145,5 @@ def _join(texts: Sequence[str], widths: Sequence[int], columns: Sequence[Column[
 
 
 def cut(text: str, width: int) -> str:
-    """Its beginning, with an ellipsis where there is more."""
+    """The text cut to `width` characters, ending in `..` if it is longer."""
     return text if len(text) <= width else text[: max(width - 2, 0)] + ".."[:width]

@@ -22,33 +22,35 @@ from pipeline.cli.top.table import Line, Table, cut
 from pipeline.plural import plural
 
 LEAST = 3
-"""Lines that each table has, where there is room at all."""
+"""Least number of lines of each table, if there is room at all."""
 
 HELP = "q quit  tab next table  < > r sort  / filter  up down page scroll"
 
 
 @dataclass
 class View:
-    """What is to be seen, and how: the tables' order, the one that keys are for, the filter."""
+    """The state of the screen: how tables are sorted, which one keys work on, and the filter."""
 
     sinks: Table[SinkRow] = field(default_factory=sink_table)
     routes: Table[RouteRow] = field(default_factory=route_table)
     containers: Table[ContainerRow] = field(default_factory=container_table)
     focus: int = 2
-    """Of the three, from the top."""
+    """Which of the three tables keys work on, from the top."""
     filter: str = ""
+    """Shows only containers with this in their names, or at the start of their ids."""
     typing: bool = False
-    """The filter is being typed."""
+    """Whether the filter is being typed."""
     page: int = 10
-    """Lines that a page key scrolls."""
+    """Rows that a page key scrolls."""
 
     @property
     def focused(self) -> Table[Any]:
+        """The table that keys work on."""
         tables: tuple[Table[Any], ...] = (self.sinks, self.routes, self.containers)
         return tables[self.focus]
 
     def key(self, key: str) -> bool:
-        """Does what a key is for; False when that is to end."""
+        """Handles a key, by the name that `screen.keys` gives. False if it means to quit."""
         if self.typing:
             self._type(key)
             return True
@@ -95,7 +97,7 @@ class View:
                 self.filter = (self.filter + key)[:60]
 
     def chosen(self, found: Rates) -> Sequence[ContainerRow]:
-        """The containers that the filter leaves."""
+        """The containers that the filter leaves, in the order of the agent."""
         text = self.filter.lower()
         return [
             row
@@ -104,7 +106,10 @@ class View:
         ]
 
     def screen(self, found: Rates | None, trouble: str, width: int, height: int) -> list[Line]:
-        """Exactly `height` lines, none longer than `width`. `trouble`: why there is nothing new."""
+        """The screen: exactly `height` lines, none longer than `width`.
+
+        `found` is None before the first answer. `trouble`: why there is nothing new, or empty.
+        """
         lines = [self._title(found, trouble)]
         if found is not None:
             if found.after.problem:
@@ -116,7 +121,7 @@ class View:
         return [Line(cut(line.text, width), line.style) for line in lines[:height]]
 
     def _tables(self, found: Rates, width: int, height: int) -> list[Line]:
-        """Those that keys are not for give way first."""
+        """The three tables. If there is little room, the focused one keeps most of it."""
         chosen = self.chosen(found)
         parts: list[tuple[Table[Any], Sequence[Any]]] = [
             (self.sinks, found.sinks),
@@ -128,7 +133,7 @@ class View:
         shares = [min(want, max(LEAST, 2 + (room - LEAST) // 4)) for want in wants]
         shares[self.focus] = 0
         shares[self.focus] = max(LEAST, min(wants[self.focus], room - sum(shares)))
-        for place in (2, 0, 1):  # what is left over
+        for place in (2, 0, 1):  # the room that is left over
             shares[place] += max(0, min(wants[place] - shares[place], room - sum(shares)))
         self.page = max(1, shares[self.focus] - 2)
         lines: list[Line] = []
@@ -153,7 +158,7 @@ class View:
 
 
 def title(found: Rates) -> str:
-    """The agent as a whole, on one line."""
+    """The agent's host, uptime and total rates, on one line."""
     containers = len(found.after.containers)
     parts = [
         f"dockline on {printable(found.after.host)}",
@@ -166,7 +171,7 @@ def title(found: Rates) -> str:
 
 
 def source_line(row: SourceRow) -> Line:
-    """One source beside Docker."""
+    """One source beside Docker, on one line."""
     now = row.now
     parts = [
         f"source {printable(now.name)} ({printable(now.type)})",
@@ -181,7 +186,7 @@ def source_line(row: SourceRow) -> Line:
 
 
 def snapshot(found: Rates, width: int | None = None) -> list[Line]:
-    """All of everything, for a file or a printout."""
+    """All tables with all rows, for a file. `width`: of the lines, None for no limit."""
     view = View()
     lines = [Line(title(found))]
     if found.after.problem:

@@ -1,4 +1,4 @@
-"""`dockline top`: asks a running agent again and again, and shows the difference."""
+"""Asks a running agent again and again, and shows the rates between two answers."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ from pipeline.errors import DocklineError
 from pipeline.overview import Overview
 
 SNAPSHOT = 1.0
-"""Seconds between the two answers that a snapshot is made of, at most."""
+"""Seconds at most between the two answers that a snapshot is made of."""
 
 LOOK_AGAIN = 0.5
-"""Seconds between two looks at the size of the terminal."""
+"""Seconds until the size of the terminal is checked again."""
 
 
 def top(agent: AgentClient, *, every: float, once: bool) -> int:
-    """The exit status of the command. Raises `DocklineError` when no agent answers at first."""
+    """Shows the agent until the user quits. `every`: seconds between two questions.
+
+    Prints one snapshot if `once`, or if there is no terminal. Returns the exit status, 0. Raises
+    `DocklineError` when no agent answers at first.
+    """
     first = _ask(agent)
     if once or not _is_terminal():
         time.sleep(min(every, SNAPSHOT))
         _print(rates(first, _ask(agent)))
         return 0
-    with Poller(agent, every, first) as poller, suppress(KeyboardInterrupt):  # how it may be ended
+    with Poller(agent, every, first) as poller, suppress(KeyboardInterrupt):  # one way to quit
         _watch(poller)
     return 0
 
@@ -48,7 +52,7 @@ def _ask(agent: AgentClient) -> Overview:
     try:
         return msgspec.json.decode(body, type=Overview)
     except msgspec.MsgspecError as error:
-        raise DocklineError(f"{agent.address} gives no answer of a dockline: {error}") from error
+        raise DocklineError(f"{agent.address} does not answer as dockline does: {error}") from error
 
 
 def _print(found: Rates) -> None:
@@ -72,7 +76,10 @@ def _watch(poller: Poller) -> None:
 
 
 class Poller:
-    """Asks in a thread of its own, so that keys are answered while the agent is not there."""
+    """Asks the agent in a thread of its own, so that keys work while it doesn't answer.
+
+    `found` has the newest rates, and `trouble` what is wrong.
+    """
 
     def __init__(self, agent: AgentClient, every: float, first: Overview) -> None:
         self.found = rates(None, first)
@@ -82,10 +89,10 @@ class Poller:
         self._problem = ""
         self._since = 0.0
         self._anew = False
-        """It has just come back as another process."""
+        """Whether the agent was restarted since the last answer."""
         self._ended = threading.Event()
         self.bell, self._ring = os.pipe()
-        """A descriptor that has something to be read when there is anything new."""
+        """A file descriptor that is readable when there is anything new."""
         os.set_blocking(self.bell, False)
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
@@ -94,18 +101,18 @@ class Poller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()  # the thread may wait for an answer; nobody waits for it
+        self._ended.set()  # the thread may still wait for an answer: it is not joined
 
     @property
     def trouble(self) -> str:
-        """What there is to be said instead of the agent's state; empty where it answers."""
+        """What is wrong with the agent, for the title line; empty if it answers."""
         if self._problem:
             away = duration(time.monotonic() - self._since)
             return f"waiting for the agent, away for {away}: {printable(self._problem)}"
-        return "the agent has started anew, and counts from 0" if self._anew else ""
+        return "the agent was restarted, and counts from 0" if self._anew else ""
 
     def heard(self) -> None:
-        """The bell was heard."""
+        """Empties the descriptor `bell`, after what is new was seen."""
         with suppress(BlockingIOError):
             os.read(self.bell, 4096)
 

@@ -118,7 +118,7 @@ def test_the_address_is_that_of_the_configuration(write: Callable[[str], str]) -
 
 @pytest.mark.parametrize(
     ("body", "status", "said"),
-    [(b"{}", 200, "no answer of a dockline"), (b"", 404, "answers 404 to /audit")],
+    [(b"{}", 200, "not the answer of dockline"), (b"", 404, "answers 404 to /audit")],
 )
 def test_what_is_no_dockline_is_said_in_a_sentence(
     body: bytes, status: int, said: str, capsys: pytest.CaptureFixture[str]
@@ -132,7 +132,7 @@ def test_that_no_agent_answers_is_said_in_a_sentence(capsys: pytest.CaptureFixtu
     address = f"127.0.0.1:{free_port()}"
     assert main(["audit", "--url", f"http://{address}"]) == 1
     said = capsys.readouterr().err
-    assert f"no agent answers at http://{address} (Connection refused); does it run" in said
+    assert f"no agent answers at http://{address} (Connection refused); is it running" in said
 
 
 def test_an_agent_without_an_endpoint_cannot_be_asked(

@@ -126,10 +126,10 @@ def test_rubbish_is_told_and_changes_nothing(
     file = written(tmp_path, b"\x1b[2J\n" + lines(entry(1)) + b"{}\n")
     assert main(["audit", "--verify", file]) == 0
     error = capsys.readouterr().err.splitlines()
-    assert error[0].startswith(f"{file}:1: no entry: ")
+    assert error[0].startswith(f"{file}:1: not an entry: ")
     assert error[1:] == [
-        f"{file}:3: no entry: it has no event.sequence",
-        "2 lines are no entry of dockline's",
+        f"{file}:3: not an entry: it has no event.sequence",
+        "2 lines are no entries of dockline",
     ]
 
 
@@ -170,8 +170,8 @@ def test_standard_input_is_read_where_no_file_is_named(arguments: list[str], zip
     ("content", "words"),
     [
         (None, "cannot read {file}: No such file or directory\n"),
-        (b"", "there are no entries of dockline's to verify\n"),
-        (b"x\ny\n", "there are no entries of dockline's to verify\n"),
+        (b"", "there are no entries of dockline to verify\n"),
+        (b"x\ny\n", "there are no entries of dockline to verify\n"),
         (gzip.compress(lines(entry(1)), mtime=0)[:40], "cannot read {file}: "),
         (b"\x1f\x8brubbish", "cannot read {file}: "),
         (b"\x1f\x8b\x08" + b"\0" * 7 + b"rubbish", "cannot read {file}: "),
