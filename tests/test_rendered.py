@@ -20,8 +20,7 @@ from pipeline.encode.gelf import GelfEncoder
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.kafka import KafkaEncoder
 from pipeline.encode.loki_wire import Json
-from pipeline.encode.otlp.json import JsonRequests
-from pipeline.encode.otlp.protobuf import ProtobufRequests
+from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.encode.redis import RedisEncoder
 from pipeline.encode.syslog import SyslogEncoder
@@ -115,8 +114,8 @@ def _loki() -> loki.LokiEncoder:
     return loki.LokiEncoder(Json(), loki.Columns(), told)
 
 
-def _otlp(requests: Any) -> Any:
-    return requests(Resources("h"), "message", "1")
+def _otlp() -> Requests:
+    return Requests(Resources("h"), "message", "1")
 
 
 ENCODERS: dict[str, Callable[[], Callable[[list[Batch]], Any]]] = {
@@ -127,8 +126,7 @@ ENCODERS: dict[str, Callable[[], Callable[[list[Batch]], Any]]] = {
     "json with %": lambda: without_c(JsonEncoder(host="h")).encode,
     "kafka": lambda: KafkaEncoder(lambda _: ["topic"], host="h").encode,
     "loki": lambda: _loki().encode,
-    "otlp": lambda: lambda batches: _otlp(ProtobufRequests).logs(batches, 0),
-    "otlp json": lambda: lambda batches: _otlp(JsonRequests).logs(batches, 0),
+    "otlp": lambda: lambda batches: _otlp().logs(batches, 0),
     "redis": lambda: RedisEncoder(lambda _: ["stream"], flat=True, host="h").encode,
     "syslog": lambda: SyslogEncoder(host="h").stream,
     "syslog with %": lambda: without_c(SyslogEncoder(host="h")).stream,

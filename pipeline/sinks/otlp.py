@@ -66,10 +66,8 @@ import msgspec
 
 from pipeline.batch import Batch
 from pipeline.component import Context, Payload
-from pipeline.encode.otlp import Requests
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
-from pipeline.encode.otlp.json import JsonRequests
-from pipeline.encode.otlp.protobuf import ProtobufRequests
+from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.errors import Unavailable, untraced
 from pipeline.plural import plural
@@ -83,7 +81,7 @@ NO_READING: Final = "no reading of stats came with it"
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where to send what, and in which form."""
+    """Where to send what."""
 
     url: Annotated[
         str,
@@ -92,8 +90,6 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
         ),
     ]
     """Address of the server, `logs_path` and `metrics_path` not included."""
-    encoding: Literal["protobuf", "json"] = "protobuf"
-    """Form of the requests. JSON is for servers that take nothing else, and three times as slow."""
     body: Literal["message", "fields"] = "message"
     """Body of log records: the message, with parsed fields as attributes; or the parsed fields as a
     map, with the message as the attribute `log.record.original`."""
@@ -130,20 +126,18 @@ class Otlp(OverHttp[list[Signal]]):
         self._name = context.name
         self._http = Http([config.url], config, said=failure)
         resources = Resources(context.host, config.labels)
-        form = ProtobufRequests if config.encoding == "protobuf" else JsonRequests
-        self._requests: Requests = form(resources, config.body, _VERSION)
+        self._requests = Requests(resources, config.body, _VERSION)
         self._warned = ""
         self._logs_taken, self._metrics_taken = Evidence(), Evidence()
 
     async def probe(self) -> None:
         """Many a server takes only logs, or only metrics."""
         headers = {"Content-Type": self._requests.content_type}
-        body = b"{}" if self._config.encoding == "json" else b""
         try:
-            await self._http.probe(self._config.logs_path, body, headers)
+            await self._http.probe(self._config.logs_path, b"", headers)
         except Unavailable as problem:
             try:
-                await self._http.probe(self._config.metrics_path, body, headers)
+                await self._http.probe(self._config.metrics_path, b"", headers)
             except Unavailable:
                 raise problem from None
 

@@ -16,16 +16,15 @@ from tests.servers.otlp import some_rejected
 LINES = 5000
 
 
-@pytest.mark.parametrize("encoding", ["protobuf", "json"])
 @pytest.mark.parametrize("trouble", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", answer(503)])
 async def test_requests_that_were_not_answered_come_again_and_nothing_else(
-    encoding: str, trouble: bytes
+    trouble: bytes,
 ) -> None:
     """The connection breaks before the answer or in it; or it is said that it was not taken."""
     turn = itertools.count(1)
     async with http_receiver(lambda request: trouble if next(turn) == 3 else OK) as to:
         batch = BatchConfig(bytes=Size(2**16))
-        async with sending("otlp", url=to.url, batch=batch, encoding=encoding) as sent:
+        async with sending("otlp", url=to.url, batch=batch) as sent:
             sent.lines(LINES)
             await until(lambda: sent.settled == LINES)
             assert sent.delivered == LINES

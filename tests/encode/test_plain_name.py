@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipeline.encode.plain_name import LONGEST, plain_name
 from pipeline.expression import compile_template
 from pipeline.testing.builders import batch

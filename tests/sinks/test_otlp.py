@@ -1,7 +1,4 @@
-"""The otlp sink at VictoriaLogs and VictoriaMetrics, and at a receiver that rejects.
-
-No real server here takes JSON: what it is, is read by opentelemetry-proto.
-"""
+"""The otlp sink at VictoriaLogs and VictoriaMetrics, and at a receiver that rejects."""
 
 from __future__ import annotations
 
@@ -106,19 +103,6 @@ async def test_each_of_many_entries_of_many_containers_is_stored_once(
         assert sorted(numbers) == list(range(2000))
 
 
-async def test_an_encoding_that_victorialogs_does_not_take_costs_nothing_and_is_said(
-    tenant: VictoriaLogs,
-) -> None:
-    """It says so with 400, as if the entries were bad."""
-    to = store(tenant, encoding="json")
-    payload = to.encode([batch("one", "two")])
-    await to.open()
-    with pytest.raises(AllRejected, match="json encoding isn't supported"):
-        await to.send(payload)
-    await to.close()
-    assert payload.entries == 2 and not payload.refused
-
-
 async def test_a_path_that_victorialogs_does_not_have_costs_nothing(
     tenant: VictoriaLogs,
 ) -> None:
@@ -157,18 +141,15 @@ async def test_readings_are_found_in_victoriametrics(victoriametrics: VictoriaMe
 # -- requests ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("encoding", "kind"), [("protobuf", PROTOBUF), ("json", JSON)])
-async def test_logs_and_stats_of_one_payload_go_to_their_own_paths(
-    encoding: str, kind: str
-) -> None:
+async def test_logs_and_stats_of_one_payload_go_to_their_own_paths() -> None:
     collector = Collector()
     async with http_receiver(collector) as to:
-        one = sink(f"{to.url}/base/", encoding=encoding, auth=AuthConfig(bearer=Secret("abc")))
+        one = sink(f"{to.url}/base/", auth=AuthConfig(bearer=Secret("abc")))
         of = container()
         payload = await deliver(one, batch("a", of=of), stats(of), batch("b", of=of))
     assert payload.entries == 3
     assert [request.path for request in to.requests] == ["/base/v1/logs", "/base/v1/metrics"]
-    assert {request.headers["content-type"] for request in to.requests} == {kind}
+    assert {request.headers["content-type"] for request in to.requests} == {PROTOBUF}
     assert {request.headers["authorization"] for request in to.requests} == {"Bearer abc"}
     assert collector.messages == ["a", "b"]
     (resource_metrics,) = collector.readings
@@ -202,13 +183,11 @@ async def test_a_reading_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.fault(30)
-@pytest.mark.parametrize(("encoding", "kind"), [("protobuf", PROTOBUF), ("json", JSON)])
-async def test_as_many_are_refused_as_were_rejected_and_none_is_sent_again(
-    encoding: str, kind: str
-) -> None:
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+async def test_as_many_are_refused_as_were_rejected_and_none_is_sent_again(kind: str) -> None:
     collector = Collector(lambda request: some_rejected(2, "too old", kind))
     async with http_receiver(collector) as to:
-        one = sink(to.url, encoding=encoding)
+        one = sink(to.url)
         payload = await deliver(one, batch("a", "b"), batch("c", of=container("x", number=2)))
         await one.open()
         await one.send(payload)
@@ -376,7 +355,7 @@ def test_it_needs_no_extra_package(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- what every sink promises --------------------------------------------------------------------
 
 
-class TestProtobuf(SinkKit):
+class TestCollector(SinkKit):
     complaint = "refused the connection"
 
     @pytest.fixture
@@ -387,20 +366,6 @@ class TestProtobuf(SinkKit):
     @pytest.fixture
     def unreachable(self) -> Otlp:
         return sink(f"http://127.0.0.1:{free_port()}")
-
-
-class TestJson(SinkKit):
-    complaint = "check the path in `url`"
-
-    @pytest.fixture
-    async def sink(self) -> AsyncIterator[Otlp]:
-        async with http_receiver(Collector()) as to:
-            yield sink(to.url, encoding="json", compression="none")
-
-    @pytest.fixture
-    async def unreachable(self) -> AsyncIterator[Otlp]:
-        async with http_receiver(lambda request: answer(404)) as to:
-            yield sink(to.url, encoding="json")
 
 
 class TestVictoriaLogs(SinkKit):

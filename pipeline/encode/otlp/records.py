@@ -1,4 +1,4 @@
-"""What the two forms of log records have in common: severities, traces, and names of attributes.
+"""What becomes of an entry in a log record: its severity, its trace, and names of attributes.
 
 A severity is a number of OpenTelemetry's with the word that goes with it:
 

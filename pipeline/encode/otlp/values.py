@@ -1,4 +1,4 @@
-"""Values as attributes in OTLP: an `AnyValue`, in protobuf and in JSON.
+"""Values as attributes in OTLP: an `AnyValue` of Protocol Buffers.
 
 Numbers that an `int64` does not hold become text; a value more than `DEEPEST` levels deep is JSON
 text from there on, since receivers go down only so far. Lone surrogates become U+FFFD.
@@ -6,7 +6,6 @@ text from there on, since receivers go down only so far. Lone surrogates become 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -62,10 +61,7 @@ def short(value: Any) -> Any:
     return value
 
 
-# ----------------------------------------------------------------------------------- protobuf
-
-
-def protobuf(value: Any, levels: int = DEEPEST) -> bytes:
+def any_value(value: Any, levels: int = DEEPEST) -> bytes:
     """The contents of an `AnyValue`; none for null."""
     kind = type(value)
     if kind is str:
@@ -81,7 +77,7 @@ def protobuf(value: Any, levels: int = DEEPEST) -> bytes:
     if levels and isinstance(value, Mapping):
         return delimited(6, pairs(value, levels - 1))
     if levels and isinstance(value, list | tuple):
-        return delimited(5, b"".join([delimited(1, protobuf(one, levels - 1)) for one in value]))
+        return delimited(5, b"".join([delimited(1, any_value(one, levels - 1)) for one in value]))
     return delimited(1, _text(value).encode())
 
 
@@ -89,7 +85,7 @@ def pairs(values: Mapping[Any, Any], levels: int = DEEPEST, field: int = 1) -> b
     """`KeyValue` messages, as a field of another message."""
     return b"".join(
         [
-            delimited(field, delimited(1, _name(name)) + delimited(2, protobuf(value, levels)))
+            delimited(field, delimited(1, _name(name)) + delimited(2, any_value(value, levels)))
             for name, value in values.items()
         ]
     )
@@ -131,7 +127,7 @@ class Attribute:
             return self._number_head(len(digits)) + digits
         if value is MISSING:
             return b""
-        return delimited(self._field, self._name + delimited(2, protobuf(short(value))))
+        return delimited(self._field, self._name + delimited(2, any_value(short(value))))
 
     def _number_head(self, size: int) -> bytes:
         return self._numbers.get(size) or self._head(self._numbers, _NUMBER, size)
@@ -185,42 +181,3 @@ class Attributes(dict[Any, Attribute]):
                 self.clear()
             self[name] = attribute
         return attribute
-
-
-# --------------------------------------------------------------------------------------- JSON
-
-
-def json(value: Any, levels: int = DEEPEST) -> dict[str, Any]:
-    """An `AnyValue` for a JSON encoder; 64-bit numbers are strings there."""
-    kind = type(value)
-    if kind is str:
-        return {"stringValue": value}
-    if value is None:
-        return {}
-    if kind is bool:
-        return {"boolValue": value}
-    if kind is int and is_int64(value):
-        return {"intValue": str(value)}
-    if kind is float:
-        return {"doubleValue": json_double(value)}
-    if levels and isinstance(value, Mapping):
-        return {"kvlistValue": {"values": json_pairs(value, levels - 1)}}
-    if levels and isinstance(value, list | tuple):
-        return {"arrayValue": {"values": [json(one, levels - 1) for one in value]}}
-    return {"stringValue": _text(value)}
-
-
-def json_pairs(values: Mapping[Any, Any], levels: int = DEEPEST) -> list[dict[str, Any]]:
-    return [
-        {"key": _name(name).decode(), "value": json(value, levels)}
-        for name, value in values.items()
-    ]
-
-
-def json_double(value: float) -> float | str:
-    """Protobuf's JSON has words for what JSON has no number for."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value

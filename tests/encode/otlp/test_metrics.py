@@ -1,4 +1,4 @@
-"""Metrics in both forms, as opentelemetry-proto reads them."""
+"""Metrics, as opentelemetry-proto reads them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Container, Inspection, Samples
 from pipeline.encode.otlp.metrics import measured
-from pipeline.encode.otlp.protobuf import ProtobufRequests
 from pipeline.sources.docker.stats import stats_batch
-from tests.encode.otlp.conftest import Form
+from tests.encode.otlp.writing import metrics, requests
 from tests.servers.otlp import plain, read_metrics
 from tests.sources.docker.answers import CONTAINER, LIMITED, answer, reading
 from tests.test_cadvisor import junk, places
@@ -44,8 +43,8 @@ def figures(request: Any) -> dict[tuple[str, ...], int | float]:
     return found
 
 
-def test_a_reading_has_the_names_of_the_conventions(form: Form) -> None:
-    found, said = figures(form.metrics(stats())), answer("v1")
+def test_a_reading_has_the_names_of_the_conventions() -> None:
+    found, said = figures(metrics(stats())), answer("v1")
     usage, memory = said["cpu_stats"]["cpu_usage"], said["memory_stats"]
     assert found["container.cpu.time", "user"] == usage["usage_in_usermode"] / 1e9
     assert found["container.cpu.time", "kernel"] == usage["usage_in_kernelmode"] / 1e9
@@ -65,8 +64,8 @@ def test_a_reading_has_the_names_of_the_conventions(form: Form) -> None:
     assert read and all(type(value) is int for value in read)
 
 
-def test_what_the_conventions_do_not_name_has_the_names_of_the_collector(form: Form) -> None:
-    found, said = figures(form.metrics(stats())), answer("v1")
+def test_what_the_conventions_do_not_name_has_the_names_of_the_collector() -> None:
+    found, said = figures(metrics(stats())), answer("v1")
     (interface,) = said["networks"]
     packets = said["networks"][interface]["tx_packets"]
     assert found["container.network.io.usage.tx_packets", interface] == packets
@@ -79,8 +78,8 @@ def test_what_the_conventions_do_not_name_has_the_names_of_the_collector(form: F
     assert found["container.cpu.throttling_data.throttled_periods",] == throttled
 
 
-def test_units_and_kinds_are_those_of_the_conventions(form: Form) -> None:
-    found = by_name(form.metrics(stats()))
+def test_units_and_kinds_are_those_of_the_conventions() -> None:
+    found = by_name(metrics(stats()))
     for name, unit, kind, monotonic in (
         ("container.cpu.time", "s", "sum", True),
         ("container.memory.usage", "By", "sum", False),
@@ -95,9 +94,9 @@ def test_units_and_kinds_are_those_of_the_conventions(form: Form) -> None:
             assert metric.sum.is_monotonic == monotonic
 
 
-def test_points_have_the_time_of_the_reading_and_counters_that_of_the_start(form: Form) -> None:
+def test_points_have_the_time_of_the_reading_and_counters_that_of_the_start() -> None:
     lines = stats()
-    found = by_name(form.metrics(lines))
+    found = by_name(metrics(lines))
     (point, *_) = found["container.network.io"].sum.data_points
     assert point.start_time_unix_nano == 1795509000_250000000
     (uptime,) = found["container.uptime"].gauge.data_points
@@ -108,8 +107,8 @@ def test_points_have_the_time_of_the_reading_and_counters_that_of_the_start(form
     assert point.time_unix_nano % 10**9 == nanoseconds
 
 
-def test_what_was_not_measured_is_not_there(form: Form) -> None:
-    found = figures(form.metrics(stats("podman", Inspection(), networks=None)))
+def test_what_was_not_measured_is_not_there() -> None:
+    found = figures(metrics(stats("podman", Inspection(), networks=None)))
     names = {name for name, *_ in found}
     assert "container.cpu.time" in names
     assert not names & {
@@ -119,49 +118,49 @@ def test_what_was_not_measured_is_not_there(form: Form) -> None:
     }  # fmt: skip
 
 
-def test_control_groups_2_are_read_as_well(form: Form) -> None:
-    found, said = figures(form.metrics(stats("v2"))), answer("v2")
+def test_control_groups_2_are_read_as_well() -> None:
+    found, said = figures(metrics(stats("v2"))), answer("v2")
     assert found["container.memory.rss",] == said["memory_stats"]["stats"]["anon"]
     assert found["container.memory.file",] == said["memory_stats"]["stats"]["file"]
     assert ("container.pids.limit",) not in found, "there is none"
 
 
-def test_without_modes_cpu_time_is_told_all_together(form: Form) -> None:
-    found = figures(form.metrics(stats(cpu_stats={"cpu_usage": {"total_usage": 1_500_000_000}})))
+def test_without_modes_cpu_time_is_told_all_together() -> None:
+    found = figures(metrics(stats(cpu_stats={"cpu_usage": {"total_usage": 1_500_000_000}})))
     assert found["container.cpu.time",] == 1.5
 
 
-def test_a_counter_beyond_63_bits_is_a_float(form: Form) -> None:
+def test_a_counter_beyond_63_bits_is_a_float() -> None:
     networks = {"eth0": {"rx_bytes": 2**63, "tx_bytes": 2**63 - 1}}
-    found = figures(form.metrics(stats(networks=networks)))
+    found = figures(metrics(stats(networks=networks)))
     assert found["container.network.io", "eth0", "receive"] == float(2**63)
     assert found["container.network.io", "eth0", "transmit"] == 2**63 - 1
 
 
-def test_interfaces_of_any_name_are_themselves(form: Form) -> None:
+def test_interfaces_of_any_name_are_themselves() -> None:
     names = ["eth0", "e" * 200, "\u2603", ""]
     networks = {name: {"rx_bytes": number} for number, name in enumerate(names)}
     for _ in range(2):
-        found = figures(form.metrics(stats(networks=networks)))
+        found = figures(metrics(stats(networks=networks)))
         received = [found["container.network.io", name, "receive"] for name in names]
         assert received == [0, 1, 2, 3]
 
 
-def test_each_reading_has_its_containers_resource(form: Form) -> None:
+def test_each_reading_has_its_containers_resource() -> None:
     other = stats_batch(reading(container=Container("c" * 64, "other", "busybox")), 2)
-    first, second = form.metrics(stats(), other).resource_metrics
+    first, second = metrics(stats(), other).resource_metrics
     assert plain(first.resource.attributes)["container.id"] == CONTAINER.id
     assert plain(second.resource.attributes)["container.name"] == "other"
     assert [one.scope.name for one in first.scope_metrics] == ["dockline"]
 
 
-def test_a_request_is_divided_into_one_for_each_reading_and_put_together_again(form: Form) -> None:
-    requests = form.requests()
-    whole = requests.metrics([stats(), stats("v2"), stats("podman")])
-    pieces = requests.split_metrics(whole)
-    sizes = [len(read_metrics(one, requests.content_type).resource_metrics) for one in pieces]
+def test_a_request_is_divided_into_one_for_each_reading_and_put_together_again() -> None:
+    to = requests()
+    whole = to.metrics([stats(), stats("v2"), stats("podman")])
+    pieces = to.split_metrics(whole)
+    sizes = [len(read_metrics(one).resource_metrics) for one in pieces]
     assert sizes == [1, 1, 1]
-    assert requests.join_metrics(pieces) == whole
+    assert to.join_metrics(pieces) == whole
 
 
 @given(st.sampled_from(places(answer("v1"))), junk)
@@ -174,12 +173,12 @@ def test_anything_in_the_place_of_anything_is_no_error(path: tuple[str, ...], va
     samples = Samples(CONTAINER, 1795509435.5, said, LIMITS)
     assert measured(samples)
     lines = stats().replace(samples=samples)
-    assert by_name(Form(ProtobufRequests).metrics(lines))
+    assert by_name(metrics(lines))
 
 
 @pytest.mark.parametrize("started", [-1.0, 0.0, 1e300, float("nan"), float("inf"), None])
-def test_a_start_that_makes_no_sense_is_not_told(form: Form, started: float | None) -> None:
+def test_a_start_that_makes_no_sense_is_not_told(started: float | None) -> None:
     inspection = replace(LIMITS, started=started)
-    found = by_name(form.metrics(stats(inspection=inspection)))
+    found = by_name(metrics(stats(inspection=inspection)))
     (point, *_) = found["container.network.io"].sum.data_points
     assert not point.start_time_unix_nano

@@ -6,15 +6,15 @@ from pipeline.batch import Container
 from pipeline.encode.otlp.resource import Resources
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import BARE, ODD
-from tests.encode.otlp.conftest import Form
+from tests.encode.otlp.writing import logs
 from tests.servers.otlp import plain
 
 COMPOSE = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
 
 
-def test_a_container_of_compose_is_a_service_of_its_project(form: Form) -> None:
+def test_a_container_of_compose_is_a_service_of_its_project() -> None:
     of = container("shop-api-1", image="registry:5000/shop/api:1.4", labels=COMPOSE)
-    request = form.logs(batch("x", of=of))
+    request = logs(batch("x", of=of))
     assert plain(request.resource_logs[0].resource.attributes) == {
         "service.name": "api",
         "service.namespace": "shop",
@@ -62,8 +62,8 @@ def test_labels_are_told_all_or_those_that_were_chosen() -> None:
         }
 
 
-def test_hostile_names_are_text(form: Form) -> None:
-    odd, bare = form.logs(batch("x", of=ODD), batch("y", of=BARE)).resource_logs
+def test_hostile_names_are_text() -> None:
+    odd, bare = logs(batch("x", of=ODD), batch("y", of=BARE)).resource_logs
     attributes = plain(odd.resource.attributes)
     assert attributes["container.name"] == "a\nb%s\x00\ufffdé"
     assert attributes["container.label.a.b"] == "\ufffd"

@@ -1,4 +1,4 @@
-"""OTLP requests in protobuf, written directly.
+"""Requests of OTLP/HTTP, written directly as Protocol Buffers.
 
 The library's objects cost several times as much (`benchmarks/bench_encode_otlp`); the tests have it
 read what is written here.
@@ -20,7 +20,7 @@ from pipeline.encode.otlp.answers import fields
 from pipeline.encode.otlp.metrics import CUMULATIVE, Metric, Point, measured, started
 from pipeline.encode.otlp.records import SEVERITIES, Body
 from pipeline.encode.otlp.resource import Resources
-from pipeline.encode.otlp.values import Attributes, is_int64, pairs, protobuf
+from pipeline.encode.otlp.values import Attributes, any_value, is_int64, pairs
 from pipeline.encode.protobuf import (
     DELIMITED,
     FIXED64,
@@ -53,8 +53,8 @@ class Heads(dict[int, bytes]):
         return head
 
 
-class ProtobufRequests:
-    """Writes requests, for one destination."""
+class Requests:
+    """Writes the requests of one destination, and divides them where the server refuses some."""
 
     content_type: ClassVar[str] = "application/x-protobuf"
 
@@ -76,6 +76,9 @@ class ProtobufRequests:
     # -- logs ------------------------------------------------------------------------------------
 
     def logs(self, batches: Iterable[Batch], observed: int) -> bytes:
+        """An `ExportLogsServiceRequest` with a log record for each entry. Batches of a container
+        that follow each other share a `ResourceLogs`. `observed` is in nanoseconds since the
+        epoch."""
         return b"".join(
             [
                 delimited(1, self._resource(container) + self._records(some, observed))
@@ -180,13 +183,15 @@ class ProtobufRequests:
         bodies = []
         for row, line in zip(rows, texts(batch.lines), strict=True):
             told = records.body(row) if row else line.decode()
-            body = b"" if batch.bare and not row else delimited(5, protobuf(told))
+            body = b"" if batch.bare and not row else delimited(5, any_value(told))
             bodies.append(body if batch.bare or not row else body + original(line.decode()))
         yield bodies
 
     # -- metrics ---------------------------------------------------------------------------------
 
     def metrics(self, batches: Iterable[Batch]) -> bytes:
+        """An `ExportMetricsServiceRequest` with a `ResourceMetrics` for each entry of `batches`,
+        which all have samples."""
         return b"".join([self._reading(batch) * len(batch) for batch in batches])
 
     def _reading(self, batch: Batch) -> bytes:
@@ -205,6 +210,7 @@ class ProtobufRequests:
 
     @staticmethod
     def split_logs(request: bytes) -> list[bytes]:
+        """A request for each log record of one that `logs` has written, in order."""
         return [
             delimited(1, resource + delimited(2, scope + record))
             for resource, scope, found in _parts(request)
@@ -213,6 +219,7 @@ class ProtobufRequests:
 
     @staticmethod
     def join_logs(requests: Iterable[bytes]) -> bytes:
+        """One request of many; neighbours of the same container share a `ResourceLogs`."""
         parts = chain.from_iterable(map(_parts, requests))
         joined = []
         for (resource, scope), some in groupby(parts, itemgetter(0, 1)):
@@ -222,10 +229,12 @@ class ProtobufRequests:
 
     @staticmethod
     def split_metrics(request: bytes) -> list[bytes]:
+        """A request for each reading of one that `metrics` has written, in order."""
         return [delimited(1, content) for _, content in _messages(request)]
 
     @staticmethod
     def join_metrics(requests: Iterable[bytes]) -> bytes:
+        """One request of many."""
         return b"".join(requests)
 
 
