@@ -46,18 +46,26 @@ from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.plural import plural
+from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
     LARGEST_ANSWER,
     Answer,
-    Http,
+    HttpClient,
     HttpSinkConfig,
     OverHttp,
     Rejected,
     ServerFault,
     TooLarge,
-    printable,
 )
-from pipeline.transport.parts import LONG, Blamed, Evidence, NoneTaken, Part, Partly, Parts
+from pipeline.transport.split_retry import (
+    LONG,
+    AllLeftRejected,
+    EntriesLeft,
+    EntriesRejected,
+    Part,
+    SplitRetry,
+)
+from pipeline.transport.trouble import printable
 
 WANTED = "items.*.status,items.*.error.type,items.*.error.reason"
 """Of an answer: a twentieth of it."""
@@ -92,7 +100,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """How requests are compressed; neither Elasticsearch nor OpenSearch takes anything else."""
 
 
-class BulkParts(Parts):
+class BulkSplitRetry(SplitRetry):
     """Remembers what has been said of entries that may or may not be to blame."""
 
     def __init__(self, whole: bytes, batches: Sequence[Batch], evidence: Evidence) -> None:
@@ -112,12 +120,12 @@ class BulkParts(Parts):
         return self.taken or self.evidence.taken > self.taken_before
 
 
-class Elasticsearch(OverHttp[BulkParts]):
+class Elasticsearch(OverHttp[BulkSplitRetry]):
     """Says what a request looks like, and what the results in its answer mean; the transport knows
     what whole answers mean."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        self._http = Http(config.urls, _with_key(config), key="urls")
+        self._http = HttpClient(config.urls, _with_key(config), key="urls")
         parameters = config.parameters | {"filter_path": WANTED}
         self._path = str(URL("/_bulk").with_query(parameters))
         self._headers = {"Content-Type": "application/x-ndjson"}
@@ -131,15 +139,15 @@ class Elasticsearch(OverHttp[BulkParts]):
     async def probe(self) -> None:
         await self._http.probe(self._path, b"", self._headers)
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[BulkParts]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[BulkSplitRetry]:
         whole = self._encoder.encode(batches)
-        data = BulkParts(whole, batches, self._evidence)
+        data = BulkSplitRetry(whole, batches, self._evidence)
         return Payload(data, sum(map(len, batches)), len(whole))
 
-    async def send(self, payload: Payload[BulkParts]) -> None:
+    async def send(self, payload: Payload[BulkSplitRetry]) -> None:
         await payload.data.send(payload, partial(self._post, payload))
 
-    async def _post(self, payload: Payload[BulkParts], part: Part) -> None:
+    async def _post(self, payload: Payload[BulkSplitRetry], part: Part) -> None:
         answer = await self._http.post(self._path, part.body, self._headers)
         found = _results(answer, len(part))
         data = payload.data
@@ -157,15 +165,15 @@ class Elasticsearch(OverHttp[BulkParts]):
             else:
                 bad[index] = _reason(result)
         if not left and not any(taken):  # of which nothing is known but that
-            raise Blamed(Rejected(bad[0], found[0].status), bad)
+            raise EntriesRejected(Rejected(bad[0], found[0].status), bad)
         for index, reason in bad.items():
             payload.refuse(*data.place(part, index, payload), reason)
         if left:
             said = f"{len(left)} of {len(part)} {plural(len(part), 'entry')}"
             said = f"{answer.where} has not taken {said}; the first: {_reason(found[left[0]])}"
             if not is_proven and not any(result.status == 429 for result in found):
-                raise NoneTaken(said, left, taken=False)
-            raise Partly(said, left, taken=any(taken))
+                raise AllLeftRejected(said, left, taken=False)
+            raise EntriesLeft(said, left, taken=any(taken))
 
 
 def _results(answer: Answer, count: int) -> list[Result]:
@@ -180,7 +188,7 @@ def _results(answer: Answer, count: int) -> list[Result]:
         ) from error
 
 
-def _worth_another(data: BulkParts, entry: int, result: Result) -> bool:
+def _worth_another(data: BulkSplitRetry, entry: int, result: Result) -> bool:
     if result.status in DUBIOUS:
         data.doubts[entry] += 1
         return data.doubts[entry] < LONG

@@ -31,8 +31,9 @@ import msgspec
 from pipeline.batch import Batch
 from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
-from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
-from pipeline.transport.parts import Evidence, Part, Parts, lines
+from pipeline.transport.evidence import Evidence
+from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
+from pipeline.transport.split_retry import Part, SplitRetry, lines
 
 _TYPES = {"ndjson": "application/x-ndjson", "array": "application/json"}
 
@@ -48,11 +49,11 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """A line for each entry, or one JSON array of all."""
 
 
-class HttpSink(OverHttp[Parts]):
+class HttpSink(OverHttp[SplitRetry]):
     """Says what a request looks like; the transport knows what answers mean."""
 
     def __init__(self, config: Config, context: Context) -> None:
-        self._http = Http([config.url], config, own=())
+        self._http = HttpClient([config.url], config, own=())
         self._json = JsonEncoder(host=context.host)
         self._method = config.method
         self._array = config.format == "array"
@@ -68,12 +69,12 @@ class HttpSink(OverHttp[Parts]):
     async def probe(self) -> None:
         self._http.probe_by_get()
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[SplitRetry]:
         whole = self._json.encode(batches)
-        data = Parts(whole, batches, lines, evidence=self._evidence)
+        data = SplitRetry(whole, batches, lines, evidence=self._evidence)
         return Payload(data, sum(map(len, batches)), len(whole))
 
-    async def send(self, payload: Payload[Parts]) -> None:
+    async def send(self, payload: Payload[SplitRetry]) -> None:
         await payload.data.send(payload, self._post)
 
     async def _post(self, part: Part) -> None:

@@ -53,8 +53,10 @@ from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected, printable
-from pipeline.transport.parts import Blamed, Evidence, Part, Parts
+from pipeline.transport.evidence import Evidence
+from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
+from pipeline.transport.split_retry import EntriesRejected, Part, SplitRetry
+from pipeline.transport.trouble import printable
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """How bodies of JSON are compressed."""
 
 
-class LokiParts(Parts):
+class LokiSplitRetry(SplitRetry):
     """Entries one by one are wanted only where one of them is bad: then they are encoded anew."""
 
     def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
@@ -127,7 +129,7 @@ class LokiParts(Parts):
         return self._encoder.request(entries[int(number)] for number in pieces)
 
 
-class Loki(OverHttp[LokiParts]):
+class Loki(OverHttp[LokiSplitRetry]):
     """Says what a request looks like, and which entries an answer is about; the transport knows
     what answers mean."""
 
@@ -141,7 +143,7 @@ class Loki(OverHttp[LokiParts]):
             self._headers = {"Content-Type": "application/x-protobuf"}
         if config.tenant:
             self._headers["X-Scope-OrgID"] = config.tenant
-        self._http = Http([url], config, probe="/ready", pages=False, own=self._headers)
+        self._http = HttpClient([url], config, probe="/ready", pages=False, own=self._headers)
         self._warnings, self._evidence = RateLimit(), Evidence()
         json = JsonEncoder(host=context.host)
         self._encoder = LokiEncoder(
@@ -158,15 +160,15 @@ class Loki(OverHttp[LokiParts]):
         body = await self._compressed(b"") if self._protobuf else b'{"streams":[]}'
         await self._http.probe(PUSH, body, self._headers, compressed=not self._protobuf)
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[LokiParts]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[LokiSplitRetry]:
         count = sum(map(len, batches))
-        data = LokiParts(self._encoder, batches, self._evidence)
+        data = LokiSplitRetry(self._encoder, batches, self._evidence)
         return Payload(data, count, len(data.whole) if count else 0)
 
-    async def send(self, payload: Payload[LokiParts]) -> None:
+    async def send(self, payload: Payload[LokiSplitRetry]) -> None:
         await payload.data.send(payload, partial(self._post, payload))
 
-    async def _post(self, payload: Payload[LokiParts], part: Part) -> None:
+    async def _post(self, payload: Payload[LokiSplitRetry], part: Part) -> None:
         body = await self._compressed(part.body) if self._protobuf else part.body
         compressed = not self._protobuf
         try:
@@ -177,11 +179,13 @@ class Loki(OverHttp[LokiParts]):
             if not reasons or rejected.status != 400:
                 raise
             stored = are_others_stored(said, reasons)
-            raise Blamed(rejected, reasons, taken=stored) from rejected
+            raise EntriesRejected(rejected, reasons, taken=stored) from rejected
         if answer.status == BLOCKED:
             said = printable(answer.body.decode("utf-8", "replace"))
             reason = f"{answer.where} answers 260, is told to block this tenant: {said}"
-            raise Blamed(Rejected(reason, BLOCKED), dict.fromkeys(range(len(part)), reason))
+            raise EntriesRejected(
+                Rejected(reason, BLOCKED), dict.fromkeys(range(len(part)), reason)
+            )
 
     async def _compressed(self, body: bytes) -> bytes:
         if len(body) < IN_THREAD:

@@ -71,8 +71,16 @@ from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.errors import Unavailable, untraced
 from pipeline.plural import plural
-from pipeline.transport.http import Answer, Http, HttpSinkConfig, OverHttp, RequestFailed, printable
-from pipeline.transport.parts import Evidence, Part, Parts
+from pipeline.transport.evidence import Evidence
+from pipeline.transport.http import (
+    Answer,
+    HttpClient,
+    HttpSinkConfig,
+    OverHttp,
+    RequestFailed,
+)
+from pipeline.transport.split_retry import Part, SplitRetry
+from pipeline.transport.trouble import printable
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +121,7 @@ class Signal:
     unit: str
     """What its server counts."""
     batches: Sequence[Batch]
-    payload: Payload[Parts]
+    payload: Payload[SplitRetry]
 
 
 class Otlp(OverHttp[list[Signal]]):
@@ -124,7 +132,7 @@ class Otlp(OverHttp[list[Signal]]):
     def __init__(self, config: Config, context: Context) -> None:
         self._config = config
         self._name = context.name
-        self._http = Http([config.url], config, said=failure)
+        self._http = HttpClient([config.url], config, said=failure)
         resources = Resources(context.host, config.labels)
         self._requests = Requests(resources, config.body, _VERSION)
         self._warned = ""
@@ -163,7 +171,7 @@ class Otlp(OverHttp[list[Signal]]):
     def _logs(self, batches: Sequence[Batch]) -> Signal:
         to = self._requests
         whole = to.logs(batches, time.time_ns())
-        parts = Parts(whole, batches, to.split_logs, to.join_logs, evidence=self._logs_taken)
+        parts = SplitRetry(whole, batches, to.split_logs, to.join_logs, evidence=self._logs_taken)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
         return Signal(self._config.logs_path, "log record", batches, payload)
 
@@ -171,7 +179,7 @@ class Otlp(OverHttp[list[Signal]]):
         to = self._requests
         whole = to.metrics(batches)
         taken = self._metrics_taken
-        parts = Parts(whole, batches, to.split_metrics, to.join_metrics, evidence=taken)
+        parts = SplitRetry(whole, batches, to.split_metrics, to.join_metrics, evidence=taken)
         payload = Payload(parts, sum(map(len, batches)), len(whole))
         return Signal(self._config.metrics_path, "data point", batches, payload)
 

@@ -63,8 +63,9 @@ from pipeline.encode.remote_write import (
 from pipeline.errors import ConfigError, untraced
 from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.http import Http, HttpSinkConfig, OverHttp, Rejected
-from pipeline.transport.parts import Blamed, Evidence, Part, Parts
+from pipeline.transport.evidence import Evidence
+from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
+from pipeline.transport.split_retry import EntriesRejected, Part, SplitRetry
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """How much is sent at once."""
 
 
-class Readings(Parts):
+class Readings(SplitRetry):
     """A payload: the reading of each entry, and what of them is still to be sent."""
 
     def __init__(
@@ -164,7 +165,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ConfigError(f'"{name}" is not the name of a label', "external_labels")
         self._snappy = needed("cramjam", "prometheus_remote_write").snappy
-        self._http = Http([config.url], config, pages=False, own=HEADERS)
+        self._http = HttpClient([config.url], config, pages=False, own=HEADERS)
         self._encoder = SeriesEncoder(
             {"job": "dockline", **config.external_labels}, label_names(config.labels), context.host
         )
@@ -228,7 +229,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         if old:
             age = f"{float(self._age_limit):g} s"
             reason = f"measured more than {age} ago, which is sample_age_limit"
-            raise Blamed(Rejected(reason, 0), dict.fromkeys(old, reason))
+            raise EntriesRejected(Rejected(reason, 0), dict.fromkeys(old, reason))
 
     async def _what_is_good(self, snapshot: Snapshot, rejected: Rejected) -> Snapshot:
         """Sends what is good of a reading that was refused, and raises that it was."""
@@ -251,7 +252,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         if good:
             bad = len(series) - good
             reason = f"{bad} of its {len(series)} series: {rejected}"
-            raise Blamed(rejected, {0: reason}, taken=True)
+            raise EntriesRejected(rejected, {0: reason}, taken=True)
         try:
             raise rejected
         finally:

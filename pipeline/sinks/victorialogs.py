@@ -30,8 +30,9 @@ from pipeline.batch import Batch
 from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.errors import ConfigError
-from pipeline.transport.http import Http, HttpSinkConfig, OverHttp
-from pipeline.transport.parts import Evidence, Part, Parts, lines
+from pipeline.transport.evidence import Evidence
+from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
+from pipeline.transport.split_retry import Part, SplitRetry, lines
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """`AccountID` or `AccountID:ProjectID`."""
 
 
-class VictoriaLogs(OverHttp[Parts]):
+class VictoriaLogs(OverHttp[SplitRetry]):
     """One request for each payload, to `/insert/jsonline`."""
 
     def __init__(self, config: Config, context: Context) -> None:
@@ -73,19 +74,21 @@ class VictoriaLogs(OverHttp[Parts]):
         if config.tenant:
             account, _, project = config.tenant.partition(":")
             self._headers |= {"AccountID": account, "ProjectID": project or "0"}
-        self._http = Http([config.url], config, probe="/health", pages=False, own=self._headers)
+        self._http = HttpClient(
+            [config.url], config, probe="/health", pages=False, own=self._headers
+        )
         self._json = JsonEncoder(host=context.host)
         self._evidence = Evidence()
 
     async def probe(self) -> None:
         await self._http.probe(self._path, b"", self._headers)
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[Parts]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[SplitRetry]:
         whole = self._json.encode(batches)
-        data = Parts(whole, batches, lines, evidence=self._evidence)
+        data = SplitRetry(whole, batches, lines, evidence=self._evidence)
         return Payload(data, sum(map(len, batches)), len(whole))
 
-    async def send(self, payload: Payload[Parts]) -> None:
+    async def send(self, payload: Payload[SplitRetry]) -> None:
         await payload.data.send(payload, self._post)
 
     async def _post(self, part: Part) -> None:

@@ -33,8 +33,8 @@ from pipeline.errors import ConfigError, SinkError, Unavailable, untraced
 from pipeline.extras import needed, overridden
 from pipeline.transport.address import Address
 from pipeline.transport.background import Background
-from pipeline.transport.http import TooLarge, printable, retry_after
-from pipeline.transport.trouble import sentence
+from pipeline.transport.http import TooLarge, retry_after
+from pipeline.transport.trouble import printable, sentence
 
 CONNECTING = 10.0
 """Seconds."""

@@ -18,7 +18,7 @@ from pipeline.sinks.elasticsearch import Config, Elasticsearch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
-from pipeline.transport.parts import LONG, AllRejected
+from pipeline.transport.split_retry import LONG, AllRejected
 from tests.servers.certificates import Authority
 from tests.servers.elasticsearch import BAD, BUSY, NO_SHARD, Judgement
 from tests.servers.elasticsearch import Elasticsearch as Server

@@ -17,7 +17,7 @@ from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
-from pipeline.transport.parts import AllRejected
+from pipeline.transport.split_retry import AllRejected
 from tests.servers.http_receiver import answer, http_receiver
 from tests.servers.otlp import JSON, PROTOBUF, Collector, messages, plain, some_rejected
 from tests.servers.ports import free_port

@@ -23,7 +23,7 @@ from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.leaks import unchanged
 from pipeline.testing.sink_kit import SinkKit, _cancelled
-from pipeline.transport.parts import AllRejected
+from pipeline.transport.split_retry import AllRejected
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.ports import free_port
 from tests.servers.prometheus import PrometheusServer

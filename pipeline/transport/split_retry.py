@@ -24,13 +24,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
-from time import monotonic
 from typing import Any
 
 from pipeline.batch import Batch
 from pipeline.component import Payload
 from pipeline.errors import Unavailable, untraced
+from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
 
 PATIENCE = RequestFailed.PATIENCE
@@ -64,9 +63,9 @@ class AllRejected(Unavailable):
     wants_mending = True
 
 
-class Partly(Unavailable):
-    """Raised by `post`: only the entries at these indexes of the part are still to be sent. The
-    others are `taken`, or else were all refused."""
+class EntriesLeft(Unavailable):
+    """Raised by `post`: only the entries at the indexes `left` of the part are still to be sent.
+    The others were taken, or, with `taken` false, all refused by `post` itself."""
 
     def __init__(
         self,
@@ -81,13 +80,13 @@ class Partly(Unavailable):
         self.taken = taken
 
 
-class NoneTaken(AllRejected, Partly):
-    """Both: what is left was rejected as all else was."""
+class AllLeftRejected(AllRejected, EntriesLeft):
+    """`EntriesLeft` where all entries were rejected: those that are left, and those refused."""
 
 
-class Blamed(Rejected):
-    """Raised by `post`: of the part, exactly the entries at these indexes are bad, each for the
-    reason given. The others are still to be sent, unless they are `taken`."""
+class EntriesRejected(Rejected):
+    """Raised by `post`: of the part, exactly the entries at the indexes in `reasons` are bad. The
+    others are still to be sent or, with `taken`, have been taken."""
 
     def __init__(
         self, rejected: Rejected, reasons: Mapping[int, str], *, taken: bool = False
@@ -95,47 +94,6 @@ class Blamed(Rejected):
         super().__init__(str(rejected), rejected.status, rejected.body)
         self.reasons = reasons
         self.taken = taken
-
-
-class Evidence:
-    """What speaks for a destination and its configuration, whichever payload it was of; and which
-    containers have had entries rejected for their own sake. Those that flood a sink with nothing
-    but such entries need not be held against others each time."""
-
-    FRESH = 10.0
-    """Seconds for which what others are answered speaks against such a container."""
-    REMEMBERED = 600.0
-    """Seconds from its last such entry for which a container is one."""
-    MOST = 1000
-    """Containers that are remembered."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-        """How many requests it has taken."""
-        self.failed = 0
-        """How many it has failed at, but for those of single entries that are suspected."""
-        self._taken_at = -inf
-        self._guilty: dict[str, float] = {}
-        """When last, the longest ago first."""
-
-    def took(self) -> None:
-        self.taken += 1
-        self._taken_at = monotonic()
-
-    def convict(self, container: str) -> None:
-        """One of its entries was rejected while others were taken."""
-        self._guilty.pop(container, None)
-        if len(self._guilty) >= self.MOST:
-            del self._guilty[next(iter(self._guilty))]
-        self._guilty[container] = monotonic()
-
-    def presumes_guilty(self, batches: Sequence[Batch]) -> bool:
-        """Whether all of them are of such containers, and others were taken just now."""
-        now = monotonic()
-        if not self._guilty or now - self._taken_at > self.FRESH:
-            return False
-        since = now - self.REMEMBERED
-        return all(self._guilty.get(batch.container.id, -inf) > since for batch in batches)
 
 
 @dataclass(slots=True)
@@ -163,8 +121,9 @@ class Part:
         return len(self.indexes)
 
 
-class Parts:
-    """The data of a payload. Remembers what was taken from one attempt to the next."""
+class SplitRetry:
+    """The data of a payload: its entries, sent in one request, or in parts where the destination
+    does not take them together. Remembers from one attempt to the next what was taken."""
 
     def __init__(
         self,
@@ -236,11 +195,11 @@ class Parts:
             part = left[0]
             try:
                 await post(part)
-            except Blamed as blamed:
+            except EntriesRejected as blamed:
                 self._refuse(part, blamed, payload)
             except Rejected as rejected:
                 self._reject(part, rejected, payload)
-            except Partly as partly:
+            except EntriesLeft as partly:
                 self._keep(part, partly)
                 raise
             except RequestFailed as fault:
@@ -278,10 +237,10 @@ class Parts:
         suspects, self._suspects = self._suspects, []
         self._left.extendleft(part for part, _ in reversed(suspects))
 
-    def _convict(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
+    def _refuse_one(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
         batch, row = self.place(part, 0, payload)
         payload.refuse(batch, row, str(rejected))
-        self.evidence.convict(batch.container.id)
+        self.evidence.note_bad(batch.container.id)
 
     def _reject(self, part: Part, rejected: Rejected, payload: Payload[Any]) -> None:
         assert self._left is not None
@@ -290,7 +249,7 @@ class Parts:
         too_large = isinstance(rejected, TooLarge)
         is_it = self._taken or self.evidence.taken > self._first_rejected or rejected.certain
         is_it = is_it or (too_large and len(part.body) > SMALL)
-        is_it = is_it or self.evidence.presumes_guilty(self._batches)
+        is_it = is_it or self.evidence.expects_bad(self._batches)
         if self._sampled is not None and not is_it:
             self._undo_sample()
             raise _all_rejected(rejected)
@@ -304,7 +263,7 @@ class Parts:
             return
         self._left.popleft()
         if is_it:
-            self._convict(part, rejected, payload)
+            self._refuse_one(part, rejected, payload)
             self._refused += 1
         else:
             untraced(rejected)  # its frames have all this
@@ -327,7 +286,7 @@ class Parts:
                 payload.refuse(*self.place(part, index, payload), str(rejected))
         self._left.clear()
 
-    def _refuse(self, part: Part, blamed: Blamed, payload: Payload[Any]) -> None:
+    def _refuse(self, part: Part, blamed: EntriesRejected, payload: Payload[Any]) -> None:
         """Those of the first part that are named, and no others."""
         assert self._left is not None
         self._left.popleft()
@@ -340,7 +299,7 @@ class Parts:
         elif rest:
             self._left.appendleft(self._part(rest))
 
-    def _keep(self, part: Part, partly: Partly) -> None:
+    def _keep(self, part: Part, partly: EntriesLeft) -> None:
         """What is left of the first part."""
         assert self._left is not None
         self._left.popleft()
@@ -367,7 +326,7 @@ class Parts:
             self._left.popleft()
             self._halve(part)
             return True
-        if len(part) == 1 and self._is_guilty(part, fault, to_blame, others_failed):
+        if len(part) == 1 and self._is_bad(part, fault, to_blame, others_failed):
             self._left.popleft()
             payload.refuse(*self.place(part, 0, payload), str(fault))
             return True
@@ -376,7 +335,7 @@ class Parts:
             self._left.rotate(-1)
         return False
 
-    def _is_guilty(
+    def _is_bad(
         self, part: Part, fault: RequestFailed, to_blame: bool, others_failed: bool
     ) -> bool:
         if isinstance(fault, ServerFault):

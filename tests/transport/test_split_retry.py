@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from pipeline.component import Payload
 from pipeline.errors import Unavailable
 from pipeline.testing.builders import batch
+from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
-from pipeline.transport.parts import (
+from pipeline.transport.split_retry import (
     HOPELESS,
     LONG,
     PATIENCE,
     AllRejected,
-    Blamed,
-    Evidence,
+    EntriesLeft,
+    EntriesRejected,
     Part,
-    Partly,
-    Parts,
+    SplitRetry,
     lines,
 )
 
@@ -49,14 +49,14 @@ class Server:
         self.taken += entries
 
 
-def payload(*entries: str, to: Evidence | None = None) -> Payload[Parts]:
+def payload(*entries: str, to: Evidence | None = None) -> Payload[SplitRetry]:
     batches = [batch(*entries[:2]), batch(*entries[2:])] if entries[2:] else [batch(*entries)]
     whole = b"".join(line + b"\n" for one in batches for line in one.lines)
-    data = Parts(whole, batches, lines, evidence=to)
+    data = SplitRetry(whole, batches, lines, evidence=to)
     return Payload(data, len(entries), len(whole))
 
 
-async def deliver(to: Server, what: Payload[Parts], attempts: int = 100) -> int:
+async def deliver(to: Server, what: Payload[SplitRetry], attempts: int = 100) -> int:
     """Sends until it is sent; after how many attempts."""
     for attempt in range(1, attempts + 1):
         try:
@@ -297,11 +297,11 @@ async def test_of_what_is_taken_in_part_only_the_rest_is_sent_again() -> None:
     async def post(part: Part) -> None:
         asked.append(part.body.split())
         if len(part) > 1:
-            raise Partly("busy", [index for index in range(len(part)) if index % 2])
+            raise EntriesLeft("busy", [index for index in range(len(part)) if index % 2])
 
     what = payload(*numbers(7))
     for _ in range(3):
-        with pytest.raises(Partly):
+        with pytest.raises(EntriesLeft):
             await what.data.send(what, post)
         if len(asked[-1]) < 4:
             break
@@ -320,7 +320,7 @@ async def test_what_the_destination_names_itself_is_refused_and_the_rest_sent_at
         entries = part.body.split()
         asked.append(entries)
         if bad := [index for index, entry in enumerate(entries) if b"bad" in entry][:2]:
-            raise Blamed(Rejected("400", 400), {index: f"no {index}" for index in bad})
+            raise EntriesRejected(Rejected("400", 400), {index: f"no {index}" for index in bad})
 
     what = payload(*numbers(9, 1, 4, 8))
     await what.data.send(what, post)
@@ -338,7 +338,7 @@ async def test_where_all_are_named_nothing_is_left_to_send() -> None:
     async def post(part: Part) -> None:
         nonlocal asked
         asked += 1
-        raise Blamed(Rejected("260", 260), dict.fromkeys(range(len(part)), "blocked"))
+        raise EntriesRejected(Rejected("260", 260), dict.fromkeys(range(len(part)), "blocked"))
 
     what = payload(*numbers(9))
     await what.data.send(what, post)
@@ -347,8 +347,8 @@ async def test_where_all_are_named_nothing_is_left_to_send() -> None:
 
 async def test_a_place_is_that_of_the_entry_among_those_that_could_be_encoded() -> None:
     batches = [batch("zero", "bad1", "two"), batch("bad3", "four")]
-    what: Payload[Parts] = Payload(
-        Parts(b"zero\ntwo\nfour\n", batches, lines),
+    what: Payload[SplitRetry] = Payload(
+        SplitRetry(b"zero\ntwo\nfour\n", batches, lines),
         3,
         1,
         refused=[(batches[0], 1, "no"), (batches[1], 0, "no")],
