@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, MissingPackage
 from pipeline.extras import SUPPORTED, needed, overridden
 from pipeline.sinks import kafka
 from pipeline.sinks.kafka import Kafka
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats.connection import Nats
 from pipeline.transport.s3 import Bucket, Settings
 
 

@@ -48,9 +48,9 @@ from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLS
 from pipeline.encode.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.subject import Subjects
 from pipeline.errors import Unavailable
-from pipeline.transport.jetstream import NO_RESPONDERS, RUBBISH, JetStream, Problem
-from pipeline.transport.nats import Nats, NatsAuth
-from pipeline.transport.streams import StreamConfig, Streams
+from pipeline.transport.nats.connection import Nats, NatsAuth
+from pipeline.transport.nats.jetstream import NO_RESPONDERS, RUBBISH, JetStream, Problem
+from pipeline.transport.nats.streams import StreamConfig, Streams
 
 _FULL, _TOO_LARGE, _OTHER_STREAM = 10077, 10054, 10060
 """`err_code` of nats-server."""

@@ -68,7 +68,8 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.intake.received import Received
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.consumers import (
+from pipeline.transport.nats.connection import UNREADABLE, Nats, NatsAuth, plain
+from pipeline.transport.nats.consumers import (
     Api,
     Consumer,
     Delivered,
@@ -77,11 +78,10 @@ from pipeline.transport.consumers import (
     number,
     remove,
 )
-from pipeline.transport.jetstream import problem, said
-from pipeline.transport.leases import Leases
-from pipeline.transport.nats import UNREADABLE, Nats, NatsAuth, plain
-from pipeline.transport.streams import partitions_of
-from pipeline.transport.unacknowledged import Unacknowledged
+from pipeline.transport.nats.jetstream import problem, said
+from pipeline.transport.nats.leases import Leases
+from pipeline.transport.nats.streams import partitions_of
+from pipeline.transport.nats.unacknowledged import Unacknowledged
 
 log = logging.getLogger(__name__)
 

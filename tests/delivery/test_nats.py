@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.component import BatchConfig, Duration, Size
-from pipeline.transport.streams import StreamConfig
+from pipeline.transport.nats.streams import StreamConfig
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.nats import NatsServer
 from tests.servers.nats_messages import kept, take

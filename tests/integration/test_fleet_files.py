@@ -21,9 +21,9 @@ from pipeline.config.file import read
 from pipeline.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
-from pipeline.transport.consumers import Api, ensure, remove
-from pipeline.transport.leases import Leases
-from pipeline.transport.nats import Nats, NatsAuth
+from pipeline.transport.nats.connection import Nats, NatsAuth
+from pipeline.transport.nats.consumers import Api, ensure, remove
+from pipeline.transport.nats.leases import Leases
 from tests.integration.test_compose import configured
 from tests.integration.waiting import eventually
 from tests.servers.nats import NatsServer

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.jetstream import JetStream
-from pipeline.transport.nats import Nats
-from pipeline.transport.streams import StreamConfig, Streams, covers
+from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.jetstream import JetStream
+from pipeline.transport.nats.streams import StreamConfig, Streams, covers
 from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer
 

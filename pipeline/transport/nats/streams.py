@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.jetstream import JetStream, problem, said
+from pipeline.transport.nats.jetstream import JetStream, problem, said
 
 log = logging.getLogger(__name__)
 

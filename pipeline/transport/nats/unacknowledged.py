@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 from pipeline.component import Taken
-from pipeline.transport.consumers import ACK, NAK, PROGRESS, TERM, Delivered, send
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.consumers import ACK, NAK, PROGRESS, TERM, Delivered, send
 
 
 class Pending:

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.transport.consumers import Api
-from pipeline.transport.leases import Leases
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.consumers import Api
+from pipeline.transport.nats.leases import Leases
 from tests.servers.nats import NatsServer
 
 pytestmark = pytest.mark.server

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.nats import Nats, NatsAuth
+from pipeline.transport.nats.connection import Nats, NatsAuth
 from tests.servers.certificates import Authority
 from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer

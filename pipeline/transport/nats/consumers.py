@@ -16,8 +16,8 @@ import msgspec
 
 from pipeline.errors import Unavailable
 from pipeline.records import NOT_JSON
-from pipeline.transport.jetstream import problem, said
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.jetstream import problem, said
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg

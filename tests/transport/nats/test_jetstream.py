@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.transport.jetstream import MOST_BYTES, NO_RESPONDERS, RUBBISH, JetStream
-from pipeline.transport.nats import Nats
+from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.jetstream import MOST_BYTES, NO_RESPONDERS, RUBBISH, JetStream
 from tests.servers.fake_nats import FakeNats, fake_nats, stored
 from tests.servers.nats import NatsServer
 from tests.suite.waiting import until

@@ -20,8 +20,8 @@ from collections.abc import Collection
 from typing import Final
 
 from pipeline.errors import Unavailable
-from pipeline.transport.consumers import Api
-from pipeline.transport.jetstream import problem, said
+from pipeline.transport.nats.consumers import Api
+from pipeline.transport.nats.jetstream import problem, said
 
 log = logging.getLogger(__name__)
 

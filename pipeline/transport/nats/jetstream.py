@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.errors import Unavailable
 from pipeline.records import NOT_JSON
-from pipeline.transport.nats import Nats, plain
+from pipeline.transport.nats.connection import Nats, plain
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
