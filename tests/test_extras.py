@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, MissingPackage
 from pipeline.extras import SUPPORTED, needed, overridden
 from pipeline.sinks import kafka
 from pipeline.sinks.kafka import Kafka
-from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.s3 import Bucket, Settings
 
 
@@ -71,7 +71,7 @@ def made_s3() -> None:
 
 
 def made_nats() -> None:
-    Nats(["nats://x"])
+    NatsConnection(["nats://x"])
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,18 @@ from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLS
 from pipeline.encode.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.subject import Subjects
 from pipeline.errors import Unavailable
-from pipeline.transport.nats.connection import Nats, NatsAuth
-from pipeline.transport.nats.jetstream import NO_RESPONDERS, RUBBISH, JetStream, Problem
+from pipeline.transport.nats.auth import NatsAuth
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.errors import (
+    MESSAGE_TOO_LARGE,
+    NO_ACKNOWLEDGEMENT,
+    NO_RESPONDERS,
+    STREAM_FULL,
+    STREAM_NOT_MATCH,
+    Problem,
+)
+from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.streams import StreamConfig, Streams
-
-_FULL, _TOO_LARGE, _OTHER_STREAM = 10077, 10054, 10060
-"""`err_code` of nats-server."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
@@ -95,7 +101,7 @@ class NatsSink(Sink[list[Published]]):
         takes = config.stream.subjects or [subjects.takes]
         self._stream = config.stream.name
         self._streams = Streams(config.stream, takes, subjects.partitions)
-        self._nats = Nats(
+        self._nats = NatsConnection(
             config.urls,
             auth=config.auth,
             tls=config.tls,
@@ -132,7 +138,7 @@ class NatsSink(Sink[list[Published]]):
         while left := self._left(payload):
             problems = await self._jetstream.publish(left, _mark, self._stream)
             for message, problem in problems:
-                if problem.err_code != _TOO_LARGE:
+                if problem.err_code != MESSAGE_TOO_LARGE:
                     raise self._unavailable(message, problem)
                 replaced = self._smaller(payload, message, f"as the stream says: {problem}")
                 place = payload.data.index(message)
@@ -178,14 +184,14 @@ class NatsSink(Sink[list[Published]]):
                 f"no stream at {address} takes the subject {message.subject}: stream {stream} is "
                 "gone, or JetStream is"
             )
-        if problem is RUBBISH:
+        if problem is NO_ACKNOWLEDGEMENT:
             return Unavailable(f"{address} answers a message with what is no acknowledgement")
-        if problem.err_code == _FULL:
+        if problem.err_code == STREAM_FULL:
             return Unavailable(
                 f"stream {stream} is full ({problem}): who reads it is behind, or its limits are "
                 "too small"
             )
-        if problem.err_code == _OTHER_STREAM:
+        if problem.err_code == STREAM_NOT_MATCH:
             return Unavailable(
                 f"the subject {message.subject} belongs to another stream than {stream}; set "
                 "stream.name or subject"

@@ -68,20 +68,16 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.intake.received import Received
 from pipeline.plural import plural
 from pipeline.ratelimit import RateLimit
-from pipeline.transport.nats.connection import UNREADABLE, Nats, NatsAuth, plain
-from pipeline.transport.nats.consumers import (
-    Api,
-    Consumer,
-    Delivered,
-    Puller,
-    ensure,
-    number,
-    remove,
-)
-from pipeline.transport.nats.jetstream import problem, said
+from pipeline.transport.nats.auth import NatsAuth
+from pipeline.transport.nats.client import UNREADABLE
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.consumers import Consumer, ensure, number, remove
+from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.leases import Leases
-from pipeline.transport.nats.streams import partitions_of
+from pipeline.transport.nats.pull import Delivered, Puller
+from pipeline.transport.nats.streams import partitions_of, stream_info
 from pipeline.transport.nats.unacknowledged import Unacknowledged
+from pipeline.transport.trouble import printable
 
 log = logging.getLogger(__name__)
 
@@ -148,18 +144,17 @@ class NatsSource(Source):
         if "{" in rest or "" in rest.split(".") or rest.startswith("$"):
             message = 'a subject is like "dockline.{partition}.>"; there is no other placeholder'
             raise ConfigError(message, path="subject")
-        self._nats = Nats(
+        self._nats = NatsConnection(
             config.urls,
             auth=config.auth,
             tls=config.tls,
             timeout=config.timeout,
             name=f"dockline {context.host} {context.name}",
         )
-        self._api = Api(self._nats, timeout=config.timeout, domain=config.domain)
+        self._jetstream = JetStream(self._nats, timeout=config.timeout, domain=config.domain)
         self._owner = secrets.token_hex(8)
         self._received = Received()
         self._unacknowledged = Unacknowledged(self._nats)
-        self._trouble = asyncio.Event()
         self._ack_wait = float(config.ack_wait)
         self._replicas = 1
         self._leases: Leases | None = None
@@ -174,10 +169,7 @@ class NatsSource(Source):
 
     async def open(self) -> None:
         await self.close()
-        self._trouble.clear()
-        self._nats.on_trouble = self._trouble.set
-        await self._nats.open()
-        await self._api.open()
+        await self._jetstream.open()
         self._replicas, _ = await self._stream()
         self._ack_wait = (await self._ensure(0)).ack_wait
         if not self._config.ordered:
@@ -187,28 +179,27 @@ class NatsSource(Source):
         else:
             length = LEASE * self._ack_wait
             self._leases = Leases(self._config.durable, self._owner, self._shares, length)
-        await self._leases.ensure(self._api, self._replicas)
+        await self._leases.ensure(self._jetstream, self._replicas)
 
     async def _stream(self) -> tuple[int, int]:
         """Its replicas, and its last place. Raises `Unavailable`."""
         stream = self._config.stream
-        answer = await self._api.request(f"STREAM.INFO.{stream}")
-        if error := problem(answer):
+        info = await stream_info(self._jetstream, stream)
+        if info is None:
             hint = "the first agent that publishes makes it"
-            raise Unavailable(f"stream {stream} cannot be read: {said(error)}; {hint}")
-        config = answer.get("config")
-        theirs = partitions_of(config) if isinstance(config, dict) else None
+            raise Unavailable(f"there is no stream {stream}; {hint}")
+        theirs = partitions_of(info.config)
         if self._partitioned and theirs is not None and theirs > self._shares:
             raise Unavailable(
                 f"stream {stream} is shared out into {theirs} partitions, and of {self._shares} "
                 f"nobody would read the rest; set partitions = {theirs}, as in the sinks"
             )
-        return max(1, number(config, "num_replicas")), number(answer.get("state"), "last_seq")
+        return max(1, number(info.config, "num_replicas")), number(info.state, "last_seq")
 
     async def _ensure(self, partition: int) -> Consumer:
         name, stream = self._consumer(partition), self._config.stream
         consumer = await ensure(
-            self._api,
+            self._jetstream,
             stream,
             name,
             self._config.subject.replace(PARTITION, str(partition)),
@@ -242,7 +233,7 @@ class NatsSource(Source):
     async def run(self, intake: Intake) -> None:
         async with asyncio.TaskGroup() as tasks:
             helpers = [
-                tasks.create_task(self._watch(), name="nats connection"),
+                tasks.create_task(self._jetstream.until_lost(), name="nats connection"),
                 tasks.create_task(self._unacknowledged.answer(), name="nats answers"),
                 tasks.create_task(
                     self._unacknowledged.keep(self._ack_wait / 4), name="nats progress"
@@ -254,11 +245,6 @@ class NatsSource(Source):
             await self._finish()
             for helper in helpers:
                 helper.cancel()
-
-    async def _watch(self) -> None:
-        await self._trouble.wait()
-        _ = self._nats.client  # raises what is wrong
-        raise Unavailable(f"{self._nats.address} cannot be used any more")
 
     async def _share(self, intake: Intake) -> None:
         """Reads the partitions that are ours, for as long as they are."""
@@ -276,7 +262,7 @@ class NatsSource(Source):
                     begin(partition)
                 return
             while True:
-                if gone := await self._leases.renew(self._api):
+                if gone := await self._leases.renew(self._jetstream):
                     log.warning(
                         "source %s: %d %s not renewed in time: another process may read there",
                         *(intake.name, len(gone)),
@@ -284,7 +270,7 @@ class NatsSource(Source):
                     )
                 for partition in gone:
                     await self._forget(partition, readers.pop(partition, None))
-                await self._leases.claim(self._api)
+                await self._leases.claim(self._jetstream)
                 for partition in self._leases.held:
                     begin(partition)
                 await self._let_go(self._leases, readers)
@@ -300,7 +286,7 @@ class NatsSource(Source):
             reader = readers.get(partition)
             if reader is None or reader.done():
                 await self._forget(partition, readers.pop(partition, None))
-                await leases.release(self._api, partition)
+                await leases.release(self._jetstream, partition)
 
     async def _forget(self, partition: int, reader: asyncio.Task[None] | None) -> None:
         """It is not ours any more. What was taken of it goes on."""
@@ -323,8 +309,7 @@ class NatsSource(Source):
             # that it has delivered them.
             await asyncio.sleep(SLACK * consumer.ack_wait)
         puller = Puller(
-            self._nats,
-            self._api,
+            self._jetstream,
             self._config.stream,
             self._consumer(partition),
             lambda delivered: self._unacknowledged.came(delivered, partition),
@@ -361,7 +346,7 @@ class NatsSource(Source):
             "the consumer is made anew and delivers all that is there",
             *(stream, self._nats.address, last, name, consumer.delivered),
         )
-        await remove(self._api, stream, name)
+        await remove(self._jetstream, stream, name)
         self._seen.discard(name)
         return await self._ensure(partition)
 
@@ -403,7 +388,7 @@ class NatsSource(Source):
         try:
             batches, size = self._batches(delivered)
         except ValueError as error:
-            intake.refuse("malformed", plain(f"{delivered.subject:.100}: {error}"))
+            intake.refuse("malformed", printable(f"{delivered.subject:.100}: {error}"))
             self._unacknowledged.end(one)
             return
         taken = intake.take(batches, size)
@@ -436,9 +421,9 @@ class NatsSource(Source):
         for puller in self._pullers.values():
             await puller.over()
         await self._unacknowledged.finish()
-        await self._api.request(f"STREAM.INFO.{self._config.stream}")  # so all of that was read
+        await self._jetstream.request(f"STREAM.INFO.{self._config.stream}")  # so all was read
         if self._leases is not None:
-            await self._leases.leave(self._api)
+            await self._leases.leave(self._jetstream)
 
 
 def _number(headers: Mapping[str, str], name: str) -> int:

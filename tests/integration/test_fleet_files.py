@@ -21,8 +21,10 @@ from pipeline.config.file import read
 from pipeline.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
-from pipeline.transport.nats.connection import Nats, NatsAuth
-from pipeline.transport.nats.consumers import Api, ensure, remove
+from pipeline.transport.nats.auth import NatsAuth
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.consumers import ensure, remove
+from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.leases import Leases
 from tests.integration.test_compose import configured
 from tests.integration.waiting import eventually
@@ -157,7 +159,7 @@ async def test_the_agents_user_may_publish_and_make_the_stream(nats: ShippedNats
 async def test_nobody_may_do_more_than_he_has_to(
     nats: ShippedNats, user: str, password: str, subject: str
 ) -> None:
-    one = Nats([nats.url], auth=NatsAuth(user=user, password=Secret(password)))
+    one = NatsConnection([nats.url], auth=NatsAuth(user=user, password=Secret(password)))
     told = asyncio.Event()
     one.on_trouble = told.set
     client = await one.open()
@@ -174,19 +176,18 @@ async def test_hubs_may_give_partitions_to_others_and_make_a_consumer_anew(
     sink = await asyncio.to_thread(queue, nats)
     await sink.open()
     await sink.close()
-    hub = Nats([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
-    await hub.open()
-    api = Api(hub, timeout=60)
-    await api.open()
+    hub = NatsConnection([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
+    jetstream = JetStream(hub, timeout=60)
+    await jetstream.open()
     leases = Leases("hub", "one", shares=2, length=60)
-    await leases.ensure(api, replicas=1)
-    await leases.renew(api)
-    await leases.claim(api)
+    await leases.ensure(jetstream, replicas=1)
+    await leases.renew(jetstream)
+    await leases.claim(jetstream)
     assert set(leases.held) == {0, 1}
-    await leases.leave(api)
-    await ensure(api, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
-    await remove(api, "DOCKLINE", "hub-0")
-    found = await ensure(api, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
+    await leases.leave(jetstream)
+    await ensure(jetstream, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
+    await remove(jetstream, "DOCKLINE", "hub-0")
+    found = await ensure(jetstream, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
     assert found.delivered == 0
     assert hub.trouble is None
     await hub.close()
@@ -226,4 +227,4 @@ async def test_what_the_agents_publish_the_hubs_have_in_the_store(
 
 async def test_a_stranger_is_not_let_in(nats: ShippedNats) -> None:
     with pytest.raises(Unavailable, match="does not know us"):
-        await Nats([nats.url]).open()
+        await NatsConnection([nats.url]).open()

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.nats import Config, NatsSink
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.sink_kit import SinkKit
-from pipeline.transport.nats.connection import NatsAuth
+from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.streams import StreamConfig
 from tests.servers.certificates import Authority
 from tests.servers.daemon import PATIENCE

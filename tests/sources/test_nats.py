@@ -44,7 +44,7 @@ SUBJECT = "dockline.{partition}.{source}.{container.id}"
 @pytest.fixture(autouse=True)
 def quick_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that ends waits that long for the last messages."""
-    monkeypatch.setattr("pipeline.transport.nats.consumers.EXPIRES", 0.2)
+    monkeypatch.setattr("pipeline.transport.nats.pull.EXPIRES", 0.2)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """NATS and its JetStream, for sinks and sources.
 
-`connection` is a connection to one of several servers. Over it, `jetstream` asks the API and
-publishes; `streams` and `consumers` make or check what it has by these names, and a consumer is
-read by pulling. `leases` share out partitions among processes, and `unacknowledged` knows what was
-delivered and is not settled yet.
+`connection` is a connection to one of several servers, as `auth` says, over `client`. `jetstream`
+asks the API over it, and publishes; `streams` and `consumers` make or check what it has by these
+names, and `pull` reads a consumer. `leases` share out partitions among processes, and
+`unacknowledged` knows what was delivered and is not settled yet. `errors` are those of JetStream.
 """

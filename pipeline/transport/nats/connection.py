@@ -1,4 +1,4 @@
-"""A connection to one of several NATS servers, for sinks and sources alike.
+"""A connection to one of several NATS servers.
 
 nats-py speaks the protocol. It is told to reconnect to nothing and to buffer nothing by itself:
 whoever has a connection learns that it is lost, and opens another one.
@@ -7,55 +7,39 @@ whoever has a connection learns that it is lost, and opens another one.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from pipeline.component import Secret, TLSConfig
+from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, Unavailable, untraced
-from pipeline.extras import needed, overridden
+from pipeline.extras import needed
 from pipeline.transport.address import Address, parse
+from pipeline.transport.nats.auth import NatsAuth, checked, connect_options
+from pipeline.transport.nats.client import (
+    NoTLS,
+    abort,
+    check_overridden,
+    make_client,
+    writer_of,
+)
 from pipeline.transport.tls import client_context
-from pipeline.transport.trouble import sentence
+from pipeline.transport.trouble import printable, sentence
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
 PORTS: Final = {"nats": 4222, "tls": 4222}
 
-UNREADABLE: Final = ":unreadable"
-"""Among a message's headers where they make no sense. No header can be called so."""
-CLOSING: Final = 2.0
-"""Seconds that nats-py may take to end its tasks."""
 _PING: Final = 30
 """Seconds between looks at whether an idle connection is still there; the third that is not
 answered ends it."""
 
 
-class NatsAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who we are to the NATS servers: one of these ways."""
-
-    user: Annotated[str, msgspec.Meta(examples=["agent"])] = ""
-    """Name of a user, with `password`."""
-    password: Annotated[Secret, msgspec.Meta(examples=["${file:/run/secrets/nats}"])] = Secret("")
-    """The user's password."""
-    token: Annotated[Secret, msgspec.Meta(examples=["${NATS_TOKEN}"])] = Secret("")
-    """A token that the servers know."""
-    nkey: Annotated[str | None, msgspec.Meta(examples=["/run/secrets/agent.nk"])] = None
-    """File with the seed of an NKey (`SU…`)."""
-    credentials: Annotated[str | None, msgspec.Meta(examples=["/run/secrets/agent.creds"])] = None
-    """File with a user's JWT and the seed of its NKey, as `nsc` writes it."""
-
-
-class Nats:
-    """One connection at a time. Not for two tasks at once."""
+class NatsConnection:
+    """One connection at a time. Many tasks may publish and subscribe over it."""
 
     def __init__(
         self,
@@ -72,11 +56,11 @@ class Nats:
         Raises `ConfigError`.
         """
         needed("nats", "nats")
-        _see_what_is_overridden()
+        check_overridden()
         self._addresses = [_address(url) for url in urls]
         if not self._addresses:
             raise ConfigError("name a server at least", path="urls")
-        self._auth = _checked(auth or NatsAuth())
+        self._auth = checked(auth or NatsAuth())
         if tls is not None and tls.key and not tls.cert:
             raise ConfigError("a key has no meaning without its certificate, cert", path="tls.key")
         self._insists = tls is not None or any(it.scheme == "tls" for it in self._addresses)
@@ -110,8 +94,11 @@ class Nats:
         client = self._client
         if client is None or self._address is None:
             return str(self._addresses[0])
-        parts = [str(self._address), f"nats-server {plain(client._server_info.get('version'))}"]
-        writer = _writer(client)
+        parts = [
+            str(self._address),
+            f"nats-server {printable(str(client._server_info.get('version')))}",
+        ]
+        writer = writer_of(client)
         tls = writer.get_extra_info("ssl_object") if writer is not None else None
         return ", ".join(parts + ([tls.version()] if tls is not None else []))
 
@@ -133,30 +120,57 @@ class Nats:
         """At once, whatever still waits to be sent. Never raises."""
         client, self._client, self.trouble = self._client, None, None
         if client is not None:
-            await _let_go(client)
+            await abort(client)
+
+    # ------------------------------------------------------------------------------ messages
+
+    async def publish(
+        self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Sends one message; that it has come is not known. `reply` is the subject where an answer
+        is to come. Raises `Unavailable`."""
+        from nats.errors import Error
+
+        try:
+            await self.client.publish(subject, body, reply, headers)
+        except (Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    async def subscribe(self, subject: str, received: Callable[[Msg], object]) -> Subscription:
+        """Has `received` called for each message of that subject, in order, as it is read. It must
+        neither raise nor block. Raises `Unavailable`."""
+        from nats.errors import Error
+
+        messages: Any = _Messages(received)
+        try:
+            return await self.client.subscribe(subject, future=messages)
+        except (Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Ends what `subscribe` has begun. Raises `Unavailable`."""
+        from nats.errors import Error
+
+        try:
+            await subscription.unsubscribe()
+        except (Error, OSError) as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: Exception) -> Unavailable:
+        message = f"{self.address} cannot be written to any more: {error}"
+        return self.trouble or Unavailable(message)
 
     # ---------------------------------------------------------------------------- connecting
 
     def _options(self) -> dict[str, Any]:
         """Reads files, so it blocks."""
-        from nats.aio.client import RawCredentials
-
-        auth = self._auth
-        options: dict[str, Any] = {"tls": client_context(self._tls)}
+        options = connect_options(self._auth) | {"tls": client_context(self._tls)}
         if self._tls.server_name:
             options["tls_hostname"] = self._tls.server_name
-        if auth.user:
-            options |= {"user": auth.user, "password": str(auth.password)}
-        if auth.token:
-            options["token"] = str(auth.token)
-        if auth.nkey is not None:
-            options["nkeys_seed_str"] = _seed(auth.nkey)
-        if auth.credentials is not None:
-            options["user_credentials"] = RawCredentials(_credentials(auth.credentials))
         return options
 
     async def _connect(self, address: Address, options: dict[str, Any]) -> Client:
-        client = _make(self._insists)
+        client = make_client(self._insists)
         connected = False
 
         async def failed(error: Exception) -> None:
@@ -166,13 +180,15 @@ class Nats:
                 finally:
                     del error  # else it has this frame, and the frame it
             if client is self._client and "permissions violation" in str(error).lower():
-                self._in_trouble(f"{address} does not permit it: {plain(error)}; check its users")
+                self._in_trouble(
+                    f"{address} does not permit it: {printable(str(error))}; check its users"
+                )
 
         async def closed() -> None:
             if client is self._client:
                 why = client.last_error
                 ended = why is None or isinstance(why, OSError) or "EOF" in str(why)
-                said = "" if ended else f" ({plain(why)})"
+                said = "" if ended else f" ({printable(str(why))})"
                 self._in_trouble(f"{address} closed the connection{said}; its own log may say why")
 
         try:
@@ -191,14 +207,14 @@ class Nats:
             if not client.is_connected:
                 raise ConnectionResetError
         except Unavailable:
-            await _let_go(client)
+            await abort(client)
             raise
         except Exception as error:
-            await _let_go(client)
+            await abort(client)
             said = _sentence(address, error)
             raise Unavailable(f"{address} {said}") from untraced(error)
         except BaseException:
-            await _let_go(client)
+            await abort(client)
             raise
         connected = True
         return client
@@ -208,96 +224,15 @@ class Nats:
         self.on_trouble()
 
 
-def _see_what_is_overridden() -> None:
-    from nats.aio.client import Client
-    from nats.protocol import parser
+class _Messages:
+    """What nats-py takes for the future of a subscription: called for each message at once, where
+    a callback would cost a queue and a task switch."""
 
-    overridden(
-        "nats-py",
-        "nats",
-        Client,
-        _process_info=("self", "info", "initial_connection"),
-        _process_headers=("self", "headers"),
-        _build_message=("self", "sid", "subject", "reply", "data", "headers"),
-    )
-    overridden("nats-py", "nats", parser, MSG_RE=None, HMSG_RE=None)
+    def __init__(self, received: Callable[[Msg], object]) -> None:
+        self.set_result = received
 
-
-def _make(insists: bool) -> Client:
-    """A client that does not trust the server's first words: they come before TLS. Nor does it
-    trust those who publish: nats-py reads no more, or closes the connection, at a subject that is
-    not UTF-8 or has a form feed in it, or at headers that are none; the server passes all of that
-    on, and again after each reconnection (nats-py 2.16.0, nats-server 2.10.27)."""
-    from nats.aio.client import Client
-    from nats.protocol import parser
-
-    parser.MSG_RE, parser.HMSG_RE = _MSG, _HMSG
-    logging.getLogger("nats").setLevel(logging.CRITICAL)  # what is wrong is said by us, once
-
-    class Checked(Client):
-        async def _process_info(
-            self, info: dict[str, Any], initial_connection: bool = False
-        ) -> None:
-            if initial_connection:
-                if insists and not info.get("tls_required"):
-                    raise _NoTLS
-                if type(info.get("max_payload")) is not int:
-                    raise ValueError("no max_payload")
-            await super()._process_info(info, initial_connection)
-
-        async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-            try:
-                return await super()._process_headers(headers)
-            except Exception:  # it indexes and decodes whatever there is
-                return {UNREADABLE: ""}
-
-        def _build_message(
-            self,
-            sid: int,
-            subject: bytes,
-            reply: bytes,
-            data: bytes,
-            headers: dict[str, str] | None,
-        ) -> Msg:
-            known = subject.decode("utf-8", "backslashreplace").encode()
-            return super()._build_message(sid, known, reply, data, headers)  # type: ignore[no-any-return]
-
-    return Checked()
-
-
-_MSG: Final = re.compile(
-    rb"\AMSG[ \t]+([^ \t\r\n]+)[ \t]+([^ \t\r\n]+)[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)\r\n"
-)
-_HMSG: Final = re.compile(
-    rb"\AHMSG[ \t]+([^ \t\r\n]+)[ \t]+([^ \t\r\n]+)[ \t]+(([^ \t\r\n]+)[ \t]+)?(\d+)[ \t]+(\d+)\r\n"
-)
-"""As the server divides its lines. nats-py does so at all that Python calls white space, which may
-be in a subject."""
-
-
-class _NoTLS(Exception):
-    """The server does not offer it, or somebody on the way has seen to that."""
-
-
-async def _let_go(client: Client) -> None:
-    """Closes a connection, without waiting for a peer that does not read. Never raises."""
-    client._pending.clear()
-    client._pending_data_size = 0
-    writer = _writer(client)
-    if writer is not None:
-        writer.transport.abort()
-        client._transport = None  # it would wait for the end of what was aborted, in vain
-    with suppress(Exception):
-        async with asyncio.timeout(CLOSING):
-            await client.close()
-
-
-def _writer(client: Client) -> asyncio.StreamWriter | None:
-    writer: asyncio.StreamWriter | None = getattr(client._transport, "_io_writer", None)
-    return writer
-
-
-# ------------------------------------------------------------------------------- configuration
+    def cancelled(self) -> bool:
+        return False
 
 
 def _address(url: str) -> Address:
@@ -310,49 +245,10 @@ def _address(url: str) -> Address:
         raise ConfigError(error.message, path="urls") from None
 
 
-def _checked(auth: NatsAuth) -> NatsAuth:
-    ways = [name for name in ("user", "token", "nkey", "credentials") if getattr(auth, name)]
-    if len(ways) > 1:
-        raise ConfigError(f"{ways[0]} and {ways[1]} exclude each other", path=f"auth.{ways[1]}")
-    if auth.password and not auth.user:
-        raise ConfigError("a password has no meaning without its user", path="auth.password")
-    if ways and ways[0] in ("nkey", "credentials"):
-        try:
-            needed("nkeys", "nats", f"auth.{ways[0]}")
-        except ConfigError as error:
-            raise ConfigError(error.message, path=f"auth.{ways[0]}") from None
-    return auth
-
-
-def _seed(path: str) -> str:
-    seed = _read(path, "nkey").strip()
-    if not seed.startswith("SU"):
-        raise Unavailable(f"auth.nkey: {path} has no seed of a user in it, which begins with SU")
-    return seed
-
-
-def _credentials(path: str) -> str:
-    text = _read(path, "credentials")
-    if "BEGIN NATS USER JWT" not in text or "BEGIN USER NKEY SEED" not in text:
-        raise Unavailable(f"auth.credentials: {path} is not a file as nsc writes it")
-    return text
-
-
-def _read(path: str, key: str) -> str:
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise Unavailable(f"auth.{key}: {path} cannot be read: {why}") from error
-
-
-# -------------------------------------------------------------------------------------- trouble
-
-
 def _sentence(address: Address, error: Exception) -> str:
     """Goes on after the address."""
     text = str(error).lower()
-    if isinstance(error, _NoTLS):
+    if isinstance(error, NoTLS):
         return "does not offer TLS; set it up there, or use nats:// and no tls if that is intended"
     if "authorization violation" in text or "authentication" in text:
         return "does not know us; check auth, and the server's users"
@@ -361,10 +257,5 @@ def _sentence(address: Address, error: Exception) -> str:
     if isinstance(error, OSError):  # also TLS and time outs
         return sentence(address, error)
     if text.startswith("nats: '"):
-        return f"refused the connection: {plain(error)[6:]}"
+        return f"refused the connection: {printable(str(error))[6:]}"
     return "does not speak NATS; check the address and its port"
-
-
-def plain(value: object) -> str:
-    """What a server has said, on one line and not endless."""
-    return "".join(c if c.isprintable() else " " for c in str(value))[:200]

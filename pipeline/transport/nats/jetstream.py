@@ -1,7 +1,9 @@
-"""JetStream over a connection to NATS: requests to its API, and publishing with acknowledgements.
+"""A client of JetStream: requests to its API, and publishing with acknowledgements.
 
 Every message and request carries a reply subject of its own below one inbox. What comes there is
 counted off against what was sent, so many may be on their way at once.
+
+The API: https://docs.nats.io/reference/reference-protocols/nats_api_reference
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
 from pipeline.errors import Unavailable
 from pipeline.records import NOT_JSON
-from pipeline.transport.nats.connection import Nats, plain
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, Problem
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -35,36 +38,6 @@ class Message(Protocol):
 Sent = TypeVar("Sent", bound=Message)
 
 
-def problem(answer: dict[str, Any]) -> dict[str, Any]:
-    """The error in an answer; empty where there is none."""
-    error = answer.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def said(error: dict[str, Any]) -> str:
-    """What the server says of it."""
-    return plain(error.get("description") or "the answer is rubbish")
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """What the server has answered instead of an acknowledgement.
-
-    The numbers are those of nats-server's `server/errors.json`.
-    """
-
-    code: int = 0
-    """As in HTTP."""
-    err_code: int = 0
-    description: str = ""
-
-    def __str__(self) -> str:
-        return f"{plain(self.description)} ({self.err_code or self.code})"
-
-
-NO_RESPONDERS: Final = Problem(503, 0, "no stream takes this subject, or JetStream is off")
-RUBBISH: Final = Problem(500, 0, "the answer is no acknowledgement")
-
-
 class _Acknowledgement(msgspec.Struct):
     """`duplicate` may be in it as well: the stream has the message, from an earlier attempt."""
 
@@ -77,60 +50,114 @@ _acknowledgement: Final = msgspec.json.Decoder(_Acknowledgement).decode
 
 
 class JetStream:
-    """For one task at a time."""
+    """One connection and what was asked over it. Many tasks may use it at once."""
 
     def __init__(
-        self, nats: Nats, *, timeout: float, in_flight: int = 500, domain: str | None = None
+        self,
+        nats: NatsConnection,
+        *,
+        timeout: float,
+        in_flight: int = 500,
+        domain: str | None = None,
     ) -> None:
-        """`timeout` in seconds is for silence, while there is something that should be answered;
-        `in_flight` messages are published before an acknowledgement is waited for."""
-        self._nats = nats
+        """`timeout` in seconds is for the answer to a request, and for silence while messages are
+        published; `in_flight` messages are published before an acknowledgement is waited for.
+        `domain` is that of a JetStream beyond a leaf node."""
+        self.nats = nats
         self._timeout = timeout
         self._in_flight = in_flight
-        self._api = f"$JS.{domain}.API." if domain else "$JS.API."
+        self._prefix = f"$JS.{domain}.API." if domain else "$JS.API."
         self._inbox = ""
         self._tokens = count()
-        self._waiting: dict[str, Callable[[Msg], None]] = {}
+        self._waiting: dict[str, Callable[[str, Msg], None]] = {}
+        """By the last token of a reply subject, what its answer is given to, with the token."""
+        self._asking: set[asyncio.Future[Msg | None]] = set()
         self._news = asyncio.Event()
-        nats.on_trouble = self._news.set
+        """An answer has come, or the connection is lost."""
+        self._lost = asyncio.Event()
+        nats.on_trouble = self._in_trouble
 
     @property
     def max_payload(self) -> int:
         """Bytes that a message may have, its headers included. Raises `Unavailable`."""
-        return self._nats.client.max_payload
+        return self.nats.client.max_payload
 
     async def open(self) -> None:
-        """Connects anew. Raises `Unavailable`."""
+        """Connects anew; answers over the connection before are not waited for any more. Raises
+        `Unavailable`."""
+        self._in_trouble()
         self._waiting.clear()
-        client = await self._nats.open()
+        self._lost.clear()
+        client = await self.nats.open()
         self._inbox = f"{client.new_inbox()}."
-        answers: Any = _Answers(self._answered)
-        await client.subscribe(f"{self._inbox}*", future=answers)
+        await self.nats.subscribe(f"{self._inbox}*", self._answered)
 
     async def close(self) -> None:
-        """Never raises."""
-        await self._nats.close()
+        """Ends the connection, at once. Never raises."""
+        await self.nats.close()
+
+    async def until_lost(self) -> NoReturn:
+        """Waits until the connection is lost, or the server does not permit something. Raises
+        `Unavailable` then."""
+        await self._lost.wait()
+        _ = self.nats.client  # raises what is wrong
+        raise Unavailable(f"{self.nats.address} cannot be used any more")
+
+    # ------------------------------------------------------------------------------ requests
+
+    def subject(self, api: str) -> str:
+        """The subject of a request such as `STREAM.INFO.name`."""
+        return self._prefix + api
 
     async def request(self, api: str, body: object = None) -> dict[str, Any]:
-        """The answer to a request such as `STREAM.INFO.name`; where it is an error, that is under
-        `error`. Raises `Unavailable`."""
-        answers: list[Msg] = []
+        """The answer to a request such as `STREAM.INFO.name`; `body` becomes JSON, None is none.
+        Where the answer is an error, that is under `error` (see `errors.problem_of`).
+
+        Raises `Unavailable` where there is no answer.
+        """
+        payload = b"" if body is None else msgspec.json.encode(body)
+        without = "has no JetStream for us; check that it is enabled there, and for this account"
+        return await self._ask(self._prefix + api, payload, None, without)
+
+    async def put(self, subject: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        """Publishes one message, and gives what its stream answers: `seq`, or `error` as in
+        `request`. Raises `Unavailable` where there is no answer, or no stream."""
+        return await self._ask(subject, body, headers, f"has no stream that takes {subject}")
+
+    async def _ask(
+        self, subject: str, body: bytes, headers: dict[str, str] | None, without: str
+    ) -> dict[str, Any]:
+        """`without` goes on after the address where nobody takes the subject."""
+        nats = self.nats
+        future: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
+
+        def answered(token: str, answer: Msg) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self._asking.add(future)
+        token = self._token(answered)
         try:
-            payload = b"" if body is None else msgspec.json.encode(body)
-            await self._publish(self._api + api, payload, None, answers.append)
-            await self._until(lambda: bool(answers))
+            async with asyncio.timeout(self._timeout):
+                await nats.publish(subject, body, self._inbox + token, headers)
+                answer = await future
+        except TimeoutError:
+            message = f"{nats.address} does not answer {subject} within {self._timeout:g} s"
+            raise nats.trouble or Unavailable(message) from None
         finally:
-            self._waiting.clear()
-        if _no_responders(answers[0]):
-            raise Unavailable(
-                f"{self._nats.address} has no JetStream for us; check that it is enabled there, "
-                "and for this account"
-            )
+            self._asking.discard(future)
+            self._waiting.pop(token, None)
+        if answer is None:
+            _ = nats.client  # raises, as the connection is lost
+            raise Unavailable(f"{nats.address} cannot be used any more")
+        if _nobody_has_it(answer):
+            raise Unavailable(f"{nats.address} {without}")
         try:
-            return msgspec.json.decode(answers[0].data, type=dict[str, Any])
+            return msgspec.json.decode(answer.data, type=dict[str, Any])
         except NOT_JSON:
-            message = f"{self._nats.address} answers a request to its JetStream with rubbish"
-            raise Unavailable(message) from None
+            raise Unavailable(f"{nats.address} answers {subject} with rubbish") from None
+
+    # ---------------------------------------------------------------------------- publishing
 
     async def publish(
         self, messages: Sequence[Sent], stored: Callable[[Sent], object], stream: str
@@ -142,11 +169,13 @@ class JetStream:
         Raises `Unavailable` where there is no answer; what was stored until then is known.
         """
         problems: list[tuple[Sent, Problem]] = []
-        flying = 0
+        flying: dict[str, Sent] = {}
+        size = 0
 
-        def answered(message: Sent, answer: Msg) -> None:
-            nonlocal flying
-            flying -= len(message.body)
+        def answered(token: str, answer: Msg) -> None:
+            nonlocal size
+            message = flying.pop(token)
+            size -= len(message.body)
             problem = _problem(answer, stream)
             if problem is None:
                 stored(message)
@@ -154,89 +183,73 @@ class JetStream:
                 problems.append((message, problem))
 
         def room() -> bool:
-            return len(self._waiting) < self._in_flight and flying < MOST_BYTES
+            return len(flying) < self._in_flight and size < MOST_BYTES
 
         try:
             for message in messages:
                 await self._until(room)
                 if problems:
                     break
-                flying += len(message.body)
-                await self._publish(
-                    message.subject,
-                    message.body,
-                    message.headers,
-                    lambda answer, message=message: answered(message, answer),  # type: ignore[misc]
-                )
-            await self._until(lambda: not self._waiting)
+                token = self._token(answered)
+                flying[token] = message
+                size += len(message.body)
+                reply = self._inbox + token
+                await self.nats.publish(message.subject, message.body, reply, message.headers)
+            await self._until(lambda: not flying)
         finally:
-            self._waiting.clear()
+            for token in flying:
+                self._waiting.pop(token, None)
         return problems
-
-    # ------------------------------------------------------------------------------ answers
-
-    async def _publish(
-        self,
-        subject: str,
-        body: bytes,
-        headers: dict[str, str] | None,
-        answered: Callable[[Msg], None],
-    ) -> None:
-        client = self._nats.client
-        token = str(next(self._tokens))
-        self._waiting[token] = answered
-        from nats.errors import Error
-
-        try:
-            await client.publish(subject, body, self._inbox + token, headers)
-        except (Error, OSError) as error:
-            message = f"{self._nats.address} cannot be written to any more: {error}"
-            raise self._nats.trouble or Unavailable(message) from error
-
-    def _answered(self, message: Msg) -> None:
-        answered = self._waiting.pop(message.subject[len(self._inbox) :], None)
-        if answered is not None:  # else it comes late, or twice
-            answered(message)
-            self._news.set()
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Waits for answers. Raises `Unavailable` when there is none for too long."""
         while not done():
-            _ = self._nats.client  # raises, where the connection is lost
+            _ = self.nats.client  # raises, where the connection is lost
             self._news.clear()
             try:
                 async with asyncio.timeout(self._timeout):
                     await self._news.wait()
             except TimeoutError:
-                message = f"{self._nats.address} has acknowledged nothing for {self._timeout:g} s"
+                message = f"{self.nats.address} has acknowledged nothing for {self._timeout:g} s"
                 raise Unavailable(message) from None
 
+    # ------------------------------------------------------------------------------- answers
 
-class _Answers:
-    """What nats-py takes for the future of a subscription: called for each message at once, where
-    a callback would cost a queue and a task switch."""
+    def _token(self, answered: Callable[[str, Msg], None]) -> str:
+        token = str(next(self._tokens))
+        self._waiting[token] = answered
+        return token
 
-    def __init__(self, answered: Callable[[Msg], None]) -> None:
-        self.set_result = answered
+    def _answered(self, message: Msg) -> None:
+        token = message.subject[len(self._inbox) :]
+        answered = self._waiting.pop(token, None)
+        if answered is not None:  # else it comes late, or twice
+            answered(token, message)
+            self._news.set()
 
-    def cancelled(self) -> bool:
-        return False
+    def _in_trouble(self) -> None:
+        self._news.set()
+        self._lost.set()
+        for future in self._asking:
+            if not future.done():
+                future.set_result(None)
 
 
-def _no_responders(answer: Msg) -> bool:
+def _nobody_has_it(answer: Msg) -> bool:
+    """Whether the server says that nobody is subscribed to what was asked."""
     return not answer.data and (answer.headers or {}).get("Status") == "503"
 
 
 def _problem(answer: Msg, stream: str) -> Problem | None:
     """Why a message is not stored; None where it is."""
-    if _no_responders(answer):
+    if _nobody_has_it(answer):
         return NO_RESPONDERS
     try:
         acknowledgement = _acknowledgement(answer.data)
     except NOT_JSON:
-        return RUBBISH
+        return NO_ACKNOWLEDGEMENT
     if acknowledgement.error is not None:
         return acknowledgement.error
     if acknowledgement.stream != stream or acknowledgement.seq < 1:
-        return RUBBISH
+        return NO_ACKNOWLEDGEMENT
     return None

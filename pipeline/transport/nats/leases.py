@@ -17,23 +17,22 @@ import math
 import random
 from base64 import b64encode
 from collections.abc import Collection
-from typing import Final
 
 from pipeline.errors import Unavailable
-from pipeline.transport.nats.consumers import Api
-from pipeline.transport.nats.jetstream import problem, said
+from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, WRONG_LAST_SEQUENCE, problem_of
+from pipeline.transport.nats.jetstream import JetStream
+from pipeline.transport.nats.streams import create_stream, stream_info
 
 log = logging.getLogger(__name__)
 
-_NOT_FOUND, _IN_USE = 10059, 10058
-
 
 class Leases:
-    """Those of one process. Not for two tasks at once."""
+    """The shares of one process. Not for two tasks at once."""
 
     def __init__(self, name: str, owner: str, shares: int, length: float) -> None:
-        """`name` is the same for all who share, `owner` is unlike all others; `length` in
-        seconds."""
+        """`name` is the same for all who share, and the stream is `name-leases`; `owner` is unlike
+        all others. Shares are numbered from 0 to below `shares`. A lease lasts `length` seconds
+        from when it was written."""
         self.length = length
         self.held: dict[int, int] = {}
         """Shares that are ours, and which message says so."""
@@ -54,55 +53,47 @@ class Leases:
         """Whether others may have what was ours."""
         return asyncio.get_running_loop().time() - self._renewed > 0.75 * self.length
 
-    async def ensure(self, api: Api, replicas: int) -> None:
-        """Sees to it that the stream is there. Raises `Unavailable`."""
-        answer = await api.request(f"STREAM.INFO.{self._stream}")
-        error = problem(answer)
-        if error.get("err_code") == _NOT_FOUND:
-            window = min(self.length, 120)
-            wanted = {
-                "name": self._stream,
-                "subjects": [f"{self._stream}.*"],
-                "max_msgs_per_subject": 1,
-                "max_age": round(self.length * 10**9),
-                "duplicate_window": round(window * 10**9),
-                "storage": "file",
-                "retention": "limits",
-                "discard": "old",
-                "num_replicas": replicas,
-            }
-            answer = await api.request(f"STREAM.CREATE.{self._stream}", wanted)
-            error = problem(answer)
-            if error.get("err_code") == _IN_USE:
-                error = {}
-        if error:
-            raise Unavailable(f"stream {self._stream} cannot be had: {said(error)}")
+    async def ensure(self, jetstream: JetStream, replicas: int) -> None:
+        """Sees to it that the stream is there, with so many replicas where it is made. Raises
+        `Unavailable`."""
+        if await stream_info(jetstream, self._stream) is not None:
+            return
+        window = min(self.length, 120)
+        wanted = {
+            "name": self._stream,
+            "subjects": [f"{self._stream}.*"],
+            "max_msgs_per_subject": 1,
+            "max_age": round(self.length * 10**9),
+            "duplicate_window": round(window * 10**9),
+            "storage": "file",
+            "retention": "limits",
+            "discard": "old",
+            "num_replicas": replicas,
+        }
+        await create_stream(jetstream, wanted)
 
-    async def renew(self, api: Api) -> Collection[int]:
+    async def renew(self, jetstream: JetStream) -> Collection[int]:
         """Writes all anew, and looks who else is there. The shares that are not ours any more.
 
         Raises `Unavailable`."""
         began = asyncio.get_running_loop().time()
         gone = list(self.held) if self.lost and self.held else []
         if not gone:
-            gone = [share for share in self.held if not await self._write(api, share)]
+            gone = [share for share in self.held if not await self._write(jetstream, share)]
         for share in gone:
             self.held.pop(share, None)
-        self._mine = await self._put(api, f"owner-{self._owner}", None) or 0
+        self._mine = await self._put(jetstream, f"owner-{self._owner}", None) or 0
         self._renewed = began
         return gone
 
-    async def claim(self, api: Api) -> Collection[int]:
+    async def claim(self, jetstream: JetStream) -> Collection[int]:
         """Takes shares that nobody has, as many as are our part; those that are new to us.
 
         Raises `Unavailable`."""
-        answer = await api.request(
-            f"STREAM.INFO.{self._stream}", {"subjects_filter": f"{self._stream}.*"}
-        )
-        if error := problem(answer):
-            raise Unavailable(f"stream {self._stream} cannot be looked at: {said(error)}")
-        state = answer.get("state")
-        subjects = state.get("subjects") if isinstance(state, dict) else None
+        info = await stream_info(jetstream, self._stream, subjects=f"{self._stream}.*")
+        if info is None:
+            raise Unavailable(f"there is no stream {self._stream} any more")
+        subjects = info.state.get("subjects")
         known = [str(one).rpartition(".")[2] for one in subjects or {}]
         mine = f"owner-{self._owner}"
         owners = sorted({one for one in known if one.startswith("owner-")} | {mine})
@@ -115,65 +106,63 @@ class Leases:
         for share in free:
             if len(self.held) >= self.part:
                 break
-            if share not in self.held and await self._write(api, share):
+            if share not in self.held and await self._write(jetstream, share):
                 new.append(share)
                 self.clean.discard(share)
                 if f"free-{share}" in known:
                     self.clean.add(share)
         return new
 
-    async def release(self, api: Api, share: int) -> None:
+    async def release(self, jetstream: JetStream, share: int) -> None:
         """Others may have it at once. Raises `Unavailable`."""
         sequence = self.held.pop(share, None)
         if sequence is not None:
-            await self._put(api, f"free-{share}", None)
-            await self._delete(api, sequence)
+            await self._put(jetstream, f"free-{share}", None)
+            await self._delete(jetstream, sequence)
 
-    async def leave(self, api: Api) -> None:
+    async def leave(self, jetstream: JetStream) -> None:
         """Lets go of all. Raises `Unavailable`."""
         for share in list(self.held):
-            await self.release(api, share)
+            await self.release(jetstream, share)
         if self._mine:
-            await self._delete(api, self._mine)
+            await self._delete(jetstream, self._mine)
             self._mine = 0
 
-    async def _write(self, api: Api, share: int) -> bool:
+    async def _write(self, jetstream: JetStream, share: int) -> bool:
         """Whether it is ours now."""
-        sequence = await self._put(api, str(share), self.held.get(share, 0))
+        sequence = await self._put(jetstream, str(share), self.held.get(share, 0))
         if sequence is None:
-            sequence = await self._ours(api, share)
+            sequence = await self._ours(jetstream, share)
         if sequence is not None:
             self.held[share] = sequence
         return sequence is not None
 
-    async def _ours(self, api: Api, share: int) -> int | None:
+    async def _ours(self, jetstream: JetStream, share: int) -> int | None:
         """The number of the message, where we have written it, and never had an answer."""
         body = {"last_by_subj": f"{self._stream}.{share}"}
-        message = (await api.request(f"STREAM.MSG.GET.{self._stream}", body)).get("message")
+        message = (await jetstream.request(f"STREAM.MSG.GET.{self._stream}", body)).get("message")
         if not isinstance(message, dict) or type(message.get("seq")) is not int:
             return None
         is_ours = message.get("data") == b64encode(self._owner.encode()).decode()
         return int(message["seq"]) if is_ours else None
 
-    async def _put(self, api: Api, key: str, before: int | None) -> int | None:
+    async def _put(self, jetstream: JetStream, key: str, before: int | None) -> int | None:
         """The number of the message that was written; None where another stands there than
         `before`, which is 0 for none, and None for any."""
         headers = {"Nats-Expected-Stream": self._stream}
         if before is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(before)
         subject = f"{self._stream}.{key}"
-        answer = await api.ask(subject, self._owner.encode(), headers)
-        error, sequence = problem(answer), answer.get("seq")
-        if error.get("err_code") == _WRONG_SEQUENCE:
+        answer = await jetstream.put(subject, self._owner.encode(), headers)
+        problem, sequence = problem_of(answer), answer.get("seq")
+        if problem is not None and problem.err_code == WRONG_LAST_SEQUENCE:
             return None
-        if error or type(sequence) is not int:
-            raise Unavailable(f"stream {self._stream} takes nothing: {said(error)}")
+        if problem is not None or type(sequence) is not int:
+            why = (problem or NO_ACKNOWLEDGEMENT).said
+            raise Unavailable(f"stream {self._stream} takes nothing: {why}")
         return sequence
 
-    async def _delete(self, api: Api, sequence: int) -> None:
+    async def _delete(self, jetstream: JetStream, sequence: int) -> None:
         """One that has run out is no error."""
         body = {"seq": sequence, "no_erase": True}
-        await api.request(f"STREAM.MSG.DELETE.{self._stream}", body)
-
-
-_WRONG_SEQUENCE: Final = 10071
+        await jetstream.request(f"STREAM.MSG.DELETE.{self._stream}", body)

@@ -1,25 +1,31 @@
-"""The stream of a JetStream: made where there is none, compared where there is one."""
+"""Streams of a JetStream: looked at, made where there is none, compared with what is wanted.
+
+Reference: https://docs.nats.io/nats-concepts/jetstream/streams
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.nats.jetstream import JetStream, problem, said
+from pipeline.transport.nats.errors import (
+    NO_ANSWER,
+    STREAM_NAME_IN_USE,
+    STREAM_NOT_FOUND,
+    problem_of,
+)
+from pipeline.transport.nats.jetstream import JetStream
 
 log = logging.getLogger(__name__)
 
 PARTITIONS: Final = "dockline.partitions"
 """What a stream has in its `metadata` of those who publish to it."""
-_NOT_FOUND: Final = 10059
-_IN_USE: Final = 10058
-"""Somebody else has made it meanwhile."""
 
 
 class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +59,7 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How long a message that comes again is known by its `Nats-Msg-Id`, and not stored twice."""
 
 
-def checked(config: StreamConfig) -> StreamConfig:
-    """The same. Raises `ConfigError`."""
+def _checked(config: StreamConfig) -> StreamConfig:
     if config.max_age and config.duplicate_window > config.max_age:
         message = f"longer than max_age, {float(config.max_age):g} s, no message is known"
         raise ConfigError(message, path="stream.duplicate_window")
@@ -62,13 +67,14 @@ def checked(config: StreamConfig) -> StreamConfig:
 
 
 def partitions_of(config: Mapping[str, Any]) -> int | None:
-    """Into how many a stream is shared out, where it says so."""
+    """Into how many partitions a stream is shared out, as the `metadata` of its `config` says; None
+    where it does not."""
     metadata = config.get("metadata")
     found = metadata.get(PARTITIONS) if isinstance(metadata, Mapping) else None
     return int(found) if isinstance(found, str) and re.fullmatch(r"[0-9]{1,4}", found) else None
 
 
-def wanted(
+def _wanted(
     config: StreamConfig, subjects: Sequence[str], partitions: int | None = None
 ) -> dict[str, Any]:
     """As the API of JetStream has it; `subjects` where the configuration says none."""
@@ -87,6 +93,43 @@ def wanted(
     }
 
 
+class StreamInfo(NamedTuple):
+    """What the server says of a stream."""
+
+    config: Mapping[str, Any]
+    """As the API has it: `subjects`, `max_bytes`, `num_replicas`, `metadata` and so on."""
+    state: Mapping[str, Any]
+    """`last_seq` and, where asked for, `subjects`."""
+
+
+async def stream_info(
+    jetstream: JetStream, name: str, *, subjects: str | None = None
+) -> StreamInfo | None:
+    """What there is of that name; None where there is no such stream. `subjects`, with wildcards:
+    those of which the state is to count the messages. Raises `Unavailable`."""
+    body = None if subjects is None else {"subjects_filter": subjects}
+    answer = await jetstream.request(f"STREAM.INFO.{name}", body)
+    config, state, problem = answer.get("config"), answer.get("state"), problem_of(answer)
+    if isinstance(config, dict) and problem is None:
+        return StreamInfo(config, state if isinstance(state, dict) else {})
+    if problem is not None and problem.err_code == STREAM_NOT_FOUND:
+        return None
+    raise Unavailable(f"stream {name} cannot be looked at: {(problem or NO_ANSWER).said}")
+
+
+async def create_stream(jetstream: JetStream, config: Mapping[str, Any]) -> bool:
+    """Makes a stream, with its `name` and whatever else the API takes. False where somebody else
+    has made it meanwhile. Raises `Unavailable`."""
+    name = config["name"]
+    answer = await jetstream.request(f"STREAM.CREATE.{name}", config)
+    problem = problem_of(answer)
+    if problem is None and isinstance(answer.get("config"), dict):
+        return True
+    if problem is not None and problem.err_code == STREAM_NAME_IN_USE:
+        return False
+    raise Unavailable(f"stream {name} cannot be made: {(problem or NO_ANSWER).said}")
+
+
 class Streams:
     """Sees to it that a stream is there, and says once in what it is not as configured."""
 
@@ -94,40 +137,23 @@ class Streams:
         self, config: StreamConfig, subjects: Sequence[str], partitions: int | None = None
     ) -> None:
         """`partitions`: of the subjects, as readers have to know. Raises `ConfigError`."""
-        self._config = checked(config)
+        self._config = _checked(config)
         self._partitions = partitions
-        self._wanted = wanted(config, subjects, partitions)
+        self._wanted = _wanted(config, subjects, partitions)
         self._said = ""
 
     async def ensure(self, jetstream: JetStream) -> None:
         """Raises `Unavailable` where the stream is not there and cannot be made, or does not take
         the subjects."""
-        found = await self._info(jetstream)
-        if found is None and self._config.create:
-            await self._create(jetstream)
-            found = await self._info(jetstream)
-        if found is None:
-            name = self._config.name
-            raise Unavailable(f"there is no stream {name}; make it, or set stream.create = true")
-        self._compare(found)
-
-    async def _info(self, jetstream: JetStream) -> Mapping[str, Any] | None:
-        answer = await jetstream.request(f"STREAM.INFO.{self._config.name}")
-        config, error = answer.get("config"), problem(answer)
-        if isinstance(config, dict):
-            return config
-        if error.get("err_code") == _NOT_FOUND:
-            return None
-        raise Unavailable(f"stream {self._config.name} cannot be looked at: {said(error)}")
-
-    async def _create(self, jetstream: JetStream) -> None:
         name = self._config.name
-        answer = await jetstream.request(f"STREAM.CREATE.{name}", self._wanted)
-        error = problem(answer)
-        if isinstance(answer.get("config"), dict):
-            log.info("stream %s is made: %s", name, ", ".join(self._wanted["subjects"]))
-        elif error.get("err_code") != _IN_USE:
-            raise Unavailable(f"stream {name} cannot be made: {said(error)}")
+        found = await stream_info(jetstream, name)
+        if found is None and self._config.create:
+            if await create_stream(jetstream, self._wanted):
+                log.info("stream %s is made: %s", name, ", ".join(self._wanted["subjects"]))
+            found = await stream_info(jetstream, name)
+        if found is None:
+            raise Unavailable(f"there is no stream {name}; make it, or set stream.create = true")
+        self._compare(found.config)
 
     def _compare(self, found: Mapping[str, Any]) -> None:
         name, subjects = self._config.name, found.get("subjects")

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 from pipeline.component import Taken
-from pipeline.transport.nats.connection import Nats
-from pipeline.transport.nats.consumers import ACK, NAK, PROGRESS, TERM, Delivered, send
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.pull import ACK, NAK, PROGRESS, TERM, Delivered
 
 
 class Pending:
@@ -27,7 +27,7 @@ class Pending:
 class Unacknowledged:
     """Known over reconnections: one that comes again is not taken again."""
 
-    def __init__(self, nats: Nats) -> None:
+    def __init__(self, nats: NatsConnection) -> None:
         self._nats = nats
         self._all: dict[int, Pending] = {}
         """By place in the stream."""
@@ -107,7 +107,7 @@ class Unacknowledged:
             await asyncio.sleep(every)
             for one in self:
                 if one.outcome is None:
-                    await send(self._nats, one.delivered.reply, PROGRESS)
+                    await self._nats.publish(one.delivered.reply, PROGRESS)
 
     async def finish(self) -> None:
         """Waits until all that was taken is settled or given up, and says so. The rest is given
@@ -117,7 +117,7 @@ class Unacknowledged:
                 await one.taken.settled()
         await self._say_all()
         for place in sorted(self._all):
-            await send(self._nats, self._all[place].delivered.reply, NAK)
+            await self._nats.publish(self._all[place].delivered.reply, NAK)
         self._all.clear()
 
     def _say(self, one: Pending, answer: bytes) -> None:
@@ -127,5 +127,5 @@ class Unacknowledged:
     async def _say_all(self) -> None:
         to_say, self._to_say = self._to_say, []
         for place, reply, answer in to_say:
-            await send(self._nats, reply, answer)
+            await self._nats.publish(reply, answer)
             self._all.pop(place, None)

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.nats.connection import Nats, NatsAuth
+from pipeline.transport.nats.auth import NatsAuth
+from pipeline.transport.nats.connection import NatsConnection
 from tests.servers.certificates import Authority
 from tests.servers.fake_nats import FakeNats, fake_nats
 from tests.servers.nats import NatsServer
@@ -30,7 +31,7 @@ USERS = 'authorization { user: "agent", password: "s3cret" }'
 
 
 async def reached(*urls: str, **options: Any) -> str:
-    nats = Nats(urls, **options)
+    nats = NatsConnection(urls, **options)
     try:
         await nats.open()
         return nats.reached()
@@ -231,7 +232,7 @@ async def test_credentials_of_an_operator_mode_let_in(tmp_path: Path) -> None:
 def test_keys_without_their_package_are_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nkeys", None)
     with pytest.raises(ConfigError, match=r"auth\.nkey needs .* 'dockline\[nats\]'") as caught:
-        Nats(["nats://x"], auth=NatsAuth(nkey="/x"))
+        NatsConnection(["nats://x"], auth=NatsAuth(nkey="/x"))
     assert caught.value.path == "auth.nkey"
 
 
@@ -258,7 +259,7 @@ def test_a_setting_that_makes_no_sense_is_named(
     urls: list[str], options: dict[str, Any], path: str, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
-        Nats(urls, **options)
+        NatsConnection(urls, **options)
     assert caught.value.path == path
     assert "s3cret" not in str(caught.value)
 
@@ -266,7 +267,7 @@ def test_a_setting_that_makes_no_sense_is_named(
 def test_without_its_library_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nats", None)
     with pytest.raises(ConfigError, match=r"pip install 'dockline\[nats\]'"):
-        Nats(["nats://x"])
+        NatsConnection(["nats://x"])
 
 
 # -- servers that are none ------------------------------------------------------------------------
@@ -323,7 +324,7 @@ async def test_a_connection_that_is_reset_is_told_in_words() -> None:
         await server(reader, writer)
 
     async with serve(remembered) as port:
-        nats = Nats([f"nats://127.0.0.1:{port}"])
+        nats = NatsConnection([f"nats://127.0.0.1:{port}"])
         nats.on_trouble = noticed.set
         await nats.open()
         no_goodbye = struct.pack("ii", 1, 0)
@@ -341,7 +342,7 @@ async def test_a_connection_that_is_reset_is_told_in_words() -> None:
 async def test_a_connection_that_is_lost_is_noticed_at_once(tmp_path: Path) -> None:
     noticed = asyncio.Event()
     with NatsServer(tmp_path) as server:
-        nats = Nats([server.url])
+        nats = NatsConnection([server.url])
         nats.on_trouble = noticed.set
         await nats.open()
         server.kill()
@@ -360,7 +361,7 @@ async def test_a_connection_that_is_lost_is_noticed_at_once(tmp_path: Path) -> N
 async def test_what_the_server_does_not_permit_is_told(tmp_path: Path) -> None:
     more = 'authorization { users: [{ user: "a", password: "b", permissions: { publish: "x" } }] }'
     with NatsServer(tmp_path, more=more) as server:
-        nats = Nats([server.url], auth=NatsAuth(user="a", password=Secret("b")))
+        nats = NatsConnection([server.url], auth=NatsAuth(user="a", password=Secret("b")))
         told = asyncio.Event()
         nats.on_trouble = told.set
         await nats.open()
@@ -374,7 +375,7 @@ async def test_what_the_server_does_not_permit_is_told(tmp_path: Path) -> None:
 async def test_closing_waits_for_nobody_who_does_not_read() -> None:
     server = FakeNats()
     async with fake_nats(server) as url:
-        nats = Nats([url])
+        nats = NatsConnection([url])
         client = await nats.open()
         server.reads = False
         for _ in range(64):

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.transport.nats.connection import Nats
-from pipeline.transport.nats.jetstream import MOST_BYTES, NO_RESPONDERS, RUBBISH, JetStream
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, problem_of
+from pipeline.transport.nats.jetstream import MOST_BYTES, JetStream
 from tests.servers.fake_nats import FakeNats, fake_nats, stored
 from tests.servers.nats import NatsServer
 from tests.suite.waiting import until
@@ -33,7 +34,7 @@ def numbered(count: int) -> list[Said]:
 
 @asynccontextmanager
 async def connected(url: str, **options: Any) -> AsyncIterator[JetStream]:
-    jetstream = JetStream(Nats([url]), **{"timeout": 60.0, **options})
+    jetstream = JetStream(NatsConnection([url]), **{"timeout": 60.0, **options})
     try:
         await jetstream.open()
         yield jetstream
@@ -162,7 +163,7 @@ async def test_after_a_problem_nothing_more_is_published_and_what_is_stored_is_k
 async def test_an_answer_that_is_none_is_not_believed(answer: bytes) -> None:
     server = FakeNats(lambda number: [answer])
     done, ((_, problem),) = await published(server, 1)
-    assert done == [] and problem is RUBBISH
+    assert done == [] and problem is NO_ACKNOWLEDGEMENT
 
 
 @pytest.mark.fault(26)
@@ -215,3 +216,52 @@ async def test_a_request_that_is_answered_with_rubbish_is_told(answer: bytes) ->
     async with fake_nats(server) as url, connected(url) as jetstream:
         with pytest.raises(Unavailable, match="with rubbish"):
             await jetstream.request("STREAM.INFO.DOCKLINE")
+
+
+async def test_many_tasks_may_ask_at_once_and_publish_meanwhile(server: NatsServer) -> None:
+    async with connected(server.url) as jetstream:
+        config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
+        await jetstream.request("STREAM.CREATE.DOCKLINE", config)
+        done: list[Said] = []
+        *answers, problems = await asyncio.gather(
+            *(jetstream.request(f"STREAM.INFO.{name}") for name in ["DOCKLINE", "OTHER"] * 20),
+            jetstream.publish(numbered(500), done.append, "DOCKLINE"),
+        )
+        assert (await jetstream.put("dockline.x", b"", {}))["seq"] == 501
+    assert [problem_of(answer) is None for answer in answers] == [True, False] * 20
+    assert problems == [] and len(done) == 500
+
+
+async def test_a_subject_that_no_stream_takes_is_told(server: NatsServer) -> None:
+    async with connected(server.url) as jetstream:
+        with pytest.raises(Unavailable, match=r"has no stream that takes other\.x"):
+            await jetstream.put("other.x", b"", {})
+
+
+async def test_a_request_without_an_answer_ends_after_the_timeout_and_others_go_on() -> None:
+    server = FakeNats()
+    answer = server._answer
+    server._answer = lambda subject, body: [] if b"SILENT" in subject else answer(subject, body)  # type: ignore[method-assign]
+    async with fake_nats(server) as url, connected(url, timeout=0.3) as jetstream:
+        with pytest.raises(Unavailable, match=r"does not answer \S+SILENT within 0\.3 s"):
+            await jetstream.request("STREAM.INFO.SILENT")
+        assert "config" in await jetstream.request("STREAM.INFO.DOCKLINE")
+
+
+async def test_when_the_connection_breaks_all_that_was_asked_ends_at_once() -> None:
+    server = FakeNats()
+
+    def answer(subject: bytes, body: bytes) -> Iterable[bytes]:
+        if b"LAST" in subject:
+            server.reset()
+        return []
+
+    server._answer = answer  # type: ignore[method-assign]
+    async with fake_nats(server) as url, connected(url) as jetstream:
+        names = ["ONE", "TWO", "LAST"]
+        ended = await asyncio.gather(
+            *(jetstream.request(f"STREAM.INFO.{name}") for name in names),
+            jetstream.until_lost(),
+            return_exceptions=True,
+        )
+    assert ["closed the connection" in str(error) for error in ended] == [True] * 4

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.transport.nats.connection import Nats
-from pipeline.transport.nats.consumers import Api
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.leases import Leases
 from tests.servers.nats import NatsServer
 
@@ -25,42 +25,40 @@ def server(nats_server: NatsServer) -> NatsServer:
 
 
 @asynccontextmanager
-async def api(server: NatsServer) -> AsyncIterator[Api]:
-    nats = Nats([server.url])
-    one = Api(nats, timeout=60)
-    await nats.open()
+async def connected(server: NatsServer) -> AsyncIterator[JetStream]:
+    one = JetStream(NatsConnection([server.url]), timeout=60)
     await one.open()
     try:
         yield one
     finally:
-        await nats.close()
+        await one.close()
 
 
 def lease(owner: str, length: float = 600.0, shares: int = 7) -> Leases:
     return Leases("hub", owner, shares, length)
 
 
-async def shorten(api: Api, server: NatsServer, seconds: int) -> None:
+async def shorten(jetstream: JetStream, server: NatsServer, seconds: int) -> None:
     """Leases run out so soon from now on."""
     found = await asyncio.to_thread(server.stream, "hub-leases")
     assert found is not None
     config = found["config"]
     assert config["max_age"] == 600 * 10**9
     config["max_age"] = config["duplicate_window"] = seconds * 10**9
-    assert "error" not in await api.request("STREAM.UPDATE.hub-leases", config)
+    assert "error" not in await jetstream.request("STREAM.UPDATE.hub-leases", config)
 
 
-async def turn(api: Api, *leases: Leases) -> None:
+async def turn(jetstream: JetStream, *leases: Leases) -> None:
     """As their processes do now and then: what is more than their part goes, what is free comes."""
     for one in leases:
-        await one.renew(api)
-        await one.claim(api)
+        await one.renew(jetstream)
+        await one.claim(jetstream)
         for share in sorted(one.held)[one.part :]:
-            await one.release(api, share)
+            await one.release(jetstream, share)
 
 
 async def test_all_shares_are_somebodys_and_nobody_has_much_more(server: NatsServer) -> None:
-    async with api(server) as ours:
+    async with connected(server) as ours:
         one, two, three = (lease(name) for name in "abc")
         await one.ensure(ours, 1)
         await turn(ours, one)
@@ -77,7 +75,7 @@ async def test_all_shares_are_somebodys_and_nobody_has_much_more(server: NatsSer
 
 
 async def test_what_was_given_up_is_clean_and_what_has_run_out_is_not(server: NatsServer) -> None:
-    async with api(server) as ours:
+    async with connected(server) as ours:
         one, two, three = (lease(name) for name in "abc")
         await one.ensure(ours, 1)
         await turn(ours, one)
@@ -96,7 +94,7 @@ async def test_what_was_given_up_is_clean_and_what_has_run_out_is_not(server: Na
 
 
 async def test_who_was_away_for_too_long_has_lost_what_others_took(server: NatsServer) -> None:
-    async with api(server) as ours:
+    async with connected(server) as ours:
         one, two = lease("a", 0.5), lease("b")
         await two.ensure(ours, 1)
         await turn(ours, one)
@@ -113,7 +111,7 @@ async def test_who_was_away_for_too_long_has_lost_what_others_took(server: NatsS
 async def test_a_share_that_another_has_taken_is_lost_though_nobody_was_away(
     server: NatsServer,
 ) -> None:
-    async with api(server) as ours:
+    async with connected(server) as ours:
         one, two = lease("a"), lease("b")
         await one.ensure(ours, 1)
         await turn(ours, one)
@@ -124,7 +122,7 @@ async def test_a_share_that_another_has_taken_is_lost_though_nobody_was_away(
 
 
 async def test_an_answer_that_was_lost_does_not_cost_the_share(server: NatsServer) -> None:
-    async with api(server) as ours:
+    async with connected(server) as ours:
         one = lease("a")
         await one.ensure(ours, 1)
         await turn(ours, one)
@@ -136,7 +134,7 @@ async def test_an_answer_that_was_lost_does_not_cost_the_share(server: NatsServe
 
 
 async def test_processes_that_begin_together_make_the_stream_together(server: NatsServer) -> None:
-    async with api(server) as ours, api(server) as others:
+    async with connected(server) as ours, connected(server) as others:
         one, two = lease("a"), lease("b")
         await asyncio.gather(one.ensure(ours, 1), two.ensure(others, 1))
         await turn(ours, one)
@@ -145,6 +143,6 @@ async def test_processes_that_begin_together_make_the_stream_together(server: Na
 
 
 async def test_a_stream_that_cannot_be_had_is_told(server: NatsServer) -> None:
-    async with api(server) as ours:
-        with pytest.raises(Unavailable, match="stream hub-leases cannot be had"):
+    async with connected(server) as ours:
+        with pytest.raises(Unavailable, match="stream hub-leases cannot be made"):
             await lease("a").ensure(ours, 5)

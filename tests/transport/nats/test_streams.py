@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.component import Duration, Size
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.nats.connection import Nats
+from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.streams import StreamConfig, Streams, covers
 from tests.servers.fake_nats import FakeNats, fake_nats
@@ -28,7 +28,7 @@ def server(nats_server: NatsServer) -> NatsServer:
 
 
 async def ensure(url: str, *streams: Streams) -> None:
-    jetstream = JetStream(Nats([url]), timeout=60.0)
+    jetstream = JetStream(NatsConnection([url]), timeout=60.0)
     try:
         await jetstream.open()
         for one in streams:
