@@ -21,7 +21,7 @@ from pipeline.journal import Journal
 from pipeline.privacy import FILE, make_private
 from pipeline.ratelimit import RateLimit
 from pipeline.settlement import Ahead, Progress
-from pipeline.transport.blocking import BlockingThread
+from pipeline.support.blocking import BlockingThread
 
 VERSION = 1
 log = logging.getLogger(__name__)

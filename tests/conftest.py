@@ -101,6 +101,10 @@ def no_blocking_calls() -> Iterator[None]:
     The private Engine's client, which is synchronous on purpose, is not part of the product; and
     the client for S3 has an event loop of its own because the library blocks.
     """
-    excluded = ["pipeline.testing", "pipeline.transport.background", "pipeline.transport.s3"]
+    excluded = [
+        "pipeline.testing",
+        "pipeline.transport.s3.background",
+        "pipeline.transport.s3.bucket",
+    ]
     with blockbuster_ctx("pipeline", excluded_modules=excluded):
         yield

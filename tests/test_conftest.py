@@ -9,7 +9,7 @@ from blockbuster import BlockingError
 
 from pipeline import component
 from pipeline.testing import docker_client
-from pipeline.transport import stream
+from pipeline.transport.net import stream
 from tests.suite.clock import WAITS
 
 pytest_plugins = "pytester"
@@ -34,7 +34,7 @@ async def test_tests_and_their_engine_may_block() -> None:
 
 
 def test_the_product_pauses_for_moments() -> None:
-    assert WAITS["pipeline.transport.stream.GRACE"] == stream.GRACE
+    assert WAITS["pipeline.transport.net.stream.GRACE"] == stream.GRACE
 
 
 @pytest.mark.usefixtures("real_waits")

@@ -23,7 +23,7 @@ from pipeline.extras import SUPPORTED, needed, overridden
 from pipeline.sinks import kafka
 from pipeline.sinks.kafka import Kafka
 from pipeline.transport.nats.connection import NatsConnection
-from pipeline.transport.s3 import Bucket, Settings
+from pipeline.transport.s3.bucket import Bucket, Settings
 
 
 def test_what_is_installed_is_given() -> None:

@@ -13,7 +13,7 @@ from pipeline.buffer.spool import DAMAGED, Loss, Spool
 from pipeline.envelope import Envelope
 from pipeline.ledger import Tally
 from pipeline.settlement import Account
-from pipeline.transport.blocking import BlockingThread
+from pipeline.support.blocking import BlockingThread
 
 Lost = Callable[[int, str], None]
 """`lost(entries, reason)`: entries that were on disk and won't be delivered."""

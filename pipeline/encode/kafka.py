@@ -9,7 +9,7 @@ from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.rendered import RENDERED
 from pipeline.timestamps import whole_seconds
-from pipeline.transport.kafka_records import Headers, Records, Run
+from pipeline.transport.kafka.records import Headers, Records, Run
 
 LONGEST_TOPIC: Final = 249
 

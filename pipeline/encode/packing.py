@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.objects import Run
 from pipeline.extras import needed
-from pipeline.transport.blocking import BlockingThread
+from pipeline.support.blocking import BlockingThread
 
 PIECE: Final = 2**19
 """Bytes of JSON, or of messages."""

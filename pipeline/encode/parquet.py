@@ -25,8 +25,8 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
 from pipeline.encode.objects import Run
 from pipeline.extras import needed
+from pipeline.support.blocking import BlockingThread
 from pipeline.timestamps import nanoseconds
-from pipeline.transport.blocking import BlockingThread
 
 PIECE: Final = 5000
 """Rows that are made between two turns of the event loop; a few milliseconds."""

@@ -13,7 +13,7 @@ from pipeline.encode.identity import identities
 from pipeline.encode.json import JsonEncoder
 from pipeline.rendered import RENDERED
 from pipeline.timestamps import nanoseconds
-from pipeline.transport.resp import text
+from pipeline.transport.redis.resp import text
 
 _ID: Final = text(b"event.id")
 _JSON: Final = text(b"json")

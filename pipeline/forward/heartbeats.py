@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from pipeline.transport.listening import Refuse
+from pipeline.transport.net.tcp_server import Refuse
 
 HEARTBEAT: Final = b"\0"
 PER_SECOND: Final = 3

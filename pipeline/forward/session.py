@@ -25,8 +25,8 @@ from pipeline.forward.reading import (
     messages,
     objects,
 )
-from pipeline.transport.address import peer_name
-from pipeline.transport.connection import READ_BEFORE, Connection
+from pipeline.transport.net.accepted import READ_BEFORE, Connection
+from pipeline.transport.net.address import peer_name
 
 HANDSHAKE = 10.0
 """Seconds that a client may take to show that it knows the shared key."""

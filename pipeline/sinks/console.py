@@ -26,7 +26,7 @@ from pipeline.component import Context, Payload, Sink, SinkConfig
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.errors import Refused, Unavailable
-from pipeline.transport.blocking import BlockingThread
+from pipeline.support.blocking import BlockingThread
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):

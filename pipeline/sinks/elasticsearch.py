@@ -57,6 +57,7 @@ from pipeline.transport.http import (
     ServerFault,
     TooLarge,
 )
+from pipeline.transport.net.errors import printable
 from pipeline.transport.split_retry import (
     LONG,
     AllLeftRejected,
@@ -65,7 +66,6 @@ from pipeline.transport.split_retry import (
     Part,
     SplitRetry,
 )
-from pipeline.transport.trouble import printable
 
 WANTED = "items.*.status,items.*.error.type,items.*.error.reason"
 """Of an answer: a twentieth of it."""

@@ -33,9 +33,9 @@ from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Siz
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.blocking import BlockingThread
-from pipeline.transport.rotating import RotatingFile
-from pipeline.transport.trouble import file_sentence
+from pipeline.support.blocking import BlockingThread
+from pipeline.transport.net.errors import file_sentence
+from pipeline.transport.rotating_file import RotatingFile
 
 
 class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -47,9 +47,9 @@ from pipeline.expression import compile_template
 from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.handshake import Client, Hello, is_hello, new_salt, read_hello
-from pipeline.transport.address import parse
-from pipeline.transport.stream import Closed, Stream
-from pipeline.transport.tls import tls_of
+from pipeline.transport.net.address import parse
+from pipeline.transport.net.stream import Closed, Stream
+from pipeline.transport.net.tls import tls_of
 
 PORTS = {"tcp": 24224, "tls": 24224}
 NO_TAG = "docker"

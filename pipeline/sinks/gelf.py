@@ -33,9 +33,9 @@ from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.encode.gelf import GelfEncoder
 from pipeline.errors import ConfigError
-from pipeline.transport.address import parse
-from pipeline.transport.datagrams import LARGEST, Datagrams
-from pipeline.transport.one_way import OneWay
+from pipeline.transport.net.address import parse
+from pipeline.transport.net.datagrams import LARGEST, Datagrams
+from pipeline.transport.net.sink import OneWay
 
 PORTS = {"udp": 12201, "tcp": 12201, "tls": 12201}
 

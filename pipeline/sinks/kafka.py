@@ -65,10 +65,10 @@ from pipeline.encode.plain_name import plain_name
 from pipeline.errors import ConfigError, at
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.extras import needed
-from pipeline.transport.address import Address, parse
+from pipeline.transport.net.address import Address, parse
 
 if TYPE_CHECKING:
-    from pipeline.transport.kafka_producer import Consignment
+    from pipeline.transport.kafka.producer import Consignment
 
 _ANY = Batch(Container("", "", ""), [b""], [b"2026-01-31T23:59:59.123456789Z"], b"\1", [0])
 
@@ -122,8 +122,8 @@ class Kafka(Sink["Consignment"]):
         self._encoder = KafkaEncoder(topics, host=context.host)
         if config.compression in ("snappy", "lz4", "zstd"):
             needed("cramjam", "kafka", f'compression = "{config.compression}"')
-        kafka: Any = needed("pipeline.transport.kafka", "kafka")
-        producer: Any = needed("pipeline.transport.kafka_producer", "kafka")
+        kafka: Any = needed("pipeline.transport.kafka.cluster", "kafka")
+        producer: Any = needed("pipeline.transport.kafka.producer", "kafka")
         sasl, timeout = config.sasl, float(config.timeout)
         self._cluster = kafka.Cluster(
             servers,

@@ -37,10 +37,10 @@ from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLS
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
 from pipeline.errors import Unavailable
-from pipeline.transport.address import parse
-from pipeline.transport.datagrams import LARGEST, Datagrams
-from pipeline.transport.stream import Closed, Stream
-from pipeline.transport.tls import tls_of
+from pipeline.transport.net.address import parse
+from pipeline.transport.net.datagrams import LARGEST, Datagrams
+from pipeline.transport.net.stream import Closed, Stream
+from pipeline.transport.net.tls import tls_of
 
 log = logging.getLogger(__name__)
 

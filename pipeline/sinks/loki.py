@@ -55,8 +55,8 @@ from pipeline.extras import needed
 from pipeline.ratelimit import RateLimit
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
+from pipeline.transport.net.errors import printable
 from pipeline.transport.split_retry import EntriesRejected, Part, SplitRetry
-from pipeline.transport.trouble import printable
 
 log = logging.getLogger(__name__)
 

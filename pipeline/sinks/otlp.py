@@ -79,8 +79,8 @@ from pipeline.transport.http import (
     OverHttp,
     RequestFailed,
 )
+from pipeline.transport.net.errors import printable
 from pipeline.transport.split_retry import Part, SplitRetry
-from pipeline.transport.trouble import printable
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from pipeline.component import Context, Duration, Secret, SinkConfig, Size, TLSC
 from pipeline.encode.syslog import Facility, ProcId
 from pipeline.errors import ConfigError
 from pipeline.sinks import syslog
-from pipeline.transport.address import parse
+from pipeline.transport.net.address import parse
 
 _SOLARWINDS = 41058
 """Their private enterprise number, which makes a token an SD-ID."""

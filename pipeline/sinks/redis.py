@@ -58,11 +58,11 @@ from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
 from pipeline.errors import ConfigError, Unavailable, at
 from pipeline.expression import compile_template, has_placeholders
-from pipeline.transport.address import Address, parse
-from pipeline.transport.redis import Connection, Login, master, refusal
-from pipeline.transport.resp import Error, Reply, command
-from pipeline.transport.tls import tls_of
-from pipeline.transport.trouble import printable
+from pipeline.transport.net.address import Address, parse
+from pipeline.transport.net.errors import printable
+from pipeline.transport.net.tls import tls_of
+from pipeline.transport.redis.connection import Connection, Login, master, refusal
+from pipeline.transport.redis.resp import Error, Reply, command
 
 PORTS = {"redis": 6379, "rediss": 6379, "unix": None}
 SENTINEL_PORTS = {"redis": 26379, "rediss": 26379}

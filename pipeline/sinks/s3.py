@@ -68,7 +68,7 @@ from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.expression.template import placeholders
 from pipeline.transport.http import TooLarge
-from pipeline.transport.s3 import Bucket, Settings
+from pipeline.transport.s3.bucket import Bucket, Settings
 
 _OF_THE_CONTAINER = re.compile(r'\s*container\.[a-z_.]+(\[("[^"]*"|\'[^\']*\')\])?\s*')
 

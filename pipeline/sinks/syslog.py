@@ -34,9 +34,9 @@ from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, structured_data
 from pipeline.errors import ConfigError
-from pipeline.transport.address import parse
-from pipeline.transport.datagrams import LARGEST, Datagrams
-from pipeline.transport.one_way import OneWay
+from pipeline.transport.net.address import parse
+from pipeline.transport.net.datagrams import LARGEST, Datagrams
+from pipeline.transport.net.sink import OneWay
 
 PORTS = {"tcp": 514, "tls": 6514, "udp": 514}
 _SMALLEST = 480

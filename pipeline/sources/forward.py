@@ -59,9 +59,9 @@ from pipeline.forward.handshake import Server
 from pipeline.forward.heartbeats import Heartbeats
 from pipeline.forward.partials import Partials
 from pipeline.forward.session import Door, Session
-from pipeline.transport.address import Address
-from pipeline.transport.connection import Connection
-from pipeline.transport.listening import (
+from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.tcp_server import (
     Listener,
     ListenTLSConfig,
     bound,

@@ -77,7 +77,7 @@ from pipeline.transport.nats.leases import Leases
 from pipeline.transport.nats.pull import Delivered, Puller
 from pipeline.transport.nats.streams import partitions_of, stream_info
 from pipeline.transport.nats.unacknowledged import Unacknowledged
-from pipeline.transport.trouble import printable
+from pipeline.transport.net.errors import printable
 
 log = logging.getLogger(__name__)
 

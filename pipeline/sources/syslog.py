@@ -38,11 +38,11 @@ import msgspec
 
 from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
-from pipeline.transport.address import peer_name
-from pipeline.transport.connection import Connection
-from pipeline.transport.frames import FrameError, Frames
-from pipeline.transport.listening import Listener, ListenTLSConfig, listen_address
-from pipeline.transport.receiving import Receiver
+from pipeline.parsing.syslog_frames import FrameError, Frames
+from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.address import peer_name
+from pipeline.transport.net.tcp_server import Listener, ListenTLSConfig, listen_address
+from pipeline.transport.net.udp_server import Receiver
 
 PORTS: dict[str, int | None] = {"udp": 514, "tcp": 514, "tls": 6514}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.transport.connecting import unacknowledged
+from pipeline.transport.net.sockets import unacknowledged
 from tests.chaos.receivers import Peer
 
 pytestmark = pytest.mark.server

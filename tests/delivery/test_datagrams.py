@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.component import BatchConfig, Size
-from pipeline.transport.datagrams import _BURST
+from pipeline.transport.net.datagrams import _BURST
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.ports import free_port
 

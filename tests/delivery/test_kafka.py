@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-import pipeline.transport.kafka_producer  # noqa: F401 - a sink imports it when it is made
+import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
 from pipeline.component import BatchConfig, Duration, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.kafka import NOT_LEADER, PRODUCE, TIMED_OUT, KafkaCluster

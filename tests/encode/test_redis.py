@@ -8,7 +8,7 @@ from pipeline.batch import Batch
 from pipeline.encode.redis import RedisEncoder, Trimming
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
-from pipeline.transport.resp import Replies
+from pipeline.transport.redis.resp import Replies
 
 
 def read(commands: list[bytes]) -> list[list[bytes]]:

@@ -16,7 +16,7 @@ from typing import Any
 import confluent_kafka
 import pytest
 
-import pipeline.transport.kafka_producer  # noqa: F401 - a sink imports it when it is made
+import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
 from pipeline.batch import Batch
 from pipeline.component import Context, Duration, Secret, Size, TLSConfig
 from pipeline.errors import ConfigError, Unavailable
@@ -24,7 +24,7 @@ from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.leaks import no_garbage
 from pipeline.testing.sink_kit import SinkKit
-from pipeline.transport import kafka as transport
+from pipeline.transport.kafka import cluster as transport
 from tests.servers import kafka
 from tests.servers.certificates import Authority
 from tests.servers.kafka import KafkaCluster
@@ -533,7 +533,7 @@ def test_a_setting_that_makes_no_sense_is_named(
 
 
 def test_without_its_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("pipeline.transport.kafka", "pipeline.transport.kafka_producer"):
+    for name in ("pipeline.transport.kafka.cluster", "pipeline.transport.kafka.producer"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "aiokafka", None)
     with pytest.raises(ConfigError, match=r"needs the Python package aiokafka.*dockline\[kafka\]"):

@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, Unavailable
 from pipeline.sinks.redis import Config, Redis, SentinelConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
-from pipeline.transport.resp import command
+from pipeline.transport.redis.resp import command
 from tests.servers.certificates import Authority
 from tests.servers.daemon import eventually
 from tests.servers.ports import free_port

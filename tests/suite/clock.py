@@ -27,10 +27,10 @@ WAITS = {
     "pipeline.sources.docker.jsonfile.reading.AGAIN": 0.05,
     "pipeline.sources.docker.follower.FIRST_WAIT": 0.02,
     "pipeline.sources.docker.watch.FIRST_WAIT": 0.02,
-    "pipeline.transport.stream.BLOCKED": 0.05,
+    "pipeline.transport.net.stream.BLOCKED": 0.05,
     # With this a peer that does not want what it got may say so too late. Tests of such a peer ask
     # for `real_waits`, or for `long_grace` where it does say so.
-    "pipeline.transport.stream.GRACE": 0.01,
+    "pipeline.transport.net.stream.GRACE": 0.01,
 }
 
 _OWN = pytest.StashKey[Mapping[str, float]]()
@@ -52,7 +52,7 @@ def real_waits(pytestconfig: pytest.Config) -> Iterator[None]:
 @pytest.fixture
 def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that has something against what it got may take its time to say so."""
-    monkeypatch.setattr("pipeline.transport.stream.GRACE", 60.0)
+    monkeypatch.setattr("pipeline.transport.net.stream.GRACE", 60.0)
 
 
 def _exchanged(values: Mapping[str, float]) -> dict[str, float]:

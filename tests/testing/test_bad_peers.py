@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.testing.bad_peers import HalfOpen, Resetting, Still, Trickle
 from pipeline.testing.receivers import TcpReceiver
-from pipeline.transport.connecting import unacknowledged
+from pipeline.transport.net.sockets import unacknowledged
 
 DATA = b"x" * 1000
 

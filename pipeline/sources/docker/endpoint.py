@@ -17,8 +17,8 @@ from typing import Any
 
 from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, EngineError, Unavailable
-from pipeline.transport.address import parse
-from pipeline.transport.tls import client_context
+from pipeline.transport.net.address import parse
+from pipeline.transport.net.tls import client_context
 
 SCHEMES = ("unix", "tcp", "http", "https")
 

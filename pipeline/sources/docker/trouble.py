@@ -7,8 +7,8 @@ import errno
 import aiohttp
 
 from pipeline.sources.docker.endpoint import Endpoint
-from pipeline.transport.address import Address
-from pipeline.transport.trouble import sentence
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import sentence
 
 
 def explain(error: BaseException, endpoint: Endpoint) -> str:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from pipeline.errors import Refused, Unavailable
-from pipeline.transport.trouble import SHOWN, printable
+from pipeline.transport.net.errors import SHOWN, printable
 
 LARGEST_ANSWER = 2**24
 """Bytes of an answer that are read. Elasticsearch's, of ten thousand items, has some megabytes."""

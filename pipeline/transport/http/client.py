@@ -13,7 +13,6 @@ from yarl import URL
 
 from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, Unavailable, untraced
-from pipeline.transport.address import Address
 from pipeline.transport.http.answers import (
     LARGEST_ANSWER,
     Answer,
@@ -25,8 +24,9 @@ from pipeline.transport.http.answers import (
 )
 from pipeline.transport.http.config import HttpSinkConfig, compressor, request_headers
 from pipeline.transport.http.nodes import Nodes, address_of, joined, node_url, proxy_for
-from pipeline.transport.tls import client_context
-from pipeline.transport.trouble import printable, sentence
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import printable, sentence
+from pipeline.transport.net.tls import client_context
 
 LONGEST_STATUS = 2**16
 """Bytes of an answer that are looked at for why a request was not taken."""

@@ -8,8 +8,8 @@ import urllib.request
 from yarl import URL
 
 from pipeline.errors import ConfigError
-from pipeline.transport.address import Address
-from pipeline.transport.trouble import printable
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import printable
 
 ASIDE = 30.0
 """Seconds for which a node that failed is asked only where no other is left."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, Unavailable, untraced
 from pipeline.extras import needed
-from pipeline.transport.address import Address, parse
 from pipeline.transport.nats.auth import NatsAuth, checked, connect_options
 from pipeline.transport.nats.client import (
     NoTLS,
@@ -23,8 +22,9 @@ from pipeline.transport.nats.client import (
     make_client,
     writer_of,
 )
-from pipeline.transport.tls import client_context
-from pipeline.transport.trouble import printable, sentence
+from pipeline.transport.net.address import Address, parse
+from pipeline.transport.net.errors import printable, sentence
+from pipeline.transport.net.tls import client_context
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.transport.trouble import printable
+from pipeline.transport.net.errors import printable
 
 CONSUMER_NOT_FOUND: Final = 10014
 MESSAGE_TOO_LARGE: Final = 10054

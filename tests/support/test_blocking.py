@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pipeline.transport.blocking import BlockingThread
+from pipeline.support.blocking import BlockingThread
 
 
 async def test_a_call_gives_its_result_or_its_exception() -> None:

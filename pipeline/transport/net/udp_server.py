@@ -6,9 +6,9 @@ import socket
 import struct
 from typing import Final
 
-from pipeline.transport.address import Address
-from pipeline.transport.connecting import readable
-from pipeline.transport.listening import bound
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.sockets import readable
+from pipeline.transport.net.tcp_server import bound
 
 LARGEST: Final = 2**16
 BURST: Final = 512

@@ -9,7 +9,7 @@ import socket
 import ssl
 
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
+from pipeline.transport.net.address import Address
 
 SHOWN = 300
 """Characters of what a peer said that are shown."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.component import Payload, Sink, TLSConfig
-from pipeline.transport.address import Address
-from pipeline.transport.datagrams import Datagrams
-from pipeline.transport.stream import Stream
-from pipeline.transport.tls import tls_of
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.datagrams import Datagrams
+from pipeline.transport.net.stream import Stream
+from pipeline.transport.net.tls import tls_of
 
 
 class OneWay(Sink[Any]):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.transport.frames import FrameError, Frames
+from pipeline.parsing.syslog_frames import FrameError, Frames
 
 LONGEST = 100
 

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Sequence
 
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.trouble import unavailable
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import unavailable
 
 LARGEST = 65_487
 """Bytes of data in one datagram, for IPv4 and IPv6 alike."""

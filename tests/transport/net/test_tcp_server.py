@@ -13,9 +13,9 @@ import pytest
 from pipeline.errors import Unavailable
 from pipeline.testing.intake_room import until
 from pipeline.testing.leaks import unchanged
-from pipeline.transport.address import Address
-from pipeline.transport.connection import Connection
-from pipeline.transport.listening import Listener
+from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.tcp_server import Listener
 
 
 class Served:
@@ -70,7 +70,7 @@ async def test_what_goes_wrong_with_one_connection_is_its_end_alone() -> None:
 
 
 async def test_without_files_it_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.transport.listening.PAUSE", 0.05)
+    monkeypatch.setattr("pipeline.transport.net.tcp_server.PAUSE", 0.05)
     loop, failures = asyncio.get_running_loop(), [errno.EMFILE, errno.ECONNABORTED, errno.ENFILE]
     accept = loop.sock_accept
 

@@ -15,9 +15,9 @@ import msgspec
 
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.plural import plural
-from pipeline.transport.address import Address, parse
-from pipeline.transport.connection import Connection
-from pipeline.transport.tls import unreadable
+from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.address import Address, parse
+from pipeline.transport.net.tls import unreadable
 
 log = logging.getLogger(__name__)
 

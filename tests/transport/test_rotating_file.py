@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.transport.rotating import RotatingFile
+from pipeline.transport.rotating_file import RotatingFile
 
 
 @pytest.fixture

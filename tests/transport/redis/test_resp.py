@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.transport.resp import LONGEST_TEXT, Error, ProtocolError, Replies, command, pairs
+from pipeline.transport.redis.resp import (
+    LONGEST_TEXT,
+    Error,
+    ProtocolError,
+    Replies,
+    command,
+    pairs,
+)
 
 SAID = (
     b"+OK\r\n$3\r\n1-0\r\n$4\r\n1-10\r\n-OOM no memory\r\n:-7\r\n$-1\r\n*-1\r\n$0\r\n\r\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.address import Address
+from pipeline.transport.net.address import Address
 
 PIECE = 2**18
 """Bytes encrypted at a time: 0.1 ms of the event loop, and as much memory."""

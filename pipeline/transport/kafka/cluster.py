@@ -21,9 +21,9 @@ from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable, untraced
 from pipeline.extras import overridden
 from pipeline.plural import plural
-from pipeline.transport.address import Address
-from pipeline.transport.tls import client_context
-from pipeline.transport.trouble import printable, unavailable
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import printable, unavailable
+from pipeline.transport.net.tls import client_context
 
 CLOSING: Final = 2.0
 """Seconds that connections may take to close."""

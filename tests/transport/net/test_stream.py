@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.component import TLSConfig
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.connecting import connect, readable
-from pipeline.transport.stream import Closed, Stream
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.sockets import connect, readable
+from pipeline.transport.net.stream import Closed, Stream
 from tests.servers.certificates import Authority
 from tests.servers.ports import free_port
 from tests.servers.receivers import Collector, serve, server_context
@@ -298,7 +298,7 @@ async def test_a_silent_port_is_not_taken_for_tls(monkeypatch: pytest.MonkeyPatc
     async def patient(address: Address, timeout: float) -> socket.socket:
         return await connect(address, 60)
 
-    monkeypatch.setattr("pipeline.transport.stream.connect", patient)
+    monkeypatch.setattr("pipeline.transport.net.stream.connect", patient)
     async with serve(Collector()) as port:
         stream = Stream(Address("tls", "127.0.0.1", port), TLSConfig(), timeout=0.2)
         with pytest.raises(Unavailable, match="does not answer the TLS handshake"):
@@ -392,7 +392,7 @@ async def test_a_peer_that_says_more_than_anybody_can_read_is_read_a_piece_at_a_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at_once = 2**15  # which the kernel certainly has
-    monkeypatch.setattr("pipeline.transport.stream.AT_ONCE", at_once)
+    monkeypatch.setattr("pipeline.transport.net.stream.AT_ONCE", at_once)
     async with peer() as (port, accepted):
         stream = to(port)
         await stream.open()

@@ -10,10 +10,10 @@ from typing import Final
 
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.resp import Error, ProtocolError, Replies, Reply, command, pairs
-from pipeline.transport.stream import Closed, Stream
-from pipeline.transport.trouble import printable
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import printable
+from pipeline.transport.net.stream import Closed, Stream
+from pipeline.transport.redis.resp import Error, ProtocolError, Replies, Reply, command, pairs
 
 _TROUBLE: Final = {
     "ASK": "moves this stream to another node of its cluster",

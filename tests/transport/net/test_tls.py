@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.component import TLSConfig
 from pipeline.errors import ConfigError, Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.tls import client_context, tls_of
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.tls import client_context, tls_of
 from tests.servers.certificates import Authority
 
 

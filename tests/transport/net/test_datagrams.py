@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.connecting import readable
-from pipeline.transport.datagrams import LARGEST, Datagrams
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.datagrams import LARGEST, Datagrams
+from pipeline.transport.net.sockets import readable
 from tests.servers.ports import free_port
 from tests.servers.receivers import udp
 

@@ -13,7 +13,7 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
-from pipeline.transport.tls import PIECE, TLS
+from pipeline.transport.net.tls import PIECE, TLS
 
 READ: Final = 2**16
 """Bytes of a connection that are read at once."""

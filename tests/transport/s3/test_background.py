@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pipeline.transport.background import Background
+from pipeline.transport.s3.background import Background
 
 
 async def until_ended(name: str) -> None:

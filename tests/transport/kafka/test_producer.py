@@ -12,7 +12,7 @@ from pipeline.component import Context
 from pipeline.errors import Unavailable
 from pipeline.sinks.kafka import Config, Kafka
 from pipeline.testing.builders import batch, container
-from pipeline.transport.kafka_producer import Producer
+from pipeline.transport.kafka.producer import Producer
 
 INVALID = 87
 """INVALID_RECORD, https://kafka.apache.org/protocol#protocol_error_codes."""

@@ -31,10 +31,10 @@ from yarl import URL
 from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, SinkError, Unavailable, untraced
 from pipeline.extras import needed, overridden
-from pipeline.transport.address import Address
-from pipeline.transport.background import Background
 from pipeline.transport.http import TooLarge, retry_after
-from pipeline.transport.trouble import printable, sentence
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import printable, sentence
+from pipeline.transport.s3.background import Background
 
 CONNECTING = 10.0
 """Seconds."""

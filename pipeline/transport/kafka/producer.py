@@ -24,9 +24,9 @@ from aiokafka.record.default_records import (  # type: ignore[import-untyped]
 )
 
 from pipeline.errors import Unavailable, untraced
-from pipeline.transport.address import Address
-from pipeline.transport.kafka import Cluster, described
-from pipeline.transport.kafka_records import Records
+from pipeline.transport.kafka.cluster import Cluster, described
+from pipeline.transport.kafka.records import Records
+from pipeline.transport.net.address import Address
 
 CODECS: Final = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _WRAP: Final = 2**31

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.transport.address import parse, peer_name
+from pipeline.transport.net.address import parse, peer_name
 
 PORTS = {"tcp": 514, "tls": 6514, "raw": None}
 

@@ -11,7 +11,7 @@ import termios
 from collections.abc import Callable
 
 from pipeline.errors import untraced
-from pipeline.transport.address import Address
+from pipeline.transport.net.address import Address
 
 _OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

@@ -13,9 +13,9 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 import pytest
 
 from pipeline.testing.intake_room import until
-from pipeline.transport.address import Address
-from pipeline.transport.connection import LONGEST_HANDSHAKE, Connection
-from pipeline.transport.listening import Listener, ListenTLSConfig
+from pipeline.transport.net.accepted import LONGEST_HANDSHAKE, Connection
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.tcp_server import Listener, ListenTLSConfig
 from tests.servers.certificates import Authority
 from tests.servers.receivers import client_context
 
@@ -84,7 +84,7 @@ async def test_megabytes_come_back_as_they_were(authority: Authority) -> None:
 async def test_clients_that_never_finish_the_handshake_cost_little(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.transport.connection.HANDSHAKE", 600.0)
+    monkeypatch.setattr("pipeline.transport.net.accepted.HANDSHAKE", 600.0)
     count, unfinished = 50, hello()[:-1]
     async with serving(authority) as it:
         with ExitStack() as stack:
@@ -106,7 +106,7 @@ async def test_clients_that_never_finish_the_handshake_cost_little(
 async def test_a_handshake_that_takes_too_long_is_ended(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.transport.connection.HANDSHAKE", 0.1)
+    monkeypatch.setattr("pipeline.transport.net.accepted.HANDSHAKE", 0.1)
     async with serving(authority) as it:
         with it.connected() as sock:
             sock.send(hello()[:-1])
@@ -120,7 +120,7 @@ async def test_a_handshake_that_takes_too_long_is_ended(
 async def test_a_handshake_that_is_too_long_is_ended(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.transport.connection.HANDSHAKE", 600.0)
+    monkeypatch.setattr("pipeline.transport.net.accepted.HANDSHAKE", 600.0)
     fragments = 2 * LONGEST_HANDSHAKE // 16
     record = b"\x16\x03\x01\x00\x10"
     endless = record + b"\x01\x01\xff\xff" + b"x" * 12 + (record + b"x" * 16) * fragments

@@ -15,10 +15,10 @@ from contextlib import suppress
 
 from pipeline.component import TLSConfig
 from pipeline.errors import Unavailable
-from pipeline.transport.address import Address
-from pipeline.transport.connecting import connect, hung_up, readable, unacknowledged, writable
-from pipeline.transport.tls import PIECE, TLS, client_context
-from pipeline.transport.trouble import unavailable
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.errors import unavailable
+from pipeline.transport.net.sockets import connect, hung_up, readable, unacknowledged, writable
+from pipeline.transport.net.tls import PIECE, TLS, client_context
 
 CLOSING = 2.0
 """Seconds that `close` waits for the peer to take what was sent. A container's network ends with

@@ -1,0 +1,1 @@
+"""Kafka: the brokers of a cluster, and a producer whose records are stored once."""

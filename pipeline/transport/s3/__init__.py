@@ -1,0 +1,1 @@
+"""S3 and stores that speak as it does: objects into one bucket."""
