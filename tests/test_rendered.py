@@ -13,13 +13,13 @@ import pytest
 
 from pipeline.batch import Batch, Container
 from pipeline.buffer.columns import Columns
-from pipeline.encode import loki
 from pipeline.encode.ecs import Forms
 from pipeline.encode.forward import ForwardEncoder
 from pipeline.encode.gelf import GelfEncoder
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.kafka import KafkaEncoder
-from pipeline.encode.loki_wire import Json
+from pipeline.encode.loki import encoder as loki
+from pipeline.encode.loki.wire import Json
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.encode.redis import RedisEncoder

@@ -1,4 +1,4 @@
-"""Messages of a queue as entries again: those of a dockline (see `encode.messages`), and others.
+"""Messages of a queue as entries again: those of a dockline (`encode.nats.messages`), and others.
 
 What comes here was written by anybody. Whatever it is, there are entries in it, or a `ValueError`
 that says what it is not; sizes are bounded before anything is made of them.
@@ -31,7 +31,7 @@ from pipeline.batch import (
 from pipeline.buffer.columns import Columns
 from pipeline.cadvisor import number
 from pipeline.encode.ecs import RESERVED
-from pipeline.encode.messages import LARGEST as LARGEST_COLUMNS
+from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
 from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.label_limits import MOST_LABELS
 from pipeline.records import NOT_JSON

@@ -46,9 +46,9 @@ from pipeline.batch import Batch, Container
 from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
-from pipeline.encode.loki import Columns, LokiEncoder
-from pipeline.encode.loki_errors import are_others_stored, blamed
-from pipeline.encode.loki_wire import Entry, Json, Protobuf
+from pipeline.encode.loki.encoder import Columns, LokiEncoder
+from pipeline.encode.loki.errors import are_others_stored, blamed
+from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.extras import needed

@@ -45,8 +45,8 @@ import msgspec
 from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
 from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
-from pipeline.encode.messages import LARGEST, ColumnsMessages, JsonMessages, Published
-from pipeline.encode.subject import Subjects
+from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
+from pipeline.encode.nats.subject import Subjects
 from pipeline.errors import Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection

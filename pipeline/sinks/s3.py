@@ -62,8 +62,8 @@ from pipeline.component import (
     TLSConfig,
 )
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.objects import Grouping, Run, marked, name_of, part_of_key
-from pipeline.encode.packing import packer_of
+from pipeline.encode.s3.objects import Grouping, Run, marked, name_of, part_of_key
+from pipeline.encode.s3.packing import packer_of
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
 from pipeline.expression.template import placeholders

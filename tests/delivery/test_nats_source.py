@@ -19,8 +19,8 @@ from nats.aio.client import Client
 
 from pipeline.batch import Container
 from pipeline.buffer.columns import Columns
-from pipeline.encode.messages import ColumnsMessages
-from pipeline.encode.subject import Subjects
+from pipeline.encode.nats.messages import ColumnsMessages
+from pipeline.encode.nats.subject import Subjects
 from pipeline.testing.agent_process import AgentProcess, whole_entries, whole_lines
 from pipeline.testing.builders import batch, container
 from tests.servers.daemon import PATIENCE, eventually

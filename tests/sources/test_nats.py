@@ -23,8 +23,8 @@ from pipeline.batch import Batch, Container
 from pipeline.buffer.columns import Columns
 from pipeline.component import Duration, SourceContext
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.messages import ColumnsMessages, JsonMessages
-from pipeline.encode.subject import Subjects
+from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages
+from pipeline.encode.nats.subject import Subjects
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.inlet import Inlet
 from pipeline.ledger import Ledger

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.batch import Batch, Container
-from pipeline.encode.loki import LONGEST_VALUE, Columns, LokiEncoder
-from pipeline.encode.loki_wire import Json, Protobuf
+from pipeline.encode.loki.encoder import LONGEST_VALUE, Columns, LokiEncoder
+from pipeline.encode.loki.wire import Json, Protobuf
 from pipeline.expression import compile_template
 from pipeline.parsing.json import parse, parse_one
 from pipeline.records import RecordReader

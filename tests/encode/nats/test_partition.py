@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.encode.partition import partition
+from pipeline.encode.nats.partition import partition
 
 
 def test_a_container_is_always_in_the_same_partition() -> None:

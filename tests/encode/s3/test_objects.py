@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Container
-from pipeline.encode.objects import CODES, MOST, Grouping, Run, marked, name_of, part_of_key
+from pipeline.encode.s3.objects import CODES, MOST, Grouping, Run, marked, name_of, part_of_key
 from pipeline.expression import compile_template
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile

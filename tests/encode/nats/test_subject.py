@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.encode.subject import LONGEST_TOKEN, Subjects
+from pipeline.encode.nats.subject import LONGEST_TOKEN, Subjects
 from pipeline.errors import ConfigError
 from pipeline.testing.builders import batch, container
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.batch import Batch
-from pipeline.encode.partition import partition
+from pipeline.encode.nats.partition import partition
 from pipeline.errors import ConfigError
 
 LONGEST_TOKEN: Final = 128

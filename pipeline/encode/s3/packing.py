@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.objects import Run
+from pipeline.encode.s3.objects import Run
 from pipeline.extras import needed
 from pipeline.support.blocking import BlockingThread
 
@@ -37,7 +37,7 @@ class Packer(Protocol):
 def packer_of(format_: str, compression: str, json: JsonEncoder, host: str) -> Packer:
     """Raises `ConfigError` where a library is missing."""
     if format_ == "parquet":
-        from pipeline.encode.parquet import Parquet
+        from pipeline.encode.s3.parquet import Parquet
 
         return Parquet(compression, host)
     return Lines(compression, json)

@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.encode.loki_wire import Entry, Labels, quoted
+from pipeline.encode.loki.wire import Entry, Labels, quoted
 from pipeline.timestamps import NO_TIME, split_timestamp
 
 _OLDEST: Final = r"oldest acceptable timestamp is: ([0-9T:.Z+-]+)"

@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.encode.objects import Run
-from pipeline.encode.parquet import Parquet
+from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.parquet import Parquet
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pipeline.encode.loki_wire import Json, Protobuf, in_braces, quoted
+from pipeline.encode.loki.wire import Json, Protobuf, in_braces, quoted
 from tests.servers.loki_received import from_json, from_protobuf
 
 LABELS = (("b", "2"), ("a", "1"))

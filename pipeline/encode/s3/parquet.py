@@ -23,7 +23,7 @@ from typing import Any, Final
 from pipeline.batch import STREAM_NAMES, Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
-from pipeline.encode.objects import Run
+from pipeline.encode.s3.objects import Run
 from pipeline.extras import needed
 from pipeline.support.blocking import BlockingThread
 from pipeline.timestamps import nanoseconds

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
-from pipeline.encode.messages import CHUNK, ColumnsMessages, JsonMessages, Published
+from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile
 

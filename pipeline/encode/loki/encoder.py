@@ -27,7 +27,7 @@ from pipeline.batch import STREAM_NAMES, Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import STREAMS, kinds_of
 from pipeline.encode.level import LEVELS
-from pipeline.encode.loki_wire import Entry, Labels, Wire
+from pipeline.encode.loki.wire import Entry, Labels, Wire
 from pipeline.rendered import RENDERED
 
 LONGEST_VALUE: Final = 2048

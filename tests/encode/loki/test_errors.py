@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.encode.loki_errors import are_others_stored, blamed
-from pipeline.encode.loki_wire import Entry, Labels
+from pipeline.encode.loki.errors import are_others_stored, blamed
+from pipeline.encode.loki.wire import Entry, Labels
 
 API: Labels = (("container_name", "api"), ("host", 'a"b'))
 DB: Labels = (("container_name", "db"),)

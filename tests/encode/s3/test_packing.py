@@ -11,8 +11,8 @@ import cramjam
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.objects import Run
-from pipeline.encode.packing import Lines, packer_of
+from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.packing import Lines, packer_of
 from pipeline.errors import ConfigError
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile

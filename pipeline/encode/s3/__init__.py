@@ -1,0 +1,1 @@
+"""Batches as objects of S3: what goes into which, under which key, and in which format."""
