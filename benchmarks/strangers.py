@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.component import Secret, SourceContext
 from pipeline.sources.forward import Config, Forward
 from pipeline.testing.intake_room import room
-from pipeline.transport.net.tcp_server import ListenTLSConfig
+from pipeline.transport.net.listen import ListenTLSConfig
 from tests.servers.certificates import Authority, Certificate
 
 PATIENCE = 4.0

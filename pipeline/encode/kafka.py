@@ -9,7 +9,7 @@ from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.rendered import RENDERED
 from pipeline.timestamps import whole_seconds
-from pipeline.transport.kafka.records import Headers, Records, Run
+from pipeline.transport.kafka.records import Headers, Records, TopicEntries
 
 LONGEST_TOPIC: Final = 249
 
@@ -33,12 +33,12 @@ class KafkaEncoder:
             names = self._topics(batch)
             if names.count(names[0]) == len(names):
                 places = range(start, start + len(names))
-                records.runs.append(Run(topic(names[0]), key, places))
+                records.topics.append(TopicEntries(topic(names[0]), key, places))
                 continue
             several: dict[str, list[int]] = {}
             for place, name in enumerate(map(topic, names), start):
                 several.setdefault(name, []).append(place)
-            records.runs += [Run(name, key, places) for name, places in several.items()]
+            records.topics += [TopicEntries(name, key, places) for name, places in several.items()]
         return records
 
     def _of(self, batch: Batch) -> Headers:

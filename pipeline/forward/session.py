@@ -25,7 +25,7 @@ from pipeline.forward.reading import (
     messages,
     objects,
 )
-from pipeline.transport.net.accepted import READ_BEFORE, Connection
+from pipeline.transport.net.accepted import READ_BEFORE, AcceptedConnection
 from pipeline.transport.net.address import peer_name
 
 HANDSHAKE = 10.0
@@ -76,7 +76,7 @@ class Door:
 class Session:
     """Of one connection."""
 
-    def __init__(self, connection: Connection, door: Door, intake: Intake) -> None:
+    def __init__(self, connection: AcceptedConnection, door: Door, intake: Intake) -> None:
         self._connection = connection
         self._door = door
         self._intake = intake

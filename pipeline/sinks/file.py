@@ -34,8 +34,7 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.errors import ConfigError, Unavailable
 from pipeline.support.blocking import BlockingThread
-from pipeline.transport.net.errors import file_sentence
-from pipeline.transport.rotating_file import RotatingFile
+from pipeline.transport.rotating_file import RotatingFile, file_sentence
 
 
 class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -35,7 +35,7 @@ from pipeline.encode.gelf import GelfEncoder
 from pipeline.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
-from pipeline.transport.net.sink import OneWay
+from pipeline.transport.net.sink import OverSocket
 
 PORTS = {"udp": 12201, "tcp": 12201, "tls": 12201}
 
@@ -68,7 +68,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """For connecting, and again for the TLS handshake."""
 
 
-class Gelf(OneWay):
+class Gelf(OverSocket):
     """A datagram for each message, or chunk of one; or a stream of messages, each with its NUL."""
 
     most_values = 50_000  # some 50 ms

@@ -68,7 +68,7 @@ from pipeline.extras import needed
 from pipeline.transport.net.address import Address, parse
 
 if TYPE_CHECKING:
-    from pipeline.transport.kafka.producer import Consignment
+    from pipeline.transport.kafka.producer import PendingRecords
 
 _ANY = Batch(Container("", "", ""), [b""], [b"2026-01-31T23:59:59.123456789Z"], b"\1", [0])
 
@@ -110,7 +110,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     connection within five seconds counts as away, sooner than that."""
 
 
-class Kafka(Sink["Consignment"]):
+class Kafka(Sink["PendingRecords"]):
     """`Payload.data` knows which of its records the brokers have not acknowledged."""
 
     def __init__(self, config: Config, context: Context) -> None:
@@ -137,7 +137,7 @@ class Kafka(Sink["Consignment"]):
             largest=int(config.max_batch),
             timeout=timeout * 0.75,  # so that a broker's answer comes before ours is given up
         )
-        self._consignment = producer.Consignment
+        self._pending = producer.PendingRecords
 
     async def open(self) -> None:
         await self._cluster.open()
@@ -146,11 +146,11 @@ class Kafka(Sink["Consignment"]):
     def reached(self) -> str:
         return str(self._cluster.reached())
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[Consignment]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[PendingRecords]:
         records = self._encoder.encode(batches)
-        return Payload(self._consignment(records), len(records.values), records.size)
+        return Payload(self._pending(records), len(records.values), records.size)
 
-    async def send(self, payload: Payload[Consignment]) -> None:
+    async def send(self, payload: Payload[PendingRecords]) -> None:
         place = payload.data.records.place
         await self._producer.send(
             payload.data, lambda index, reason: payload.refuse(*place(index), reason)

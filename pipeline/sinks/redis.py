@@ -61,7 +61,7 @@ from pipeline.expression import compile_template, has_placeholders
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.errors import printable
 from pipeline.transport.net.tls import tls_of
-from pipeline.transport.redis.connection import Connection, Login, master, refusal
+from pipeline.transport.redis.connection import Login, RedisConnection, master, refusal
 from pipeline.transport.redis.resp import Error, Reply, command
 
 PORTS = {"redis": 6379, "rediss": 6379, "unix": None}
@@ -148,7 +148,7 @@ class Redis(Sink[Entries]):
         if config.user is not None and config.password is None:
             raise ConfigError("a user needs a password, too", path="password")
         self._connect = _way(config, self._login)
-        self._connection: Connection | None = None
+        self._connection: RedisConnection | None = None
         self._constant = not has_placeholders(config.stream)
         with at("stream"):
             streams = compile_template(config.stream, plain_name)
@@ -226,7 +226,9 @@ class Redis(Sink[Entries]):
             return not self._constant
         return error.code == "ERR" and taken
 
-    async def _replicated(self, connection: Connection, commands: bytes, count: int) -> list[Reply]:
+    async def _replicated(
+        self, connection: RedisConnection, commands: bytes, count: int
+    ) -> list[Reply]:
         """Asks, and has it be replicated; with no commands, sees that there are replicas at all, so
         that nothing is sent again and again to a master that has none."""
         wanted, patience = self._config.replicas, int(self._config.timeout * 500) or 1
@@ -247,7 +249,7 @@ class Redis(Sink[Entries]):
             await connection.close()
 
 
-def _way(config: Config, login: Login) -> Callable[[], Awaitable[Connection]]:
+def _way(config: Config, login: Login) -> Callable[[], Awaitable[RedisConnection]]:
     """How to find the server. Raises `ConfigError`."""
     timeout = float(config.timeout)
     written = [config.address] if isinstance(config.address, str) else config.address
@@ -257,17 +259,19 @@ def _way(config: Config, login: Login) -> Callable[[], Awaitable[Connection]]:
         raise ConfigError("one address is needed, or those of Sentinels and `sentinel`", "address")
     (tls, *_) = [tls_of(address, config.tls) for address in addresses]
     if asked is None:
-        connection = Connection(addresses[0], tls, login, timeout=timeout)
+        connection = RedisConnection(addresses[0], tls, login, timeout=timeout)
 
-        async def known() -> Connection:
+        async def known() -> RedisConnection:
             return connection
 
         return known
     name, to_them = asked.master, Login(asked.user, asked.password)
 
-    async def found() -> Connection:
+    async def found() -> RedisConnection:
         host, port = await master(addresses, name, tls, to_them, timeout=timeout)
-        return Connection(Address(addresses[0].scheme, host, port), tls, login, timeout=timeout)
+        return RedisConnection(
+            Address(addresses[0].scheme, host, port), tls, login, timeout=timeout
+        )
 
     return found
 

@@ -62,7 +62,7 @@ from pipeline.component import (
     TLSConfig,
 )
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.s3.objects import Grouping, Run, marked, name_of, part_of_key
+from pipeline.encode.s3.objects import BatchSlice, Grouping, marked, name_of, part_of_key
 from pipeline.encode.s3.packing import packer_of
 from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
@@ -155,12 +155,12 @@ class Item:
     """One object that is still to be stored."""
 
     prefix: str
-    runs: list[Run]
+    slices: list[BatchSlice]
     body: bytes | None = None
     """Once it was tried."""
 
     def __len__(self) -> int:
-        return sum(len(run.indexes) for run in self.runs)
+        return sum(len(each.indexes) for each in self.slices)
 
 
 @dataclass(slots=True)
@@ -195,7 +195,7 @@ class S3(Sink[Items]):
         return self._bucket.reached()
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Items]:
-        items = [Item(prefix, runs) for prefix, runs in self._grouping(batches).items()]
+        items = [Item(prefix, slices) for prefix, slices in self._grouping(batches).items()]
         size = sum(sum(map(len, batch.lines)) for batch in batches)
         return Payload(Items(items), sum(map(len, batches)), size)
 
@@ -204,14 +204,14 @@ class S3(Sink[Items]):
         while items.left:
             item = items.left[0]
             if item.body is None:
-                item.body = await self._packer.pack(item.runs)
+                item.body = await self._packer.pack(item.slices)
             try:
                 await self._store(item, item.body)
             except TooLarge as refusal:
                 items.left[:1] = _halves(item)
                 if len(item) == 1:
-                    (run,) = item.runs
-                    payload.refuse(run.batch, run.indexes[0], str(refusal))
+                    (each,) = item.slices
+                    payload.refuse(each.batch, each.indexes[0], str(refusal))
             else:
                 items.stored += len(item.body)
                 del items.left[0]
@@ -222,7 +222,7 @@ class S3(Sink[Items]):
         options = {"ContentType": it.content_type, "Metadata": {"entries": str(len(item))}}
         if it.content_encoding:
             options["ContentEncoding"] = it.content_encoding
-        await self._bucket.put(f"{item.prefix}{name_of(item.runs)}{it.suffix}", body, options)
+        await self._bucket.put(f"{item.prefix}{name_of(item.slices)}{it.suffix}", body, options)
 
     async def close(self) -> None:
         self._packer.close()
@@ -233,9 +233,9 @@ def _halves(item: Item) -> list[Item]:
     """Two items with half of the entries each; none of a single one."""
     if len(item) == 1:
         return []
-    runs = list(item.runs) if len(item.runs) > 1 else list(item.runs[0].halves())
-    middle = len(runs) // 2
-    return [Item(item.prefix, runs[:middle]), Item(item.prefix, runs[middle:])]
+    slices = list(item.slices) if len(item.slices) > 1 else list(item.slices[0].halves())
+    middle = len(slices) // 2
+    return [Item(item.prefix, slices[:middle]), Item(item.prefix, slices[middle:])]
 
 
 def _grouping(prefix: str) -> Grouping:

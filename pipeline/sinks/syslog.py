@@ -36,7 +36,7 @@ from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, str
 from pipeline.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
-from pipeline.transport.net.sink import OneWay
+from pipeline.transport.net.sink import OverSocket
 
 PORTS = {"tcp": 514, "tls": 6514, "udp": 514}
 _SMALLEST = 480
@@ -74,7 +74,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """For connecting, and again for the TLS handshake."""
 
 
-class Syslog(OneWay):
+class Syslog(OverSocket):
     """A datagram for each message, or a stream of framed ones."""
 
     def __init__(self, config: Config, context: Context) -> None:

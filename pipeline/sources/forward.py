@@ -59,14 +59,10 @@ from pipeline.forward.handshake import Server
 from pipeline.forward.heartbeats import Heartbeats
 from pipeline.forward.partials import Partials
 from pipeline.forward.session import Door, Session
-from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import Address
-from pipeline.transport.net.tcp_server import (
-    Listener,
-    ListenTLSConfig,
-    bound,
-    listen_address,
-)
+from pipeline.transport.net.listen import ListenTLSConfig, bound_socket, listen_address
+from pipeline.transport.net.tcp_server import TcpServer
 
 PORTS: dict[str, int | None] = {"tcp": 24224, "tls": 24224}
 
@@ -117,7 +113,7 @@ class Forward(Source):
             host = config.hostname or context.host or os.uname().nodename
             server = Server(host, config.shared_key, config.users)
         self._config = config
-        self._listener = Listener(self._address, config.tls, config.connections)
+        self._listener = TcpServer(self._address, config.tls, config.connections)
         self._heartbeats: Heartbeats | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
         self._door = Door(
@@ -141,7 +137,7 @@ class Forward(Source):
             await self._answer_heartbeats(Address("udp", self._address.host, self.port))
 
     async def _answer_heartbeats(self, address: Address) -> None:
-        sock = await bound(address, socket.SOCK_DGRAM)
+        sock = await bound_socket(address, socket.SOCK_DGRAM)
         loop = asyncio.get_running_loop()
         try:
             self._datagrams, self._heartbeats = await loop.create_datagram_endpoint(
@@ -155,7 +151,7 @@ class Forward(Source):
         return self._listener.reached()
 
     async def run(self, intake: Intake) -> None:
-        async def handle(connection: Connection) -> None:
+        async def handle(connection: AcceptedConnection) -> None:
             await Session(connection, self._door, intake).run()
 
         if self._heartbeats is not None:

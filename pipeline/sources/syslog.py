@@ -39,10 +39,11 @@ import msgspec
 from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
 from pipeline.parsing.syslog_frames import FrameError, Frames
-from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import peer_name
-from pipeline.transport.net.tcp_server import Listener, ListenTLSConfig, listen_address
-from pipeline.transport.net.udp_server import Receiver
+from pipeline.transport.net.listen import ListenTLSConfig, listen_address
+from pipeline.transport.net.tcp_server import TcpServer
+from pipeline.transport.net.udp_server import UdpServer
 
 PORTS: dict[str, int | None] = {"udp": 514, "tcp": 514, "tls": 6514}
 
@@ -80,11 +81,11 @@ class Syslog(Source):
         address = listen_address(config.listen, PORTS, config.tls)
         self._config = config
         self._host = context.host
-        self._listener: Listener | Receiver
+        self._listener: TcpServer | UdpServer
         if address.scheme == "udp":
-            self._listener = Receiver(address, int(config.receive_buffer))
+            self._listener = UdpServer(address, int(config.receive_buffer))
         else:
-            self._listener = Listener(address, config.tls, config.connections)
+            self._listener = TcpServer(address, config.tls, config.connections)
 
     @property
     def port(self) -> int:
@@ -98,12 +99,12 @@ class Syslog(Source):
         return self._listener.reached()
 
     async def run(self, intake: Intake) -> None:
-        if isinstance(self._listener, Receiver):
+        if isinstance(self._listener, UdpServer):
             async with intake.taking():
                 await _receive(self._listener, self._host, intake)
             return
 
-        async def handle(connection: Connection) -> None:
+        async def handle(connection: AcceptedConnection) -> None:
             connection.admitted = True
             async with intake.taking():
                 await _read(
@@ -117,7 +118,7 @@ class Syslog(Source):
         self._listener.close()
 
 
-async def _receive(receiver: Receiver, host: str, intake: Intake) -> None:
+async def _receive(receiver: UdpServer, host: str, intake: Intake) -> None:
     while True:
         datagrams, dropped = await receiver.receive()
         if dropped:
@@ -131,7 +132,7 @@ async def _receive(receiver: Receiver, host: str, intake: Intake) -> None:
             await taken.placed()
 
 
-async def _read(connection: Connection, host: str, config: Config, intake: Intake) -> None:
+async def _read(connection: AcceptedConnection, host: str, config: Config, intake: Intake) -> None:
     frames = Frames(int(config.max_message))
     try:
         while data := await _next(connection, frames, float(config.idle)):
@@ -152,7 +153,7 @@ async def _read(connection: Connection, host: str, config: Config, intake: Intak
         _take(intake, rest, host)
 
 
-async def _next(connection: Connection, frames: Frames, idle: float) -> bytes:
+async def _next(connection: AcceptedConnection, frames: Frames, idle: float) -> bytes:
     patience = STALLED if frames.pending else idle
     try:
         return await connection.read(patience)

@@ -10,6 +10,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+_FILE = {
+    errno.ENOSPC: "cannot be written: the disk is full; free some space",
+    errno.EDQUOT: "cannot be written: the quota of this user is used up",
+    errno.EROFS: "cannot be written: the file system is read-only",
+    errno.EACCES: "may not be written by this user; check the owner and mode of file and folder",
+    errno.EPERM: "may not be written by this user; check the owner and mode of file and folder",
+    errno.EISDIR: "is a folder; name a file in it",
+    errno.ENOTDIR: "cannot be made: a part of the path is not a folder",
+    errno.ESPIPE: "is a pipe or a device, not a file",
+    errno.EEXIST: "cannot be made: a part of the path is not a folder",
+}
+
+
+def file_sentence(error: OSError) -> str:
+    """Why a file cannot be written and what to do, to go on after its path: `cannot be written: the
+    disk is full; free some space`."""
+    number = error.errno or 0
+    return _FILE.get(number, f"cannot be used: {os.strerror(number)}")
+
 
 class RotatingFile:
     """Whole payloads of whole lines. All methods raise `OSError`, but for `close`."""

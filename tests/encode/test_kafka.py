@@ -20,7 +20,7 @@ def test_columns_are_of_equal_length_and_in_order() -> None:
     assert [json.loads(value)["message"] for value in records.values] == ["a", "b", "c"]
     assert records.keys == [some[0].container.id.encode()] * 2 + [some[2].container.id.encode()]
     assert [dict(headers)["host"] for headers in records.headers] == [b"web-1", b"web-1", b"here"]
-    assert [list(run.places) for run in records.runs] == [[0, 1], [2]]
+    assert [list(run.places) for run in records.topics] == [[0, 1], [2]]
     assert [records.place(index) for index in range(3)] == [
         (some[0], 0),
         (some[0], 1),
@@ -30,14 +30,14 @@ def test_columns_are_of_equal_length_and_in_order() -> None:
 
 def test_entries_of_several_topics_are_runs_of_their_own() -> None:
     records = encoder("x", "y").encode([batch("a", "b", "c"), batch("d")])
-    found = [(run.topic, list(run.places)) for run in records.runs]
+    found = [(run.topic, list(run.places)) for run in records.topics]
     assert found == [("x", [0, 2]), ("y", [1]), ("x", [3])]
 
 
 def test_no_batch_is_too_odd() -> None:
     records = encoder("x", "..", "y" * 300).encode(hostile())
     assert len(records.keys) == len(records.values) == len(records.times) == len(records.headers)
-    places = [place for run in records.runs for place in run.places]
+    places = [place for run in records.topics for place in run.places]
     assert sorted(places) == list(range(len(records.values)))
 
 

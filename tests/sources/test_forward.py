@@ -34,7 +34,7 @@ from pipeline.testing.hostile import LINES, hostile
 from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.leaks import no_garbage
 from pipeline.testing.source_kit import Connect, SourceKit
-from pipeline.transport.net.tcp_server import ListenTLSConfig
+from pipeline.transport.net.listen import ListenTLSConfig
 from tests.servers.certificates import Authority
 from tests.servers.receivers import client_context
 from tests.sources.fluent_client import Client, event_time, pack

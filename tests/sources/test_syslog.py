@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.sources.syslog import Config, Syslog
 from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
-from pipeline.transport.net.tcp_server import ListenTLSConfig
+from pipeline.transport.net.listen import ListenTLSConfig
 from tests.servers.certificates import Authority
 from tests.servers.daemon import Daemon, takes_datagrams
 from tests.servers.ports import free_port

@@ -47,7 +47,7 @@ Render = Callable[[Batch], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BatchSlice:
     """Entries of one batch that go into the same object."""
 
     batch: Batch
@@ -61,9 +61,11 @@ class Run:
     def whole(self) -> bool:
         return len(self.indexes) == len(self.batch)
 
-    def halves(self) -> tuple[Run, Run]:
+    def halves(self) -> tuple[BatchSlice, BatchSlice]:
         middle = len(self.indexes) // 2
-        return Run(self.batch, self.indexes[:middle]), Run(self.batch, self.indexes[middle:])
+        return BatchSlice(self.batch, self.indexes[:middle]), BatchSlice(
+            self.batch, self.indexes[middle:]
+        )
 
 
 def marked(template: str) -> str:
@@ -101,12 +103,12 @@ class Grouping:
         self._precision = max(used, default=0)
         """How much of a time tells objects apart, in characters."""
 
-    def __call__(self, batches: Sequence[Batch]) -> dict[str, list[Run]]:
+    def __call__(self, batches: Sequence[Batch]) -> dict[str, list[BatchSlice]]:
         """The entries of each object, in order, by what its key begins with."""
-        groups: dict[str, list[Run]] = {}
+        groups: dict[str, list[BatchSlice]] = {}
         for batch in batches:
             for prefix, indexes in self._parts(batch):
-                groups.setdefault(prefix, []).append(Run(batch, indexes))
+                groups.setdefault(prefix, []).append(BatchSlice(batch, indexes))
         return groups
 
     def _parts(self, batch: Batch) -> list[tuple[str, Sequence[int]]]:
@@ -154,25 +156,25 @@ def _time(time: str, part: str) -> str:
     return time[CODES[part[0]]] + part[1:] if part[:1] in CODES else part
 
 
-def name_of(runs: Sequence[Run]) -> str:
+def name_of(slices: Sequence[BatchSlice]) -> str:
     """Of an object with these entries, without what it ends in."""
-    first = runs[0]
+    first = slices[0]
     batch, index = first.batch, first.indexes[0]
     time = re.sub("[-:]", "", batch.times[index].decode("ascii", "replace"))
-    sources = {_source(run) for run in runs}
+    sources = {_source(each) for each in slices}
     identity = [(*_source(first), _entry(first, 0))]
     if len(sources) > 1:
-        identity = [(*_source(run), (_entry(run, 0), _entry(run, -1))) for run in runs]  # type: ignore[misc]
+        identity = [(*_source(each), (_entry(each, 0), _entry(each, -1))) for each in slices]  # type: ignore[misc]
     digest = blake2s(repr(identity).encode("utf-8", "replace"), digest_size=4).hexdigest()
     container = _UNFIT_IN_PART.sub("_", batch.container.short_id)
     return f"{time}-{container}-{batch.sequences[index]}-{digest}"
 
 
-def _source(run: Run) -> tuple[str, str, str]:
-    return run.batch.route, run.batch.source, run.batch.container.id
+def _source(each: BatchSlice) -> tuple[str, str, str]:
+    return each.batch.route, each.batch.source, each.batch.container.id
 
 
-def _entry(run: Run, place: int) -> tuple[int, int]:
-    index = run.indexes[place]
-    batch = run.batch
+def _entry(each: BatchSlice, place: int) -> tuple[int, int]:
+    index = each.indexes[place]
+    batch = each.batch
     return batch.sequences[index], batch.parts[index] if batch.parts is not None else 0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.objects import BatchSlice
 from pipeline.extras import needed
 from pipeline.support.blocking import BlockingThread
 
@@ -28,7 +28,7 @@ class Packer(Protocol):
     content_encoding: str
     """Empty for none."""
 
-    async def pack(self, runs: Sequence[Run]) -> bytes: ...
+    async def pack(self, slices: Sequence[BatchSlice]) -> bytes: ...
 
     def close(self) -> None:
         """Lets its thread end. It may be used again."""
@@ -62,10 +62,10 @@ class Lines:
         self._thread = BlockingThread("pack")
         """One: the allocator keeps what each thread has freed for that thread."""
 
-    async def pack(self, runs: Sequence[Run]) -> bytes:
+    async def pack(self, slices: Sequence[BatchSlice]) -> bytes:
         compressor, pieces, size = self._compressor(), list[bytes](), 0
-        for run in runs:
-            pieces.append(self._json.encode([run.picked()]))
+        for each in slices:
+            pieces.append(self._json.encode([each.picked()]))
             size += len(pieces[-1])
             if size >= PIECE:
                 await self._thread.run(compressor.add, _joined(pieces))

@@ -23,7 +23,7 @@ from typing import Any, Final
 from pipeline.batch import STREAM_NAMES, Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
-from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.objects import BatchSlice
 from pipeline.extras import needed
 from pipeline.support.blocking import BlockingThread
 from pipeline.timestamps import nanoseconds
@@ -69,11 +69,11 @@ class Parquet:
             ]
         )
 
-    async def pack(self, runs: Sequence[Run]) -> bytes:
+    async def pack(self, slices: Sequence[BatchSlice]) -> bytes:
         columns, rows, size = self._empty(), 0, 0
         file = _File(self._arrow, self._parquet, self._schema, self._compression)
-        for run in runs:
-            batch = run.picked()
+        for each in slices:
+            batch = each.picked()
             self._add(columns, batch)
             rows += len(batch)
             size += len(batch) * (batch.container.burden + batch.tagged)

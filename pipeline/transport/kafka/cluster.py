@@ -49,11 +49,11 @@ class Sasl:
     password: Secret
 
 
-class Connection(AIOKafkaConnection):  # type: ignore[misc]
+class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
     """To one broker. Ends where it announces an answer that is too large to be one."""
 
     @staticmethod
-    async def _read(self_ref: Callable[[], Connection | None]) -> None:
+    async def _read(self_ref: Callable[[], BrokerConnection | None]) -> None:
         if (self := self_ref()) is None:
             return
         reader = self._reader
@@ -104,9 +104,9 @@ class Cluster:
                 "sasl_plain_username": sasl.user,
                 "sasl_plain_password": str(sasl.password),
             }
-        self._seed: tuple[Address, Connection] | None = None
+        self._seed: tuple[Address, BrokerConnection] | None = None
         self._brokers: dict[int, Address] = {}
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, BrokerConnection] = {}
         self._leaders: dict[str, dict[int, int]] = {}
         self._asked = 0.0
 
@@ -210,7 +210,7 @@ class Cluster:
         finally:
             del answer, silent, asking  # else the error has this frame, and the frame it
 
-    async def _answer(self, address: Address, connection: Connection, request: Any) -> Any:
+    async def _answer(self, address: Address, connection: BrokerConnection, request: Any) -> Any:
         try:
             return await connection.send(request)
         except Exception as error:
@@ -228,7 +228,7 @@ class Cluster:
             await asyncio.wait([closed], timeout=CLOSING)
         return None
 
-    async def _connected(self, node: int | None) -> tuple[Address, Connection]:
+    async def _connected(self, node: int | None) -> tuple[Address, BrokerConnection]:
         """The connection to a broker, made anew where it has closed an idle one."""
         if node is None:
             if self._seed is None:
@@ -244,8 +244,8 @@ class Cluster:
             known = self._connections[node] = await self._connect(address)
         return address, known
 
-    async def _connect(self, address: Address) -> Connection:
-        connection = Connection(address.host, address.port, **self._options)
+    async def _connect(self, address: Address) -> BrokerConnection:
+        connection = BrokerConnection(address.host, address.port, **self._options)
         patience = min(self._timeout, GREETING)
         try:
             async with asyncio.timeout(patience):

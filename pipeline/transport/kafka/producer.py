@@ -63,7 +63,7 @@ _hash: Final = lru_cache(10_000)(murmur2)  # in Python it takes 15 µs for a con
 
 
 @dataclass(slots=True)
-class Chunk:
+class RecordBatch:
     """Entries that are stored together, or not at all."""
 
     places: list[int]
@@ -72,33 +72,33 @@ class Chunk:
     producer: int = -1
     """By whom it was built."""
     before: int | None = None
-    """How many chunks its topic had taken when it was first called invalid."""
+    """How many batches its topic had taken when it was first called invalid."""
     suspected: int | None = None
     """How many it had when it last was, by itself and without evidence."""
 
 
-class Consignment:
+class PendingRecords:
     """A payload on its way: what is left of it, by partition and in order."""
 
     def __init__(self, records: Records) -> None:
         self.records = records
-        self.left: dict[Partition, list[Chunk]] | None = None
+        self.left: dict[Partition, list[RecordBatch]] | None = None
         """None before it is known what partitions there are."""
 
     def divide(self, cluster: Cluster) -> None:
         """A key is always of one partition, by the hash that Kafka's own clients use."""
         found: dict[Partition, list[int]] = defaultdict(list)
-        for run in self.records.runs:
-            partition = (_hash(run.key) & 0x7FFFFFFF) % cluster.partitions(run.topic)
-            found[run.topic, partition] += run.places
-        self.left = {partition: [Chunk(some)] for partition, some in found.items()}
+        for entries in self.records.topics:
+            partition = (_hash(entries.key) & 0x7FFFFFFF) % cluster.partitions(entries.topic)
+            found[entries.topic, partition] += entries.places
+        self.left = {partition: [RecordBatch(some)] for partition, some in found.items()}
 
 
 class Producer:
-    """Sends one consignment at a time. All methods raise `Unavailable`."""
+    """Sends one payload at a time. All methods raise `Unavailable`."""
 
     def __init__(self, cluster: Cluster, *, codec: int, largest: int, timeout: float) -> None:
-        """`largest` in bytes is what a chunk has, before it is compressed, unless it is a single
+        """`largest` in bytes is what a batch has, before it is compressed, unless it is a single
         record. `timeout` in seconds is what replicas have for it."""
         self._cluster = cluster
         self._codec = codec
@@ -108,10 +108,10 @@ class Producer:
         """With its epoch."""
         self._next: dict[Partition, int] = {}
         self._stored: Counter[str] = Counter()
-        """Chunks that a topic has taken, in whichever payload."""
+        """Batches that a topic has taken, in whichever payload."""
         self._undecided = False
         """Whether, in this round, all that was tried of a partition was called invalid."""
-        self._doubtful: Consignment | None = None
+        self._doubtful: PendingRecords | None = None
         """Of which the brokers may have a part that they did not answer for."""
 
     async def prepare(self, topics: Collection[str]) -> None:
@@ -120,17 +120,17 @@ class Producer:
         if self._id is None:
             self._id, self._next = await self._identity(), {}
 
-    async def send(self, consignment: Consignment, refuse: Callable[[int, str], None]) -> None:
+    async def send(self, pending: PendingRecords, refuse: Callable[[int, str], None]) -> None:
         """Returns when the brokers have all of it, but for those entries that they will not take:
         `refuse` is told each, and why. May raise, and be called again: then it sends the rest."""
-        if self._doubtful not in (None, consignment):
+        if self._doubtful not in (None, pending):
             self._id = None  # the numbers of what was given up may be taken, or may not
-        await self.prepare({run.topic for run in consignment.records.runs})
-        if consignment.left is None:
-            consignment.divide(self._cluster)
-        while consignment.left:
-            self._doubtful = consignment
-            await self._round(consignment, refuse)
+        await self.prepare({entries.topic for entries in pending.records.topics})
+        if pending.left is None:
+            pending.divide(self._cluster)
+        while pending.left:
+            self._doubtful = pending
+            await self._round(pending, refuse)
             self._doubtful = None
 
     async def _identity(self) -> tuple[int, int]:
@@ -139,17 +139,17 @@ class Producer:
             raise Unavailable(f"the brokers give no producer id: {described(answer.error_code)}")
         return answer.producer_id, answer.producer_epoch
 
-    async def _round(self, consignment: Consignment, refuse: Callable[[int, str], None]) -> None:
-        """Sends the first chunk of each partition, to all leaders at once."""
-        left = consignment.left
+    async def _round(self, pending: PendingRecords, refuse: Callable[[int, str], None]) -> None:
+        """Sends the first batch of each partition, to all leaders at once."""
+        left = pending.left
         assert left is not None
         nodes: dict[int, list[Partition]] = defaultdict(list)
         for partition in left:
             nodes[self._cluster.leader(*partition)].append(partition)
-            await self._build(consignment, partition)
+            await self._build(pending, partition)
         async with asyncio.TaskGroup() as group:
             asked = {
-                node: group.create_task(self._produce(node, consignment, some), name="produce")
+                node: group.create_task(self._produce(node, pending, some), name="produce")
                 for node, some in nodes.items()
             }
         trouble: list[str] = []
@@ -162,7 +162,7 @@ class Producer:
                 continue
             where = self._cluster.address(node)
             for partition in nodes[node]:
-                problem = self._settle(consignment, partition, codes.get(partition), where, refuse)
+                problem = self._settle(pending, partition, codes.get(partition), where, refuse)
                 trouble += [problem] if problem else []
         if trouble:
             error = Unavailable("; ".join(dict.fromkeys(trouble)))
@@ -174,12 +174,12 @@ class Producer:
             finally:
                 del error  # else it has this frame, and the frame it
 
-    async def _build(self, consignment: Consignment, partition: Partition) -> None:
-        """The partition's first chunk, cut to what goes into one, unless it is built already."""
-        assert self._id is not None and consignment.left is not None
-        chunks = consignment.left[partition]
-        chunk, (producer, epoch) = chunks[0], self._id
-        if chunk.producer == producer:
+    async def _build(self, pending: PendingRecords, partition: Partition) -> None:
+        """The partition's first batch, cut to what goes into one, unless it is built already."""
+        assert self._id is not None and pending.left is not None
+        batches = pending.left[partition]
+        batch, (producer, epoch) = batches[0], self._id
+        if batch.producer == producer:
             return
         builder = DefaultRecordBatchBuilder(
             2,
@@ -190,24 +190,24 @@ class Producer:
             base_sequence=self._next.get(partition, 0),
             batch_size=self._largest,
         )
-        append, records = builder.append, consignment.records
+        append, records = builder.append, pending.records
         times, keys, values, headers = records.times, records.keys, records.values, records.headers
-        for offset, place in enumerate(chunk.places):
+        for offset, place in enumerate(batch.places):
             if append(offset, times[place], keys[place], values[place], headers[place]) is None:
-                chunks.insert(1, Chunk(chunk.places[offset:]))
-                chunk.places = chunk.places[:offset]
+                batches.insert(1, RecordBatch(batch.places[offset:]))
+                batch.places = batch.places[:offset]
                 break
-        chunk.built = await asyncio.to_thread(builder.build) if self._codec else builder.build()
-        chunk.producer = producer
+        batch.built = await asyncio.to_thread(builder.build) if self._codec else builder.build()
+        batch.producer = producer
 
     async def _produce(
-        self, node: int, consignment: Consignment, partitions: list[Partition]
+        self, node: int, pending: PendingRecords, partitions: list[Partition]
     ) -> dict[Partition, int] | Unavailable:
         """What the broker says of each."""
-        assert consignment.left is not None
+        assert pending.left is not None
         topics: dict[str, list[tuple[int, bytes | bytearray]]] = defaultdict(list)
         for topic, partition in partitions:
-            topics[topic].append((partition, consignment.left[topic, partition][0].built))
+            topics[topic].append((partition, pending.left[topic, partition][0].built))
         request = ProduceRequest(
             transactional_id=None,
             required_acks=-1,
@@ -226,57 +226,61 @@ class Producer:
 
     def _settle(
         self,
-        consignment: Consignment,
+        pending: PendingRecords,
         partition: Partition,
         code: int | None,
         where: Address,
         refuse: Callable[[int, str], None],
     ) -> str:
-        """What is wrong; nothing where the first chunk has been dealt with."""
-        assert consignment.left is not None
-        chunks = consignment.left[partition]
-        chunk = chunks[0]
+        """What is wrong; nothing where the first batch has been dealt with."""
+        assert pending.left is not None
+        batches = pending.left[partition]
+        batch = batches[0]
         if code is None:
             return f'{where} says nothing of the topic "{partition[0]}"'
         if code in _STORED:
-            self._next[partition] = (self._next.get(partition, 0) + len(chunk.places)) % _WRAP
+            self._next[partition] = (self._next.get(partition, 0) + len(batch.places)) % _WRAP
             self._stored[partition[0]] += 1
-            chunks.pop(0)
-        elif code == _INVALID_RECORD and self._suspects(chunks, partition[0]):
-            if all(one.suspected == self._stored[partition[0]] for one in chunks[-_MOST_SUSPECTS:]):
+            batches.pop(0)
+        elif code == _INVALID_RECORD and self._suspects(batches, partition[0]):
+            if all(
+                one.suspected == self._stored[partition[0]] for one in batches[-_MOST_SUSPECTS:]
+            ):
                 self._undecided = True
-                chunks[:] = [_together(chunks)]
+                batches[:] = [_together(batches)]
                 topic = f'the topic "{partition[0]}"'
                 return f"{where} calls all records of {topic} invalid; check what it is to take"
-        elif code in _TO_BLAME and len(chunk.places) == 1:
-            refuse(chunk.places[0], f"{where} will not take it: {described(code)}")
-            chunks.pop(0)
+        elif code in _TO_BLAME and len(batch.places) == 1:
+            refuse(batch.places[0], f"{where} will not take it: {described(code)}")
+            batches.pop(0)
         elif code in _TO_BLAME:
-            middle = len(chunk.places) // 2
-            halves = chunk.places[:middle], chunk.places[middle:]
-            chunks[:1] = [Chunk(half, before=chunk.before) for half in halves]
+            middle = len(batch.places) // 2
+            halves = batch.places[:middle], batch.places[middle:]
+            batches[:1] = [RecordBatch(half, before=batch.before) for half in halves]
         else:
             if code in _FORGOTTEN:
                 self._id = None
             return f'{where} says of the topic "{partition[0]}": {described(code)}'
-        if not chunks:
-            del consignment.left[partition]
+        if not batches:
+            del pending.left[partition]
         return ""
 
-    def _suspects(self, chunks: list[Chunk], topic: str) -> bool:
-        """Whether nothing was taken since the first chunk was called invalid, so that it may be the
+    def _suspects(self, batches: list[RecordBatch], topic: str) -> bool:
+        """Whether nothing was taken since the first batch was called invalid, so that it may be the
         configuration that is wrong. Where it is a single record the others go first."""
-        chunk, stored = chunks[0], self._stored[topic]
-        if chunk.before is None:
-            chunk.before = stored
-        if len(chunk.places) > 1 or stored > chunk.before:
+        batch, stored = batches[0], self._stored[topic]
+        if batch.before is None:
+            batch.before = stored
+        if len(batch.places) > 1 or stored > batch.before:
             return False
-        chunk.suspected, chunk.producer = stored, -1
-        chunks.append(chunks.pop(0))
+        batch.suspected, batch.producer = stored, -1
+        batches.append(batches.pop(0))
         return True
 
 
-def _together(chunks: Iterable[Chunk]) -> Chunk:
+def _together(batches: Iterable[RecordBatch]) -> RecordBatch:
     """All of a partition, to be sent again in order."""
-    befores = [chunk.before for chunk in chunks if chunk.before is not None]
-    return Chunk(sorted(place for chunk in chunks for place in chunk.places), before=min(befores))
+    befores = [batch.before for batch in batches if batch.before is not None]
+    return RecordBatch(
+        sorted(place for batch in batches for place in batch.places), before=min(befores)
+    )

@@ -11,7 +11,7 @@ Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TopicEntries:
     """Entries of one container that are for one topic."""
 
     topic: str
@@ -30,7 +30,7 @@ class Records:
     times: list[int | None] = field(default_factory=list)
     """Milliseconds since the epoch."""
     headers: list[Headers] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    topics: list[TopicEntries] = field(default_factory=list)
 
     @property
     def size(self) -> int:

@@ -30,7 +30,7 @@ UNREAD: Final = 2**20
 may lose what was last written to it."""
 
 
-class Connection:
+class AcceptedConnection:
     """One task may read while another writes."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:

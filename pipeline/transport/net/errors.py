@@ -50,25 +50,6 @@ def sentence(address: Address, error: BaseException) -> str:
     return f"cannot be used: {error or type(error).__name__}"
 
 
-_FILE = {
-    errno.ENOSPC: "cannot be written: the disk is full; free some space",
-    errno.EDQUOT: "cannot be written: the quota of this user is used up",
-    errno.EROFS: "cannot be written: the file system is read-only",
-    errno.EACCES: "may not be written by this user; check the owner and mode of file and folder",
-    errno.EPERM: "may not be written by this user; check the owner and mode of file and folder",
-    errno.EISDIR: "is a folder; name a file in it",
-    errno.ENOTDIR: "cannot be made: a part of the path is not a folder",
-    errno.ESPIPE: "is a pipe or a device, not a file",
-    errno.EEXIST: "cannot be made: a part of the path is not a folder",
-}
-
-
-def file_sentence(error: OSError) -> str:
-    """Goes on after a file's path: `cannot be written: the disk is full; …`."""
-    number = error.errno or 0
-    return _FILE.get(number, f"cannot be used: {os.strerror(number)}")
-
-
 def _tls(address: Address, error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(address, error)

@@ -1,4 +1,4 @@
-"""Messages that their receiver does not answer: over UDP, TCP or TLS, as its address says."""
+"""A sink of messages that their receiver does not answer: over UDP, TCP or TLS."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pipeline.transport.net.stream import Stream
 from pipeline.transport.net.tls import tls_of
 
 
-class OneWay(Sink[Any]):
-    """A sink of such messages, but for what it encodes. `Payload.data` is a list of datagrams where
-    `_connection` is `Datagrams`, else bytes."""
+class OverSocket(Sink[Any]):
+    """A sink over a socket, but for what it encodes: the scheme of its address says over which.
+    `Payload.data` is a list of datagrams where `_connection` is `Datagrams`, else bytes."""
 
     def __init__(self, address: Address, tls: TLSConfig | None, timeout: float) -> None:
         """`timeout` in seconds, as of `Stream` and `Datagrams`. Raises `ConfigError`."""

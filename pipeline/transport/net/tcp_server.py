@@ -1,4 +1,4 @@
-"""Taking connections: TCP, with TLS where it is asked for, and no more of them than are allowed."""
+"""A server of TCP, with TLS where it is asked for, and no more connections than are allowed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Final, NoReturn
+from typing import Final
 
-import msgspec
-
-from pipeline.errors import ConfigError, Unavailable
 from pipeline.plural import plural
-from pipeline.transport.net.accepted import Connection
-from pipeline.transport.net.address import Address, parse
-from pipeline.transport.net.tls import unreadable
+from pipeline.transport.net.accepted import AcceptedConnection
+from pipeline.transport.net.address import Address
+from pipeline.transport.net.listen import ListenTLSConfig, bound_socket, server_context
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 512
 PAUSE: Final = 1.0
 """Seconds for which no connection is taken after the process ran out of files."""
 
@@ -29,92 +25,8 @@ Refuse = Callable[[str, str], object]
 """Counts what makes no sense or is too much: a word, and a sentence."""
 
 
-class ListenTLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """TLS of an address that is listened on."""
-
-    cert: Annotated[str, msgspec.Meta(examples=["/certs/cert.pem"])]
-    """PEM file of the certificate, with its chain."""
-    key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
-    """PEM file of its key, where that is not in the same file."""
-    client_ca: Annotated[str | None, msgspec.Meta(examples=["/certs/clients.pem"])] = None
-    """PEM file of the authorities whose certificates clients have to show; without it, they need
-    none."""
-
-
-def listen_address(
-    text: str, ports: dict[str, int | None], tls: ListenTLSConfig | None, plain: str = "tcp"
-) -> Address:
-    """Where to listen; `plain` is the scheme of what has none, where there is no TLS. Raises
-    `ConfigError` for the key `listen`."""
-    try:
-        address = parse(text, ports, "tls" if tls else plain, any_port=True)
-    except ConfigError as error:
-        raise ConfigError(error.message, path="listen") from None
-    if address.scheme == "tls" and tls is None:
-        raise ConfigError('TLS needs a certificate: tls = { cert = "…", key = "…" }', path="tls")
-    if address.scheme != "tls" and tls is not None:
-        message = f"{address.scheme}:// is not encrypted, so a tls table has no meaning"
-        raise ConfigError(message, path="listen")
-    return address
-
-
-def server_context(config: ListenTLSConfig) -> ssl.SSLContext:
-    """Reads the files that `config` names, so it blocks. TLS 1.2 and later.
-
-    Raises `Unavailable` with a sentence about the file that cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # a password, so that an encrypted key is an error and not a prompt
-        context.load_cert_chain(config.cert, config.key, password="")
-    except (OSError, ssl.SSLError) as error:
-        raise unreadable("cert", config.cert, error, config.key) from error
-    if config.client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        try:
-            context.load_verify_locations(config.client_ca)
-        except (OSError, ssl.SSLError) as error:
-            raise unreadable("client_ca", config.client_ca, error) from error
-    return context
-
-
-async def bound(address: Address, kind: socket.SocketKind) -> socket.socket:
-    """A socket that has the address and does not block. Raises `Unavailable`."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(address.host, address.port, type=kind)
-    except (OSError, UnicodeError) as error:
-        raise Unavailable(f'cannot listen on {address}: there is no host "{address.host}"') from (
-            error
-        )
-    family, kind_, protocol, _, where = found[0]
-    sock = socket.socket(family, kind_, protocol)
-    try:
-        sock.setblocking(False)
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(where)
-        if kind == socket.SOCK_STREAM:
-            sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        _raise(error, address)
-    return sock
-
-
-def _raise(error: OSError, address: Address) -> NoReturn:
-    why = {
-        errno.EADDRINUSE: "it is in use; stop what uses it, or choose another",
-        errno.EACCES: "no permission; choose a port above 1023",
-        errno.EADDRNOTAVAIL: "this host has no such address",
-    }.get(error.errno or 0, str(error.strerror))
-    raise Unavailable(f"cannot listen on {address}: {why}") from error
-
-
-class Listener:
-    """Listens on one address, and may be opened again."""
+class TcpServer:
+    """Takes connections at one address. May be opened again after it was closed."""
 
     def __init__(self, address: Address, tls: ListenTLSConfig | None, connections: int) -> None:
         """`connections`: how many there may be at a time. Beyond, the one gives way that has waited
@@ -123,29 +35,30 @@ class Listener:
         self._tls_config = tls
         self._tls: ssl.SSLContext | None = None
         self._most = connections
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[AcceptedConnection, None] = {}
         """The oldest first, without those that have given way."""
         self._socket: socket.socket | None = None
 
     @property
     def port(self) -> int:
-        """That it has."""
+        """That it has; before `open`, the one that was configured, which may be 0."""
         return self._socket.getsockname()[1] if self._socket is not None else self.address.port
 
     def reached(self) -> str:
+        """The address with the port that it has: `tcp://0.0.0.0:24224`."""
         return str(Address(self.address.scheme, self.address.host, self.port))
 
     async def open(self) -> None:
-        """Raises `Unavailable`."""
+        """Reads the files of TLS, and listens. Raises `Unavailable`."""
         self.close()
         if self._tls_config is not None:
             self._tls = await asyncio.to_thread(server_context, self._tls_config)
-        self._socket = await bound(self.address, socket.SOCK_STREAM)
+        self._socket = await bound_socket(self.address, socket.SOCK_STREAM)
 
     async def serve(
         self,
         tasks: asyncio.TaskGroup,
-        handle: Callable[[Connection], Awaitable[None]],
+        handle: Callable[[AcceptedConnection], Awaitable[None]],
         refuse: Refuse,
     ) -> None:
         """Takes connections, each with a task of its own in which `handle` is run, until this is
@@ -164,7 +77,7 @@ class Listener:
             if not self._has_place(refuse):
                 sock.close()
                 continue
-            connection = Connection(sock, _host(peer))
+            connection = AcceptedConnection(sock, _host(peer))
             self._connections[connection] = None
             serving = self._serve(connection, handle, refuse)
             task = tasks.create_task(serving, name=f"connection of {connection.peer}")
@@ -186,8 +99,8 @@ class Listener:
 
     async def _serve(
         self,
-        connection: Connection,
-        handle: Callable[[Connection], Awaitable[None]],
+        connection: AcceptedConnection,
+        handle: Callable[[AcceptedConnection], Awaitable[None]],
         refuse: Refuse,
     ) -> None:
         try:
@@ -204,12 +117,12 @@ class Listener:
         finally:
             await connection.end()
 
-    def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
+    def _ended(self, connection: AcceptedConnection, task: asyncio.Task[None]) -> None:
         self._connections.pop(connection, None)
         connection.close()
 
     def close(self) -> None:
-        """Takes no more."""
+        """Takes no more connections; those that were taken go on."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,4 +1,4 @@
-"""Datagrams that anybody sends to an address of this host."""
+"""A server of UDP: datagrams that anybody sends to an address of this host."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import struct
 from typing import Final
 
 from pipeline.transport.net.address import Address
+from pipeline.transport.net.listen import bound_socket
 from pipeline.transport.net.sockets import readable
-from pipeline.transport.net.tcp_server import bound
 
 LARGEST: Final = 2**16
 BURST: Final = 512
@@ -22,8 +22,8 @@ _COUNT: Final = struct.Struct("=I")
 _ANCILLARY: Final = socket.CMSG_SPACE(_COUNT.size)
 
 
-class Receiver:
-    """Bound to one address, and may be opened again."""
+class UdpServer:
+    """Receives datagrams at one address. May be opened again after it was closed."""
 
     def __init__(self, address: Address, room: int) -> None:
         """`room`: bytes that may wait in the kernel."""
@@ -35,15 +35,17 @@ class Receiver:
 
     @property
     def port(self) -> int:
+        """That it has; before `open`, the one that was configured, which may be 0."""
         return self._socket.getsockname()[1] if self._socket is not None else self.address.port
 
     def reached(self) -> str:
+        """The address with the port that it has: `udp://0.0.0.0:514`."""
         return str(Address(self.address.scheme, self.address.host, self.port))
 
     async def open(self) -> None:
-        """Raises `Unavailable`."""
+        """Binds the address. Raises `Unavailable`."""
         self.close()
-        self._socket = sock = await bound(self.address, socket.SOCK_DGRAM)
+        self._socket = sock = await bound_socket(self.address, socket.SOCK_DGRAM)
         self._dropped = 0
         sock.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
         try:
@@ -77,6 +79,7 @@ class Receiver:
         return found, (self._dropped - before) % 2**32
 
     def close(self) -> None:
+        """Receives nothing more; what waits in the kernel is gone."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

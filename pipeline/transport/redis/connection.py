@@ -57,7 +57,7 @@ class Login:
         return found
 
 
-class Connection:
+class RedisConnection:
     """Outlives its connections: `open` may be called again after any trouble. All methods raise
     `Unavailable`; none may overlap with another."""
 
@@ -152,7 +152,7 @@ async def master(
     """Host and port of a master, by the first Sentinel that knows it. Raises `Unavailable`."""
     problems = []
     for address in sentinels:
-        sentinel = Connection(address, tls, login, timeout=timeout)
+        sentinel = RedisConnection(address, tls, login, timeout=timeout)
         try:
             await sentinel.open()
             asked = command(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.encode())

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batch import Batch, Container
-from pipeline.encode.s3.objects import CODES, MOST, Grouping, Run, marked, name_of, part_of_key
+from pipeline.encode.s3.objects import (
+    CODES,
+    MOST,
+    BatchSlice,
+    Grouping,
+    marked,
+    name_of,
+    part_of_key,
+)
 from pipeline.expression import compile_template
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
@@ -28,8 +36,8 @@ def keys(template: str, *batches: Batch, constant: bool = False) -> dict[str, li
     """The messages by the beginnings of keys."""
     groups = grouping(template, constant=constant)(batches)
     return {
-        prefix: [line for run in runs for line in run.picked().lines]
-        for prefix, runs in groups.items()
+        prefix: [line for each in slices for line in each.picked().lines]
+        for prefix, slices in groups.items()
     }
 
 
@@ -38,8 +46,8 @@ def at(*times: str, of: Container = A, **columns: Any) -> Batch:
     return made.replace(times=[f"{time}:00.000000000Z".encode() for time in times])
 
 
-def whole(*batches: Batch) -> list[Run]:
-    return [Run(one, range(len(one))) for one in batches]
+def whole(*batches: Batch) -> list[BatchSlice]:
+    return [BatchSlice(one, range(len(one))) for one in batches]
 
 
 @pytest.mark.parametrize("constant", [False, True])
@@ -118,8 +126,8 @@ def test_a_container_cannot_choose_the_prefix_of_another() -> None:
 
 def test_every_entry_is_in_one_object_whatever_it_is() -> None:
     for template in ("{container.name}/%H%M/", "{status}{message}/", "{level}"):
-        runs = [run for runs in grouping(template)(hostile()).values() for run in runs]
-        found = Counter((id(run.batch), index) for run in runs for index in run.indexes)
+        slices = [each for slices in grouping(template)(hostile()).values() for each in slices]
+        found = Counter((id(each.batch), index) for each in slices for index in each.indexes)
         assert sum(found.values()) == len(found) == sum(map(len, hostile()))
 
 
@@ -163,8 +171,8 @@ def test_of_several_containers_an_object_is_told_apart_by_all_that_it_has() -> N
 
 
 def test_halves_have_all_and_names_of_their_own() -> None:
-    run = Run(batch(*"abcde"), range(5))
-    first, second = run.halves()
+    each = BatchSlice(batch(*"abcde"), range(5))
+    first, second = each.halves()
     assert [*first.indexes, *second.indexes] == [0, 1, 2, 3, 4]
-    assert first.picked().lines + second.picked().lines == run.picked().lines
-    assert name_of([first]) == name_of([run]) != name_of([second])
+    assert first.picked().lines + second.picked().lines == each.picked().lines
+    assert name_of([first]) == name_of([each]) != name_of([second])

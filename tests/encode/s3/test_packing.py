@@ -11,7 +11,7 @@ import cramjam
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.objects import BatchSlice
 from pipeline.encode.s3.packing import Lines, packer_of
 from pipeline.errors import ConfigError
 from pipeline.testing.builders import batch
@@ -33,9 +33,9 @@ async def test_lines_come_out_as_they_went_in(
 ) -> None:
     packer = packer_of("ndjson", compression, JSON, "here")
     some = [batch(*["x" * 200] * 1000, start=1000 * turn) for turn in range(10)]
-    runs = [Run(one, range(len(one))) for one in some]
-    runs.append(Run(batch("a", "b", "c", start=20_000), [0, 2]))
-    body = await packer.pack(runs)
+    slices = [BatchSlice(one, range(len(one))) for one in some]
+    slices.append(BatchSlice(batch("a", "b", "c", start=20_000), [0, 2]))
+    body = await packer.pack(slices)
     entries = [json.loads(line) for line in plain(body).splitlines()]
     assert [entry["event"]["sequence"] for entry in entries] == [*range(10_000), 20_000, 20_002]
     assert packer.suffix == suffix
@@ -43,7 +43,7 @@ async def test_lines_come_out_as_they_went_in(
 
 
 async def test_hostile_entries_are_a_line_each() -> None:
-    body = await Lines("none", JSON).pack([Run(one, range(len(one))) for one in hostile()])
+    body = await Lines("none", JSON).pack([BatchSlice(one, range(len(one))) for one in hostile()])
     lines = body.splitlines()
     assert len(lines) == sum(map(len, hostile()))
     for line in lines:

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.encode.s3.objects import Run
+from pipeline.encode.s3.objects import BatchSlice
 from pipeline.encode.s3.parquet import Parquet
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
@@ -18,7 +18,7 @@ from pipeline.testing.hostile import hostile
 
 async def table(*batches: Batch, compression: str = "zstd") -> Any:
     packer = Parquet(compression, "here")
-    body = await packer.pack([Run(one, range(len(one))) for one in batches])
+    body = await packer.pack([BatchSlice(one, range(len(one))) for one in batches])
     return pyarrow.parquet.read_table(pyarrow.BufferReader(body))
 
 
@@ -70,7 +70,7 @@ async def test_many_entries_keep_their_order() -> None:
 async def test_rows_with_large_labels_are_written_in_several_groups(size: int, groups: int) -> None:
     of = container(labels={"big": "x" * size})
     some = [batch(*[b""] * 25, of=of, start=25 * turn) for turn in range(4)]
-    body = await Parquet("zstd", "here").pack([Run(one, range(len(one))) for one in some])
+    body = await Parquet("zstd", "here").pack([BatchSlice(one, range(len(one))) for one in some])
     file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(body))
     assert file.num_row_groups == groups
     found = file.read()

@@ -13,9 +13,10 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 import pytest
 
 from pipeline.testing.intake_room import until
-from pipeline.transport.net.accepted import LONGEST_HANDSHAKE, Connection
+from pipeline.transport.net.accepted import LONGEST_HANDSHAKE, AcceptedConnection
 from pipeline.transport.net.address import Address
-from pipeline.transport.net.tcp_server import Listener, ListenTLSConfig
+from pipeline.transport.net.listen import ListenTLSConfig
+from pipeline.transport.net.tcp_server import TcpServer
 from tests.servers.certificates import Authority
 from tests.servers.receivers import client_context
 
@@ -26,14 +27,14 @@ class Served:
     def __init__(self, authority: Authority) -> None:
         own = authority.issue("server")
         tls = ListenTLSConfig(cert=own.cert, key=own.key)
-        self.listener = Listener(Address("tls", "127.0.0.1", 0), tls, 100)
+        self.listener = TcpServer(Address("tls", "127.0.0.1", 0), tls, 100)
         self.refused: list[str] = []
 
     def refuse(self, reason: str, why: str) -> None:
         assert reason == "tls"
         self.refused.append(why)
 
-    async def handle(self, connection: Connection) -> None:
+    async def handle(self, connection: AcceptedConnection) -> None:
         while data := await connection.read(10):
             await connection.write(data)
 

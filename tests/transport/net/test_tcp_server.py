@@ -13,23 +13,23 @@ import pytest
 from pipeline.errors import Unavailable
 from pipeline.testing.intake_room import until
 from pipeline.testing.leaks import unchanged
-from pipeline.transport.net.accepted import Connection
+from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import Address
-from pipeline.transport.net.tcp_server import Listener
+from pipeline.transport.net.tcp_server import TcpServer
 
 
 class Served:
     """A listener that answers each connection with what it said."""
 
     def __init__(self, connections: int = 10) -> None:
-        self.listener = Listener(Address("tcp", "127.0.0.1", 0), None, connections)
+        self.listener = TcpServer(Address("tcp", "127.0.0.1", 0), None, connections)
         self.refused: list[str] = []
 
     def refuse(self, reason: str, why: str) -> None:
         assert why
         self.refused.append(reason)
 
-    async def handle(self, connection: Connection) -> None:
+    async def handle(self, connection: AcceptedConnection) -> None:
         assert connection.peer == "127.0.0.1"
         while data := await connection.read(10):
             if data == b"bug":
@@ -107,6 +107,6 @@ async def test_an_end_leaves_nothing_behind() -> None:
     [("192.0.2.1", "this host has no such address"), ("no.such.invalid", "there is no host")],
 )
 async def test_an_address_that_is_not_ours_is_told(host: str, says: str) -> None:
-    listener = Listener(Address("tcp", host, 24224), None, 1)
+    listener = TcpServer(Address("tcp", host, 24224), None, 1)
     with pytest.raises(Unavailable, match=f"cannot listen on tcp://{host}:24224: {says}"):
         await listener.open()
