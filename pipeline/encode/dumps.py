@@ -6,10 +6,12 @@ price of speed and only then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
+
+from pipeline.encode.utf8 import without_surrogates
 
 DEEPEST = 100
 """Levels of nesting that are kept of a value that had to be made fit (orjson's own limit: 254)."""
@@ -26,15 +28,18 @@ def dumps(value: Any) -> bytes:
     try:
         written = orjson.dumps(value)
     except (TypeError, RecursionError):  # orjson.JSONEncodeError is a TypeError
-        written = orjson.dumps(_fit(value, DEEPEST))
+        written = orjson.dumps(fit(value, _integer))
     return bytes(memoryview(written)) if len(written) < _ROOM else written
 
 
-def _fit(value: Any, levels: int) -> Any:
+def fit(value: Any, integer: Callable[[int], Any], levels: int = DEEPEST) -> Any:
+    """The same value of what JSON and MessagePack have: lone surrogates become U+FFFD, bytes text,
+    keys strings, what is neither its type's name, and what is deeper than `levels` an ellipsis.
+    `integer` gives a number that the format has, for any."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return without_surrogates(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return _integer(value)
+        return integer(value)
     if isinstance(value, (float, bool, type(None), orjson.Fragment)):
         return value
     if isinstance(value, (bytes, bytearray)):
@@ -42,15 +47,17 @@ def _fit(value: Any, levels: int) -> Any:
     if levels == 0:
         return _ELIDED
     if isinstance(value, Mapping):
-        return {_key(key): _fit(item, levels - 1) for key, item in value.items()}
+        return {_key(key): fit(item, integer, levels - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_fit(item, levels - 1) for item in value]
+        return [fit(item, integer, levels - 1) for item in value]
     return f"<{type(value).__name__}>"
 
 
 def _key(key: Any) -> str:
-    if isinstance(key, (str, bytes)):
-        return str(_fit(key, 0))
+    if isinstance(key, str):
+        return without_surrogates(key)
+    if isinstance(key, bytes):
+        return key.decode("utf-8", "replace")
     return dumps(key).decode().strip('"')
 
 

@@ -9,14 +9,15 @@ A batch is one `%`, as for JSON: a template with all that its entries share, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from pipeline.batch import Batch
-from pipeline.encode.dumps import dumps
+from pipeline.encode.dumps import DEEPEST, dumps
+from pipeline.encode.dumps import fit as dumps_fit
 from pipeline.encode.ecs import RESERVED, Forms, Names, shared_facts
 from pipeline.records import Fields, Records
 from pipeline.timestamps import whole_seconds
@@ -26,9 +27,6 @@ _EVENT_TIME: Final = b"\xd7\x00"
 _WORD, _LONG = Struct(">I"), Struct(">Q")
 _LAST: Final = 2**32 - 1
 """Seconds since the epoch that an EventTime can say: until 2106."""
-
-DEEPEST: Final = 100
-"""Levels of nesting that are kept."""
 
 
 class _Form(NamedTuple):
@@ -193,30 +191,14 @@ def _fit_members(fields: Fields) -> tuple[int, bytes]:
     try:
         return _members(fields)
     except _UNFIT:
-        return _members(fit(fields, DEEPEST))
+        return _members(fit(fields))
 
 
-def fit(value: Any, levels: int = DEEPEST) -> Any:
-    """What MessagePack has for it, as `dumps` does it for JSON; but an integer of more than 64 bits
-    becomes text."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if -(2**63) <= value < 2**64 else dumps(value).decode()
-    if isinstance(value, (float, bool, type(None))):
-        return value
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "replace")
-    if levels == 0:
-        return "…"
-    if isinstance(value, Mapping):
-        return {_key(key): fit(item, levels - 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [fit(item, levels - 1) for item in value]
-    return f"<{type(value).__name__}>"
+def fit(value: Any) -> Any:
+    """The same value of what MessagePack has, as `dumps.fit` makes it; an integer of more than 64
+    bits becomes text."""
+    return dumps_fit(value, _integer)
 
 
-def _key(key: Any) -> str:
-    if isinstance(key, (str, bytes)):
-        return str(fit(key, 0))
-    return dumps(key).decode().strip('"')
+def _integer(value: int) -> int | str:
+    return int(value) if -(2**63) <= value < 2**64 else dumps(value).decode()

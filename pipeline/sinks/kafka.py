@@ -66,6 +66,7 @@ from pipeline.errors import ConfigError, at
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.extras import needed
 from pipeline.transport.net.address import Address, parse
+from pipeline.transport.net.tls import check_key
 
 if TYPE_CHECKING:
     from pipeline.transport.kafka.producer import PendingRecords
@@ -169,8 +170,7 @@ def _server(text: str) -> Address:
 
 def _check(config: Config) -> None:
     tls = config.tls
-    if tls is not None and tls.key and not tls.cert:
-        raise ConfigError("a key has no meaning without its certificate, cert", path="tls.key")
+    check_key(tls)
     if tls is not None and tls.server_name:
         raise ConfigError("each broker is verified by its own name", path="tls.server_name")
     with at("topic"):

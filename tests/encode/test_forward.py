@@ -10,7 +10,8 @@ import msgpack
 import pytest
 
 from pipeline.batch import Batch
-from pipeline.encode.forward import DEEPEST, ForwardEncoder, event_times
+from pipeline.encode.dumps import DEEPEST
+from pipeline.encode.forward import ForwardEncoder, event_times
 from pipeline.encode.json import JsonEncoder
 from pipeline.parsing import json as json_lines
 from pipeline.records import RecordReader, Records

@@ -28,6 +28,7 @@ from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import STREAMS, kinds_of
 from pipeline.encode.level import LEVELS
 from pipeline.encode.loki.wire import Entry, Labels, Wire
+from pipeline.encode.utf8 import utf8_lines
 from pipeline.rendered import RENDERED
 
 LONGEST_VALUE: Final = 2048
@@ -103,7 +104,7 @@ class LokiEncoder:
             if not len(batch):
                 continue
             labels, encoded = self._encode(batch)
-            lengths = map(len, utf8(self._lines(batch)))
+            lengths = map(len, utf8_lines(self._lines(batch)))
             of_each = labels if isinstance(labels, list) else [labels] * len(batch)
             found += map(Entry, of_each, batch.times, lengths, encoded)
         return found
@@ -124,7 +125,7 @@ class LokiEncoder:
         if self._labels.varying:
             labels, further = self._varying(batch, known)
             metadata = [one + more for one, more in zip(metadata, further, strict=True)]
-        return labels, self._wire.entries(batch.times, utf8(self._lines(batch)), metadata)
+        return labels, self._wire.entries(batch.times, utf8_lines(self._lines(batch)), metadata)
 
     # -- what is the same for a container ----------------------------------------------------
 
@@ -269,12 +270,3 @@ def messages(batch: Batch) -> list[bytes]:
         return batch.lines
     fields: list[dict[str, Any]] = batch.fields or [{}] * len(batch)
     return [dumps(entry) for entry in fields]
-
-
-def utf8(lines: list[bytes]) -> list[bytes]:
-    """The same lines, with U+FFFD for what is not UTF-8."""
-    try:
-        b"\n".join(lines).decode()
-    except UnicodeDecodeError:
-        return [line.decode("utf-8", "replace").encode() for line in lines]
-    return lines

@@ -17,6 +17,7 @@ import orjson
 
 from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, integer, key, varint, varints
+from pipeline.encode.utf8 import utf8
 from pipeline.timestamps import nanoseconds, whole_seconds
 
 Labels = tuple[tuple[str, str], ...]
@@ -64,10 +65,10 @@ class Protobuf:
     _NANOSECONDS: Final = key(2, VARINT)
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> bytes:
-        return b"".join([self._pair(name, _utf8(value)) for name, value in pairs])
+        return b"".join([self._pair(name, utf8(value)) for name, value in pairs])
 
     def _pair(self, name: str, value: bytes) -> bytes:
-        return delimited(self._METADATA, delimited(1, _utf8(name)) + delimited(2, value))
+        return delimited(self._METADATA, delimited(1, utf8(name)) + delimited(2, value))
 
     def numbers(self, name: str, numbers: Sequence[int]) -> list[bytes]:
         heads = [self._pair(name, b"0" * digits)[:-digits] for digits in range(1, 21)]
@@ -108,7 +109,7 @@ class Protobuf:
 
     def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
         contents = [
-            delimited(1, _utf8(in_braces(labels))) + b"".join(entries)
+            delimited(1, utf8(in_braces(labels))) + b"".join(entries)
             for labels, entries in streams.items()
         ]
         return b"".join([self._STREAMS + varint(len(one)) + one for one in contents])
@@ -162,11 +163,3 @@ def in_braces(labels: Labels) -> str:
 def quoted(value: str) -> str:
     """A label's value as the inside of a quoted string."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _utf8(text: str) -> bytes:
-    """With U+FFFD for a lone surrogate."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -30,6 +30,7 @@ from pipeline.encode.protobuf import (
     key,
     varint,
 )
+from pipeline.encode.utf8 import utf8_lines
 from pipeline.records import MISSING, Records
 from pipeline.rendered import RENDERED
 
@@ -136,7 +137,7 @@ class Requests:
 
     def _messages(self, batch: Batch) -> Iterator[Iterable[bytes]]:
         if not batch.bare:
-            lines = texts(batch.lines)
+            lines = utf8_lines(batch.lines)
             yield map(self._body_heads.__getitem__, map(len, lines))
             yield lines
 
@@ -181,7 +182,7 @@ class Requests:
             known = records.traced(rows)
             yield [_trace(row, pair) for row, pair in zip(rows, known, strict=True)]
         bodies = []
-        for row, line in zip(rows, texts(batch.lines), strict=True):
+        for row, line in zip(rows, utf8_lines(batch.lines), strict=True):
             told = records.body(row) if row else line.decode()
             body = b"" if batch.bare and not row else delimited(5, any_value(told))
             bodies.append(body if batch.bare or not row else body + original(line.decode()))
@@ -291,18 +292,6 @@ def _trace(row: records.Fields, known: records.Traced) -> bytes:
     trace, span = known
     found = delimited(9, bytes.fromhex(row[trace])) if trace else b""
     return found + delimited(10, bytes.fromhex(row[span])) if span else found
-
-
-def texts(lines: list[bytes]) -> list[bytes]:
-    """The same as UTF-8: what is not becomes U+FFFD."""
-    together = b"\n".join(lines)
-    if together.isascii():
-        return lines
-    try:
-        together.decode()
-    except UnicodeDecodeError:
-        return [line.decode("utf-8", "replace").encode() for line in lines]
-    return lines
 
 
 def _parts(request: bytes) -> Iterator[tuple[bytes, bytes, list[bytes]]]:

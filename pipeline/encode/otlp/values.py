@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, double, integer, key, varint
+from pipeline.encode.utf8 import utf8
 from pipeline.records import MISSING
 
 DEEPEST: Final = 16
@@ -35,14 +36,6 @@ _STRING: Final = key(1, DELIMITED)
 _NUMBER: Final = key(3, VARINT)
 _VALUE: Final = key(2, DELIMITED)
 """Of a `KeyValue`."""
-
-
-def utf8(text: str) -> bytes:
-    """Valid UTF-8, whatever it is."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def is_int64(value: int) -> bool:

@@ -23,10 +23,10 @@ from pipeline.transport.http.answers import (
     check_for_page,
 )
 from pipeline.transport.http.config import HttpSinkConfig, compressor, request_headers
-from pipeline.transport.http.nodes import Nodes, address_of, joined, node_url, proxy_for
+from pipeline.transport.http.nodes import Nodes, address_of, http_url, joined, proxy_for
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable, sentence
-from pipeline.transport.net.tls import client_context
+from pipeline.transport.net.tls import check_key, client_context
 
 LONGEST_STATUS = 2**16
 """Bytes of an answer that are looked at for why a request was not taken."""
@@ -58,7 +58,7 @@ class HttpClient:
         """
         if not urls:
             raise ConfigError("at least one address is needed", key)
-        self._nodes = Nodes([node_url(text, key) for text in urls])
+        self._nodes = Nodes([http_url(text, key) for text in urls])
         self._tls = config.tls
         self._timeout = float(config.timeout)
         self._probe = probe
@@ -74,8 +74,7 @@ class HttpClient:
         secure = any(url.scheme == "https" for url in self._nodes.all)
         if config.tls is not None and not secure:
             raise ConfigError("http:// is not encrypted, so a tls table has no meaning", "tls")
-        if config.tls is not None and config.tls.key and not config.tls.cert:
-            raise ConfigError("a key has no meaning without its certificate, cert", "tls.key")
+        check_key(config.tls)
         self._secure = secure
 
     # ------------------------------------------------------------------- opening and closing

@@ -41,19 +41,25 @@ class Nodes:
         self._aside.pop(url, None)
 
 
-def node_url(text: str, key: str) -> URL:
-    """The URL of a node as the user wrote it. Raises `ConfigError`, for the setting `key`, where it
-    is not `http` or `https`, or has a password or a fragment."""
+_NO_PASSWORD = "a password does not belong into an address; use `auth`"
+
+
+def http_url(
+    text: str, key: str, *, example: str = "https://logs.example.com", hint: str = _NO_PASSWORD
+) -> URL:
+    """The URL of a server as the user wrote it. Raises `ConfigError`, for the setting `key`, where
+    it is not `http` or `https`, such as `example` is, has a password, which `hint` is said of, or a
+    fragment."""
     try:
         url = URL(text)
         usable = url.scheme in ("http", "https") and url.host and url.port
     except ValueError:
         usable = False
     if not usable:
-        message = f'"{printable(text)}" is not a URL; write it like "https://logs.example.com"'
+        message = f'"{printable(text)}" is not a URL; write it like "{example}"'
         raise ConfigError(message, key)
     if url.user or url.password:
-        raise ConfigError("a password does not belong into an address; use `auth`", key)
+        raise ConfigError(hint, key)
     if url.fragment:
         raise ConfigError("an address has no #fragment", key)
     return url

@@ -24,7 +24,7 @@ from pipeline.transport.nats.client import (
 )
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.errors import printable, sentence
-from pipeline.transport.net.tls import client_context
+from pipeline.transport.net.tls import check_key, client_context
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -61,8 +61,7 @@ class NatsConnection:
         if not self._addresses:
             raise ConfigError("name a server at least", path="urls")
         self._auth = checked(auth or NatsAuth())
-        if tls is not None and tls.key and not tls.cert:
-            raise ConfigError("a key has no meaning without its certificate, cert", path="tls.key")
+        check_key(tls)
         self._insists = tls is not None or any(it.scheme == "tls" for it in self._addresses)
         self._tls = tls or TLSConfig()
         self._timeout = timeout

@@ -25,9 +25,14 @@ def tls_of(address: Address, config: TLSConfig | None) -> TLSConfig | None:
             message = f"{address.scheme}:// is not encrypted, so a tls table has no meaning"
             raise ConfigError(message, path="address")
         return None
+    check_key(config)
+    return config or TLSConfig()
+
+
+def check_key(config: TLSConfig | None) -> None:
+    """Raises `ConfigError` for the key `tls.key` where there is a key without its certificate."""
     if config is not None and config.key and not config.cert:
         raise ConfigError("a key has no meaning without its certificate, cert", path="tls.key")
-    return config or TLSConfig()
 
 
 def client_context(config: TLSConfig) -> ssl.SSLContext:
@@ -53,6 +58,8 @@ def client_context(config: TLSConfig) -> ssl.SSLContext:
 
 
 def unreadable(key: str, path: str, error: Exception, other: str | None = None) -> Unavailable:
+    """The error to raise for what loading the PEM file `path` raised; `key` names it in the `tls`
+    table, and `other` is a file that was loaded with it."""
     if isinstance(error, ssl.SSLError):
         both = f" and {other}" if other else ""
         return Unavailable(

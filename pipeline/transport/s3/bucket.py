@@ -32,8 +32,9 @@ from pipeline.component import Secret, TLSConfig
 from pipeline.errors import ConfigError, SinkError, Unavailable, untraced
 from pipeline.extras import needed, overridden
 from pipeline.transport.http import TooLarge, retry_after
-from pipeline.transport.net.address import Address
+from pipeline.transport.http.nodes import address_of, http_url
 from pipeline.transport.net.errors import printable, sentence
+from pipeline.transport.net.tls import check_key
 from pipeline.transport.s3.background import Background
 
 CONNECTING = 10.0
@@ -104,14 +105,20 @@ class Bucket:
             "aiohttp", "s3", aiohttp.ClientResponse, read=("self",), _wait_released=("self",)
         )
         self._settings = it = settings
-        self._url = _endpoint(it.endpoint)
+        self._url: URL | None = None
+        if it.endpoint is not None:
+            self._url = http_url(
+                it.endpoint,
+                "endpoint",
+                example="https://minio.example.com:9000",
+                hint="credentials do not belong into an address",
+            )
         if it.tls is not None:
             if self._url is not None and self._url.scheme == "http":
                 raise ConfigError("http:// is not encrypted, so a tls table has no meaning", "tls")
             if it.tls.server_name:
                 raise ConfigError("the name in the address is verified", "tls.server_name")
-            if it.tls.key and not it.tls.cert:
-                raise ConfigError("a key has no meaning without its certificate, cert", "tls.key")
+            check_key(it.tls)
         self._loader = _loader()
         self._background = Background(name)
         self._client: Any = None
@@ -231,8 +238,7 @@ class Bucket:
             cause = cause.os_error
         if isinstance(cause, OSError) and not isinstance(cause, aiohttp.ClientError):
             url = self._url or URL("https://s3.amazonaws.com")
-            address = Address(url.scheme, url.host or "", url.port or 0)
-            return Unavailable(f"{where} {sentence(address, cause)}")
+            return Unavailable(f"{where} {sentence(address_of(url), cause)}")
         if isinstance(cause, aiohttp.ClientResponseError):
             return Unavailable(f"{where} gave an answer that is no HTTP; check the port")
         if isinstance(error, errors.ConnectionClosedError):
@@ -258,24 +264,6 @@ class Bucket:
 def _loader() -> Any:
     """What the library knows of S3. It takes a second to read, and is kept."""
     return needed("botocore.loaders", "s3").Loader()
-
-
-def _endpoint(text: str | None) -> URL | None:
-    if text is None:
-        return None
-    try:
-        url = URL(text)
-        usable = url.scheme in ("http", "https") and url.host and url.port
-    except ValueError:
-        usable = False
-    if not usable:
-        message = (
-            f'"{printable(text)}" is not a URL; write it like "https://minio.example.com:9000"'
-        )
-        raise ConfigError(message, "endpoint")
-    if url.user or url.password:
-        raise ConfigError("credentials do not belong into an address", "endpoint")
-    return url
 
 
 def _bounded(session: Any) -> Any:
