@@ -100,23 +100,25 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def fit(name: str, odd: str = "-_+") -> str:
-    """The same as the name of an index: lower case, `_` for what it may not have, and without what
-    is `odd` at its beginning."""
+    """`name` made fit to be the name of an index: in lower case, with `_` for what a name may not
+    have, and without the characters of `odd` at its beginning."""
     name = _FORBIDDEN.sub("_", name.lower()).lstrip(odd)
     name = name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
     return NAMELESS if name in ("", ".", "..") else name
 
 
 class BulkEncoder:
-    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+    """Batches as bodies of bulk requests, for one destination."""
 
     def __init__(self, index: Index, *, ids: bool = True, host: str = "") -> None:
+        """`ids`: whether documents have an `_id`. `host` is that of containers that do not tell
+        theirs."""
         self._index = index
         self._ids = ids
         self._json = JsonEncoder(host=host)
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
-        """Two lines per entry, each ended by LF."""
+        """Two lines for each entry, in order, each ended by LF: the action, and the document."""
         return b"".join([self._encode(batch) for batch in batches if len(batch)])
 
     def _encode(self, batch: Batch) -> bytes:
@@ -163,7 +165,7 @@ def _numbers(batch: Batch) -> list[bytes]:
 
 
 def pairs(whole: bytes) -> list[bytes]:
-    """The two lines of each entry."""
+    """Divides what `BulkEncoder.encode` has written: the two lines of each entry."""
     lines = whole.split(b"\n")
     return [b"%b\n%b\n" % pair for pair in zip(lines[0:-1:2], lines[1:-1:2], strict=True)]
 
@@ -198,8 +200,9 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 
 def results(body: bytes, count: int) -> list[Result]:
-    """Of each entry of a request, in order. Raises `ValueError` where that is not what `body`
-    tells of so many, saying what it is instead."""
+    """The result of each entry of a bulk request, in order, out of the body of its answer.
+    `count` is how many the request had. Raises `ValueError` where the body is something else,
+    saying what."""
     try:
         items = _decode(body).items
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -23,8 +23,10 @@ to, and ten thousand times `{}` held 40 MB."""
 
 
 def dumps(value: Any) -> bytes:
-    """Valid UTF-8 JSON. Lone surrogates become U+FFFD, integers keep all their digits, NaN and the
-    infinities become null, keys become strings, levels below `DEEPEST` become an ellipsis."""
+    """Any value as compact JSON, in UTF-8 and on one line. Lone surrogates become U+FFFD,
+    integers keep all their digits, NaN and the infinities become null, keys become strings,
+    levels below `DEEPEST` become an ellipsis, and what JSON does not have becomes its type's
+    name. Never raises."""
     try:
         written = orjson.dumps(value)
     except (TypeError, RecursionError):  # orjson.JSONEncodeError is a TypeError
@@ -33,9 +35,9 @@ def dumps(value: Any) -> bytes:
 
 
 def fit(value: Any, integer: Callable[[int], Any], levels: int = DEEPEST) -> Any:
-    """The same value of what JSON and MessagePack have: lone surrogates become U+FFFD, bytes text,
-    keys strings, what is neither its type's name, and what is deeper than `levels` an ellipsis.
-    `integer` gives a number that the format has, for any."""
+    """Any value, made of what JSON and MessagePack have: lone surrogates become U+FFFD, bytes
+    become text and keys strings, what neither has becomes its type's name, and what is deeper than
+    `levels` an ellipsis. `integer` says what stands for an integer."""
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, int) and not isinstance(value, bool):

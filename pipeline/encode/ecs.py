@@ -100,7 +100,8 @@ def _container(container: Container) -> dict[str, Any]:
 
 
 def image(reference: str) -> dict[str, str]:
-    """`registry:5000/shop/api:1.4@sha256:…` is of the name `registry:5000/shop/api`."""
+    """An image's reference in its parts: `name`, and `tag` where it has one. The name of
+    `registry:5000/shop/api:1.4@sha256:…` is `registry:5000/shop/api`."""
     name = reference if reference.startswith("sha256:") else reference.partition("@")[0]
     front, colon, tag = name.rpartition(":")
     if not colon or "/" in tag or front == "sha256":
@@ -133,7 +134,7 @@ class Names:
         self._shapes: WeakKeyDictionary[Shape, bool] = WeakKeyDictionary()
 
     def are_free(self, shape: Shape) -> bool:
-        """Whether none of a shape's names is taken."""
+        """Whether none of the names of `shape` is reserved."""
         free = self._shapes.get(shape)
         if free is None:
             taken = {name for name in shape.names if name.partition(".")[0] in self._reserved}
@@ -141,7 +142,8 @@ class Names:
         return free
 
     def settle(self, fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The same fields, or copies with those of taken names under `fields`."""
+        """The fields of each entry: the same list where no name is reserved, else with copies that
+        have those of reserved names under `fields`."""
         new: set[Any] = set().union(*fields) - self._free
         if not new:
             return fields

@@ -38,16 +38,18 @@ class _Form(NamedTuple):
 
 
 class ForwardEncoder:
-    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+    """Batches as entries of Fluent forward, for one destination."""
 
     def __init__(self, *, host: str = "") -> None:
+        """`host` is that of containers that do not tell theirs."""
         self._host = host
         self._forms = Forms[_Form](("forward", host), lambda form: len(form.template))
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 
     def encode(self, batch: Batch) -> bytes:
-        """The entries of a batch, one after the other."""
+        """The entries of a batch in order, each `[EventTime, record]` in MessagePack, one behind
+        the other."""
         if not len(batch):
             return b""
         forms = self._forms.of(batch, self._render)
@@ -104,7 +106,8 @@ def _templates(forms: list[_Form]) -> bytes:
 
 
 def event_times(times: list[bytes]) -> list[bytes]:
-    """The eight bytes of each EventTime."""
+    """The eight bytes of an EventTime for each time: seconds since the epoch, then nanoseconds,
+    both big-endian."""
     found = []
     second, base = b"", b""
     for time in times:
@@ -195,7 +198,7 @@ def _fit_members(fields: Fields) -> tuple[int, bytes]:
 
 
 def fit(value: Any) -> Any:
-    """The same value of what MessagePack has, as `dumps.fit` makes it; an integer of more than 64
+    """Any value, made of what MessagePack has, as `dumps.fit` does it; an integer of more than 64
     bits becomes text."""
     return dumps_fit(value, _integer)
 

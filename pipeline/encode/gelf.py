@@ -45,16 +45,17 @@ _OURS: Final = tuple(f"_{name}_" for name in sorted(RESERVED - {"fields"}))
 
 
 class GelfEncoder:
-    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+    """Batches as GELF, for one destination."""
 
     def __init__(self, *, host: str = "") -> None:
+        """`host` is that of containers that do not tell theirs."""
         self._host = host
         self._templates = Forms[bytes](("gelf", host), len)
         self._names = Names(RESERVED)
         self._members: dict[str, str] = {}
 
     def encode(self, batch: Batch) -> list[bytes]:
-        """One object for each entry."""
+        """One JSON object for each entry, in order, without what ends it on the wire."""
         if not len(batch):
             return []
         fields = self._names.settle(batch.fields or []) if batch.parsed is not None else []
@@ -101,7 +102,9 @@ class GelfEncoder:
 
 
 def field_name(name: str) -> str:
-    """The name of an additional field."""
+    """The name of a parsed field as that of an additional field: `_` before it, and `_` in place of
+    each character that it may not have, points included. `id` becomes `_id_`, as GELF forbids
+    `_id`."""
     name = "_" + _UNFIT.sub("_", name).replace(".", "_")
     return "_id_" if name == "_id" else name
 
@@ -144,7 +147,7 @@ def _message(line: bytes, text: bytes) -> bytes:
 
 
 def timestamps(times: Sequence[bytes]) -> list[bytes]:
-    """Seconds since the epoch, with nine digits behind the point."""
+    """Each time as seconds since the epoch, with nine digits behind the point."""
     found = []
     second, base = b"", b""
     for time in times:

@@ -10,7 +10,7 @@ from pipeline.batch import Batch
 
 
 def identities(batch: Batch) -> list[bytes]:
-    """One for each entry."""
+    """The identity of each entry of a batch, in order."""
     facts = f"{batch.container.id}:{batch.source}:{batch.route}:".encode("utf-8", "replace")
     form = facts.replace(b"%", b"%%") + b"%b:%d.%d"
     parts = bytes(len(batch)) if batch.parts is None else batch.parts

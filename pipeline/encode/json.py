@@ -60,9 +60,10 @@ _Key = tuple[Hashable, ...]
 
 
 class JsonEncoder:
-    """Encodes for one destination. `host` is for containers that do not tell theirs."""
+    """Batches as JSON lines, for one destination."""
 
     def __init__(self, *, host: str = "") -> None:
+        """`host` is that of containers that do not tell theirs."""
         self._loops = native.loops
         self._host = host
         self._encoding = "json", host
@@ -70,7 +71,7 @@ class JsonEncoder:
         self._names_bare = Names(RESERVED - {"message"})
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
-        """One line per entry, each ended by LF."""
+        """One object for each entry, in order, each ended by LF."""
         return b"".join(
             [encoded_once(batch, self._encoding, self._part)[0] for batch in batches if len(batch)]
         )
@@ -235,7 +236,8 @@ def _quoted_together(lines: list[bytes]) -> bytes:
 
 
 def quoted(lines: list[bytes]) -> list[bytes]:
-    """Each line as the inside of a JSON string."""
+    """Each line as the inside of a JSON string, without the quotes. Bytes that are not UTF-8 become
+    U+FFFD."""
     quoted = _quoted_together(lines).split(_SEPARATOR)
     if len(quoted) == len(lines):
         return quoted

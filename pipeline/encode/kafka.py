@@ -15,14 +15,17 @@ LONGEST_TOPIC: Final = 249
 
 
 class KafkaEncoder:
-    """`topics` names the topic of each entry of a batch."""
+    """Batches as records of Kafka, for one destination. A record's key is its container's id."""
 
     def __init__(self, topics: Callable[[Batch], list[str]], *, host: str = "") -> None:
+        """`topics` names the topic of each entry of a batch. `host` is that of containers that do
+        not tell theirs."""
         self._topics = topics
         self._host = host
         self._json = JsonEncoder(host=host)
 
     def encode(self, batches: Sequence[Batch]) -> Records:
+        """All entries in order, as columns, and which of them are for which topic."""
         records = Records([batch for batch in batches if len(batch)])
         for batch in records.batches:
             start, key = len(records.values), batch.container.id.encode()
@@ -56,12 +59,14 @@ class KafkaEncoder:
 
 
 def topic(name: str) -> str:
-    """What a topic may be called, of a name that is plain."""
+    """A name as that of a topic: cut to 249 characters, and `_` for `.` and `..`. It has none but
+    the characters of topics already."""
     return "_" if name in (".", "..") else name[:LONGEST_TOPIC]
 
 
 def milliseconds(times: Iterable[bytes]) -> list[int | None]:
-    """Since the epoch; None for a time that there is not, such as the 31st of February."""
+    """Each time in milliseconds since the epoch; None for one that there is not, such as the 31st
+    of February."""
     found: list[int | None] = []
     second, base = b"", 0
     for time in times:

@@ -61,7 +61,8 @@ _SEVERITY = _spellings()
 
 
 def severities(batch: Batch) -> bytes | None:
-    """The severity of each entry, `UNKNOWN` where it does not tell; None when none of them does."""
+    """The severity of each entry as a number (see `LEVELS`), `UNKNOWN` where its fields do not tell
+    one; None when no entry tells one."""
     parsed = batch.parsed
     if not parsed:
         return None
@@ -97,7 +98,8 @@ def _search(entry: dict[str, Any]) -> int:
 
 
 def severity_of(value: Any) -> int:
-    """What one value says: a number or a word in any case; `UNKNOWN` where it is neither."""
+    """The severity that one value stands for: a number, or a word in any case; `UNKNOWN` for
+    anything else."""
     if isinstance(value, str):
         return _SEVERITY.get(value.strip().lower(), UNKNOWN)
     if isinstance(value, (int, float)) and not isinstance(value, bool):

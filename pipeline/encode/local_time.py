@@ -17,11 +17,12 @@ class LocalTime:
     """
 
     def __init__(self, pattern: str) -> None:
+        """`pattern` is a format of `strftime`."""
         self._pattern = pattern
         self._seconds: dict[bytes, bytes] = {}
 
     def render(self, times: Iterable[bytes]) -> list[bytes]:
-        """One rendered second per entry."""
+        """Each time (`2026-01-31T23:59:59.…Z`) to the second, in the format and in local time."""
         known = self._seconds
         if len(known) > _KEPT:
             known.clear()

@@ -30,7 +30,8 @@ class ProtocolError(ValueError):
 
 
 def window(events: Sequence[bytes], level: int = 3) -> bytes:
-    """All of one window. Each event is a JSON object; `level` is zlib's, 0 for no compression."""
+    """All frames of one window: its size, and the events with their sequence numbers from 1 on.
+    Each event is a JSON object; `level` is zlib's, 0 for no compression."""
     frames = b"".join(
         [
             _EVENT.pack(b"2J", sequence, len(event)) + event
@@ -57,6 +58,7 @@ class WindowSize:
     one of this size. A peer that acknowledges none of `SMALLEST` either has other trouble."""
 
     def __init__(self, configured: int) -> None:
+        """`configured`: events of a window, at the most."""
         self.size = self._configured = configured
         self._acknowledged = 0
         """The largest window that was, or a part of it."""
@@ -96,7 +98,8 @@ class Acknowledgements:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[int]:
-        """The sequences of all frames that are complete now. Raises `ProtocolError`."""
+        """Takes the next bytes of the stream, and gives the sequence numbers of the frames that are
+        whole now. Raises `ProtocolError`."""
         data = self._rest + data
         whole = len(data) - len(data) % _HEAD.size
         self._rest = data[whole:]

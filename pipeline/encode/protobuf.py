@@ -46,7 +46,7 @@ def varint(value: int) -> bytes:
 
 
 def varints(values: Sequence[int]) -> list[bytes]:
-    """The same of many that are not negative, such as lengths."""
+    """Each number as a varint, of many that are not negative, such as lengths."""
     if max(values, default=0) < len(_SMALL):
         return list(map(_SMALL.__getitem__, values))
     return list(map(varint, values))

@@ -28,7 +28,8 @@ class Trimming:
     exact: bool
 
     def arguments(self, batch: Batch) -> list[bytes]:
-        """Those of XADD. The age is reckoned from the last of the entries."""
+        """The arguments of XADD that trim the stream. An age is reckoned from the time of the last
+        entry."""
         how = b"=" if self.exact else b"~"
         if self.length is not None:
             return [b"MAXLEN", how, b"%d" % self.length]
@@ -40,8 +41,7 @@ class Trimming:
 
 
 class RedisEncoder:
-    """One command for each entry, in order. `streams` names the stream of each entry of a batch;
-    `flat` gives each of an entry's names a field of its own."""
+    """Batches as XADD commands, for one destination."""
 
     def __init__(
         self,
@@ -51,6 +51,9 @@ class RedisEncoder:
         trimming: Trimming | None = None,
         host: str = "",
     ) -> None:
+        """`streams` names the stream of each entry of a batch. With `flat` each name of an entry is
+        a field of its own; without it the entry is JSON in one field. `host` is that of containers
+        that do not tell theirs."""
         self._streams = streams
         self._flat = flat
         self._trimming = trimming
@@ -59,6 +62,7 @@ class RedisEncoder:
         self._names = Names(RESERVED)
 
     def encode(self, batches: Sequence[Batch]) -> list[bytes]:
+        """One command for each entry, in order, as it is sent (RESP)."""
         commands: list[bytes] = []
         for batch in batches:
             if len(batch):

@@ -54,7 +54,9 @@ class Snapshot:
 
     @classmethod
     def at(cls, time: float, values: Mapping[bytes, bytes]) -> Snapshot:
-        """Of a time in seconds. Raises `ValueError` or `OverflowError` for one that is none."""
+        """The samples of one moment. `time` is in seconds since the epoch; `values` are bytes of
+        samples by those of labels. Raises `ValueError` or `OverflowError` for a time that cannot be
+        written."""
         milliseconds = round(time * 1000)
         if not 0 <= milliseconds < 2**63:
             raise ValueError(f"{time} is no time")
@@ -62,13 +64,14 @@ class Snapshot:
 
 
 def stale(time: int, series: Iterable[bytes]) -> Snapshot:
-    """The end of these series, by their labels."""
+    """A snapshot that ends these series, by the bytes of their labels, with stale markers. `time`
+    is in milliseconds since the epoch."""
     return Snapshot(time, dict.fromkeys(series, STALE))
 
 
 def write_request(snapshots: Iterable[Snapshot]) -> bytes:
-    """All samples of a series together, in the order of their times; of two at the same time, the
-    last one."""
+    """A `WriteRequest`, not compressed: all samples of a series together, in the order of their
+    times; of two at the same time, the last one."""
     series: dict[bytes, dict[bytes, bytes]] = {}
     for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.time):
         time = _TIME + varint(snapshot.time)
@@ -86,7 +89,7 @@ def _sample(value: bytes, time: bytes) -> bytes:
 
 
 class SeriesEncoder:
-    """Encodes for one destination."""
+    """Writes series and their samples, for one destination."""
 
     def __init__(self, external: Mapping[str, str], chosen: Labels, host: str) -> None:
         """`external` labels are on every series that has none of the same name; without one,
@@ -101,7 +104,9 @@ class SeriesEncoder:
         return {"instance": host, **self._external}
 
     def reading(self, samples: Samples) -> Snapshot:
-        """Raises `ValueError` or `OverflowError` where it has no time that can be written."""
+        """What was measured of one container: its samples, by the labels that cAdvisor and the
+        configuration give it. Raises `ValueError` or `OverflowError` where the reading has no time
+        that can be written."""
         kept = self._kept_of(samples)
         reading, values = Reading(samples), {}
         for family in FAMILIES:
@@ -113,7 +118,8 @@ class SeriesEncoder:
         return Snapshot.at(samples.time, values)
 
     def own(self, samples: Iterable[Sample]) -> dict[bytes, bytes]:
-        """The agent's own, without what has a name that Prometheus does not know."""
+        """The values of the agent's own samples by their labels, for `Snapshot.at`; without those
+        whose names Prometheus does not know."""
         values = {}
         for sample in samples:
             names, own = tuple(sample.labels), tuple(sample.labels.values())

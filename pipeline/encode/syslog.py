@@ -111,7 +111,7 @@ def structured_data(elements: Mapping[str, Mapping[str, str]]) -> str:
 
 
 class SyslogEncoder:
-    """Encodes for one destination. `framing=None` is for datagrams."""
+    """Batches as syslog messages, for one destination: framed for a stream, or a datagram each."""
 
     def __init__(
         self,
@@ -124,8 +124,10 @@ class SyslogEncoder:
         max_message: int = 8096,
         host: str = "",
     ) -> None:
-        """`max_message` bounds a whole message, header included; `host` is for containers that do
-        not tell theirs; `structured_data` is rendered already, and of no use for RFC 3164."""
+        """`framing` is for `stream`, and None for datagrams. `max_message` bounds a message in
+        bytes, header included; what is longer is cut, and counted in `Payload.truncated`.
+        `structured_data` is rendered already (see the function of that name), and of no use for RFC
+        3164. `host` is that of containers that do not tell theirs."""
         self._loops = native.loops
         self._standard = standard
         self._framing = framing
@@ -141,7 +143,7 @@ class SyslogEncoder:
         self._local_time = LocalTime("%b %e %H:%M:%S") if standard == "rfc3164" else None
 
     def stream(self, batches: Sequence[Batch]) -> Payload[bytes]:
-        """All messages, framed, as one run of bytes."""
+        """All messages in order and framed, one behind the other."""
         parts, truncated = [], 0
         for batch in filter(len, batches):
             part, cut = encoded_once(batch, self._encoding, self._part)
@@ -172,7 +174,7 @@ class SyslogEncoder:
         )
 
     def datagrams(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
-        """One message per datagram."""
+        """All messages in order, one for each datagram."""
         datagrams: list[bytes] = []
         truncated = 0
         for batch in filter(len, batches):

@@ -31,15 +31,17 @@ _SUSPECT: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 
 class TextEncoder:
-    """`color` is for a terminal; without it, the whole time and the stream's name are written."""
+    """Batches as lines for people."""
 
     def __init__(self, *, color: bool) -> None:
+        """`color` is for a terminal; without it the whole time and the name of the stream are
+        written."""
         self._color = color
         self._local_time = LocalTime("%H:%M:%S")
         self._key = "text", color
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
-        """One line per entry, each ended by LF."""
+        """One line for each entry, in order, each ended by LF."""
         return b"".join([self._encode(batch) for batch in batches if len(batch)])
 
     def _encode(self, batch: Batch) -> bytes:

@@ -31,7 +31,8 @@ def file_sentence(error: OSError) -> str:
 
 
 class RotatingFile:
-    """Whole payloads of whole lines. All methods raise `OSError`, but for `close`."""
+    """A file that whole payloads of whole lines are appended to. All methods block, and raise
+    `OSError`, but for `close`."""
 
     def __init__(
         self,
@@ -76,7 +77,8 @@ class RotatingFile:
             os.write(descriptor, b"\n")
 
     def write(self, data: bytes) -> None:
-        """All of it or nothing: what was written of a payload that failed is taken back."""
+        """Appends `data`, rotating before it where that is due. All of it is written or nothing:
+        what was written of a payload that failed is taken back."""
         if not data:
             return
         descriptor, size = self._ready(len(data))
@@ -92,7 +94,7 @@ class RotatingFile:
             raise
 
     def close(self) -> None:
-        """Also forces the file to the disk, where that is wanted. Never raises."""
+        """Closes the file, and forces it to the disk before where that is wanted. Never raises."""
         descriptor, self._descriptor = self._descriptor, None  # another thread may close it, too
         if descriptor is None:
             return

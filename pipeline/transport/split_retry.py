@@ -162,12 +162,12 @@ class SplitRetry:
         """In this attempt."""
 
     def split(self, whole: bytes) -> list[bytes]:
-        """A piece for each entry."""
+        """A piece for each entry that `whole` has, in order."""
         assert self._given_split is not None
         return self._given_split(whole)
 
     def join(self, pieces: Sequence[bytes]) -> bytes:
-        """A body of some."""
+        """One body of these pieces, in order."""
         return self._given_join(pieces)
 
     async def send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
@@ -454,5 +454,6 @@ def _is_power_of_two(number: int) -> bool:
 
 
 def lines(whole: bytes) -> list[bytes]:
-    """`split` for entries that are a line each."""
+    """A piece for each line of `whole`, with its LF: the `split` of entries that are a line
+    each."""
     return [line + b"\n" for line in whole.split(b"\n")[:-1]]

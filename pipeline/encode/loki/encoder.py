@@ -42,7 +42,8 @@ Column = Callable[[Batch], list[str]]
 
 @dataclass(frozen=True)
 class Columns:
-    """Labels, or metadata, by name."""
+    """Labels or structured metadata, by name: what is the same for all entries of a container and
+    source, and what may differ by entry."""
 
     constant: dict[str, Column] = field(default_factory=dict)
     """Those that are the same for all entries of a batch's container and source."""
@@ -51,11 +52,12 @@ class Columns:
 
     @property
     def names(self) -> frozenset[str]:
+        """All names, of both kinds."""
         return frozenset((*self.constant, *self.varying))
 
 
 class LokiEncoder:
-    """Encodes for one destination."""
+    """Batches as push requests, for one destination."""
 
     def __init__(
         self,
@@ -98,7 +100,8 @@ class LokiEncoder:
         return self._wire.request(streams)
 
     def entries(self, batches: Sequence[Batch]) -> list[Entry]:
-        """Each by itself, in the order of the batches."""
+        """The entries of `batches`, in order, each with the labels of its stream: to send some of
+        them again, or to find those that Loki has not taken."""
         found: list[Entry] = []
         for batch in batches:
             if not len(batch):
@@ -110,7 +113,7 @@ class LokiEncoder:
         return found
 
     def request(self, entries: Iterable[Entry]) -> bytes:
-        """What `encode` gives, of entries that it was given apart."""
+        """A push request of entries that `entries` has given."""
         streams: dict[Labels, list[bytes]] = {}
         for entry in entries:
             streams.setdefault(entry.labels, []).append(entry.encoded)
@@ -265,7 +268,7 @@ def _is_short(value: str) -> bool:
 
 
 def messages(batch: Batch) -> list[bytes]:
-    """Each message; the fields as JSON, where it was removed."""
+    """The message of each entry; of a batch whose messages were removed, its fields as JSON."""
     if not batch.bare:
         return batch.lines
     fields: list[dict[str, Any]] = batch.fields or [{}] * len(batch)

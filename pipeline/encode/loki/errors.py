@@ -41,7 +41,8 @@ _TOO_LONG: Final = re.compile(r"max entry size '(\d+)' bytes exceeded", re.IGNOR
 
 
 def blamed(said: str, entries: Sequence[Entry]) -> dict[int, str]:
-    """By index, why each of those entries was not taken; empty where that is not understood."""
+    """Why entries of a request were not taken, by their index in it, out of what Loki answers with
+    400; empty where the answer is not understood."""
     reasons: dict[int, str] = {}
     without_labels = _QUOTED.sub('""', said)
     if oldest := _time(_TOO_OLD, without_labels):
@@ -56,8 +57,8 @@ def blamed(said: str, entries: Sequence[Entry]) -> dict[int, str]:
 
 
 def are_others_stored(said: str, reasons: Mapping[int, str]) -> bool:
-    """Whether Loki has all but those that are blamed: it has counted as many errors, and none of
-    them is an ingester's."""
+    """Whether Loki has stored all entries but those that `blamed` has found in its answer: it has
+    counted as many errors, and none of them is an ingester's."""
     if _STREAM.search(said):
         return False
     counts = [int(count) for count in _ERRORS.findall(_QUOTED.sub('""', said))]

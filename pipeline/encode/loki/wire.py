@@ -25,7 +25,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Entry(NamedTuple):
-    """One that was encoded apart from the others."""
+    """An entry by itself, encoded, to be put into a request of its own or with others."""
 
     labels: Labels
     """Of its stream."""
@@ -37,25 +37,26 @@ class Entry(NamedTuple):
 
 
 class Wire(Protocol):
-    """Pairs of metadata are put together with `+`."""
+    """A form of push requests, in pieces. Pieces of structured metadata are joined with `+`."""
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> bytes:
-        """Structured metadata."""
+        """Structured metadata of these names and values."""
 
     def numbers(self, name: str, numbers: Sequence[int]) -> list[bytes]:
-        """A pair of structured metadata for each number."""
+        """Structured metadata of one name, for each number."""
 
     def entries(
         self, times: Sequence[bytes], lines: Sequence[bytes], metadata: Sequence[bytes]
     ) -> list[bytes]:
-        """Each entry of a stream. Lines are UTF-8."""
+        """Each entry of a stream, of three columns: its time (RFC 3339, UTC), its line in UTF-8,
+        and its structured metadata."""
 
     def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
-        """All of it, with the entries of each stream."""
+        """A whole request, of the entries of each stream."""
 
 
 class Protobuf:
-    """Numbers of fields are those of `push.proto`."""
+    """Push requests in Protocol Buffers; the numbers of fields are those of `push.proto`."""
 
     _STREAMS: Final = key(1, DELIMITED)
     _ENTRY: Final = key(2, DELIMITED)
@@ -116,7 +117,7 @@ class Protobuf:
 
 
 class Json:
-    """Numbers are texts, times as well: JSON's would lose digits."""
+    """Push requests in JSON. Numbers are texts, times as well: JSON's would lose digits."""
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> bytes:
         return b"".join([b",%b:%b" % (dumps(name), dumps(value)) for name, value in pairs])
@@ -156,7 +157,7 @@ class Json:
 
 
 def in_braces(labels: Labels) -> str:
-    """Labels as Prometheus writes them: sorted, values quoted."""
+    """Labels as Prometheus writes them: `{name="value", …}`, sorted, values quoted."""
     return "{" + ", ".join([f'{name}="{quoted(value)}"' for name, value in sorted(labels)]) + "}"
 
 

@@ -30,7 +30,7 @@ Piece = tuple[Batch, int, int]
 
 
 class Published:
-    """A message, and what is in it."""
+    """A message to be published, and which entries are in it."""
 
     __slots__ = ("body", "headers", "pieces", "plain", "stored", "subject")
 
@@ -53,7 +53,7 @@ class Published:
 
     @property
     def size(self) -> int:
-        """Bytes, as `max_payload` counts them."""
+        """Bytes of the message with its headers, as the server's `max_payload` counts them."""
         headers = sum(len(name) + len(value) + 4 for name, value in self.headers.items())
         return len(self.body) + headers + len("NATS/1.0\r\n\r\n")
 
@@ -64,18 +64,21 @@ Pack = Callable[[Sequence[Batch]], tuple[bytes, int]]
 
 
 class ColumnsMessages:
-    """A message holds what a payload has of one container, source and route."""
+    """Batches as messages in `columns/1`: each holds what a payload has of one container, source
+    and route."""
 
     def __init__(
         self, pack: Pack, subject: Subject, common: Mapping[str, str], *, host: str = ""
     ) -> None:
-        """`common` are headers of every message."""
+        """`pack` writes batches as columns, and `subject` names the subject of one. `common` are
+        headers of every message. `host` is that of containers that do not tell theirs."""
         self._pack = pack
         self._subject = subject
         self._host = host
         self._common = {**common, "Dockline-Format": "columns/1"}
 
     def of(self, batches: Iterable[Batch]) -> list[Published]:
+        """The messages that hold all entries of `batches`; those of a container in order."""
         groups: dict[tuple[int, str, str], tuple[list[Piece], int]] = {}
         done: list[list[Piece]] = []
         for batch in filter(len, batches):
@@ -90,7 +93,7 @@ class ColumnsMessages:
         return [self._message(self._subject(pieces[0][0]), pieces) for pieces in done]
 
     def halves(self, message: Published) -> list[Published]:
-        """Two messages of the same entries; none where there is only one."""
+        """Two messages with the entries of one; none where it has only one entry."""
         pieces = message.pieces
         entries = sum(stop - start for _, start, stop in pieces)
         if entries < 2:
@@ -113,15 +116,17 @@ class ColumnsMessages:
 
 
 class JsonMessages:
-    """A message is an entry."""
+    """Batches as messages in `json/1`: each is one entry."""
 
     def __init__(self, subject: Subject, common: Mapping[str, str], *, host: str = "") -> None:
-        """`common` are headers of every message."""
+        """`subject` names the subject of a batch. `common` are headers of every message. `host` is
+        that of containers that do not tell theirs."""
         self._json = JsonEncoder(host=host)
         self._subject = subject
         self._common = {**common, "Dockline-Format": "json/1"}
 
     def of(self, batches: Iterable[Batch]) -> list[Published]:
+        """A message for each entry, in order."""
         messages: list[Published] = []
         for batch in batches:
             subject = self._subject(batch)
@@ -135,7 +140,7 @@ class JsonMessages:
         return messages
 
     def halves(self, message: Published) -> list[Published]:
-        """None: it is of one entry."""
+        """No messages: one of one entry cannot be divided."""
         return []
 
     def _headers(self, batch: Batch, index: int, line: bytes) -> dict[str, str]:

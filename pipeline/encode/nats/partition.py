@@ -6,6 +6,7 @@ import zlib
 
 
 def partition(container_id: str, partitions: int) -> int:
-    """From 0 to `partitions` - 1, evenly spread. Writers and readers in other processes and
-    versions have to agree on it, so it is fixed for ever: CRC-32 of the id, in UTF-8."""
+    """The number of the partition of a container, from 0 to below `partitions`, evenly spread.
+    Writers and readers in other processes and versions have to agree on it, so it is fixed for
+    ever: CRC-32 of the id, in UTF-8."""
     return zlib.crc32(container_id.encode("utf-8", "surrogatepass")) % partitions

@@ -34,8 +34,9 @@ _UNCLEAN: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class Subjects:
-    """Makes a batch's subject. Values have nothing left in them that a subject gives a meaning to:
-    all but ASCII letters, digits, `-` and `_` becomes `_`, and so does what is empty."""
+    """The subjects of batches, by a template. Values have nothing left in them that a subject
+    gives a meaning to: all but ASCII letters, digits, `-` and `_` becomes `_`, and so does what
+    is empty."""
 
     def __init__(self, template: str, *, partitions: int, host: str = "") -> None:
         """`host` is for containers that do not tell theirs. Raises `ConfigError` for the key
@@ -62,7 +63,8 @@ class Subjects:
             raise ConfigError(message, path="subject")
 
     def of(self, batch: Batch) -> str:
-        """The subject; the same for all batches of a container, source and route."""
+        """The subject of a batch; it is the same for all batches of a container, source and
+        route."""
         return "".join(
             [one if isinstance(one, str) else _token(one(batch)) for one in self._pieces]
         )

@@ -31,8 +31,9 @@ class Partial:
 
 
 def read_answer(body: bytes, content_type: str) -> Partial:
-    """Raises `ValueError` for what is no answer of the protocol. An empty one is, and says that all
-    is well."""
+    """What an answer of 2xx says of its request. `content_type` is its header; Protocol Buffers and
+    JSON are read. An empty body says that all is well. Raises `ValueError` for what is no answer of
+    OTLP."""
     if not body.strip():
         return Partial()
     kind = content_type.partition(";")[0].strip().lower()
@@ -71,8 +72,8 @@ def _protobuf(body: bytes) -> Partial:
 
 
 def failure(body: bytes, content_type: str) -> str:
-    """What a server says with 4xx or 5xx: the message of its `Status`, and the types of its
-    details. What is none, such as a proxy's page, is given as it is."""
+    """What a server says with 4xx or 5xx, in words: the message of its `Status`, and the types of
+    its details. A body that has none, such as a proxy's page, is given as text."""
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind in (*_KINDS_OF_PROTOBUF, "application/octet-stream"):  # as Loki calls it
@@ -118,8 +119,8 @@ def _json_status(body: bytes) -> tuple[str, int, list[str]]:
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message of Protocol Buffers: number, and a varint as a number, or any other
-    value as its bytes. Raises `ValueError` for what is none."""
+    """The fields of a message of Protocol Buffers, in order: the number of each, and a varint as a
+    number or any other value as its bytes. Raises `ValueError` where `data` is no message."""
     at, end = 0, len(data)
     while at < end:
         key, at = _varint(data, at)

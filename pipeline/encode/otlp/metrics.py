@@ -39,7 +39,7 @@ _UNLIMITED: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What one of them is called, and how its points are read."""
+    """One metric: its name, unit and kind, and how its points are read."""
 
     kind: Literal["counter", "updowncounter", "gauge"]
     """A counter is a monotonic sum since the container was started, an updowncounter a sum that is
@@ -49,19 +49,21 @@ class Metric:
     read: Callable[[Samples, Reading], Found]
 
     def points(self, samples: Samples, reading: Reading) -> list[Point]:
+        """Its points in a reading; none where that was not measured."""
         found = self.read(samples, reading)
         return [(attributes, value) for attributes, value in found if number(value) is not None]
 
 
 def measured(samples: Samples) -> list[tuple[Metric, list[Point]]]:
-    """All that a reading tells: each metric that has points, with them."""
+    """All metrics that a reading has points of, with them."""
     reading = Reading(samples)
     found = [(metric, metric.points(samples, reading)) for metric in METRICS]
     return [(metric, points) for metric, points in found if points]
 
 
 def started(samples: Samples) -> int:
-    """Since when its counters count, in nanoseconds; 0 where that is not known."""
+    """Since when the counters of a reading count, in nanoseconds since the epoch; 0 where that is
+    not known."""
     seconds = samples.inspection.started
     if not seconds or not 0 < seconds < 2**33:
         return 0

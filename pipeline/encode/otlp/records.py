@@ -71,8 +71,8 @@ MOST_FIELDS: Final = 1000
 
 
 def times(batch: Batch) -> list[int]:
-    """Of each entry, in nanoseconds since the epoch; 0, which stands for none, where that is before
-    1970 or after 2262."""
+    """The time of each entry, in nanoseconds since the epoch; 0, which stands for none, where it is
+    before 1970 or after 2262."""
     found = all_nanoseconds(batch.times)
     if found and (min(found) < 0 or max(found) >= 2**63):
         return [time if 0 <= time < 2**63 else 0 for time in found]
@@ -116,7 +116,7 @@ Traced = tuple[str, str]
 
 
 def traced(rows: Iterable[Fields]) -> list[Traced]:
-    """Of each entry. What was taken for a trace or a span is no attribute any more."""
+    """Which fields of each entry have its trace and its span. They are no attributes any more."""
     return [(_first(row, TRACE_IDS, _TRACE_ID), _first(row, SPAN_IDS, _SPAN_ID)) for row in rows]
 
 

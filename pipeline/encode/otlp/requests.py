@@ -39,7 +39,7 @@ _ATTRIBUTES: Final = 6
 
 
 class Heads(dict[int, bytes]):
-    """By the length of a string or message, what stands before it."""
+    """What stands before a string or message in a field, by its length; remembered."""
 
     def __init__(self, *keys: int) -> None:
         """The keys of a field, and of a field in the message that it is, and so on."""
@@ -60,6 +60,7 @@ class Requests:
     content_type: ClassVar[str] = "application/x-protobuf"
 
     def __init__(self, resources: Resources, body: Body, version: str) -> None:
+        """`version` is that of dockline, which requests have in their scope."""
         self._resources = resources
         self._body: Body = body
         self._scope = delimited(1, delimited(1, b"dockline") + delimited(2, version.encode()))
@@ -235,7 +236,7 @@ class Requests:
 
     @staticmethod
     def join_metrics(requests: Iterable[bytes]) -> bytes:
-        """One request of many."""
+        """One request with the readings of all."""
         return b"".join(requests)
 
 

@@ -28,7 +28,7 @@ Value = str | list[str]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What is taken for a resource."""
+    """Makes the attributes of a container, for one destination."""
 
     host: str = ""
     """For containers that do not tell theirs."""
@@ -37,11 +37,11 @@ class Resources:
 
     @property
     def key(self) -> tuple[Hashable, ...]:
-        """What tells them from others."""
+        """What the attributes of a container depend on beside the container."""
         return self.host, None if self.labels is None else tuple(sorted(self.labels))
 
     def of(self, container: Container) -> dict[str, Value]:
-        """The attributes of one container."""
+        """The attributes of a container, by name."""
         name = container.service or container.name or container.id
         attributes: dict[str, Value] = {"service.name": name}
         if container.project:

@@ -39,6 +39,7 @@ _VALUE: Final = key(2, DELIMITED)
 
 
 def is_int64(value: int) -> bool:
+    """Whether an `int64` holds the number."""
     return -(2**63) <= value < 2**63
 
 
@@ -48,14 +49,16 @@ def _text(value: Any) -> str:
 
 
 def short(value: Any) -> Any:
-    """The same value of a field, a list or an object that is large as its JSON text."""
+    """The value of a field; a list or an object of more than `LONG` bytes of JSON becomes that
+    text."""
     if type(value) in (dict, list) and len(text := dumps(value)) > LONG:
         return text.decode()
     return value
 
 
 def any_value(value: Any, levels: int = DEEPEST) -> bytes:
-    """The contents of an `AnyValue`; none for null."""
+    """The contents of an `AnyValue` with this value; nothing for null. Lists and objects deeper
+    than `levels` become JSON text."""
     kind = type(value)
     if kind is str:
         return delimited(1, utf8(value))
@@ -75,7 +78,8 @@ def any_value(value: Any, levels: int = DEEPEST) -> bytes:
 
 
 def pairs(values: Mapping[Any, Any], levels: int = DEEPEST, field: int = 1) -> bytes:
-    """`KeyValue` messages, as a field of another message."""
+    """Names with their values as `KeyValue` messages, each in the field `field` of another
+    message."""
     return b"".join(
         [
             delimited(field, delimited(1, _name(name)) + delimited(2, any_value(value, levels)))
@@ -109,6 +113,7 @@ class Attribute:
         return head
 
     def one(self, value: Any) -> bytes:
+        """The field with the attribute of one entry; nothing for `MISSING`."""
         kind = type(value)
         if kind is str:
             text = utf8(value)
@@ -126,7 +131,7 @@ class Attribute:
         return self._numbers.get(size) or self._head(self._numbers, _NUMBER, size)
 
     def many(self, values: Sequence[Any]) -> list[bytes]:
-        """One that is there often is written once."""
+        """The field for each entry. A value that many have is written once."""
         one = self.one
         try:
             kinds = set(map(type, values))
@@ -140,8 +145,8 @@ class Attribute:
         return list(map(one, values))
 
     def counted(self, values: Sequence[int]) -> list[bytes]:
-        """As `many`, of numbers that are near to each other, such as a batch's own: what they have
-        in common from the third byte on is written once."""
+        """The field for each of numbers that are near to each other, such as the sequence numbers
+        of a batch: what they have in common from the third byte on is written once."""
         least, most = min(values), max(values)
         if least < 2**14 or most - least > 2**20:
             return list(map(self.one, values))
@@ -160,7 +165,7 @@ _Missing: Final = type(MISSING)
 
 
 class Attributes(dict[Any, Attribute]):
-    """Those of all names, as one field of a message."""
+    """The attributes of all names, as one field of a message. Up to `MOST` names are remembered."""
 
     __slots__ = ("_field",)
 

@@ -54,14 +54,16 @@ class BatchSlice:
     indexes: Sequence[int]
 
     def picked(self) -> Batch:
-        """Only they."""
+        """A batch of these entries only."""
         return self.batch if self.whole else self.batch.pick(self.indexes)
 
     @property
     def whole(self) -> bool:
+        """Whether these are all entries of the batch."""
         return len(self.indexes) == len(self.batch)
 
     def halves(self) -> tuple[BatchSlice, BatchSlice]:
+        """The first half of these entries, and the rest."""
         middle = len(self.indexes) // 2
         return BatchSlice(self.batch, self.indexes[:middle]), BatchSlice(
             self.batch, self.indexes[middle:]
@@ -69,8 +71,8 @@ class BatchSlice:
 
 
 def marked(template: str) -> str:
-    """A template in which codes of times are such as no text has: `%Y`, and `%%` for a percent
-    sign. Raises `ValueError` with a sentence for a code that is none of them."""
+    """A template whose codes of times (`%Y`, see `CODES`) are replaced by marks that no text has,
+    and `%%` by a percent sign. Raises `ValueError` with a sentence for any other code."""
 
     def mark(found: re.Match[str]) -> str:
         if found[1] == "%":
@@ -84,8 +86,9 @@ def marked(template: str) -> str:
 
 
 def part_of_key(text: str) -> str:
-    """What a placeholder gives, made to stay within its part of a key: a container chooses its
-    labels, and is not to choose whose objects its own are among."""
+    """What a placeholder gives, made to stay within its part of a key, at most `LONGEST_PART`
+    characters. A container chooses its labels, and is not to choose whose objects its own are
+    among."""
     part = _UNFIT_IN_PART.sub("_", text[:LONGEST_PART])
     return "_" if part in ("", ".", "..") else part
 
@@ -157,7 +160,8 @@ def _time(time: str, part: str) -> str:
 
 
 def name_of(slices: Sequence[BatchSlice]) -> str:
-    """Of an object with these entries, without what it ends in."""
+    """The name of an object with these entries, which its key ends in, but for the suffix of its
+    format."""
     first = slices[0]
     batch, index = first.batch, first.indexes[0]
     time = re.sub("[-:]", "", batch.times[index].decode("ascii", "replace"))

@@ -20,7 +20,7 @@ PIECE: Final = 2**19
 
 
 class Packer(Protocol):
-    """What objects are like."""
+    """Makes the contents of an object."""
 
     suffix: str
     """What their keys end in."""
@@ -28,14 +28,16 @@ class Packer(Protocol):
     content_encoding: str
     """Empty for none."""
 
-    async def pack(self, slices: Sequence[BatchSlice]) -> bytes: ...
+    async def pack(self, slices: Sequence[BatchSlice]) -> bytes:
+        """The contents of an object with these entries, in order."""
 
     def close(self) -> None:
         """Lets its thread end. It may be used again."""
 
 
 def packer_of(format_: str, compression: str, json: JsonEncoder, host: str) -> Packer:
-    """Raises `ConfigError` where a library is missing."""
+    """The packer for the settings `format` and `compression` of the sink. Raises `ConfigError`
+    where a package that it needs is not installed."""
     if format_ == "parquet":
         from pipeline.encode.s3.parquet import Parquet
 
@@ -44,7 +46,7 @@ def packer_of(format_: str, compression: str, json: JsonEncoder, host: str) -> P
 
 
 class Lines:
-    """JSON lines."""
+    """Packs entries as compressed JSON lines."""
 
     content_type = "application/x-ndjson"
 
@@ -63,6 +65,7 @@ class Lines:
         """One: the allocator keeps what each thread has freed for that thread."""
 
     async def pack(self, slices: Sequence[BatchSlice]) -> bytes:
+        """Compressed JSON lines, one for each entry."""
         compressor, pieces, size = self._compressor(), list[bytes](), 0
         for each in slices:
             pieces.append(self._json.encode([each.picked()]))
@@ -74,6 +77,7 @@ class Lines:
         return bytes(await self._thread.run(compressor.finish))
 
     def close(self) -> None:
+        """Lets the thread end. It may be used again."""
         self._thread.stop()
 
 

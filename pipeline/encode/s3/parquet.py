@@ -42,13 +42,15 @@ Columns = dict[str, list[Any]]
 
 
 class Parquet:
-    """All that pyarrow does is done in a thread."""
+    """Packs entries as a Parquet file. All that pyarrow does is done in a thread."""
 
     suffix = ".parquet"
     content_type = "application/vnd.apache.parquet"
     content_encoding = ""
 
     def __init__(self, compression: str, host: str) -> None:
+        """`compression` is pyarrow's name for it. `host` is that of containers that do not tell
+        theirs."""
         self._arrow: Any = needed("pyarrow", "parquet", 'format = "parquet"')
         self._parquet: Any = needed("pyarrow.parquet", "parquet", 'format = "parquet"')
         self._compression = compression
@@ -70,6 +72,7 @@ class Parquet:
         )
 
     async def pack(self, slices: Sequence[BatchSlice]) -> bytes:
+        """A Parquet file with a row for each entry."""
         columns, rows, size = self._empty(), 0, 0
         file = _File(self._arrow, self._parquet, self._schema, self._compression)
         for each in slices:
@@ -85,6 +88,7 @@ class Parquet:
         return await self._thread.run(file.finish)
 
     def close(self) -> None:
+        """Lets the thread end. It may be used again."""
         self._thread.stop()
 
     def _empty(self) -> Columns:

@@ -61,7 +61,7 @@ class TooLarge(Rejected):
 
 
 class RequestFailed(Unavailable):
-    """The destination has not taken a request, be it for its contents or for anything else."""
+    """The destination has not taken a request, for what is in it or for any other reason."""
 
     PATIENCE, LONG = 3, 10
     """How often a payload may fail so before others are tried, and how often where the destination
@@ -73,13 +73,15 @@ class RequestFailed(Unavailable):
 
 
 class Misconfigured(RequestFailed):
-    """The destination answers that it is another one, or that it does not know who asks."""
+    """The destination is another one, or does not know who asks: probably the configuration is
+    wrong."""
 
     wants_mending = True
 
 
 class ServerFault(RequestFailed):
-    """The destination has failed at a request with 500, be it for its contents or not."""
+    """The destination has failed at a request with 500, for what is in it or for any other
+    reason."""
 
 
 @dataclass(frozen=True, slots=True)

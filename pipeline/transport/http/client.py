@@ -117,7 +117,7 @@ class HttpClient:
                 return
 
     def reached(self) -> str:
-        """Who answered when it was opened."""
+        """The address that answered when it was opened, with the `Server` that it calls itself."""
         return self._reached
 
     async def probe(

@@ -66,7 +66,8 @@ def http_url(
 
 
 def joined(node: URL, path: str) -> URL:
-    """`path` behind the node's own; its query beside the node's own."""
+    """The URL of `path` at a node: behind the path of the node's own URL, with the queries of
+    both."""
     if not path:
         return node
     more = URL(path)

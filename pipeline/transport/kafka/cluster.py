@@ -42,7 +42,8 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it tells, we ra
 
 @dataclass(frozen=True, slots=True)
 class Sasl:
-    """Who connects."""
+    """Who connects: a mechanism as Kafka calls it, such as `SCRAM-SHA-512`, a user and a
+    password."""
 
     mechanism: str
     user: str
@@ -50,7 +51,8 @@ class Sasl:
 
 
 class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """To one broker. Ends where it announces an answer that is too large to be one."""
+    """A connection to one broker. It ends where an answer is announced that is too large to be
+    one."""
 
     @staticmethod
     async def _read(self_ref: Callable[[], BrokerConnection | None]) -> None:
@@ -149,17 +151,18 @@ class Cluster:
             await self._ask_for({*self._leaders, *topics})
 
     def partitions(self, topic: str) -> int:
-        """How many a topic has that was asked for."""
+        """How many partitions a topic has, of those that `know` was called with."""
         return len(self._leaders[topic])
 
     def leader(self, topic: str, partition: int) -> int:
-        """The broker that takes its records."""
+        """The id of the broker that takes the records of a partition now."""
         leader = self._leaders.get(topic, {}).get(partition, -1)
         if leader not in self._brokers:
             raise Unavailable(f'partition {partition} of the topic "{topic}" has no leader now')
         return leader
 
     def address(self, node: int) -> Address:
+        """The address of a broker, by its id."""
         return self._brokers[node]
 
     async def _ask_for(self, topics: Collection[str]) -> None:
@@ -194,7 +197,8 @@ class Cluster:
     # ---------------------------------------------------------------------------------- requests
 
     async def ask(self, node: int | None, request: Any) -> Any:
-        """The answer of a broker, or of the one that was found first."""
+        """The answer to a request of aiokafka's, of the broker with the id `node`, or of the one
+        that was found first."""
         address, connection = await self._connected(node)
         silent = None
         async with asyncio.TaskGroup() as tasks:

@@ -64,7 +64,7 @@ _hash: Final = lru_cache(10_000)(murmur2)  # in Python it takes 15 µs for a con
 
 @dataclass(slots=True)
 class RecordBatch:
-    """Entries that are stored together, or not at all."""
+    """Entries of one partition that are stored together, or not at all."""
 
     places: list[int]
     """Which of the payload's."""
@@ -86,7 +86,8 @@ class PendingRecords:
         """None before it is known what partitions there are."""
 
     def divide(self, cluster: Cluster) -> None:
-        """A key is always of one partition, by the hash that Kafka's own clients use."""
+        """Shares out the entries among partitions. A key is always of the same one, by the hash
+        that Kafka's own clients use."""
         found: dict[Partition, list[int]] = defaultdict(list)
         for entries in self.records.topics:
             partition = (_hash(entries.key) & 0x7FFFFFFF) % cluster.partitions(entries.topic)
@@ -95,11 +96,12 @@ class PendingRecords:
 
 
 class Producer:
-    """Sends one payload at a time. All methods raise `Unavailable`."""
+    """Sends payloads, one at a time. All methods raise `Unavailable`."""
 
     def __init__(self, cluster: Cluster, *, codec: int, largest: int, timeout: float) -> None:
-        """`largest` in bytes is what a batch has, before it is compressed, unless it is a single
-        record. `timeout` in seconds is what replicas have for it."""
+        """`codec` is one of `CODECS`. A record batch has `largest` bytes at the most before it
+        is compressed, unless it is a single record. `timeout` in seconds is what replicas have
+        for it."""
         self._cluster = cluster
         self._codec = codec
         self._largest = largest

@@ -34,10 +34,11 @@ class Records:
 
     @property
     def size(self) -> int:
+        """Bytes of all keys and values."""
         return sum(map(len, self.values)) + sum(map(len, self.keys))
 
     def place(self, index: int) -> tuple[Batch, int]:
-        """The batch that an entry is from, and its index there."""
+        """The batch that an entry is from, and its index there; `index` counts all entries."""
         for batch in self.batches:
             if index < len(batch):
                 return batch, index

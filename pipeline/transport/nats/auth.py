@@ -28,7 +28,8 @@ class NatsAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def checked(auth: NatsAuth) -> NatsAuth:
-    """The same. Raises `ConfigError` where two ways are given, or a package for one is missing."""
+    """Returns `auth`. Raises `ConfigError` where it says two ways, or a package for one is
+    missing."""
     ways = [name for name in ("user", "token", "nkey", "credentials") if getattr(auth, name)]
     if len(ways) > 1:
         raise ConfigError(f"{ways[0]} and {ways[1]} exclude each other", path=f"auth.{ways[1]}")

@@ -93,7 +93,7 @@ be in a subject."""
 
 
 class NoTLS(Exception):
-    """The server does not offer it, or somebody on the way has seen to that."""
+    """The server does not offer TLS, or somebody on the way has seen to that."""
 
 
 async def abort(client: Client) -> None:
@@ -110,6 +110,6 @@ async def abort(client: Client) -> None:
 
 
 def writer_of(client: Client) -> asyncio.StreamWriter | None:
-    """Of its connection; None where it has none."""
+    """The stream that a client writes to; None where it is not connected."""
     writer: asyncio.StreamWriter | None = getattr(client._transport, "_io_writer", None)
     return writer

@@ -85,7 +85,8 @@ class NatsConnection:
 
     @property
     def address(self) -> Address:
-        """Of the server that was reached last."""
+        """The server that was reached last; before that, the first of those that were
+        configured."""
         return self._address or self._addresses[0]
 
     def reached(self) -> str:

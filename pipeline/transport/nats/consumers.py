@@ -13,7 +13,7 @@ from pipeline.transport.nats.jetstream import JetStream
 
 
 class Consumer(NamedTuple):
-    """What the server says of one."""
+    """What the server says of a consumer."""
 
     ack_wait: float
     """Seconds that it waits for an acknowledgement."""
@@ -73,13 +73,13 @@ async def ensure(
 
 
 async def remove(jetstream: JetStream, stream: str, name: str) -> None:
-    """Has no consumer of that name any more. Raises `Unavailable`."""
+    """Removes the consumer of that name, where there is one. Raises `Unavailable`."""
     problem = problem_of(await jetstream.request(f"CONSUMER.DELETE.{stream}.{name}"))
     if problem is not None and problem.err_code != CONSUMER_NOT_FOUND:
         raise Unavailable(f"consumer {name} of stream {stream} cannot be removed: {problem.said}")
 
 
 def number(answer: object, key: str) -> int:
-    """A whole number out of an answer; 0 where it says none."""
+    """The whole number that an answer of the API has under `key`; 0 where it has none."""
     value = answer.get(key) if isinstance(answer, dict) else None
     return value if type(value) is int else 0

@@ -28,7 +28,7 @@ MOST_BYTES: Final = 8 << 20
 
 
 class Message(Protocol):
-    """What is published."""
+    """A message to be published."""
 
     subject: str
     body: bytes

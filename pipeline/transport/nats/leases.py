@@ -50,7 +50,7 @@ class Leases:
 
     @property
     def lost(self) -> bool:
-        """Whether others may have what was ours."""
+        """Whether so much time has passed since `renew` that others may have our shares."""
         return asyncio.get_running_loop().time() - self._renewed > 0.75 * self.length
 
     async def ensure(self, jetstream: JetStream, replicas: int) -> None:
@@ -73,9 +73,11 @@ class Leases:
         await create_stream(jetstream, wanted)
 
     async def renew(self, jetstream: JetStream) -> Collection[int]:
-        """Writes all anew, and looks who else is there. The shares that are not ours any more.
+        """Writes all leases of ours anew, and that this process is there. The shares that are not
+        ours any more.
 
-        Raises `Unavailable`."""
+        Raises `Unavailable`.
+        """
         began = asyncio.get_running_loop().time()
         gone = list(self.held) if self.lost and self.held else []
         if not gone:
@@ -87,9 +89,10 @@ class Leases:
         return gone
 
     async def claim(self, jetstream: JetStream) -> Collection[int]:
-        """Takes shares that nobody has, as many as are our part; those that are new to us.
+        """Takes shares that nobody has, up to our part of all. The shares that are new to us.
 
-        Raises `Unavailable`."""
+        Raises `Unavailable`.
+        """
         info = await stream_info(jetstream, self._stream, subjects=f"{self._stream}.*")
         if info is None:
             raise Unavailable(f"there is no stream {self._stream} any more")
@@ -114,14 +117,14 @@ class Leases:
         return new
 
     async def release(self, jetstream: JetStream, share: int) -> None:
-        """Others may have it at once. Raises `Unavailable`."""
+        """Gives up a share, so that another process may have it at once. Raises `Unavailable`."""
         sequence = self.held.pop(share, None)
         if sequence is not None:
             await self._put(jetstream, f"free-{share}", None)
             await self._delete(jetstream, sequence)
 
     async def leave(self, jetstream: JetStream) -> None:
-        """Lets go of all. Raises `Unavailable`."""
+        """Gives up all shares, and says that this process is gone. Raises `Unavailable`."""
         for share in list(self.held):
             await self.release(jetstream, share)
         if self._mine:

@@ -105,8 +105,8 @@ class StreamInfo(NamedTuple):
 async def stream_info(
     jetstream: JetStream, name: str, *, subjects: str | None = None
 ) -> StreamInfo | None:
-    """What there is of that name; None where there is no such stream. `subjects`, with wildcards:
-    those of which the state is to count the messages. Raises `Unavailable`."""
+    """What the server says of a stream; None where there is none of that name. `subjects`, with
+    wildcards, are those whose messages the state is to count. Raises `Unavailable`."""
     body = None if subjects is None else {"subjects_filter": subjects}
     answer = await jetstream.request(f"STREAM.INFO.{name}", body)
     config, state, problem = answer.get("config"), answer.get("state"), problem_of(answer)
@@ -136,15 +136,16 @@ class Streams:
     def __init__(
         self, config: StreamConfig, subjects: Sequence[str], partitions: int | None = None
     ) -> None:
-        """`partitions`: of the subjects, as readers have to know. Raises `ConfigError`."""
+        """`subjects` are those that the stream takes where `config` says none; `partitions` is how
+        many they are shared out into, which the stream keeps for readers. Raises `ConfigError`."""
         self._config = _checked(config)
         self._partitions = partitions
         self._wanted = _wanted(config, subjects, partitions)
         self._said = ""
 
     async def ensure(self, jetstream: JetStream) -> None:
-        """Raises `Unavailable` where the stream is not there and cannot be made, or does not take
-        the subjects."""
+        """Makes the stream where there is none. Raises `Unavailable` where it cannot be made, or
+        does not take the subjects."""
         name = self._config.name
         found = await stream_info(jetstream, name)
         if found is None and self._config.create:

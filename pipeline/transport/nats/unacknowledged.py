@@ -11,7 +11,7 @@ from pipeline.transport.nats.pull import ACK, NAK, PROGRESS, TERM, Delivered
 
 
 class Pending:
-    """One of them."""
+    """A message that was delivered, and is not acknowledged."""
 
     __slots__ = ("delivered", "outcome", "partition", "taken")
 
@@ -25,7 +25,8 @@ class Pending:
 
 
 class Unacknowledged:
-    """Known over reconnections: one that comes again is not taken again."""
+    """The messages that one process has. They are known over reconnections: one that comes again is
+    not taken again."""
 
     def __init__(self, nats: NatsConnection) -> None:
         self._nats = nats
@@ -39,10 +40,11 @@ class Unacknowledged:
         yield from list(self._all.values())
 
     def count(self, partition: int) -> int:
+        """How many there are of a partition."""
         return sum(one.partition == partition for one in self._all.values())
 
     def came(self, delivered: Delivered, partition: int) -> bool:
-        """One is here. Whether it is to be taken."""
+        """Notes that a message was delivered. Whether it is new, and to be taken."""
         known = self._all.get(delivered.sequence)
         if known is None or known.delivered.time != delivered.time:  # that of another stream
             self._all[delivered.sequence] = Pending(delivered, partition)
@@ -53,12 +55,13 @@ class Unacknowledged:
         return False
 
     def of(self, delivered: Delivered) -> Pending | None:
-        """None where it is nobody's business any more."""
+        """What is known of a message; None where it was acknowledged or forgotten meanwhile."""
         one = self._all.get(delivered.sequence)
         return one if one is not None and one.delivered.time == delivered.time else None
 
     def take(self, one: Pending, taken: Taken) -> None:
-        """It is on its way, and acknowledged when it is settled."""
+        """Notes that a message is on its way to the sinks; it is acknowledged when `taken` is
+        settled."""
         one.taken = taken
         one.delivered.body = b""
 
@@ -70,13 +73,13 @@ class Unacknowledged:
         taken.when_settled(settled)
 
     def end(self, one: Pending) -> None:
-        """It makes no sense, and is not to come again."""
+        """Has the server not deliver a message again, as it makes no sense."""
         one.outcome = True
         self._say(one, TERM)
 
     def forget_waiting(self, partition: int | None = None) -> None:
-        """Those that were not taken, of one partition or of all: they are taken when they come
-        again, here or elsewhere."""
+        """Forgets the messages that were not taken, of one partition or of all: they are taken when
+        they come again, here or elsewhere."""
         self._all = {
             place: one
             for place, one in self._all.items()

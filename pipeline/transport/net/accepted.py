@@ -31,10 +31,11 @@ may lose what was last written to it."""
 
 
 class AcceptedConnection:
-    """One task may read while another writes."""
+    """A connection that a server has taken. One task may read while another writes."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
-        """`sock` does not block."""
+        """`sock` is connected and does not block; `peer` is the client's address, without the
+        port."""
         self.peer = peer
         """Its address, without the port."""
         self.admitted = False
@@ -50,7 +51,8 @@ class AcceptedConnection:
         """By the selector."""
 
     async def begin(self, context: ssl.SSLContext | None) -> None:
-        """Shakes hands. Raises `OSError`, of which `ssl.SSLError` and `TimeoutError` are two."""
+        """Has the TLS handshake where there is a `context`. To be called before anything else.
+        Raises `OSError`, of which `ssl.SSLError` and `TimeoutError` are two."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is None:
@@ -81,8 +83,9 @@ class AcceptedConnection:
                     raise ConnectionAbortedError(f"it is longer than {LONGEST_HANDSHAKE} bytes")
 
     async def read(self, patience: float | None, most: int = READ) -> bytes:
-        """What comes next, `most` bytes of it as they are on the wire; nothing at the end. Raises
-        `OSError`, of which `TimeoutError` is for nothing that has come for so many seconds."""
+        """What the client sends next, once it is there: `most` bytes at the most, as they are on
+        the wire; nothing when it sends no more. Raises `OSError`, and `TimeoutError` where nothing
+        has come for `patience` seconds."""
         async with asyncio.timeout(patience):
             if self._tls is None:
                 return await self._receive(most)
@@ -139,7 +142,7 @@ class AcceptedConnection:
             self._watched = False
 
     async def write(self, data: bytes) -> None:
-        """Returns when the kernel has it. Raises `OSError`."""
+        """Sends `data`. Returns when the kernel has all of it. Raises `OSError`."""
         async with self._writing:
             if self._tls is None:
                 await self._send(data)
@@ -160,7 +163,7 @@ class AcceptedConnection:
             await asyncio.get_running_loop().sock_sendall(self._socket, rest)
 
     async def end(self) -> None:
-        """Lets the client have what was written."""
+        """Ends it in good order: the client gets what was written before. Never raises."""
         with suppress(OSError):
             if self._tls is not None:
                 async with asyncio.timeout(GOODBYE):
@@ -176,11 +179,11 @@ class AcceptedConnection:
                 left -= len(unread)
 
     def abort(self) -> None:
-        """Ends it at once, for whoever reads and writes now."""
+        """Ends it at once, whoever reads or writes. Never raises."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Lets go of it. Nobody reads or writes any more."""
+        """Closes the socket. Nobody may read or write any more."""
         self._unwatch()
         self._socket.close()

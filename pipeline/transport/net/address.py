@@ -18,7 +18,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """Where a peer is, and how to speak to it."""
+    """Where a peer is, or where a server listens, and by which protocol."""
 
     scheme: str
     host: str
@@ -35,9 +35,11 @@ class Address:
 def parse(
     text: str, ports: Mapping[str, int | None], default: str, *, any_port: bool = False
 ) -> Address:
-    """`ports` gives the schemes there are, each with its usual port or None where the port has to
-    be written; `default` is the scheme of an address without one. `unix` among them is for
-    `unix:///run/peer.sock`. `any_port`: 0 is one, too.
+    """Reads an address as users write it.
+
+    `ports` gives the schemes there are, each with its usual port, or None where the port has to be
+    written; `unix` among them is for `unix:///run/peer.sock`. `default` is the scheme of an address
+    without one. With `any_port` the port may be 0, for a server.
 
     Raises `ConfigError` for the key `address`.
     """
@@ -63,8 +65,8 @@ def parse(
 
 
 def peer_name(peer: str, host: str) -> str:
-    """What to call a peer that names no host: `host`, which is this one, if it is on it; else its
-    address."""
+    """What to call a sender that names no host. `peer` is its IP address; on this host it is called
+    `host`, which is this one's name, and else by its address."""
     try:
         return host if host and ip_address(peer.partition("%")[0]).is_loopback else peer
     except ValueError:

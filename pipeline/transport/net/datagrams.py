@@ -20,7 +20,8 @@ _BURST = 128
 
 
 class Datagrams:
-    """A connected socket, so that the kernel tells when nothing listens at the other end.
+    """Sends datagrams to one peer. The socket is connected, so that the kernel tells when nothing
+    listens at the other end.
 
     It tells late, and only of a host that answers: a datagram that was taken is gone, not
     delivered. All methods raise `Unavailable`.
@@ -33,7 +34,7 @@ class Datagrams:
         self._socket: socket.socket | None = None
 
     async def open(self) -> None:
-        """Looks the name up, again each time. Sends nothing."""
+        """Looks the name up, again each time, and makes a socket. Sends nothing."""
         await self.close()
         loop = asyncio.get_running_loop()
         where = self.address
@@ -46,16 +47,18 @@ class Datagrams:
             raise unavailable(self.address, error) from error
 
     def reached(self) -> str:
-        """What the name was found to be."""
+        """The address, with the IP address that its name was found to have."""
         if self._socket is None:
             return str(self.address)
         found = self._socket.getpeername()[0]
         return f"{self.address} ({found}); over UDP nothing tells whether anybody listens"
 
     async def send(self, datagrams: Sequence[bytes]) -> int:
-        """Returns when the kernel has taken all; how many of them had to be cut to fit its limit.
+        """Sends each datagram. Returns when the kernel has taken all: how many of them had to be
+        cut to fit its limit.
 
-        A refusal of what was sent before is raised too, since nothing else would report it."""
+        A refusal of what was sent before is raised too, since nothing else would report it.
+        """
         if self._socket is None:
             raise Unavailable(f"{self.address} is not open")
         cut = 0
@@ -71,14 +74,14 @@ class Datagrams:
         return cut
 
     def unconfirmed(self) -> int:
-        """None: a datagram is gone once it is sent."""
+        """Always 0: a datagram is gone once it is sent."""
         return 0
 
     def give_up(self) -> None:
-        pass
+        """Does nothing: nothing would be sent again."""
 
     async def close(self) -> None:
-        """Never raises."""
+        """Closes the socket. Never raises, and may be called at any time."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -21,12 +21,15 @@ _WRONG_NAME = (62, 64)
 
 
 def unavailable(address: Address, error: BaseException) -> Unavailable:
-    """The error to raise for what a socket, a name look-up or TLS raised."""
+    """The error to raise where a socket, a name look-up or TLS raised `error`: `address` and
+    `sentence`."""
     return Unavailable(f"{address} {sentence(address, error)}")
 
 
 def sentence(address: Address, error: BaseException) -> str:
-    """Goes on after the address: `refused the connection: …`."""
+    """What went wrong with the connection to `address`, and what to do about it, to go on after the
+    address: `refused the connection: nothing listens there, …`. `error` is what a socket, a name
+    look-up or TLS raised."""
     if isinstance(error, ssl.SSLError):
         return _tls(address, error)
     if isinstance(error, socket.gaierror):
@@ -91,6 +94,7 @@ def _certificate(address: Address, error: ssl.SSLCertVerificationError) -> str:
 
 
 def printable(text: str) -> str:
-    """One line of it, not too long."""
+    """What a peer has said, on one line: whatever cannot be printed is a blank, and beyond `SHOWN`
+    characters it is cut."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -49,9 +49,10 @@ def listen_address(
 
 
 def server_context(config: ListenTLSConfig) -> ssl.SSLContext:
-    """Reads the files that `config` names, so it blocks. TLS 1.2 and later.
+    """The TLS of a server: 1.2 and later. Reads the files that `config` names, so it blocks.
 
-    Raises `Unavailable` with a sentence about the file that cannot be used."""
+    Raises `Unavailable` with a sentence about the file that cannot be used.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

@@ -16,7 +16,9 @@ class OverSocket(Sink[Any]):
     `Payload.data` is a list of datagrams where `_connection` is `Datagrams`, else bytes."""
 
     def __init__(self, address: Address, tls: TLSConfig | None, timeout: float) -> None:
-        """`timeout` in seconds, as of `Stream` and `Datagrams`. Raises `ConfigError`."""
+        """`address` has the scheme `udp`, `tcp` or `tls`. `timeout` in seconds is for finding the
+        address of a name, for connecting, and again for the TLS handshake. Raises `ConfigError`
+        where `tls` does not go with the scheme."""
         tls = tls_of(address, tls)
         self._connection: Stream | Datagrams
         if address.scheme == "udp":

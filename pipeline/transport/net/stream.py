@@ -41,7 +41,8 @@ class Closed(Unavailable):
 
 
 class Stream:
-    """Outlives its connections: `open` may be called again after any trouble.
+    """A connection to one peer, made as often as needed: `open` may be called again after any
+    trouble.
 
     A stream protocol such as syslog never says what has arrived. So what `send` took, but the
     peer's kernel had not acknowledged when the connection broke, is sent again by the next `open`,
@@ -86,7 +87,8 @@ class Stream:
     # -- opening and closing -------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Connects, and delivers what is owed. Drops the connection that was open before."""
+        """Connects, and sends again what the peer may not have. Drops the connection that was open
+        before."""
         self._drop()
         context = None
         if self._tls_config is not None:
@@ -115,7 +117,8 @@ class Stream:
         return ", ".join(parts)
 
     async def close(self) -> None:
-        """Says goodbye, and waits for a moment until the peer has taken all. Never raises."""
+        """Ends the connection, TLS first, and waits for `CLOSING` seconds at the most until the
+        peer has taken all. Never raises."""
         try:
             if self._socket is not None:
                 await self._finish(self._socket)
@@ -234,7 +237,8 @@ class Stream:
         return self.pending()
 
     async def receive(self) -> bytes:
-        """What the peer says next, as soon as it says something."""
+        """What the peer says next, as soon as it says something. Raises `Closed` when it says no
+        more."""
         while not (said := self.pending()):
             assert self._socket is not None
             await readable(self._socket)

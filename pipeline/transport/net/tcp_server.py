@@ -41,7 +41,8 @@ class TcpServer:
 
     @property
     def port(self) -> int:
-        """That it has; before `open`, the one that was configured, which may be 0."""
+        """The port that it listens on; before `open` the one that was configured, which may be
+        0."""
         return self._socket.getsockname()[1] if self._socket is not None else self.address.port
 
     def reached(self) -> str:
@@ -61,8 +62,9 @@ class TcpServer:
         handle: Callable[[AcceptedConnection], Awaitable[None]],
         refuse: Refuse,
     ) -> None:
-        """Takes connections, each with a task of its own in which `handle` is run, until this is
-        cancelled; they go on then. Whatever `handle` raises is the end of its connection alone."""
+        """Takes connections, each with a task in `tasks` in which `handle` is run, until this is
+        cancelled; they go on then. Whatever `handle` raises is the end of its connection alone.
+        `refuse` is told of clients that are turned away, with a word for metrics and a sentence."""
         loop = asyncio.get_running_loop()
         assert self._socket is not None
         while True:

@@ -16,7 +16,8 @@ PIECE = 2**18
 
 
 def tls_of(address: Address, config: TLSConfig | None) -> TLSConfig | None:
-    """The TLS that an address asks for, by its scheme; None for none.
+    """The TLS that an address asks for by its scheme, with what is configured for it; None for a
+    scheme without TLS.
 
     Raises `ConfigError` where the two do not go together.
     """
@@ -36,7 +37,8 @@ def check_key(config: TLSConfig | None) -> None:
 
 
 def client_context(config: TLSConfig) -> ssl.SSLContext:
-    """Reads the files that `config` names, so it blocks. TLS 1.2 and later; verification is on.
+    """The context that a client verifies its server with: TLS 1.2 and later, verification on. Reads
+    the files that `config` names, so it blocks.
 
     Raises `Unavailable` with a sentence about the file that cannot be used.
     """
@@ -137,7 +139,7 @@ class TLS:
         return said
 
     def goodbye(self) -> bytes:
-        """The alert that ends our side."""
+        """What is to be sent to end our side: the alert `close_notify`."""
         with suppress(ssl.SSLError):  # it would wait for the peer's, which nobody needs
             self._state.unwrap()
         return self.outgoing()

@@ -26,7 +26,8 @@ class UdpServer:
     """Receives datagrams at one address. May be opened again after it was closed."""
 
     def __init__(self, address: Address, room: int) -> None:
-        """`room`: bytes that may wait in the kernel."""
+        """`room`: bytes that may wait in the kernel; where the process may not set that, as many as
+        the host allows."""
         self.address = address
         self._room = room
         self._socket: socket.socket | None = None
@@ -35,7 +36,7 @@ class UdpServer:
 
     @property
     def port(self) -> int:
-        """That it has; before `open`, the one that was configured, which may be 0."""
+        """The port that it has; before `open` the one that was configured, which may be 0."""
         return self._socket.getsockname()[1] if self._socket is not None else self.address.port
 
     def reached(self) -> str:
@@ -54,8 +55,8 @@ class UdpServer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._room)
 
     async def receive(self) -> tuple[list[tuple[bytes, str]], int]:
-        """One or more datagrams, each with its sender's address; and how many the kernel had to
-        drop before the last of them, since the call before."""
+        """Waits for datagrams: one or more, each with the IP address of its sender; and how many
+        the kernel had to drop since the call before."""
         assert self._socket is not None
         while True:
             await readable(self._socket)

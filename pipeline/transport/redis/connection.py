@@ -34,7 +34,8 @@ _TROUBLE: Final = {
 
 
 def refusal(address: Address, error: Error) -> Unavailable:
-    """What to raise for an error that is not an entry's fault."""
+    """The error to raise where a server has answered with `error`, and it is not for an entry's
+    sake."""
     said = printable(error.text)
     return Unavailable(f"{address} {_TROUBLE.get(error.code, 'answers with an error')}: {said}")
 
@@ -48,6 +49,7 @@ class Login:
     database: int = 0
 
     def commands(self) -> list[bytes]:
+        """The commands that a connection begins with, AUTH and SELECT, where they are needed."""
         found = []
         if self.password is not None:
             who = [self.user.encode()] if self.user is not None else []
@@ -58,8 +60,8 @@ class Login:
 
 
 class RedisConnection:
-    """Outlives its connections: `open` may be called again after any trouble. All methods raise
-    `Unavailable`; none may overlap with another."""
+    """A connection to one server, made as often as needed: `open` may be called again after any
+    trouble. All methods raise `Unavailable`; none may overlap with another."""
 
     def __init__(
         self, address: Address, tls: TLSConfig | None, login: Login, *, timeout: float
@@ -99,7 +101,8 @@ class RedisConnection:
         return printable(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""
 
     def reached(self) -> str:
-        """`redis://redis:6379 (10.0.0.7), redis 8.0.2, master`."""
+        """The server that answered when it was opened: `redis://redis:6379 (10.0.0.7), redis 8.0.2,
+        master`."""
         version = f"{self.fact(b'server')} {self.fact(b'version')}".strip()
         return ", ".join(
             part for part in (self._stream.reached(), version, self.fact(b"role")) if part

@@ -11,10 +11,11 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """Runs what is asynchronous elsewhere, one after another: reading files, signing and
-    compressing there holds nobody up."""
+    """Runs coroutines in a loop in a thread, one after another: a library that reads files, signs
+    and compresses in them holds nobody up."""
 
     def __init__(self, name: str) -> None:
+        """`name` is that of the thread."""
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
@@ -32,7 +33,7 @@ class Background:
 
     @property
     def running(self) -> bool:
-        """Something was run, and it was not stopped since."""
+        """Whether the thread runs: something was run, and `stop` was not called since."""
         return self._loop is not None
 
     def stop(self) -> None:

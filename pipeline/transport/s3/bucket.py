@@ -90,11 +90,12 @@ class Settings:
 
 
 class Bucket:
-    """All methods but `close` raise `Unavailable`; none may overlap with another, `close`
-    excepted."""
+    """One bucket. All methods but `close` raise `Unavailable`; none may overlap with another,
+    `close` excepted."""
 
     def __init__(self, settings: Settings, name: str) -> None:
-        """Raises `ConfigError`."""
+        """`name` is that of the thread. Raises `ConfigError` where settings do not go together, or
+        a package is missing."""
         self._session = needed("aiobotocore.session", "s3")
         self._config = needed("aiobotocore.config", "s3")
         self._http = needed("aiobotocore.httpsession", "s3")
@@ -133,11 +134,11 @@ class Bucket:
         await self._background.run(self._open)
 
     def reached(self) -> str:
-        """Where the bucket is, once opened."""
+        """Where the bucket is: its name, endpoint and region; once opened."""
         return self._reached
 
     async def close(self) -> None:
-        """Never raises."""
+        """Ends all connections. Never raises, and may be called at any time."""
         try:
             if self._background.running:  # where opening was cancelled, once that has ended
                 await self._background.run(self._shut)
@@ -145,7 +146,8 @@ class Bucket:
             self._background.stop()
 
     async def put(self, key: str, body: bytes, more: Mapping[str, Any]) -> None:
-        """Stores an object, or replaces it. Raises `TooLarge`, too."""
+        """Stores an object, or replaces it. `more` are arguments of `PutObject` for this one.
+        Raises `TooLarge` where a smaller one may do, and `Unavailable`."""
         await self._background.run(self._put, key, body, more)
 
     # ----------------------------------------------------------------- in the other thread
