@@ -17,9 +17,9 @@ import time
 from multiprocessing.connection import Connection
 
 from benchmarks.lines import NAME, engine_with_lines
-from pipeline import coalesce
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine
+from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.support import selector
 
 PAUSES = (0.0, 0.0002, 0.00035, 0.0005, 0.0008)
 """Seconds; 0 is the standard loop."""
@@ -54,8 +54,8 @@ def in_a_process(url: str, pause: float) -> Figures:
 
 
 def _read(url: str, pause: float, answer: Connection) -> None:
-    coalesce.PAUSE = coalesce.SMALL_PAUSE = pause
-    factory = coalesce.CoalescingLoop if pause else asyncio.SelectorEventLoop
+    selector.PAUSE = selector.SMALL_PAUSE = pause
+    factory = selector.CoalescingLoop if pause else asyncio.SelectorEventLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         answer.send(runner.run(_drain(url)))
 

@@ -26,8 +26,8 @@ from functools import partial
 import orjson
 
 from benchmarks.calibration import stopwatch
-from pipeline.batch import Batch, Container
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Batch, Container
 
 LINES = 280
 

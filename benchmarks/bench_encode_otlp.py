@@ -25,11 +25,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from benchmarks.bench_encode_json import LINES, sample
 from benchmarks.calibration import stopwatch
-from pipeline.batch import Batch
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.records import Records, Shape
-from pipeline.timestamps import all_nanoseconds
+from pipeline.model.batch import Batch
+from pipeline.model.records import Records, Shape
+from pipeline.model.timestamps import all_nanoseconds
 
 _VALUES = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}
 

@@ -29,8 +29,8 @@ import sys
 from functools import partial
 
 from benchmarks.calibration import stopwatch
-from pipeline.batch import Batch, Container
 from pipeline.encode.syslog import SyslogEncoder
+from pipeline.model.batch import Batch, Container
 
 LINES = 280
 BEFORE = b"<30>1 "

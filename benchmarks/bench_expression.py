@@ -11,8 +11,8 @@ from __future__ import annotations
 import orjson
 from calibration import batches, headline, json_lines, measure
 
-from pipeline.batch import Batch
 from pipeline.expression import compile_predicate, compile_template
+from pipeline.model.batch import Batch
 
 W2 = "status == 200 and duration_ms >= 250"
 

@@ -13,8 +13,8 @@ from struct import pack
 from calibration import json_lines, stopwatch
 
 from pipeline import native
-from pipeline.sources.docker.decoded import DecodedLines
-from pipeline.sources.docker.frames import Frames
+from pipeline.sources.docker.decode.decoded import DecodedLines
+from pipeline.sources.docker.decode.frames import Frames
 
 TIME = b"2026-01-31T23:59:59.123456789Z "
 

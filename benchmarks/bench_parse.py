@@ -17,7 +17,7 @@ import msgspec
 import orjson
 from calibration import LINES, batches, headline, json_lines, measure
 
-from pipeline.records import Shape
+from pipeline.model.records import Shape
 from pipeline.stages import parse
 
 NUMBER = secrets.randbits(60) | 1 << 60

@@ -24,13 +24,13 @@ from pathlib import Path
 
 from prometheus_client import Metric, generate_latest
 
-from pipeline.access import Gate
-from pipeline.admin import Admin
-from pipeline.audit import LedgerMetrics, Report
-from pipeline.batch import Container, Inspection, Samples
-from pipeline.exposition import Exposition
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
+from pipeline.accounting.audit import LedgerMetrics, Report
+from pipeline.accounting.ledger import Ledger
+from pipeline.model.batch import Container, Inspection, Samples
+from pipeline.model.metrics import Metrics
+from pipeline.observe.access import Gate
+from pipeline.observe.admin import Admin
+from pipeline.observe.metrics_page import Exposition
 
 ANSWER = Path(__file__).parent.parent / "tests/sources/docker/stats_v1.json"
 

@@ -25,13 +25,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.calibration import json_lines
-from pipeline.batch import Batch, Container
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import columns
 from pipeline.buffer.spool import Spool
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.component import BufferConfig, Size
-from pipeline.envelope import Envelope
-from pipeline.ledger import NOBODY
+from pipeline.model import BufferConfig, Size
+from pipeline.model.batch import Batch, Container
 
 LENGTH = 142
 COMMIT = 4000

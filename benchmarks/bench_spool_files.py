@@ -37,10 +37,10 @@ from unittest.mock import patch
 from benchmarks.bench_spool import batches
 from benchmarks.calibration import json_lines
 from benchmarks.spool_files import FileSpool
-from pipeline.batch import Batch
 from pipeline.buffer import columns
 from pipeline.buffer.reader import Chunk
 from pipeline.buffer.spool import RECORD_SIZE, Spool
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch
 
 T = TypeVar("T")

@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.hostile_lines import KINDS
-from pipeline.component import Stage, StageContext, registry
+from pipeline.accounting.acks import Progress
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.routing import Lanes, Route, Router
-from pipeline.settlement import Progress
+from pipeline.model import Stage, StageContext, registry
+from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch, container
+from pipeline.topology import Lanes, Route, Router
 
 SIZE = 1 << 20
 LINE = 1 << 10

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from calibration import batches, headline, json_lines, measure
 
-from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Batch
 from pipeline.stages import keep, parse
 
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.batch import Batch
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch
 
 LINES = 100_000

@@ -34,13 +34,13 @@ from benchmarks.programs import docker_logs, dockline
 from benchmarks.receiver import Receiver
 from benchmarks.workloads import Name, Read, Workload
 from pipeline import native
-from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
-from pipeline.sources.docker.decoded import DecodedLines
-from pipeline.sources.docker.frames import Frames
-from pipeline.sources.docker.jsonfile.files import BLOCK
-from pipeline.sources.docker.jsonfile.lines import JsonLines
+from pipeline.model.batch import Batch
+from pipeline.sources.docker.decode.decoded import DecodedLines
+from pipeline.sources.docker.decode.frames import Frames
+from pipeline.sources.docker.decode.rows import JsonLines
+from pipeline.sources.docker.logs.files.files import BLOCK
 from pipeline.stages import keep, parse
 from pipeline.testing.builders import container
 

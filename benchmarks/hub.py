@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lines import cpu_of
-from pipeline.batch import Batch, Container
-from pipeline.component import Context, registry
+from pipeline.model import Context, registry
+from pipeline.model.batch import Batch, Container
 from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs

@@ -16,18 +16,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from benchmarks.lines import line_of
-from pipeline import delivery, pace
-from pipeline.batch import Batch
+from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
-from pipeline.component import Context, Payload, Sink, SinkConfig
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
-from pipeline.envelope import Envelope
-from pipeline.metrics import Metrics
-from pipeline.sources.docker.frames import new_decoder
-from pipeline.sources.docker.jsonfile.lines import JsonLines
+from pipeline.model import Context, Payload, Sink, SinkConfig
+from pipeline.model.batch import Batch
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.decode.frames import new_decoder
+from pipeline.sources.docker.decode.rows import JsonLines
 from pipeline.stages import keep, parse
 from pipeline.testing.builders import batch, container
+from pipeline.topology import delivery, send_pace
 
 PER_BATCH, BATCHES = 280, 40
 CONTAINERS = 500
@@ -140,11 +140,11 @@ def _delivery() -> Callable[[], object]:
         await delivery.Delivery("nowhere", sink, buffer, config, metrics).run()
 
     def call() -> None:
-        pause, pace.GATHER = pace.GATHER, 0.0
+        pause, send_pace.GATHER = send_pace.GATHER, 0.0
         try:
             asyncio.run(run())
         finally:
-            pace.GATHER = pause
+            send_pace.GATHER = pause
 
     return call
 

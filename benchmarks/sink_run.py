@@ -18,14 +18,14 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from benchmarks.lines import line_of
-from pipeline.batch import Batch, Container
-from pipeline.component import Context
+from pipeline.accounting.acks import Account
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.outlet import Outlet
-from pipeline.settlement import Account
+from pipeline.model import Context
+from pipeline.model.batch import Batch, Container
+from pipeline.model.metrics import Metrics
+from pipeline.topology.output import Outlet
 
 PER_BATCH = 280
 """As many as a socket of dockerd's holds."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.destinations import NO_LOGS, WAYS, Way
-from pipeline.component import registry
+from pipeline.model import registry
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -21,11 +21,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
 from pipeline.buffer.reader import Chunk
 from pipeline.buffer.segment import sync_folder
 from pipeline.buffer.spool import RECORD_SIZE
+from pipeline.model.batch import Batch
 
 _NAME = re.compile(r"(\d{20})-(\d+)-(\d+)-(\d+)-(\d+)-([0-9a-f]{8})\.record")
 

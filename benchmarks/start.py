@@ -31,7 +31,9 @@ from typing import NamedTuple
 
 from pipeline.testing.private_engine import PrivateEngine
 
-IMPORT = "import pipeline.cli.run, pipeline.agent, pipeline.config, pipeline.coalesce"
+IMPORT = (
+    "import pipeline.cli.run, pipeline.runtime.agent, pipeline.config, pipeline.support.selector"
+)
 CONFIG = """\
 [engine]
 url = "{url}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from demo import engine, samples
 from demo.agent import Agent
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 
 FIGURES_EVERY = 15.0
 """Seconds between two tables of metrics among the logs."""

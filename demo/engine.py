@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from pipeline.errors import EngineError
-from pipeline.sources.docker.endpoint import resolve
+from pipeline.model.errors import EngineError
+from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.testing.docker_client import DockerClient
 from pipeline.testing.private_engine import PrivateEngine, why_not
 

@@ -9,7 +9,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from pipeline import native
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing import ways
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine, why_not

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
-from pipeline import plain
-from pipeline.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
 from pipeline.buffer.flatten import flatten, unflatten
-from pipeline.rendered import RENDERED
+from pipeline.model import plain
+from pipeline.model.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
+from pipeline.model.rendered import RENDERED
 
 LEVEL = 1
 """Level of zlib. Level 1 makes JSON lines ten times smaller, and takes 0.4 CPU seconds per million

@@ -6,13 +6,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.accounting.acks import Account
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Tally
 from pipeline.buffer.columns import NOWHERE, Origin, origin_of
 from pipeline.buffer.cursor import Range, overlap
 from pipeline.buffer.queue import Item
 from pipeline.buffer.spool import DAMAGED, Loss, Spool
-from pipeline.envelope import Envelope
-from pipeline.ledger import Tally
-from pipeline.settlement import Account
 from pipeline.support.blocking import BlockingThread
 
 Lost = Callable[[int, str], None]

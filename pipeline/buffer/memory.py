@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
-from pipeline.batch import LARGEST_PAYLOAD
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Tally
 from pipeline.buffer.turnstile import Bell, Turnstile
-from pipeline.component import BufferConfig
-from pipeline.envelope import Envelope
-from pipeline.ledger import Tally
+from pipeline.model import BufferConfig
+from pipeline.model.batch import LARGEST_PAYLOAD
 
 
 class MemoryBuffer:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from pipeline.acknowledgement import Acknowledgement
-from pipeline.batch import LARGEST_PAYLOAD
-from pipeline.envelope import Envelope
+from pipeline.accounting.envelope import Envelope
+from pipeline.model.acknowledgement import Acknowledgement
+from pipeline.model.batch import LARGEST_PAYLOAD
 
 
 class Ticket:

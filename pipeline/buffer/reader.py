@@ -6,14 +6,14 @@ import logging
 import zlib
 from dataclasses import dataclass, field
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns, Origin
 from pipeline.buffer.cursor import Cursor
 from pipeline.buffer.record import Header
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.segments import Segments
-from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
+from pipeline.model.batch import Batch
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 

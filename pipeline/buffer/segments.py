@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.buffer.cursor import BLOCK
 from pipeline.buffer.record import HEADER
 from pipeline.buffer.segment import ASIDE, Segment
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 
 log = logging.getLogger(__name__)
 

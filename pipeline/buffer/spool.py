@@ -23,7 +23,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.batch import Batch
 from pipeline.buffer import record
 from pipeline.buffer.columns import Columns, Origin
 from pipeline.buffer.cursor import Cursor, Range
@@ -31,7 +30,8 @@ from pipeline.buffer.reader import Chunk, Reader
 from pipeline.buffer.record import HEADER, Header
 from pipeline.buffer.segment import ASIDE, Segment, sync_folder
 from pipeline.buffer.segments import Segments
-from pipeline.errors import DocklineError
+from pipeline.model.batch import Batch
+from pipeline.model.errors import DocklineError
 
 log = logging.getLogger(__name__)
 

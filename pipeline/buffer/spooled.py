@@ -21,15 +21,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Tally
 from pipeline.buffer.disk import Disk, Lost, TallyOf
 from pipeline.buffer.disk_fault import DiskFault
 from pipeline.buffer.queue import Item, MemoryQueue
 from pipeline.buffer.spool import RECORD_SIZE
 from pipeline.buffer.turnstile import Bell, Turnstile
-from pipeline.component import BufferConfig
-from pipeline.envelope import Envelope
-from pipeline.errors import DocklineError
-from pipeline.ledger import Tally
+from pipeline.model import BufferConfig
+from pipeline.model.errors import DocklineError
 
 COMMIT_EVERY = 0.05
 """Seconds for which batches are collected, to be written and fsynced together."""

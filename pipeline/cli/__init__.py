@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import __version__, native
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 EPILOG = """\
 Without -c the configuration is $DOCKLINE_CONFIG, or /etc/dockline/dockline.toml where it exists;

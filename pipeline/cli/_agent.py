@@ -13,13 +13,13 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
-from pipeline.access import names_this_host
 from pipeline.cli._port_owner import users
 from pipeline.config import Config, find, read
-from pipeline.errors import DocklineError
-from pipeline.server import parse_listen
-from pipeline.token import FORM, NAME
-from pipeline.token import read as read_token
+from pipeline.model.errors import DocklineError
+from pipeline.observe.access import names_this_host
+from pipeline.observe.server import parse_listen
+from pipeline.observe.token import FORM, NAME
+from pipeline.observe.token import read as read_token
 
 TIMEOUT = 10.0
 """Seconds that the agent has to answer."""

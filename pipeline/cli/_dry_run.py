@@ -14,21 +14,21 @@ from typing import Any, Literal
 
 from prometheus_client.samples import Sample
 
-from pipeline.batch import STREAM_NAMES, Batch, Container, Source
-from pipeline.component import Stage, StageContext, registry
+from pipeline.accounting.acks import Progress
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
 from pipeline.config import Config
-from pipeline.derived import Derived
 from pipeline.encode.json import JsonEncoder
-from pipeline.envelope import Envelope
-from pipeline.errors import DocklineError
-from pipeline.labels import PREFIX, Labels, Wish
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.records import Records
-from pipeline.routing import Lanes, Route, Router
-from pipeline.selection import Selection
-from pipeline.settlement import Progress
-from pipeline.timestamps import from_nanoseconds, nanoseconds
+from pipeline.model import Stage, StageContext, registry
+from pipeline.model.batch import STREAM_NAMES, Batch, Container, Source
+from pipeline.model.errors import DocklineError
+from pipeline.model.metrics import Metrics
+from pipeline.model.records import Records
+from pipeline.model.stage_metrics import Derived
+from pipeline.model.timestamps import from_nanoseconds, nanoseconds
+from pipeline.runtime.selection import Selection
+from pipeline.topology import Lanes, Route, Router
+from pipeline.topology.labels import PREFIX, Labels, Wish
 
 FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
 """The timestamp of the first line, unless it has one. The next lines follow at `BETWEEN`."""

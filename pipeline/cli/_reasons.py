@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.batch import Container
 from pipeline.cli._values import shown
 from pipeline.config import Config
 from pipeline.expression.explanation import Part, why_false
-from pipeline.selection import Selection
+from pipeline.model.batch import Container
+from pipeline.runtime.selection import Selection
 
 ENABLE, ROUTE = "dockline.enable", "dockline.route"
 """Labels on a container."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config.wording import toml
-from pipeline.records import MISSING
+from pipeline.model.records import MISSING
 
 LONGEST = 100_000
 """Characters of two values that are compared to find where they differ."""

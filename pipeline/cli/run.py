@@ -13,11 +13,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli._options import add_allow_python
-from pipeline.errors import without_credentials
+from pipeline.model.errors import without_credentials
 
 if TYPE_CHECKING:
-    from pipeline.agent import Agent
-    from pipeline.reload import Reloader
+    from pipeline.runtime.agent import Agent
+    from pipeline.runtime.reload import Reloader
 
 
 log = logging.getLogger(__name__)
@@ -52,11 +52,11 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> int:
     """0 when all that was read is delivered, 1 when something isn't. Raises `DocklineError`."""
     gc.disable()  # nothing imported and built now is garbage; the agent enables it again
-    from pipeline import allocator
-    from pipeline.agent import Agent
-    from pipeline.coalesce import CoalescingLoop
     from pipeline.config import find, read
-    from pipeline.reload import Reloader
+    from pipeline.runtime.agent import Agent
+    from pipeline.runtime.reload import Reloader
+    from pipeline.support import allocator
+    from pipeline.support.selector import CoalescingLoop
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s"))

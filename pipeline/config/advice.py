@@ -9,9 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pipeline.access import names_this_host
-from pipeline.component import Effect, FieldUse, registry
-from pipeline.component.secrecy import sounds_secret
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
 from pipeline.config.problems import Report, dotted, quote
@@ -19,6 +16,9 @@ from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, S
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
 from pipeline.expression.insight import never_true
+from pipeline.model import Effect, FieldUse, registry
+from pipeline.model.secrecy import sounds_secret
+from pipeline.observe.access import names_this_host
 
 
 def advise(config: Config, tree: dict[str, Any], report: Report) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from pipeline.component import SinkConfig
 from pipeline.config.problems import dotted
 from pipeline.config.settings import Config
+from pipeline.model import SinkConfig
+from pipeline.model.tables import same
 
 FIXED = (
     ("engine", "enabled"), ("engine", "url"), ("engine", "tls"),
@@ -95,9 +96,3 @@ def _different(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     for name in old.keys() | new.keys():
         if not same(old.get(name), new.get(name)):
             yield name
-
-
-def same(old: Any, new: Any) -> bool:
-    """Two parts of configurations. To Python `1`, `1.0` and `true` are equal, to a stage that sets
-    a field they are not; and secrets that differ look the same."""
-    return bool(old == new) and repr(old) == repr(new)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pipeline.component import Context, SourceContext, registry
 from pipeline.config import examples
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, Report, quote
@@ -17,7 +16,8 @@ from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import listed, nearest, shown
-from pipeline.errors import ConfigError, DocklineError, MissingPackage
+from pipeline.model import Context, SourceContext, registry
+from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
 
 if TYPE_CHECKING:
     from pipeline.config.convert import Converter

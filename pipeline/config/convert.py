@@ -11,7 +11,6 @@ from typing import Any, get_args, get_origin
 
 from msgspec import structs
 
-from pipeline.component import Python, SinkConfig, SourceConfig, StageContext
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Report, quote
@@ -30,7 +29,8 @@ from pipeline.config.wording import (
     nearest,
     toml,
 )
-from pipeline.errors import DocklineError
+from pipeline.model import Python, SinkConfig, SourceConfig, StageContext
+from pipeline.model.errors import DocklineError
 
 
 class Converter:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.config.locate import Path, Place, locate
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 WIDTH = 100
 """Columns; a longer array gets a line for each element."""

@@ -9,7 +9,7 @@ import tomllib
 from functools import cache
 from typing import Any
 
-from pipeline.component import registry
+from pipeline.model import registry
 
 _BLOCK = re.compile(
     r"^```toml\n(.*?)^```$|^```\w+\n.*?^```$|((?:^    [^\n]*\n|^\n)+)", re.DOTALL | re.MULTILINE

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.component import Python, registry
 from pipeline.config.advice import advise, takes_from
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
@@ -18,6 +17,7 @@ from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
 from pipeline.config.substitute import Substituted, substitute, without_defaults
 from pipeline.config.syntax import explain
+from pipeline.model import Python, registry
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 LARGEST_FILE = 4 * 2**20

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from pipeline.config.locate import Path, Place, offset_within
 from pipeline.config.secrecy import Hidden
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 
 class Invalid:

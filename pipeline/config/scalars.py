@@ -10,12 +10,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from pipeline.component import Duration, Secret, Size
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, Invalid, Report, quote
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import expected, nearest, plain, shown, toml
-from pipeline.errors import DocklineError
+from pipeline.model import Duration, Secret, Size
+from pipeline.model.errors import DocklineError
 
 JUDGED_BY_NAME = ("headers",)
 """The table whose values are never shown and may be no secrets: `advice` warns of those that are

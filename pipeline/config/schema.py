@@ -14,10 +14,10 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from pipeline.component import Duration, SinkConfig, Size, SourceConfig, registry
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
+from pipeline.model import Duration, SinkConfig, Size, SourceConfig, registry
 
 Schema = dict[str, Any]
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pipeline.component import Secret
-from pipeline.component.secrecy import SHORT, sounds_secret, starred
 from pipeline.config.locate import Path
-from pipeline.errors import without_credentials
+from pipeline.model import Secret
+from pipeline.model.errors import without_credentials
+from pipeline.model.secrecy import SHORT, sounds_secret, starred
 
 _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL)
 """All that may be meant as one, since a password need not be written as a URL wants it."""

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
-from pipeline import token
-from pipeline.batch import Source
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
-from pipeline.labels import NAMES as LABEL_NAMES
-from pipeline.labels import Name as LabelName
-from pipeline.timestamps import nanoseconds, split_timestamp
+from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
+from pipeline.model.batch import Source
+from pipeline.model.timestamps import nanoseconds, split_timestamp
+from pipeline.observe import token
+from pipeline.topology.labels import NAMES as LABEL_NAMES
+from pipeline.topology.labels import Name as LabelName
 
 
 class EngineURL(str):
@@ -29,7 +29,7 @@ class EngineURL(str):
     @classmethod
     def parse(cls, text: str) -> EngineURL:
         """Raises `EngineError` with a sentence fit for the user."""
-        from pipeline.sources.docker.endpoint import resolve
+        from pipeline.sources.docker.engine.endpoint import resolve
 
         resolve(text, None, {})
         return cls(text)
@@ -80,7 +80,7 @@ class ContainerExpression(str):
 
 
 class EntryTime(str):
-    """When a line was written, in the form of `pipeline.timestamps`."""
+    """When a line was written, in the form of `pipeline.model.timestamps`."""
 
     __slots__ = ()
 

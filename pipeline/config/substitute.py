@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from pipeline.component import Secret
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, Report, quote
+from pipeline.model import Secret
 
 LARGEST_FILE = 64 * 1024
 """Bytes that a `${file:...}` may have; it is a password or a token, not a data set."""

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Struct, structs
 
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig
 from pipeline.config.problems import quote
 from pipeline.config.settings import (
     ContainerExpression,
@@ -22,7 +21,8 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.substitute import Substituted, without_defaults
-from pipeline.mistyped import meant
+from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.support.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
 """Types whose absence is written `"off"`, TOML having no null."""

@@ -21,12 +21,12 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError
-from pipeline.plural import plural
-from pipeline.rendered import RENDERED
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.rendered import RENDERED
+from pipeline.support.plural import plural
 
 LONGEST_NAME: Final = 255
 """Bytes that the name of an index may have."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from pipeline.batch import DOCKER, STREAM_NAMES, Batch, Container
 from pipeline.encode.level import LEVELS, severities
-from pipeline.records import Shape
-from pipeline.rendered import RENDERED
+from pipeline.model.batch import DOCKER, STREAM_NAMES, Batch, Container
+from pipeline.model.records import Shape
+from pipeline.model.rendered import RENDERED
 
 ECS_VERSION = "8.17.0"
 

@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.batch import Batch
 from pipeline.encode.dumps import DEEPEST, dumps
 from pipeline.encode.dumps import fit as dumps_fit
 from pipeline.encode.ecs import RESERVED, Forms, Names, shared_facts
-from pipeline.records import Fields, Records
-from pipeline.timestamps import whole_seconds
+from pipeline.model.batch import Batch
+from pipeline.model.records import Fields, Records
+from pipeline.model.timestamps import whole_seconds
 
 _EVENT_TIME: Final = b"\xd7\x00"
 """An extension of type 0 and eight bytes: seconds, then nanoseconds."""

@@ -22,12 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
-from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, STREAMS, Forms, Names, shared_facts
 from pipeline.encode.json import quoted
-from pipeline.records import Fields
-from pipeline.timestamps import whole_seconds
+from pipeline.model.batch import Batch
+from pipeline.model.records import Fields
+from pipeline.model.timestamps import whole_seconds
 
 _BY_STREAM: Final = (6, 6, 3)
 """Severity for each number in `Batch.streams`, of entries that do not tell theirs."""

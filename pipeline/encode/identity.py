@@ -6,7 +6,7 @@ anew, after a kill: `<container id>:<source>:<route>:<time>:<sequence>.<part>`.
 
 from __future__ import annotations
 
-from pipeline.batch import Batch
+from pipeline.model.batch import Batch
 
 
 def identities(batch: Batch) -> list[bytes]:

@@ -37,12 +37,12 @@ import msgspec
 import orjson
 
 from pipeline import native
-from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
-from pipeline.records import Records
-from pipeline.rendered import RENDERED
-from pipeline.shared import Part, encoded_once
+from pipeline.model.batch import Batch
+from pipeline.model.encode_cache import Part, encoded_once
+from pipeline.model.records import Records
+from pipeline.model.rendered import RENDERED
 
 _SEPARATOR: Final = b"\x7f"
 """DEL stands between messages while they are quoted together: JSON does not escape it, and no

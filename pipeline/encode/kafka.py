@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
-from pipeline.rendered import RENDERED
-from pipeline.timestamps import whole_seconds
+from pipeline.model.batch import Batch
+from pipeline.model.rendered import RENDERED
+from pipeline.model.timestamps import whole_seconds
 from pipeline.transport.kafka.records import Headers, Records, TopicEntries
 
 LONGEST_TOPIC: Final = 249

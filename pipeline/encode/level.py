@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeline.batch import Batch
-from pipeline.records import Records
+from pipeline.model.batch import Batch
+from pipeline.model.records import Records
 
 LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 """Our word for each severity of RFC 5424, section 6.2.1."""

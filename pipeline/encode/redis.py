@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
 from pipeline.encode.identity import identities
 from pipeline.encode.json import JsonEncoder
-from pipeline.rendered import RENDERED
-from pipeline.timestamps import nanoseconds
+from pipeline.model.batch import Batch, Container
+from pipeline.model.rendered import RENDERED
+from pipeline.model.timestamps import nanoseconds
 from pipeline.transport.redis.resp import text
 
 _ID: Final = text(b"event.id")

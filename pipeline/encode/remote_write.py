@@ -17,8 +17,9 @@ from weakref import WeakKeyDictionary
 
 from prometheus_client.samples import Sample
 
-from pipeline.batch import Container, Samples
-from pipeline.cadvisor import (
+from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT, delimited, key, varint
+from pipeline.model.batch import Container, Samples
+from pipeline.model.cadvisor import (
     FAMILIES,
     Family,
     Labels,
@@ -27,7 +28,6 @@ from pipeline.cadvisor import (
     container_labels,
     number,
 )
-from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT, delimited, key, varint
 
 STALE: Final = b"\x02\x00\x00\x00\x00\x00\xf0\x7f"
 """The value that ends a series: a NaN that no arithmetic makes."""

@@ -27,13 +27,13 @@ from itertools import chain
 from typing import Final, Literal, get_args
 
 from pipeline import native
-from pipeline.batch import Batch, Container
-from pipeline.component import Payload
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
-from pipeline.rendered import RENDERED
-from pipeline.shared import Part, encoded_once
+from pipeline.model import Payload
+from pipeline.model.batch import Batch, Container
+from pipeline.model.encode_cache import Part, encoded_once
+from pipeline.model.rendered import RENDERED
 
 Standard = Literal["rfc5424", "rfc3164"]
 Framing = Literal["octet-counting", "lf"]

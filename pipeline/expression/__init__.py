@@ -27,12 +27,12 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pipeline.batch import Batch, Container
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope, EntryScope
 from pipeline.expression.template import has_placeholders, pieces, text_of
 from pipeline.expression.translate import translate
-from pipeline.records import Records, Shape
+from pipeline.model.batch import Batch, Container
+from pipeline.model.records import Records, Shape
 
 __all__ = [
     "OverEntries",

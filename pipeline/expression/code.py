@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pipeline.batch import STREAM_NAMES
 from pipeline.expression import values
+from pipeline.model.batch import STREAM_NAMES
 
 Kind = Literal["text", "number", "boolean", "any"]
 """Of what type its values are. `any`: anything that JSON has, or `MISSING`."""

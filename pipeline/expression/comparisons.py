@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.values import NUMBERS, number
+from pipeline.model.errors import ConfigError
 
 _ORDER: Final[dict[type[ast.cmpop], tuple[str, str, type[ast.cmpop]]]] = {
     ast.Eq: ("==", "equal", ast.Eq),

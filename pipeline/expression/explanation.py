@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.batch import Container
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope
 from pipeline.expression.syntax import Source, parse
 from pipeline.expression.translate import Translator
+from pipeline.model.batch import Container
 
 
 @dataclass(frozen=True)

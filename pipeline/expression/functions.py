@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression import comparisons
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.networks import compile_networks
 from pipeline.expression.patterns import compile_pattern
+from pipeline.model.errors import ConfigError
 
 Build = Callable[[Namespace, tuple[Code, ...]], Code]
 

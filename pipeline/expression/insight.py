@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
-from pipeline.batch import Batch, Container
-from pipeline.component import FieldUse
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.comparisons import is_word
 from pipeline.expression.scope import EntryScope
 from pipeline.expression.syntax import Source, parse
 from pipeline.expression.template import placeholders
 from pipeline.expression.values import NUMBERS, number
+from pipeline.model import FieldUse
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError
 
 Keys = tuple[Any, ...]
 

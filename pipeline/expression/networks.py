@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 
 _REMEMBERED = 4096
 """Addresses whose answer is kept for each use of `ip_in`; reading one takes 2 µs."""

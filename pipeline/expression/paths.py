@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.encode.ecs import RESERVED
-from pipeline.errors import ConfigError
-from pipeline.records import MISSING, Fields
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import MISSING, Fields
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

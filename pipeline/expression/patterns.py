@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression import steps
+from pipeline.model.errors import ConfigError
 
 MOST_CHARACTERS = 4096
 """Length of a pattern."""

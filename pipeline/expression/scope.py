@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.paths import Path
-from pipeline.mistyped import meant
-from pipeline.records import Shape
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Shape
+from pipeline.support.mistyped import meant
 
 Keys = tuple[str | int, ...]
 """A name and what follows it: `http.tags[0]` is `("http", "tags", 0)`."""

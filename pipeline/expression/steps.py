@@ -9,7 +9,6 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression.alphabet import (
     CONDITION,
     DONE,
@@ -20,6 +19,7 @@ from pipeline.expression.alphabet import (
     characters,
     others,
 )
+from pipeline.model.errors import ConfigError
 
 LONGEST: Final = 8192
 """Characters of a text for which steps are counted."""

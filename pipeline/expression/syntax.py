@@ -7,7 +7,7 @@ import re
 import warnings
 from typing import Final
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 
 MOST_CHARACTERS: Final = 8192
 MOST_NODES: Final = 2000

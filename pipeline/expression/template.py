@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.encode.dumps import dumps
-from pipeline.errors import ConfigError
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
 from pipeline.expression.translate import translate
-from pipeline.records import MISSING
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import MISSING
 
 MOST_CHARACTERS: Final = 8192
 MOST_PLACEHOLDERS: Final = 100

@@ -6,13 +6,13 @@ import ast
 import math
 from typing import Any, Final
 
-from pipeline.errors import ConfigError
 from pipeline.expression import syntax
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.comparisons import compare
 from pipeline.expression.functions import FUNCTIONS
 from pipeline.expression.scope import Keys, Scope, nearest
 from pipeline.expression.values import LARGEST
+from pipeline.model.errors import ConfigError
 
 _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Add: "add",

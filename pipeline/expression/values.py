@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pipeline.records import MISSING
+from pipeline.model.records import MISSING
 
 NUMBERS: Final = frozenset((int, float))
 """Types that are numbers; `bool` is not one."""

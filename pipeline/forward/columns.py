@@ -18,16 +18,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline import plain
-from pipeline.batch import DATASETS, DOCKER, LONGEST_NAME, STREAM_NAMES, Source
 from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import MOST_VALUES, TOO_LARGE, entry
-from pipeline.label_limits import MOST_LABELS
-from pipeline.records import Fields, nested
-from pipeline.timestamps import from_nanoseconds
+from pipeline.model import plain
+from pipeline.model.batch import DATASETS, DOCKER, LONGEST_NAME, STREAM_NAMES, Source
+from pipeline.model.label_limits import MOST_LABELS
+from pipeline.model.records import Fields, nested
+from pipeline.model.timestamps import from_nanoseconds
 
 DEEPEST: Final = plain.DEEPEST
 """Levels of nesting of a record, as many as JSON keeps; below, there is an ellipsis."""

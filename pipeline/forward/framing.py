@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 PIECE = 2**18
 """Bytes that are looked at in one go."""

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
 
-from pipeline import plain
 from pipeline.forward.chunks import shown
 from pipeline.forward.framing import Framer, ProtocolError
+from pipeline.model import plain
 
 SMALL: Final = 2**16
 """Bytes that are decoded, or unpacked, in one go."""

@@ -8,9 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.batch import Batch
-from pipeline.coalesce import Pause
-from pipeline.component import Intake, Taken
 from pipeline.forward.chunks import acknowledgement
 from pipeline.forward.columns import Columns, Rows
 from pipeline.forward.framing import Framer, ProtocolError
@@ -25,6 +22,9 @@ from pipeline.forward.reading import (
     messages,
     objects,
 )
+from pipeline.model import Intake, Taken
+from pipeline.model.batch import Batch
+from pipeline.support.selector import Pause
 from pipeline.transport.net.accepted import READ_BEFORE, AcceptedConnection
 from pipeline.transport.net.address import peer_name
 

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pipeline.batch import Batch, Container, Source
+from pipeline.accounting.acks import Account, Receipt
 from pipeline.intake.message import Message
-from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
-from pipeline.routing import Lanes, Router
-from pipeline.settlement import Account, Receipt
+from pipeline.model.batch import Batch, Container, Source
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
+from pipeline.topology import Lanes, Router
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from pipeline.batch import Container
 from pipeline.intake.feed import Feed
-from pipeline.metrics import Metrics
-from pipeline.routing import Router
+from pipeline.model.batch import Container
+from pipeline.model.metrics import Metrics
+from pipeline.topology import Router
 
 MOST = 10_000
 """Containers with lanes of their own at a time: beyond, those are let go of which nothing came for

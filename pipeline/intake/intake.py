@@ -9,15 +9,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from pipeline import plain
-from pipeline.batch import DOCKER, Batch, Container, Source
 from pipeline.intake.feeds import Feeds
 from pipeline.intake.message import Message
 from pipeline.intake.taking import Takers
-from pipeline.metrics import Metrics
-from pipeline.ratelimit import RateLimit, Trouble
-from pipeline.records import Fields
-from pipeline.routing import Router
+from pipeline.model import plain
+from pipeline.model.batch import DOCKER, Batch, Container, Source
+from pipeline.model.metrics import Metrics
+from pipeline.model.records import Fields
+from pipeline.support.rate_limit import RateLimit, Trouble
+from pipeline.topology import Router
 
 log = logging.getLogger(__name__)
 

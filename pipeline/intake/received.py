@@ -17,8 +17,12 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
-from pipeline import plain
-from pipeline.batch import (
+from pipeline.buffer.columns import Columns
+from pipeline.encode.ecs import RESERVED
+from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
+from pipeline.intake.weight import SMALL, weight, whole
+from pipeline.model import plain
+from pipeline.model.batch import (
     DATASETS,
     DOCKER,
     LONGEST_NAME,
@@ -28,14 +32,10 @@ from pipeline.batch import (
     Container,
     Samples,
 )
-from pipeline.buffer.columns import Columns
-from pipeline.cadvisor import number
-from pipeline.encode.ecs import RESERVED
-from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
-from pipeline.intake.weight import SMALL, weight, whole
-from pipeline.label_limits import MOST_LABELS
-from pipeline.records import NOT_JSON
-from pipeline.timestamps import from_nanoseconds, split_timestamp, whole_seconds
+from pipeline.model.cadvisor import number
+from pipeline.model.label_limits import MOST_LABELS
+from pipeline.model.records import NOT_JSON
+from pipeline.model.timestamps import from_nanoseconds, split_timestamp, whole_seconds
 
 LARGEST: Final = 64 << 20
 """Bytes that a message may have."""

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from pipeline.records import Fields
+from pipeline.model.records import Fields
 
 _QUOTED: Final = r'"((?:[^"\\]++|\\.)*+)"'
 

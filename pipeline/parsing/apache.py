@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pipeline.model.records import Fields
 from pipeline.parsing import access
-from pipeline.records import Fields
 
 _ERROR: Final = re.compile(
     r"\[([A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?+ \d{4})\] "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pipeline.model.records import Fields
 from pipeline.parsing import access, json, klog, logfmt, syslog
-from pipeline.records import Fields
 
 Format = Callable[[bytes], Fields]
 

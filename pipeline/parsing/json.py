@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.records import NOT_JSON, Fields
+from pipeline.model.records import NOT_JSON, Fields
 
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 """Per line of 142 bytes 0.42 µs, where `orjson.loads` takes 0.50, and 0.44 for all lines joined to

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pipeline.model.records import Fields
 from pipeline.parsing import logfmt
-from pipeline.records import Fields
 
 _HEADER: Final = re.compile(
     rb"([IWEF])((?:\d{4})?\d{4} \d\d:\d\d:\d\d\.\d{6}) ++(\d{1,18}) ([^\s:\]]++):(\d{1,9})\] ?(.*)",

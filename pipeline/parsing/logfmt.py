@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.records import Fields
+from pipeline.model.records import Fields
 
 _TOKEN: Final = re.compile(
     r"""([^\s="]++)(?:(=)(?:"((?:[^"\\]++|\\.)*+)"|((?:[^\s"=][^\s"]*+)?+)))?+(?!\S) | (\S++)""",

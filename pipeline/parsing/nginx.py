@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pipeline.model.records import Fields
 from pipeline.parsing import access
-from pipeline.records import Fields
 
 _ERROR: Final = re.compile(
     r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(\w++)\] (\d{1,18})#(\d{1,18}): (?:\*(\d{1,18}) )?+(.*)",

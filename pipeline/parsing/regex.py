@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.errors import ConfigError
 from pipeline.expression.patterns import compile_pattern
-from pipeline.records import Fields
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Fields
 
 
 def parser(text: str) -> Callable[[list[bytes]], list[Fields]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pipeline.records import Fields
+from pipeline.model.records import Fields
 
 _PRIORITY: Final = re.compile(r"<(0|[1-9]\d{0,2})>", re.ASCII)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeline.model.records import Fields
+from pipeline.model.timestamps import NO_TIME, timestamp
 from pipeline.parsing.syslog import parse
 from pipeline.parsing.syslog_time import moment
-from pipeline.records import Fields
-from pipeline.timestamps import NO_TIME, timestamp
 
 KEPT: Final = ("facility", "severity", "appname", "procid", "msgid", "structured_data")
 """Fields of a message; what it says of time, host and itself stands elsewhere."""

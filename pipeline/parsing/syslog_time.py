@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from functools import lru_cache
 
-from pipeline.timestamps import NO_TIME, from_nanoseconds, nanoseconds, split_timestamp
+from pipeline.model.timestamps import NO_TIME, from_nanoseconds, nanoseconds, split_timestamp
 
 
 def moment(text: str, now: float) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import (
     Config,
@@ -17,6 +16,7 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, listed, toml
+from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 
 INTRODUCTION = """\
 # Configuration reference

@@ -9,11 +9,11 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from pipeline.component import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 from pipeline.config import examples
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, limits, toml
+from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, registry
 
 INTRODUCTION = """\
 #:schema ./schema.json

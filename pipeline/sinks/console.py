@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Sink, SinkConfig
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
-from pipeline.errors import Refused, Unavailable
+from pipeline.model import Context, Payload, Sink, SinkConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Refused, Unavailable
 from pipeline.support.blocking import BlockingThread
 
 

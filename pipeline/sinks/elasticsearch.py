@@ -40,12 +40,12 @@ from typing import Annotated, Literal
 import msgspec
 from yarl import URL
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Secret
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
-from pipeline.plural import plural
+from pipeline.model import Context, Payload, Secret
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
     LARGEST_ANSWER,

@@ -28,11 +28,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, Size
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, Size
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.support.blocking import BlockingThread
 from pipeline.transport.rotating_file import RotatingFile, file_sentence
 

@@ -28,9 +28,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
+from pipeline.model import Context, Payload
+from pipeline.model.batch import Batch
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
 from pipeline.transport.split_retry import Part, SplitRetry, lines

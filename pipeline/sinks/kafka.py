@@ -49,8 +49,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from pipeline.batch import Batch, Container
-from pipeline.component import (
+from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
+from pipeline.encode.plain_name import plain_name
+from pipeline.expression import compile_template, has_placeholders
+from pipeline.model import (
     Context,
     Duration,
     Payload,
@@ -60,11 +62,9 @@ from pipeline.component import (
     Size,
     TLSConfig,
 )
-from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
-from pipeline.encode.plain_name import plain_name
-from pipeline.errors import ConfigError, at
-from pipeline.expression import compile_template, has_placeholders
-from pipeline.extras import needed
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.extras import needed
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.tls import check_key
 

@@ -32,11 +32,11 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
-from pipeline.errors import Unavailable
+from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
 from pipeline.transport.net.stream import Closed, Stream

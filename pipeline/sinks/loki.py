@@ -42,17 +42,17 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.batch import Batch, Container
-from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
 from pipeline.encode.loki.encoder import Columns, LokiEncoder
 from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
-from pipeline.extras import needed
-from pipeline.ratelimit import RateLimit
+from pipeline.model import Context, Payload
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError
+from pipeline.model.extras import needed
+from pipeline.support.rate_limit import RateLimit
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
 from pipeline.transport.net.errors import printable

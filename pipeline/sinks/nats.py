@@ -42,12 +42,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
-from pipeline.errors import Unavailable
+from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import (

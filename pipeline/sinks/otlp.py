@@ -64,13 +64,13 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.errors import Unavailable, untraced
-from pipeline.plural import plural
+from pipeline.model import Context, Payload
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Unavailable, untraced
+from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
     Answer,

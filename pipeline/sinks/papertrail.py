@@ -23,9 +23,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
 from pipeline.encode.syslog import Facility, ProcId
-from pipeline.errors import ConfigError
+from pipeline.model import Context, Duration, Secret, SinkConfig, Size, TLSConfig
+from pipeline.model.errors import ConfigError
 from pipeline.sinks import syslog
 from pipeline.transport.net.address import parse
 

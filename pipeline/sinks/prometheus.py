@@ -28,11 +28,11 @@ from typing import Annotated, ClassVar
 from aiohttp import web
 from msgspec import Meta
 
-from pipeline.batch import Batch, Source
-from pipeline.component import Context, Duration, Payload, Sink, SinkConfig
-from pipeline.errors import ConfigError, DocklineError, Unavailable
-from pipeline.exposition import MOST, Exposition
-from pipeline.server import Server, metrics_page
+from pipeline.model import Context, Duration, Payload, Sink, SinkConfig
+from pipeline.model.batch import Batch, Source
+from pipeline.model.errors import ConfigError, DocklineError, Unavailable
+from pipeline.observe.metrics_page import MOST, Exposition
+from pipeline.observe.server import Server, metrics_page
 
 FULL = f"the page has as much as it may: {MOST >> 20} MiB"
 NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'

@@ -49,10 +49,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from pipeline.batch import Batch, Source
-from pipeline.cadvisor import label_names
-from pipeline.coalesce import Pause
-from pipeline.component import BatchConfig, Context, Duration, Payload
 from pipeline.encode.remote_write import (
     LABEL_NAME,
     SeriesEncoder,
@@ -60,9 +56,13 @@ from pipeline.encode.remote_write import (
     stale,
     write_request,
 )
-from pipeline.errors import ConfigError, untraced
-from pipeline.extras import needed
-from pipeline.ratelimit import RateLimit
+from pipeline.model import BatchConfig, Context, Duration, Payload
+from pipeline.model.batch import Batch, Source
+from pipeline.model.cadvisor import label_names
+from pipeline.model.errors import ConfigError, untraced
+from pipeline.model.extras import needed
+from pipeline.support.rate_limit import RateLimit
+from pipeline.support.selector import Pause
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
 from pipeline.transport.split_retry import EntriesRejected, Part, SplitRetry

@@ -52,12 +52,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
-from pipeline.errors import ConfigError, Unavailable, at
 from pipeline.expression import compile_template, has_placeholders
+from pipeline.model import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable, at
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.errors import printable
 from pipeline.transport.net.tls import tls_of

@@ -48,8 +48,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import (
+from pipeline.encode.json import JsonEncoder
+from pipeline.encode.s3.objects import BatchSlice, Grouping, marked, name_of, part_of_key
+from pipeline.encode.s3.packing import packer_of
+from pipeline.expression import compile_template
+from pipeline.expression.template import placeholders
+from pipeline.model import (
     BatchConfig,
     BufferConfig,
     Context,
@@ -61,12 +65,8 @@ from pipeline.component import (
     Size,
     TLSConfig,
 )
-from pipeline.encode.json import JsonEncoder
-from pipeline.encode.s3.objects import BatchSlice, Grouping, marked, name_of, part_of_key
-from pipeline.encode.s3.packing import packer_of
-from pipeline.errors import ConfigError
-from pipeline.expression import compile_template
-from pipeline.expression.template import placeholders
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.transport.http import TooLarge
 from pipeline.transport.s3.bucket import Bucket, Settings
 

@@ -26,10 +26,10 @@ from typing import Annotated, Literal
 import msgspec
 from yarl import URL
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError
+from pipeline.model import Context, Payload
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
 from pipeline.transport.split_retry import Part, SplitRetry, lines

@@ -55,8 +55,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pipeline.batch import Batch
-from pipeline.component import (
+from pipeline.intake.received import Received
+from pipeline.model import (
     Duration,
     Intake,
     Source,
@@ -64,10 +64,10 @@ from pipeline.component import (
     SourceContext,
     TLSConfig,
 )
-from pipeline.errors import ConfigError, Unavailable
-from pipeline.intake.received import Received
-from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.client import UNREADABLE
 from pipeline.transport.nats.connection import NatsConnection

@@ -36,7 +36,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from pipeline.component import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
+from pipeline.model import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
 from pipeline.parsing.syslog_frames import FrameError, Frames
 from pipeline.transport.net.accepted import AcceptedConnection

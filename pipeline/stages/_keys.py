@@ -11,9 +11,9 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
-from pipeline.batch import Batch
-from pipeline.errors import at
 from pipeline.expression import compile_template
+from pipeline.model.batch import Batch
+from pipeline.model.errors import at
 
 LONGEST: Final = 128
 """Characters of a key that is kept as it is."""

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from pipeline.batch import Batch
-from pipeline.component import FieldUse
-from pipeline.derived import Values
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_predicate, compile_template
 from pipeline.expression.insight import fields_of_template, fields_read
+from pipeline.model import FieldUse
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.stage_metrics import Values
 
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

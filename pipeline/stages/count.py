@@ -25,9 +25,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.component import StageContext
+from pipeline import model
+from pipeline.model import StageContext
+from pipeline.model.batch import Batch
 from pipeline.stages._metric import Labelling, Measure
 
 
@@ -45,7 +45,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Adds up groups of entries."""
 
     def __init__(self, config: Count) -> None:
@@ -59,8 +59,8 @@ class Stage(component.Stage):
         names = self._labelling.names
         self._counter = context.derived.counter(config.name, text, names, config.series)
 
-    def effect(self) -> component.Effect:
-        return component.Effect(self._labelling.reads, frozenset())
+    def effect(self) -> model.Effect:
+        return model.Effect(self._labelling.reads, frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling

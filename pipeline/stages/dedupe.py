@@ -27,13 +27,13 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import component
-from pipeline.batch import Batch, Container
-from pipeline.component import Duration, FieldUse
-from pipeline.errors import at
+from pipeline import model
 from pipeline.expression import compile_template
 from pipeline.expression.paths import Path
-from pipeline.timestamps import all_seconds
+from pipeline.model import Duration, FieldUse
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import at
+from pipeline.model.timestamps import all_seconds
 
 Identities = Callable[[Batch], Sequence[int | None]]
 """A number for each entry, equal for those that say the same; None for one without any field."""
@@ -55,7 +55,7 @@ class Dedupe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Config = Annotated[Dedupe, Meta(examples=[{"fields": ["level", "msg"], "within": "1m"}])]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Remembers hashes of what has gone on."""
 
     def __init__(self, config: Dedupe) -> None:
@@ -71,15 +71,15 @@ class Stage(component.Stage):
         self._dropped: dict[int, int] = {}
         """How many were the same as one that went on, and have not been told of."""
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         reads = [
             FieldUse(name.partition(".")[0], name, f"fields[{index}]")
             for index, name in enumerate(self._fields)
             if name not in ("message", "stream")
         ]
-        return component.Effect(reads, frozenset({"duplicates"}))
+        return model.Effect(reads, frozenset({"duplicates"}))
 
-    def bind(self, container: Container) -> component.Stage:
+    def bind(self, container: Container) -> model.Stage:
         bound = copy(self)
         bound._start()
         return bound

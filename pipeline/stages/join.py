@@ -36,12 +36,12 @@ from typing import Annotated, Final, Literal, Protocol
 import msgspec
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch, Container
-from pipeline.component import Duration, Size
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression.patterns import Search, compile_pattern
-from pipeline.records import Fields
+from pipeline.model import Duration, Size
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.records import Fields
 from pipeline.stages._traces import CLOSED, LANGUAGES
 
 OPEN: Final = "open"
@@ -91,18 +91,18 @@ class Reader(Protocol):
         """See `traces.Language`."""
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Made for each container anew."""
 
     def __init__(self, config: str | Own) -> None:
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
         self._reader = _reader(self._config)
 
-    def bind(self, container: Container) -> component.Stage:
+    def bind(self, container: Container) -> model.Stage:
         return _Joining(self._reader, self._config)
 
-    def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset())
+    def effect(self) -> model.Effect:
+        return model.Effect(makes=frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         raise TypeError("a join is of one container: bind it first")
@@ -152,7 +152,7 @@ class _Entry:
         return now - self.touched >= timeout or now - self.began >= LONGEST * timeout
 
 
-class _Joining(component.Stage):
+class _Joining(model.Stage):
     """One container's."""
 
     def __init__(self, reader: Reader, config: Own) -> None:

@@ -33,14 +33,14 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression import compile_template
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, names
-from pipeline.plural import plural
-from pipeline.records import MISSING
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.records import MISSING
+from pipeline.support.plural import plural
 
 LARGEST: Final = 64 * 2**20
 """Bytes of a file. As a table it takes several times as much."""
@@ -79,7 +79,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Holds the table as a row of values for each key."""
 
     def __init__(self, config: Lookup) -> None:
@@ -96,8 +96,8 @@ class Stage(component.Stage):
             for key, row in rows.items()
         }
 
-    def effect(self) -> component.Effect:
-        return component.Effect(self._reads, names(self._paths))
+    def effect(self) -> model.Effect:
+        return model.Effect(self._reads, names(self._paths))
 
     def __call__(self, batch: Batch) -> Batch | None:
         find = self._rows.get

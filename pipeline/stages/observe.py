@@ -21,15 +21,15 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.component import StageContext
-from pipeline.derived import Values
-from pipeline.errors import ConfigError
+from pipeline import model
 from pipeline.expression import compile_value
 from pipeline.expression.insight import fields_read
 from pipeline.expression.values import to_float
-from pipeline.records import MISSING
+from pipeline.model import StageContext
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import MISSING
+from pipeline.model.stage_metrics import Values
 from pipeline.stages._metric import Labelling, Measure, compiled
 
 
@@ -52,7 +52,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Gathers the numbers of each group of entries."""
 
     def __init__(self, config: Observe) -> None:
@@ -71,9 +71,9 @@ class Stage(component.Stage):
             config.name, text, names, config.series, config.buckets
         )
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         reads = fields_read(self._config.value, "value")
-        return component.Effect([*reads, *self._labelling.reads], frozenset())
+        return model.Effect([*reads, *self._labelling.reads], frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling

@@ -38,12 +38,12 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pipeline import component, native
-from pipeline.batch import Batch, Container
+from pipeline import model, native
 from pipeline.expression.patterns import compile_pattern
+from pipeline.model.batch import Batch, Container
+from pipeline.model.records import Fields, RecordReader, Records
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
 from pipeline.parsing.auto import Auto
-from pipeline.records import Fields, RecordReader, Records
 
 Parser = Callable[[list[bytes]], list[Fields]]
 """Fields of each line, empty where there are none. No two are the same object."""
@@ -79,14 +79,14 @@ _PARSERS: Final[dict[str, Parser]] = {
 }
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Gives each entry the fields that a parser finds in its line."""
 
     def __init__(self, config: Format | Pattern) -> None:
         self._config = config
         self._parse = _parser(config)
 
-    def bind(self, container: Container) -> component.Stage:
+    def bind(self, container: Container) -> model.Stage:
         if self._config in ("json", "auto"):
             auto = self._config == "auto"
             return _AsRecords(RecordReader(_parser(self._config), json.parse_one, all_json=auto))
@@ -96,13 +96,13 @@ class Stage(component.Stage):
         lines = batch.lines if isinstance(self._config, Pattern) else _light(batch.lines)
         return _with(batch, self._parse(lines))
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         if isinstance(self._config, Pattern):
-            return component.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
-        return component.Effect()
+            return model.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
+        return model.Effect()
 
 
-class _AsRecords(component.Stage):
+class _AsRecords(model.Stage):
     """Parses one container's JSON."""
 
     def __init__(self, reader: RecordReader) -> None:

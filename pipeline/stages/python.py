@@ -41,13 +41,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from pipeline import component, plain
-from pipeline.batch import Batch
-from pipeline.component import StageContext
-from pipeline.errors import ConfigError, calls
-from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
-from pipeline.records import Fields
+from pipeline import model
+from pipeline.model import StageContext, plain
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, calls
+from pipeline.model.records import Fields
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ _FAILURES: Final = (Exception, SystemExit)
 """What a function may end in without ending the agent."""
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Gives the function its own copy of each entry's fields."""
 
     def __init__(self, config: str | Options) -> None:
@@ -99,8 +99,8 @@ class Stage(component.Stage):
             self._function = _imported(self._name)
         self._failed = context.failed
 
-    def effect(self) -> component.Effect:
-        return component.Effect(hides=self._drops)
+    def effect(self) -> model.Effect:
+        return model.Effect(hides=self._drops)
 
     def __call__(self, batch: Batch) -> Batch | None:
         function = self._function

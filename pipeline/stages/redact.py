@@ -51,13 +51,13 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.component import Secret
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
-from pipeline.records import MISSING, Fields, Missing, Records
+from pipeline.model import Secret
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.records import MISSING, Fields, Missing, Records
 from pipeline.stages._redaction import Kind, is_local, own, unescaped
 from pipeline.stages._redaction_keys import named
 from pipeline.stages._redaction_kinds import KINDS, What
@@ -108,7 +108,7 @@ Config = Annotated[
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Looks at the text of a whole batch first: most have nothing, and cost only that."""
 
     def __init__(self, config: list[What] | Options) -> None:
@@ -130,8 +130,8 @@ class Stage(component.Stage):
         self._message = asked is None or "message" in asked
         self._paths = None if asked is None else [Path.parse(f) for f in asked if f != "message"]
 
-    def effect(self) -> component.Effect:
-        return component.Effect(hides=True)
+    def effect(self) -> model.Effect:
+        return model.Effect(hides=True)
 
     def __call__(self, batch: Batch) -> Batch | None:
         if self._message:

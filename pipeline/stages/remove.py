@@ -14,15 +14,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.errors import at
+from pipeline import model
 from pipeline.expression.paths import Path
+from pipeline.model.batch import Batch
+from pipeline.model.errors import at
 
 Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.headers"]])]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Takes fields out of every entry."""
 
     def __init__(self, config: list[str]) -> None:
@@ -40,5 +40,5 @@ class Stage(component.Stage):
                 path.pop_all(batch.fields)
         return batch.replace(bare=True) if self._bare else batch
 
-    def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset(), removes=True)
+    def effect(self) -> model.Effect:
+        return model.Effect(makes=frozenset(), removes=True)

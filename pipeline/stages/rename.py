@@ -14,12 +14,12 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression import text_of
 from pipeline.expression.paths import Path, flatten, names
-from pipeline.records import MISSING
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.records import MISSING
 
 Config = Annotated[
     dict[str, str | dict[str, Any]],
@@ -29,7 +29,7 @@ Config = Annotated[
 _MESSAGE: Final = Path(("message",))
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Takes all old columns out, then puts them in under their new names."""
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -54,13 +54,13 @@ class Stage(component.Stage):
                 lines, bare = _replaced(lines, values), False
         return batch.replace(lines=lines, fields=fields, bare=bare)
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         reads = [
-            component.FieldUse(str(old.keys[0]), old.flat, old.flat)
+            model.FieldUse(str(old.keys[0]), old.flat, old.flat)
             for old, _ in self._moves
             if old is not _MESSAGE
         ]
-        return component.Effect(reads, names(new for _, new in self._moves))
+        return model.Effect(reads, names(new for _, new in self._moves))
 
 
 def _move(old: str, new: Any) -> tuple[Path, Path]:

@@ -26,11 +26,11 @@ from zlib import crc32
 
 from msgspec import Meta, Struct
 
-from pipeline import component
-from pipeline.batch import Batch, Container
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression import Predicate, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, at
 from pipeline.stages._keys import compile_key
 
 _HASHES: Final = 2**32
@@ -56,7 +56,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Counts, or takes the key's checksum."""
 
     def __init__(self, config: int | Sample) -> None:
@@ -75,11 +75,11 @@ class Stage(component.Stage):
         self._reads = fields_of_template(key, "key") if key else []
         self._reads += fields_read(keep, "keep") if keep else []
 
-    def bind(self, container: Container) -> component.Stage:
+    def bind(self, container: Container) -> model.Stage:
         return copy(self)
 
-    def effect(self) -> component.Effect:
-        return component.Effect(self._reads, frozenset(("sample_rate",)))
+    def effect(self) -> model.Effect:
+        return model.Effect(self._reads, frozenset(("sample_rate",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         always: list[int] = []

@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression import compile_template, has_placeholders, text_of
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, flatten, names
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, at
 
 Scalar = str | int | float | bool
 Config = Annotated[
@@ -32,7 +32,7 @@ Config = Annotated[
 Column = Callable[[Batch], Iterable[Any]]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Computes whole columns, then puts them in place."""
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -59,14 +59,14 @@ class Stage(component.Stage):
             path.put_all(fields, values)
         return batch.replace(fields=fields)
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         reads = [
             use
             for name, value in flatten(self._config)
             if isinstance(value, str) and has_placeholders(value)
             for use in fields_of_template(value, name)
         ]
-        return component.Effect(reads, names(path for path, _ in self._fields))
+        return model.Effect(reads, names(path for path, _ in self._fields))
 
 
 def _column(value: Any) -> Column:

@@ -31,13 +31,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from pipeline import component
-from pipeline.batch import Batch
+from pipeline import model
 from pipeline.encode.dumps import dumps
-from pipeline.errors import at
 from pipeline.expression.paths import Path, names
+from pipeline.model.batch import Batch
+from pipeline.model.errors import at
+from pipeline.model.records import MISSING, NOT_JSON, Fields, Records
 from pipeline.parsing.json import is_heavy, parse_one
-from pipeline.records import MISSING, NOT_JSON, Fields, Records
 
 MOST_COPIED: Final = 2**20
 """Bytes of what the entries made of one have in common, in all of them together."""
@@ -61,7 +61,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Finds the lists, and makes new columns where there are any."""
 
     def __init__(self, config: str | Options) -> None:
@@ -74,12 +74,12 @@ class Stage(component.Stage):
             self._into = Path.target(options.into) if options.into is not None else None
         self._most = options.most
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         makes = None if self._into is None else names((self._into,))
         if self._of_message:
-            return component.Effect(makes=makes)
-        use = component.FieldUse(str(self._list.keys[0]), self._list.flat, self._key)
-        return component.Effect((use,), makes)
+            return model.Effect(makes=makes)
+        use = model.FieldUse(str(self._list.keys[0]), self._list.flat, self._key)
+        return model.Effect((use,), makes)
 
     def __call__(self, batch: Batch) -> Batch | None:
         lists = self._lists_of_messages(batch) if self._of_message else self._lists_of_fields(batch)

@@ -24,12 +24,12 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import component
-from pipeline.batch import Batch, Container
-from pipeline.component import Duration
+from pipeline import model
 from pipeline.expression.insight import fields_of_template
+from pipeline.model import Duration
+from pipeline.model.batch import Batch, Container
+from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
-from pipeline.timestamps import all_seconds, to_seconds
 
 SET_BACK: Final = 10.0
 """Seconds by which a time is earlier than the one before, when a clock was set back. Below that,
@@ -84,7 +84,7 @@ class Bucket:
             self.time = now
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Takes a token for each entry."""
 
     def __init__(self, config: Throttle) -> None:
@@ -98,13 +98,13 @@ class Stage(component.Stage):
     def _new(self) -> Recent[Bucket]:
         return Recent(self._most, lambda: Bucket(self._burst))
 
-    def bind(self, container: Container) -> component.Stage:
+    def bind(self, container: Container) -> model.Stage:
         bound = copy(self)
         bound._buckets = self._new()
         return bound
 
-    def effect(self) -> component.Effect:
-        return component.Effect(self._reads, frozenset(("throttled",)))
+    def effect(self) -> model.Effect:
+        return model.Effect(self._reads, frozenset(("throttled",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         keys = self._keys(batch) if self._keys else [""] * len(batch)

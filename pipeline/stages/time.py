@@ -33,12 +33,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.errors import ConfigError, at
+from pipeline import model
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_pattern
-from pipeline.records import MISSING, Records
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, at
+from pipeline.model.records import MISSING, Records
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +63,7 @@ Read = Callable[[Any, bytes], bytes | None]
 """From what an entry says, and its time so far, to its time; None where it cannot be read."""
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """A column of what entries say, then a column of times."""
 
     def __init__(self, config: str | Options) -> None:
@@ -86,10 +86,10 @@ class Stage(component.Stage):
         ]
         return batch if times == batch.times else batch.replace(times=times)
 
-    def effect(self) -> component.Effect:
+    def effect(self) -> model.Effect:
         path = self._path
-        reads = [component.FieldUse(str(path.keys[0]), path.flat, self._key)] if path else []
-        return component.Effect(reads, frozenset())
+        reads = [model.FieldUse(str(path.keys[0]), path.flat, self._key)] if path else []
+        return model.Effect(reads, frozenset())
 
     def _said(self, batch: Batch) -> Iterable[Any] | None:
         if self._search is not None:

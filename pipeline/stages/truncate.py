@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pipeline import component
-from pipeline.batch import Batch
-from pipeline.component import Size
+from pipeline import model
 from pipeline.encode.dumps import dumps
-from pipeline.errors import ConfigError
-from pipeline.records import Fields
+from pipeline.model import Size
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Fields
 
 _FLAG = "truncated"
 
@@ -44,7 +44,7 @@ Config = Annotated[
 ]
 
 
-class Stage(component.Stage):
+class Stage(model.Stage):
     """Cuts the column of messages, then the fields of each entry."""
 
     def __init__(self, config: Size | Options) -> None:
@@ -75,8 +75,8 @@ class Stage(component.Stage):
             flags.setdefault(batch.sequences[index], _FLAG)
         return batch.replace(**columns, flags=flags)
 
-    def effect(self) -> component.Effect:
-        return component.Effect(makes=None if self._fields else frozenset(), removes=True)
+    def effect(self) -> model.Effect:
+        return model.Effect(makes=None if self._fields else frozenset(), removes=True)
 
 
 class _FieldLimits:

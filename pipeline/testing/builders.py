@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch, Container
 
 _STREAMS = {"none": 0, "out": 1, "err": 2}
 

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 
 BUSYBOX = "busybox:local"
 """Tag of the image that `import_busybox` makes when it is told no other."""

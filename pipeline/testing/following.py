@@ -10,17 +10,17 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch, Source
-from pipeline.checkpoint import Checkpoint
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.routing import Route, Router
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.follower import Follower
+from pipeline.accounting.checkpoint import Checkpoint
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
+from pipeline.model.batch import Batch, Source
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.logs.follower import Follower
 from pipeline.sources.docker.source import DockerSource, Reading
 from pipeline.testing.ways import chosen
+from pipeline.topology import Route, Router
 
 PATIENCE = 120.0
 """Seconds until what a test waits for counts as not happening."""

@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import Any
 
-from pipeline.batch import Batch, Container
+from pipeline.model.batch import Batch, Container
 from pipeline.testing.builders import batch
 
 LINES: tuple[bytes, ...] = (

@@ -9,13 +9,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
-from pipeline.component import Source, Stage
-from pipeline.envelope import Envelope
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
 from pipeline.intake import Intake
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.routing import Route, Router
+from pipeline.model import Source, Stage
+from pipeline.model.batch import Batch
+from pipeline.model.metrics import Metrics
+from pipeline.topology import Route, Router
 
 
 class Sink:

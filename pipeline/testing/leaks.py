@@ -36,7 +36,8 @@ def held() -> tuple[int, int]:
 @contextmanager
 def no_garbage(but: Collection[str] = ()) -> Iterator[None]:
     """What is let go of meanwhile, goes: nothing of ours waits for the garbage collector, which
-    looks at what is older only now and then (see `pipeline.collector`). `but`: names of classes."""
+    looks at what is older only now and then (see `pipeline.support.garbage`). `but`: names of
+    classes."""
     gc.collect()
     gc.disable()
     try:

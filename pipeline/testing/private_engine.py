@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing import leftovers
 from pipeline.testing.docker_client import DockerClient
 

@@ -20,9 +20,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
-from pipeline.batch import Batch
-from pipeline.component import Payload, Sink
-from pipeline.errors import SinkError, Unavailable
+from pipeline.model import Payload, Sink
+from pipeline.model.batch import Batch
+from pipeline.model.errors import SinkError, Unavailable
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
 from pipeline.testing.leaks import no_garbage, unchanged

@@ -25,8 +25,8 @@ from typing import ClassVar, Protocol
 
 import pytest
 
-from pipeline.component import Source
-from pipeline.errors import DocklineError, Unavailable
+from pipeline.model import Source
+from pipeline.model.errors import DocklineError, Unavailable
 from pipeline.testing.intake_room import room, until
 from pipeline.testing.leaks import unchanged
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.sources.docker.jsonfile.local import Way
+from pipeline.sources.docker.logs.files.available import Way
 
 
 class Chosen:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from time import monotonic
 
-from pipeline.batch import Batch
+from pipeline.model.batch import Batch
 
 
 class Evidence:

@@ -26,9 +26,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.batch import Batch
-from pipeline.component import Payload
-from pipeline.errors import Unavailable, untraced
+from pipeline.model import Payload
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Unavailable, untraced
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
 

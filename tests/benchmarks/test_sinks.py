@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import sinks
 from benchmarks.destinations import NO_LOGS, WAYS, Way
-from pipeline.component import registry
+from pipeline.model import registry
 
 BY_NAME = {way.name: way for way in WAYS}
 LINES = 3000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.spool_files import FileSpool
-from pipeline.batch import Batch
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Container
+from pipeline.model.batch import Batch, Container
 
 text = st.text(st.characters(), max_size=12)  # lone surrogates included
 values: st.SearchStrategy[Any] = st.recursive(

@@ -21,12 +21,12 @@ import random
 import sys
 from pathlib import Path
 
+from pipeline.accounting.acks import Account
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import spooled
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.component import BufferConfig, Size
-from pipeline.envelope import Envelope
-from pipeline.ledger import NOBODY
-from pipeline.settlement import Account
+from pipeline.model import BufferConfig, Size
 from tests.buffer.spools import numbered, numbers
 
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger, Tally
 from pipeline.buffer.columns import Origin, origin_of
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.component import BufferConfig, Size
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger, Tally
+from pipeline.model import BufferConfig, Size
 from tests.buffer.acknowledgements import Tracked
 from tests.buffer.spools import numbered, numbers
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.batch import Batch
 from pipeline.buffer.spool import Spool
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container
 
 LIMIT = 2**20

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Inspection
 from pipeline.buffer.columns import Columns, origin_of
 from pipeline.buffer.flatten import flatten
+from pipeline.model.batch import Batch, Inspection
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import numbered

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import (
+from pipeline.accounting.envelope import Envelope
+from pipeline.buffer import MemoryBuffer
+from pipeline.model import BufferConfig, Size
+from pipeline.model.batch import (
     BYTES_OF_A_NESTED,
     BYTES_OF_AN_UNUSUAL,
     ENTRY_OVERHEAD,
     LARGEST_PAYLOAD,
 )
-from pipeline.buffer import MemoryBuffer
-from pipeline.component import BufferConfig, Size
-from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch, container
 
 ONE = Envelope(batch("x" * 1000))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.accounting.envelope import Envelope
 from pipeline.buffer.queue import Item, Section, Ticket
-from pipeline.envelope import Envelope
 from pipeline.testing.builders import batch
 from tests.buffer.acknowledgements import Tracked
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch
 from pipeline.buffer.record import HEADER
 from pipeline.buffer.spool import RECORD_SIZE, Spool
-from pipeline.errors import DocklineError
+from pipeline.model.batch import Batch
+from pipeline.model.errors import DocklineError
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import (

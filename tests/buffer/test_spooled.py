@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch
+from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import spooled
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.spool import Spool
-from pipeline.component import BufferConfig, Size
-from pipeline.envelope import Envelope
-from pipeline.errors import DocklineError
-from tests import virtual_time
+from pipeline.model import BufferConfig, Size
+from pipeline.model.batch import Batch
+from pipeline.model.errors import DocklineError
 from tests.buffer.spooled import ALL, Made, Policy, running, until
 from tests.buffer.spools import numbered, numbers, segments, used
+from tests.suite import virtual_time
 from tests.suite.examples import examples
 
 ONE = numbered(0, size=1000).size

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
-from pipeline.component import (
+from pipeline.accounting.envelope import Envelope
+from pipeline.model import (
     BatchConfig,
     Context,
     Duration,
@@ -19,10 +19,10 @@ from pipeline.component import (
     SinkConfig,
     Size,
 )
-from pipeline.delivery import Delivery
-from pipeline.envelope import Envelope
-from pipeline.errors import Refused, Unavailable
-from pipeline.metrics import Metrics
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Refused, Unavailable
+from pipeline.model.metrics import Metrics
+from pipeline.topology.delivery import Delivery
 from tests.buffer.spooled import running, until
 from tests.buffer.spools import numbers
 

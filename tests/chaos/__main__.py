@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import why_not
 from tests.chaos.course import Course, write_lost, write_plan
 from tests.chaos.plan import Action, plan

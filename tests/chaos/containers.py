@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine
 from tests.chaos.plan import Action

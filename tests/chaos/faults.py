@@ -6,7 +6,7 @@ import signal
 import threading
 from collections import Counter
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.chaos.agent import Agent
 from tests.chaos.containers import Containers

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from tests.chaos.truth import frames, lines
 
 STAMP = b"2026-01-31T23:59:59.123456789Z "

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from tests.chaos.talk import line
 from tests.chaos.tally import Tally
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.cli._dry_run import DryRun, Line, Snapshot, Step
-from pipeline.component import Stage, registry
 from pipeline.config.file import parse
-from pipeline.errors import DocklineError
+from pipeline.model import Stage, registry
+from pipeline.model.batch import Batch
+from pipeline.model.errors import DocklineError
 from pipeline.testing.builders import container
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import __version__, native
 from pipeline.cli import main
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 
 DOCKLINE = (sys.executable, "-m", "pipeline")
 

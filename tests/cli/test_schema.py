@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.component import registry
 from pipeline.config.schema import schema
+from pipeline.model import registry
 
 
 def test_it_prints_the_schema_as_json(capsys: pytest.CaptureFixture[str]) -> None:

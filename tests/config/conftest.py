@@ -20,8 +20,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline.component import Payload, Secret, Sink, SinkConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Payload, Secret, Sink, SinkConfig
+from pipeline.model.errors import ConfigError, Unavailable
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
@@ -58,8 +58,8 @@ SHOUT = '''
 
 from __future__ import annotations
 
-from pipeline.component import Stage
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.errors import ConfigError
 
 Config = str | list[str]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pipeline.component import SinkConfig, SourceConfig
 from pipeline.config import Config
 from pipeline.config.compare import compare
 from pipeline.config.file import parse
+from pipeline.model import SinkConfig, SourceConfig
 
 BASE = """
 [engine]

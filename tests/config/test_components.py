@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import SinkConfig, registry
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, Report
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import fill
-from pipeline.errors import at
-from pipeline.extras import needed
+from pipeline.model import SinkConfig, registry
+from pipeline.model.errors import at
+from pipeline.model.extras import needed
 
 pytestmark = pytest.mark.usefixtures("parts")
 

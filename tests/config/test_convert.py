@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from pipeline.component import Duration, Secret, Size, TLSConfig
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, Report
 from pipeline.config.substitute import Substituted, fill
-from pipeline.errors import ConfigError
+from pipeline.model import Duration, Secret, Size, TLSConfig
+from pipeline.model.errors import ConfigError
 from pipeline.transport.http import HttpSinkConfig
 
 

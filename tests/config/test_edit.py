@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.edit import Document, Row
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 PATH = ("t", 0, "a")
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.batch import Batch
-from pipeline.component import registry
 from pipeline.config import Config, ConfigErrors, read
 from pipeline.config.examples import blocks
 from pipeline.config.file import parse
 from pipeline.config.schema import schema
 from pipeline.config.wording import limits, toml
+from pipeline.model import registry
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
 from tests.suite.examples import examples
 

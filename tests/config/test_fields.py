@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Meta, Struct, field
 
-from pipeline.component import registry
 from pipeline.config import examples
 from pipeline.config.fields import descriptions, fields, paragraphs
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct
+from pipeline.model import registry
 
 
 class Base(Struct, frozen=True, kw_only=True):

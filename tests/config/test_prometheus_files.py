@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.access import Gate
-from pipeline.admin import Admin
-from pipeline.audit import LedgerMetrics, Report
-from pipeline.batch import Inspection
-from pipeline.cadvisor import FAMILIES
-from pipeline.component import Context
-from pipeline.exposition import Exposition
-from pipeline.inlet import InletGauges
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.outlet import Outlet, OutletGauges
+from pipeline.accounting.audit import LedgerMetrics, Report
+from pipeline.accounting.ledger import Ledger
+from pipeline.intake.runner import InletGauges
+from pipeline.model import Context
+from pipeline.model.batch import Inspection
+from pipeline.model.cadvisor import FAMILIES
+from pipeline.model.metrics import Metrics
+from pipeline.observe.access import Gate
+from pipeline.observe.admin import Admin
+from pipeline.observe.metrics_page import Exposition
 from pipeline.sinks.prometheus import Config
+from pipeline.topology.output import Outlet, OutletGauges
 from tests.servers.prometheus import PrometheusServer, promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from pipeline.component import Secret, registry
 from pipeline.config import ConfigErrors, examples
 from pipeline.config.file import parse
 from pipeline.config.locate import Path
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, toml, unwrap
+from pipeline.model import Secret, registry
 from tests.suite.examples import examples as so_many
 
 SECRET = "Zk9-qJ7xV_w4hT"

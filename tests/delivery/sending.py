@@ -10,21 +10,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.component import (
-    BatchConfig,
-    BufferConfig,
-    Context,
-    Duration,
-    RetryConfig,
-    Size,
-    registry,
-)
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.outlet import Outlet
-from pipeline.settlement import Account
+from pipeline.accounting.acks import Account
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
+from pipeline.model import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size, registry
+from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
+from pipeline.topology.output import Outlet
 from tests.servers.daemon import Daemon
 from tests.suite.waiting import until
 

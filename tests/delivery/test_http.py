@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from pipeline.component import BatchConfig, Duration, RetryConfig, Size
-from pipeline.envelope import Envelope
+from pipeline.accounting.envelope import Envelope
+from pipeline.model import BatchConfig, Duration, RetryConfig, Size
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Judge, Request, answer, http_receiver

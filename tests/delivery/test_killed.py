@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import pytest
 import redis
 
-from pipeline.checkpoint import Checkpoint
+from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from tests.delivery.breaking import Breaking, in_kernel

@@ -17,10 +17,10 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 from nats.aio.client import Client
 
-from pipeline.batch import Container
 from pipeline.buffer.columns import Columns
 from pipeline.encode.nats.messages import ColumnsMessages
 from pipeline.encode.nats.subject import Subjects
+from pipeline.model.batch import Container
 from pipeline.testing.agent_process import AgentProcess, whole_entries, whole_lines
 from pipeline.testing.builders import batch, container
 from tests.servers.daemon import PATIENCE, eventually

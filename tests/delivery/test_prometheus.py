@@ -8,8 +8,8 @@ import struct
 
 from aiohttp import ClientSession
 
-from pipeline.batch import Container
-from pipeline.component import Context
+from pipeline.model import Context
+from pipeline.model.batch import Container
 from pipeline.sinks.prometheus import Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch
 from tests.sources.docker.answers import answer, reading

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Batch
-from pipeline.component import BufferConfig, Context, Duration, RetryConfig, Size
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.outlet import Outlet
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
+from pipeline.model import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.model.batch import Batch
+from pipeline.model.metrics import Metrics
 from pipeline.sinks.prometheus_remote_write import Config, Gathering
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import container
+from pipeline.topology.output import Outlet
 from tests.delivery.sending import until
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.remote_write import decoded

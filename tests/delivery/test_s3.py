@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Size
+from pipeline.model import Context, Duration, Size
+from pipeline.model.batch import Batch
 from pipeline.sinks.s3 import S3, Config, Gathering
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import line, numbers, sending, until

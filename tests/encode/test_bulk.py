@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch
 from pipeline.encode.bulk import NAMELESS, BulkEncoder, Index, Result, fit, pairs, results
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_template
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 

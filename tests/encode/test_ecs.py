@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.encode.ecs import Forms
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container
 
 OUT, ERR = 1, 2

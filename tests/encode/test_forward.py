@@ -9,12 +9,12 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.encode.dumps import DEEPEST
 from pipeline.encode.forward import ForwardEncoder, event_times
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Batch
+from pipeline.model.records import RecordReader, Records
 from pipeline.parsing import json as json_lines
-from pipeline.records import RecordReader, Records
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import LINES, ODD, hostile
 

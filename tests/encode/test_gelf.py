@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.encode.gelf import GelfEncoder, field_name, timestamps
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import BARE, hostile
 from tests.servers.graylog import message

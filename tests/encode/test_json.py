@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Batch, Container
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 

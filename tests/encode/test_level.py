@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
+from pipeline.model.batch import Batch, Container
 
 CONTAINER = Container("0" * 64, "api", "shop/api")
 

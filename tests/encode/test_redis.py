@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.encode.redis import RedisEncoder, Trimming
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
 from pipeline.transport.redis.resp import Replies

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.batch import Container, Inspection, Samples
-from pipeline.cadvisor import label_names
 from pipeline.encode.remote_write import SeriesEncoder, Snapshot, stale, write_request
-from pipeline.exposition import Exposition
+from pipeline.model.batch import Container, Inspection, Samples
+from pipeline.model.cadvisor import label_names
+from pipeline.observe.metrics_page import Exposition
 from pipeline.testing.builders import container
 from tests.servers.remote_write import STALE, Series, series
 from tests.sources.docker.answers import answer, reading

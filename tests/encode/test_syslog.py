@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.syslog import FACILITIES, SyslogEncoder, structured_data
+from pipeline.model.batch import Batch, Container
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.errors import ConfigError
 from pipeline.expression import (
     compile_container,
     compile_predicate,
@@ -20,6 +19,7 @@ from pipeline.expression import (
     compile_value,
 )
 from pipeline.expression.code import Namespace
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 from pipeline.testing.stage_kit import FIELDS, LINES
 from tests.expression.adversarial import (

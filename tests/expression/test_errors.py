@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_container, compile_predicate, compile_template
+from pipeline.model.errors import ConfigError
 
 
 @pytest.mark.parametrize(

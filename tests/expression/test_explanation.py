@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression.explanation import Part, why_false
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import container
 
 PROJECT = 'labels["com.docker.compose.project"]'

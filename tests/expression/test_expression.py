@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Container
 from pipeline.expression import compile_container, compile_predicate
+from pipeline.model.batch import Container
 from pipeline.testing.builders import batch, container
 
 DEEP = {"a": {"b": {"c": 1}}, "tags": ["x", "y"]}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_container, compile_predicate, compile_template
 from pipeline.expression.code import Namespace
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 from pipeline.testing.stage_kit import FIELDS, LINES
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.component import FieldUse
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read, never_true, opposite
+from pipeline.model import FieldUse
 from pipeline.testing.builders import batch, container
 from tests.suite.examples import examples
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression.paths import Path, flatten
-from pipeline.records import MISSING
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import MISSING
 
 NESTED = {"http": {"status": 503, "from": {"ip": "::1"}}, "tags": ["a", "b"]}
 

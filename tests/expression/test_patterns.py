@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression import steps
 from pipeline.expression.patterns import _from_where_it_begins, compile_pattern
+from pipeline.model.errors import ConfigError
 
 LINEAR = (
     "error|fatal|panic", r"GET /api/v\d+/(orders|carts)", r"level=(\w+)", r"(\d{1,3}\.){3}\d{1,3}",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import ConfigError
 from pipeline.expression import compile_template, has_placeholders
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 
 

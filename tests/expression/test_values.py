@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.expression import values
-from pipeline.records import MISSING
+from pipeline.model.records import MISSING
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.integers(10**300, 10**400))
 ANYTHING = st.recursive(

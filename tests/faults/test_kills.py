@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.checkpoint import Checkpoint
+from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.testing.agent_process import PATIENCE, AgentProcess
 from tests.faults.containers import Containers
 from tests.faults.peers import LumberjackPeer

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EngineError
-from pipeline.sources.docker import tail
+from pipeline.model.errors import EngineError
+from pipeline.sources.docker.logs import follower
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
 from pipeline.testing.following import follow
@@ -57,7 +57,7 @@ async def test_a_log_that_is_refused_because_its_container_is_going_bothers_nobo
         most = 1.0  # and once more when it goes
         if status == 500:  # each wait is twice as long as the one before
             passed = time.monotonic() - began
-            most = math.log2(passed / tail.FIRST_WAIT + 2) + passed / tail.LONGEST_WAIT + 1
+            most = math.log2(passed / follower.FIRST_WAIT + 2) + passed / follower.LONGEST_WAIT + 1
         assert 1 <= asked <= most + 1
         assert [r for r in caplog.records if r.exc_info] == []
 

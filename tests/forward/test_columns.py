@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import LONGEST_NAME, Batch
 from pipeline.encode.forward import ForwardEncoder
 from pipeline.forward.columns import CONTAINER_COST, Columns, Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
-from pipeline.label_limits import MOST_LABELS
+from pipeline.model.batch import LONGEST_NAME, Batch
+from pipeline.model.label_limits import MOST_LABELS
 from pipeline.testing.builders import batch, container
 
 

@@ -15,7 +15,7 @@ from pipeline.forward.columns import Rows
 from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import SMALL, entries, messages, objects
-from pipeline.timestamps import all_seconds
+from pipeline.model.timestamps import all_seconds
 
 SCALARS = (
     st.none()

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import why_not
 from tests.hostile.course import Course
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.hostile.config import STAGES
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.hostile.agent import Attacked, outside
 from tests.hostile.clients import ATTACKS, Attack

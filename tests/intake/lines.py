@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.component import Intake, Source, SourceConfig, SourceContext, Taken
-from pipeline.errors import Unavailable
+from pipeline.model import Intake, Source, SourceConfig, SourceContext, Taken
+from pipeline.model.errors import Unavailable
+from pipeline.model.timestamps import timestamp
 from pipeline.testing.closing import close
-from pipeline.timestamps import timestamp
 
 LONGEST = 8192
 

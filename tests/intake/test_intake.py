@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.acknowledgement import Acknowledgement
-from pipeline.audit import report
-from pipeline.batch import (
+from pipeline.accounting.audit import report
+from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.encode.json import JsonEncoder
+from pipeline.intake import Intake, feeds
+from pipeline.model import Duration, StageContext
+from pipeline.model.acknowledgement import Acknowledgement
+from pipeline.model.batch import (
     BYTES_OF_A_BATCH,
     ENTRY_OVERHEAD,
     LARGEST_PIECE,
@@ -24,18 +28,14 @@ from pipeline.batch import (
     Batch,
     Container,
 )
-from pipeline.component import Duration, StageContext
-from pipeline.component.registry import stage
-from pipeline.encode.json import JsonEncoder
-from pipeline.intake import Intake, feeds
-from pipeline.ledger import Ledger, Tally
-from pipeline.metrics import Metrics
-from pipeline.ratelimit import RateLimit
-from pipeline.records import Fields
-from pipeline.routing import Route, Router
+from pipeline.model.metrics import Metrics
+from pipeline.model.records import Fields
+from pipeline.model.registry import stage
 from pipeline.stages.join import Own
+from pipeline.support.rate_limit import RateLimit
 from pipeline.testing.builders import batch, container
 from pipeline.testing.intake_room import Sink, until
+from pipeline.topology import Route, Router
 from tests.suite.waiting import pass_time
 
 PARSE = stage("parse", "json", StageContext())

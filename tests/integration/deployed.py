@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.docker_client import DockerClient
 from tests.integration.base_image import BASE
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.following import follow
 from pipeline.testing.private_engine import PrivateEngine, why_not

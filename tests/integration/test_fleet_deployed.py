@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.docker_client import BUSYBOX, DockerClient
 from tests.integration.deployed import FETCH, fetch, make_image, program
 from tests.integration.waiting import eventually

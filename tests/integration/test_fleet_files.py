@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Secret, registry
 from pipeline.config.file import read
-from pipeline.errors import Unavailable
+from pipeline.model import Context, Secret, registry
+from pipeline.model.batch import Batch
+from pipeline.model.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
 from pipeline.transport.nats.auth import NatsAuth

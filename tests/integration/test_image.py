@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import __version__
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.integration.waiting import eventually
 

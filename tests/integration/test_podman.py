@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.batch import Source
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine, NotFound, Unreadable
-from pipeline.sources.docker.follower import Follower
+from pipeline.model.batch import Source
+from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
+from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.logs.follower import Follower
 from pipeline.testing.following import Following, follow
 from tests.servers.podman import PodmanServer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reload import POLL
+from pipeline.runtime.reload import POLL
 from pipeline.testing.agent_process import AgentProcess, whole_entries
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import SyslogReceiver

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import EngineError
-from pipeline.sources.docker import stream
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine
+from pipeline.model.errors import EngineError
+from pipeline.sources.docker.engine.client import Engine, stream
+from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.testing.following import follow
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.proxies import Proxy, haproxy, nginx

@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=130)
     parser.add_argument(
         "--module", action="append", choices=list(ROOMS), metavar="FILE",
-        help="mutate that one alone, such as pipeline/journal.py; may be repeated",
+        help="mutate that one alone, such as pipeline/accounting/journal.py; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--line", action="append", type=int, metavar="N",

@@ -18,27 +18,45 @@ class Room(NamedTuple):
 DOCKER = "tests/sources/docker"
 
 ROOMS = {
-    "pipeline/sources/docker/frames.py": Room(
-        (f"{DOCKER}/test_frames.py",),
-        (f"{DOCKER}/test_whole.py", "tests/native/test_frames.py"),
+    "pipeline/sources/docker/decode/frames.py": Room(
+        (f"{DOCKER}/decode/test_frames.py",),
+        (f"{DOCKER}/decode/test_whole_frames.py", "tests/native/test_frames.py"),
     ),
-    "pipeline/sources/docker/cursor.py": Room(
-        (f"{DOCKER}/test_cursor.py",),
-        (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_gathering.py", f"{DOCKER}/test_beginning.py"),
+    "pipeline/sources/docker/logs/cursor.py": Room(
+        (f"{DOCKER}/logs/test_cursor.py",),
+        (
+            f"{DOCKER}/logs/test_follower.py",
+            f"{DOCKER}/engine/test_gathered_reads.py",
+            f"{DOCKER}/discovery/test_start_position.py",
+        ),
     ),
-    "pipeline/sources/docker/emission.py": Room(
-        (f"{DOCKER}/test_emission.py",),
-        (f"{DOCKER}/test_tail.py", f"{DOCKER}/test_gathering.py"),
+    "pipeline/sources/docker/logs/batcher.py": Room(
+        (f"{DOCKER}/logs/test_batcher.py",),
+        (f"{DOCKER}/logs/test_follower.py",),
     ),
-    "pipeline/settlement.py": Room(
-        ("tests/test_settlement.py",),
-        ("tests/test_routing.py", "tests/test_checkpoint.py", "tests/test_outlet.py"),
+    "pipeline/sources/docker/logs/distributor.py": Room(
+        (f"{DOCKER}/logs/test_follower.py",),
+        (f"{DOCKER}/test_source_faults.py",),
     ),
-    "pipeline/checkpoint.py": Room(
-        ("tests/test_checkpoint.py",),
-        (f"{DOCKER}/test_cursor.py", f"{DOCKER}/test_beginning.py", "tests/test_privacy.py"),
+    "pipeline/accounting/acks.py": Room(
+        ("tests/accounting/test_acks.py",),
+        (
+            "tests/topology/test_router.py",
+            "tests/accounting/test_checkpoint.py",
+            "tests/topology/test_output.py",
+        ),
     ),
-    "pipeline/journal.py": Room(("tests/test_journal.py",), ("tests/test_checkpoint.py",)),
+    "pipeline/accounting/checkpoint.py": Room(
+        ("tests/accounting/test_checkpoint.py",),
+        (
+            f"{DOCKER}/logs/test_cursor.py",
+            f"{DOCKER}/discovery/test_start_position.py",
+            "tests/support/test_private_folder.py",
+        ),
+    ),
+    "pipeline/accounting/journal.py": Room(
+        ("tests/accounting/test_journal.py",), ("tests/accounting/test_checkpoint.py",)
+    ),
     "pipeline/buffer/spool.py": Room(
         ("tests/buffer/test_spool.py", "tests/buffer/test_recovery.py"),
         ("tests/buffer/test_spooled.py", "tests/buffer/test_disk_faults.py"),
@@ -47,12 +65,17 @@ ROOMS = {
         ("tests/buffer/test_spooled.py",),
         ("tests/buffer/test_spooled_delivery.py", "tests/buffer/test_disk_faults.py"),
     ),
-    "pipeline/delivery.py": Room(
-        ("tests/test_delivery.py",),
-        ("tests/buffer/test_spooled_delivery.py", "tests/test_pace.py", "tests/test_outlet.py"),
+    "pipeline/topology/delivery.py": Room(
+        ("tests/topology/test_delivery.py",),
+        (
+            "tests/buffer/test_spooled_delivery.py",
+            "tests/topology/test_send_pace.py",
+            "tests/topology/test_output.py",
+        ),
     ),
-    "pipeline/routing/lanes.py": Room(
-        ("tests/test_routing.py",), ("tests/test_turns.py", "tests/test_outlet.py")
+    "pipeline/topology/container_lanes.py": Room(
+        ("tests/topology/test_router.py",),
+        ("tests/topology/test_stage_budget.py", "tests/topology/test_output.py"),
     ),
     **{
         f"pipeline/stages/{name}.py": Room(

@@ -12,8 +12,8 @@ from tests.mutants.checkout import ROOT, Checkout, Stopped
 
 pytestmark = pytest.mark.server
 
-PLURAL = "pipeline/plural.py"
-TESTS = ("tests/test_plural.py",)
+PLURAL = "pipeline/support/plural.py"
+TESTS = ("tests/support/test_plural.py",)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_a_fault_is_noticed_and_gone_afterwards(checkout: Checkout) -> None:
         run = checkout.run(TESTS)
     assert not run.passed
     assert not run.ended
-    assert run.by.startswith("tests/test_plural.py::")
+    assert run.by.startswith("tests/support/test_plural.py::")
     assert checkout.run(TESTS).passed
     assert (ROOT / PLURAL).read_bytes() == source
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.sources.docker.frames import FrameError, Frames
+from pipeline.sources.docker.decode.frames import FrameError, Frames
 from tests.native.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.encode.json import JsonEncoder
-from pipeline.records import Records, Shape
+from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch
 from tests.native.examples import examples
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.sources.docker.jsonfile.lines import JsonLines
+from pipeline.sources.docker.decode.rows import JsonLines
 from tests.native.examples import examples
-from tests.sources.docker.jsonfile.rows import T1, row
+from tests.sources.docker.decode.json_rows import T1, row
 
 ALL = sys.maxsize
 ROW = b'{"log":"%b","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}\n'

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.batch import Batch
-from pipeline.records import MISSING, Records, Shape
+from pipeline.model.batch import Batch
+from pipeline.model.records import MISSING, Records, Shape
 from pipeline.testing.builders import batch
 
 KEEP = [True, False, True]

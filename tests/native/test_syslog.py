@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.batch import Batch
 from pipeline.encode.syslog import SyslogEncoder
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import container
 from tests.native.examples import examples
 

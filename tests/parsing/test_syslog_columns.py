@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.timestamps import all_seconds, timestamp
 from pipeline.parsing.syslog_columns import Columns, columns
-from pipeline.timestamps import all_seconds, timestamp
 
 NOW = 1769903999.0
 

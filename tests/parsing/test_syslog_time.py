@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.model.timestamps import NO_TIME
 from pipeline.parsing.syslog_time import _local, moment
-from pipeline.timestamps import NO_TIME
 
 
 @pytest.fixture(params=["UTC", "Europe/Berlin"])

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
+from pipeline.model.batch import Batch
 from tests.servers.daemon import PATIENCE
 
 

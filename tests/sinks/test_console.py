@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Sink
-from pipeline.errors import Refused, Unavailable
+from pipeline.model import Context, Sink
+from pipeline.model.errors import Refused, Unavailable
 from pipeline.sinks import console
 from pipeline.sinks.console import Config, Console
 from pipeline.testing.builders import batch

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Payload, Secret, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import elasticsearch
 from pipeline.sinks.elasticsearch import Config, Elasticsearch
 from pipeline.testing.builders import batch, container

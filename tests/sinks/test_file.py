@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Duration, Size
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Size
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.file import Config, File, RotateConfig
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit

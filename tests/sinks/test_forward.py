@@ -12,13 +12,13 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.component import Context, Duration, Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Secret, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.model.timestamps import nanoseconds
 from pipeline.sinks import forward as module
 from pipeline.sinks.forward import Config, Forward
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
-from pipeline.timestamps import nanoseconds
 from tests.servers.certificates import Authority
 from tests.servers.fluent import Chunk, Fluentd, ack, acknowledge
 from tests.servers.ports import free_port

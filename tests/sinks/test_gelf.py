@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Duration, Size, TLSConfig
-from pipeline.errors import ConfigError
+from pipeline.model import Context, Duration, Size, TLSConfig
+from pipeline.model.errors import ConfigError
 from pipeline.sinks.gelf import Config, Gelf, chunks
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit

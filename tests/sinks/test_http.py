@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Secret
-from pipeline.errors import Unavailable
+from pipeline.model import Context, Secret
+from pipeline.model.errors import Unavailable
 from pipeline.sinks.http import Config, HttpSink
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit

@@ -17,9 +17,9 @@ import confluent_kafka
 import pytest
 
 import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Secret, Size, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Secret, Size, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.leaks import no_garbage

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.component import Context, Duration, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import logstash
 from pipeline.sinks.logstash import Config, Logstash
 from pipeline.testing.builders import batch

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Payload, Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Payload, Secret, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.loki import Config, Loki
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit

@@ -12,8 +12,8 @@ from typing import Any
 import nats
 import pytest
 
-from pipeline.component import Context, Duration, Secret, Size, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Secret, Size, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.nats import Config, NatsSink
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.sink_kit import SinkKit

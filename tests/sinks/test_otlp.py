@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch, Container
-from pipeline.component import Context, Payload, Secret
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Payload, Secret
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.otlp import NO_READING, Config, Otlp
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch, container

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Duration, Secret, TLSConfig
-from pipeline.errors import ConfigError
+from pipeline.model import Context, Duration, Secret, TLSConfig
+from pipeline.model.errors import ConfigError
 from pipeline.sinks.papertrail import Config, Papertrail
 from pipeline.testing.builders import batch
 from pipeline.testing.sink_kit import SinkKit

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Secret, Sink, registry
-from pipeline.errors import Unavailable
+from pipeline.model import Context, Secret, Sink, registry
+from pipeline.model.errors import Unavailable
 from pipeline.transport.http import AuthConfig
 from tests.servers.http_receiver import Request, answer, http_receiver
 from tests.servers.victoria import VictoriaLogs, VictoriaMetrics

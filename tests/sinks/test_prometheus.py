@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from pipeline.batch import Batch, Container
-from pipeline.component import Context, SinkConfig
-from pipeline.component.registry import config_type, implementation
 from pipeline.config import ConfigErrors, load
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, SinkConfig
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.model.registry import config_type, implementation
 from pipeline.sinks.prometheus import FULL, NOT_STATS, Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import batch
@@ -123,8 +123,8 @@ async def test_readings_that_the_page_has_no_room_for_are_refused_until_there_is
     alive = {f"{number:064x}" for number in range(9)}
     async with opened(alive=alive.__contains__) as sink:
         await deliver(sink, stats(1), stats(2))
-        monkeypatch.setattr("pipeline.exposition.MOST", sink._exposition._size)
-        monkeypatch.setattr("pipeline.exposition.LOOK", 0.0)
+        monkeypatch.setattr("pipeline.observe.metrics_page.MOST", sink._exposition._size)
+        monkeypatch.setattr("pipeline.observe.metrics_page.LOOK", 0.0)
         full = sink.encode([stats(3), stats(1, usage=9146944)])
         await sink.send(full)
         ((refused, index, reason),) = full.refused

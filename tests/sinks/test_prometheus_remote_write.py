@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import prometheus_remote_write
 from pipeline.sinks.prometheus_remote_write import NOT_STATS, Config, PrometheusRemoteWrite
 from pipeline.sources.docker.stats import stats_batch

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 import redis
 
-from pipeline.batch import Batch
-from pipeline.component import Context, Duration, Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, Secret, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.redis import Config, Redis, SentinelConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit

@@ -15,10 +15,10 @@ import cramjam
 import pyarrow.parquet
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Context, TLSConfig
 from pipeline.config import load
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, TLSConfig
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.s3 import S3, Config, EncryptionConfig
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit

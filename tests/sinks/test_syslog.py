@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context, Duration, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context, Duration, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.syslog import Config, Syslog
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Context
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.victorialogs import Config, VictoriaLogs
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit

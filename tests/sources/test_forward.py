@@ -20,11 +20,11 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.batch import Batch, Container
-from pipeline.component import Context, Duration, Secret, Size, SourceContext
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError, Unavailable
 from pipeline.forward.columns import DEEPEST
+from pipeline.model import Context, Duration, Secret, Size, SourceContext
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.forward import Config as SinkConfig
 from pipeline.sinks.forward import Forward as Sink
 from pipeline.sources.forward import Config, Forward
@@ -650,7 +650,7 @@ async def test_tags_and_chunks_need_not_be_utf8() -> None:
 async def test_a_message_of_many_containers_lets_others_have_the_loop_and_is_answered_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
+    monkeypatch.setattr("pipeline.support.selector.SLICE", 0.0)
     turns = 0
 
     async def neighbour() -> None:
@@ -673,7 +673,7 @@ async def test_a_message_of_many_containers_lets_others_have_the_loop_and_is_ans
 async def test_a_message_that_has_begun_to_be_handed_in_is_taken_whole_when_the_source_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pipeline.coalesce.SLICE", 0.0)
+    monkeypatch.setattr("pipeline.support.selector.SLICE", 0.0)
     drivers = [[1, {"container_id": f"{n:064x}", "log": "x"}] for n in range(500)]
     async with served() as (one, client):
         await client.say(["tag", drivers, {"chunk": "c"}])

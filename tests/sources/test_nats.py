@@ -18,22 +18,22 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError, ServerError
 from prometheus_client import CollectorRegistry
 
-from pipeline import inlet as inlet_module
-from pipeline.batch import Batch, Container
+from pipeline.accounting.ledger import Ledger
 from pipeline.buffer.columns import Columns
-from pipeline.component import Duration, SourceContext
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages
 from pipeline.encode.nats.subject import Subjects
-from pipeline.errors import ConfigError, Unavailable
-from pipeline.inlet import Inlet
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.routing import Route, Router
+from pipeline.intake import runner as inlet_module
+from pipeline.intake.runner import Inlet
+from pipeline.model import Duration, SourceContext
+from pipeline.model.batch import Batch, Container
+from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.model.metrics import Metrics
 from pipeline.sources.nats import Config, NatsSource
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.intake_room import Sink, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
+from pipeline.topology import Route, Router
 from tests.servers.nats import NatsServer
 from tests.servers.nats_by_hand import by_hand
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Duration, Size, SourceContext
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError
+from pipeline.model import Duration, Size, SourceContext
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.sources.syslog import Config, Syslog
 from pipeline.testing.intake_room import Room, room, until
 from pipeline.testing.source_kit import Connect, SourceKit

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
-from pipeline.component import Stage, StageContext, registry
 from pipeline.config.file import parse
 from pipeline.config.settings import StageConfig
 from pipeline.encode.dumps import dumps
@@ -23,6 +21,8 @@ from pipeline.forward.columns import Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
 from pipeline.intake.received import Received
+from pipeline.model import Stage, StageContext, registry
+from pipeline.model.batch import Batch
 from pipeline.parsing.syslog_columns import columns
 from pipeline.testing.builders import batch, container, entries
 from tests.suite.examples import examples

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.component import Stage, StageContext
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.errors import ConfigError
-from pipeline.metrics import Metrics
+from pipeline.model import Stage, StageContext
+from pipeline.model.errors import ConfigError
+from pipeline.model.metrics import Metrics
 from pipeline.stages import count
 from pipeline.stages import parse as parse_
 from pipeline.testing.builders import batch, container

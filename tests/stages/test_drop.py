@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.component import Stage
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.errors import ConfigError
 from pipeline.stages import drop, keep
 from pipeline.testing.builders import batch, entries
 from pipeline.testing.stage_kit import FIELDS, LINES, StageKit

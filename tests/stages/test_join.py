@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Stage
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.stages import join
 from pipeline.testing.builders import Entry, batch, container, entries
 from pipeline.testing.stage_kit import StageKit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 from pipeline.stages._keys import LONGEST, Recent, compile_key, digest
 from pipeline.testing.builders import batch
 

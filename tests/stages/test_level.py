@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.component import Stage
 from pipeline.encode.json import JsonEncoder
-from pipeline.records import Records
+from pipeline.model import Stage
+from pipeline.model.records import Records
 from pipeline.stages import level, parse
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

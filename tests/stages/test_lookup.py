@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Stage
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.errors import ConfigError
 from pipeline.stages import lookup
 from pipeline.stages import parse as parse_
 from pipeline.testing.builders import batch, container, entries

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.component import Stage, StageContext
-from pipeline.errors import ConfigError
-from pipeline.metrics import Metrics
+from pipeline.model import Stage, StageContext
+from pipeline.model.errors import ConfigError
+from pipeline.model.metrics import Metrics
 from pipeline.stages import observe
 from pipeline.testing.builders import batch, container
 from pipeline.testing.stage_kit import StageKit

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.agent import Agent
-from pipeline.batch import Batch
+from pipeline.accounting.acks import Progress
 from pipeline.cli import main
-from pipeline.component import Stage, StageContext
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.errors import ConfigError
-from pipeline.settlement import Progress
+from pipeline.model import Stage, StageContext
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.runtime.agent import Agent
 from pipeline.stages import python
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

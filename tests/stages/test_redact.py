@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Secret, Stage
 from pipeline.config.file import parse as parse_toml
 from pipeline.config.problems import ConfigErrors
-from pipeline.errors import ConfigError
-from pipeline.records import Records
+from pipeline.model import Secret, Stage
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Records
 from pipeline.stages import parse, redact
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import LINES, StageKit

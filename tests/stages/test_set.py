@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.component import Stage
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.errors import ConfigError
 from pipeline.stages import set as set_
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Stage
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError
+from pipeline.model import Stage
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 from pipeline.stages import join, parse, split
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

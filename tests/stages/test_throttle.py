@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch
-from pipeline.component import Duration, Stage
-from pipeline.errors import ConfigError
+from pipeline.model import Duration, Stage
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
+from pipeline.model.timestamps import from_nanoseconds
 from pipeline.stages import throttle
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit
-from pipeline.timestamps import from_nanoseconds
 
 NOON = 1_769_860_800
 

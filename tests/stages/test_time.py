@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Stage
-from pipeline.errors import ConfigError
-from pipeline.records import Records
+from pipeline.model import Stage
+from pipeline.model.errors import ConfigError
+from pipeline.model.records import Records
+from pipeline.model.timestamps import nanoseconds, to_seconds
 from pipeline.stages import parse, time
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit
-from pipeline.timestamps import nanoseconds, to_seconds
 
 
 class TestField(StageKit):

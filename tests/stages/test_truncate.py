@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Size, Stage
 from pipeline.encode.json import JsonEncoder
-from pipeline.errors import ConfigError
+from pipeline.model import Size, Stage
+from pipeline.model.errors import ConfigError
 from pipeline.stages import truncate
 from pipeline.testing.builders import batch, entries
 from pipeline.testing.stage_kit import StageKit

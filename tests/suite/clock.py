@@ -16,17 +16,17 @@ from importlib import import_module
 import pytest
 
 WAITS = {
-    "pipeline.agent.SAVE_EVERY": 0.05,
+    "pipeline.runtime.agent.SAVE_EVERY": 0.05,
     "pipeline.buffer.spooled.RETRY": 0.05,
-    "pipeline.inlet.FIRST_WAIT": 0.02,
-    "pipeline.outlet.LOOK": 0.01,
-    "pipeline.routing.lanes.SHORTAGE": 0.05,
-    "pipeline.sources.docker.distributor.SHORTAGE": 0.05,
+    "pipeline.intake.runner.FIRST_WAIT": 0.02,
+    "pipeline.topology.output.LOOK": 0.01,
+    "pipeline.topology.container_lanes.SHORTAGE": 0.05,
+    "pipeline.sources.docker.logs.distributor.SHORTAGE": 0.05,
     # An Engine on a busy machine takes longer to answer than its users would wait.
-    "pipeline.sources.docker.ending.WAIT": 20.0,
-    "pipeline.sources.docker.jsonfile.reading.AGAIN": 0.05,
-    "pipeline.sources.docker.follower.FIRST_WAIT": 0.02,
-    "pipeline.sources.docker.watch.FIRST_WAIT": 0.02,
+    "pipeline.sources.docker.exit.WAIT": 20.0,
+    "pipeline.sources.docker.logs.file_reader.AGAIN": 0.05,
+    "pipeline.sources.docker.logs.follower.FIRST_WAIT": 0.02,
+    "pipeline.sources.docker.discovery.watch.FIRST_WAIT": 0.02,
     "pipeline.transport.net.stream.BLOCKED": 0.05,
     # With this a peer that does not want what it got may say so too late. Tests of such a peer ask
     # for `real_waits`, or for `long_grace` where it does say so.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EngineError
+from pipeline.model.errors import EngineError
 from pipeline.testing import private_engine
 from pipeline.testing.private_engine import PrivateEngine
 

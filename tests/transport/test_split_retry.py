@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.component import Payload
-from pipeline.errors import Unavailable
+from pipeline.model import Payload
+from pipeline.model.errors import Unavailable
 from pipeline.testing.builders import batch
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
+from pipeline.accounting.audit import ContainerPart, Report, RoutePart, SinkPart
 from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import colours
-from pipeline.errors import DocklineError
-from pipeline.plural import plural
+from pipeline.model.errors import DocklineError
+from pipeline.support.plural import plural
 
 
 def audit(agent: AgentClient, *, json: bool) -> int:

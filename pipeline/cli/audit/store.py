@@ -16,7 +16,7 @@ import orjson
 from pipeline.cli._terminal import colours
 from pipeline.cli.audit.entries import LOGS, Rubbish, Verifier
 from pipeline.cli.audit.sequences import Gap, Series
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 
 STANDARD_INPUT = "standard input"
 SHOWN = 10

@@ -9,12 +9,12 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from pipeline.component import Context, Sink, Source, SourceContext, registry
-from pipeline.component.secrecy import Stars
 from pipeline.config import Reading
-from pipeline.errors import DocklineError
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine
+from pipeline.model import Context, Sink, Source, SourceContext, registry
+from pipeline.model.errors import DocklineError
+from pipeline.model.secrecy import Stars
+from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.engine.endpoint import resolve
 
 PATIENCE = 15.0
 """Seconds that each may take. Most sinks give up sooner, and say better what is wrong."""

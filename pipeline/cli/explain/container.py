@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.batch import Container
 from pipeline.cli._values import shown
 from pipeline.config import Reading
 from pipeline.config.wording import nearest
-from pipeline.errors import EngineError
-from pipeline.sources.docker.describe import from_inspect, from_list
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine, NotFound
-from pipeline.sources.docker.myself import own_container
+from pipeline.model.batch import Container
+from pipeline.model.errors import EngineError
+from pipeline.sources.docker.discovery.facts import from_inspect, from_list
+from pipeline.sources.docker.discovery.own_container import own_container
+from pipeline.sources.docker.engine.client import Engine, NotFound
+from pipeline.sources.docker.engine.endpoint import resolve
 
 
 @dataclass(frozen=True)

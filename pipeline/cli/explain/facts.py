@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pipeline.batch import Container
 from pipeline.cli._dry_run import DryRun, Entry, Line, Snapshot, Step
 from pipeline.cli._reasons import not_followed, not_taken, not_understood
 from pipeline.cli.explain.container import Found
 from pipeline.config import Config, Reading, RouteConfig, StageConfig
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
-from pipeline.records import MISSING
+from pipeline.model.batch import Container
+from pipeline.model.records import MISSING
 
 Facts = dict[str, Any]
 """A JSON object. Its keys are what `dockline explain --json` prints."""

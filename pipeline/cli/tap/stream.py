@@ -15,7 +15,7 @@ from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import Colour, colours, printable
 from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 
 Paint = Callable[[Colour, str], str]
 

@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipeline.cli._options import add_allow_python
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,15 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.batch import Container
 from pipeline.cli._dry_run import DryRun, Entry, Line
 from pipeline.cli._reasons import not_followed, not_taken
 from pipeline.cli.test.compare import Pair, find, pair_up
 from pipeline.cli.test.series import SeriesDifference, compare
 from pipeline.config import Reading
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
-from pipeline.errors import DocklineError
-from pipeline.records import MISSING
+from pipeline.model.batch import Container
+from pipeline.model.errors import DocklineError
+from pipeline.model.records import MISSING
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from pipeline.cli.test.cases import Result
 from pipeline.cli.test.report import explained, title
-from pipeline.errors import DocklineError
+from pipeline.model.errors import DocklineError
 
 
 def write_junit(file: str, name: str, results: Sequence[Result]) -> None:

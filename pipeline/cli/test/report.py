@@ -14,8 +14,8 @@ from pipeline.cli.test.cases import Lost, Result, lines
 from pipeline.cli.test.compare import Difference, Pair, suggestion
 from pipeline.cli.test.series import SeriesDifference
 from pipeline.config.settings import CaseLine
-from pipeline.plural import plural
-from pipeline.records import MISSING
+from pipeline.model.records import MISSING
+from pipeline.support.plural import plural
 
 Text = list[tuple[Colour | None, str]]
 """Lines of text, each with its colour, or None."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client.samples import Sample
 
-from pipeline.errors import DocklineError
-from pipeline.mistyped import meant
+from pipeline.model.errors import DocklineError
+from pipeline.support.mistyped import meant
 
 _SERIES: Final = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _LABEL: Final = re.compile(r'\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|\Z)', re.DOTALL)

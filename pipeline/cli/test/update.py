@@ -10,12 +10,12 @@ from typing import Any
 from pipeline.cli.test.cases import Result, run
 from pipeline.cli.test.compare import updated
 from pipeline.cli.test.report import suggested
-from pipeline.component import Python
 from pipeline.config import Reading
 from pipeline.config.edit import Document, Row
 from pipeline.config.file import parse
 from pipeline.config.wording import toml
-from pipeline.errors import DocklineError
+from pipeline.model import Python
+from pipeline.model.errors import DocklineError
 
 
 def update(

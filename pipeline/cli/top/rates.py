@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow, SourceNow
+from pipeline.observe.overview import ContainerNow, Overview, RouteNow, SourceNow
+from pipeline.topology.output import SinkNow
 
 UNKNOWN: Final = -1.0
 """Stands for a rate that needs a second overview."""

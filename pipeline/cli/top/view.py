@@ -19,7 +19,7 @@ from pipeline.cli.top.columns import (
 from pipeline.cli.top.rates import ContainerRow, Rates, RouteRow, SinkRow, SourceRow
 from pipeline.cli.top.short_numbers import count, duration, size
 from pipeline.cli.top.table import Line, Table, cut
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 
 LEAST = 3
 """Least number of lines of each table, if there is room at all."""

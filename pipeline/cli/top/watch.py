@@ -16,8 +16,8 @@ from pipeline.cli.top.rates import Rates, rates
 from pipeline.cli.top.screen import Screen
 from pipeline.cli.top.short_numbers import duration
 from pipeline.cli.top.view import View, snapshot
-from pipeline.errors import DocklineError
-from pipeline.overview import Overview
+from pipeline.model.errors import DocklineError
+from pipeline.observe.overview import Overview
 
 SNAPSHOT = 1.0
 """Seconds at most between the two answers that a snapshot is made of."""

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeline.encode.loki.wire import Entry, Labels, quoted
-from pipeline.timestamps import NO_TIME, split_timestamp
+from pipeline.model.timestamps import NO_TIME, split_timestamp
 
 _OLDEST: Final = r"oldest acceptable timestamp is: ([0-9T:.Z+-]+)"
 _TOO_OLD: Final = re.compile(r"has timestamp too old: [^,]*, " + _OLDEST)

@@ -18,7 +18,7 @@ import orjson
 from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, integer, key, varint, varints
 from pipeline.encode.utf8 import utf8
-from pipeline.timestamps import nanoseconds, whole_seconds
+from pipeline.model.timestamps import nanoseconds, whole_seconds
 
 Labels = tuple[tuple[str, str], ...]
 """Name and value of each."""

@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from pipeline.batch import Batch
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Batch
 
 CHUNK: Final = 512 * 1024
 """Bytes of memory that are joined to one message; a single batch may have more."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.batch import Batch
 from pipeline.encode.nats.partition import partition
-from pipeline.errors import ConfigError
+from pipeline.model.batch import Batch
+from pipeline.model.errors import ConfigError
 
 LONGEST_TOKEN: Final = 128
 """Characters of one value in a subject; a server takes lines of 4096 bytes."""

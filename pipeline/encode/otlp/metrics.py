@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pipeline.batch import Samples
-from pipeline.cadvisor import (
+from pipeline.model.batch import Samples
+from pipeline.model.cadvisor import (
     Number,
     Reading,
     cpu_cores,

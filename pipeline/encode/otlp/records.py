@@ -22,12 +22,12 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, Final, Literal
 
-from pipeline.batch import Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import KEYS, LEVELS, UNKNOWN, severities, severity_of
 from pipeline.encode.otlp.values import short
-from pipeline.records import Records
-from pipeline.timestamps import all_nanoseconds
+from pipeline.model.batch import Batch
+from pipeline.model.records import Records
+from pipeline.model.timestamps import all_nanoseconds
 
 Fields = dict[str, Any]
 

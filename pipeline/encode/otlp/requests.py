@@ -13,8 +13,6 @@ from itertools import chain, groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, Final
 
-from pipeline.batch import STREAM_NAMES, Batch, Container
-from pipeline.cadvisor import Number
 from pipeline.encode.otlp import records
 from pipeline.encode.otlp.answers import fields
 from pipeline.encode.otlp.metrics import CUMULATIVE, Metric, Point, measured, started
@@ -31,8 +29,10 @@ from pipeline.encode.protobuf import (
     varint,
 )
 from pipeline.encode.utf8 import utf8_lines
-from pipeline.records import MISSING, Records
-from pipeline.rendered import RENDERED
+from pipeline.model.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.cadvisor import Number
+from pipeline.model.records import MISSING, Records
+from pipeline.model.rendered import RENDERED
 
 _ATTRIBUTES: Final = 6
 """The field of a log record; in a point of a metric it is 7."""

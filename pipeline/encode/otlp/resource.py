@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
-from pipeline.batch import DOCKER, Container
 from pipeline.encode.ecs import image
+from pipeline.model.batch import DOCKER, Container
 
 Value = str | list[str]
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, double, integer, key, varint
 from pipeline.encode.utf8 import utf8
-from pipeline.records import MISSING
+from pipeline.model.records import MISSING
 
 DEEPEST: Final = 16
 """Levels of lists and maps. Each is up to three messages in protobuf, of which receivers take a

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Final
 
-from pipeline.batch import Batch
-from pipeline.rendered import RENDERED
+from pipeline.model.batch import Batch
+from pipeline.model.rendered import RENDERED
 
 CODES: Final = {
     "Y": slice(0, 4),

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.s3.objects import BatchSlice
-from pipeline.extras import needed
+from pipeline.model.extras import needed
 from pipeline.support.blocking import BlockingThread
 
 PIECE: Final = 2**19

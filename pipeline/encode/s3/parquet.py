@@ -20,13 +20,13 @@ import io
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeline.batch import STREAM_NAMES, Batch
 from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
 from pipeline.encode.s3.objects import BatchSlice
-from pipeline.extras import needed
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.extras import needed
+from pipeline.model.timestamps import nanoseconds
 from pipeline.support.blocking import BlockingThread
-from pipeline.timestamps import nanoseconds
 
 PIECE: Final = 5000
 """Rows that are made between two turns of the event loop; a few milliseconds."""

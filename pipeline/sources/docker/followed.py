@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.batch import Container
-from pipeline.sources.docker.container import FollowedContainer
-from pipeline.sources.docker.follower import Follower
-from pipeline.sources.docker.log_end import LogEnd
+from pipeline.model.batch import Container
+from pipeline.sources.docker.discovery.container import FollowedContainer
+from pipeline.sources.docker.logs.follower import Follower
+from pipeline.sources.docker.logs.log_end import LogEnd
 
 
 class Followed:

@@ -10,30 +10,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipeline.batch import Container
-from pipeline.checkpoint import Checkpoint, Position
-from pipeline.errors import EngineError
-from pipeline.metrics import Metrics
-from pipeline.plural import plural
-from pipeline.ratelimit import RateLimit
-from pipeline.routing import Router
-from pipeline.settlement import Account
-from pipeline.sources.docker.beginning import Beginning, Start
-from pipeline.sources.docker.container import FollowedContainer
-from pipeline.sources.docker.describe import from_event, from_list
-from pipeline.sources.docker.ending import Ending
-from pipeline.sources.docker.engine import Engine
-from pipeline.sources.docker.events import action_of, event_time
+from pipeline.accounting.acks import Account
+from pipeline.accounting.checkpoint import Checkpoint, Position
+from pipeline.model.batch import Container
+from pipeline.model.errors import EngineError
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.discovery.container import FollowedContainer
+from pipeline.sources.docker.discovery.events import action_of, event_time
+from pipeline.sources.docker.discovery.facts import from_event, from_list
+from pipeline.sources.docker.discovery.start_position import Beginning, Start
+from pipeline.sources.docker.discovery.watch import Event, Watch
+from pipeline.sources.docker.draining import Parting
+from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.event_queue import Happenings
+from pipeline.sources.docker.exit import Ending
 from pipeline.sources.docker.followed import Followed
-from pipeline.sources.docker.follower import Follower
-from pipeline.sources.docker.happenings import Happenings
-from pipeline.sources.docker.jsonfile.local import Refusals, Way
-from pipeline.sources.docker.jsonfile.notices import Notices
-from pipeline.sources.docker.jsonfile.reading import FromFiles
-from pipeline.sources.docker.log_end import LogEnd
-from pipeline.sources.docker.parting import Parting
-from pipeline.sources.docker.silence import Silence
-from pipeline.sources.docker.watch import Event, Watch
+from pipeline.sources.docker.logs.file_reader import FromFiles
+from pipeline.sources.docker.logs.files.available import Refusals, Way
+from pipeline.sources.docker.logs.files.inotify import Notices
+from pipeline.sources.docker.logs.follower import Follower
+from pipeline.sources.docker.logs.log_end import LogEnd
+from pipeline.sources.docker.logs.stalls import Silence
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
+from pipeline.topology import Router
 
 log = logging.getLogger(__name__)
 

@@ -17,15 +17,23 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from pipeline.batch import Batch, Container, Inspection, Samples
-from pipeline.cadvisor import Number, Reading, cpu_cores, number, per_device, table, working_set
-from pipeline.errors import EngineError
-from pipeline.metrics import Metrics
-from pipeline.sources.docker.engine import Engine, NotFound
-from pipeline.sources.docker.events import action_of, health_of
-from pipeline.sources.docker.inspect import read_inspection
-from pipeline.sources.docker.watch import Event
-from pipeline.timestamps import split_timestamp, timestamp, to_seconds
+from pipeline.model.batch import Batch, Container, Inspection, Samples
+from pipeline.model.cadvisor import (
+    Number,
+    Reading,
+    cpu_cores,
+    number,
+    per_device,
+    table,
+    working_set,
+)
+from pipeline.model.errors import EngineError
+from pipeline.model.metrics import Metrics
+from pipeline.model.timestamps import split_timestamp, timestamp, to_seconds
+from pipeline.sources.docker.discovery.events import action_of, health_of
+from pipeline.sources.docker.discovery.inspection import read_inspection
+from pipeline.sources.docker.discovery.watch import Event
+from pipeline.sources.docker.engine.client import Engine, NotFound
 
 ONE_SHOT = (1, 41)
 """The API that brought `one-shot`."""

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from pipeline.errors import Refused, Unavailable
+from pipeline.model.errors import Refused, Unavailable
 from pipeline.transport.net.errors import SHOWN, printable
 
 LARGEST_ANSWER = 2**24

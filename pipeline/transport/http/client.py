@@ -11,8 +11,8 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
-from pipeline.component import TLSConfig
-from pipeline.errors import ConfigError, Unavailable, untraced
+from pipeline.model import TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable, untraced
 from pipeline.transport.http.answers import (
     LARGEST_ANSWER,
     Answer,

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.component import Duration, Secret, SinkConfig, TLSConfig
-from pipeline.errors import ConfigError
-from pipeline.extras import needed
+from pipeline.model import Duration, Secret, SinkConfig, TLSConfig
+from pipeline.model.errors import ConfigError
+from pipeline.model.extras import needed
 
 _PRODUCT = f"dockline/{version('dockline')}"
 

@@ -7,7 +7,7 @@ import urllib.request
 
 from yarl import URL
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable
 

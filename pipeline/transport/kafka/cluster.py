@@ -17,10 +17,10 @@ from aiokafka import errors  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
-from pipeline.component import Secret, TLSConfig
-from pipeline.errors import Unavailable, untraced
-from pipeline.extras import overridden
-from pipeline.plural import plural
+from pipeline.model import Secret, TLSConfig
+from pipeline.model.errors import Unavailable, untraced
+from pipeline.model.extras import overridden
+from pipeline.support.plural import plural
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable, unavailable
 from pipeline.transport.net.tls import client_context

@@ -23,7 +23,7 @@ from aiokafka.record.default_records import (  # type: ignore[import-untyped]
     DefaultRecordBatchBuilder,
 )
 
-from pipeline.errors import Unavailable, untraced
+from pipeline.model.errors import Unavailable, untraced
 from pipeline.transport.kafka.cluster import Cluster, described
 from pipeline.transport.kafka.records import Records
 from pipeline.transport.net.address import Address

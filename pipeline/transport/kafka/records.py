@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.batch import Batch
+from pipeline.model.batch import Batch
 
 Headers = list[tuple[str, bytes]]
 

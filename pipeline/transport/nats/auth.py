@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pipeline.component import Secret
-from pipeline.errors import ConfigError, Unavailable
-from pipeline.extras import needed
+from pipeline.model import Secret
+from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.model.extras import needed
 
 
 class NatsAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

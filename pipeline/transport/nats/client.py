@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.extras import overridden
+from pipeline.model.extras import overridden
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -11,9 +11,9 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.component import TLSConfig
-from pipeline.errors import ConfigError, Unavailable, untraced
-from pipeline.extras import needed
+from pipeline.model import TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable, untraced
+from pipeline.model.extras import needed
 from pipeline.transport.nats.auth import NatsAuth, checked, connect_options
 from pipeline.transport.nats.client import (
     NoTLS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.errors import CONSUMER_NOT_FOUND, problem_of
 from pipeline.transport.nats.jetstream import JetStream
 

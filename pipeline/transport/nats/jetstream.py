@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
-from pipeline.errors import Unavailable
-from pipeline.records import NOT_JSON
+from pipeline.model.errors import Unavailable
+from pipeline.model.records import NOT_JSON
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, Problem
 

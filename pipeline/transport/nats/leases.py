@@ -18,7 +18,7 @@ import random
 from base64 import b64encode
 from collections.abc import Collection
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, WRONG_LAST_SEQUENCE, problem_of
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.streams import create_stream, stream_info

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.jetstream import JetStream
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from pipeline.component import Duration, Size
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Duration, Size
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.errors import (
     NO_ANSWER,
     STREAM_NAME_IN_USE,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 
 _FORM = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?"

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import unavailable
 

@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 
 SHOWN = 300

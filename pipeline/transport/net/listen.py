@@ -10,7 +10,7 @@ from typing import Annotated, Final, NoReturn
 
 import msgspec
 
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.tls import unreadable
 

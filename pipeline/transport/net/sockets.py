@@ -10,7 +10,7 @@ import struct
 import termios
 from collections.abc import Callable
 
-from pipeline.errors import untraced
+from pipeline.model.errors import untraced
 from pipeline.transport.net.address import Address
 
 _OPTIONS = (

@@ -13,8 +13,8 @@ import ssl
 from collections import deque
 from contextlib import suppress
 
-from pipeline.component import TLSConfig
-from pipeline.errors import Unavailable
+from pipeline.model import TLSConfig
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import unavailable
 from pipeline.transport.net.sockets import connect, hung_up, readable, unacknowledged, writable

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from pipeline.plural import plural
+from pipeline.support.plural import plural
 from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.listen import ListenTLSConfig, bound_socket, server_context

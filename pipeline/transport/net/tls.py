@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.component import TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import Address
 
 PIECE = 2**18

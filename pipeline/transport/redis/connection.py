@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.component import Secret, TLSConfig
-from pipeline.errors import Unavailable
+from pipeline.model import Secret, TLSConfig
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable
 from pipeline.transport.net.stream import Closed, Stream

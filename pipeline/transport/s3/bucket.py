@@ -28,9 +28,9 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from pipeline.component import Secret, TLSConfig
-from pipeline.errors import ConfigError, SinkError, Unavailable, untraced
-from pipeline.extras import needed, overridden
+from pipeline.model import Secret, TLSConfig
+from pipeline.model.errors import ConfigError, SinkError, Unavailable, untraced
+from pipeline.model.extras import needed, overridden
 from pipeline.transport.http import TooLarge, retry_after
 from pipeline.transport.http.nodes import address_of, http_url
 from pipeline.transport.net.errors import printable, sentence

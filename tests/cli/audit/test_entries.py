@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Container
 from pipeline.cli.audit import entries
 from pipeline.cli.audit.entries import LOGS, Verifier, blocks
 from pipeline.cli.audit.sequences import Gap, Series
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.batch import Container
 from pipeline.testing.builders import batch
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import msgspec
 import pytest
 
-from pipeline.audit import ContainerPart, Report, RoutePart, SinkPart
+from pipeline.accounting.audit import ContainerPart, Report, RoutePart, SinkPart
 from pipeline.cli import main
 from tests.servers.ports import free_port
 

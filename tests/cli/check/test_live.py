@@ -14,7 +14,7 @@ from msgspec.structs import fields
 from pipeline.cli import main
 from pipeline.cli.check import live
 from pipeline.cli.check.live import Answer
-from pipeline.component.registry import config_type
+from pipeline.model.registry import config_type
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.certificates import Authority
 from tests.servers.http_receiver import Request, answer, http_receiver

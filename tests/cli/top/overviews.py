@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.overview import ContainerNow, Overview, RouteNow, SinkNow
+from pipeline.observe.overview import ContainerNow, Overview, RouteNow, SinkNow
 
 
 def overview(clock: float, lines: int = 0, *, containers: int = 3, began: float = 1.0) -> Overview:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.cli.top.rates import UNKNOWN, rates
-from pipeline.overview import Overview
+from pipeline.observe.overview import Overview
 from tests.cli.top.overviews import overview
 
 

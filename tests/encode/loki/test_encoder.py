@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.loki.encoder import LONGEST_VALUE, Columns, LokiEncoder
 from pipeline.encode.loki.wire import Json, Protobuf
 from pipeline.expression import compile_template
+from pipeline.model.batch import Batch, Container
+from pipeline.model.records import RecordReader
 from pipeline.parsing.json import parse, parse_one
-from pipeline.records import RecordReader
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 from tests.servers.loki_received import Pushed, from_json, from_protobuf

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.batch import Batch
 from pipeline.buffer.columns import Columns
 from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile
 

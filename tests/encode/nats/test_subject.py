@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.encode.nats.subject import LONGEST_TOKEN, Subjects
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 
 LABELS = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api", "team": "a b"}

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch
 from pipeline.encode.otlp.values import DEEPEST
-from pipeline.records import RecordReader, Records
+from pipeline.model.batch import Batch
+from pipeline.model.records import RecordReader, Records
+from pipeline.model.timestamps import nanoseconds
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
-from pipeline.timestamps import nanoseconds
 from tests.encode.otlp.writing import OBSERVED, log_records, logs, requests
 from tests.servers.otlp import plain, read_logs, records
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Container, Inspection, Samples
 from pipeline.encode.otlp.metrics import measured
+from pipeline.model.batch import Batch, Container, Inspection, Samples
 from pipeline.sources.docker.stats import stats_batch
 from tests.encode.otlp.writing import metrics, requests
+from tests.model.test_cadvisor import junk, places
 from tests.servers.otlp import plain, read_metrics
 from tests.sources.docker.answers import CONTAINER, LIMITED, answer, reading
-from tests.test_cadvisor import junk, places
 
 LIMITS = replace(LIMITED, started=1795509000.25, memory_limit=67108864, cpu_shares=512, restarts=3)
 

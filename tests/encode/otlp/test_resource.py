@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.batch import Container
 from pipeline.encode.otlp.resource import Resources
+from pipeline.model.batch import Container
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import BARE, ODD
 from tests.encode.otlp.writing import logs

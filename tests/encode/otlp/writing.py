@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pipeline.batch import Batch
 from pipeline.encode.otlp.records import Body
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
+from pipeline.model.batch import Batch
 from tests.servers.otlp import read_logs, read_metrics, records
 
 OBSERVED = 1_800_000_000_000_000_000

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batch import Batch, Container
 from pipeline.encode.s3.objects import (
     CODES,
     MOST,
@@ -22,6 +21,7 @@ from pipeline.encode.s3.objects import (
     part_of_key,
 )
 from pipeline.expression import compile_template
+from pipeline.model.batch import Batch, Container
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 

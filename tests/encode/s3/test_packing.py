@@ -13,7 +13,7 @@ import pytest
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.s3.objects import BatchSlice
 from pipeline.encode.s3.packing import Lines, packer_of
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from pipeline.batch import Batch
 from pipeline.encode.s3.objects import BatchSlice
 from pipeline.encode.s3.parquet import Parquet
+from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Container, Source
-from pipeline.checkpoint import Checkpoint, Position
-from pipeline.envelope import Envelope
-from pipeline.ledger import Ledger
-from pipeline.metrics import Metrics
-from pipeline.ratelimit import RateLimit
-from pipeline.routing import Route, Router
-from pipeline.sources.docker import follower
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine
+from pipeline.accounting.checkpoint import Checkpoint, Position
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
+from pipeline.model.batch import Container, Source
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.discovery.watch import Event
+from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.logs import follower
 from pipeline.sources.docker.source import DockerSource, Reading
-from pipeline.sources.docker.watch import Event
+from pipeline.support.rate_limit import RateLimit
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 from pipeline.testing.following import Kept
+from pipeline.topology import Route, Router
 
 ONE, TWO = "a" * 64, "b" * 64
 
@@ -328,7 +328,7 @@ async def test_containers_that_are_not_followed_leave_nothing_behind(tmp_path: P
 async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.docker.parting.MOST", 3)
+    monkeypatch.setattr("pipeline.sources.docker.draining.MOST", 3)
     async with world(tmp_path, kept=Full()) as made:
         for number in range(5):
             key = f"{number:064x}"
@@ -502,7 +502,7 @@ async def test_what_was_removed_while_no_agent_looked_is_counted_where_its_end_w
 async def test_what_waits_for_room_is_given_up_and_counted_after_a_rename_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.docker.parting.MOST", 0)
+    monkeypatch.setattr("pipeline.sources.docker.draining.MOST", 0)
     async with world(tmp_path, kept=Full()) as made:
         made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
         made.fake.emit("start", ONE, name="web")

@@ -14,12 +14,12 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.batch import Container, Samples
-from pipeline.cadvisor import cpu_cores
-from pipeline.errors import EngineError
-from pipeline.metrics import Metrics
-from pipeline.sources.docker.endpoint import resolve
-from pipeline.sources.docker.engine import Engine, NotFound
+from pipeline.model.batch import Container, Samples
+from pipeline.model.cadvisor import cpu_cores
+from pipeline.model.errors import EngineError
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.engine.client import Engine, NotFound
+from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.stats import (
     BURSTS,
     REQUESTS,
@@ -28,9 +28,9 @@ from pipeline.sources.docker.stats import (
     stats_batch,
 )
 from pipeline.testing.private_engine import PrivateEngine
-from tests import virtual_time
 from tests.servers.podman import PodmanServer
 from tests.sources.docker.answers import CONTAINER, answer, reading
+from tests.suite import virtual_time
 
 PATIENCE = 60.0
 LATE = {"stats_late", "stats_timeout"}

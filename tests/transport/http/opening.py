@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Refused, Unavailable
+from pipeline.model.errors import Refused, Unavailable
 from pipeline.transport.http import (
     HttpClient,
     HttpSinkConfig,

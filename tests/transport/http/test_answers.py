@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.http import (
     Misconfigured,
     Rejected,

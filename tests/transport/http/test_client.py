@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from pipeline.component import Duration, Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Duration, Secret, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.testing.leaks import no_garbage
 from pipeline.transport.http import (
     LARGEST_ANSWER,

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from pipeline.component import Secret
-from pipeline.errors import ConfigError
+from pipeline.model import Secret
+from pipeline.model.errors import ConfigError
 from pipeline.transport.http import (
     AuthConfig,
     HttpClient,

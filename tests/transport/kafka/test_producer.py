@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Context
-from pipeline.errors import Unavailable
+from pipeline.model import Context
+from pipeline.model.errors import Unavailable
 from pipeline.sinks.kafka import Config, Kafka
 from pipeline.testing.builders import batch, container
 from pipeline.transport.kafka.producer import Producer

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.component import Secret, TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Secret, TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection
 from tests.servers.certificates import Authority

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, problem_of
 from pipeline.transport.nats.jetstream import MOST_BYTES, JetStream

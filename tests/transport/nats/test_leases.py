@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.leases import Leases

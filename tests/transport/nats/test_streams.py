@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.component import Duration, Size
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import Duration, Size
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.streams import StreamConfig, Streams, covers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import parse, peer_name
 
 PORTS = {"tcp": 514, "tls": 6514, "raw": None}

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
 from pipeline.transport.net.sockets import readable

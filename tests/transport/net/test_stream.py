@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.component import TLSConfig
-from pipeline.errors import Unavailable
+from pipeline.model import TLSConfig
+from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.sockets import connect, readable
 from pipeline.transport.net.stream import Closed, Stream

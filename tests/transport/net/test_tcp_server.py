@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.model.errors import Unavailable
 from pipeline.testing.intake_room import until
 from pipeline.testing.leaks import unchanged
 from pipeline.transport.net.accepted import AcceptedConnection

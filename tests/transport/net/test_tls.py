@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.component import TLSConfig
-from pipeline.errors import ConfigError, Unavailable
+from pipeline.model import TLSConfig
+from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.tls import client_context, tls_of
 from tests.servers.certificates import Authority

@@ -1,0 +1,1 @@
+"""What is outstanding, where to resume, and what became of every entry."""

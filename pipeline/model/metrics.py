@@ -1,0 +1,174 @@
+"""The agent's own metrics: each named and described here, and nowhere else.
+
+Counters are incremented once per batch, through children bound at construction
+(`metrics.received.labels(container)`), never per line. Depths are read at scrape time: whoever
+has one registers a collector. Tests pass their own registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+
+from pipeline.model.stage_metrics import Derived
+
+# They are a second series for each counter, and half of the time of a scrape.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """`dockline_*`. Every label is bounded: container series go with their container."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.derived = Derived(self.registry)
+        """What the stages make out of entries."""
+        counter, gauge = self._counter, self._gauge
+
+        self.received = counter("received_entries", "Entries read from a container.", "container")
+        self.received_bytes = counter(
+            "received_bytes", "Bytes of messages read from a container.", "container"
+        )
+        self.log_gaps = counter(
+            "log_gaps",
+            "Places in a container's log where the Engine may have lost lines before they were "
+            "read: passed over, rotated away, or damaged.",
+            "container",
+        )
+        self.http_refused = counter(
+            "http_refused_requests",
+            "Requests to the agent's HTTP endpoint that were refused: without its token, for a "
+            "host that is not its own, or from another site's page.",
+            "reason",
+        )
+        self.http_ended = counter(
+            "http_ended_connections",
+            "Connections of the agent's HTTP endpoint that it has ended: a request's head did not "
+            "come in time, was too large, or others needed the place.",
+            "reason",
+        )
+        self.filtered = counter(
+            "filtered_entries", "Entries that a stage dropped on purpose.", "route", "stage"
+        )
+        self.made = counter(
+            "made_entries",
+            "Entries that a stage made of others: those that one was split into, but for one.",
+            "route",
+            "stage",
+        )
+        self.stage_errors = counter(
+            "stage_errors",
+            "Batches that a stage failed on, a bug in it; entries, where it runs code of yours.",
+            "route",
+            "stage",
+        )
+        self.delivered = counter("delivered_entries", "Entries that a sink has taken.", "sink")
+        self.delivered_bytes = counter(
+            "delivered_bytes", "Bytes on the wire that a sink has taken.", "sink"
+        )
+        self.memory_errors = counter(
+            "memory_errors",
+            "How often there was not enough memory for something, which is done again in smaller "
+            "parts, or later.",
+            "where",
+        )
+        self.dropped = counter(
+            "dropped_entries", "Entries lost, and why: a policy or a refusal.", "sink", "reason"
+        )
+        self.dead_lettered = counter(
+            "dead_lettered_entries", "Entries handed to the dead-letter sink.", "sink"
+        )
+        self.truncated = counter(
+            "truncated_entries", "Entries cut to the destination's size limit.", "sink"
+        )
+        self.retried = counter("retried_payloads", "Payloads that had to be sent again.", "sink")
+        self.source_errors = counter(
+            "source_errors", "Trouble with one of the Engine's streams, by kind.", "kind"
+        )
+        self.source_messages = counter(
+            "source_taken_messages", "Messages that a source has taken from its peers.", "source"
+        )
+        self.source_entries = counter(
+            "source_taken_entries", "Entries in messages that a source has taken.", "source"
+        )
+        self.source_bytes = counter(
+            "source_taken_bytes", "Bytes of the entries in messages taken.", "source"
+        )
+        self.source_settled = counter(
+            "source_settled_messages",
+            "Messages that every sink has settled, and the peer may forget.",
+            "source",
+        )
+        self.source_refused = counter(
+            "source_refused_messages",
+            "Messages or connections that make no sense or are too much, and why.",
+            "source",
+            "reason",
+        )
+        self.source_restarts = counter(
+            "source_restarts", "How often a source had to be opened again.", "source"
+        )
+        self.containers = gauge("containers", "Containers being followed.")
+        self.engine_up = gauge("engine_up", "1 while the Engine answers.")
+        self.reloads = counter(
+            "config_reloads", "Reloads of the configuration: success, or refused.", "result"
+        )
+        self.reload_success = gauge(
+            "config_last_reload_success", "1 unless the last reload was refused."
+        )
+        self.reload_time = gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration that counts was loaded.",
+        )
+        self.label_errors = gauge(
+            "label_errors", "dockline.* labels that are not understood.", "container", "label"
+        )
+        self.labels_left_out = gauge(
+            "labels_left_out", "Labels of a container beyond 256 KiB of them.", "container"
+        )
+        self._wrong: dict[str, set[str]] = {}
+        """Labels that are not understood, by container."""
+
+    def forget_container(self, name: str) -> None:
+        """The container is gone, and its series with it."""
+        for metric in (self.received, self.received_bytes, self.log_gaps):
+            with contextlib.suppress(KeyError):
+                metric.remove(name)
+        self.set_label_errors(name, ())
+        self.set_labels_left_out(name, 0)
+
+    def set_label_errors(self, name: str, labels: Collection[str]) -> None:
+        """The labels of a container that are not understood; all others of it are."""
+        before = self._wrong.pop(name, set())
+        for label in before.difference(labels):
+            self.label_errors.remove(name, label)
+        for label in labels:
+            self.label_errors.labels(name, label).set(1)
+        if labels:
+            self._wrong[name] = set(labels)
+
+    def set_labels_left_out(self, name: str, count: int) -> None:
+        """How many labels of a container are left out."""
+        if count:
+            self.labels_left_out.labels(name).set(count)
+        else:
+            with contextlib.suppress(KeyError):
+                self.labels_left_out.remove(name)
+
+    def forget_source(self, name: str) -> None:
+        """The source is gone, and its series with it."""
+        for metric in (
+            self.source_messages, self.source_entries, self.source_bytes, self.source_settled,
+            self.source_restarts,
+        ):  # fmt: skip
+            with contextlib.suppress(KeyError):
+                metric.remove(name)
+        self.source_refused.remove_by_labels({"source": name})
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"dockline_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"dockline_{name}", text, labels, registry=self.registry)

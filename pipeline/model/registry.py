@@ -1,0 +1,57 @@
+"""How components are found: the folder is the registry."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any, Literal
+
+from pipeline.model.errors import ConfigError
+from pipeline.model.sink import Sink
+from pipeline.model.source import Source
+from pipeline.model.stage import Stage, StageContext
+
+Kind = Literal["sources", "stages", "sinks"]
+_BASES: dict[Kind, type] = {"sources": Source, "stages": Stage, "sinks": Sink}
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all components of a kind, sorted: the modules in its folder.
+
+    Not a component: a package (Docker is a source without a table), and a module whose name begins
+    with an underscore (what several components use).
+    """
+    package = importlib.import_module(f"pipeline.{kind}")
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(one.name for one in found if not one.ispkg and not one.name.startswith("_"))
+
+
+def module(kind: Kind, name: str) -> ModuleType:
+    """The module of a component. Raises `ConfigError` when there is none of that name."""
+    if name not in names(kind):
+        raise ConfigError(f'there is no {kind[:-1]} "{name}"')
+    return importlib.import_module(f"pipeline.{kind}.{name}")
+
+
+def config_type(kind: Kind, name: str) -> Any:
+    """The type of what the user may write for it."""
+    return module(kind, name).Config
+
+
+def implementation(kind: Kind, name: str) -> Any:
+    """The class that implements it."""
+    found = module(kind, name)
+    base = _BASES[kind]
+    for value in vars(found).values():
+        own = isinstance(value, type) and value.__module__ == found.__name__
+        if own and issubclass(value, base):
+            return value
+    raise TypeError(f"{found.__name__} defines no subclass of {base.__name__}")
+
+
+def stage(name: str, config: Any, context: StageContext) -> Stage:
+    """A stage of a route, ready to be bound. Raises `ConfigError`."""
+    made: Stage = implementation("stages", name)(config)
+    made.attach(context)
+    return made

@@ -1,0 +1,102 @@
+"""Stars for the secrets of a component in what others say: servers and libraries repeat passwords
+and tokens in their errors, which go to the log, to dead letters and over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from msgspec import Struct, structs
+
+from pipeline.model.errors import without_credentials
+from pipeline.model.values import Secret
+
+STARS: Final = "***"
+ENOUGH: Final = 8
+"""Characters in a row of a secret that give something away."""
+SHORT: Final = 4
+"""Shorter ones are hidden only in quotes: every word has an `a`."""
+
+_NAME: Final = re.compile(
+    r"(?:.*_)?(?:nkey|password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
+    r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
+)
+"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
+
+
+def sounds_secret(key: str | int) -> bool:
+    """`password`, `api-key`, `SESSION_TOKEN`."""
+    return isinstance(key, str) and bool(_NAME.fullmatch(key.lower().replace("-", "_")))
+
+
+def starred(text: str, secrets: Iterable[str]) -> str:
+    """`text` with stars for every secret in it, and for a larger part of one."""
+    marked = bytearray(len(text))
+    for secret in secrets:
+        for form in {secret, unquote(secret), _on_one_line(secret)}:
+            for start, end in _found(text, form):
+                marked[start:end] = b"\1" * (end - start)
+    return re.sub(
+        "\1+", STARS, "".join("\1" if hide else c for c, hide in zip(text, marked, strict=True))
+    )
+
+
+class Stars:
+    """The same for the secrets of one component, of which most texts have none, and for the
+    credentials of any URL."""
+
+    def __init__(self, config: Struct) -> None:
+        self._secrets = sorted({one for one in _secrets(config) if one.strip()})
+        self._parts = [part for secret in self._secrets for part in _parts(secret)]
+
+    def __call__(self, text: str) -> str:
+        if any(part in text for part in self._parts):
+            text = starred(text, self._secrets)
+        return without_credentials(text)
+
+
+def _secrets(value: Any, name: str = "") -> Iterator[str]:
+    """Every secret in a configuration. A header is none that is not called one."""
+    if isinstance(value, Secret):
+        yield str(value)
+    elif isinstance(value, Struct):
+        table = structs.asdict(value)
+        for key, inner in table.items():
+            yield from _secrets(inner, key)
+        if isinstance(password := table.get("password"), Secret) and table.get("user"):
+            yield base64.b64encode(f"{table['user']}:{password!s}".encode()).decode()
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if name != "headers" or sounds_secret(key):
+                yield from _secrets(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _secrets(inner)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """One of these is in every text that has the secret, or twice as much as `ENOUGH` of it."""
+    if len(secret) < ENOUGH:
+        yield secret
+    for start in range(0, len(secret) - ENOUGH + 1, ENOUGH):
+        yield secret[start : start + ENOUGH]
+
+
+def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Where it is in the text, or a larger part of it is."""
+    if len(secret) < SHORT:
+        for found in re.finditer(rf"(?<=[\"']){re.escape(secret)}(?=[\"'])", text):
+            yield found.span()
+        return
+    size = min(len(secret), ENOUGH)
+    for start in range(len(text) - size + 1):
+        if text[start : start + size] in secret:
+            yield start, start + size
+
+
+def _on_one_line(text: str) -> str:
+    """As messages quote it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,119 @@
+"""The agent's HTTP endpoints, `/metrics`, `/healthz`, `/readyz` and others, and their index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import hdrs, web
+
+from pipeline.accounting.audit import Report
+from pipeline.encode.dumps import dumps
+from pipeline.observe.access import Gate, guarded
+from pipeline.observe.connections import Reason
+from pipeline.observe.metrics_page import Exposition
+from pipeline.observe.overview import Overview
+from pipeline.observe.server import Handler, Server, metrics_page, prefers_json
+from pipeline.observe.tap_stream import Tapping
+from pipeline.topology.tap import Tap
+
+INDEX = """\
+dockline
+
+/metrics  the agent's and the containers' metrics, for Prometheus
+/healthz  200 while the process is alive
+/readyz   200 when everything is ready, otherwise 503 and what is not
+
+With the agent's token alone:
+
+/audit    what became of every entry, as JSON; `dockline audit` shows it
+/top      what it does just now, as JSON; `dockline top` shows it
+/tap      entries as they pass, as JSON lines; `dockline tap` shows them
+/-/reload reads the configuration again, asked for with POST
+"""
+
+
+class Admin:
+    """Serves the endpoints. `ready` gives a line for each thing that is not ready, `audit` the
+    ledger."""
+
+    def __init__(
+        self,
+        listen: str,
+        gate: Gate,
+        exposition: Exposition,
+        ready: Callable[[], list[str]],
+        audit: Callable[[], Report],
+        tapping: Tapping | None = None,
+        overview: Callable[[], Awaitable[Overview]] | None = None,
+        reload: Handler | None = None,
+        ended: Callable[[Reason], object] = lambda reason: None,
+    ) -> None:
+        """`listen` is `host:port`; the gate decides who is answered. Raises `DocklineError` where
+        it is something else."""
+        self._tapping = tapping or Tapping(Tap())
+        self._overview = overview
+        self._ready = ready
+        self._report = audit
+        self._server = Server(
+            listen,
+            [
+                web.get("/", self._index),
+                web.get("/metrics", metrics_page(exposition)),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/audit", self._audit),
+                web.get("/top", self._top),
+                web.get("/tap", self._tapping.handle, allow_head=False),
+                *([web.post("/-/reload", reload)] if reload is not None else ()),
+            ],
+            [guarded(gate)],
+            ended,
+        )
+
+    @property
+    def address(self) -> str:
+        """`host:port` as it is bound, once started."""
+        return self._server.address
+
+    async def start(self) -> None:
+        """Raises `DocklineError` where the address cannot be had."""
+        await self._server.start()
+
+    async def close(self) -> None:
+        """Takes two seconds at most, whatever clients do. May be called at any time."""
+        self._tapping.close()
+        await self._server.close()
+
+    async def _index(self, request: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _audit(self, request: web.Request) -> web.Response:
+        body = _json(self._report())
+        return web.Response(body=body, content_type="application/json")
+
+    async def _top(self, request: web.Request) -> web.Response:
+        if self._overview is None:
+            raise web.HTTPNotFound
+        body = _json(await self._overview())
+        return web.Response(body=body, content_type="application/json")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        missing = self._ready()
+        status = 503 if missing else 200
+        if prefers_json(request.headers.get(hdrs.ACCEPT, "")):
+            text = json.dumps({"ready": not missing, "missing": missing}) + "\n"
+            return web.Response(status=status, text=text, content_type="application/json")
+        return web.Response(status=status, text="".join(f"{line}\n" for line in missing or ["ok"]))
+
+
+def _json(answer: msgspec.Struct) -> bytes:
+    """Whatever stands in its texts."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        return dumps(msgspec.to_builtins(answer))

@@ -1,0 +1,219 @@
+"""What a running agent does just now, small enough to be asked for every second: `dockline top`.
+
+Figures count up from where the agent began, and rates are made by whoever asks twice. With 1,000
+containers the answer is 100 KB and takes 15 ms, half of what a scrape without stats does, and the
+loop goes on in between, as it does there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol
+
+import msgspec
+import prometheus_client
+
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger, Page, Tally
+from pipeline.model import plain
+from pipeline.model.metrics import Metrics
+from pipeline.model.timestamps import to_seconds
+from pipeline.support.selector import Pause
+from pipeline.topology.output import SinkNow
+
+LOOK = 10_000
+"""Batches of each buffer that are looked at for the oldest of each container."""
+
+
+class SourceNow(msgspec.Struct, omit_defaults=True):
+    """One beside Docker."""
+
+    name: str
+    type: str
+    problem: str = ""
+    messages: int = 0
+    """Taken."""
+    entries: int = 0
+    """In them."""
+    open: int = 0
+    """Messages that are not settled."""
+    open_bytes: int = 0
+    containers: int = 0
+    """That entries came of lately."""
+    refused: dict[str, int] = {}
+    """Messages by reason."""
+
+
+class RouteNow(msgspec.Struct, omit_defaults=True):
+    name: str
+    taken: int = 0
+    filtered: dict[str, int] = {}
+    """By stage."""
+    made: int = 0
+    """What entries were split into, all but one each."""
+
+
+class ContainerNow(msgspec.Struct, omit_defaults=True):
+    id: str
+    name: str
+    lines: int = 0
+    """Of its log."""
+    bytes: int = 0
+    dropped: int = 0
+    """Lost to any sink."""
+    waiting: int = 0
+    """Not delivered to each sink yet, counted for each."""
+    lag: float = 0.0
+    """As of a sink, for this container's entries. Of what is on disk, or far back in a long
+    buffer: the sink's, which is more."""
+
+
+class Overview(msgspec.Struct, omit_defaults=True):
+    """What `GET /top` answers, as JSON."""
+
+    host: str
+    began: float
+    """When the agent did, in seconds since the epoch."""
+    clock: float
+    """Seconds, for rates."""
+    problem: str
+    """Why the Engine does not answer; empty while it does. Sinks have their own."""
+    containers: list[ContainerNow]
+    routes: list[RouteNow]
+    sinks: list[SinkNow]
+    sources: list[SourceNow] = []
+
+
+class Holding(Protocol):
+    """A sink's buffer."""
+
+    def envelopes(self) -> Iterable[Envelope]: ...
+
+    def oldest(self) -> bytes | None: ...
+
+
+class Observer:
+    """Makes overviews."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        metrics: Metrics,
+        routes: Sequence[str],
+        sinks: Callable[[], Sequence[SinkNow]],
+        buffers: Mapping[str, Holding],
+        spooled: Callable[[], Collection[Tally]] = frozenset,
+        host: str = "",
+        sources: Callable[[], list[SourceNow]] = list,
+    ) -> None:
+        """`sinks`: each with what is known beside its counters. `buffers`: by sink. `spooled`:
+        those that have entries on disk."""
+        self._ledger = ledger
+        self._metrics = metrics
+        self._routes = routes
+        self._sinks = sinks
+        self._buffers = buffers
+        self._spooled = spooled
+        self._host = host
+        self._sources = sources
+        self._began = time.time()
+
+    def change(self, routes: Sequence[str], buffers: Mapping[str, Holding]) -> None:
+        """There are others from now on."""
+        self._routes, self._buffers = routes, buffers
+
+    async def overview(self, problem: str) -> Overview:
+        clock = time.monotonic()
+        sinks = list(self._sinks())
+        self._count(sinks)
+        routes = {name: RouteNow(name) for name in self._routes}
+        for (route, stage), count in _values(self._metrics.filtered, "route", "stage").items():
+            if count and route in routes:
+                routes[route].filtered[stage] = count
+        for (route, _), count in _values(self._metrics.made, "route", "stage").items():
+            if route in routes:
+                routes[route].made += count
+        containers = await self._containers(routes)
+        return Overview(
+            self._host, self._began, clock, problem, containers, list(routes.values()), sinks,
+            self._sources(),
+        )  # fmt: skip
+
+    def _count(self, sinks: Iterable[SinkNow]) -> None:
+        metrics = self._metrics
+        delivered, size, retried, dead_lettered = (
+            _values(counter, "sink")
+            for counter in (
+                metrics.delivered, metrics.delivered_bytes, metrics.retried, metrics.dead_lettered,
+            )
+        )  # fmt: skip
+        dropped = _values(metrics.dropped, "sink", "reason")
+        for sink in sinks:
+            key = (sink.name,)
+            sink.delivered, sink.delivered_bytes = delivered.get(key, 0), size.get(key, 0)
+            sink.retried, sink.dead_lettered = retried.get(key, 0), dead_lettered.get(key, 0)
+            sink.dropped = {
+                reason: count for (name, reason), count in dropped.items() if name == sink.name
+            }
+
+    async def _containers(self, routes: Mapping[str, RouteNow]) -> list[ContainerNow]:
+        pause = Pause()
+        size = _values(self._metrics.received_bytes, "container")
+        await pause()
+        oldest, spooled = self._oldest(), self._spooled()
+        found = []
+        now = time.time()
+        for page in list(self._ledger):
+            await pause()
+            for passage in page.passages.values():
+                if passage.route in routes:
+                    routes[passage.route].taken += passage.taken
+            if page.id and (page.followed or page.open):
+                found.append(self._container(page, size.get((page.name,), 0), oldest, spooled, now))
+        return found
+
+    def _container(
+        self,
+        page: Page,
+        size: int,
+        oldest: Mapping[str, bytes],
+        spooled: Collection[Tally],
+        now: float,
+    ) -> ContainerNow:
+        dropped = waiting = 0
+        moment = oldest.get(page.id)
+        moments = [moment] if moment else []
+        for tally in page.tallies:
+            if tally.dropped:
+                dropped += sum(tally.dropped.values())
+            if left := tally.open:
+                waiting += left
+                buffer = self._buffers.get(tally.sink)
+                if buffer is not None and (moment is None or tally in spooled):
+                    moments += filter(None, [buffer.oldest()])
+        lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
+        name, read = plain.name(page.name), page.read.get("logs", 0)
+        return ContainerNow(page.id[:12], name, read, size, dropped, waiting, lag)
+
+    def _oldest(self) -> dict[str, bytes]:
+        """Time of the oldest entry in any buffer, by container."""
+        oldest: dict[str, bytes] = {}
+        for buffer in self._buffers.values():
+            for envelope in islice(buffer.envelopes(), LOOK):
+                batch = envelope.batch
+                moment, container = batch.times[0], batch.container.id
+                if moment < oldest.setdefault(container, moment):
+                    oldest[container] = moment
+        return oldest
+
+
+def _values(counter: prometheus_client.Counter, *labels: str) -> Counter[tuple[str, ...]]:
+    """What a counter has for each combination of its labels."""
+    values: Counter[tuple[str, ...]] = Counter()
+    for metric in counter.collect():
+        for sample in metric.samples:
+            values[tuple(sample.labels[label] for label in labels)] += int(sample.value)
+    return values

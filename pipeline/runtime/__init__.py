@@ -1,0 +1,1 @@
+"""The running agent: what wires everything, reloads it, and chooses containers."""

@@ -1,0 +1,221 @@
+"""Reading the configuration again while the agent runs: on a signal, on a request, or when
+its file changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pipeline.config import Config, ConfigErrors, find, read
+from pipeline.config.compare import Difference
+from pipeline.config.file import DEFAULT_FILE, Reading
+from pipeline.model import Python
+from pipeline.model.errors import DocklineError
+from pipeline.model.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+POLL = 1.0
+"""Seconds between two looks at the file. One that has changed is read when it has stayed the same
+from one look to the next: an editor, or a copy, may not have finished."""
+
+Signature = tuple[int, int, int, int]
+
+
+class Reloadable(Protocol):
+    """The agent, as it is seen here."""
+
+    async def reload(self, config: Config) -> Difference:
+        """Goes on with another configuration. Raises `DocklineError`, and then with the one that
+        it has."""
+
+    async def settle(self) -> None:
+        """Waits until what the last one has ended has ended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a reload."""
+
+    result: Literal["reloaded", "refused", "failed", "stopping"]
+    file: str
+    errors: Sequence[str] = ()
+    """Why it is not reloaded, as `dockline check` prints it."""
+    difference: Difference | None = None
+    """What has changed, where it is."""
+    warnings: Sequence[str] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """As people are told."""
+        if self.difference is None:
+            return [*self.errors, "not reloaded: the configuration before still counts"]
+        return [*self.warnings, *self._needs_restart, f"reloaded {self.file}: {self.difference}"]
+
+    @property
+    def _needs_restart(self) -> list[str]:
+        fixed = self.difference.fixed if self.difference is not None else ()
+        return [f"a change of {', '.join(fixed)} needs a restart"] if fixed else []
+
+
+class Reloader:
+    """One reload after another. Asked for during one, another one follows, and not more."""
+
+    def __init__(
+        self,
+        given: str | None,
+        environ: Mapping[str, str],
+        metrics: Metrics,
+        *,
+        python: Python = "refuse",
+        watch: bool = False,
+        poll: float = POLL,
+    ) -> None:
+        """`given`: the file that the user named. `python`: see `config.read`. `watch`:
+        whether its changes are looked for."""
+        self._given = given
+        self._environ = environ
+        self._python = python
+        self._file = find(given, environ)
+        self._watching = watch
+        self._poll = poll
+        self._metrics = metrics
+        self._asked = asyncio.Event()
+        self._waiting: list[asyncio.Future[Outcome]] = []
+        """Of those who want to know what becomes of the next one."""
+        self._ended = False
+        metrics.reload_success.set(1)
+        metrics.reload_time.set_to_current_time()
+        for result in ("success", "refused"):
+            metrics.reloads.labels(result)
+
+    def ask(self) -> None:
+        """For a reload, as soon as the one before is done."""
+        self._asked.set()
+
+    async def reload(self) -> Outcome:
+        """Asks for one, and waits for what becomes of it. Many may ask at once."""
+        if self._ended:
+            return self._stopping
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self.ask()
+        outcome: Outcome = await waiting
+        return outcome
+
+    async def run(self, agent: Reloadable) -> None:
+        """Until it is cancelled, at any time."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self._watching:
+                    tasks.create_task(self._watch(), name="watch configuration")
+                while True:
+                    await self._asked.wait()
+                    self._asked.clear()
+                    await self._reload(agent)
+        finally:
+            self._ended = True
+            self._tell(self._waiting, self._stopping)
+
+    async def _reload(self, agent: Reloadable) -> None:
+        waiting, self._waiting = self._waiting, []
+        outcome = self._stopping
+        try:
+            outcome = await self._try(agent)
+        finally:
+            self._tell(waiting, outcome)
+        if outcome.difference is None:
+            return
+        try:
+            await agent.settle()
+        except Exception:  # a bug, as above
+            log.exception("what the reload has ended has not ended as it should")
+
+    async def _try(self, agent: Reloadable) -> Outcome:
+        try:
+            reading = await asyncio.to_thread(self._read)
+            return self._succeeded(reading, await agent.reload(reading.config))
+        except ConfigErrors as errors:
+            for problem in errors.problems:
+                log.error(problem.lines(errors.file)[0])
+            self._refused(f"{len(errors.problems)} to be mended in it")
+            told = ["\n".join(problem.lines(errors.file)) for problem in errors.problems]
+            return Outcome("refused", errors.file, told)
+        except DocklineError as error:
+            self._refused(str(error))
+            return Outcome("refused", self._name, [str(error)])
+        except Exception as error:  # a bug; the agent must not end for it
+            log.exception("reloading has failed")
+            self._refused(repr(error))
+            return Outcome("failed", self._name, ["reloading has failed: see the agent's own log"])
+
+    @property
+    def _name(self) -> str:
+        return str(self._file or self._given or DEFAULT_FILE)
+
+    @property
+    def _stopping(self) -> Outcome:
+        return Outcome("stopping", self._name, ["the agent stops"])
+
+    def _tell(self, waiting: Sequence[asyncio.Future[Outcome]], outcome: Outcome) -> None:
+        for one in waiting:
+            if not one.done():  # he may have gone
+                one.set_result(outcome)
+
+    def _read(self) -> Reading:
+        """That of the beginning, even when it has gone: a file that is missing for a moment must
+        not make an agent with the built-in configuration."""
+        self._file = self._file or find(self._given, self._environ)
+        return read(self._file, self._environ, python=self._python)
+
+    def _succeeded(self, reading: Reading, difference: Difference) -> Outcome:
+        warnings = [warning.lines(reading.file)[0] for warning in reading.warnings]
+        for warning in warnings:
+            log.warning(warning)
+        if difference.fixed:
+            log.warning(
+                "%s: a change of %s needs a restart, and counts from then on",
+                reading.file,
+                ", ".join(difference.fixed),
+            )
+        log.info("reloaded %s: %s", reading.file, difference)
+        self._metrics.reloads.labels("success").inc()
+        self._metrics.reload_success.set(1)
+        self._metrics.reload_time.set(time.time())
+        return Outcome("reloaded", reading.file, difference=difference, warnings=warnings)
+
+    def _refused(self, why: str) -> None:
+        log.error("the configuration is not reloaded, and the one before still counts: %s", why)
+        self._metrics.reloads.labels("refused").inc()
+        self._metrics.reload_success.set(0)
+
+    # ---------------------------------------------------------------------------- watching
+
+    async def _watch(self) -> None:
+        """Asks for a reload when the file is another one, or has other contents, than the last
+        time. It may be replaced, or lie behind links that are changed. While it is not there at
+        all, nothing happens."""
+        used = seen = await self._sign()
+        while True:
+            await asyncio.sleep(self._poll)
+            now = await self._sign()
+            if now is not None and now == seen and now != used:
+                used = now
+                self.ask()
+            seen = now
+
+    async def _sign(self) -> Signature | None:
+        return await asyncio.to_thread(_signature, self._file or Path(DEFAULT_FILE))
+
+
+def _signature(file: Path) -> Signature | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,47 @@
+"""Which containers are followed, and which of them a route takes. Asked once per container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.config import Config
+from pipeline.expression import compile_container
+from pipeline.model.batch import Container
+from pipeline.topology.labels import Labels
+
+Choice = Callable[[Container], bool]
+
+
+class Selection:
+    """What a configuration says about containers, and what they may say themselves."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        routes = {name: route.labels for name, route in config.routes.items()}
+        honour = () if config.labels.honour == "off" else config.labels.honour
+        self.labels = Labels(honour, routes, _choice(config.labels.containers))
+        """What containers ask for."""
+        expression = config.logs.containers
+        self.follows: Choice = compile_container(expression) if expression else self._is_enabled
+        """By `logs.containers`; without it, all that are not labelled otherwise."""
+
+    def takes(self, route: str) -> Choice:
+        """By the route's `containers`, or because a container asks for it and may."""
+        config = self._config.routes[route]
+        takes = _choice(config.containers)
+
+        def takes_or_is_asked(container: Container) -> bool:
+            return self.labels.of(container).route == route or takes(container)
+
+        return takes_or_is_asked if config.labels else takes
+
+    def _is_enabled(self, container: Container) -> bool:
+        return self.labels.of(container).enabled
+
+
+def _choice(expression: str | None) -> Choice:
+    return compile_container(expression) if expression else _everything
+
+
+def _everything(container: Container) -> bool:
+    return True

@@ -1,0 +1,1 @@
+"""From bytes to lines, without I/O: frames of the API, rows of log files."""

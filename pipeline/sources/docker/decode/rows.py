@@ -1,0 +1,249 @@
+"""From the bytes of a json-file to columns of lines. As hot as `frames`.
+
+Pure: no I/O, no clock. Feed it any split of a file and it gives the same lines, and the same that a
+stream of the API would give.
+
+A row, with a newline behind it, is
+`{"log":"text\\n","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}`; the time has no zeros
+at its end, and there may be `"attrs"`. Docker ends a row where the text has a newline, so there is
+none before a text's end; a piece of a long line has none at all.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline import native
+from pipeline.accounting.checkpoint import Place
+from pipeline.model.timestamps import NO_TIME
+from pipeline.sources.docker.decode.decoded import DecodedLines
+from pipeline.sources.docker.decode.partials import Pieces
+
+MOST_OF_ROW = 1 << 20
+"""Bytes without a newline after which they are no row: the text of one is 16 KiB at the most, six
+times as much where all of it is escaped, and labels are a few."""
+SEAL = 48
+"""Bytes before a place that are remembered of it. Every row is longer than that and ends in its
+time, so hardly two places of a log have the same."""
+_LARGEST_TEXT = 3 * 16384
+"""Bytes of one row's text: Docker cuts at 16 KiB, and makes three of a byte that is no UTF-8."""
+_STREAMS, _ONLY_STDOUT = {"stdout": 1, "stderr": 2}, {"stdout"}
+_BEGIN = b'{"log":"'
+"""How every row begins, and nothing within one: quotes in a text are escaped."""
+
+
+class Row(msgspec.Struct, gc=False):
+    """What there is between two newlines."""
+
+    log: str
+    stream: str
+    time: str
+
+
+_rows = msgspec.json.Decoder(Row).decode_lines
+_row = msgspec.json.Decoder(Row).decode
+
+
+class _Safe(NamedTuple):
+    """A place behind which nothing is open."""
+
+    file: int
+    """As it was given to `begin_file`."""
+    offset: int
+    """Bytes from that file's beginning."""
+    completed: int
+    """Lines that were complete there."""
+    before: bytes
+    """The last bytes before it, `SEAL` of them unless it is nearer to the beginning."""
+
+
+def seal_of(before: bytes) -> int:
+    """Tells a place from others: by its last `SEAL` bytes, of more or fewer that there may be."""
+    return zlib.crc32(before[-SEAL:])
+
+
+class JsonLines:
+    """The lines of one log, through all its files."""
+
+    def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:
+        """`tty`: lines end in CR LF, and only there. `one_time`: see `Pieces`."""
+        self.completed = 0
+        self.damaged = False
+        """What was fed last has something that is no row. Lines behind it come with the next call,
+        for which nothing need be fed."""
+        self._loops = native.loops
+        self._pieces = Pieces(max_line, whole_writes=not tty, one_time=one_time and not tty)
+        self._tty = tty
+        self._longest = max_line if max_line < _LARGEST_TEXT else None
+        self._rest = b""
+        self._skipping = False
+        """Up to the next newline, nothing is a row."""
+        self._before = b""
+        """The last bytes before `_rest`."""
+        self._safe = _Safe(0, 0, 0, b"")
+        self._file, self._offset = 0, 0
+        """Of the first byte of `_rest`."""
+
+    def begin_file(self, file: int, offset: int = 0, before: bytes = b"") -> None:
+        """What is fed next is of that file, from there on. `file`: its inode, or 0 for one in which
+        a place cannot be found again (a compressed one). `before`: the last bytes before it."""
+        self._file, self._offset, self._before = file, offset, before
+        self.damaged = bool(self._rest)
+        self._rest, self._skipping = b"", False
+        if not self._pieces.open:
+            self._is_safe()
+
+    def _is_safe(self, more: int = 0) -> None:
+        """`more`: lines that are complete and not counted yet."""
+        self._safe = _Safe(self._file, self._offset, self.completed + more, self._before)
+
+    @property
+    def torn(self) -> bool:
+        """Whether a row has begun and not ended."""
+        return bool(self._rest)
+
+    def feed(self, data: bytes) -> DecodedLines:
+        """All lines that `data` completes, up to damage."""
+        if self._rest:
+            data = self._rest + data
+        self.damaged = False
+        end = data.rfind(b"\n") + 1
+        if self._skipping or not end:
+            return self._without_row(data)
+        decoded = None
+        if not self._pieces.open:
+            block = memoryview(data)[:end]
+            decoded = self._whole_in_c(block) or self._whole(block)
+        if decoded is not None:
+            self._consume(data, end)
+        else:
+            decoded = self._one_by_one(data, end)
+        if not self._pieces.open:
+            self._is_safe(len(decoded.lines))
+        return self._given(decoded)
+
+    def _given(self, decoded: DecodedLines) -> DecodedLines:
+        self.completed += len(decoded.lines)
+        decoded.completed, decoded.open = self.completed, self._pieces.open_lines()
+        decoded.place = self._place()
+        return decoded
+
+    def _place(self) -> Place | None:
+        """Behind all lines that were given."""
+        safe = self._safe
+        if not safe.file:
+            return None
+        beyond = self.completed - safe.completed
+        return Place(safe.file, safe.offset, beyond, seal_of(safe.before))
+
+    def _consume(self, data: bytes, end: int) -> None:
+        self._before = self._last_before(data, end)
+        self._offset += end
+        self._rest = data[end:]
+
+    def _without_row(self, data: bytes) -> DecodedLines:
+        """There is no newline, or what is before the first is no row."""
+        if self._skipping and (end := data.find(b"\n") + 1):
+            self._skipping = False
+            self._consume(data, end)
+            return self.feed(b"")
+        self._rest = data
+        if len(data) > MOST_OF_ROW or self._skipping:
+            self.damaged, self._skipping = not self._skipping, True
+            self._consume(data, len(data))
+        return self._given(DecodedLines())
+
+    def _whole_in_c(self, block: memoryview) -> DecodedLines | None:
+        """What `_whole` gives, or None where rows are not written as dockerd writes them."""
+        if self._loops is None:
+            return None
+        longest = sys.maxsize if self._longest is None else self._longest
+        found = self._loops.rows(block, longest, self._tty)
+        return None if found is None else DecodedLines(*found)
+
+    def _whole(self, block: memoryview) -> DecodedLines | None:
+        """What nearly every block is: rows that are one line each. None where one is not."""
+        try:
+            rows = _rows(block)
+            lines = "".join([row.log for row in rows]).encode().split(b"\n")
+        except (msgspec.MsgspecError, UnicodeError):
+            return None
+        if lines.pop() or len(lines) != len(rows):
+            return None
+        if self._longest is not None and max(map(len, lines)) > self._longest:
+            return None
+        times = " ".join([row.time for row in rows]).encode().split(b" ")
+        if len(times) != len(rows):
+            return None
+        times = [time if len(time) == 30 else _fixed(time) for time in times]
+        if {row.stream for row in rows} == _ONLY_STDOUT:
+            streams = bytearray(b"\1") * len(rows)
+        else:
+            streams = bytearray([_STREAMS.get(row.stream, 1) for row in rows])
+        if self._tty:
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return DecodedLines(lines, times, streams)
+
+    def _one_by_one(self, data: bytes, end: int) -> DecodedLines:
+        """Up to a row behind damage, with which it goes on the next time."""
+        decoded, pieces, start = DecodedLines(), self._pieces, 0
+        while start < end:
+            stop = data.index(b"\n", start) + 1
+            row = _decoded(data[start : stop - 1])
+            if row is None:
+                # A writer that was killed leaves half a row, and the next one goes on behind it.
+                begin = data.rfind(_BEGIN, start + 1, stop)
+                start = begin if begin > 0 else stop
+                self.damaged = True
+                continue
+            if self.damaged:
+                break
+            if not pieces.open:
+                self._safe_at(data, start, len(decoded.lines))
+            time, stream = _fixed(row.time.encode()), _STREAMS.get(row.stream, 1)
+            text = row.log.encode(errors="replace")
+            pieces.take(stream, time, text, self.completed, decoded)
+            start = stop
+        self._consume(data, start)
+        if self._tty:
+            decoded.lines[:] = [line.removesuffix(b"\r") for line in decoded.lines]
+        return decoded
+
+    def _safe_at(self, data: bytes, start: int, lines: int) -> None:
+        before = self._last_before(data, start)
+        self._safe = _Safe(self._file, self._offset + start, self.completed + lines, before)
+
+    def _last_before(self, data: bytes, place: int) -> bytes:
+        """The last bytes before a place in `data`, or fewer near the beginning of the file."""
+        if place >= SEAL:
+            return data[place - SEAL : place]
+        return (self._before + data[:place])[-SEAL:]
+
+    def flush(self) -> DecodedLines:
+        """At the log's end: what was still open, as lines. A torn row is none."""
+        decoded = self._pieces.flush()
+        if self._tty:
+            decoded.lines[:] = [line.removesuffix(b"\r") for line in decoded.lines]
+        return self._given(decoded)
+
+
+def _decoded(raw: bytes) -> Row | None:
+    try:
+        return _row(raw)
+    except UnicodeError:  # dockerd writes none, but reads it so
+        return _decoded(raw.decode(errors="replace").encode())
+    except msgspec.MsgspecError:
+        return None
+
+
+def _fixed(time: bytes) -> bytes:
+    """With nine digits behind the point, as everywhere else; empty for what is no time."""
+    if len(time) == 30:
+        return time
+    if not 20 <= len(time) < 30 or not time.endswith(b"Z"):
+        return NO_TIME
+    return (time[:-1] + b"." if len(time) == 20 else time[:-1]).ljust(29, b"0") + b"Z"

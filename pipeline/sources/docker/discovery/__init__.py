@@ -1,0 +1,1 @@
+"""Which containers there are, what they are, and what happens to them."""

@@ -1,0 +1,62 @@
+"""Removed containers whose last lines have not found room in a sink's buffer yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from pipeline.model.metrics import Metrics
+from pipeline.sources.docker.followed import Followed
+from pipeline.support.plural import plural
+from pipeline.support.rate_limit import RateLimit
+
+log = logging.getLogger(__name__)
+
+MOST = 1000
+"""Such containers. A sink that blocks leaves lines with the Engine, but those of a removed
+container are nowhere else than in our memory, and a host may go on making short-lived containers
+for as long as the sink is away."""
+
+
+class Parting:
+    """Waits for their tails to end; beyond `MOST`, gives up the oldest and counts it."""
+
+    def __init__(self, metrics: Metrics, parted: Callable[[Followed], None]) -> None:
+        """`parted` is told of each whose tail has ended."""
+        self._errors = metrics.source_errors
+        self._parted = parted
+        self._waiting: dict[Followed, None] = {}
+        self._given_up = RateLimit()
+
+    def add(self, followed: Followed) -> None:
+        """A container that is removed, and whose tail knows."""
+        if followed.task is None:
+            self._parted(followed)
+            return
+        self._waiting[followed] = None
+        followed.task.add_done_callback(lambda task: self._ended(followed))
+        if len(self._waiting) > MOST:
+            self._give_up(next(iter(self._waiting)))
+
+    def __iter__(self) -> Iterator[Followed]:
+        return iter(list(self._waiting))
+
+    def _ended(self, followed: Followed) -> None:
+        self._waiting.pop(followed, None)
+        self._parted(followed)
+
+    def _give_up(self, followed: Followed) -> None:
+        del self._waiting[followed]
+        self._errors.labels("abandoned").inc()
+        if count := self._given_up():
+            log.warning(
+                "%d removed %s given up, the last one %s: no sink took the last lines, and those "
+                "of %d more wait in memory",
+                count,
+                plural(count, "container is", "containers are"),
+                followed.facts.name,
+                MOST,
+            )
+        followed.container.abandon("abandoned")
+        if followed.task is not None:
+            followed.task.cancel()

@@ -1,0 +1,254 @@
+"""Requests to the Engine: version negotiation, JSON answers, and errors in a user's words.
+
+The only module that imports aiodocker. Log streams do not pass here but through `stream`, whose
+bytes are worth a protocol of their own.
+
+Reference: https://docs.docker.com/reference/api/engine/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import aiodocker
+import aiohttp
+
+from pipeline.model.errors import EngineError
+from pipeline.sources.docker.engine import stream
+from pipeline.sources.docker.engine.endpoint import Endpoint
+from pipeline.sources.docker.engine.stream import ByteStream, keep_alive, open_stream
+from pipeline.sources.docker.engine.trouble import explain
+
+NEWEST = (1, 54)
+"""The newest API that this code was written for (Engine 29.3)."""
+OLDEST = (1, 24)
+
+REQUEST_TIMEOUT = 60.0
+"""Seconds for a whole answer. An Engine under load takes its time to list its containers."""
+
+_PROXY = "a proxy in between must allow GET on PING, INFO, CONTAINERS and EVENTS"
+
+
+class NotFound(EngineError):
+    """The container is gone, or going (404, 409)."""
+
+
+class Unreadable(EngineError):
+    """The container's log driver keeps nothing that could be read (501). Permanent."""
+
+
+class Engine:
+    """One Docker Engine, or Podman through the same API."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.api = OLDEST
+        """The version that was negotiated."""
+        self.host = ""
+        """Name of the Engine's host."""
+        self.id = ""
+        """What tells this Engine from another; empty where it does not say (Podman, which makes
+        up another one for each request)."""
+        self.podman = False
+        """Whether it is Podman, whose log format cuts lines at any byte."""
+        self.clock_offset = 0.0
+        """Seconds that the Engine's clock is ahead of ours."""
+        self.answered = 0
+        """By the Engine's own clock, in nanoseconds since the epoch, cut to microseconds: when it
+        said last who it is. 0 where it does not tell the time."""
+        self.info: Mapping[str, Any] = {}
+        """The answer to `GET /info`."""
+        self._docker: aiodocker.Docker | None = None
+
+    @property
+    def lines_have_one_time(self) -> bool:
+        """Whether all pieces of a long line have the time of its first. Docker's have (measured
+        with 26.1); of versions from before 2019 it is not known."""
+        return not self.podman and self.api >= (1, 40)
+
+    async def connect(self) -> None:
+        """Negotiates the version, learns who it is; may be called again. Raises `EngineError`."""
+        if self._docker is None:
+            session = _session(self.endpoint)
+            self._docker = aiodocker.Docker(
+                self.endpoint.base, connector=session.connector, session=session
+            )
+        with _Translated(self.endpoint):
+            self.api = await self._negotiate(self._session())
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        info = await self.get("/info")
+        with _Translated(self.endpoint):
+            self._learn(info, (loop.time() - asked) / 2)
+
+    async def _negotiate(self, session: aiohttp.ClientSession) -> tuple[int, int]:
+        """The newest version that both sides know, from `GET /_ping`."""
+        async with session.get(f"{self.endpoint.base}/_ping") as response:
+            await self._check(response)
+            text = response.headers.get("Api-Version", "")
+            self.podman = "Libpod-Api-Version" in response.headers
+        major, minor = text.split(".")  # an Engine always says, so without it this is none
+        theirs = int(major), int(minor)
+        if theirs < OLDEST:
+            raise EngineError(f"{self.endpoint.url} speaks API {text}; 1.24 is needed")
+        return min(theirs, NEWEST)
+
+    def _learn(self, info: Any, latency: float) -> None:
+        if not isinstance(info, dict):
+            raise ValueError(f"/info gives {type(info).__name__}")
+        self.host = str(info.get("Name") or self.endpoint.host)
+        self.id = "" if self.podman else str(info.get("ID") or "")
+        self.info = info
+        if stamp := info.get("SystemTime"):
+            theirs = datetime.fromisoformat(str(stamp))
+            self.clock_offset = theirs.timestamp() + latency - datetime.now().timestamp()
+            whole = max(0, int(theirs.timestamp()))
+            self.answered = whole * 10**9 + theirs.microsecond * 1000
+
+    async def get(self, path: str, **params: str) -> Any:
+        """The decoded answer to `GET /vX.YY/path`. Raises `NotFound` and `EngineError`."""
+        with _Translated(self.endpoint):
+            async with self._session().get(self._url(path), params=params) as response:
+                await self._check(response)
+                return json.loads(await response.read())
+
+    @asynccontextmanager
+    async def streamed(self, path: str, **params: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer that goes on (`/events`); entered when its head has come.
+
+        Raises like `get`, also from the iterator, which ends where the answer does.
+        """
+        endless = aiohttp.ClientTimeout(total=None, connect=stream.CONNECT_TIMEOUT)
+        with _Translated(self.endpoint):
+            async with asyncio.timeout(stream.HEAD_TIMEOUT):
+                response = await self._session().get(
+                    self._url(path), params=params, timeout=endless
+                )
+        try:
+            with _Translated(self.endpoint):
+                await self._check(response)
+            async with aclosing(self._lines(response)) as lines:
+                yield lines
+        finally:
+            response.close()
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """Any length: an event carries all labels of its container, and aiohttp's own line reader
+        gives up at 128 KiB."""
+        rest = b""
+        with _Translated(self.endpoint):
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield line
+
+    async def logs(self, container_id: str, **params: str) -> ByteStream:
+        """Opens `GET /containers/{id}/logs`, as bytes. The caller closes it.
+
+        Raises `NotFound`, `Unreadable` and `EngineError`.
+        """
+        query = "&".join(f"{name}={value}" for name, value in params.items())
+        path = f"/v{self.api[0]}.{self.api[1]}/containers/{container_id}/logs?{query}"
+        with _Translated(self.endpoint):
+            opened = await open_stream(self.endpoint, path)
+            if opened.status == 200:
+                return opened
+            try:
+                async with asyncio.timeout(stream.CONNECT_TIMEOUT):
+                    body = await opened.read_all()
+            finally:
+                opened.close()
+            raise self._error(opened.status, body)
+
+    async def close(self) -> None:
+        if self._docker is not None:
+            docker, self._docker = self._docker, None
+            await docker.close()
+            await docker.session.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._docker is None:
+            raise EngineError(f"{self.endpoint.url} is not connected")
+        return self._docker.session
+
+    def _url(self, path: str) -> str:
+        return f"{self.endpoint.base}/v{self.api[0]}.{self.api[1]}{path}"
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status >= 400:
+            raise self._error(response.status, await response.read())
+
+    def _error(self, status: int, body: bytes) -> EngineError:
+        """Of an error's answer. Only the Engine itself answers in JSON: that a proxy knows no such
+        page does not mean that there is no such container."""
+        place = self.endpoint.url
+        try:
+            answer = json.loads(body)
+            text = f"{place} answers {status}: {answer['message']}"
+        except (ValueError, KeyError, TypeError):
+            words = _TAGS.sub(" ", body[:1000].decode(errors="replace")).split()
+            said = " ".join(words)[:200] or "no reason given"
+            hint = f" ({_PROXY})" if status in (401, 403, 404, 405) else ""
+            return EngineError(f"{place} answers {status}: {said}{hint}")
+        cause = answer.get("cause")
+        if status == 501 or cause == _PODMAN_UNREADABLE:
+            return Unreadable(text, permanent=True)
+        if status in (404, 409) or cause == _PODMAN_NOT_FOUND:
+            return NotFound(text)
+        return EngineError(text)
+
+
+_TAGS = re.compile(r"<[^>]*>")
+_PODMAN_UNREADABLE = "this container is not logging output"
+_PODMAN_NOT_FOUND = "no such container"
+"""Causes that Podman gives with a 500: of the driver `none`, and of a container whose removal is
+overtaken by the request."""
+
+
+def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
+    """Without aiohttp's limit of 100 connections: the 101st would wait for ever."""
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(endpoint.path, limit=0)
+        if endpoint.path
+        else aiohttp.TCPConnector(ssl=endpoint.ssl or True, limit=0, socket_factory=_socket)
+    )
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=stream.CONNECT_TIMEOUT)
+
+    async def name_server(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.server_hostname = endpoint.server_name or None
+        return await handler(request)
+
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, middlewares=[name_server])
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    keep_alive(made)
+    return made
+
+
+class _Translated:
+    """Turns what the network raises into one sentence that says what to do about it."""
+
+    _KNOWN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, self._KNOWN):
+            raise EngineError(explain(error, self._endpoint)) from error

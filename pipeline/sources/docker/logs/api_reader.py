@@ -1,0 +1,219 @@
+"""One container's log over the Engine's API: `GET /containers/{id}/logs`.
+
+https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerLogs
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from pipeline.model.timestamps import timestamp, to_since
+from pipeline.sources.docker.decode.frames import Decoder, new_decoder
+from pipeline.sources.docker.discovery.container import FollowedContainer
+from pipeline.sources.docker.engine.client import Engine, NotFound
+from pipeline.sources.docker.engine.stream import ByteStream
+from pipeline.sources.docker.logs.container_state import Life
+from pipeline.sources.docker.logs.damage import MARGIN, Around, Before, way_around
+from pipeline.sources.docker.logs.distributor import Distributor
+from pipeline.sources.docker.logs.last_line import first_time
+from pipeline.sources.docker.logs.report import Report
+from pipeline.sources.docker.logs.skipped_files import Leaps
+
+DAEMON_SAYS = b"Error grabbing logs: "
+"""How dockerd begins what it says of itself in a terminal's stream, which has no types."""
+GONE = "the Engine no longer has the line read last"
+DAMAGED = "the log is damaged"
+
+
+class End(NamedTuple):
+    """How a stream has ended."""
+
+    decoder: Decoder | None = None
+    """None where it gave nothing at all."""
+    damaged: bool = False
+    """The daemon said that it could read no further."""
+    leapt: bool = False
+    """The lines that come next may not be those that follow. It is to be opened again."""
+
+
+class ApiReader:
+    """Reads one container's log in streams, one after another."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        container: FollowedContainer,
+        life: Life,
+        lines: Distributor,
+        report: Report,
+        *,
+        max_line: int,
+        opening: asyncio.Semaphore,
+    ) -> None:
+        """`opening` bounds streams being opened."""
+        self.listening: float | None = None
+        """Since when the stream has been silent (`time.monotonic`); None when there is none, or
+        what it gave is still being worked on."""
+        self._engine = engine
+        self._container = container
+        self._id = container.facts.id
+        self._life = life
+        self._lines = lines
+        self._batcher = lines.batcher
+        self._report = report
+        self._max_line = max_line
+        self._opening = opening
+        self._leaps: Leaps | None = None
+        self._damaged = 0
+        """How often in a row the log could not be read from the cursor on."""
+        self._stream: ByteStream | None = None
+
+    def reopen(self) -> None:
+        """Gives up the stream, and opens another one at the cursor."""
+        if self._stream is not None:
+            self._stream.close()
+
+    async def read(self) -> bool:
+        """From the cursor to the log's end. True when that was the container's end too.
+
+        Raises `NotFound`, `Unreadable`, `EngineError`, `FrameError` and `OSError`."""
+        batcher, starts = self._batcher, self._life.starts
+        before = batcher.position
+        way = await self._way_around()
+        end = await self._read_stream(way)
+        while end.leapt:
+            end = await self._read_stream(None)
+        state = await self._life.ask()
+        if end.decoder is None and state.ended and self._life.opened < starts:
+            self._life.opened = starts
+            self._report.maybe_missed()
+        behind_all = way is not None and not (way.exact or way.lines)
+        if end.damaged or (state.ended and not behind_all and await self._has_more()):
+            self._damaged = 0 if batcher.position != before else self._damaged + 1
+            return False
+        self._damaged = 0
+        if state.ended and behind_all:
+            await self._lines.end_with_gap(DAMAGED)
+        if end.decoder is not None and (state.ended or starts != self._life.starts):
+            await self._lines.take_unfinished(end.decoder.flush())
+        if state.ended:
+            batcher.end(state.started)
+        return state.ended
+
+    async def _has_more(self) -> bool:
+        """Whether the log of a container that has ended has a line that was not read. That the
+        log is damaged is something that dockerd says only in one reading of two (measured)."""
+        if self._life.gone or self._engine.podman or not self._batcher.has_read:
+            return False
+        try:
+            last = await first_time(self._engine, self._id)(1)
+        except NotFound:
+            return False
+        return last is None or last > self._batcher.newest
+
+    # ------------------------------------------------------------------------ one stream
+
+    async def _read_stream(self, way: Around | None, until: bytes = b"") -> End:
+        """One stream, from the cursor on, and up to the log's end and beyond, or to a time."""
+        since = self._batcher.position.since
+        parameters = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        parameters |= {"until": to_since(until)} if until else {"follow": "1"}
+        if way is not None:
+            parameters["tail"] = str(way.lines)
+        elif since:
+            parameters["since"] = to_since(since.encode())
+        asked = timestamp(time.time() + self._engine.clock_offset)
+        async with self._opening:
+            stream = await self._engine.logs(self._id, **parameters)
+        starts, before = self._life.starts, self._batcher.position
+        was_there = end = None
+        try:
+            was_there = bool(until) or await self._container.learn() is not None
+            self._stream = stream
+            end = await self._follow(stream, way, self._watch_for_leaps(asked))
+            return end
+        finally:
+            self._stream = self.listening = None
+            stream.close()
+            # Of one that is damaged the file may be gone already.
+            was_there = was_there and not (end is not None and end.damaged)
+            if was_there or self._batcher.position != before:
+                self._life.opened = starts
+
+    async def _follow(self, stream: ByteStream, way: Around | None, leaps: Leaps | None) -> End:
+        data = await self._next(stream)
+        if not data:
+            return End()
+        engine, lines = self._engine, self._lines
+        decoder = new_decoder(
+            data, self._max_line, podman=engine.podman, one_time=engine.lines_have_one_time
+        )
+        exact = way is not None and way.exact
+        self._batcher.resume(
+            DAMAGED if way else GONE, from_before=exact, behind_gap=way is not None and not exact
+        )
+        while data:
+            decoded, errors = decoder.feed(data), decoder.errors()
+            times = decoded.times
+            if times and not times[-1] and decoded.lines[-1].startswith(DAEMON_SAYS):
+                errors.append(decoded.lines[-1])
+                decoded = decoded.first(len(times) - 1)
+            leap = leaps.find(decoded, len(data)) if leaps else None
+            if leap is not None:
+                decoded = decoded.first(leap)
+            new = await lines.take(decoded)
+            if new is not None and leaps and leap is None:
+                leaps.resumed(new.times[0])
+            if leap is not None:
+                return End(decoder, leapt=True)
+            if errors:
+                # Nothing comes behind it, and that of an ended container may be kept open.
+                self._report.trouble("daemon", errors[0][:300].decode(errors="replace"))
+                await lines.take_rest(whole=False)
+                return End(decoder, damaged=True)
+            data = await self._next(stream)
+        await lines.take_rest(whole=False)
+        return End(decoder)
+
+    async def _next(self, stream: ByteStream) -> bytes:
+        self.listening = time.monotonic()
+        try:
+            return await stream.read()
+        finally:
+            self.listening = None
+
+    # ---------------------------------------------------------- what a follow passes over
+
+    def _watch_for_leaps(self, asked: bytes) -> Leaps | None:
+        """For the stream that was just opened."""
+        rotation = self._container.rotation
+        if rotation is None or self._engine.podman:
+            return None
+        if self._leaps is None or self._leaps.rotation != rotation:
+            self._leaps = Leaps(rotation)
+        self._leaps.opened(asked, self._engine.clock_offset)
+        return self._leaps
+
+    async def _way_around(self) -> Around | None:
+        """Where the log cannot be read from the cursor on, how it can."""
+        if not self._damaged:
+            return None
+        first = first_time(self._engine, self._id)
+        batcher, margin = self._batcher, MARGIN
+        if self._damaged > 1:
+            margin = 1
+        way = await way_around(batcher.position, batcher.newest, first, margin=margin, exact=True)
+        if way.exact and self._damaged <= 2:
+            return way
+        await self._read_up_to_the_damage(way if way.exact else None)
+        return await way_around(batcher.position, batcher.newest, first, margin=1, exact=False)
+
+    async def _read_up_to_the_damage(self, way: Around | None) -> None:
+        """`way`: around one before the cursor."""
+        now = timestamp(time.time() + self._engine.clock_offset)
+        before = Before(self._batcher.position.since.encode(), now)
+        while not before.done:
+            end = await self._read_stream(way, before.middle)
+            before.read(damaged=end.damaged)

@@ -1,0 +1,373 @@
+"""What one container's batches go through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Coroutine, Iterator, Sequence, Set
+from itertools import chain
+from typing import Any, Final
+
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Page, Tally, add
+from pipeline.model import Stage
+from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
+from pipeline.model.batch import Batch, Source
+from pipeline.model.errors import calls
+from pipeline.model.metrics import Metrics
+from pipeline.support.plural import plural
+from pipeline.topology.held_back import Flusher
+from pipeline.topology.labels import PREFIX
+from pipeline.topology.lane import Lane
+from pipeline.topology.route import Outlet, Put
+from pipeline.topology.stage_budget import Pace
+from pipeline.topology.tap import Tap
+
+log = logging.getLogger(__name__)
+
+SHORTAGE = 1.0
+"""Seconds after which a buffer is offered a batch again for which there was not enough memory."""
+
+NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
+
+Waiting = Sequence[tuple[Outlet, Envelope]]
+"""Batches for which there is no room yet, and where they are to go."""
+
+
+class Lanes:
+    """All lanes of one container for one of its sources.
+
+    Each place that a batch goes to holds its acknowledgement, `ack`; the caller settles its own
+    hold afterwards, and does not where it was cancelled: an entry that never reached a buffer must
+    be read again.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        source: Source,
+        lanes: Sequence[Lane],
+        metrics: Metrics,
+        flusher: Flusher,
+        tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
+        tagged: int = 0,
+    ) -> None:
+        """`first`: what is done once, before any lane. It keeps all entries, and holds none.
+        `tagged`: bytes that the container's labels add to each entry."""
+        self.first = first if lanes else ()
+        self._tagged = tagged
+        self._stage_errors = metrics.stage_errors
+        self._bugs, self._shortages = flusher.bugs, flusher.shortages
+        self._tap = tap or Tap()
+        self._page = page
+        self._flusher = flusher
+        self._turns, self._pace = flusher.turns, Pace()
+        every = [one for root in lanes for one in root.with_feeds()]
+        self._staged = bool(self.first) or any(one.staged for one in every)
+        self._unseen = 0
+        self._putting: Set[asyncio.Task[None]] = NO_TASKS
+        """What was held back, let go, and waits for room."""
+        self._ended = False
+        self._binding = page.binding
+        self._source = source
+        self._lanes = lanes
+        self._behind: Sequence[Lane] = ()
+        """Lanes that have ended behind such as have not, those furthest along first: what they held
+        came before what the others did."""
+        self._next: Lanes | None = None
+        """Those that have taken its place, with some of its lanes."""
+        self._dropped = metrics.dropped
+        self._shortage = metrics.memory_errors.labels("buffers")
+        self.waiting: dict[Tally, int] = {}
+        """Entries for which there was no room yet."""
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    @property
+    def _left(self) -> int:
+        """Entries of the batch that is being distributed that no lane has seen yet."""
+        return self._unseen
+
+    @_left.setter
+    def _left(self, count: int) -> None:
+        self._turns.entries += count - self._unseen
+        self._unseen = count
+
+    async def distribute(self, batch: Batch, ack: Acknowledgement = UNTRACKED) -> None:
+        """Takes a batch through all lanes and into their sinks' buffers.
+
+        Buffers with room get it first, and full ones are waited for together, so that one which
+        makes us wait delays no other."""
+        self._left = len(batch)
+        try:
+            if self._putting:
+                await asyncio.wait(self._putting)
+            if self._staged and self._turns.over:
+                await self._turns.wait()
+            pieces = self._portions(batch)
+            if (waiting := self._begin(pieces, ack)) is not None:
+                await self._go_on(waiting, pieces, ack)
+        finally:
+            self._left = 0
+
+    def start(self, batch: Batch, ack: Acknowledgement) -> Coroutine[Any, Any, None] | None:
+        """The same, begun at once: what is left to be awaited, or None where nothing is."""
+        if self._putting or (self._staged and self._turns.over):
+            return self.distribute(batch, ack)
+        self._left = len(batch)
+        pieces = self._portions(batch)
+        try:
+            waiting = self._begin(pieces, ack)
+        except BaseException:
+            self._left = 0
+            raise
+        return None if waiting is None else self._go_on(waiting, pieces, ack)
+
+    def _portions(self, batch: Batch) -> Iterator[Batch]:
+        """What goes through the lanes at once: no more than labels and tags allow, and light where
+        there are stages."""
+        pieces = iter(batch.pieces(self._tagged))
+        if not self._staged:
+            return pieces
+        return chain.from_iterable(map(self._pace.portions, pieces))
+
+    def _begin(self, pieces: Iterator[Batch], ack: Acknowledgement) -> Waiting | None:
+        """One after the other, until something of one has to wait for room, or the loop for its
+        turn: so what labels and tags make of them is never all there at once. None when all have
+        begun, and nothing waits."""
+        for piece in pieces:
+            waiting = self._taken(piece, ack)
+            for _, left in waiting:
+                self._wait(left.account, len(left))
+            if waiting or (self._left and self._staged and self._turns.over):
+                return waiting
+        return None
+
+    def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
+        """What of it has to wait for room, when it has gone through the lanes."""
+        self._left -= len(piece)
+        waiting: list[tuple[Outlet, Envelope]] = []
+        if not self._staged:
+            self._put_piece(piece, ack, self._offering(waiting))
+            return waiting
+        turns = self._turns
+        began = turns.clock()
+        self._put_piece(piece, ack, self._offering(waiting))
+        took = turns.clock() - began
+        turns.use(took)
+        self._pace.note(took)
+        return waiting
+
+    async def _go_on(
+        self, waiting: Waiting | None, pieces: Iterator[Batch], ack: Acknowledgement
+    ) -> None:
+        """Where this is cancelled, the pieces that have not begun were not read."""
+        try:
+            while waiting is not None:
+                await self._put_all(waiting)
+                if self._staged and self._turns.over:
+                    await self._turns.wait()
+                if self._putting:
+                    await asyncio.wait(self._putting)
+                waiting = self._begin(pieces, ack)
+        finally:
+            self._left = 0
+
+    async def _put_all(self, waiting: Waiting) -> None:
+        if len(waiting) == 1:
+            await self._put(*waiting[0])
+        elif waiting:
+            async with asyncio.TaskGroup() as tasks:
+                for place in waiting:
+                    tasks.create_task(self._put(*place), name="put")
+
+    async def _put_late(self, waiting: Waiting) -> None:
+        try:
+            await self._put_all(waiting)
+        except Exception:  # a bug in a buffer; whoever lets things go has others to look after
+            log.exception("entries that were held back are lost")
+
+    def flush(self, now: float) -> None:
+        """Takes what the stages let go by now into the sinks' buffers; all of it where `now` is
+        `math.inf`. While something waits for room, or for its turn, nothing more is let go."""
+        if not self.busy:
+            self._flush(now)
+
+    @property
+    def busy(self) -> bool:
+        """Something waits for room, or for its turn."""
+        return bool(self.waiting or self._left)
+
+    def end(self, ended: Sequence[Lane] | None = None) -> None:
+        """Holds nothing back from now on, and lets go of all that it did: others take the place of
+        these lanes, and go on with what comes next. Where some of the lanes are among those others
+        and hold on, the rest are `ended`, each before those that it feeds."""
+        self._ended = True
+        if ended is None:
+            ended = [lane for root in self._lanes for lane in root.with_feeds()]
+        for lane in ended:
+            lane.ended = True
+        fed = {own for lane in ended for own in lane.own}.union(self._lanes)
+        self._behind = [lane for lane in reversed(ended) if lane not in fed]
+        self._flush(math.inf)
+
+    def begin(self, before: Lanes | None) -> None:
+        """Lanes that have stayed may hold something already; and what still comes to them over
+        those `before`, which waited through the change."""
+        if before is not None:
+            before._next = self
+        self._note_held()
+
+    @property
+    def _own(self) -> Sequence[Lane]:
+        """All, but for those that are left to others."""
+        if not self._ended:
+            return self._lanes
+        return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
+
+    def _flush(self, now: float) -> None:
+        refused: list[tuple[Outlet, Envelope]] = []
+        self._let_go(now, self._offering(refused))
+        for _, left in refused:
+            self._wait(left.account, len(left))
+        if refused:
+            task = self._flusher.create_task(self._put_late(refused))
+            self._putting |= {task}
+            task.add_done_callback(self._has_put)
+
+    def _has_put(self, task: asyncio.Task[None]) -> None:
+        self._putting = (self._putting - {task}) or NO_TASKS
+
+    def offer(self, batch: Batch) -> int:
+        """Like `distribute`, without ever waiting: for what is worthless when it is late.
+
+        Returns how many buffers had no room; those do not get it."""
+        refused: list[tuple[Outlet, Envelope]] = []
+        self._put_piece(batch, UNTRACKED, self._offering(refused))
+        for outlet, left in refused:
+            self._drop(outlet, left, "backlog")
+        return len(refused)
+
+    def refuse(self, batch: Batch, ack: Acknowledgement, reason: str) -> None:
+        """A batch that no buffer was offered: all that it was meant for lose it."""
+        self._put_piece(batch, ack, self._dropping(reason))
+
+    def abandon(self, reason: str) -> None:
+        """Gives up what waits for room, for its turn or for what comes next; whoever waits with it
+        is to be cancelled next."""
+        for task in self._putting:
+            task.cancel()
+        for tally, entries in list(self.waiting.items()):
+            self._wait(tally, -entries)
+            tally.drop(entries, reason)
+            self._dropped.labels(tally.sink, reason).inc(entries)
+            if self._tap.tappers:
+                self._tap.lost(tally.sink, entries, reason, tally.passage.route)
+        self._let_go(math.inf, self._dropping(reason))
+        if count := self._left:
+            self._left = 0
+            add(self._page.read, self._source, count)
+            for lane in self._lanes:
+                lane.lose(count, reason)
+
+    def _wait(self, tally: Tally, count: int) -> None:
+        tally.waiting += count
+        left = self.waiting.pop(tally, 0) + count
+        if left:
+            self.waiting[tally] = left
+
+    async def _put(self, outlet: Outlet, envelope: Envelope) -> None:
+        """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
+        else."""
+        while True:
+            try:
+                await outlet.put(envelope)
+                break
+            except MemoryError:
+                self._note_shortage(outlet)
+            await asyncio.sleep(SHORTAGE)
+        self._wait(envelope.account, -len(envelope))
+
+    def _note_shortage(self, outlet: Outlet) -> None:
+        self._shortage.inc()
+        if self._shortages():
+            log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
+
+    def _offering(self, waiting: list[tuple[Outlet, Envelope]]) -> Put:
+        """Puts into the sinks' buffers; what has to wait for room is added to `waiting`."""
+
+        def put(outlet: Outlet, envelope: Envelope) -> None:
+            if self._tap.tappers:
+                self._tap.passed(envelope.batch, outlet.name)
+            try:
+                if not outlet.offer(envelope):
+                    waiting.append((outlet, envelope))
+            except MemoryError:
+                self._note_shortage(outlet)
+                waiting.append((outlet, envelope))
+            except Exception:  # a bug in one buffer; the others must not suffer for it
+                entries = plural(len(envelope), "entry")
+                log.exception("sink %s failed to take %d %s", outlet.name, len(envelope), entries)
+                self._drop(outlet, envelope, "bug")
+
+        return put
+
+    def _dropping(self, reason: str) -> Put:
+        """All of it is lost."""
+        return lambda outlet, envelope: self._drop(outlet, envelope, reason)
+
+    def _put_piece(self, batch: Batch, ack: Acknowledgement, put: Put) -> None:
+        """Counts a batch as read, takes it through every lane, and puts what is left of it."""
+        add(self._page.read, self._source, len(batch))
+        if self._binding != self._page.binding:
+            routes = {lane.route.name for lane in self._lanes}
+            self._page.read_late(self._source, len(batch), routes)
+        until = batch.sequences[-1]
+        for name, stage in self.first:
+            batch = self._labelled(batch, name, stage)
+        for lane in self._lanes:
+            lane.take(batch, until, ack, put)
+        if self._ended:
+            self._let_go(math.inf, put)
+        self._note_held()
+
+    def _let_go(self, now: float, put: Put) -> None:
+        """Puts what the stages have held back long enough."""
+        for lane in self._own:
+            lane.flush(now, put)
+        self._note_held()
+
+    def _note_held(self) -> None:
+        self._flusher.note(self, holding=self.holding)
+        if self._next is not None:
+            self._next._note_held()
+
+    @property
+    def holding(self) -> bool:
+        """Whether some stage holds something back."""
+        return any(lane.holds for lane in self._own)
+
+    def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
+        """As the container asks for with a label."""
+        try:
+            return stage(batch) or batch
+        except Exception as error:  # a bug in it, as in a lane
+            if self._bugs():
+                kind = type(error).__name__
+                form = "stage %s of label %s%s failed with %s; it is skipped\n%s"
+                log.error(form, name, PREFIX, name, kind, calls(error))
+            self._stage_errors.labels("", name).inc()
+            return batch
+
+    def _drop(self, outlet: Outlet, envelope: Envelope, reason: str) -> None:
+        envelope.account.drop(len(envelope), reason)
+        self._dropped.labels(outlet.name, reason).inc(len(envelope))
+        if self._tap.tappers:
+            self._tap.dropped(envelope.batch, outlet.name, reason)
+        envelope.ack.settle()

@@ -1,0 +1,349 @@
+"""A route bound to one container."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from pipeline.accounting.acks import NOTHING, Progress
+from pipeline.accounting.ledger import Passage
+from pipeline.model import Stage
+from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
+from pipeline.model.batch import Batch, Container
+from pipeline.model.encode_cache import EncodeCache
+from pipeline.model.errors import calls
+from pipeline.model.metrics import Metrics
+from pipeline.support.plural import plural
+from pipeline.topology.bound_stage import Step
+from pipeline.topology.halves import in_halves
+from pipeline.topology.held_back import Owed
+from pipeline.topology.lane_end import Leg
+from pipeline.topology.route import Put, Route
+from pipeline.topology.tap import Tap
+
+log = logging.getLogger(__name__)
+
+FAILED = "stage_failed"
+"""The reason for which entries are lost that a stage failed on, where they must not go on."""
+
+
+# Shared by all lanes that have none: ten thousand containers have as many lanes and more, and the
+# garbage collector looks at each object of theirs, in one turn of the event loop.
+NO_STEPS: Final[list[Step]] = []
+NO_CUTS: Final[list[int]] = []
+NO_FEEDS: Final[frozenset[str]] = frozenset()
+NOTHING_OWED: Final = Owed()
+
+
+class Lane:
+    """A route bound to one container. Its stages' state lives here."""
+
+    def __init__(
+        self,
+        route: Route,
+        container: Container,
+        metrics: Metrics,
+        passage: Passage,
+        progress: Progress | None = None,
+        tap: Tap | None = None,
+        first: Sequence[tuple[str, Stage]] = (),
+        way: str = "",
+        feeds: Sequence[Lane] = (),
+    ) -> None:
+        """`progress` where what is read has a position to resume at. `first`: stages before the
+        route's own. `way`: the routes over which entries come to this one, itself included.
+        `feeds`: the lanes that get what is left."""
+        self.route = route
+        self.way = way or route.name
+        self.ended = False
+        """Another has taken its place."""
+        self._tap = tap or Tap()
+        self.legs = [
+            Leg(
+                outlet,
+                passage.tally(outlet.name),
+                progress.of(self.way, outlet.name) if progress else None,
+            )
+            for outlet in route.outlets
+        ]
+        self._passage = passage
+        self._binding = passage.page.binding
+        self._steps = [
+            Step(
+                name,
+                stage.bind(container),
+                metrics.filtered.labels(route.name, name),
+                metrics.made,
+                passage,
+            )
+            for name, stage in (*first, *route.stages)
+        ] or NO_STEPS
+        self._asked = len(first)
+        """How many of these a label asks for."""
+        self.staged = bool(self._steps)
+        """Whether what is taken through it takes longer than to pass it on."""
+        self._holding = [step for step in self._steps if step.holds] or NO_STEPS
+        self._owed = Owed() if self._holding else NOTHING_OWED
+        self._until = NOTHING
+        self._lead_to(feeds)
+        began = progress.began if progress else NOTHING
+        cuts = (cut for cut in self._known() if cut > began)
+        self._cuts = sorted(cuts) if self._holding else NO_CUTS
+        """Entries that some sink had last when the agent began. Nothing may be joined to them, or
+        it would be taken for known as they are."""
+        self._errors = metrics.stage_errors
+        self._dropped = metrics.dropped
+        self._bugs, self._losses = route.bugs, route.losses
+
+    def _lead_to(self, feeds: Sequence[Lane]) -> None:
+        self._feeds = feeds or ()
+        self._fed = frozenset(lane.route.name for lane in feeds) if feeds else NO_FEEDS
+        later = any(lane.withholds for lane in feeds)
+        self.withholds: bool = later or self.route.withholds
+        """Whether something is hidden or removed on the way from here."""
+        if self._steps:
+            own = self._steps[self._asked :]
+            for step, guards in zip(own, self.route.guards(later=later), strict=True):
+                step.guards = guards
+
+    @property
+    def _sinks(self) -> list[str]:
+        """All that it leads to."""
+        return [leg.outlet.name for lane in self.with_feeds() for leg in lane.legs]
+
+    def with_feeds(self) -> Iterator[Lane]:
+        """It, and all that it leads to."""
+        yield self
+        for lane in self._feeds:
+            yield from lane.with_feeds()
+
+    def fits(self, route: Route, passage: Passage) -> bool:
+        """Whether it can go on in the place of a new one: the route is what it was."""
+        return self.route is route and self._passage is passage
+
+    def go_on(self, progress: Progress | None, feeds: Sequence[Lane]) -> None:
+        """Its container is bound anew, and it stays, with all that it holds. What it leads to may
+        be other lanes by now."""
+        self._binding = self._passage.page.binding
+        self._lead_to(feeds)
+        if progress is not None:
+            for leg in self.legs:
+                progress.of(self.way, leg.outlet.name)
+
+    @property
+    def own(self) -> Sequence[Lane]:
+        """Those that it feeds, but, when it has ended, for those that have not yet."""
+        return [lane for lane in self._feeds if lane.ended] if self.ended else self._feeds
+
+    @property
+    def holds(self) -> bool:
+        """Whether some stage holds something back."""
+        holding = any(step.stage.held for step in self._holding)
+        return holding or any(lane.holds for lane in self.own)
+
+    def _known(self) -> set[int]:
+        """What each of the sinks that it leads to had when the agent began."""
+        return {leg.known for leg in self.legs}.union(*(lane._known() for lane in self._feeds))
+
+    def take(self, batch: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
+        """Takes a batch through the stages, and puts what is left to its sinks; None where nothing
+        was left of it.
+
+        `until`: the last entry of what was read. All before it that are to come have come."""
+        if not self._holding:
+            left = self.process(batch) if batch is not None else []
+            self._put_all(left, until, behind, put)
+            return
+        while self._cuts and self._cuts[0] <= until:
+            cut = self._cuts.pop(0)
+            if cut not in self._known():
+                continue
+            known = [sequence <= cut for sequence in batch.sequences] if batch else []
+            self._take(batch and batch.select(known), cut, behind, put)
+            self.flush(math.inf, put)
+            batch = batch and batch.select([not is_known for is_known in known])
+        self._take(batch, until, behind, put)
+
+    def _take(self, batch: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
+        self._until = until
+        left = self.process(batch) if batch is not None else []
+        held = self._first_held()
+        if held is not None and batch is not None:
+            self._owed.add(batch.sequences[-1], behind)
+        self._put_all(left, self._safe(held), self._owed.oldest_or(behind), put)
+        self._owed.settle_before(held)
+
+    def flush(self, now: float, put: Put) -> None:
+        """Puts to its sinks what the stages let go, now that it is so late."""
+        if self._first_held() is not None:
+            self._flush(now, put)
+        for lane in self.own:
+            lane.flush(now, put)
+
+    def _flush(self, now: float, put: Put) -> None:
+        before = self._first_held()
+        results = (self._flushed(number, step, now) for number, step in enumerate(self._steps))
+        let_go = list(chain.from_iterable(results))
+        held = self._first_held()
+        if held == before and not let_go:
+            return
+        self._put_all(let_go, self._safe(held), self._owed.oldest_or(UNTRACKED), put)
+        self._owed.settle_before(held)
+
+    def _flushed(self, number: int, step: Step, now: float) -> Sequence[Batch]:
+        if not step.holds:
+            return ()
+        try:
+            result = step.stage.flush(now)
+        except Exception as error:  # a bug in it
+            self._note_bug(step, error)
+            return ()
+        step.account(0, 0 if result is None else len(result))
+        return () if result is None else self._through(self._steps[number + 1 :], result)
+
+    def _first_held(self) -> int | None:
+        """The first entry that some stage holds back."""
+        stages = (step.stage for step in self._holding)
+        return min((stage.oldest_held for stage in stages if stage.held), default=None)
+
+    def _safe(self, held: int | None) -> int:
+        """The last entry before which nothing is held back."""
+        return self._until if held is None else held - 1
+
+    def _put_all(
+        self, left: Sequence[Batch], until: int, behind: Acknowledgement, put: Put
+    ) -> None:
+        """One batch or none, as a rule; each is the last one before what comes of the others."""
+        for number, one in enumerate(left, 1):
+            later = (other.sequences[0] - 1 for other in left[number:])
+            self._put(one, min(later, default=until), behind, put)
+        if not left:
+            self._put(None, until, behind, put)
+
+    def _put(self, left: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
+        if left is not None:
+            self._put_to_sinks(left, until, behind, put)
+        else:
+            for leg in self.legs:
+                leg.skip(until)
+        for lane in self._feeds:
+            lane.take(left, until, behind, put)
+
+    def _put_to_sinks(self, left: Batch, until: int, behind: Acknowledgement, put: Put) -> None:
+        entries = len(left)
+        if self._binding != self._passage.page.binding:
+            self._passage.passed_late(entries, [leg.tally.sink for leg in self.legs])
+        if self.legs:
+            cache = EncodeCache(behind) if len(self.legs) > 1 else None
+            routed, size = left.routed(self.route.name, cache), None
+            if cache is not None:
+                behind, size = cache, routed.size
+            for leg in self.legs:
+                if (envelope := leg.address(routed, size, until, behind)) is not None:
+                    put(leg.outlet, envelope)
+        if self._passage.feeds:
+            self._passage.hand_on(entries, self._fed)
+
+    def process(self, batch: Batch) -> Sequence[Batch]:
+        """What is left of a batch after all stages: one, or none; more in turn where a stage has
+        made many entries of it, or has failed on it as a whole."""
+        self._passage.taken += len(batch)
+        if self._steps and batch.parsed is not None:
+            batch = batch.owned()
+        return self._through(self._steps, batch)
+
+    def _through(self, steps: Sequence[Step], batch: Batch) -> Sequence[Batch]:
+        for number, step in enumerate(steps, 1):
+            try:
+                result = step.stage(batch)
+            except Exception as error:  # a stage never raises for bad data
+                self._note_bug(step, error)
+                if not step.guards and (step.holds or not isinstance(error, MemoryError)):
+                    continue
+                error.__traceback__ = None  # it keeps alive what the stage has made so far
+                left = self._in_halves(step, batch)
+                return [one for some in left for one in self._through(steps[number:], some)]
+            gone = step.account(len(batch), 0 if result is None else len(result))
+            if gone > 0 and self._tap.tappers and not step.holds:  # else they are in other entries
+                self._tap.filtered(batch, result, self.route.name, step.name, self._sinks)
+            if result is None:
+                return ()
+            batch = result
+        return tuple(batch.pieces())
+
+    def _in_halves(self, step: Step, batch: Batch) -> Iterator[Batch]:
+        """What a stage leaves of a batch that it has failed on. Where it guards, the entries that
+        it fails on are lost, since as they are they must not go on; else they go on as they are."""
+        if step.holds:  # what it held, it may hold twice
+            self._lose(step, step.lost(len(batch)))
+            return
+        lost = done = 0
+        for came, result, failed in in_halves(step.stage, batch):
+            piece, done = range(done, done + came), done + came
+            if not failed:
+                step.account(came, 0 if result is None else len(result))
+                if result is not None:
+                    yield result
+            elif step.guards:
+                lost += came
+            else:
+                yield batch.pick(piece)
+        self._lose(step, lost)
+
+    def lose(self, count: int, reason: str) -> None:
+        """So many entries that were to come are lost instead."""
+        self._passage.taken += count
+        self._drop(count, reason)
+
+    def _lose(self, step: Step, count: int) -> None:
+        if not count:
+            return
+        self._drop(count, FAILED)
+        if entries := self._losses(count):
+            log.error(
+                "route %s: %d %s dropped (%s), since the stage %s failed on them and they must not "
+                "go on as they were; that is a bug, please report it",
+                self.route.name,
+                entries,
+                plural(entries, "entry was", "entries were"),
+                FAILED,
+                step.name,
+            )
+
+    def _drop(self, count: int, reason: str) -> None:
+        """All that this leads to lose so many entries."""
+        if self._binding != self._passage.page.binding:
+            self._passage.passed_late(count, [leg.tally.sink for leg in self.legs])
+        for leg in self.legs:
+            leg.drop(count, reason)
+            self._dropped.labels(leg.outlet.name, reason).inc(count)
+            if self._tap.tappers:
+                self._tap.lost(leg.outlet.name, count, reason, self.route.name)
+        if self._passage.feeds:
+            self._passage.hand_on(count, self._fed)
+        for lane in self._feeds:
+            lane.lose(count, reason)
+
+    def _note_bug(self, step: Step, error: Exception) -> None:
+        """Without the text of the exception, in which something may stand that is to be hidden."""
+        if self._bugs():
+            log.error(
+                "stage %s of route %s failed with %s; %s\n%s",
+                step.name,
+                self.route.name,
+                type(error).__name__,
+                _consequence(step, error),
+                calls(error),
+            )
+        self._errors.labels(self.route.name, step.name).inc()
+
+
+def _consequence(step: Step, error: Exception) -> str:
+    if step.guards:
+        return "entries are tried one by one"
+    if isinstance(error, MemoryError) and not step.holds:
+        return "fewer entries are tried at once; allow the agent more memory"
+    return "it is skipped"

@@ -1,0 +1,41 @@
+"""The generated files are what the source says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.fields import fields
+from pipeline.model import registry
+from pipeline.reference.__main__ import FILES, main, stale
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_generated_files_are_up_to_date() -> None:
+    """When this fails: `python -m pipeline.reference`."""
+    assert stale(ROOT) == []
+
+
+def test_writing_makes_them_so_and_checking_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "config").mkdir()
+    assert main(["--check"]) == 1
+    assert capsys.readouterr().err.count("is stale") == len(FILES)
+    assert main([]) == main(["--check"]) == 0
+    (tmp_path / "docs/reference.md").write_text("old")
+    assert stale(tmp_path) == ["docs/reference.md"]
+
+
+@pytest.mark.parametrize("kind", ["sinks", "stages"])
+def test_every_component_and_each_of_its_keys_is_documented(kind: registry.Kind) -> None:
+    page = (ROOT / "docs/reference.md").read_text()
+    for name in registry.names(kind):
+        assert f"\n### `{name}`\n" in page
+        if kind == "sinks":
+            for one in fields(registry.config_type(kind, name)):
+                assert f"**`{one.key}`**" in page, f"{name}: {one.key}"

@@ -1,0 +1,44 @@
+"""Secrets of a component in what others say."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from pipeline.model import Secret
+from pipeline.model.secrecy import Stars, sounds_secret
+from pipeline.sinks.http import Config
+from pipeline.transport.http import AuthConfig
+
+STARS = Stars(
+    Config(
+        type="http",
+        url="http://store",
+        auth=AuthConfig(user="me", password=Secret("correct horse battery")),
+        headers={"X-Api-Key": Secret("k3y"), "Accept": Secret("application/json")},
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("401: who is me:correct horse battery?", "401: who is me:***?"),
+        ("Basic " + base64.b64encode(b"me:correct horse battery").decode(), "Basic ***"),
+        ("it begins with correct horse ba…", "it begins with ***…"),
+        ('no such key "k3y"', 'no such key "***"'),
+        ("415: application/json is not taken by me", "415: application/json is not taken by me"),
+    ],
+)
+def test_every_secret_of_a_configuration_is_stars_and_all_else_is_as_it_was(
+    said: str, shown: str
+) -> None:
+    assert STARS(said) == shown
+
+
+def test_names_of_secrets_are_told_from_others() -> None:
+    for name in ("password", "api-key", "SESSION_TOKEN", "X-Auth-Token", "nkey", "Authorization"):
+        assert sounds_secret(name)
+    for name in ("key", "user", "passed", "tokens_seen", "Content-Type", 3):
+        assert not sounds_secret(name)

@@ -1,0 +1,119 @@
+"""What is told of a running agent, for rates."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger, add
+from pipeline.model.metrics import Metrics
+from pipeline.model.timestamps import timestamp
+from pipeline.observe.overview import LOOK, Observer, Overview, SinkNow
+from pipeline.testing.builders import batch, container
+
+
+class Kept:
+    """A buffer."""
+
+    def __init__(self, *envelopes: Envelope) -> None:
+        self._envelopes = list(envelopes)
+
+    def envelopes(self) -> list[Envelope]:
+        return self._envelopes
+
+    def oldest(self) -> bytes | None:
+        return min((one.batch.times[0] for one in self._envelopes), default=None)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing gets older than a test says."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+
+
+def old(seconds: float, number: int, ledger: Ledger) -> Envelope:
+    """A batch of one entry of a container, and its account."""
+    of = container(f"api-{number}", number=number)
+    page = ledger.page(of.id, of.name)
+    page.followed = True
+    passage = page.passage("logs", "all")
+    add(page.read, "logs", 1)
+    passage.taken += 1
+    tally = passage.tally("out")
+    tally.routed += 1
+    times = [timestamp(time.time() - seconds)]
+    return Envelope(batch("x", of=of).replace(times=times), tally)
+
+
+async def seen(ledger: Ledger, metrics: Metrics, buffer: Kept | None = None) -> Overview:
+    buffers = {"out": buffer or Kept()}
+    sinks = [SinkNow("out", "file"), SinkNow("other", "file")]
+    return await Observer(ledger, metrics, ["all"], lambda: sinks, buffers).overview("")
+
+
+async def test_counters_of_sinks_routes_and_containers() -> None:
+    ledger, metrics = Ledger(), Metrics(CollectorRegistry())
+    one = old(5, 1, ledger)
+    metrics.received_bytes.labels("api-1").inc(77)
+    metrics.delivered.labels("out").inc(3)
+    metrics.delivered_bytes.labels("out").inc(300)
+    metrics.retried.labels("out").inc(2)
+    metrics.dead_lettered.labels("out").inc(1)
+    metrics.dropped.labels("out", "refused").inc(4)
+    metrics.dropped.labels("other", "drop_newest").inc(5)
+    metrics.filtered.labels("all", "keep").inc(6)
+    metrics.filtered.labels("removed", "keep").inc(6)
+    metrics.filtered.labels("all", "set")
+    one.account.drop(1, "refused")
+    found = await seen(ledger, metrics)
+    out, other = found.sinks
+    assert (out.delivered, out.delivered_bytes, out.retried, out.dead_lettered) == (3, 300, 2, 1)
+    assert (out.dropped, other.dropped) == ({"refused": 4}, {"drop_newest": 5})
+    [route] = found.routes
+    assert (route.taken, route.filtered) == (1, {"keep": 6})
+    [api] = found.containers
+    assert (api.name, api.lines, api.bytes, api.dropped, api.waiting) == ("api-1", 1, 77, 1, 0)
+
+
+async def test_lag_is_the_age_of_a_containers_oldest_entry_in_any_buffer() -> None:
+    ledger = Ledger()
+    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 1, ledger)]
+    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*envelopes))
+    assert [round(one.lag) for one in found.containers] == [30, 20]
+
+
+async def test_of_a_container_far_back_in_a_long_buffer_the_lag_is_the_sinks() -> None:
+    ledger = Ledger()
+    first, last = old(30, 1, ledger), old(20, 2, ledger)
+    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*[first] * LOOK, last))
+    assert [round(one.lag) for one in found.containers] == [30, 30]
+
+
+async def test_of_a_container_with_entries_on_disk_the_lag_is_the_sinks() -> None:
+    ledger = Ledger()
+    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 3, ledger)]
+    observer = Observer(
+        ledger,
+        Metrics(CollectorRegistry()),
+        ["all"],
+        list,
+        {"out": Kept(*envelopes)},
+        lambda: {envelopes[2].account},
+    )
+    found = await observer.overview("")
+    assert [round(one.lag) for one in found.containers] == [30, 20, 30]
+
+
+async def test_a_removed_container_is_listed_until_its_entries_are_delivered() -> None:
+    ledger, metrics = Ledger(), Metrics(CollectorRegistry())
+    one = old(30, 1, ledger)
+    ledger.forget(one.batch.container.id)
+    assert len((await seen(ledger, metrics, Kept(one))).containers) == 1
+    one.account.delivered += 1
+    ledger.fold()
+    found = await seen(ledger, metrics)
+    assert found.containers == []
+    assert found.routes[0].taken == 1

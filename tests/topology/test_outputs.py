@@ -1,0 +1,73 @@
+"""All sinks of an agent: what their beginning, their changes and their end have to do with each
+other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Ledger
+from pipeline.model import BufferConfig, RetryConfig, SinkConfig, Size
+from pipeline.model.metrics import Metrics
+from pipeline.sinks.console import Config as Console
+from pipeline.sinks.syslog import Config as Syslog
+from pipeline.testing.builders import batch
+from pipeline.topology.outputs import Change, Outlets
+from tests.suite.waiting import until
+
+SPOOLED = BufferConfig(disk=Size(2**20))
+DEAD = "tcp://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("buffer", [BufferConfig(), SPOOLED])
+async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
+    tmp_path: Path, buffer: BufferConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays = Console(type="console")
+    dead = Syslog(type="syslog", address=DEAD, buffer=buffer, retry=RetryConfig())
+    metrics = Metrics(CollectorRegistry())
+    outlets = Outlets(metrics, Ledger(), tmp_path, "host", lambda container: True)
+
+    async def plan(**sinks: SinkConfig) -> Change:
+        return await asyncio.to_thread(outlets.plan, sinks)
+
+    outlets.apply(await plan(stays=stays, dead=dead))
+    await outlets.open()
+    closing = asyncio.Event()
+
+    async def hang() -> None:
+        closing.set()
+        await asyncio.sleep(0.5)
+
+    async with asyncio.TaskGroup() as tasks:
+        outlets.start(tasks)
+        leaving = outlets.named["dead"]
+        monkeypatch.setattr(leaving.delivery._sink, "close", hang)
+        leaving.offer(Envelope(batch("never delivered")))
+        await until(lambda: leaving.delivery.problem)
+        change = await plan(stays=stays)
+        outlets.apply(change)
+        settling = tasks.create_task(outlets.settle(change, 0.05), name="reload")
+        await closing.wait()
+        settling.cancel()
+        await asyncio.wait([settling])
+        await outlets.drain(2)
+        await outlets.finish()
+    assert leaving.buffer.entries == 1
+    assert leaving.spool is None or leaving.spool.unsaved == 0
+
+
+class Free(Console, frozen=True, kw_only=True):
+    fields: dict[str, Any]
+
+
+def test_a_value_of_another_type_that_is_equal_to_python_changes_a_sink(tmp_path: Path) -> None:
+    outlets = Outlets(Metrics(CollectorRegistry()), Ledger(), tmp_path, "host", lambda _: True)
+    outlets.apply(outlets.plan({"a": Free(type="console", fields={"x": [1]})}))
+    assert not outlets.plan({"a": Free(type="console", fields={"x": [1]})}).successors
+    assert "a" in outlets.plan({"a": Free(type="console", fields={"x": [True]})}).successors
