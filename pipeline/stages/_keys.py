@@ -1,7 +1,6 @@
-"""Keys: what a stage tells entries apart by, or a sink names the places by that they go to; and
-`Recent`, which remembers something of the last ones.
+"""Keys by which stages tell entries apart, and `Recent`, which keeps a state for the last keys.
 
-A key is as short as it may be kept by the thousand: a long text stands as its digest.
+A long key is replaced by its digest, so that thousands of keys may be kept.
 """
 
 from __future__ import annotations
@@ -16,13 +15,17 @@ from pipeline.model.batch import Batch
 from pipeline.model.errors import at
 
 LONGEST: Final = 128
-"""Characters of a key that is kept as it is."""
+"""Characters of a key that is kept as it is. A longer one is replaced by its digest."""
 
 State = TypeVar("State")
 
 
 def compile_key(text: str, path: str = "key") -> Callable[[Batch], list[str]]:
-    """A template that gives each entry its key. Raises `ConfigError` that names `path`."""
+    """Compiles the template of a key. The function it returns gives the key of each entry of a
+    batch.
+
+    `path`: of the setting, for errors. Raises `ConfigError` for a wrong template.
+    """
     with at(path):
         template = compile_template(text)
 
@@ -33,16 +36,21 @@ def compile_key(text: str, path: str = "key") -> Callable[[Batch], list[str]]:
 
 
 def digest(text: str) -> str:
-    """32 characters that no other text has. The same on every host, and after a restart."""
+    """32 hexadecimal characters that no other text has.
+
+    They are the same on every host and after a restart. Any string will do, also one that can't be
+    UTF-8.
+    """
     return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 class Recent(Generic[State]):
-    """Something for each key, made where there is none yet. The most recently used are kept."""
+    """A state for each key. Only the most recently used keys are kept."""
 
     __slots__ = ("_make", "_most", "_states")
 
     def __init__(self, most: int, make: Callable[[], State]) -> None:
+        """`most`: how many keys are kept. `make()`: returns the state of a new key."""
         self._most = most
         self._make = make
         self._states: OrderedDict[str, State] = OrderedDict()
@@ -51,7 +59,7 @@ class Recent(Generic[State]):
         return len(self._states)
 
     def get(self, key: str) -> State:
-        """What there is for the key, which counts as used now."""
+        """The state of a key, a new one if it has none. The key counts as used now."""
         states = self._states
         state = states.get(key)
         if state is None:

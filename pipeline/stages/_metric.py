@@ -1,4 +1,4 @@
-"""What the stages that make metrics have in common: a name, labels, a condition, a limit."""
+"""What stages that make metrics share: a name, labels, a condition, a limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.model.stage_metrics import Values
 
 
 class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every stage that makes a metric may say."""
+    """The settings of every stage that makes a metric."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, examples=["http_requests"])]
     """Name of the metric: letters, digits and `_`."""
@@ -26,19 +26,22 @@ class Measure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = {}
     """The metric's labels, each a template as in `set`."""
     when: Annotated[str | None, Meta(examples=["status >= 500"])] = None
-    """An expression; only entries for which it is true count."""
+    """An expression. Only entries for which it is true are counted."""
     series: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-    """How many series there may be, one for each combination of the labels' values. What comes
-    beyond counts into one whose labels are all `other`."""
+    """How many series there may be, one for each combination of the labels' values. Entries beyond
+    that count into one series whose labels are all `other`."""
     help: Annotated[str | None, Meta(min_length=1, examples=["Requests of the shop."])] = None
-    """What the metric says of itself."""
+    """The metric's help text."""
 
 
 class Labelling:
-    """Which entries count, and under what labels."""
+    """Which entries of a batch are counted, and with which labels.
+
+    The methods may be called for batches of any container, from the event loop.
+    """
 
     def __init__(self, config: Measure) -> None:
-        """Raises `ConfigError`."""
+        """Raises `ConfigError` for a wrong expression or template, with the path of its setting."""
         self._when = None if config.when is None else compiled(compile_predicate, config, "when")
         templates = {
             name: compiled(compile_template, config, "labels", name) for name in config.labels
@@ -47,30 +50,35 @@ class Labelling:
         for name, template in config.labels.items():
             reads += fields_of_template(template, f"labels.{name}")
         self.reads: Sequence[FieldUse] = reads
-        """The fields that this depends on."""
+        """The fields that the condition and the labels read."""
         self.names: Values = tuple(sorted(templates))
+        """The names of the labels, sorted; rows of values are in this order."""
         self._columns = [templates[name] for name in self.names]
         self._is_owned = any(
             {"container.name", "container.id"} & one.facts for one in templates.values()
         )
 
     def owner(self, batch: Batch) -> str:
-        """The id of the container whose own the series are; empty where they are not."""
+        """The id of the container that the series belong to and end with; empty if to none."""
         return batch.container.id if self._is_owned else ""
 
     def mask(self, batch: Batch) -> Iterable[bool]:
-        """Whether each entry counts."""
+        """Whether each entry of the batch is counted."""
         return repeat(True, len(batch)) if self._when is None else self._when(batch)
 
     def rows(self, batch: Batch) -> Iterator[Values]:
-        """The labels' values of each entry."""
+        """The values of the labels for each entry of the batch."""
         if not self._columns:
             return repeat((), len(batch))
         return zip(*(column(batch) for column in self._columns), strict=True)
 
 
 def compiled(compile_: Callable[[str], Any], config: Measure, *path: str) -> Any:
-    """The text at this path, compiled. Raises `ConfigError` that names it."""
+    """Compiles a text of a stage's settings: `compile_(text)`.
+
+    `path`: the names that lead to it in `config`, such as "labels" and "status". Raises
+    `ConfigError` with this path.
+    """
     text: Any = getattr(config, path[0])
     for key in path[1:]:
         text = text[key]

@@ -1,10 +1,10 @@
-"""What a stack trace looks like, language by language: which lines belong to the one before.
+"""What stack traces look like, language by language: which lines belong to the line before.
 
-Each language is a few rules: in a state, a line that matches leads to another state and belongs to
-the entry; one that matches none begins anew. All lines are looked at as bytes, up to their first
-`LOOKED_AT` of them. Containers write what they like and choose their language by a label, so the
-time that each pattern takes grows with the line and no more, by the same estimate that a user's own
-patterns are held to (`expression.steps`), and a literal that must be there is looked for first.
+A language is a few rules. In a state, a line that matches a rule belongs to the entry, and leads to
+the next state; a line that matches none starts a new entry. Only the first `LOOKED_AT` bytes of a
+line count. Containers write any lines and choose their language by a label. So no pattern may take
+time that grows faster than the line, by the estimate that holds for a user's own patterns, too
+(`expression.steps`); and a literal that must be there is searched first.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 LOOKED_AT: Final = 2048
-"""Bytes of a line that are looked at."""
+"""Bytes at the start of a line that are searched."""
 
 CLOSED: Final = ""
-"""The state in which nothing is joined to what came."""
+"""The state in which no line belongs to the one before."""
 
 Rules = Sequence[tuple[str, str]]
 Heads = Sequence[tuple[str, str, str]]
 
 
 class Language:
-    """The traces of one language's runtime, as it prints them."""
+    """The stack traces of one language, as its runtime prints them. It has no state of its own."""
 
     def __init__(self, marks: Sequence[bytes], heads: Heads, states: Mapping[str, Rules]) -> None:
-        """`marks`: texts, one of which is in every trace of two lines and more. `heads`: a literal,
-        what a first line looks like that has it, and the state behind it; `states`: what comes in
-        each state. Heads are looked for anywhere in a line, all else at its beginning."""
+        """`marks`: texts, one of which is in every trace of two or more lines.
+
+        `heads`: for each kind of first line a literal in it, its pattern, and the next state.
+        `states`: for each state its rules, a pattern and the next state each. Patterns of heads are
+        searched anywhere in a line, all others match at its start.
+        """
         self._marks = marks
         self.heads = [
             (literal.encode(), re.compile(text.encode()), state) for literal, text, state in heads
@@ -45,8 +48,11 @@ class Language:
         }
 
     def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
-        """For each line whether it belongs to the one before it, None where none does; and the
-        state behind the last one. `state`: that before the first one."""
+        """For each line whether it belongs to the line before, and the state after the last line.
+
+        `lines`: at least one. `state`: the state before the first line. Instead of a list that is
+        all False, None.
+        """
         if not state:
             whole = b"\n".join(lines)
             if not any(mark in whole for mark in self._marks):
@@ -91,7 +97,7 @@ PYTHON: Final = Language(
             (_INDENTED, "frames"),
             (r"[A-Za-z_][\w.]*(?:: |:?\s*$)", "raised"),
         ],
-        "raised": [  # the message's further lines and notes are told from others by nothing else
+        "raised": [  # only this tells further lines of the message, and notes, from other lines
             (r"(?!  \+ Exception Group )[ \t]+\S", "raised"),
             (_BLANK, "between"),
             (_CHAINED, "chain"),
@@ -189,7 +195,7 @@ NODE: Final = Language(
 
 _RUBY_PLACE: Final = r"\S+:\d+:in [`']"
 _RAILS: Final = r"^(?=(?s:.*)\):\s*$)(?s:.*?)[A-Z]\w{0,64} \("
-"""`ActionView::Template::Error (undefined method 'name' for nil):`, whatever stands before it."""
+"""`ActionView::Template::Error (undefined method 'name' for nil):`, after anything else."""
 RUBY: Final = Language(
     [b"\tfrom ", b"\n    from ", b":in `", b":in '"],
     [(":in ", r"\S:\d+:in [`']", "head"), ("):", _RAILS, "rails")],

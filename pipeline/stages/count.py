@@ -4,17 +4,18 @@
     { count = { name = "errors", when = "status >= 500", labels = { at = "{container.service}" } } }
 
 The first gives `http_requests_total{path="/",status="200"}`. Labels are templates as in `set`; an
-expression `when` chooses what counts. Stages that say the same name, labels, help and limit count
-together, in whatever routes they are.
+expression `when` selects which entries count. Stages with the same name, labels, help and limit
+count together, in whatever routes they are.
 
 Every combination of values is a series, which costs memory here and in Prometheus, so there are
-at most `series` of them. What comes beyond is counted under `other`, for every label: a sum over
+at most `series` of them. Entries beyond that are counted with `other` for every label: a sum over
 all series stays right, and an alert can watch for it. A value is cut to 200 characters.
 
 A series stays as long as the agent runs. One with a label made of `container.name` or
-`container.id` goes when the container is removed; for containers that live shorter than the time
-between two scrapes, take `container.service` or `container.image` instead. A restart of the agent
-begins at zero, which `rate()` and `increase()` expect, and may count again what it reads again.
+`container.id` is deleted when the container is removed. For containers that live shorter than the
+time between two scrapes, use `container.service` or `container.image` instead. After a restart of
+the agent the series start at zero, which `rate()` and `increase()` expect, and entries that are
+read again are counted again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pipeline.stages._metric import Labelling, Measure
 
 
 class Count(Measure, frozen=True, kw_only=True):
-    """What is counted, and under what name. `_total` is added to it."""
+    """What is counted, and the name of the metric, to which `_total` is added."""
 
 
 Config = Annotated[
@@ -46,7 +47,7 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Adds up groups of entries."""
+    """Counts the entries of a batch by their labels, and adds the sums to the metric."""
 
     def __init__(self, config: Count) -> None:
         self._config = config

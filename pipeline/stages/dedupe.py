@@ -1,20 +1,20 @@
-"""Drops an entry that says the same as one a short while before.
+"""Drops an entry that is the same as one shortly before.
 
     { dedupe = { within = "10s" } }
     { dedupe = { fields = ["level", "msg"], within = "1m", most = 5000 } }
 
-Entries are the same when they have the same values in all of the `fields`, or, without those, the
-same message. `message` and `stream` may be among them; `http.status` is the `status` in the object
-`http`. An entry that has none of the fields is the same as no other.
+Two entries are the same when they have the same values in all of the `fields`, or, without
+`fields`, the same message. `message` and `stream` may be among them; `http.status` is the `status`
+in the object `http`. An entry that has none of the fields is never the same as another.
 
-The first one goes on at once. Those like it are dropped until `within` has gone by since that first
-one; then the next one goes on, and has the number of those that were dropped in its field
-`duplicates`. So what a container says without end still comes once in each `within`. Where no more
-comes, only the metrics have the number: what is dropped counts as filtered by this stage.
+The first entry passes at once. Entries like it are dropped for the time `within`, counted from that
+first one. The next one passes, and its field `duplicates` has the number of entries dropped. So a
+line that a container repeats without end still comes once in each `within`. If no more comes, only
+the metrics have the number: dropped entries count as filtered by this stage.
 
-Each container is looked at for itself, by the entries' own times. Of no more than `most` different
-entries it is known that they were there; when there are more, those not seen for longest are
-forgotten, and go on when they come again.
+Containers are treated separately, and time is that of the entries. At most `most` different entries
+are remembered for each container; beyond that, those not seen for longest are forgotten, and pass
+when they come again.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ from pipeline.model.errors import at
 from pipeline.model.timestamps import all_seconds
 
 Identities = Callable[[Batch], Sequence[int | None]]
-"""A number for each entry, equal for those that say the same; None for one without any field."""
+"""A number for each entry, equal for entries that are the same; None for one without the fields."""
 
 _BETWEEN: Final = "\x1f"
 
 
 class Dedupe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is the same, and for how long."""
+    """Which entries are the same, and for how long."""
 
     fields: Annotated[list[str] | None, Meta(min_length=1, examples=[["level", "msg"]])] = None
-    """Fields that are compared; the message without them."""
+    """The fields to compare; without them, the message is compared."""
     within: Annotated[Duration, Meta(gt=0)] = Duration(10)
-    """For how long an entry that has gone on keeps back those that are the same."""
+    """For how long entries are dropped after one that is the same."""
     most: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
-    """How many different entries of a container are remembered."""
+    """How many different entries are remembered for each container."""
 
 
 Config = Annotated[Dedupe, Meta(examples=[{"fields": ["level", "msg"], "within": "1m"}])]
 
 
 class Stage(model.Stage):
-    """Remembers hashes of what has gone on."""
+    """Remembers hashes of entries that passed, for one container."""
 
     def __init__(self, config: Dedupe) -> None:
         self._identities = _of_messages if config.fields is None else _of_fields(config.fields)
@@ -67,9 +67,9 @@ class Stage(model.Stage):
 
     def _start(self) -> None:
         self._passed: dict[int, float] = {}
-        """When each went on; first what has not been seen for longest."""
+        """When each entry passed, in seconds; those not seen for longest come first."""
         self._dropped: dict[int, int] = {}
-        """How many were the same as one that went on, and have not been told of."""
+        """How many entries were dropped since, and aren't in a field `duplicates` yet."""
 
     def effect(self) -> model.Effect:
         reads = [
@@ -108,7 +108,7 @@ class Stage(model.Stage):
         return result.marked("duplicates", marks) if result is not None and marks else result
 
     def _forget(self, now: float) -> None:
-        """What is too old, and what is too much."""
+        """Forgets entries that are too old or too many."""
         passed, dropped = self._passed, self._dropped
         excess, old = len(passed) - self._most, now - self._within
         places = takewhile(lambda at: at[0] < excess or passed[at[1]] <= old, enumerate(passed))

@@ -21,7 +21,7 @@ Config = Annotated[str, Meta(examples=["level == 'debug' or message.startswith('
 
 
 class Stage(model.Stage):
-    """Selects by the opposite of a predicate."""
+    """Keeps the entries for which the expression is false."""
 
     def __init__(self, config: str) -> None:
         self._predicate = compile_predicate(config)

@@ -1,28 +1,28 @@
-"""Joins lines that belong together to one entry: stack traces, above all.
+"""Joins lines that belong together to one entry, above all stack traces.
 
     { join = "python" }
     { join = { start = "^\\\\d{4}-\\\\d{2}-\\\\d{2} " } }
     { join = { continue = "^\\\\s" } }
 
 - `python`, `java` (and Kotlin, Scala), `go`, `node`, `ruby`, `dotnet`: the stack traces of that
-  language, with the exceptions that they were caused by, and the panic of all goroutines. A trace
-  is an entry of its own, apart from the log line that came before it; other lines go on at once.
+  language, with the exceptions that caused them, and panics with all goroutines. A trace is an
+  entry of its own, separate from the log line before it. Other lines pass at once.
 - `indent`: a line that begins with white space belongs to the one before it.
 - `{ start = "…" }`: an entry begins with a line in which the pattern is found, and all others
-  belong to the one before them. This also keeps a trace with the log line that tells of it.
+  belong to the line before. This also keeps a trace together with its log line.
 - `{ continue = "…" }`: a line in which the pattern is found belongs to the one before it.
-- `{ like = "java", lines = 1000 }`: other bounds than the usual ones.
+- `{ like = "java", lines = 1000 }`: limits other than the defaults.
 
 The entry has the time, the stream, the fields and the `event.sequence` of its first line, and the
-messages of all, with newlines between them. Lines of standard output and standard error are never
-joined to each other, and those of one between those of the other do no harm; but entries keep their
-order, so what came after the first line of a join waits for its last. Put `join` before `parse`.
+messages of all lines, with newlines between them. Lines of standard output and standard error are
+never joined to each other, and may be mixed. Entries keep their order, so lines that come after the
+first line of a join wait for its last. Put `join` before `parse`.
 
-A line to which others may yet be joined is held back until one comes that is none of them, or none
-has come for `timeout`; or the container ends, or the agent stops. A join that goes on for ten times
-as long is let go as it is, and so is one that has reached `lines` or `bytes`: what else belongs to
-it becomes another entry. What is held back is not acknowledged: after a kill it is read again.
-`dockline audit` shows it as `held back`, and the lines that were joined to others as
+A line to which others may be joined is held back until a line comes that doesn't belong to it, or
+none has come for `timeout`, or the container ends, or the agent stops. A join is passed on as it is
+after ten times `timeout`, or when it has reached `lines` or `bytes`; the lines that still belong to
+it become another entry. Lines that are held back aren't acknowledged: after a kill they are read
+again. `dockline audit` shows them as `held back`, and lines that were joined to others as
 `filtered by join`.
 """
 
@@ -39,34 +39,35 @@ from msgspec import Meta
 from pipeline import model
 from pipeline.expression.patterns import Search, compile_pattern
 from pipeline.model import Duration, Size
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import UNTRACKED, Batch, Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import Fields
 from pipeline.stages._traces import CLOSED, LANGUAGES
 
 OPEN: Final = "open"
-"""The state of those that join to any line."""
+"""The state of a join that any line may belong to."""
 
 LONGEST: Final = 10
-"""Times `timeout` that a join may go on from its first line."""
+"""How many times `timeout` a join may take from its first line."""
 
 MOST_WAITING: Final = 4096
-"""Entries that may wait behind a line of the other stream to which others may yet be joined."""
+"""Entries that may wait behind a line of the other stream to which others may be joined."""
 
 AT_ONCE: Final = 128 * 2**10
-"""Bytes of entries that are let go at once, unless all are: the stages behind this one take them
-without a turn of the event loop between."""
+"""Bytes of entries that are passed on at once, except at the end: the next stages handle them
+without
+giving the event loop a turn."""
 OF_AN_ENTRY: Final = 48
-"""Bytes that an entry counts beside its lines."""
+"""Bytes that an entry takes beside its lines."""
 
 Name = Literal["python", "java", "go", "node", "ruby", "dotnet", "indent"]
 
 
 class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What belongs together, and how much of it. One of `like`, `start` and `continue`."""
+    """Which lines belong together, and limits. Exactly one of `like`, `start` and `continue`."""
 
     like: Annotated[Name | None, Meta(examples=["java"])] = None
-    """A language, or `indent`: for other bounds than the usual ones."""
+    """A language, or `indent`, to be used with other limits."""
     start: Annotated[str | None, Meta(examples=[r"^\d{4}-\d{2}-\d{2} "])] = None
     """A regular expression that is found in the first line of each entry."""
     continue_: Annotated[str | None, Meta(examples=[r"^\s"])] = msgspec.field(
@@ -78,21 +79,21 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bytes: Annotated[Size, Meta(ge=1)] = Size(256 * 2**10)
     """Most bytes of an entry of more than one line."""
     timeout: Annotated[Duration, Meta(gt=0)] = Duration(1)
-    """How long to wait for a further line; a tenth of a second more, at the most."""
+    """How long to wait for a further line, up to a tenth of a second longer."""
 
 
 Config = Annotated[Name | Own, Meta(examples=["python", {"start": r"^\d{4}-\d{2}-\d{2} "}])]
 
 
 class Reader(Protocol):
-    """Tells which lines belong together."""
+    """Tells which lines of one stream belong together."""
 
     def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
-        """See `traces.Language`."""
+        """As `_traces.Language.read`."""
 
 
 class Stage(model.Stage):
-    """Made for each container anew."""
+    """The stage before it is bound: each container gets a new one."""
 
     def __init__(self, config: str | Own) -> None:
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
@@ -109,7 +110,7 @@ class Stage(model.Stage):
 
 
 class _Entry:
-    """Lines of one stream that belong together, or one that may be the first of some."""
+    """Lines of one stream that belong together, or one line that others may be joined to."""
 
     __slots__ = (
         "began", "count", "fields", "flag", "lines", "open", "part", "sequence", "size", "stream",
@@ -127,10 +128,10 @@ class _Entry:
         self.fields = fields
         self.flag = batch.flags.get(self.sequence) if batch.flags else None
         self.open = True
-        """Lines may yet be joined to it."""
+        """Whether lines may still be joined to it."""
         self.began: float | None = None
         self.touched: float | None = None
-        """When its first line and its last came, as far as somebody has looked."""
+        """When its first and its last line came, in the time of `flush`."""
 
     def add(self, batch: Batch, index: int) -> None:
         line = batch.lines[index]
@@ -153,21 +154,21 @@ class _Entry:
 
 
 class _Joining(model.Stage):
-    """One container's."""
+    """The stage for one container."""
 
     def __init__(self, reader: Reader, config: Own) -> None:
         self._reader = reader
         self._most_lines, self._most_bytes = config.lines, int(config.bytes)
         self._timeout = float(config.timeout)
         self._states: dict[int, str] = {}
-        """By stream."""
+        """The state of each stream."""
         self._open: dict[int, _Entry] = {}
-        """The last entry of each stream, where lines may be joined to it."""
+        """The last entry of each stream, if lines may be joined to it."""
         self._waiting: deque[_Entry] = deque()
-        """All that is held back, in order: the first one is open, or there was too much to let go
-        at once."""
+        """All entries that are held back, in order. The first one is open, or there were too many
+        to pass on at once."""
         self._like: Batch | None = None
-        """A batch without entries, for what is let go by time."""
+        """A batch without entries, for entries that are passed on by time."""
 
     def __call__(self, batch: Batch) -> Batch | None:
         if batch.source != "logs" or batch.bare:
@@ -202,7 +203,10 @@ class _Joining(model.Stage):
         return len(waiting) > 1 or (bool(waiting) and waiting[0].stream != stream)
 
     def _without_last(self, batch: Batch, stream: int) -> Batch | None:
-        """No line continues, so all are complete but for the last, and there is nothing else."""
+        """Handles a batch in which no line belongs to the one before, when at most one entry waits.
+
+        All of its entries are complete but for the last.
+        """
         before, last = self._waiting.popleft() if self._waiting else None, len(batch) - 1
         self._open.pop(stream, None)
         if self._states[stream]:
@@ -219,7 +223,7 @@ class _Joining(model.Stage):
         return whole if before is None else self._batch(batch, [before], whole)
 
     def _add_mixed(self, batch: Batch) -> None:
-        """Of more than one stream."""
+        """Handles a batch with lines of both streams."""
         streams, new = batch.streams, []
         for stream in sorted(set(streams)):
             indexes = [index for index, of in enumerate(streams) if of == stream]
@@ -235,8 +239,9 @@ class _Joining(model.Stage):
     def _entries(
         self, batch: Batch, stream: int, indexes: Iterable[int], joins: list[bool] | None
     ) -> list[_Entry]:
-        """The entries that begin with those lines of a stream; the others are joined to them, or
-        to the one before."""
+        """The entries that begin with lines of this stream. Other lines are joined to them, or to
+        the
+        entry before."""
         entry, entries, fields, lines = self._open.get(stream), [], batch.fields, batch.lines
         for number, index in enumerate(indexes):
             if (
@@ -264,6 +269,7 @@ class _Joining(model.Stage):
         if self._like is None or self._like.container is not batch.container:
             self._like = batch.replace(
                 lines=[], times=[], streams=b"", sequences=[], parts=None, fields=None, flags=None,
+                acknowledgement=UNTRACKED,
             )  # fmt: skip
 
     def _hold(self, entry: _Entry, batch: Batch) -> None:
@@ -277,7 +283,7 @@ class _Joining(model.Stage):
     # -------------------------------------------------------------------------- what goes
 
     def _let_go(self, like: Batch, most: float = AT_ONCE) -> Batch | None:
-        """The entries before the first that is open, and no more bytes than that but for one."""
+        """The entries before the first open one, up to the limit of bytes, but at least one."""
         waiting, complete, size = self._waiting, [], 0
         while waiting and size < most:
             if waiting[0].open:
@@ -291,7 +297,7 @@ class _Joining(model.Stage):
         return self._batch(like, complete) if complete else None
 
     def _is_too_much(self) -> bool:
-        """What waits behind the first entry."""
+        """Whether too much waits behind the first entry, so that it must not stay open."""
         waiting = self._waiting
         if len(waiting) > MOST_WAITING:
             return True
@@ -304,7 +310,7 @@ class _Joining(model.Stage):
         self.oldest_held = waiting[0].sequence if waiting else 0
 
     def _batch(self, like: Batch, entries: list[_Entry], rest: Batch | None = None) -> Batch:
-        """Those entries, and then the rest."""
+        """The batch of these entries and the rest."""
         flags = {entry.sequence: entry.flag for entry in entries if entry.flag}
         fields: list[Fields] | None = None
         if (rest is not None and rest.fields is not None) or any(e.fields for e in entries):
@@ -349,7 +355,7 @@ def _beginning(batch: Batch, count: int) -> Batch:
 
 
 class _Indented:
-    """A line that begins with white space, and is not empty."""
+    """Joins a line that begins with white space and isn't empty."""
 
     def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
         joins = [line[:1] in _SPACES for line in lines]
@@ -360,7 +366,7 @@ _SPACES: Final = frozenset((b" ", b"\t"))
 
 
 class _Found:
-    """A line in which a pattern is found, or one in which it is not."""
+    """Joins a line in which a pattern is found, or one in which it isn't."""
 
     def __init__(self, search: Search, *, joins: bool) -> None:
         self._search = search

@@ -21,7 +21,7 @@ Config = Annotated[str, Meta(examples=["level in ('error', 'fatal') or status >=
 
 
 class Stage(model.Stage):
-    """Selects by a predicate."""
+    """Keeps the entries for which the expression is true."""
 
     def __init__(self, config: str) -> None:
         self._predicate = compile_predicate(config)

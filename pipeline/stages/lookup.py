@@ -1,4 +1,4 @@
-"""Sets fields to what a table in a file says about a value of the entry.
+"""Sets fields to the values that a table in a file has for a value of the entry.
 
     { lookup = { file = "/etc/dockline/users.csv", key = "user", on = "{user}", set = ["team"] } }
 
@@ -9,15 +9,15 @@ user,team,owner
 ann,core,bob
 ```
 
-`on` is a template as in `set`; what it gives is looked for in the column `key`, letter by letter.
-A file whose name ends in `.json` is one object, whose keys are looked for and whose values are
-objects: `{"ann": {"team": "core"}}`; it has no `key`. In `.tsv` there are tabs between the columns,
-in all others commas, and the first row has their names. Values from CSV are texts, and an empty
-one is none, as is null in JSON.
+`on` is a template as in `set`; its text is searched in the column `key`, and must be equal. A file
+whose name ends in `.json` is one object: its keys are searched, and its values are objects, as in
+`{"ann": {"team": "core"}}`; then there is no `key`. A `.tsv` file has tabs between the columns, any
+other file commas, and the first row has the names of the columns. Values from CSV are texts; an
+empty one is no value, and so is null in JSON.
 
-Fields are overwritten, and one that the table has no value for stays as it is, unless `missing`
-says what to set. The file is read when the agent starts or its configuration is loaded again, up to
-64 MiB; mistakes in it are mistakes of the configuration, and `dockline check` finds them.
+Fields are overwritten. A field that the table has no value for stays as it is, unless `missing` has
+a value for it. The file is read when the agent starts and when its configuration is loaded again,
+up to 64 MiB. Errors in it are errors of the configuration, and `dockline check` finds them.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ from pipeline.model.records import MISSING
 from pipeline.support.plural import plural
 
 LARGEST: Final = 64 * 2**20
-"""Bytes of a file. As a table it takes several times as much."""
+"""Bytes of a file. The table takes several times as much memory."""
 
 Scalar = str | int | float | bool
 Rows = Mapping[str, Mapping[str, Any]]
 
 
 class Lookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to look, for what, and what to take."""
+    """The file, what to search in it, and which values to set."""
 
     file: Annotated[str, Meta(min_length=1, examples=["/etc/dockline/users.csv"])]
     """A CSV file with a header, or a JSON object of objects."""
     key: Annotated[str | None, Meta(examples=["user"])] = None
-    """The column that is looked in; not for JSON."""
+    """The column to search. Not for JSON."""
     on: Annotated[str, Meta(min_length=1, examples=["{user}"])]
-    """A template: what is looked for."""
+    """A template of the text to search."""
     set: Annotated[list[str] | None, Meta(min_length=1, examples=[["team", "owner"]])] = None
-    """Columns that become fields of the same name; every one but the key without it."""
+    """The columns to set as fields of the same name. Without it, all but the key."""
     missing: Annotated[dict[str, Scalar], Meta(examples=[{"team": "unknown"}])] = {}
-    """Values for fields that the table has none for."""
+    """Values of fields for which the table has none."""
 
 
 Config = Annotated[
@@ -80,7 +80,7 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Holds the table as a row of values for each key."""
+    """Has the table as a row of values for each key."""
 
     def __init__(self, config: Lookup) -> None:
         with at("on"):
@@ -112,7 +112,7 @@ class Stage(model.Stage):
 
 
 def _chosen(config: Lookup, columns: Sequence[str]) -> dict[str, str]:
-    """Names of the columns to take, and where in the configuration each of them stands."""
+    """The names of the columns to set, each with its path in the configuration."""
     chosen = {name: "file" for name in columns if name != config.key}
     if config.set is not None:
         chosen = {name: f"set[{index}]" for index, name in enumerate(config.set)}
@@ -138,15 +138,15 @@ def _target(name: str, place: str) -> Path:
 
 
 def _read(config: Lookup) -> tuple[Sequence[str], Rows, bytes]:
-    """Names of the columns, the rows by their keys, and a digest of the file."""
+    """The names of the columns, the rows by their keys, and a digest of the file."""
     file = config.file
     is_json = file.endswith(".json")
     if is_json and config.key is not None:
         raise ConfigError(
-            "in JSON the keys of the outer object are looked for: leave this out", "key"
+            "in JSON the keys of the outer object are searched: leave this out", "key"
         )
     if not is_json and config.key is None:
-        raise ConfigError('"key" is missing: which column is looked in?')
+        raise ConfigError('"key" is missing: which column is to be searched?')
     text = _text(file)
     digest = sha256(text.encode()).digest()
     if is_json:
@@ -199,7 +199,7 @@ def _csv(config: Lookup, text: str) -> tuple[Sequence[str], Rows]:
 
 
 def _lines(file: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty."""
+    """The line number and the cells of each row that isn't empty."""
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter="\t" if file.endswith(".tsv") else ",", strict=True
     )

@@ -4,12 +4,12 @@
     { observe = { name = "rows", value = "rows", buckets = [1, 10, 99], labels = { db = "{db}" } } }
 
 The first gives `http_duration_seconds_bucket{le="0.1"}` and so on, `http_duration_seconds_sum` and
-`http_duration_seconds_count`, for `histogram_quantile()`. `value` is an expression; text that
-spells a number is one, and an entry for which it is no number does not count.
+`http_duration_seconds_count`, for `histogram_quantile()`. `value` is an expression. A text that is
+a number counts as one; an entry for which it is no number does not count.
 
-The rest is as with `count`: `labels` are templates, `when` chooses what counts, no more than
-`series` combinations of values are kept apart, and those of a container's own name go with it. Each
-has a figure for every bucket, so a few labels and buckets are many series.
+The rest is as with `count`: `labels` are templates, `when` selects which entries count, there are
+at most `series` combinations of values, and series with the name of a container end with it. Each
+combination has a number for every bucket, so a few labels and buckets are many series.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ from pipeline.stages._metric import Labelling, Measure, compiled
 
 
 class Observe(Measure, frozen=True, kw_only=True):
-    """What is measured, and under what name."""
+    """What is measured, and the name of the metric."""
 
     value: Annotated[str, Meta(min_length=1, examples=["duration_ms / 1000"])]
-    """An expression that gives the number, or a field that has it. Prometheus has times in seconds
+    """An expression for the number, such as the name of a field. In Prometheus times are in
+    seconds,
     and sizes in bytes."""
     buckets: Annotated[list[float], Meta(min_length=1, max_length=100)] = field(
         default_factory=lambda: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
     )
-    """Upper bounds, ascending; one without a bound is added. Those without this are for the
-    seconds that a request takes."""
+    """Upper bounds, ascending; a bucket without a bound is added. The default is for the seconds
+    that
+    a request takes."""
 
 
 Config = Annotated[
@@ -53,11 +55,11 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Gathers the numbers of each group of entries."""
+    """Collects the numbers of a batch by their labels, and adds them to the histogram."""
 
     def __init__(self, config: Observe) -> None:
         if not all(low < high for low, high in pairwise([-math.inf, *config.buckets, math.inf])):
-            raise ConfigError("the bounds of buckets ascend, as in [0.1, 0.5, 1]", "buckets")
+            raise ConfigError("the bounds of buckets must ascend, as in [0.1, 0.5, 1]", "buckets")
         self._config = config
         self._labelling = Labelling(config)
         self._value = compiled(compile_value, config, "value")

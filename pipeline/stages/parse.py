@@ -18,16 +18,16 @@
 - `auto`: JSON for a line that begins with `{`; klog, syslog with its priority and time, and access
   logs, which cannot be mistaken; logfmt for a line that is nothing but pairs such as `key=value`,
   at least two of them.
-- `{ regex = "…" }`: the named groups of a pattern that is looked for in the message, `^` and `$`
+- `{ regex = "…" }`: the named groups of a pattern that is searched in the message, `^` and `$`
   being its ends. Groups that take no part in the match make no fields.
 
-A line that cannot be parsed goes on without fields; so does one of more than 64 KiB with more than
-20,000 values in its JSON, or 10,000 `=` where it is no JSON. Fields that an entry has already stay,
-but for those that are read anew. Of bytes that are not UTF-8, each becomes U+FFFD in the fields.
-Whole numbers keep all their digits; `NaN` is not JSON, and of two equal keys the last one counts. A
-`-` that stands for nothing makes no field; a time that lacks its year or its zone stays as it is
-written. Names are Vector's, but for `msg` and `http_host`, since `message` and `host` are taken.
-Elastic Common Schema has others, which `rename` gives:
+A line that cannot be parsed goes on without fields; so does a line of more than 64 KiB with more
+than 20,000 values in its JSON, or with 10,000 `=` if it is not JSON. Fields that an entry has
+already stay, unless the parser finds a field of the same name. In fields, each byte that is not
+UTF-8 becomes U+FFFD. Whole numbers keep all their digits; `NaN` is not JSON; of two equal keys the
+last one counts. A `-` for a value that is missing makes no field; a time without year or zone stays
+as it is written. Names are those of Vector, except `msg` and `http_host`, since `message` and
+`host` are taken. Elastic Common Schema has others, which `rename` gives:
 `{ rename = { client = "source.address", status = "http.response.status_code" } }`.
 """
 
@@ -46,17 +46,18 @@ from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
 from pipeline.parsing.auto import Auto
 
 Parser = Callable[[list[bytes]], list[Fields]]
-"""Fields of each line, empty where there are none. No two are the same object."""
+"""The fields of each line, empty if it has none. Each has a dictionary of its own."""
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A pattern of one's own."""
+    """A pattern of your own."""
 
     regex: Annotated[
         str, msgspec.Meta(examples=[r"^(?P<ip>\S+) .* (?P<status>\d{3}) (?P<ms>\d+)$"])
     ]
-    """A regular expression of Python's with named groups. One that some line could keep busy for
-    ever is refused, such as `(a+)+`."""
+    """A regular expression of Python's with named groups. A pattern that could take endless time
+    for
+    some line is refused, such as `(a+)+`."""
 
 
 Format = Literal["json", "logfmt", "nginx", "apache", "syslog", "klog", "auto"]
@@ -67,7 +68,7 @@ Config = Annotated[
 ]
 
 MOST_PAIRS: Final = 10_000
-"""`=` of another long line: each pair takes up to two."""
+"""`=` signs of a long line that isn't JSON: each pair takes up to two."""
 
 _PARSERS: Final[dict[str, Parser]] = {
     "json": json.parse,
@@ -80,7 +81,7 @@ _PARSERS: Final[dict[str, Parser]] = {
 
 
 class Stage(model.Stage):
-    """Gives each entry the fields that a parser finds in its line."""
+    """Adds the fields that a parser finds in the line of each entry."""
 
     def __init__(self, config: Format | Pattern) -> None:
         self._config = config
@@ -103,7 +104,7 @@ class Stage(model.Stage):
 
 
 class _AsRecords(model.Stage):
-    """Parses one container's JSON."""
+    """Parses the JSON lines of one container."""
 
     def __init__(self, reader: RecordReader) -> None:
         self._reader = reader
@@ -113,7 +114,7 @@ class _AsRecords(model.Stage):
 
 
 def _light(lines: list[bytes]) -> list[bytes]:
-    """Empty ones in place of those that would take too long."""
+    """The lines, with empty ones in place of those that would take too long to parse."""
     if native.total(lines) <= json.LONG:
         return lines
     return [b"" if len(line) > json.LONG and _is_heavy(line) else line for line in lines]

@@ -53,12 +53,12 @@ log = logging.getLogger(__name__)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which function, and what becomes of entries that it fails for."""
+    """The function, and what happens to entries for which it fails."""
 
     function: Annotated[str, msgspec.Meta(examples=["mymodule:scrub"])]
-    """The module, and the function in it."""
+    """The module and the function in it, `module:function`."""
     drop_on_error: bool = False
-    """Drop them, instead of letting them go on as they were."""
+    """Whether to drop entries for which it fails, instead of passing them on unchanged."""
 
 
 Config = Annotated[
@@ -72,7 +72,7 @@ Function = Callable[[Fields, bytes], Any]
 
 _FORM: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _FAILURES: Final = (Exception, SystemExit)
-"""What a function may end in without ending the agent."""
+"""Exceptions of a function that do not end the agent."""
 
 
 class Stage(model.Stage):
@@ -149,7 +149,7 @@ def _imported(name: str) -> Function:
 
 
 def _copy(fields: Fields) -> Fields:
-    """Of which nothing is anybody else's: objects inside are shared with other lanes."""
+    """A copy that shares nothing: objects in the fields are shared with other lanes."""
     return {
         name: deepcopy(value) if type(value) in (dict, list) else value
         for name, value in fields.items()
@@ -157,7 +157,10 @@ def _copy(fields: Fields) -> Fields:
 
 
 def _checked(result: Any) -> Fields | None:
-    """As fields that nobody else has, of types that JSON has. Raises `TypeError` and others."""
+    """What the function returned as fields of an entry, a copy with types that JSON has.
+
+    Raises `TypeError` and other exceptions for a value that can't be fields.
+    """
     if result is None:
         return None
     if not isinstance(result, dict):

@@ -5,39 +5,39 @@
     { redact = { what = ["email", "ip"], with = "sha256" } }
 
 - `email`: addresses such as `bob@example.com`, `bob%40example.com` as well.
-- `card`: numbers of payment cards: 13 to 19 digits, single spaces or dashes in them or none, of an
-  issuer that there is, and with the right check digit (Luhn).
-- `ip`: addresses of IPv4 and IPv6; a port, a prefix length or a zone behind one stays.
+- `card`: numbers of payment cards: 13 to 19 digits, with or without single spaces or dashes, of a
+  known issuer and with the right check digit (Luhn).
+- `ip`: addresses of IPv4 and IPv6. A port, a prefix length or a zone after the address stays.
 - `jwt`: JSON Web Tokens, signed and encrypted ones.
 - `aws_key`: identifiers of AWS access keys, such as `AKIA…`. A secret access key looks like any
   other text of 40 characters; use a pattern with what stands before it.
-- `bearer`: the token after `Bearer`, which itself stays.
+- `bearer`: the token after `Bearer`. The word itself stays.
 
-`keys` are names whose values are replaced, whatever these are, in any case of letters and at any
-depth: those of fields, and in messages and other texts what stands as JSON, `name=value` or
-`name: value`. `patterns` are for all else.
+`keys` are names whose values are replaced, whatever they are, in upper or lower case and at any
+depth: names of fields, and names in messages and other texts, written as JSON, `name=value` or
+`name: value`. `patterns` are for everything else.
 
-A message and the fields that were read from it are both treated, whether the line was parsed
-before or after: texts at any depth, names of fields, and for cards and patterns numbers, too. What
-is nested more than 100 levels deep is replaced as a whole. Write `parse` before `redact`, since
-`{"card":[redacted]}` is no JSON any more.
+The message and the fields that were parsed from it are both treated, whether `parse` comes before
+or after: texts at any depth, names of fields, and for cards and patterns also numbers. Values
+nested more than 100 levels deep are replaced as a whole. Write `parse` before `redact`, since
+`{"card":[redacted]}` is not JSON.
 
-An entry that this stage fails on, which would be a bug in it, is dropped, counted in
-`dockline_dropped_entries_total{reason="stage_failed"}` and said in the log; it goes to no sink, and
-not to a dead-letter sink. So it is with `remove`, `truncate`, `keep` and `drop`, and with stages
-that make fields before one that redacts or removes.
+If this stage fails on an entry, which would be a bug, the entry is dropped, counted in
+`dockline_dropped_entries_total{reason="stage_failed"}`, and the log says so. It goes to no sink,
+not even to a dead-letter sink. The same is true for `remove`, `truncate`, `keep` and `drop`, and
+for stages that make fields before one that redacts or removes.
 
-A text with more than 10,000 things of a kind in it, or what looks like one, or with 64 KiB in runs
-of digits that may be cards, was made to keep the agent busy: all behind them is replaced as one.
-So were the fields of an entry with something in more than 2,000 of their names and values, or what
-looks like it in 10,000, each kind counted: each further one of those is replaced as a whole.
+Some texts are made to keep the agent busy. If a text has more than 10,000 things of a kind, or
+places that look like one, or 64 KiB of digits that may be cards, everything behind them is replaced
+as one. If more than 2,000 names and values in the fields of an entry have such a thing, or 10,000
+look like it (counted for each kind), each further one is replaced as a whole.
 
 With `with = "sha256"` each thing becomes a short keyed hash (HMAC), such as
-`sha256:5e884898da280471`: equal things become equal texts, so they can still be counted and
-followed. A hash without a key would protect nothing here: all numbers of a bank's cards, and all
-IPv4 addresses, are tried in seconds. So there always is a key, and whoever has it can try them,
-too: keep it away from those who read the logs. Without `key` it is random, never stored, and made
-anew with each start of the agent, so hashes can be compared until then, and on one host.
+`sha256:5e884898da280471`. Equal things become equal texts, so they can still be counted and
+followed. A hash without a key would protect nothing: all card numbers of a bank, and all IPv4
+addresses, can be tried in seconds. So there is always a key, and anybody who has it can try them:
+keep it from people who read the logs. Without `key` it is random, never stored, and a new one at
+each start of the agent: hashes can be compared until the next start, on one host.
 """
 
 from __future__ import annotations
@@ -66,38 +66,39 @@ _REDACTED: Final = "[redacted]"
 _HASH: Final = "sha256"
 _DEEPEST: Final = 100
 _MOST_LOOKED_AT: Final = 10_000
-"""Names and values of one entry that look as if there were something in them: 1 to 3 µs each."""
+"""Names and values of one entry that are searched closely: 1 to 3 µs each."""
 _FOUND: Final = 5
-"""For how many of them one counts that has something."""
+"""For how many of them one counts in which something is found."""
 _SHORTEST_KEY: Final = 16
 _RANDOM_KEY: Final = secrets.token_bytes(32)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is replaced, where, and by what."""
+    """What is replaced, where, and with what."""
 
     what: Annotated[list[What], msgspec.Meta(examples=[["email", "card"]])] = msgspec.field(
         default_factory=list
     )
-    """Kinds of things, as above."""
+    """The kinds of things to replace, as above."""
     keys: Annotated[list[str], msgspec.Meta(examples=[["password", "authorization"]])] = (
         msgspec.field(default_factory=list)
     )
-    """Names whose values are replaced. Without dots: `password` is that of any object, and of a
-    flattened one: `user.password`."""
+    """Names whose values are replaced, without dots: `password` stands for that name in any object,
+    and for flattened names such as `user.password`."""
     patterns: Annotated[list[str], msgspec.Meta(examples=[[r"secret=\S+"]])] = msgspec.field(
         default_factory=list
     )
-    """Regular expressions of Python's; all that one matches is replaced. They are tried on texts of
-    any length, so one is refused whose time could grow with the square of that."""
+    """Regular expressions of Python's. What one matches is replaced. Texts may have any length, so
+    a
+    pattern whose time could grow with the square of the length is refused."""
     fields: Annotated[list[str] | None, msgspec.Meta(examples=[["message", "http.headers"]])] = None
-    """Only these, `message` being the message itself. Without it, everything."""
+    """The only fields to treat; `message` is the message itself. Without it, everything."""
     with_: str = msgspec.field(default=_REDACTED, name="with")
-    """What stands in place of each thing; or `sha256` for a keyed hash of it."""
+    """The text that replaces each thing, or `sha256` for a keyed hash of it."""
     key: Annotated[
         Secret | None, msgspec.Meta(min_length=_SHORTEST_KEY, examples=["${REDACTION_KEY}"])
     ] = None
-    """Key of the hashes. The same one gives the same hashes everywhere."""
+    """The key of the hashes. The same key gives the same hashes everywhere."""
 
 
 Config = Annotated[
@@ -109,15 +110,15 @@ _written: Final = msgspec.json.Encoder().encode_lines
 
 
 class Stage(model.Stage):
-    """Looks at the text of a whole batch first: most have nothing, and cost only that."""
+    """Searches the text of a whole batch first: most batches have nothing, and cost only that."""
 
     def __init__(self, config: list[What] | Options) -> None:
         options = config if isinstance(config, Options) else Options(what=config)
         if not options.what and not options.patterns and not options.keys:
-            raise ConfigError("say what to redact: write what = […], keys = […] or patterns = […]")
+            raise ConfigError("write what to redact: what = […], keys = […] or patterns = […]")
         self._put = _replacement(options)
         self._left = 0
-        """Names and values of the present entry that may still be looked at closely."""
+        """Names and values of the current entry that may still be searched closely."""
         self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
         self._patterns = [_pattern(text, n) for n, text in enumerate(options.patterns)]
         self._all_local = all(map(is_local, options.patterns))
@@ -191,7 +192,7 @@ class Stage(model.Stage):
         return batch.replace(fields=self._values(fields, kinds, [_MOST_LOOKED_AT] * len(fields)))
 
     def _values(self, values: Sequence[Any], kinds: Sequence[Kind], left: list[int]) -> list[Any]:
-        """One of each entry, and how many of its names and values may still be looked at."""
+        """The new values, one for each entry. `left`: how many more may be searched in each."""
         new = []
         for place, value in enumerate(values):
             self._left = left[place]
@@ -200,7 +201,7 @@ class Stage(model.Stage):
         return new
 
     def _value(self, value: Any, kinds: Sequence[Kind], levels: int) -> Any:
-        """The same value where there is nothing in it, else a new one: inner ones are shared."""
+        """The value without things to hide, never changed in place: inner objects are shared."""
         if type(value) is str:
             return self._clean_text(value, kinds)
         if type(value) is dict:
@@ -227,7 +228,7 @@ class Stage(model.Stage):
         return new
 
     def _is_named(self, name: str) -> bool:
-        """As in a text: so is `user.password`, as logfmt and flattened JSON write it."""
+        """Whether a name is one of the keys, also as `user.password`, as in logfmt."""
         small = name.lower()
         return small in self._names or small.rpartition(".")[2] in self._names
 
@@ -236,7 +237,7 @@ class Stage(model.Stage):
         return value if (new := self._found(text, kinds)) == text else new
 
     def _found(self, text: str, kinds: Sequence[Kind]) -> str:
-        """As `_clean`, for what is one of many in an entry."""
+        """As `_clean`, for one of many texts in an entry."""
         new = text
         for kind in kinds:
             if kind.may_have(new):
@@ -249,7 +250,7 @@ class Stage(model.Stage):
         return new
 
     def _hidden(self, value: Any) -> Any:
-        """What stands for the value of one of the keys."""
+        """The text that replaces the value of one of the keys."""
         if value is None or value is MISSING or value == "":
             return value
         if type(value) not in (str, int, float):
@@ -272,8 +273,10 @@ class Stage(model.Stage):
 
 
 def _another(key: str, new: Fields, taken: dict[str, int]) -> str:
-    """A name that is free, for one that has become the same as others, of which so many are
-    `taken`."""
+    """A free name for a key that became the same as another: `key_2`, and so on.
+
+    `taken`: the last number used for each key.
+    """
     number = taken.get(key, 1)
     while True:
         number += 1
@@ -307,7 +310,7 @@ def _pattern(text: str, number: int) -> Kind:
     with at(f"patterns[{number}]"):
         pattern = compile_linear(text)
         if pattern.search(""):
-            raise ConfigError("the pattern matches where there is nothing")
+            raise ConfigError("the pattern matches an empty text")
     return own(pattern)
 
 
@@ -320,7 +323,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _json(parsed: list[Fields] | Records | None) -> str | None:
-    """All fields of a batch in one text; None where a look at that would not do."""
+    """All fields of a batch as one text; None if searching that would not be enough."""
     try:
         written = (_written(parsed) if type(parsed) is Records else orjson.dumps(parsed)).decode()
     except (TypeError, ValueError, RecursionError):

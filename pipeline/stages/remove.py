@@ -5,7 +5,7 @@
 `http.headers` is the field `headers` inside the object `http`. Without the message, JSON leaves it
 out and text shows the fields in its place.
 
-The message keeps what fields were read from: what nobody may see is for `redact`, with its `keys`.
+The message still has what fields were parsed from. To hide something, use `redact` with `keys`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.he
 
 
 class Stage(model.Stage):
-    """Takes fields out of every entry."""
+    """Removes fields of every entry."""
 
     def __init__(self, config: list[str]) -> None:
         self._bare = "message" in config

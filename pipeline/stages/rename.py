@@ -4,8 +4,8 @@
 
 `http.status` is the field `status` inside the object `http`. All renaming is done at once, so two
 fields can change places. A field that becomes `message` replaces the message; `message` renamed
-leaves the entry without one. Names that what comes out has anyway, such as `container`, cannot be
-the new name.
+leaves the entry without one. A name that every entry has in the output, such as `container`, cannot
+be the new name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MESSAGE: Final = Path(("message",))
 
 
 class Stage(model.Stage):
-    """Takes all old columns out, then puts them in under their new names."""
+    """Removes the old fields of all entries, then sets them with their new names."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._moves = [_move(old, new) for old, new in flatten(config)]
@@ -66,7 +66,7 @@ class Stage(model.Stage):
 def _move(old: str, new: Any) -> tuple[Path, Path]:
     with at(old):
         if not isinstance(new, str):
-            raise ConfigError("the new name is a string")
+            raise ConfigError("the new name must be a string")
         source = _MESSAGE if old == "message" else Path.parse(old)
         return source, _MESSAGE if new == "message" else Path.target(new)
 

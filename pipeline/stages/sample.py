@@ -1,15 +1,15 @@
-"""Keeps a part of the entries, evenly, and says on each how many it stands for.
+"""Keeps a part of the entries, evenly, and notes on each how many it stands for.
 
     { sample = 10 }
     { sample = { rate = 0.1, key = "{trace_id}", keep = "level == 'error'" } }
 
-`10` keeps one in ten, as `{ rate = 0.1 }` does. Nothing is left to chance: of each container's
-entries the first is kept, and then every tenth.
+`10` keeps one in ten, as `{ rate = 0.1 }` does. It is not random: of each container's entries the
+first is kept, and then every tenth.
 
-With a `key`, a template as in `set`, all entries for which it gives the same text are kept or
-dropped together: a trace stays whole. Which ones are kept depends on the text alone, so every
-host, every container and every restart decides alike, and what a lower rate keeps, a higher one
-keeps as well. Entries without a key are counted.
+With a `key`, a template as in `set`, all entries with the same text of the template are kept or
+dropped together, so a trace stays complete. Which ones are kept depends on the text only: it is the
+same on every host, in every container and after every restart, and what a lower rate keeps, a
+higher one keeps, too. Entries for which the text is empty are counted, as without a `key`.
 
 Kept entries have the field `sample_rate`, the number of entries that each stands for: 10. A sum of
 it is an estimate of how many there were. Entries for which the expression `keep` is true are always
@@ -35,19 +35,20 @@ from pipeline.stages._keys import compile_key
 
 _HASHES: Final = 2**32
 _SPREAD: Final = 0x9E3779B1
-"""2**32 divided by the golden ratio, odd: the checksums of numbers that follow each other are a
-pattern, which this takes apart."""
+"""2**32 divided by the golden ratio, odd. The checksums of consecutive numbers have a pattern, and
+this
+breaks it up."""
 
 
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which part is kept."""
+    """Which part of the entries is kept."""
 
     rate: Annotated[float, Meta(gt=0, le=1, examples=[0.1])]
     """The part of the entries that is kept."""
     key: Annotated[str | None, Meta(examples=["{trace_id}"])] = None
-    """A template: entries for which it gives the same text are kept or dropped together."""
+    """A template. Entries with the same text of it are kept or dropped together."""
     keep: Annotated[str | None, Meta(examples=["level == 'error'"])] = None
-    """An expression: entries for which it is true are kept, whatever the rate."""
+    """An expression. Entries for which it is true are always kept."""
 
 
 Config = Annotated[
@@ -57,12 +58,12 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Counts, or takes the key's checksum."""
+    """Counts entries, or uses the checksum of their key."""
 
     def __init__(self, config: int | Sample) -> None:
         if isinstance(config, int):
             if config < 1:
-                raise ConfigError("must be at least 1: one in how many is kept?")
+                raise ConfigError("must be at least 1: N keeps one in N")
             share, key, keep = Fraction(1, config), None, None
         else:
             share, key, keep = _share(config.rate), config.key, config.keep
@@ -96,7 +97,7 @@ class Stage(model.Stage):
         return batch.pick(indexes).marked("sample_rate", marks)
 
     def _every(self, indexes: Sequence[int]) -> list[int]:
-        """Those whose turn it is: `part` in `of`, evenly."""
+        """Which entries are kept by counting: `part` in `of`, evenly."""
         part, of, start = self._part, self._of, self._counted
         self._counted = (start + len(indexes)) % of
         if part == 1:
@@ -112,7 +113,7 @@ class Stage(model.Stage):
 
 
 def _share(rate: float) -> Fraction:
-    """As it is written: 0.1 is one in ten, and not what binary floating point makes of it."""
+    """The rate as it is written: 0.1 is one in ten, not its binary approximation."""
     return Fraction(str(rate)).limit_denominator(10**6) or Fraction(1, 10**6)
 
 

@@ -2,10 +2,10 @@
 
     { set = { env = "prod", retries = 3, who = "{container.name}/{stream}", http.host = "shop" } }
 
-`http.host` is the field `host` inside the object `http`, which is made where there is none. In a
-text, `{…}` is what an expression gives: missing fields give nothing, lists and objects compact
-JSON; `{{` and `}}` are braces. All expressions see the entry as it was before. `message` is the
-message itself; names that what comes out has anyway, such as `container`, cannot be set.
+`http.host` is the field `host` inside the object `http`, which is made if there is none. In a text,
+`{…}` becomes the value of the expression: nothing for a missing field, compact JSON for a list or
+an object; `{{` and `}}` are braces. All expressions see the entry as it was before. `message` is
+the message itself. A name that every entry has in the output, such as `container`, cannot be set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Column = Callable[[Batch], Iterable[Any]]
 
 
 class Stage(model.Stage):
-    """Computes whole columns, then puts them in place."""
+    """Computes the values for a whole batch, then sets them."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
@@ -70,9 +70,9 @@ class Stage(model.Stage):
 
 
 def _column(value: Any) -> Column:
-    """The values that a batch's entries get."""
+    """Gives the values for the entries of a batch."""
     if isinstance(value, str) and has_placeholders(value):
         return compile_template(value)
     if isinstance(value, list) and not all(isinstance(item, Scalar) for item in value):
-        raise ConfigError("a list holds strings, numbers, true or false")
+        raise ConfigError("a list may have strings, numbers, true and false")
     return lambda batch: repeat(value)

@@ -40,19 +40,20 @@ from pipeline.model.records import MISSING, NOT_JSON, Fields, Records
 from pipeline.parsing.json import is_heavy, parse_one
 
 MOST_COPIED: Final = 2**20
-"""Bytes of what the entries made of one have in common, in all of them together."""
+"""Bytes that the copies of what entries have in common may take together, for one entry."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which list, and what becomes of its elements."""
+    """Which list to split, and what its elements become."""
 
     field: Annotated[str, Meta(min_length=1, examples=["records"])]
     """The field that holds the list, or `message`."""
     into: Annotated[str | None, Meta(examples=["record"])] = None
-    """The field that each element becomes; without it, the fields of an object are those of its
+    """The field that each element becomes. Without it, the fields of an element become fields of
+    its
     entry."""
     most: Annotated[int, Meta(ge=1, le=10_000)] = 1000
-    """Entries that one is split into, beside one with all that is left."""
+    """How many entries one is split into, beside one with the remaining elements."""
 
 
 Config = Annotated[
@@ -62,7 +63,7 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Finds the lists, and makes new columns where there are any."""
+    """Finds the lists of a batch, and makes new columns if there are any."""
 
     def __init__(self, config: str | Options) -> None:
         options = Options(field=config) if isinstance(config, str) else config
@@ -140,7 +141,7 @@ class Stage(model.Stage):
     def _entries(
         self, batch: Batch, line: bytes, own: Fields, elements: list[Any]
     ) -> Iterator[tuple[bytes, Fields]]:
-        """The message and the fields of each entry that one is split into."""
+        """The message and the fields of each entry that an entry is split into."""
         common = dict(own)
         if self._of_message:
             most = self._as_many_as(len(dumps(common)))
@@ -159,11 +160,11 @@ class Stage(model.Stage):
             yield _message(batch, rest) if replaced else line, _put(own, self._list, rest)
 
     def _as_many_as(self, size: int) -> int:
-        """Entries that may have so many bytes in common."""
+        """How many entries may share so many bytes."""
         return min(self._most, max(1, MOST_COPIED // max(size, 1)))
 
     def _of_raw(self, raw: bytes, common: Fields) -> tuple[bytes, Fields]:
-        """An element as it stands in the message."""
+        """An element as it is written in the message."""
         fields = dict(common)
         value = MISSING if raw[:1] == b"{" and self._into is None else _value(raw)
         if self._into is not None:
@@ -173,8 +174,10 @@ class Stage(model.Stage):
         return (value.encode("utf-8", "replace") if type(value) is str else raw), fields
 
     def _with(self, own: Fields, common: Fields, element: Any) -> Fields:
-        """The fields of the entry that an element becomes: `own` with the list, `common` without
-        it."""
+        """The fields of the entry that an element becomes.
+
+        `own`: those of the entry with the list. `common`: those without it.
+        """
         if self._into is not None:
             return _put(common, self._into, element)
         if type(element) is dict:
@@ -184,12 +187,12 @@ class Stage(model.Stage):
     # -------------------------------------------------------------------------- its parts
 
     def _number(self, part: int, number: int) -> int:
-        """Of an entry made of a whole one, or of a part: another for each, in order, and the same
-        whenever it is made anew."""
+        """The number of a part, made of a whole entry or of a part: unique, in order, and the same
+        whenever the entry is read again."""
         return max(part - 1, 0) * (self._most + 1) + number
 
     def _numbered_anew(self, batch: Batch) -> Batch:
-        """As if parts of the same entry had been split, which may be in another batch."""
+        """The numbers if the entries are parts already: other parts may be in another batch."""
         parts = [self._number(part, 1) if part else 0 for part in batch.parts or ()]
         return batch.replace(parts=parts)
 
@@ -202,7 +205,7 @@ _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 def _elements(line: bytes) -> list[msgspec.Raw] | None:
-    """Those of a message that is a JSON list, each as it is written."""
+    """The elements of a message that is a JSON list, each as it is written."""
     line = line.lstrip(_BEFORE)
     if not line.startswith(b"[") or is_heavy(line):
         return None
@@ -213,7 +216,7 @@ def _elements(line: bytes) -> list[msgspec.Raw] | None:
 
 
 def _value(raw: bytes) -> Any:
-    """What an element stands for; where that cannot be told, its text."""
+    """The value of an element; its text if it can't be decoded."""
     try:
         return _any(raw)
     except NOT_JSON:

@@ -1,18 +1,18 @@
-"""Lets a number of entries through per time, and drops what is beyond it.
+"""Limits the rate of entries, and drops those beyond it.
 
     { throttle = { rate = 100, per = "1s", burst = 500, key = "{path}" } }
 
-It is a token bucket: one that holds `burst` entries and gets `rate` more in each `per`, at an even
-pace. Each container has a bucket of its own; with a `key`, a template as in `set`, one for each
-text that it gives.
+It is a token bucket: it has `burst` tokens at most, and gets `rate` more in each `per`, evenly.
+Each entry takes one. Each container has a bucket of its own; with a `key`, a template as in `set`,
+one for each text of the template.
 
-What is dropped counts as filtered by this stage, and is told in the log itself: the next entry of
-the same key that is let through has the number of those that were dropped before it in its field
-`throttled`. Where no more comes, only the metrics have it.
+Dropped entries count as filtered by this stage, and the log itself shows them: the next entry of
+the same key that passes has the number of those dropped before it in its field `throttled`. If no
+more comes, only the metrics have the number.
 
-The clock is that of the entries' own times, so that a log that is read late is cut no more than it
-would have been at its time. Buckets of keys that have not been seen for longest are forgotten
-beyond `keys` of them, and begin full again.
+Time is that of the entries, so a log that is read late loses no more entries than it would have at
+its time. At most `keys` buckets are kept; beyond that, those not used for longest are forgotten,
+and start full again.
 """
 
 from __future__ import annotations
@@ -32,28 +32,30 @@ from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
 
 SET_BACK: Final = 10.0
-"""Seconds by which a time is earlier than the one before, when a clock was set back. Below that,
-two streams were written at once."""
+"""Seconds by which a time is earlier than the one before if a clock was set back. A smaller
+difference
+means that two streams were written at once."""
 
 TOLERANCE: Final = 0.1
-"""Part of a burst by which too many may come, where that spares a look at each entry's time."""
+"""Share of a burst by which the limit may be exceeded, to avoid checking each entry's time."""
 
 ONE: Final = 0.999
-"""What an entry needs of a bucket. Times are floating point: entries that come exactly as often as
-they may are not to be cut by a millionth."""
+"""Tokens that an entry needs. Times are floating point, and entries that come at exactly the
+allowed
+rate must not be dropped for want of a millionth."""
 
 
 class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many entries are let through."""
+    """How many entries may pass."""
 
     rate: Annotated[float, Meta(gt=0, examples=[100])]
     """How many entries in each `per`."""
     per: Annotated[Duration, Meta(gt=0)] = Duration(1)
-    """The time that `rate` is for."""
+    """The time in which `rate` entries may pass."""
     burst: Annotated[int | None, Meta(ge=1, examples=[500])] = None
-    """How many may come at once after a quiet time; `rate` of them without it."""
+    """How many entries may pass at once after a quiet time. Without it, as many as `rate`."""
     key: Annotated[str | None, Meta(examples=["{path}"])] = None
-    """A template: entries for which it gives the same text have a bucket together."""
+    """A template. Entries with the same text of it share a bucket."""
     keys: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     """How many buckets a container may have."""
 
@@ -64,7 +66,7 @@ Config = Annotated[
 
 
 class Bucket:
-    """How many entries of one key may still come, at a time, and how many could not."""
+    """How many entries of one key may pass now, and how many were dropped."""
 
     __slots__ = ("cut", "time", "tokens")
 
@@ -74,7 +76,7 @@ class Bucket:
         self.cut = 0
 
     def fill(self, now: float, rate: float, burst: float) -> None:
-        """With what it got up to now. Time that goes back fills nothing."""
+        """Adds the tokens since the last time. Time that goes back adds none."""
         elapsed = now - self.time
         if elapsed > 0:
             tokens = self.tokens + elapsed * rate
@@ -124,7 +126,7 @@ class Stage(model.Stage):
     def _one_by_one(
         self, batch: Batch, keys: list[str], buckets: Mapping[str, Bucket]
     ) -> Batch | None:
-        """Where the exact time of each entry counts."""
+        """Decides entry by entry, at the exact time of each."""
         rate, burst = self._rate, self._burst
         passed: list[bool] = []
         marks: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Gives entries the time that they tell themselves, in place of the one at which Docker got them.
+"""Replaces the time at which Docker received an entry with the time that the entry itself has.
 
     { time = "ts" }
     { time = { field = "http.time", format = "%d/%b/%Y:%H:%M:%S %z" } }
@@ -6,20 +6,20 @@
 
 Formats are:
 
-- `auto`: `iso`, or a number of seconds, milliseconds, microseconds or nanoseconds since the epoch,
-  which its size tells apart.
+- `auto`: `iso`, or a number of seconds, milliseconds, microseconds or nanoseconds since the epoch;
+  its size tells which.
 - `iso`: RFC 3339 and ISO 8601, such as `2026-01-31T23:59:59.123456789Z` or `2026-01-31 23:59:59,5`.
 - `unix`, `unix_ms`, `unix_us`, `unix_ns`: a number since the epoch, as a number or as text.
-- anything with `%`: as Python's `strptime` has it. Without a year, it is the year in which the time
-  is nearest to Docker's.
+- anything with `%`: a format of Python's `strptime`. Without a year, the time is in the year
+  in which it is nearest to Docker's.
 
-Digits beyond nanoseconds are cut off. An entry keeps Docker's time where its own cannot be read, is
-no date that there is, or is before 1970 or after 2261, which many destinations do not take. Of an
-hour that a zone has twice it is the first.
+Digits beyond nanoseconds are cut off. An entry keeps Docker's time if its own cannot be read, is
+not a valid date, or is before 1970 or after 2261, which many destinations do not accept. If a zone
+has an hour twice, it is the first one.
 
-All that comes after this stage goes by that time: sinks, `throttle`, `dedupe`, and
-`dockline_lag_seconds`, which is the age of entries by their own time then. Where reading goes on
-after a restart does not depend on it.
+Everything after this stage uses the new time: sinks, `throttle`, `dedupe`, and
+`dockline_lag_seconds`, which is then the age of entries by their own time. Resuming after a restart
+does not depend on it.
 """
 
 from __future__ import annotations
@@ -42,17 +42,18 @@ from pipeline.model.records import MISSING, Records
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the time is, and how it is written."""
+    """Where the time is, and its format."""
 
     field: Annotated[str | None, msgspec.Meta(examples=["ts"])] = None
-    """The field that has it."""
+    """The field with the time."""
     regex: Annotated[str | None, msgspec.Meta(examples=[r"^\[([^\]]+)\]"])] = None
-    """In place of a field: a regular expression that is looked for in the message. The time is the
-    group called `time`, or else the first group, or else all that matches."""
+    """Instead of a field: a regular expression that is searched in the message. The time is the
+    group
+    called `time`, else the first group, else the whole match."""
     format: Annotated[str, msgspec.Meta(examples=["unix_ms", "%d/%b/%Y:%H:%M:%S %z"])] = "auto"
     """`auto`, `iso`, `unix`, `unix_ms`, `unix_us`, `unix_ns`, or a text with `%`."""
     zone: Annotated[str, msgspec.Meta(examples=["Europe/Berlin"])] = "UTC"
-    """Time zone of what does not tell its own."""
+    """The time zone of times that have none."""
 
 
 Config = Annotated[
@@ -60,16 +61,16 @@ Config = Annotated[
 ]
 
 Read = Callable[[Any, bytes], bytes | None]
-"""From what an entry says, and its time so far, to its time; None where it cannot be read."""
+"""From a value in an entry, and the entry's time so far, to its time; None if unreadable."""
 
 
 class Stage(model.Stage):
-    """A column of what entries say, then a column of times."""
+    """Finds the values of all entries of a batch, then makes times of them."""
 
     def __init__(self, config: str | Options) -> None:
         options = config if isinstance(config, Options) else Options(field=config)
         if (options.field is None) == (options.regex is None):
-            raise ConfigError("say where the time is: either field = … or regex = …")
+            raise ConfigError("write where the time is: field = … or regex = …")
         self._key = "field" if isinstance(config, Options) else ""
         self._path = None if options.field is None else Path.parse(options.field)
         self._search = None if options.regex is None else _search(options.regex)
@@ -145,13 +146,13 @@ _SCALES: Final = {"unix": 9, "unix_ms": 6, "unix_us": 3, "unix_ns": 0}
 """Digits of a nanosecond in one."""
 
 _LAST: Final = 2**63 // 10**9
-"""Seconds: beyond, nanoseconds do not fit into 64 bits."""
+"""Seconds from which on nanoseconds don't fit into 64 bits."""
 
 _NUMBER: Final = re.compile(r"\s*([0-9]{1,20})(?:\.([0-9]*))?\s*", re.ASCII)
 
 
 class _Known:
-    """Texts that were worked out, since lines that follow one another are of the same second."""
+    """Remembers the last text and its second: consecutive lines are often of the same second."""
 
     MOST = 4096
 
@@ -170,13 +171,13 @@ class _Known:
 
 
 class _Seconds:
-    """Times from numbers."""
+    """Makes times from numbers since the epoch."""
 
     def __init__(self) -> None:
         self._known = _Known()
 
     def number(self, scale: int | None, value: Any, time: bytes) -> bytes | None:
-        """`scale` as in `_SCALES`; None for what the size of the number says."""
+        """`scale`: as in `_SCALES`; None to choose by the size of each number."""
         if type(value) is float:
             value = int(value) if 1e15 <= value < 1e20 else repr(value)
         if type(value) is int:
@@ -196,8 +197,9 @@ class _Seconds:
 
 
 _SIZES: Final = ((11, 9), (14, 6), (17, 3), (20, 0))
-"""Digits that a number has at the most, and its scale: eleven digits of seconds are the year 5138,
-of milliseconds 1973."""
+"""The most digits of a number in each scale. Eleven digits are the year 5138 in seconds, and 1973
+in
+milliseconds."""
 
 
 def _second(seconds: int) -> bytes:
@@ -214,7 +216,7 @@ _ISO: Final = re.compile(
 
 
 class _Iso:
-    """Times from RFC 3339: whole seconds are worked out once, and fractions copied."""
+    """Makes times from RFC 3339. Whole seconds are computed once, and fractions copied."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
@@ -244,7 +246,7 @@ class _Iso:
 
 
 class _Auto:
-    """Text of numbers and text of dates are told apart by their first characters."""
+    """Tells numbers and dates apart by their first characters."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._iso = _Iso(zone).text
@@ -255,7 +257,7 @@ class _Auto:
 
 
 def _in_utc(moment: datetime, zone: tzinfo) -> bytes | None:
-    """The second of it; None for what is out of bounds."""
+    """The second of a time; None if it is out of bounds."""
     try:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
@@ -273,13 +275,13 @@ _DIRECTIVE: Final = re.compile(r"%(.)", re.DOTALL)
 
 
 class _Strptime:
-    """Times from texts in a format of one's own."""
+    """Makes times from texts in the user's own format."""
 
     def __init__(self, form: str, zone: tzinfo) -> None:
         found = set(_DIRECTIVE.findall(form))
         has_day = found & {"c", "x", "j", "s"} or (found & {"d"} and found & {"b", "B", "m"})
         if not has_day and not found >= {"G", "V", "u"}:
-            raise ConfigError("the format has no day and month in it", "format")
+            raise ConfigError("the format has no day and month", "format")
         self._has_year = bool(found & {"Y", "y", "G", "c", "x"})
         self._form = form if self._has_year else f"%Y {form}"
         self._zone = zone

@@ -1,12 +1,12 @@
-"""Cuts what is too long, too many or too deep, so that one entry cannot be more than a destination
-takes.
+"""Cuts what is too long, too many or too deep, so that an entry is not larger than a destination
+accepts.
 
     { truncate = "8KiB" }
     { truncate = { message = "8KiB", fields = "1KiB", fields_count = 100, depth = 5 } }
 
 Texts are cut between two characters of UTF-8. An entry that lost something is marked `truncated`
-(in JSON `log.flags`), as one is whose line was longer than `logs.max_line`. Nothing is limited by
-default; a size alone is that of the message.
+(in JSON `log.flags`), like an entry whose line was longer than `logs.max_line`. Nothing is limited
+by default. A size by itself is the limit of the message.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _FLAG = "truncated"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The limits."""
+    """The limits, each of which may be left out."""
 
     message: Annotated[Size | None, msgspec.Meta(ge=1, examples=["8KiB"])] = None
-    """Bytes of the message."""
+    """Most bytes of the message."""
     fields: Annotated[Size | None, msgspec.Meta(ge=1, examples=["1KiB"])] = None
-    """Bytes of each text in the fields, and of each name."""
+    """Most bytes of each text in the fields, and of each name."""
     fields_count: Annotated[int | None, msgspec.Meta(ge=1, examples=[100])] = None
-    """Number of fields, those inside of objects included; the first ones stay."""
+    """Most fields, those inside objects included. The first ones stay."""
     depth: Annotated[int | None, msgspec.Meta(ge=1, le=100, examples=[5])] = None
-    """Levels of objects and lists, the fields themselves being the first. What is deeper becomes
-    text, as JSON; 200 where something else of the fields is limited."""
+    """Most levels of objects and lists, the fields themselves being the first. Deeper values become
+    JSON text. 200, if something else of the fields is limited."""
 
 
 Config = Annotated[
@@ -45,13 +45,13 @@ Config = Annotated[
 
 
 class Stage(model.Stage):
-    """Cuts the column of messages, then the fields of each entry."""
+    """Cuts the messages of a batch, then the fields of each entry."""
 
     def __init__(self, config: Size | Options) -> None:
         options = config if isinstance(config, Options) else Options(message=config)
         limits = (options.message, options.fields, options.fields_count, options.depth)
         if limits == (None,) * 4:
-            raise ConfigError('say what to limit, such as message = "8KiB"')
+            raise ConfigError('write what to limit, such as message = "8KiB"')
         self._message = options.message
         self._fields = _FieldLimits(options) if any(limits[1:]) else None
 
@@ -80,19 +80,19 @@ class Stage(model.Stage):
 
 
 class _FieldLimits:
-    """What one entry's fields may be."""
+    """The limits of the fields of an entry."""
 
     def __init__(self, options: Options) -> None:
         self._bytes = options.fields or 2**62
         self._short = self._bytes // 4
-        """Characters that are never too many bytes."""
+        """Characters that never take more bytes than the limit."""
         self._count = options.fields_count or 2**62
         self._depth = options.depth or _NO_DEPTH
         self._left = 0
         self._cut = False
 
     def within(self, fields: Fields) -> tuple[Fields, bool]:
-        """The same fields within the limits, and whether something had to go."""
+        """The fields within the limits, and whether something was cut."""
         self._left, self._cut = self._count, False
         new = self._object(fields, self._depth)
         return (new, True) if self._cut else (fields, False)
@@ -131,12 +131,14 @@ class _FieldLimits:
 
 
 _NO_DEPTH = 200
-"""Where no depth is asked for: what our own walk goes down to."""
+"""The depth without a limit: as deep as the walk goes that cuts."""
 
 
 def cut_bytes(text: bytes, limit: int) -> bytes:
-    """The beginning of a text, at most `limit` bytes of it, and no part of a character at its end.
-    Of what is not UTF-8 no more than three bytes go for that."""
+    """The beginning of a text, at most `limit` bytes, without a part of a character at its end.
+
+    If the text isn't UTF-8, at most three more bytes are cut for that.
+    """
     if len(text) <= limit:
         return text
     end = limit

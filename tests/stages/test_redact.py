@@ -195,11 +195,11 @@ def test_many_names_that_become_the_same_take_time_that_grows_with_their_number(
 @pytest.mark.parametrize(
     ("options", "path", "text"),
     [
-        ({}, "", "say what to redact"),
+        ({}, "", "write what to redact"),
         ({"what": ["ip"], "key": "k" * 16}, "key", "for with"),
         ({"patterns": ["a", "("]}, "patterns[1]", "cannot be read"),
         ({"patterns": [r"\d+ms"]}, "patterns[0]", "on long texts"),
-        ({"patterns": ["a*"]}, "patterns[0]", "where there is nothing"),
+        ({"patterns": ["a*"]}, "patterns[0]", "matches an empty text"),
         ({"what": ["ip"], "fields": []}, "fields", "name the fields"),
         ({"what": ["ip"], "fields": ["a..b"]}, "", "is not a field"),
     ],

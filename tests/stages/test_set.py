@@ -89,7 +89,7 @@ def test_an_error_names_the_key_and_the_place_in_its_text() -> None:
     with pytest.raises(ConfigError) as caught:
         set_.Stage({"a": "fine", "b": {"c": "no: {container.nmae}"}})
     assert (caught.value.path, caught.value.column) == ("b.c", 5)
-    with pytest.raises(ConfigError, match="a list holds"):
+    with pytest.raises(ConfigError, match="a list may have"):
         set_.Stage({"a": {"b": [{"c": 1}]}})
 
 

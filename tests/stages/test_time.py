@@ -192,8 +192,8 @@ def test_what_is_remembered_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("options", "path", "text"),
     [
-        ({}, "", "say where"),
-        ({"field": "a", "regex": "b"}, "", "say where"),
+        ({}, "", "write where"),
+        ({"field": "a", "regex": "b"}, "", "write where"),
         ({"field": "a", "zone": "Europe/Berlim"}, "zone", "no time zone"),
         ({"field": "a", "zone": "../x"}, "zone", "no time zone"),
         ({"field": "a", "format": "rfc"}, "format", "no format"),

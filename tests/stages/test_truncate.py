@@ -104,5 +104,5 @@ def test_lone_surrogates_and_great_depth_are_survived() -> None:
 
 
 def test_something_is_to_be_limited() -> None:
-    with pytest.raises(ConfigError, match="say what to limit"):
+    with pytest.raises(ConfigError, match="write what to limit"):
         made()
