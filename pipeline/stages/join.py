@@ -39,7 +39,7 @@ from msgspec import Meta
 from pipeline import model
 from pipeline.expression.patterns import Search, compile_pattern
 from pipeline.model import Duration, Size
-from pipeline.model.batch import UNTRACKED, Batch, Container
+from pipeline.model.batch import Batch, Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import Fields
 from pipeline.stages._traces import CLOSED, LANGUAGES
@@ -269,7 +269,6 @@ class _Joining(model.Stage):
         if self._like is None or self._like.container is not batch.container:
             self._like = batch.replace(
                 lines=[], times=[], streams=b"", sequences=[], parts=None, fields=None, flags=None,
-                acknowledgement=UNTRACKED,
             )  # fmt: skip
 
     def _hold(self, entry: _Entry, batch: Batch) -> None:

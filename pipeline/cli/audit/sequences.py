@@ -35,10 +35,6 @@ class Gap:
     after: Time
     before: Time
 
-    @property
-    def count(self) -> int:
-        return self.last - self.first + 1
-
 
 class Numbers:
     """A set of numbers, given in any order, and those that were given more than once."""
@@ -54,6 +50,7 @@ class Numbers:
         self._ended: Time = None
 
     def add(self, number: int, time: Time) -> None:
+        """Adds a number, with the timestamp of its entry."""
         if number == self._last + 1:
             self._last, self._ended = number, time
             return

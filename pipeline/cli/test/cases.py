@@ -46,14 +46,17 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether the test was run, and all came out as it says."""
         return not (self.trouble or self.unwanted or self.series) and self.as_expected
 
     @property
     def as_expected(self) -> bool:
+        """Whether the entries are the expected ones. `--update` can only change these."""
         return all(pair.matches for pair in self.pairs)
 
     @property
     def path(self) -> str:
+        """Its place in the configuration, such as `tests[0]`."""
         return f"tests[{self.index}]"
 
 
