@@ -57,12 +57,16 @@ class AgentProcess:
         config: str = "",
         *arguments: str,
         http: bool = True,
+        tree: Path | None = None,
     ) -> None:
-        """`engine`: its URL; empty for none. `arguments`: further ones of `dockline run`."""
+        """`engine`: its URL; empty for none. `arguments`: further ones of `dockline run`. `tree`:
+        the folder that has the package, where it is not this one."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "dockline.toml"
         self.state = folder / "state"
+        self.tree = tree
+        """May be changed between two starts."""
         self._engine = engine
         self._listen = "127.0.0.1:0" if http else "off"
         self._arguments = arguments
@@ -115,6 +119,7 @@ class AgentProcess:
                     str(self.config),
                     *self._arguments,
                 ],
+                cwd=self.tree,  # whose modules come before all others
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -28,9 +28,11 @@ PATIENCE = 60.0
 
 
 class TcpReceiver:
-    """Accepts connections on a free port of 127.0.0.1, each in a thread, from `with` to its end."""
+    """Accepts connections on a port of 127.0.0.1, each in a thread, from `with` to its end."""
 
     def __init__(self) -> None:
+        self.port = 0
+        """0 until `with` for any that is free."""
         self.errors: list[str] = []
         """What was not as it should be."""
         self.reading = threading.Event()
@@ -41,8 +43,8 @@ class TcpReceiver:
         """By the address of the client."""
 
     def __enter__(self) -> Any:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
