@@ -27,7 +27,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet mutants pauses bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets
@@ -82,6 +82,10 @@ hostile: $(VENV)/.dev ## the whole agent under attack from all sides at once; MI
 
 fleet: packages $(VENV)/.dev ## four hosts, NATS, two hubs and a store, some killed meanwhile; LINES=2000000
 	@$(BIN)/python -m tests.fleet --lines $(or $(LINES),2000000)
+
+upgrade: $(VENV)/.dev ## the agent of an earlier commit, then this one on the same state; FROM=COMMIT
+	@scripts/debian-packages $(ENGINE_PACKAGES) $(BUILD_PACKAGES)
+	@$(BIN)/python -m tests.upgrade --from $(or $(FROM),$(error FROM=COMMIT is missing))
 
 pauses: packages $(VENV)/.dev ## every test that waits, once for each of its statements, with a pause before it; ARGS="tests/buffer"
 	PAUSES=1 $(BIN)/python -m tests.suite --minutes 120 -p no:cacheprovider $(PARALLEL) -m "not slow" $(ARGS)
