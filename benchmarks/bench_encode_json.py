@@ -27,7 +27,8 @@ import orjson
 
 from benchmarks.calibration import stopwatch
 from pipeline.encode.json import JsonEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 
 LINES = 280
 

@@ -30,7 +30,8 @@ from functools import partial
 
 from benchmarks.calibration import stopwatch
 from pipeline.encode.syslog import SyslogEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 
 LINES = 280
 BEFORE = b"<30>1 "

@@ -26,8 +26,9 @@ from prometheus_client import Metric, generate_latest
 
 from pipeline.accounting.audit import LedgerMetrics, Report
 from pipeline.accounting.ledger import Ledger
-from pipeline.model.batch import Container, Inspection, Samples
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Inspection, Samples
 from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition

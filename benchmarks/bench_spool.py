@@ -31,7 +31,8 @@ from pipeline.buffer import columns
 from pipeline.buffer.spool import Spool
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.model import BufferConfig, Size
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 
 LENGTH = 142
 COMMIT = 4000

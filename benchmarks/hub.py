@@ -25,7 +25,8 @@ from pathlib import Path
 
 from benchmarks.lines import cpu_of
 from pipeline.model import Context, registry
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs

@@ -25,8 +25,10 @@ import msgpack  # type: ignore[import-untyped]
 
 from pipeline.buffer.flatten import flatten, unflatten
 from pipeline.model import plain
-from pipeline.model.batch import DOCKER, LARGEST_PIECE, Batch, Container, Inspection, Samples
+from pipeline.model.batch import LARGEST_PIECE, Batch
+from pipeline.model.container import DOCKER, Container
 from pipeline.model.rendered import RENDERED
+from pipeline.model.samples import Inspection, Samples
 
 LEVEL = 1
 """Level of zlib. Level 1 makes JSON lines ten times smaller, and takes 0.4 CPU seconds per million

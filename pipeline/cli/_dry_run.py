@@ -20,7 +20,8 @@ from pipeline.accounting.ledger import Ledger
 from pipeline.config import Config
 from pipeline.encode.json import JsonEncoder
 from pipeline.model import Stage, StageContext, registry
-from pipeline.model.batch import STREAM_NAMES, Batch, Container, Source
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.container import Container, Source
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
 from pipeline.model.records import Records

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pipeline.cli._values import shown
 from pipeline.config import Config
 from pipeline.expression.explanation import Part, why_false
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.runtime.selection import Selection
 
 ENABLE, ROUTE = "dockline.enable", "dockline.route"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from msgspec import Meta, Struct, field
 
 from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
-from pipeline.model.batch import Source
+from pipeline.model.container import Source
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe import token
 from pipeline.topology.labels import NAMES as LABEL_NAMES

@@ -21,9 +21,9 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError
 from pipeline.model.rendered import RENDERED
 from pipeline.support.plural import plural

@@ -8,19 +8,12 @@ from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from pipeline.encode.level import LEVELS, severities
-from pipeline.model.batch import DOCKER, STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.container import DOCKER, Container
 from pipeline.model.records import Shape
 from pipeline.model.rendered import RENDERED
 
 ECS_VERSION = "8.17.0"
-
-RESERVED: Final = frozenset(
-    {
-        "@timestamp", "message", "event", "stream", "log",
-        "container", "host", "orchestrator", "ecs", "fields",
-    }
-)  # fmt: skip
-"""Names at the top level that are ours."""
 
 STREAMS: Final = len(STREAM_NAMES)
 

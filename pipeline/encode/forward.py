@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.encode.dumps import DEEPEST, dumps
-from pipeline.encode.dumps import fit as dumps_fit
-from pipeline.encode.ecs import RESERVED, Forms, Names, shared_facts
+from pipeline.encode.ecs import Forms, Names, shared_facts
 from pipeline.model.batch import Batch
-from pipeline.model.records import Fields, Records
+from pipeline.model.dumps import DEEPEST, dumps
+from pipeline.model.dumps import fit as dumps_fit
+from pipeline.model.records import RESERVED, Fields, Records
 from pipeline.model.timestamps import whole_seconds
 
 _EVENT_TIME: Final = b"\xd7\x00"

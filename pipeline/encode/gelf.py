@@ -22,11 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED, STREAMS, Forms, Names, shared_facts
+from pipeline.encode.ecs import STREAMS, Forms, Names, shared_facts
 from pipeline.encode.json import quoted
 from pipeline.model.batch import Batch
-from pipeline.model.records import Fields
+from pipeline.model.dumps import dumps
+from pipeline.model.records import RESERVED, Fields
 from pipeline.model.timestamps import whole_seconds
 
 _BY_STREAM: Final = (6, 6, 3)

@@ -37,11 +37,11 @@ import msgspec
 import orjson
 
 from pipeline import native
-from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
+from pipeline.encode.ecs import Names, kinds_of, shared_facts
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part, encoded_once
-from pipeline.model.records import Records
+from pipeline.model.records import RESERVED, Records
 from pipeline.model.rendered import RENDERED
 
 _SEPARATOR: Final = b"\x7f"

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED, Names, kinds_of, shared_facts
+from pipeline.encode.ecs import Names, kinds_of, shared_facts
 from pipeline.encode.identity import identities
 from pipeline.encode.json import JsonEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
+from pipeline.model.records import RESERVED
 from pipeline.model.rendered import RENDERED
 from pipeline.model.timestamps import nanoseconds
 from pipeline.transport.redis.resp import text

@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 from prometheus_client.samples import Sample
 
 from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT, delimited, key, varint
-from pipeline.model.batch import Container, Samples
 from pipeline.model.cadvisor import (
     FAMILIES,
     Family,
@@ -28,6 +27,8 @@ from pipeline.model.cadvisor import (
     container_labels,
     number,
 )
+from pipeline.model.container import Container
+from pipeline.model.samples import Samples
 
 STALE: Final = b"\x02\x00\x00\x00\x00\x00\xf0\x7f"
 """The value that ends a series: a NaN that no arithmetic makes."""

@@ -27,11 +27,12 @@ from itertools import chain
 from typing import Final, Literal, get_args
 
 from pipeline import native
-from pipeline.encode.dumps import dumps
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
 from pipeline.model import Payload
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part, encoded_once
 from pipeline.model.rendered import RENDERED
 

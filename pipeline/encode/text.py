@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from typing import Final
 from zlib import crc32
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.local_time import LocalTime
-from pipeline.model.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
 from pipeline.model.rendered import RENDERED
 
 PALETTE: Final = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)

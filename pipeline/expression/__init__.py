@@ -31,7 +31,8 @@ from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope, EntryScope
 from pipeline.expression.template import has_placeholders, pieces, text_of
 from pipeline.expression.translate import translate
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.records import Records, Shape
 
 __all__ = [

@@ -11,7 +11,7 @@ from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope
 from pipeline.expression.syntax import Source, parse
 from pipeline.expression.translate import Translator
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 
 
 @dataclass(frozen=True)

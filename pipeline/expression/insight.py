@@ -16,7 +16,8 @@ from pipeline.expression.syntax import Source, parse
 from pipeline.expression.template import placeholders
 from pipeline.expression.values import NUMBERS, number
 from pipeline.model import FieldUse
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 
 Keys = tuple[Any, ...]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.encode.ecs import RESERVED
 from pipeline.model.errors import ConfigError
-from pipeline.model.records import MISSING, Fields
+from pipeline.model.records import MISSING, RESERVED, Fields
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

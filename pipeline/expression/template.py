@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
 from pipeline.expression.translate import translate
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import MISSING
 

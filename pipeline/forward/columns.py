@@ -18,15 +18,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
-from pipeline.encode.ecs import RESERVED
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import MOST_VALUES, TOO_LARGE, entry
 from pipeline.model import plain
-from pipeline.model.batch import DATASETS, DOCKER, LONGEST_NAME, STREAM_NAMES, Source
+from pipeline.model.batch import STREAM_NAMES
+from pipeline.model.container import DATASETS, DOCKER, LONGEST_NAME, Source
+from pipeline.model.dumps import dumps
 from pipeline.model.label_limits import MOST_LABELS
-from pipeline.model.records import Fields, nested
+from pipeline.model.records import RESERVED, Fields, nested
 from pipeline.model.timestamps import from_nanoseconds
 
 DEEPEST: Final = plain.DEEPEST

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline.accounting.acks import Account, Receipt
 from pipeline.intake.message import Message
-from pipeline.model.batch import Batch, Container, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container, Source
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 from pipeline.topology import Lanes, Router

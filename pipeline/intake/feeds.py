@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from pipeline.intake.feed import Feed
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.topology import Router
 

@@ -13,7 +13,8 @@ from pipeline.intake.feeds import Feeds
 from pipeline.intake.message import Message
 from pipeline.intake.taking import Takers
 from pipeline.model import plain
-from pipeline.model.batch import DOCKER, Batch, Container, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import DOCKER, Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.model.records import Fields
 from pipeline.support.rate_limit import RateLimit, Trouble

@@ -18,23 +18,15 @@ import msgpack  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline.buffer.columns import Columns
-from pipeline.encode.ecs import RESERVED
 from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
 from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.model import plain
-from pipeline.model.batch import (
-    DATASETS,
-    DOCKER,
-    LONGEST_NAME,
-    SOURCES,
-    STREAM_NAMES,
-    Batch,
-    Container,
-    Samples,
-)
+from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.cadvisor import number
+from pipeline.model.container import DATASETS, DOCKER, LONGEST_NAME, SOURCES, Container
 from pipeline.model.label_limits import MOST_LABELS
-from pipeline.model.records import NOT_JSON
+from pipeline.model.records import NOT_JSON, RESERVED
+from pipeline.model.samples import Samples
 from pipeline.model.timestamps import from_nanoseconds, split_timestamp, whole_seconds
 
 LARGEST: Final = 64 << 20

@@ -1,4 +1,4 @@
-"""The nouns that travel: a `Container`, a `Batch` of its entries, a `Samples` of its stats.
+"""A `Batch`: entries of one container, as columns.
 
 Work per line is done in tight loops over the columns of a batch. What a line shares with its
 batch (container, labels, a rendered prefix) is computed once per container.
@@ -7,28 +7,14 @@ batch (container, labels, a rendered prefix) is computed once per container.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import compress
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pipeline import native
+from pipeline.model.container import USUAL_LABELS, Container, Source
 from pipeline.model.encode_cache import EncodeCache
-from pipeline.model.label_limits import size_of
 from pipeline.model.records import Fields, Records, nested
-
-Source = Literal["logs", "events", "stats"]
-
-DOCKER = "docker"
-"""What a container's entries come from."""
-MODULES = (DOCKER, "forward", "syslog", "nats")
-"""The same for what stands for a container and is none, by the type of its source."""
-SOURCES: tuple[Source, ...] = get_args(Source)
-
-DATASETS: Mapping[str, tuple[str, Source]] = {
-    f"{module}.{source}": (module, source) for module in MODULES for source in SOURCES
-}
-"""Each `event.dataset` that is written, and what it says."""
+from pipeline.model.samples import Samples
 
 STREAM_NAMES = ("", "stdout", "stderr")
 """Name of each number in `Batch.streams`; 0 is for what no stream carried (events, stats)."""
@@ -41,10 +27,6 @@ BYTES_OF_A_BATCH = 1000
 """What a batch costs beside its entries, with the receipts and the place in a buffer that it has
 (measured with tracemalloc: 1,206 bytes for one of a single line of 47, 1,478 with two fields)."""
 
-LONGEST_NAME = 4096
-"""Characters of each fact of a container but its labels, where a network brings it."""
-USUAL_LABELS = 4096
-"""Bytes of labels that any container may have; what is more counts with each of its entries."""
 LARGEST_PIECE = 4 << 20
 """Bytes that the entries of one batch have in common, labels and tags, once each of them is written
 with its own."""
@@ -70,107 +52,6 @@ in one turn of the event loop, and ten buffers of `[{},{},{},…]` were half a m
 BYTES_OF_SAMPLES = 15_000
 """What a reading of stats holds on to beside its message and fields (measured with tracemalloc:
 15,000 bytes of Docker's answer with cgroup v1, 12,000 with v2, 6,000 of Podman's)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Container:
-    """The fixed facts of one container. Built once; a rename makes a new one.
-
-    Compared and hashed by identity, so that what was rendered for it can be kept for as long as
-    it lives (see `rendered`).
-    """
-
-    id: str
-    """64 hexadecimal digits."""
-    name: str
-    """Without the leading slash."""
-    image: str
-    """The reference it was started from, such as `shop/api:1.4`."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    host: str = ""
-    """Name of the host that the Engine runs on, as the Engine gives it."""
-    tty: bool = False
-    module: str = DOCKER
-    """`docker`; or, for what stands for a container and is none, the way its entries came:
-    `forward`, `syslog`, `nats`."""
-    left_out: int = 0
-    """Labels that it has beside those (see `label_limits`)."""
-
-    @cached_property
-    def short_id(self) -> str:
-        return self.id[:12]
-
-    @cached_property
-    def label_size(self) -> int:
-        """Bytes of its labels as JSON writes them."""
-        return size_of(self.labels) if self.labels else 0
-
-    @cached_property
-    def facts_size(self) -> int:
-        """Bytes of all its facts, near enough: most sinks write them with every entry."""
-        return self.label_size + len(self.name) + len(self.image) + len(self.host)
-
-    @cached_property
-    def burden(self) -> int:
-        """Bytes of its facts beyond those that any container may have: most sinks write them with
-        every entry."""
-        return max(0, self.facts_size - USUAL_LABELS)
-
-    @cached_property
-    def project(self) -> str:
-        """Compose project, or Swarm stack, or empty."""
-        labels = self.labels
-        return labels.get("com.docker.compose.project") or labels.get(
-            "com.docker.stack.namespace", ""
-        )
-
-    @cached_property
-    def service(self) -> str:
-        """Compose or Swarm service, or empty."""
-        labels = self.labels
-        return labels.get("com.docker.compose.service") or labels.get(
-            "com.docker.swarm.service.name", ""
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What inspecting a container tells that its stats do not (`GET /containers/{id}/json`).
-
-    None wherever nothing is set or known: no limit, a default left to the kernel.
-    """
-
-    cgroup: str = ""
-    """Path of its control group, such as `/docker/<id>`."""
-    started: float | None = None
-    """Seconds since the epoch."""
-    health: str = ""
-    """`starting`, `healthy`, `unhealthy`, or empty without a health check."""
-    restarts: int | None = None
-    """By its restart policy."""
-    out_of_memory: int | None = None
-    """How often the Engine told of it since the container is followed."""
-    cpu_shares: int | None = None
-    cpu_period: int | None = None
-    """Microseconds, like the quota."""
-    cpu_quota: int | None = None
-    memory_limit: int | None = None
-    memory_swap_limit: int | None = None
-    """Memory and swap together, as Docker counts it."""
-    memory_reservation: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """One reading of one container's stats (`GET /containers/{id}/stats`)."""
-
-    container: Container
-    time: float
-    """Seconds since the epoch, by the Engine's clock."""
-    stats: Mapping[str, Any]
-    """The Engine's JSON answer, as decoded. Where it came without `precpu_stats` and `preread`,
-    these are those of the reading before, if there was one."""
-    inspection: Inspection = Inspection()
 
 
 class Batch:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from pipeline.model.batch import Samples
+from pipeline.model.samples import Samples
 
 Number: TypeAlias = int | float
 Table: TypeAlias = Mapping[str, Any]

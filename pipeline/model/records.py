@@ -19,6 +19,15 @@ import msgspec
 
 Fields = dict[str, Any]
 
+RESERVED: Final = frozenset(
+    {
+        "@timestamp", "message", "event", "stream", "log",
+        "container", "host", "orchestrator", "ecs", "fields",
+    }
+)  # fmt: skip
+"""Names at the top level of what comes out that are the agent's own, by Elastic Common Schema. A
+parsed field of such a name is kept under `fields`."""
+
 
 class Missing:
     """The value of a field that an entry does not have. False, and equal to nothing."""

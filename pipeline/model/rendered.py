@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 
 MOST: Final = 24 << 20
 """Bytes. JSON has 1.5 KB of a container with twenty labels, of each of its streams."""

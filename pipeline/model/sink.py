@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from prometheus_client import Metric
 
 from pipeline.model.batch import Batch
-from pipeline.model.batch import Source as Sort
+from pipeline.model.container import Source as Sort
 from pipeline.model.errors import one_line
 
 Data = TypeVar("Data")

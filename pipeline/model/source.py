@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from pipeline.model.batch import DOCKER, Batch, Container
-from pipeline.model.batch import Source as Sort
+from pipeline.model.batch import Batch
+from pipeline.model.container import DOCKER, Container
+from pipeline.model.container import Source as Sort
 from pipeline.model.records import Fields
 
 

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.accounting.audit import Report
-from pipeline.encode.dumps import dumps
+from pipeline.model.dumps import dumps
 from pipeline.observe.access import Gate, guarded
 from pipeline.observe.connections import Reason
 from pipeline.observe.metrics_page import Exposition

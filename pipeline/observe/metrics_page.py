@@ -25,7 +25,6 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
 from pipeline.model import plain
-from pipeline.model.batch import Samples
 from pipeline.model.cadvisor import (
     FAMILIES,
     Family,
@@ -36,6 +35,7 @@ from pipeline.model.cadvisor import (
     label_names,
     number,
 )
+from pipeline.model.samples import Samples
 from pipeline.support.selector import Pause
 
 TOGETHER = 500

@@ -20,8 +20,8 @@ from pipeline.config.compare import Difference, compare
 from pipeline.intake.runner import InletGauges
 from pipeline.intake.runners import Inlets
 from pipeline.model import Stage, StageContext, registry
-from pipeline.model.batch import Samples
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Samples
 from pipeline.model.stage_metrics import Derived
 from pipeline.model.tables import same
 from pipeline.observe import token

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pipeline.config import Config
 from pipeline.expression import compile_container
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.topology.labels import Labels
 
 Choice = Callable[[Container], bool]

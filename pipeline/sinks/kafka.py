@@ -62,7 +62,8 @@ from pipeline.model import (
     Size,
     TLSConfig,
 )
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.extras import needed
 from pipeline.transport.net.address import Address, parse

@@ -49,7 +49,8 @@ from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.expression import compile_template
 from pipeline.model import Context, Payload
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
 from pipeline.support.rate_limit import RateLimit

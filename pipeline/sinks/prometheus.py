@@ -29,7 +29,8 @@ from aiohttp import web
 from msgspec import Meta
 
 from pipeline.model import Context, Duration, Payload, Sink, SinkConfig
-from pipeline.model.batch import Batch, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import Source
 from pipeline.model.errors import ConfigError, DocklineError, Unavailable
 from pipeline.observe.metrics_page import MOST, Exposition
 from pipeline.observe.server import Server, metrics_page

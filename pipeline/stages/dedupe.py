@@ -31,7 +31,8 @@ from pipeline import model
 from pipeline.expression import compile_template
 from pipeline.expression.paths import Path
 from pipeline.model import Duration, FieldUse
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import at
 from pipeline.model.timestamps import all_seconds
 

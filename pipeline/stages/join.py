@@ -39,7 +39,8 @@ from msgspec import Meta
 from pipeline import model
 from pipeline.expression.patterns import Search, compile_pattern
 from pipeline.model import Duration, Size
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import Fields
 from pipeline.stages._traces import CLOSED, LANGUAGES

@@ -40,7 +40,8 @@ import msgspec
 
 from pipeline import model, native
 from pipeline.expression.patterns import compile_pattern
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.records import Fields, RecordReader, Records
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
 from pipeline.parsing.auto import Auto

@@ -29,7 +29,8 @@ from msgspec import Meta, Struct
 from pipeline import model
 from pipeline.expression import Predicate, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.stages._keys import compile_key
 

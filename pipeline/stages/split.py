@@ -32,9 +32,9 @@ import msgspec
 from msgspec import Meta
 
 from pipeline import model
-from pipeline.encode.dumps import dumps
 from pipeline.expression.paths import Path, names
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import at
 from pipeline.model.records import MISSING, NOT_JSON, Fields, Records
 from pipeline.parsing.json import is_heavy, parse_one

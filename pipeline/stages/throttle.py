@@ -27,7 +27,8 @@ from msgspec import Meta, Struct
 from pipeline import model
 from pipeline.expression.insight import fields_of_template
 from pipeline.model import Duration
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
 

@@ -16,9 +16,9 @@ from typing import Annotated, Any
 import msgspec
 
 from pipeline import model
-from pipeline.encode.dumps import dumps
 from pipeline.model import Size
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Fields
 

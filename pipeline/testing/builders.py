@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.model.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.container import Container
 
 _STREAMS = {"none": 0, "out": 1, "err": 2}
 

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model.batch import Batch, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import Source
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve

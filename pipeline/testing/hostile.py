@@ -6,7 +6,8 @@ import math
 from functools import cache
 from typing import Any
 
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.testing.builders import batch
 
 LINES: tuple[bytes, ...] = (

@@ -5,7 +5,7 @@ Matching is done once per container, when its lanes are bound, and never per lin
 `router`, `lanes`, `turns`, `lane`, `step`, `leg`, `holding`, in this order.
 """
 
-from pipeline.model.batch import SOURCES
+from pipeline.model.container import SOURCES
 from pipeline.topology.container_lanes import Lanes
 from pipeline.topology.lane import Lane
 from pipeline.topology.route import Outlet, Route

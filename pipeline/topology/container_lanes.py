@@ -13,7 +13,8 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Page, Tally, add
 from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
-from pipeline.model.batch import Batch, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import Source
 from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics
 from pipeline.support.plural import plural

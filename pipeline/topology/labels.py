@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 from weakref import WeakKeyDictionary
 
-from pipeline.encode.dumps import dumps
 from pipeline.expression.paths import Path
 from pipeline.model import Stage, registry
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError, DocklineError
 from pipeline.model.label_limits import MOST_LABELS
 from pipeline.model.metrics import Metrics

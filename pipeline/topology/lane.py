@@ -12,7 +12,8 @@ from pipeline.accounting.acks import NOTHING, Progress
 from pipeline.accounting.ledger import Passage
 from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.encode_cache import EncodeCache
 from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.model import Effect, Stage
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.support.rate_limit import RateLimit
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.accounting.acks import NOTHING, Progress
 from pipeline.accounting.ledger import Ledger, Page
 from pipeline.model import Stage
-from pipeline.model.batch import SOURCES, Container, Source
+from pipeline.model.container import SOURCES, Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.topology.container_lanes import Lanes
 from pipeline.topology.held_back import Flusher

@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
 
 log = logging.getLogger(__name__)

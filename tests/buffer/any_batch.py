@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 
 text = st.text(st.characters(), max_size=12)  # lone surrogates included
 values: st.SearchStrategy[Any] = st.recursive(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.buffer.columns import Columns, origin_of
 from pipeline.buffer.flatten import flatten
-from pipeline.model.batch import Batch, Inspection
+from pipeline.model.batch import Batch
+from pipeline.model.samples import Inspection
 from pipeline.testing.builders import batch, container
 from tests.buffer.any_batch import batches, facts
 from tests.buffer.spools import numbered

@@ -17,9 +17,9 @@ from pipeline.accounting.audit import LedgerMetrics, Report
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import InletGauges
 from pipeline.model import Context
-from pipeline.model.batch import Inspection
 from pipeline.model.cadvisor import FAMILIES
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Inspection
 from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition

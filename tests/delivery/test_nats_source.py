@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from pipeline.buffer.columns import Columns
 from pipeline.encode.nats.messages import ColumnsMessages
 from pipeline.encode.nats.subject import Subjects
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.testing.agent_process import AgentProcess, whole_entries, whole_lines
 from pipeline.testing.builders import batch, container
 from tests.servers.daemon import PATIENCE, eventually

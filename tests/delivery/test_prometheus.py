@@ -9,7 +9,7 @@ import struct
 from aiohttp import ClientSession
 
 from pipeline.model import Context
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.sinks.prometheus import Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch
 from tests.sources.docker.answers import answer, reading

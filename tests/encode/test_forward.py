@@ -9,10 +9,10 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.encode.dumps import DEEPEST
 from pipeline.encode.forward import ForwardEncoder, event_times
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import DEEPEST
 from pipeline.model.records import RecordReader, Records
 from pipeline.parsing import json as json_lines
 from pipeline.testing.builders import batch, container

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.encode.ecs import RESERVED
 from pipeline.encode.json import JsonEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.records import RESERVED
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 
 CONTAINER = Container("0" * 64, "api", "shop/api")
 

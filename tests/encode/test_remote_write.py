@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.encode.remote_write import SeriesEncoder, Snapshot, stale, write_request
-from pipeline.model.batch import Container, Inspection, Samples
 from pipeline.model.cadvisor import label_names
+from pipeline.model.container import Container
+from pipeline.model.samples import Inspection, Samples
 from pipeline.observe.metrics_page import Exposition
 from pipeline.testing.builders import container
 from tests.servers.remote_write import STALE, Series, series

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.encode.syslog import FACILITIES, SyslogEncoder, structured_data
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.testing import builders
 from pipeline.testing.hostile import hostile
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.expression import compile_container, compile_predicate
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.testing.builders import batch, container
 
 DEEP = {"a": {"b": {"c": 1}}, "tags": ["x", "y"]}

@@ -11,7 +11,8 @@ from pipeline.encode.forward import ForwardEncoder
 from pipeline.forward.columns import CONTAINER_COST, Columns, Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
-from pipeline.model.batch import LONGEST_NAME, Batch
+from pipeline.model.batch import Batch
+from pipeline.model.container import LONGEST_NAME
 from pipeline.model.label_limits import MOST_LABELS
 from pipeline.testing.builders import batch, container
 

@@ -15,7 +15,7 @@ from pipeline.buffer.columns import BIG, DEEP, Columns
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import received
 from pipeline.intake.received import Received
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.label_limits import MOST_LABELS, within_limit
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.batch import Source
+from pipeline.model.container import Source
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs.follower import Follower

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.batch import Inspection, Samples
 from pipeline.model.cadvisor import FAMILIES, Reading, cpu_cores, working_set
+from pipeline.model.samples import Inspection, Samples
 from tests.sources.docker.answers import CONTAINER, LIMITED, answer, reading
 
 

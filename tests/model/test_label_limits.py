@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pipeline.encode.dumps import dumps
+from pipeline.model.dumps import dumps
 from pipeline.model.label_limits import MOST_LABELS, size_of, within_limit
 
 

@@ -24,7 +24,8 @@ from pipeline.encode.otlp.resource import Resources
 from pipeline.encode.redis import RedisEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.encode.text import TextEncoder
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.rendered import OF_A_CONTAINER, OVERHEAD, Rendered
 from pipeline.testing.builders import batch
 

@@ -12,9 +12,10 @@ from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.audit import ContainerPart, Report
-from pipeline.model.batch import Container, Inspection
+from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Inspection
 from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition

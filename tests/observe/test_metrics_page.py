@@ -17,9 +17,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.model.batch import Container, Inspection, Samples
 from pipeline.model.cadvisor import container_labels, label_names
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Inspection, Samples
 from pipeline.observe.metrics_page import TOGETHER, Exposition
 from tests.servers.prometheus import promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
 
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.server import (

@@ -12,7 +12,8 @@ from aiohttp import ClientSession
 
 from pipeline.config import ConfigErrors, load
 from pipeline.model import Context, SinkConfig
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.registry import config_type, implementation
 from pipeline.sinks.prometheus import FULL, NOT_STATS, Config, Prometheus

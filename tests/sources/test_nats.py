@@ -26,7 +26,8 @@ from pipeline.encode.nats.subject import Subjects
 from pipeline.intake import runner as inlet_module
 from pipeline.intake.runner import Inlet
 from pipeline.model import Duration, SourceContext
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.metrics import Metrics
 from pipeline.sources.nats import Config, NatsSource

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pipeline.buffer.columns import Columns
 from pipeline.config.file import parse
 from pipeline.config.settings import StageConfig
-from pipeline.encode.dumps import dumps
 from pipeline.encode.json import JsonEncoder
 from pipeline.forward.columns import Rows
 from pipeline.forward.partials import Partials
@@ -23,6 +22,7 @@ from pipeline.forward.reading import objects
 from pipeline.intake.received import Received
 from pipeline.model import Stage, StageContext, registry
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.parsing.syslog_columns import columns
 from pipeline.testing.builders import batch, container, entries
 from tests.suite.examples import examples

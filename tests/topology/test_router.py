@@ -17,7 +17,8 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger, Page
 from pipeline.model import Effect, Stage
 from pipeline.model.acknowledgement import UNTRACKED
-from pipeline.model.batch import LARGEST_PIECE, Batch, Container, Source
+from pipeline.model.batch import LARGEST_PIECE, Batch
+from pipeline.model.container import Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join, remove, split
 from pipeline.stages import set as set_

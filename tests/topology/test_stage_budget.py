@@ -14,7 +14,8 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join
 from pipeline.testing.builders import batch, container

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli._options import add_allow_python
 
 if TYPE_CHECKING:
-    from pipeline.model.batch import Container
+    from pipeline.model.container import Container
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _described(args: argparse.Namespace) -> Container:
-    from pipeline.model.batch import Container
+    from pipeline.model.container import Container
 
     pairs = (label.partition("=") for label in args.label)
     labels = {name: value for name, _, value in pairs}

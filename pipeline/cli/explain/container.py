@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pipeline.cli._values import shown
 from pipeline.config import Reading
 from pipeline.config.wording import nearest
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.discovery.facts import from_inspect, from_list
 from pipeline.sources.docker.discovery.own_container import own_container

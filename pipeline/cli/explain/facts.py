@@ -13,7 +13,7 @@ from pipeline.cli.explain.container import Found
 from pipeline.config import Config, Reading, RouteConfig, StageConfig
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.records import MISSING
 
 Facts = dict[str, Any]

@@ -13,8 +13,8 @@ import msgspec
 
 from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import Colour, colours, printable
-from pipeline.encode.ecs import RESERVED
 from pipeline.encode.local_time import LocalTime
+from pipeline.model.records import RESERVED
 from pipeline.support.plural import plural
 
 Paint = Callable[[Colour, str], str]

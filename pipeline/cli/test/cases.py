@@ -12,7 +12,7 @@ from pipeline.cli.test.compare import Pair, find, pair_up
 from pipeline.cli.test.series import SeriesDifference, compare
 from pipeline.config import Reading
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.model.records import MISSING
 

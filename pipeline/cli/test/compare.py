@@ -9,8 +9,7 @@ from typing import Any
 
 from pipeline.cli._values import has_null
 from pipeline.config.wording import nearest
-from pipeline.encode.ecs import RESERVED
-from pipeline.model.records import MISSING
+from pipeline.model.records import MISSING, RESERVED
 
 LARGEST_TABLE = 250_000
 """Expected entries times those that came out, up to which the best pairing is searched."""

@@ -23,13 +23,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.ecs import STREAMS, kinds_of
 from pipeline.encode.level import LEVELS
 from pipeline.encode.loki.wire import Entry, Labels, Wire
-from pipeline.encode.utf8 import utf8_lines
-from pipeline.model.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.container import Container
+from pipeline.model.dumps import dumps
 from pipeline.model.rendered import RENDERED
+from pipeline.model.utf8 import utf8_lines
 
 LONGEST_VALUE: Final = 2048
 """Bytes that a label's value may have; Loki's own default."""

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, integer, key, varint, varints
-from pipeline.encode.utf8 import utf8
+from pipeline.model.dumps import dumps
 from pipeline.model.timestamps import nanoseconds, whole_seconds
+from pipeline.model.utf8 import utf8
 
 Labels = tuple[tuple[str, str], ...]
 """Name and value of each."""

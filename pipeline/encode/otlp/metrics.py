@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pipeline.model.batch import Samples
 from pipeline.model.cadvisor import (
     Number,
     Reading,
@@ -23,6 +22,7 @@ from pipeline.model.cadvisor import (
     table,
     working_set,
 )
+from pipeline.model.samples import Samples
 
 Attributes = Mapping[str, str]
 Found = Iterable[tuple[Attributes, Any]]

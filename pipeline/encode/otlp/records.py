@@ -22,10 +22,10 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, Final, Literal
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.level import KEYS, LEVELS, UNKNOWN, severities, severity_of
 from pipeline.encode.otlp.values import short
 from pipeline.model.batch import Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.records import Records
 from pipeline.model.timestamps import all_nanoseconds
 

@@ -28,11 +28,12 @@ from pipeline.encode.protobuf import (
     key,
     varint,
 )
-from pipeline.encode.utf8 import utf8_lines
-from pipeline.model.batch import STREAM_NAMES, Batch, Container
+from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.cadvisor import Number
+from pipeline.model.container import Container
 from pipeline.model.records import MISSING, Records
 from pipeline.model.rendered import RENDERED
+from pipeline.model.utf8 import utf8_lines
 
 _ATTRIBUTES: Final = 6
 """The field of a log record; in a point of a metric it is 7."""

@@ -21,7 +21,7 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from pipeline.encode.ecs import image
-from pipeline.model.batch import DOCKER, Container
+from pipeline.model.container import DOCKER, Container
 
 Value = str | list[str]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, double, integer, key, varint
-from pipeline.encode.utf8 import utf8
+from pipeline.model.dumps import dumps
 from pipeline.model.records import MISSING
+from pipeline.model.utf8 import utf8
 
 DEEPEST: Final = 16
 """Levels of lists and maps. Each is up to three messages in protobuf, of which receivers take a

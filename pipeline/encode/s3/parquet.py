@@ -20,10 +20,10 @@ import io
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeline.encode.dumps import dumps
 from pipeline.encode.level import LEVELS, severities
 from pipeline.encode.s3.objects import BatchSlice
 from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.dumps import dumps
 from pipeline.model.extras import needed
 from pipeline.model.timestamps import nanoseconds
 from pipeline.support.blocking import BlockingThread

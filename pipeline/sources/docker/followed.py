@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.logs.follower import Follower
 from pipeline.sources.docker.logs.log_end import LogEnd

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from pipeline.accounting.acks import Account
 from pipeline.accounting.checkpoint import Checkpoint, Position
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.container import FollowedContainer

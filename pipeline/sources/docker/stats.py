@@ -17,7 +17,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from pipeline.model.batch import Batch, Container, Inspection, Samples
+from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import (
     Number,
     Reading,
@@ -27,8 +27,10 @@ from pipeline.model.cadvisor import (
     table,
     working_set,
 )
+from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Inspection, Samples
 from pipeline.model.timestamps import split_timestamp, timestamp, to_seconds
 from pipeline.sources.docker.discovery.events import action_of, health_of
 from pipeline.sources.docker.discovery.inspection import read_inspection

@@ -16,7 +16,7 @@ from pipeline.cli.audit import entries
 from pipeline.cli.audit.entries import LOGS, Verifier, blocks
 from pipeline.cli.audit.sequences import Gap, Series
 from pipeline.encode.json import JsonEncoder
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.testing.builders import batch
 
 

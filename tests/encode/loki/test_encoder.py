@@ -9,7 +9,8 @@ import pytest
 from pipeline.encode.loki.encoder import LONGEST_VALUE, Columns, LokiEncoder
 from pipeline.encode.loki.wire import Json, Protobuf
 from pipeline.expression import compile_template
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.records import RecordReader
 from pipeline.parsing.json import parse, parse_one
 from pipeline.testing.builders import batch, container

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.encode.otlp.metrics import measured
-from pipeline.model.batch import Batch, Container, Inspection, Samples
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
+from pipeline.model.samples import Inspection, Samples
 from pipeline.sources.docker.stats import stats_batch
 from tests.encode.otlp.writing import metrics, requests
 from tests.model.test_cadvisor import junk, places

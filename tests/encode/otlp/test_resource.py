@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.encode.otlp.resource import Resources
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import BARE, ODD
 from tests.encode.otlp.writing import logs

@@ -21,7 +21,8 @@ from pipeline.encode.s3.objects import (
     part_of_key,
 )
 from pipeline.expression import compile_template
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 

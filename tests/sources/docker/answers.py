@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.batch import Container, Inspection, Samples
+from pipeline.model.container import Container
+from pipeline.model.samples import Inspection, Samples
 
 CONTAINER = Container("b2" * 32, "shop-api-1", "shop/api:1.4", {"tier": "front"}, "web-1")
 LIMITED = Inspection(cgroup=f"/docker/{'b2' * 32}", cpu_period=100_000, cpu_quota=50_000)

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.checkpoint import Checkpoint, Position
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model.batch import Container, Source
+from pipeline.model.container import Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.engine.client import Engine

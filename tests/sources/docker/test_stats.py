@@ -14,10 +14,11 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.model.batch import Container, Samples
 from pipeline.model.cadvisor import cpu_cores
+from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
+from pipeline.model.samples import Samples
 from pipeline.sources.docker.engine.client import Engine, NotFound
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.stats import (

@@ -11,7 +11,8 @@ from typing import Any
 from pipeline import native
 from pipeline.accounting.acks import NOTHING, Progress
 from pipeline.model.acknowledgement import Acknowledgement
-from pipeline.model.batch import Batch, Container, Source
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container, Source
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.facts import from_inspect

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.accounting.checkpoint import Position
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.timestamps import from_nanoseconds, to_since
 from pipeline.sources.docker.discovery.watch import Event
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.label_limits import within_limit
 
 

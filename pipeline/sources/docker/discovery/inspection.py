@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.model.batch import Inspection
 from pipeline.model.cadvisor import Table, number, table
+from pipeline.model.samples import Inspection
 from pipeline.model.timestamps import split_timestamp, to_seconds
 
 DEFAULT_PERIOD = 100_000

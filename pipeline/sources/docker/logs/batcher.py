@@ -15,7 +15,8 @@ import msgspec
 from pipeline.accounting.acks import Account
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.timestamps import NO_TIME, timestamp
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.logs.cursor import Cursor, Replay, fingerprint

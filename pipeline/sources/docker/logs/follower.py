@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from pipeline.accounting.acks import Account
 from pipeline.accounting.checkpoint import Position
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.frames import FrameError

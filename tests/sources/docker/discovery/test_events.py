@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.accounting.checkpoint import Position
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.sources.docker.discovery.events import EventCursor, action_of, event_batch, event_time
 from pipeline.sources.docker.discovery.facts import from_event
 from pipeline.sources.docker.engine.client import Engine

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.batch import Container
+from pipeline.model.container import Container
 from pipeline.model.label_limits import within_limit
 from pipeline.sources.docker.discovery.facts import from_event, from_inspect, from_list
 from pipeline.sources.docker.engine.client import Engine

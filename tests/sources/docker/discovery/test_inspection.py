@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.batch import Inspection
+from pipeline.model.samples import Inspection
 from pipeline.sources.docker.discovery.inspection import read_inspection
 from pipeline.testing.private_engine import PrivateEngine
 

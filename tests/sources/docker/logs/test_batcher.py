@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.accounting.acks import Account
 from pipeline.accounting.checkpoint import Position
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.decode.frames import Frames
 from pipeline.sources.docker.logs.batcher import Batcher, Gap, Numbered

@@ -15,7 +15,8 @@ from pipeline.accounting.acks import Account, Progress
 from pipeline.accounting.checkpoint import Position
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.acknowledgement import Acknowledgement
-from pipeline.model.batch import Batch, Container
+from pipeline.model.batch import Batch
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.encode.utf8 import utf8, utf8_lines, without_surrogates
+from pipeline.model.utf8 import utf8, utf8_lines, without_surrogates
 
 
 @pytest.mark.parametrize(

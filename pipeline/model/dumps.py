@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.encode.utf8 import without_surrogates
+from pipeline.model.utf8 import without_surrogates
 
 DEEPEST = 100
 """Levels of nesting that are kept of a value that had to be made fit (orjson's own limit: 254)."""
