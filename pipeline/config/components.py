@@ -7,7 +7,8 @@ makes no sense, an expression that does not compile) are among the errors of the
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pipeline.config import examples
 from pipeline.config.locate import Path
@@ -16,28 +17,35 @@ from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import listed, nearest, shown
-from pipeline.model import Context, SourceContext, registry
+from pipeline.model import Context, SourceContext, StageContext, registry
 from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
 
-if TYPE_CHECKING:
-    from pipeline.config.convert import Converter
+ToStruct = Callable[[dict[str, Any], Any, Path, Mapping[str, Any]], Any]
+"""Converts a table to a Struct: see `Converter.struct`."""
+Convert = Callable[[Any, Any, Path], Any]
+"""Converts a value to a type: see `Converter.convert`."""
 
 
-def sink(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+def sink(table: dict[str, Any], path: Path, report: Report, to_struct: ToStruct) -> Any:
     """The sink's own `Config`, or `INVALID`."""
-    return _typed(converter, table, path, "sinks", Context(name=str(path[-1])))
+    return _typed(table, path, "sinks", Context(name=str(path[-1])), report, to_struct)
 
 
-def source(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+def source(table: dict[str, Any], path: Path, report: Report, to_struct: ToStruct) -> Any:
     """The source's own `Config`, or `INVALID`."""
-    return _typed(converter, table, path, "sources", SourceContext(name=str(path[-1])))
+    return _typed(table, path, "sources", SourceContext(name=str(path[-1])), report, to_struct)
 
 
 def _typed(
-    converter: Converter, table: dict[str, Any], path: Path, kind: registry.Kind, context: object
+    table: dict[str, Any],
+    path: Path,
+    kind: registry.Kind,
+    context: object,
+    report: Report,
+    to_struct: ToStruct,
 ) -> Any:
     """A table that says with its `type` which component it is for."""
-    known, report = registry.names(kind), converter.report
+    known = registry.names(kind)
     if "type" not in table:
         own = [str(path[-1])] if path[-1] in known else known
         hint = f"write type = {listed(map(quote, own), 'or')}"
@@ -47,7 +55,7 @@ def _typed(
     if name is INVALID:
         return INVALID
     cls = registry.config_type(kind, name)
-    config = converter.struct(table, cls, path, examples.table(kind, name))
+    config = to_struct(table, cls, path, examples.table(kind, name))
     if config is INVALID:
         return INVALID
     try:
@@ -57,9 +65,10 @@ def _typed(
     return config
 
 
-def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
+def stage(
+    table: dict[str, Any], path: Path, report: Report, convert: Convert, context: StageContext
+) -> Any:
     """A `StageConfig`, or `INVALID`."""
-    report = converter.report
     if len(table) != 1:
         found = f"this one has {listed(map(quote, table))}" if table else "this one is empty"
         hint = f"write {', '.join(f'{{ {key} = … }}' for key in table)}" if table else ""
@@ -71,11 +80,11 @@ def stage(converter: Converter, table: dict[str, Any], path: Path) -> Any:
     name = _named("stage", key, registry.names("stages"), path, report, about="key")
     if name is INVALID:
         return INVALID
-    config = converter.convert(value, registry.config_type("stages", name), path)
+    config = convert(value, registry.config_type("stages", name), path)
     if config is INVALID:
         return INVALID
     try:
-        registry.stage(name, config, converter.stage_context)
+        registry.stage(name, config, context)
     except (ValueError, DocklineError) as error:
         return rejected(error, value, path, report)
     return StageConfig(name, config)

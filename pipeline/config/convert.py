@@ -70,11 +70,11 @@ class Converter:
     def _one(self, value: Any, type_: Any, path: Path) -> Any:
         origin, args = get_origin(type_) or type_, get_args(type_)
         if type_ is SinkConfig:
-            return components.sink(self, value, path)
+            return components.sink(value, path, self.report, self.struct)
         if type_ is SourceConfig:
-            return components.source(self, value, path)
+            return components.source(value, path, self.report, self.struct)
         if type_ is StageConfig:
-            return components.stage(self, value, path)
+            return components.stage(value, path, self.report, self.convert, self.stage_context)
         if is_struct(type_):
             return self.struct(value, type_, path)
         if origin in ARRAYS:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from pipeline.accounting.acks import NOTHING, Progress
-from pipeline.accounting.ledger import Passage
+from pipeline.accounting.acks import NOTHING, Progress, Reach
+from pipeline.accounting.envelope import Envelope
+from pipeline.accounting.ledger import Passage, Tally
 from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
@@ -18,11 +19,9 @@ from pipeline.model.encode_cache import EncodeCache
 from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics
 from pipeline.support.plural import plural
-from pipeline.topology.bound_stage import Step
-from pipeline.topology.halves import in_halves
+from pipeline.topology.bound_stage import Step, in_halves
 from pipeline.topology.held_back import Owed
-from pipeline.topology.lane_end import Leg
-from pipeline.topology.route import Put, Route
+from pipeline.topology.route import Outlet, Put, Route
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -37,6 +36,57 @@ NO_STEPS: Final[list[Step]] = []
 NO_CUTS: Final[list[int]] = []
 NO_FEEDS: Final[frozenset[str]] = frozenset()
 NOTHING_OWED: Final = Owed()
+
+
+class Leg:
+    """Where a lane ends: one sink, its part in the ledger, and how far it has come."""
+
+    __slots__ = ("_reach", "outlet", "tally")
+
+    def __init__(self, outlet: Outlet, tally: Tally, reach: Reach | None) -> None:
+        """`reach` is None for what has no position to resume at (events, stats)."""
+        self.outlet = outlet
+        self.tally = tally
+        self._reach = reach
+
+    def address(
+        self, batch: Batch, size: int | None, until: int, behind: Acknowledgement
+    ) -> Envelope | None:
+        """What the stages have left, in an envelope for this sink; None when the sink has all of
+        it.
+
+        `size` is the batch's, where it is known; `until` the last entry before the stages, and
+        `behind` waits for this sink too."""
+        self.tally.routed += len(batch)
+        reach = self._reach
+        if reach is None:
+            behind.hold()
+            return Envelope(batch, self.tally, behind, size)
+        if batch.sequences[0] <= reach.known:
+            new = batch.select([sequence > reach.known for sequence in batch.sequences])
+            self.tally.known += len(batch) - (len(new) if new else 0)
+            if new is None:
+                reach.skip(until)
+                return None
+            if new is not batch:
+                batch, size = new, None
+        behind.hold()
+        return Envelope(batch, self.tally, reach.open(until, behind), size)
+
+    def drop(self, count: int, reason: str) -> None:
+        """So many entries came over the route, and are lost to the sink."""
+        self.tally.routed += count
+        self.tally.drop(count, reason)
+
+    @property
+    def known(self) -> int:
+        """The last entry that the sink had, with all before it, when the agent began."""
+        return NOTHING if self._reach is None else self._reach.known
+
+    def skip(self, until: int) -> None:
+        """The stages have left nothing."""
+        if self._reach is not None:
+            self._reach.skip(until)
 
 
 class Lane:

@@ -20,7 +20,7 @@ DOCKER = "tests/sources/docker"
 ROOMS = {
     "pipeline/sources/docker/decode/frames.py": Room(
         (f"{DOCKER}/decode/test_frames.py",),
-        (f"{DOCKER}/decode/test_whole_frames.py", "tests/native/test_frames.py"),
+        (f"{DOCKER}/decode/test_frames_at_once.py", "tests/native/test_frames.py"),
     ),
     "pipeline/sources/docker/logs/cursor.py": Room(
         (f"{DOCKER}/logs/test_cursor.py",),

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import SINGLY, FrameError, Frames
-from pipeline.sources.docker.decode.whole_frames import whole_lines
+from pipeline.sources.docker.decode.frames import SINGLY, FrameError, Frames, whole_lines
 from tests.suite.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
