@@ -24,7 +24,7 @@ from pathlib import Path
 
 from prometheus_client import Metric, generate_latest
 
-from pipeline.accounting.audit import LedgerMetrics, Report
+from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
@@ -152,10 +152,10 @@ async def _measure(containers: int, scrapes: int, encoding: str, every: float) -
         exposition.update(one)
         metrics.received.labels(one.container.name).inc(1000)
         metrics.received_bytes.labels(one.container.name).inc(142_000)
-        page = ledger.page(one.container.id, one.container.name)
+        page = ledger.container(one.container.id, one.container.name)
         for route in ("all", "errors"):
-            page.passage("logs", route).bind(("papertrail", "archive"))
-    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: Report(True, [], {}))
+            page.route("logs", route).bind(("papertrail", "archive"))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: AuditReport(True, [], {}))
     await admin.start()
     gc.collect()
     gc.freeze()

@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.hostile_lines import KINDS
-from pipeline.accounting.acks import Progress
+from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
 from pipeline.model import Stage, StageContext, registry
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch, container
-from pipeline.topology import Lanes, Route, Router
+from pipeline.topology import ContainerLanes, Route, Router
 
 SIZE = 1 << 20
 LINE = 1 << 10
@@ -140,12 +140,12 @@ def stage_of(text: str) -> Stage:
     return registry.stage(one.name, one.config, StageContext())
 
 
-def lanes_with(texts: Sequence[str]) -> Lanes:
+def lanes_with(texts: Sequence[str]) -> ContainerLanes:
     """Of one container that has these stages."""
     stages = [(text.split()[0], stage_of(text)) for text in texts]
     route = Route("r", frozenset(("logs",)), lambda _: True, stages, [Nowhere()])
     router = Router([route], Metrics(), Ledger())
-    return router.bind(container(), Progress({}))["logs"]
+    return router.bind(container(), Offsets({}))["logs"]
 
 
 async def run(turns: Turns, stage: str, line: str, size: int) -> list[Result]:

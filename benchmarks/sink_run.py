@@ -18,7 +18,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from benchmarks.lines import line_of
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
@@ -26,7 +26,7 @@ from pipeline.model import Context
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
-from pipeline.topology.output import Outlet
+from pipeline.topology.output import Output
 
 PER_BATCH = 280
 """As many as a socket of dockerd's holds."""
@@ -62,12 +62,12 @@ def samples() -> list[Batch]:
 class Feed:
     """Puts lines, and knows how many were settled."""
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self._samples = samples()
         self._put = self.settled = self._wanted = 0
         self._all = asyncio.Event()
-        self._account: Account[int] = Account(self._settle)
+        self._tracker: AckTracker[int] = AckTracker(self._settle)
 
     async def lines(self, count: int) -> None:
         """Returns when the destination has them."""
@@ -78,8 +78,8 @@ class Feed:
             if size < PER_BATCH:
                 sample = sample.pick(range(size))
             batch = sample.replace(sequences=range(self._put, self._put + size))
-            receipt = self._account.open(self._put + size)
-            await self._outlet.put(Envelope(batch, ack=receipt))
+            ack = self._tracker.open(self._put + size)
+            await self._output.put(Envelope(batch, ack=ack))
             self._put += size
         self._wanted = end
         self._settle(self.settled)
@@ -100,10 +100,10 @@ def used() -> float:
 async def run(folder: Path, lines: int) -> dict[str, float]:
     config = parse((folder / "sink.toml").read_text(), {}).config.sinks["it"]
     metrics = Metrics(CollectorRegistry())
-    outlet = Outlet(config, Context("it", host="web-1"), metrics, Ledger())
-    feed = Feed(outlet)
+    output = Output(config, Context("it", host="web-1"), metrics, Ledger())
+    feed = Feed(output)
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(outlet.delivery.run(), name="delivery")
+        task = tasks.create_task(output.delivery.run(), name="delivery")
         await feed.lines(min(WARM_UP, lines))
         gc.collect()
         size, cpu, wall = count(metrics, "delivered_bytes"), used(), time.perf_counter()

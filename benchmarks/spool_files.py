@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.buffer.reader import Chunk
 from pipeline.buffer.segment import sync_folder
 from pipeline.buffer.spool import RECORD_SIZE
@@ -68,7 +68,7 @@ class FileSpool:
         """Entries below are delivered."""
         self.end = 0
         """Number of the next entry; all below are safe."""
-        self._columns = Columns()
+        self._columns = ColumnCodec()
         self._records: list[Record] = []
 
     @property

@@ -25,7 +25,7 @@ QUIET = 16
 take what they get."""
 
 
-class Receipt(Generic[Position]):
+class Ack(Generic[Position]):
     """The acknowledgement of one batch (see `Acknowledgement`).
 
     Born held once, by whoever opened it and is still handing the batch out.
@@ -34,13 +34,13 @@ class Receipt(Generic[Position]):
     __slots__ = ("_account", "_behind", "newer", "older", "pending", "position")
 
     def __init__(
-        self, position: Position, account: Account[Position], behind: Acknowledgement
+        self, position: Position, account: AckTracker[Position], behind: Acknowledgement
     ) -> None:
         self.pending = 1
         self.position = position
         """Where reading would resume when this one, and all older ones, are settled."""
-        self.older: Receipt[Position] | None = None
-        self.newer: Receipt[Position] | None = None
+        self.older: Ack[Position] | None = None
+        self.newer: Ack[Position] | None = None
         self._account = account
         self._behind = behind
 
@@ -54,14 +54,14 @@ class Receipt(Generic[Position]):
             self._behind.settle()
 
 
-class Account(Generic[Position]):
+class AckTracker(Generic[Position]):
     """The receipts that are not settled, as a linked list in order: those of one container, of
     one sink's part in it, of one spool."""
 
     __slots__ = ("_count", "_moved", "_newest")
 
     def __init__(self, moved: Callable[[Position], None]) -> None:
-        self._newest: Receipt[Position] | None = None
+        self._newest: Ack[Position] | None = None
         self._count = 0
         self._moved = moved
 
@@ -69,15 +69,15 @@ class Account(Generic[Position]):
         """Batches that are not settled."""
         return self._count
 
-    def open(self, position: Position, behind: Acknowledgement = UNTRACKED) -> Receipt[Position]:
+    def open(self, position: Position, behind: Acknowledgement = UNTRACKED) -> Ack[Position]:
         """For a batch after which reading would resume at `position`. `behind` is settled when
         the receipt is."""
-        receipt = Receipt(position, self, behind)
-        receipt.older, self._newest = self._newest, receipt
-        if receipt.older is not None:
-            receipt.older.newer = receipt
+        ack = Ack(position, self, behind)
+        ack.older, self._newest = self._newest, ack
+        if ack.older is not None:
+            ack.older.newer = ack
         self._count += 1
-        return receipt
+        return ack
 
     def skip(self, position: Position) -> None:
         """Like opening and settling at once: for what came to nothing."""
@@ -86,22 +86,22 @@ class Account(Generic[Position]):
         else:
             self._newest.position = position
 
-    def settled(self, receipt: Receipt[Position]) -> None:
+    def settled(self, ack: Ack[Position]) -> None:
         """Called by a receipt, once: takes it out, and tells when it was the oldest."""
-        older, newer = receipt.older, receipt.newer
-        receipt.older = receipt.newer = None
+        older, newer = ack.older, ack.newer
+        ack.older = ack.newer = None
         if newer is None:
             self._newest = older
         else:
             newer.older = older
         self._count -= 1
         if older is None:
-            self._moved(receipt.position)
+            self._moved(ack.position)
         else:
-            older.newer, older.position = newer, receipt.position
+            older.newer, older.position = newer, ack.position
 
 
-class Reach:
+class SinkOffset:
     """How far one sink has the log of one container over one route, by `event.sequence`."""
 
     __slots__ = ("_account", "_moved", "known", "passed_over", "reached")
@@ -112,11 +112,11 @@ class Reach:
         self.reached = known
         """Likewise, by now."""
         self._moved = moved
-        self._account: Account[int] = Account(self._move)
+        self._account: AckTracker[int] = AckTracker(self._move)
         self.passed_over = QUIET
         """Batches since the last one of which it got anything."""
 
-    def open(self, sequence: int, behind: Acknowledgement) -> Receipt[int]:
+    def open(self, sequence: int, behind: Acknowledgement) -> Ack[int]:
         """For a batch that ends with that entry, or did before it was filtered."""
         self.passed_over = 0
         return self._account.open(sequence, behind)
@@ -140,7 +140,7 @@ Ahead = Mapping[str, Mapping[str, int]]
 """By route and sink, the last entry of a container that the sink has, with all before it."""
 
 
-class Progress:
+class Offsets:
     """The reach of every sink in one container's log.
 
     The container's position waits for the slowest of its sinks, so after a restart entries are
@@ -148,7 +148,7 @@ class Progress:
     given only what is new to it.
     """
 
-    __slots__ = ("_before", "_doubtful", "_known", "_left", "_moved", "_reaches", "began")
+    __slots__ = ("_before", "_doubtful", "_known", "_left", "_moved", "_sink_offsets", "began")
 
     def __init__(self, known: Ahead, moved: Callable[[], None] = lambda: None) -> None:
         """`moved` is called whenever some reach has changed."""
@@ -157,49 +157,51 @@ class Progress:
         self._known = known
         self.began = NOTHING
         """The last entry that was read when the lanes were bound last."""
-        self._reaches: dict[tuple[str, str], Reach] = {}
-        self._before: dict[tuple[str, str], Reach] = {}
+        self._sink_offsets: dict[tuple[str, str], SinkOffset] = {}
+        self._before: dict[tuple[str, str], SinkOffset] = {}
         """Those of the binding before, whether they go on or not."""
-        self._left: dict[tuple[str, str], Reach] = {}
+        self._left: dict[tuple[str, str], SinkOffset] = {}
         """Of older bindings, as far as they have something that is not settled."""
 
     def bind(self, sequence: int) -> None:
         """The log's lanes are bound anew, after that entry was read. A sink that they did not lead
         to before begins there."""
         self._left |= self._before
-        self._left = {key: reach for key, reach in self._left.items() if len(reach)}
-        self._before, self._reaches = self._reaches, {}
+        self._left = {
+            key: sink_offset for key, sink_offset in self._left.items() if len(sink_offset)
+        }
+        self._before, self._sink_offsets = self._sink_offsets, {}
         self.began = sequence
 
-    def of(self, route: str, sink: str) -> Reach:
+    def of(self, route: str, sink: str) -> SinkOffset:
         key = route, sink
-        if key in self._reaches:
-            return self._reaches[key]
+        if key in self._sink_offsets:
+            return self._sink_offsets[key]
         if key in self._before:
-            reach = self._before[key]
+            sink_offset = self._before[key]
         elif key in self._left:
-            reach = self._left.pop(key)
-            reach.skip(self.began)
+            sink_offset = self._left.pop(key)
+            sink_offset.skip(self.began)
         else:
             known = self._known.get(route, {}).get(sink, NOTHING)
-            reach = Reach(max(known, self.began), self._moved)
-        self._reaches[key] = reach
-        return reach
+            sink_offset = SinkOffset(max(known, self.began), self._moved)
+        self._sink_offsets[key] = sink_offset
+        return sink_offset
 
     @property
     def unsettled(self) -> int:
         """Batches that the quickest of the sinks has not settled, of those that get any."""
-        reaches = self._reaches.values()
-        return min((len(one) for one in reaches if one.passed_over < QUIET), default=0)
+        sink_offsets = self._sink_offsets.values()
+        return min((len(one) for one in sink_offsets if one.passed_over < QUIET), default=0)
 
     def doubt(self, sequence: int) -> None:
         """From the entry after that one on, numbers may be others than they were before, or would
         be if the log was read again from before it (lines are missing, or were taken for ended)."""
         self._doubtful = sequence
         self._known = {}
-        for reaches in (self._reaches, self._before, self._left):
-            for reach in reaches.values():
-                reach.known = reach.reached = NOTHING
+        for sink_offsets in (self._sink_offsets, self._before, self._left):
+            for sink_offset in sink_offsets.values():
+                sink_offset.known = sink_offset.reached = NOTHING
         self._moved()
 
     def ahead_of(self, sequence: int) -> dict[str, dict[str, int]]:
@@ -207,7 +209,10 @@ class Progress:
         ahead: dict[str, dict[str, int]] = {}
         if sequence < self._doubtful:
             return ahead
-        for (route, sink), reach in (*list(self._before.items()), *list(self._reaches.items())):
-            if reach.reached > sequence:
-                ahead.setdefault(route, {})[sink] = reach.reached
+        for (route, sink), sink_offset in (
+            *list(self._before.items()),
+            *list(self._sink_offsets.items()),
+        ):
+            if sink_offset.reached > sequence:
+                ahead.setdefault(route, {})[sink] = sink_offset.reached
         return ahead

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from pipeline.accounting.ledger import Ledger, Line, Page, Passage, Tally
+from pipeline.accounting.ledger import Balance, ContainerAccount, Ledger, RouteAccount, SinkAccount
 from pipeline.model import plain
 
 MOST_SERIES = 1000
@@ -91,7 +91,7 @@ class SourcePart(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.taken - self.settled - self.given_up - self.open
 
 
-class Report(msgspec.Struct, frozen=True):
+class AuditReport(msgspec.Struct, frozen=True):
     """What `GET /audit` answers, as JSON."""
 
     balanced: bool
@@ -104,54 +104,61 @@ class Report(msgspec.Struct, frozen=True):
 
 def report(
     ledger: Ledger,
-    buffered: Mapping[Tally, int],
+    buffered: Mapping[SinkAccount, int],
     carried: Mapping[str, int],
     sources: Sequence[SourcePart] = (),
-) -> Report:
+) -> AuditReport:
     """At this moment; nothing may happen between looking into the buffers and this."""
     ledger.fold()
-    lines = {line.tally: line for line in ledger.lines(buffered)}
-    containers = [_container(page, lines) for page in ledger]
+    lines = {line.account: line for line in ledger.lines(buffered)}
+    containers = [_container(container_account, lines) for container_account in ledger]
     parts = [route for container in containers for route in container.routes]
     balanced = not any(
         route.unaccounted or any(sink.unaccounted for sink in route.sinks) for route in parts
     ) and not any(source.unaccounted for source in sources)
     left = {sink: n for sink, n in carried.items() if n}
-    return Report(balanced, containers, left, list(sources))
+    return AuditReport(balanced, containers, left, list(sources))
 
 
-def _container(page: Page, lines: Mapping[Tally, Line]) -> ContainerPart:
-    routes = [_route(passage, lines) for passage in page.passages.values()]
-    return ContainerPart(page.id, plain.name(page.name), dict(page.read), routes)
-
-
-def _route(passage: Passage, lines: Mapping[Tally, Line]) -> RoutePart:
-    return RoutePart(
-        passage.route,
-        passage.source,
-        passage.came,
-        [_sink(lines[tally]) for tally in passage.tallies.values()],
-        {stage: count for stage, count in passage.filtered.items() if count},
-        passage.unaccounted,
-        passage.fed is not None,
-        {name: feed.handed for name, feed in passage.feeds.items()},
-        passage.held,
-        {stage: count for stage, count in passage.made.items() if count},
+def _container(
+    container_account: ContainerAccount, lines: Mapping[SinkAccount, Balance]
+) -> ContainerPart:
+    routes = [_route(route_account, lines) for route_account in container_account.routes.values()]
+    return ContainerPart(
+        container_account.id,
+        plain.name(container_account.name),
+        dict(container_account.read),
+        routes,
     )
 
 
-def _sink(line: Line) -> SinkPart:
-    tally = line.tally
+def _route(route_account: RouteAccount, lines: Mapping[SinkAccount, Balance]) -> RoutePart:
+    return RoutePart(
+        route_account.route,
+        route_account.source,
+        route_account.came,
+        [_sink(lines[account]) for account in route_account.accounts.values()],
+        {stage: count for stage, count in route_account.filtered.items() if count},
+        route_account.unaccounted,
+        route_account.fed is not None,
+        {name: feed.handed for name, feed in route_account.feeds.items()},
+        route_account.held,
+        {stage: count for stage, count in route_account.made.items() if count},
+    )
+
+
+def _sink(line: Balance) -> SinkPart:
+    account = line.account
     return SinkPart(
-        tally.sink,
-        tally.routed,
-        tally.letters,
-        tally.carried,
-        tally.known,
-        tally.delivered,
-        {reason: count for reason, count in tally.dropped.items() if count},
-        tally.dead_lettered,
-        tally.left,
+        account.sink,
+        account.routed,
+        account.letters,
+        account.carried,
+        account.known,
+        account.delivered,
+        {reason: count for reason, count in account.dropped.items() if count},
+        account.dead_lettered,
+        account.left,
         line.buffered,
         line.unaccounted,
     )
@@ -198,23 +205,23 @@ class LedgerMetrics(Collector):
         others: dict[tuple[str, str], list[int]] = {}
         open_: Counter[str] = Counter()
         held: Counter[str] = Counter()
-        for number, page in enumerate(self._ledger):
-            name = plain.name(page.name) if number < MOST_SERIES else ""
-            for passage in page.passages.values():
-                route = passage.route
-                held[route] += passage.held
-                for sink, tally in passage.tallies.items():
+        for number, container_account in enumerate(self._ledger):
+            name = plain.name(container_account.name) if number < MOST_SERIES else ""
+            for route_account in container_account.routes.values():
+                route = route_account.route
+                held[route] += route_account.held
+                for sink, account in route_account.accounts.items():
                     # Written out: 40,000 of these are one turn of the loop.
-                    dropped = sum(tally.dropped.values()) if tally.dropped else 0
-                    done = tally.delivered + tally.dead_lettered + dropped
-                    came = tally.routed + tally.letters + tally.carried
-                    open_[sink] += came - done - tally.known - tally.left - tally.waiting
+                    dropped = sum(account.dropped.values()) if account.dropped else 0
+                    done = account.delivered + account.dead_lettered + dropped
+                    came = account.routed + account.letters + account.carried
+                    open_[sink] += came - done - account.known - account.left - account.waiting
                     if number < MOST_SERIES:
-                        _count(counts, (name, route, sink), tally, dropped)
+                        _count(counts, (name, route, sink), account, dropped)
                         continue
                     sums = others.get((route, sink)) or others.setdefault((route, sink), [0, 0, 0])
-                    sums[0] += tally.delivered
-                    sums[1] += tally.dead_lettered
+                    sums[0] += account.delivered
+                    sums[1] += account.dead_lettered
                     sums[2] += dropped
         for (route, sink), sums in others.items():
             for outcome, count in zip(_OUTCOMES, sums, strict=True):
@@ -253,10 +260,13 @@ _OUTCOMES = ("delivered", "dead_lettered", "dropped")
 
 
 def _count(
-    counts: Counter[tuple[str, str, str, str]], at: tuple[str, str, str], tally: Tally, dropped: int
+    counts: Counter[tuple[str, str, str, str]],
+    at: tuple[str, str, str],
+    account: SinkAccount,
+    dropped: int,
 ) -> None:
-    counts[*at, "delivered"] += tally.delivered
-    if tally.dead_lettered:
-        counts[*at, "dead_lettered"] += tally.dead_lettered
+    counts[*at, "delivered"] += account.delivered
+    if account.dead_lettered:
+        counts[*at, "dead_lettered"] += account.dead_lettered
     if dropped:
         counts[*at, "dropped"] += dropped

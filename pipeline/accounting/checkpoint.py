@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.accounting.acks import Ahead, Progress
+from pipeline.accounting.acks import Ahead, Offsets
 from pipeline.accounting.journal import Journal
 from pipeline.model.errors import DocklineError
 from pipeline.support.blocking import BlockingThread
@@ -27,7 +27,7 @@ VERSION = 1
 log = logging.getLogger(__name__)
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class FilePlace(msgspec.Struct, frozen=True, array_like=True):
     """Where a position is in the files of a log. A hint: what reads the files looks whether it is
     still true, and what does not has no need of it."""
 
@@ -58,11 +58,11 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """`event.sequence` of the last entry consumed."""
     ended: str = ""
     """Where the log was read to its end: when that run of the container had started."""
-    place: Place | None = None
+    place: FilePlace | None = None
     """Where the log was read from its files."""
 
 
-class State(msgspec.Struct):
+class SavedState(msgspec.Struct):
     """What the file holds."""
 
     version: int = VERSION
@@ -79,7 +79,7 @@ class State(msgspec.Struct):
     """How many there were, ever: those of the journal up to this number are in here."""
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
+class JournalLine(msgspec.Struct, frozen=True, array_like=True):
     """One line of the journal."""
 
     number: int
@@ -98,12 +98,12 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.state = State()
+        self.state = SavedState()
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
         self._dirty = False
         self._journal = Journal(folder, self._change_of) if folder is not None else None
-        self._progress: dict[str, Progress] = {}
+        self._offsets: dict[str, Offsets] = {}
         self._generation, self._saved = 0, True
         """Of the journal, and whether a state was saved since it was begun."""
         self._changes = 0
@@ -170,7 +170,7 @@ class Checkpoint:
             version = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("version")
             if version is None or msgspec.json.decode(version) != VERSION:
                 raise ValueError("it was written by another version of dockline")
-            self.state = msgspec.json.decode(raw, type=State)
+            self.state = msgspec.json.decode(raw, type=SavedState)
             self.last_saved = self.looked = self.state.saved
             self._changes = self.state.changes
             return True
@@ -183,7 +183,7 @@ class Checkpoint:
         assert self._journal is not None
         try:
             for raw in self._journal.read():
-                change = msgspec.json.decode(raw, type=Change)
+                change = msgspec.json.decode(raw, type=JournalLine)
                 self._changes = max(self._changes, change.number)
                 if wanted and change.number > self.state.changes:
                     self._apply(change)
@@ -191,7 +191,7 @@ class Checkpoint:
             log.warning("what was noted since %s was saved is of no use: %s", self._file, error)
         self._journal.start()
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: JournalLine) -> None:
         state, container = self.state, change.container
         state.ahead.pop(container, None)
         if not container:
@@ -208,8 +208,8 @@ class Checkpoint:
         next one is saved."""
         if self.state.engine and engine and self.state.engine != engine:
             self._stale = "it belongs to another Engine"
-            self.state, self.last_saved, self.looked = State(), 0.0, 0.0
-            self._progress.clear()
+            self.state, self.last_saved, self.looked = SavedState(), 0.0, 0.0
+            self._offsets.clear()
         self.state.engine = engine or self.state.engine
         self._dirty = True
 
@@ -234,12 +234,12 @@ class Checkpoint:
         """What some sinks have of a container's log beyond its position."""
         return self.state.ahead.get(container_id, {})
 
-    def follow(self, container_id: str) -> Progress:
+    def follow(self, container_id: str) -> Offsets:
         """Of the sinks in a container's log: kept with its position from now on."""
         ahead = self.ahead(container_id)
-        progress = Progress(ahead, lambda: self._changed(container_id))
-        self._progress[container_id] = progress
-        return progress
+        offsets = Offsets(ahead, lambda: self._changed(container_id))
+        self._offsets[container_id] = offsets
+        return offsets
 
     def move_events(self, position: Position) -> None:
         self.state.events = position
@@ -250,7 +250,7 @@ class Checkpoint:
         return set(self.state.containers)
 
     def forget(self, container_id: str) -> None:
-        self._progress.pop(container_id, None)
+        self._offsets.pop(container_id, None)
         self.state.ahead.pop(container_id, None)
         if self.state.containers.pop(container_id, None) is not None:
             self._changed(container_id)
@@ -267,16 +267,16 @@ class Checkpoint:
         noted again."""
         number = self._changes
         if not container_id:
-            return msgspec.json.encode(Change(number, "", self.state.events))
+            return msgspec.json.encode(JournalLine(number, "", self.state.events))
         position = self.state.containers.get(container_id)
         ahead = self._ahead_of(container_id, position)
-        return msgspec.json.encode(Change(number, container_id, position, ahead))
+        return msgspec.json.encode(JournalLine(number, container_id, position, ahead))
 
     def _ahead_of(self, container_id: str, position: Position | None) -> Ahead:
-        progress = self._progress.get(container_id)
-        if progress is None or position is None:
+        offsets = self._offsets.get(container_id)
+        if offsets is None or position is None:
             return self.ahead(container_id)
-        return progress.ahead_of(position.sequence)
+        return offsets.ahead_of(position.sequence)
 
     async def save(self) -> None:
         """Writes the file if anything has moved. Trouble is reported, not raised."""

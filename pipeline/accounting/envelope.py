@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.accounting.ledger import NOBODY, Tally
+from pipeline.accounting.ledger import NOBODY, SinkAccount
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
 
@@ -19,7 +19,7 @@ class Envelope:
     def __init__(
         self,
         batch: Batch,
-        account: Tally = NOBODY,
+        account: SinkAccount = NOBODY,
         ack: Acknowledgement = UNTRACKED,
         size: int | None = None,
     ) -> None:

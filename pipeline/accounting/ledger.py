@@ -44,16 +44,16 @@ def add_all(counts: dict[str, int], others: Mapping[str, int]) -> None:
         add(counts, name, count)
 
 
-class Tally:
+class SinkAccount:
     """One sink's part in what one route takes from one container."""
 
     __slots__ = (
         "carried", "dead_lettered", "delivered", "dropped", "known", "left", "letters", "missed",
-        "passage", "routed", "sink", "waiting",
+        "route_account", "routed", "sink", "waiting",
     )  # fmt: skip
 
-    def __init__(self, passage: Passage, sink: str) -> None:
-        self.passage = passage
+    def __init__(self, route_account: RouteAccount, sink: str) -> None:
+        self.route_account = route_account
         self.sink = sink
         self.routed = 0
         """Came over the route."""
@@ -88,7 +88,7 @@ class Tally:
         """What must be in the buffer, or wait for room in it."""
         return self.came - self.went
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: SinkAccount) -> None:
         """Takes over another's figures."""
         for name in (
             "routed", "letters", "carried", "known", "delivered", "dead_lettered", "left",
@@ -100,15 +100,15 @@ class Tally:
         """So many are lost."""
         add(self.dropped, reason, entries)
 
-    def beside(self, sink: str) -> Tally:
+    def beside(self, sink: str) -> SinkAccount:
         """The same container's and route's, at another sink: where dead letters go."""
-        return self.passage.tally(sink)
+        return self.route_account.sink(sink)
 
 
-class Feed:
+class FedRoute:
     """What one route hands on to another one, of one container."""
 
-    def __init__(self, to: Passage) -> None:
+    def __init__(self, to: RouteAccount) -> None:
         self.to = to
         self.handed = 0
         self.missed = 0
@@ -117,11 +117,11 @@ class Feed:
         """The other one takes the container now."""
 
 
-class Passage:
+class RouteAccount:
     """What one route takes from one container."""
 
-    def __init__(self, page: Page, source: str, route: str) -> None:
-        self.page = page
+    def __init__(self, container_account: ContainerAccount, source: str, route: str) -> None:
+        self.container_account = container_account
         self.source = source
         self.route = route
         self.missed = 0
@@ -137,8 +137,8 @@ class Passage:
         self.taken = 0
         self.sinks: tuple[str, ...] = ()
         """Those that the route leads to."""
-        self.tallies: dict[str, Tally] = {}
-        self.feeds: dict[str, Feed] = {}
+        self.accounts: dict[str, SinkAccount] = {}
+        self.feeds: dict[str, FedRoute] = {}
         """By the route that is handed something."""
         self.fed: int | None = None
         """Handed to it by other routes; None where it takes what is read."""
@@ -150,8 +150,8 @@ class Passage:
         elif self.fed is None:
             self.fed = self.taken
         if not self.bound:
-            self.missed = self.page.read.get(self.source, 0) - self.taken
-        self.bound = not self.page.shared
+            self.missed = self.container_account.read.get(self.source, 0) - self.taken
+        self.bound = not self.container_account.shared
         for sink in sinks:
             if sink not in self.sinks:
                 self._lead_to(sink, 0)
@@ -159,16 +159,16 @@ class Passage:
 
     def _lead_to(self, sink: str, unaccounted: int) -> None:
         """The sink misses what has passed so far and it was not given, but for that many."""
-        tally = self.tally(sink)
-        tally.missed = self.passed - tally.routed - unaccounted
+        account = self.sink(sink)
+        account.missed = self.passed - account.routed - unaccounted
 
     def passed_late(self, entries: int, sinks: Collection[str]) -> None:
         """Entries that went to the sinks of an earlier binding: the others never see them."""
         for sink in self.sinks:
             if sink not in sinks:
-                self.tally(sink).missed += entries
+                self.sink(sink).missed += entries
 
-    def bind_feeds(self, routes: Collection[Passage]) -> None:
+    def bind_feeds(self, routes: Collection[RouteAccount]) -> None:
         """The routes that are handed what is left, from now on."""
         before = {name for name, feed in self.feeds.items() if feed.bound}
         for feed in self.feeds.values():
@@ -176,8 +176,8 @@ class Passage:
         for to in routes:
             if to.fed is None:
                 to.fed = to.taken
-            feed = self.feeds.setdefault(to.route, Feed(to))
-            feed.bound = not self.page.shared
+            feed = self.feeds.setdefault(to.route, FedRoute(to))
+            feed.bound = not self.container_account.shared
             if to.route not in before:
                 feed.missed = self.passed - feed.handed
 
@@ -197,10 +197,10 @@ class Passage:
         else:
             self.missed -= entries
 
-    def tally(self, sink: str) -> Tally:
-        if sink not in self.tallies:
-            self.tallies[sink] = Tally(self, sink)
-        return self.tallies[sink]
+    def sink(self, sink: str) -> SinkAccount:
+        if sink not in self.accounts:
+            self.accounts[sink] = SinkAccount(self, sink)
+        return self.accounts[sink]
 
     @property
     def came(self) -> int:
@@ -209,7 +209,7 @@ class Passage:
             return self.fed
         if not self.bound:
             return self.taken
-        return self.page.read.get(self.source, 0) - self.missed
+        return self.container_account.read.get(self.source, 0) - self.missed
 
     @property
     def passed(self) -> int:
@@ -228,10 +228,10 @@ class Passage:
     def _owed(self, sink: str) -> int:
         if sink not in self.sinks:
             return 0
-        tally = self.tallies[sink]
-        return self.passed - tally.routed - tally.missed
+        account = self.accounts[sink]
+        return self.passed - account.routed - account.missed
 
-    def add(self, other: Passage) -> None:
+    def add(self, other: RouteAccount) -> None:
         sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
         owed = {sink: self._owed(sink) + other._owed(sink) for sink in sinks}
         add_all(self.filtered, other.filtered)
@@ -240,16 +240,16 @@ class Passage:
         if other.fed is not None:
             self.fed = (self.fed or 0) + other.fed
         for name, feed in other.feeds.items():
-            to = self.page.passage(self.source, name)
-            self.feeds.setdefault(name, Feed(to)).handed += feed.handed
+            to = self.container_account.route(self.source, name)
+            self.feeds.setdefault(name, FedRoute(to)).handed += feed.handed
         self.sinks = sinks
-        for sink, tally in other.tallies.items():
-            self.tally(sink).add(tally)
+        for sink, account in other.accounts.items():
+            self.sink(sink).add(account)
         for sink in sinks:
             self._lead_to(sink, owed[sink])
 
 
-class Page:
+class ContainerAccount:
     """One container's account."""
 
     def __init__(self, container_id: str, name: str, *, shared: bool = False) -> None:
@@ -259,64 +259,64 @@ class Page:
         self.shared = shared
         self.read: dict[str, int] = {}
         """Entries by source: `logs`, `events`, `stats`."""
-        self.passages: dict[tuple[str, str], Passage] = {}
+        self.routes: dict[tuple[str, str], RouteAccount] = {}
         """By source and route."""
         self.binding = 0
         """How often its routes were bound."""
         self.followed = False
         """Its container is read."""
 
-    def passage(self, source: str, route: str) -> Passage:
+    def route(self, source: str, route: str) -> RouteAccount:
         key = source, route
-        if key not in self.passages:
-            self.passages[key] = Passage(self, source, route)
-        return self.passages[key]
+        if key not in self.routes:
+            self.routes[key] = RouteAccount(self, source, route)
+        return self.routes[key]
 
     def unbind(self) -> None:
         """No route takes the container, until it is bound anew."""
         self.binding += 1
-        for passage in self.passages.values():
-            passage.bound = False
+        for route_account in self.routes.values():
+            route_account.bound = False
 
     def read_late(self, source: str, entries: int, routes: Collection[str]) -> None:
         """Entries that are taken by the routes of an earlier binding: the others never see them."""
-        for (of, route), passage in self.passages.items():
+        for (of, route), route_account in self.routes.items():
             if of != source:
                 continue
-            if route not in routes and passage.bound:
-                passage.missed += entries
-            elif route in routes and passage.fed is not None:
-                passage.take_late(entries)
+            if route not in routes and route_account.bound:
+                route_account.missed += entries
+            elif route in routes and route_account.fed is not None:
+                route_account.take_late(entries)
 
     @property
-    def tallies(self) -> Iterator[Tally]:
-        for passage in self.passages.values():
-            yield from passage.tallies.values()
+    def accounts(self) -> Iterator[SinkAccount]:
+        for route_account in self.routes.values():
+            yield from route_account.accounts.values()
 
     @property
     def open(self) -> bool:
         """Something is still on its way to a sink."""
-        held = any(passage.held for passage in self.passages.values())
-        return held or any(tally.open for tally in self.tallies)
+        held = any(route_account.held for route_account in self.routes.values())
+        return held or any(account.open for account in self.accounts)
 
     def close(self) -> None:
         """Nothing will be added to it any more. What has a page for its page would otherwise wait
         for the garbage collector."""
-        for passage in self.passages.values():
-            passage.tallies.clear()
-            passage.feeds.clear()
-        self.passages.clear()
+        for route_account in self.routes.values():
+            route_account.accounts.clear()
+            route_account.feeds.clear()
+        self.routes.clear()
 
-    def add(self, other: Page) -> None:
+    def add(self, other: ContainerAccount) -> None:
         add_all(self.read, other.read)
-        for (source, route), passage in other.passages.items():
-            self.passage(source, route).add(passage)
+        for (source, route), route_account in other.routes.items():
+            self.route(source, route).add(route_account)
 
 
-class Line(NamedTuple):
+class Balance(NamedTuple):
     """One sink's part, complete: what `dockline audit` shows."""
 
-    tally: Tally
+    account: SinkAccount
     buffered: int
     """What was found in the sink's buffer, or waiting for room in it."""
 
@@ -324,73 +324,76 @@ class Line(NamedTuple):
     def unaccounted(self) -> int:
         """Entries that came and are nowhere; below 0, that are in two places. 0 where all is
         well."""
-        return self.tally.open - self.buffered
+        return self.account.open - self.buffered
 
 
 class Ledger:
     """All pages."""
 
     def __init__(self, most: int = MOST_PAGES) -> None:
-        self.pages: dict[str, Page] = {}
+        self.containers: dict[str, ContainerAccount] = {}
         """By the container's id."""
-        self.removed = Page("", "(removed)", shared=True)
+        self.removed = ContainerAccount("", "(removed)", shared=True)
         """Of containers that are gone, together."""
-        self._others = Page("", "(others)", shared=True)
+        self._others = ContainerAccount("", "(others)", shared=True)
         self._most = most
         self._gone: dict[str, None] = {}
 
-    def __iter__(self) -> Iterator[Page]:
-        yield from self.pages.values()
-        for page in (self.removed, self._others):
-            if page.passages or page.read:
-                yield page
+    def __iter__(self) -> Iterator[ContainerAccount]:
+        yield from self.containers.values()
+        for container_account in (self.removed, self._others):
+            if container_account.routes or container_account.read:
+                yield container_account
 
-    def page(self, container_id: str, name: str) -> Page:
+    def container(self, container_id: str, name: str) -> ContainerAccount:
         """The page of a container, from the first time that it is asked for."""
-        page = self.pages.get(container_id)
-        if page is None:
-            if len(self.pages) >= self._most:
+        container_account = self.containers.get(container_id)
+        if container_account is None:
+            if len(self.containers) >= self._most:
                 return self._others
-            page = self.pages[container_id] = Page(container_id, name)
-        page.name = name
-        return page
+            container_account = self.containers[container_id] = ContainerAccount(container_id, name)
+        container_account.name = name
+        return container_account
 
     def forget(self, container_id: str) -> None:
         """The container is removed: its figures stay, among those of all that are, from when
         nothing of it is buffered any more."""
-        if container_id in self.pages:
-            self.pages[container_id].followed = False
+        if container_id in self.containers:
+            self.containers[container_id].followed = False
             self._gone[container_id] = None
         self.fold(FEW)
 
-    def spooled(self, container_id: str, name: str) -> Page:
+    def spooled(self, container_id: str, name: str) -> ContainerAccount:
         """The page of a container of which entries come from a disk. It may be long gone."""
-        page = self.page(container_id, name)
-        if container_id and not page.followed:
+        container_account = self.container(container_id, name)
+        if container_id and not container_account.followed:
             self._gone[container_id] = None
-        return page
+        return container_account
 
     def fold(self, most: int = 100) -> None:
         """Closes the pages of so many removed containers, if they can be."""
         for gone in list(islice(self._gone, most)):
             del self._gone[gone]
-            page = self.pages.get(gone)
-            if page is None or page.followed:
+            container_account = self.containers.get(gone)
+            if container_account is None or container_account.followed:
                 continue
-            if page.open:
+            if container_account.open:
                 self._gone[gone] = None  # looked at again, after the others
             else:
-                self.removed.add(self.pages.pop(gone))
-                page.close()
+                self.removed.add(self.containers.pop(gone))
+                container_account.close()
 
-    def tallies(self) -> Iterator[Tally]:
-        for page in self:
-            yield from page.tallies
+    def accounts(self) -> Iterator[SinkAccount]:
+        for container_account in self:
+            yield from container_account.accounts
 
-    def lines(self, buffered: Mapping[Tally, int]) -> list[Line]:
+    def lines(self, buffered: Mapping[SinkAccount, int]) -> list[Balance]:
         """Every tally with what was found of it in the buffers just now."""
-        return [Line(tally, buffered.get(tally, 0) + tally.waiting) for tally in self.tallies()]
+        return [
+            Balance(account, buffered.get(account, 0) + account.waiting)
+            for account in self.accounts()
+        ]
 
 
-NOBODY = Tally(Passage(Page("", "(nobody)"), "", ""), "")
+NOBODY = SinkAccount(RouteAccount(ContainerAccount("", "(nobody)"), "", ""), "")
 """For entries that no ledger is kept of."""

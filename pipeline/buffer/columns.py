@@ -58,7 +58,7 @@ def origin_of(batch: Batch) -> Origin:
     return Origin(batch.container.id, batch.container.name, batch.source, batch.route)
 
 
-class Columns:
+class ColumnCodec:
     """Encodes and decodes payloads. Use it from one thread at a time."""
 
     def __init__(self, *, foreign: bool = False) -> None:

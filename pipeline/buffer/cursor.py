@@ -30,7 +30,7 @@ class _Content(msgspec.Struct):
     given_up: list[Range] = []
 
 
-class Cursor:
+class SpoolCursor:
     """Which entries of a spool are delivered, and which were dropped. Everything here may block."""
 
     def __init__(self, folder: Path) -> None:

@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Tally
+from pipeline.accounting.ledger import SinkAccount
 from pipeline.buffer.columns import NOWHERE, Origin, origin_of
 from pipeline.buffer.cursor import Range, overlap
 from pipeline.buffer.queue import Item
@@ -17,7 +17,7 @@ from pipeline.support.blocking import BlockingThread
 
 Lost = Callable[[int, str], None]
 """`lost(entries, reason)`: entries that were on disk and won't be delivered."""
-TallyOf = Callable[[Origin], Tally]
+AccountOf = Callable[[Origin], SinkAccount]
 """The account for entries that come from the disk, by their origin."""
 
 
@@ -36,13 +36,13 @@ class Disk:
         record_size: int,
         drop_oldest: bool,
         lost: Lost,
-        tally_of: TallyOf,
+        account_of: AccountOf,
         delivered: Callable[[], None],
     ) -> None:
         """`folder`, `limit`, `record_size` and `drop_oldest` are as in `Spool`.
 
-        `lost` and `tally_of` do the accounting. `delivered()` is called when there is something to
-        `store`.
+        `lost` and `account_of` do the accounting. `delivered()` is called when there is something
+        to `store`.
         """
         self.folder = folder
         self.limit = limit
@@ -51,13 +51,13 @@ class Disk:
         """The last write did not fit, and nothing has been removed since."""
         self._spool = Spool(folder, limit, record_size=record_size, drop_oldest=drop_oldest)
         self._thread = BlockingThread(f"spool {folder.name}")
-        self._settlement: Account[int] = Account(self._move)
-        self.tallies: Counter[Tally] = Counter()
+        self._tracker: AckTracker[int] = AckTracker(self._move)
+        self.accounts: Counter[SinkAccount] = Counter()
         """Those of `entries` that this run of the agent wrote, by account."""
         self.carried = 0
         """Those of `entries` that an earlier run wrote."""
         self._lost = lost
-        self._tally_of = tally_of
+        self._account_of = account_of
         self._delivered = delivered
         self._given_up: tuple[Range, ...] = ()
         """The spool's own, as far as the accounts here know of it."""
@@ -151,11 +151,11 @@ class Disk:
             item.safe, envelope = True, item.envelope
             self._end += len(envelope)
             if item.ticket is None:
-                self.tallies[envelope.account] += len(envelope)
+                self.accounts[envelope.account] += len(envelope)
                 envelope.ack.settle()
             else:
                 self._next = self._end
-                item.ticket.hand_over(self._settlement.open(self._end))
+                item.ticket.hand_over(self._tracker.open(self._end))
         self.full = self._spool.full
         self._given_up = self._spool.given_up
         while self._spool.lost:
@@ -168,34 +168,34 @@ class Disk:
         been read to its end, the accounts that still miss entries show whose they were.
         """
         self._lost(loss.entries, loss.reason)
-        tally = self._tally_of(loss.origin or NOWHERE)
-        tally.drop(loss.entries, loss.reason)
+        account = self._account_of(loss.origin or NOWHERE)
+        account.drop(loss.entries, loss.reason)
         if loss.origin is not None and loss.number > self._found:
-            self._leave(tally, loss.entries)
+            self._leave(account, loss.entries)
         else:
-            tally.carried += loss.entries
+            account.carried += loss.entries
             if loss.number > self._found:
                 self._suspense += loss.entries
             else:
                 self.carried -= loss.entries
 
-    def _leave(self, tally: Tally, entries: int) -> None:
+    def _leave(self, account: SinkAccount, entries: int) -> None:
         """Takes entries of this run off the account of what is only on disk."""
-        self.tallies[tally] -= entries
-        if not self.tallies[tally]:
-            del self.tallies[tally]
+        self.accounts[account] -= entries
+        if not self.accounts[account]:
+            del self.accounts[account]
 
     def _clear_suspense(self) -> None:
         if not self._suspense or self._next != self._end:
             return
-        if self._suspense != self.tallies.total():
+        if self._suspense != self.accounts.total():
             return  # something else is wrong, and has to stay visible
-        unknown = self._tally_of(NOWHERE)
+        unknown = self._account_of(NOWHERE)
         unknown.drop(-self._suspense, DAMAGED)
         unknown.carried -= self._suspense
-        for tally, entries in self.tallies.items():
-            tally.drop(entries, DAMAGED)
-        self.tallies.clear()
+        for account, entries in self.accounts.items():
+            account.drop(entries, DAMAGED)
+        self.accounts.clear()
         self._suspense = 0
 
     # -------------------------------------------------------------- in the task that reads
@@ -211,16 +211,16 @@ class Disk:
         chunk = await self._thread.run(self._spool.read, self._next, end, limit)
         items = []
         for end, batch in chunk.batches:
-            account = self._tally_of(origin_of(batch))
+            account = self._account_of(origin_of(batch))
             if earlier:
                 account.carried += len(batch)
                 self.carried -= len(batch)
             else:
                 self._leave(account, len(batch))
-            envelope = Envelope(batch, account, self._settlement.open(end))
+            envelope = Envelope(batch, account, self._tracker.open(end))
             items.append(Item(envelope, safe=True))
         if not chunk.batches or chunk.batches[-1][0] < chunk.position:  # the rest is lost
-            self._settlement.skip(chunk.position)
+            self._tracker.skip(chunk.position)
         self._next = chunk.position
         if chunk.lost:
             self._account(Loss(None, chunk.lost, DAMAGED, chunk.position))

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Tally
+from pipeline.accounting.ledger import SinkAccount
 from pipeline.buffer.turnstile import Bell, Turnstile
 from pipeline.model import BufferConfig
 from pipeline.model.batch import LARGEST_PAYLOAD
@@ -184,7 +184,7 @@ class MemoryBuffer:
         """Waits until every task that waits for room now has found it."""
         await self._turnstile.wait(0, 0, lambda: True)
 
-    def discard(self, reason: str) -> Counter[Tally]:
+    def discard(self, reason: str) -> Counter[SinkAccount]:
         """Drops all batches inside, and from now on all that are put, with this reason.
 
         Call it when nothing will be taken or released any more. Returns how many entries are left

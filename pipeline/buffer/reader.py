@@ -6,8 +6,8 @@ import logging
 import zlib
 from dataclasses import dataclass, field
 
-from pipeline.buffer.columns import Columns, Origin
-from pipeline.buffer.cursor import Cursor
+from pipeline.buffer.columns import ColumnCodec, Origin
+from pipeline.buffer.cursor import SpoolCursor
 from pipeline.buffer.record import Header
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.segments import Segments
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Chunk:
-    """What one call of `Reader.read` found."""
+    """What one call of `SpoolReader.read` found."""
 
     position: int
     """Number of the entry to read next."""
@@ -32,13 +32,13 @@ class Chunk:
     """How many entries should have been there, and weren't."""
 
 
-class Reader:
+class SpoolReader:
     """Reads from a position that the caller gives each time, so a lost result can be read again.
 
     Everything here may block.
     """
 
-    def __init__(self, segments: Segments, cursor: Cursor, columns: Columns) -> None:
+    def __init__(self, segments: Segments, cursor: SpoolCursor, columns: ColumnCodec) -> None:
         self._segments = segments
         self._cursor = cursor
         self._columns = columns

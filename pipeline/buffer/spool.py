@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.buffer import record
-from pipeline.buffer.columns import Columns, Origin
-from pipeline.buffer.cursor import Cursor, Range
-from pipeline.buffer.reader import Chunk, Reader
+from pipeline.buffer.columns import ColumnCodec, Origin
+from pipeline.buffer.cursor import Range, SpoolCursor
+from pipeline.buffer.reader import Chunk, SpoolReader
 from pipeline.buffer.record import HEADER, Header
 from pipeline.buffer.segment import ASIDE, Segment, sync_folder
 from pipeline.buffer.segments import Segments
@@ -87,10 +87,10 @@ class Spool:
         self.lost: deque[Loss] = deque()
         """Entries that were removed without being delivered. The reader of this empties it."""
         self._drop_oldest = drop_oldest
-        self._columns = Columns()
-        self._cursor = Cursor(folder)
+        self._columns = ColumnCodec()
+        self._cursor = SpoolCursor(folder)
         self._segments = Segments(folder)
-        self._reader = Reader(self._segments, self._cursor, self._columns)
+        self._reader = SpoolReader(self._segments, self._cursor, self._columns)
         self._next = 0
         """Number of the next entry, counting those that aren't safe yet."""
         self._handed_out = 0

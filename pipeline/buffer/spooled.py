@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Tally
-from pipeline.buffer.disk import Disk, Lost, TallyOf
+from pipeline.accounting.ledger import SinkAccount
+from pipeline.buffer.disk import AccountOf, Disk, Lost
 from pipeline.buffer.disk_fault import DiskFault
 from pipeline.buffer.queue import Item, MemoryQueue
 from pipeline.buffer.spool import RECORD_SIZE
@@ -67,14 +67,14 @@ class SpooledBuffer:
         folder: Path,
         dropped: Callable[[Envelope, str], None],
         lost: Lost,
-        tally_of: TallyOf,
+        account_of: AccountOf,
     ) -> None:
         """`folder`: the spool's, see `folders.folder_of`.
 
         `dropped(batch, reason)` counts and settles a batch that is dropped.
         `lost(entries, reason)` is called for entries that were settled when they were written and
         will not be delivered: dropped by the policy, or damaged. They are on their account already.
-        `tally_of(origin)` gives the account of entries that come from the disk.
+        `account_of(origin)` gives the account of entries that come from the disk.
         """
         self.limit = int(config.memory)
         self.policy = config.when_full
@@ -86,7 +86,7 @@ class SpooledBuffer:
             record_size=min(RECORD_SIZE, self.limit // 8),
             drop_oldest=config.when_full == "drop_oldest",
             lost=lost,
-            tally_of=tally_of,
+            account_of=account_of,
             delivered=self._work.ring,
         )
         self._queue = MemoryQueue()
@@ -266,7 +266,7 @@ class SpooledBuffer:
         """Waits until every task that waits for room now has found it."""
         await self._turnstile.wait(0, 0, lambda: True)
 
-    def discard(self, reason: str) -> Counter[Tally]:
+    def discard(self, reason: str) -> Counter[SinkAccount]:
         """Drops all batches that aren't on disk, and all that are put later, with this reason.
 
         Call it after `run` has ended, when nothing will be taken or released any more. Returns how
@@ -274,7 +274,7 @@ class SpooledBuffer:
         """
         self._discards = reason
         self.resume()
-        left = Counter(self.disk.tallies)
+        left = Counter(self.disk.accounts)
         for item in self._queue.loaded:
             left[item.envelope.account] += len(item.envelope)
         while self._queue.pending:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from prometheus_client.samples import Sample
 
-from pipeline.accounting.acks import Progress
+from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config import Config
@@ -28,7 +28,7 @@ from pipeline.model.records import Records
 from pipeline.model.stage_metrics import Derived
 from pipeline.model.timestamps import from_nanoseconds, nanoseconds
 from pipeline.runtime.selection import Selection
-from pipeline.topology import Lanes, Route, Router
+from pipeline.topology import ContainerLanes, Route, Router
 from pipeline.topology.labels import PREFIX, Labels, Wish
 
 FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
@@ -107,17 +107,17 @@ class DryRun:
             _Recorder(stage.name, registry.stage(stage.name, stage.config, context))
             for stage in route_config.stages
         ]
-        self._outlet = _Outlet()
+        self._output = _Outlet()
         route = Route(
             name=name,
             sources=frozenset((source,)),
             takes=lambda container: True,
             stages=[(one.name, one) for one in own],
-            outlets=[self._outlet],
+            outputs=[self._output],
         )
         metrics = Metrics()
         router = Router([route], metrics, Ledger(), labels=labels)
-        self._lanes: Lanes = router.bind(container, Progress({}))[source]
+        self._lanes: ContainerLanes = router.bind(container, Offsets({}))[source]
         self._recorders = [*labels.recorders, *own]
 
     def run(self, lines: Sequence[Line]) -> list[Entry]:
@@ -133,7 +133,7 @@ class DryRun:
                 raise DocklineError(
                     f"the stage {recorder.name} failed, which is a bug in it: {recorder.error!r}"
                 )
-        return list(_entries(self._outlet.batches))
+        return list(_entries(self._output.batches))
 
     def samples(self) -> list[Sample]:
         """The samples of all metrics that the stages made."""

@@ -16,15 +16,15 @@ In reading order:
 and for those who document it: ``fields``, ``examples``, ``schema``.
 """
 
-from pipeline.config.file import Reading, find, load, read
+from pipeline.config.file import ConfigFile, find, load, read
 from pipeline.config.problems import ConfigErrors, Problem
 from pipeline.config.settings import Config, RouteConfig, StageConfig
 
 __all__ = [
     "Config",
     "ConfigErrors",
+    "ConfigFile",
     "Problem",
-    "Reading",
     "RouteConfig",
     "StageConfig",
     "find",

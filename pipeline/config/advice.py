@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pipeline.config.components import hides_something, inside
 from pipeline.config.locate import Path
-from pipeline.config.problems import Report, dotted, quote
+from pipeline.config.problems import ProblemReport, dotted, quote
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
@@ -21,7 +21,7 @@ from pipeline.model.secrecy import sounds_secret
 from pipeline.observe.access import names_this_host
 
 
-def advise(config: Config, tree: dict[str, Any], report: Report) -> None:
+def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
     """`tree`: what `config` was made from."""
     if not config.engine.enabled and not config.sources:
         hint = "add [sources.NAME], or remove this"
@@ -47,7 +47,7 @@ def takes_from(sink_type: str) -> frozenset[str]:
 # ------------------------------------------------------------------------- what leads where
 
 
-def _unfed_sinks(config: Config, report: Report) -> None:
+def _unfed_sinks(config: Config, report: ProblemReport) -> None:
     fed: set[str] = set()
     reached = [name for route in config.routes.values() for name in route.sinks]
     while reached:
@@ -61,7 +61,7 @@ def _unfed_sinks(config: Config, report: Report) -> None:
             report.warning(("sinks", name), "no route leads to this sink", hint)
 
 
-def _sources(route: RouteConfig, config: Config, path: Path, report: Report) -> None:
+def _sources(route: RouteConfig, config: Config, path: Path, report: ProblemReport) -> None:
     place = (*path, "from")
     if not route.sources:
         report.warning(place, "this route takes nothing", 'write "logs", "events" or "stats"')
@@ -84,7 +84,7 @@ def _sources(route: RouteConfig, config: Config, path: Path, report: Report) -> 
             report.warning((*path, "to", index), message)
 
 
-def _containers(route: RouteConfig, config: Config, path: Path, report: Report) -> None:
+def _containers(route: RouteConfig, config: Config, path: Path, report: ProblemReport) -> None:
     """A route that no container can match."""
     text, of_all = route.containers, config.logs.containers
     if text is None or (route.labels and "route" in config.labels.honour):
@@ -100,7 +100,9 @@ def _containers(route: RouteConfig, config: Config, path: Path, report: Report) 
 # --------------------------------------------------------------------------------- stages
 
 
-def _stages(route: RouteConfig, config: Config, table: Any, path: Path, report: Report) -> None:
+def _stages(
+    route: RouteConfig, config: Config, table: Any, path: Path, report: ProblemReport
+) -> None:
     """Stages that let nothing through, and fields that nothing has made."""
     labels = sorted({"parse", "tag"} & set(config.labels.honour))
     fed = any(path[-1] in other.feeds for other in config.routes.values())
@@ -129,7 +131,7 @@ def _effect(stage: StageConfig) -> Effect:
     return effect
 
 
-def _last_lines(config: Config, report: Report) -> None:
+def _last_lines(config: Config, report: ProblemReport) -> None:
     """What one route hides of logs, and another shows when a container ends."""
     events = config.events
     if not config.engine.enabled or not events.enabled or not events.last_lines:
@@ -149,7 +151,7 @@ def _hides(stage: StageConfig) -> bool:
     return _effect(stage).hides
 
 
-def _report_end(condition: str, is_last: bool, place: Path, report: Report) -> None:
+def _report_end(condition: str, is_last: bool, place: Path, report: ProblemReport) -> None:
     alone = never_true(condition)
     message = "lets nothing through" + ("" if alone else " of what the stages before it leave")
     rest = "its sinks" if is_last else "the stages after it and the sinks of this route"
@@ -183,7 +185,7 @@ _OF_USERS: Final = ("routes", "tests")
 """Tables whose keys are fields and labels, and no settings."""
 
 
-def _secrets(tree: dict[str, Any], report: Report) -> None:
+def _secrets(tree: dict[str, Any], report: ProblemReport) -> None:
     """In plain text, where every reader of the file sees them. Those of the type `Secret` were
     reported when they were converted."""
     known = {problem.path for problem in report.warnings}
@@ -199,7 +201,7 @@ def _secrets(tree: dict[str, Any], report: Report) -> None:
             report.warning(path, "a secret in plain text", hint)
 
 
-def _listeners(tree: dict[str, Any], report: Report) -> None:
+def _listeners(tree: dict[str, Any], report: ProblemReport) -> None:
     """Written in the file: the image's own default is for a network of its own."""
     for path, value in _strings(tree):
         if path[-1] == "listen" and path in report.places and _EVERYWHERE.fullmatch(value):
@@ -208,7 +210,7 @@ def _listeners(tree: dict[str, Any], report: Report) -> None:
             report.warning(path, message, hint + "network stands before it")
 
 
-def _token(config: Config, report: Report) -> None:
+def _token(config: Config, report: ProblemReport) -> None:
     """One that is meant to be sent from elsewhere."""
     http, path = config.http, ("http", "listen")
     sent = http.token is not None or http.metrics == "token"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.config.locate import Path
-from pipeline.config.problems import Report, quote
+from pipeline.config.problems import ProblemReport, quote
 from pipeline.config.settings import DOCKER, FEED, SORTS
 from pipeline.config.wording import listed, nearest, shown
 
@@ -18,7 +18,7 @@ _REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
 """Where names of other tables stand (`*` is any key or element), and which tables those are."""
 
 
-def check_names(tree: dict[str, Any], report: Report) -> None:
+def check_names(tree: dict[str, Any], report: ProblemReport) -> None:
     """Names of sinks and routes, and all that refers to them.
 
     Works on the file's own values, so that a table with other errors has its names checked too.
@@ -45,7 +45,7 @@ def check_names(tree: dict[str, Any], report: Report) -> None:
     _check_dead_letters(_table(tree, "sinks"), report)
 
 
-def _check_origins(tree: Mapping[str, Any], report: Report) -> None:
+def _check_origins(tree: Mapping[str, Any], report: ProblemReport) -> None:
     """What routes take."""
     known = [*SORTS, *_table(tree, "sources"), DOCKER]
     for path, name in _matches(tree, ("routes", "*", "from", "*")):
@@ -54,7 +54,7 @@ def _check_origins(tree: Mapping[str, Any], report: Report) -> None:
             report.error(path, f"there is no source {shown(name)}", hint)
 
 
-def _check_ways(tree: Mapping[str, Any], report: Report) -> None:
+def _check_ways(tree: Mapping[str, Any], report: ProblemReport) -> None:
     """Where routes lead to: sinks, and other routes, never back to themselves."""
     sinks, routes = _table(tree, "sinks"), _table(tree, "routes")
     feeds: dict[str, dict[str, Path]] = {route: {} for route in routes}
@@ -114,7 +114,7 @@ def _matches(value: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[
             yield from _matches(inner, rest, (*path, key))
 
 
-def _check_dead_letters(sinks: Mapping[str, Any], report: Report) -> None:
+def _check_dead_letters(sinks: Mapping[str, Any], report: ProblemReport) -> None:
     """A refused entry goes to the dead-letter sink, and from there no way may lead back."""
     letters = {
         name: letter

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.config import examples
 from pipeline.config.locate import Path
-from pipeline.config.problems import INVALID, About, Invalid, Report, quote
+from pipeline.config.problems import INVALID, About, Invalid, ProblemReport, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
@@ -26,12 +26,12 @@ Convert = Callable[[Any, Any, Path], Any]
 """Converts a value to a type: see `Converter.convert`."""
 
 
-def sink(table: dict[str, Any], path: Path, report: Report, to_struct: ToStruct) -> Any:
+def sink(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: ToStruct) -> Any:
     """The sink's own `Config`, or `INVALID`."""
     return _typed(table, path, "sinks", Context(name=str(path[-1])), report, to_struct)
 
 
-def source(table: dict[str, Any], path: Path, report: Report, to_struct: ToStruct) -> Any:
+def source(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: ToStruct) -> Any:
     """The source's own `Config`, or `INVALID`."""
     return _typed(table, path, "sources", SourceContext(name=str(path[-1])), report, to_struct)
 
@@ -41,7 +41,7 @@ def _typed(
     path: Path,
     kind: registry.Kind,
     context: object,
-    report: Report,
+    report: ProblemReport,
     to_struct: ToStruct,
 ) -> Any:
     """A table that says with its `type` which component it is for."""
@@ -66,7 +66,11 @@ def _typed(
 
 
 def stage(
-    table: dict[str, Any], path: Path, report: Report, convert: Convert, context: StageContext
+    table: dict[str, Any],
+    path: Path,
+    report: ProblemReport,
+    convert: Convert,
+    context: StageContext,
 ) -> Any:
     """A `StageConfig`, or `INVALID`."""
     if len(table) != 1:
@@ -90,7 +94,7 @@ def stage(
     return StageConfig(name, config)
 
 
-def rejected(error: Exception, value: Any, path: Path, report: Report) -> Invalid:
+def rejected(error: Exception, value: Any, path: Path, report: ProblemReport) -> Invalid:
     """Notes what a component, or a Struct's own check, has against a value that converted."""
     inner = inside(value, error.path) if isinstance(error, ConfigError) else ()
     if hides_something(value) and not isinstance(error, MissingPackage):
@@ -108,7 +112,7 @@ def _named(
     name: Any,
     known: list[str],
     path: Path,
-    report: Report,
+    report: ProblemReport,
     about: About = "value",
 ) -> Any:
     """The name of a component that there is, or `INVALID`."""

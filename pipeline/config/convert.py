@@ -13,7 +13,7 @@ from msgspec import structs
 
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
-from pipeline.config.problems import INVALID, About, Report, quote
+from pipeline.config.problems import INVALID, About, ProblemReport, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.wording import (
     ARRAYS,
@@ -36,7 +36,7 @@ from pipeline.model.errors import DocklineError
 class Converter:
     """Converts the values of one file. What cannot be converted is in the report, and `INVALID`."""
 
-    def __init__(self, report: Report, python: Python = "refuse") -> None:
+    def __init__(self, report: ProblemReport, python: Python = "refuse") -> None:
         self.report = report
         self.stage_context = StageContext(python=python)
 

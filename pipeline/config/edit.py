@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.config.locate import Path, Place, locate
+from pipeline.config.locate import KeyPlace, Path, locate
 from pipeline.model.errors import DocklineError
 
 WIDTH = 100
@@ -50,7 +50,7 @@ class Document:
         place = self._places.get(path)
         if place is None or not place.value.startswith("["):
             raise DocklineError("only an array in brackets can be rewritten, and no [[table]]")
-        elements: list[Place] = []
+        elements: list[KeyPlace] = []
         while inner := self._places.get((*path, len(elements))):
             elements.append(inner)
         if [row.index for row in rows] == list(range(len(elements))):
@@ -76,7 +76,7 @@ class Document:
         return self._start + position + bisect_left(self._returns, position)
 
 
-def _span(place: Place) -> tuple[int, int]:
+def _span(place: KeyPlace) -> tuple[int, int]:
     return place.end - len(place.value), place.end
 
 

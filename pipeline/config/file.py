@@ -12,7 +12,7 @@ from pipeline.config.advice import advise, takes_from
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
 from pipeline.config.locate import locate
-from pipeline.config.problems import ConfigErrors, Problem, Report
+from pipeline.config.problems import ConfigErrors, Problem, ProblemReport
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
 from pipeline.config.substitute import Substituted, substitute, without_defaults
@@ -29,7 +29,7 @@ container nobody could reach 127.0.0.1."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class ConfigFile:
     """A valid configuration and what is worth saying about it."""
 
     file: str
@@ -63,7 +63,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     return read(path, environ).config
 
 
-def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "refuse") -> Reading:
+def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "refuse") -> ConfigFile:
     """The same with all that `check` tells. Raises `ConfigErrors`."""
     if path is None:
         return parse("", environ)
@@ -72,7 +72,7 @@ def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "ref
 
 def parse(
     text: str, environ: Mapping[str, str], file: str = NO_FILE, *, python: Python = "refuse"
-) -> Reading:
+) -> ConfigFile:
     """The configuration in a text; `file` is its name for messages. `python` is what becomes of
     stages that are the user's own code. Raises `ConfigErrors`."""
     try:
@@ -81,13 +81,13 @@ def parse(
         raise ConfigErrors(file, [Problem("tables or arrays are nested too deeply")]) from None
 
 
-def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> Reading:
+def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> ConfigFile:
     text = text.replace("\r\n", "\n").removeprefix("\ufeff")  # as Windows editors write it
     try:
         written = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
         raise ConfigErrors(file, [explain(text, str(error))]) from None
-    report = Report(file, locate(text), Hidden(written))
+    report = ProblemReport(file, locate(text), Hidden(written))
     tree = with_defaults(substitute(written, environ, report), environ)
     config = Converter(report, python).convert(tree, Config, ())
     check_names(tree, report)
@@ -95,7 +95,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
         raise ConfigErrors(file, report.errors)
     advise(config, tree, report)
     warnings = sorted(report.warnings, key=lambda problem: problem.line or 0)
-    return Reading(file, config, warnings, dict(_hidden(tree)), report.hidden)
+    return ConfigFile(file, config, warnings, dict(_hidden(tree)), report.hidden)
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPlace:
     """One key and its value, as the user wrote them."""
 
     line: int
@@ -31,10 +31,10 @@ class Place:
     """Characters of the text up to the end of the value, or of the header."""
 
 
-def locate(text: str) -> dict[Path, Place]:
+def locate(text: str) -> dict[Path, KeyPlace]:
     """The place of every key, table and array element, and of the tables that only dots name."""
     found = list(scan(text))
-    places: dict[Path, Place] = {}
+    places: dict[Path, KeyPlace] = {}
     for path, place in found:
         places.setdefault(path, place)
     for path, place in found:
@@ -43,9 +43,9 @@ def locate(text: str) -> dict[Path, Place]:
     return places
 
 
-def first_repeated(text: str) -> tuple[Path, Place, Place] | None:
+def first_repeated(text: str) -> tuple[Path, KeyPlace, KeyPlace] | None:
     """The first key or table that is written twice: its path, and both places."""
-    seen: dict[Path, Place] = {}
+    seen: dict[Path, KeyPlace] = {}
     for path, place in scan(text):
         if path in seen:
             return path, seen[path], place
@@ -53,7 +53,7 @@ def first_repeated(text: str) -> tuple[Path, Place, Place] | None:
     return None
 
 
-def scan(text: str) -> Iterator[tuple[Path, Place]]:
+def scan(text: str) -> Iterator[tuple[Path, KeyPlace]]:
     """Every key, table header and array element, in the order of the text (what is inside a value
     before the value itself). Lines end with `\\n` alone."""
     scanner = _Scanner(text)
@@ -125,7 +125,7 @@ class _Scanner:
         """Where the newest statement begins."""
         self.begin = 0
         """The same in characters of the text."""
-        self.found: list[tuple[Path, Place]] = []
+        self.found: list[tuple[Path, KeyPlace]] = []
         self._line_ends = [end.start() for end in re.finditer("\n", text)]
         self._table: Path = ()
         self._last: dict[Path, int] = {}
@@ -218,7 +218,7 @@ class _Scanner:
         return found
 
     def _note(self, path: Path, start: int, key: str, value: str) -> None:
-        self.found.append((path, Place(self._line_of(start), key, value, self.at)))
+        self.found.append((path, KeyPlace(self._line_of(start), key, value, self.at)))
 
     def _line_of(self, position: int) -> int:
         return bisect_right(self._line_ends, position - 1) + 1

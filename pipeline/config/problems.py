@@ -1,6 +1,6 @@
 """What is wrong with a configuration, where, and what was probably meant.
 
-`Report` collects; `Problem` is one finding; `ConfigErrors` carries all of them to the user.
+`ProblemReport` collects; `Problem` is one finding; `ConfigErrors` carries all of them to the user.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pipeline.config.locate import Path, Place, offset_within
+from pipeline.config.locate import KeyPlace, Path, offset_within
 from pipeline.config.secrecy import Hidden
 from pipeline.model.errors import DocklineError
 
@@ -68,11 +68,11 @@ class ConfigErrors(DocklineError):
 
 
 @dataclass
-class Report:
+class ProblemReport:
     """Collects what is wrong with one file, and says where it stands."""
 
     file: str
-    places: Mapping[Path, Place] = field(default_factory=dict)
+    places: Mapping[Path, KeyPlace] = field(default_factory=dict)
     hidden: Hidden = field(default_factory=Hidden)
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Report:
         stars = self.hidden.stars
         return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark)
 
-    def _nearest(self, path: Path) -> Place | None:
+    def _nearest(self, path: Path) -> KeyPlace | None:
         """Of the closest table around it that the user wrote."""
         for length in range(len(path) - 1, 0, -1):
             if place := self.places.get(path[:length]):
@@ -146,7 +146,7 @@ _WIDTH = 96
 """Columns of an excerpt; a longer one is cut on both sides of what is wrong."""
 
 
-def _excerpt(place: Place, about: About, column: int | None) -> tuple[str, tuple[int, int], int]:
+def _excerpt(place: KeyPlace, about: About, column: int | None) -> tuple[str, tuple[int, int], int]:
     """What to show of a place, which part of that to mark, and how many lines below it that is."""
     if about == "key" or place.value.startswith(("[", "{")) or not place.value:
         key = place.key.replace("\t", " ")

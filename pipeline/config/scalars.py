@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from pipeline.config.locate import Path
-from pipeline.config.problems import INVALID, Invalid, Report, quote
+from pipeline.config.problems import INVALID, Invalid, ProblemReport, quote
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import expected, nearest, plain, shown, toml
 from pipeline.model import Duration, Secret, Size
@@ -22,7 +22,7 @@ JUDGED_BY_NAME = ("headers",)
 called one."""
 
 
-def scalar(value: Any, type_: Any, path: Path, report: Report) -> Any:
+def scalar(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
     """`value` as `type_`, a type that takes this kind of value; `INVALID` when it is refused."""
     if get_origin(type_) is Literal:
         return _choice(value, get_args(type_), path, report)
@@ -45,7 +45,7 @@ def scalar(value: Any, type_: Any, path: Path, report: Report) -> Any:
         return INVALID
 
 
-def any_of(value: Any, takers: list[Any], path: Path, report: Report) -> Any:
+def any_of(value: Any, takers: list[Any], path: Path, report: ProblemReport) -> Any:
     """`value` as one of several types that all take its kind: the choices first, then the rest."""
     named = [arm for arm in takers if get_origin(arm) is Literal]
     choices = tuple(choice for arm in named for choice in get_args(arm))
@@ -54,21 +54,21 @@ def any_of(value: Any, takers: list[Any], path: Path, report: Report) -> Any:
         return _choice(value, choices, path, report)
     if len(rest) > 1 or not named:
         return scalar(value, Union[tuple(takers)], path, report)  # noqa: UP007 - made at run time
-    result = scalar(value, rest[0], path, Report(report.file))
+    result = scalar(value, rest[0], path, ProblemReport(report.file))
     if result is INVALID:
         wanted = expected(Union[tuple(takers)])  # noqa: UP007
         return _mismatch(value, wanted, choices, path, report)
     return result
 
 
-def _choice(value: Any, choices: tuple[Any, ...], path: Path, report: Report) -> Any:
+def _choice(value: Any, choices: tuple[Any, ...], path: Path, report: ProblemReport) -> Any:
     if value in choices:
         return plain(value)
     return _mismatch(value, expected(Literal[choices]), choices, path, report)
 
 
 def _mismatch(
-    value: Any, wanted: str, choices: tuple[Any, ...], path: Path, report: Report
+    value: Any, wanted: str, choices: tuple[Any, ...], path: Path, report: ProblemReport
 ) -> Invalid:
     if isinstance(value, Substituted):
         return _does_not_stand_for(value, wanted, path, report)
@@ -80,7 +80,7 @@ def _mismatch(
     return INVALID
 
 
-def _parsed(value: Any, type_: Any, path: Path, report: Report) -> Any:
+def _parsed(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
     """A type that reads its text itself: a size, a duration, an address, an expression."""
     column = None
     try:
@@ -99,7 +99,7 @@ def _parsed(value: Any, type_: Any, path: Path, report: Report) -> Any:
     return INVALID
 
 
-def _literal(value: Substituted, type_: Any, path: Path, report: Report) -> Any:
+def _literal(value: Substituted, type_: Any, path: Path, report: ProblemReport) -> Any:
     """A number or a truth value out of `${...}`, which can only give text."""
     try:
         return msgspec.convert(str(value), type_, strict=False)
@@ -107,7 +107,9 @@ def _literal(value: Substituted, type_: Any, path: Path, report: Report) -> Any:
         return _does_not_stand_for(value, expected(type_), path, report)
 
 
-def _does_not_stand_for(value: Substituted, wanted: str, path: Path, report: Report) -> Invalid:
+def _does_not_stand_for(
+    value: Substituted, wanted: str, path: Path, report: ProblemReport
+) -> Invalid:
     report.error(path, f"{shown(value)} does not stand for {wanted}")
     return INVALID
 

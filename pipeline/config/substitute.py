@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pipeline.config.locate import Path
-from pipeline.config.problems import INVALID, Report, quote
+from pipeline.config.problems import INVALID, ProblemReport, quote
 from pipeline.model import Secret
 
 LARGEST_FILE = 64 * 1024
@@ -28,7 +28,9 @@ class Substituted(Secret):
     """What was put in, and what stood there: `{"db.example": "${HOST}"}`."""
 
 
-def substitute(value: Any, environ: Mapping[str, str], report: Report, path: Path = ()) -> Any:
+def substitute(
+    value: Any, environ: Mapping[str, str], report: ProblemReport, path: Path = ()
+) -> Any:
     """`value` as `tomllib` gave it, with its strings (not its keys) filled in.
 
     A string that cannot be filled in is reported and becomes `INVALID`.

@@ -20,10 +20,10 @@ from prometheus_client.samples import Sample
 from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT, delimited, key, varint
 from pipeline.model.cadvisor import (
     FAMILIES,
+    CadvisorSample,
     Family,
     Labels,
     Number,
-    Reading,
     container_labels,
     number,
 )
@@ -109,7 +109,7 @@ class SeriesEncoder:
         configuration give it. Raises `ValueError` or `OverflowError` where the reading has no time
         that can be written."""
         kept = self._kept_of(samples)
-        reading, values = Reading(samples), {}
+        reading, values = CadvisorSample(samples), {}
         for family in FAMILIES:
             if family.labels:
                 for own, value in family.points(reading):

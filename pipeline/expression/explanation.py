@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.scope import ContainerScope
-from pipeline.expression.syntax import Source, parse
+from pipeline.expression.syntax import ExpressionText, parse
 from pipeline.expression.translate import Translator
 from pipeline.model.container import Container
 
@@ -39,7 +39,7 @@ class _Explained:
     """One expression, any part of which can be computed by itself."""
 
     def __init__(self, text: str, container: Container) -> None:
-        self.source = Source(text)
+        self.source = ExpressionText(text)
         self._text = f"[{text}\n]"
         self._container = container
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.comparisons import is_word
 from pipeline.expression.scope import EntryScope
-from pipeline.expression.syntax import Source, parse
+from pipeline.expression.syntax import ExpressionText, parse
 from pipeline.expression.template import placeholders
 from pipeline.expression.values import NUMBERS, number
 from pipeline.model import FieldUse
@@ -42,7 +42,7 @@ def fields_of_template(text: str, key: str = "") -> list[FieldUse]:
 
 
 def _uses(text: str, key: str, start: int) -> Iterator[FieldUse]:
-    source = Source(text)
+    source = ExpressionText(text)
     tree = parse(source)
     asked = {_literal(node.left) for node in ast.walk(tree) if _asks_for_a_field(node)}
     nodes: list[ast.AST] = [tree]
@@ -94,7 +94,7 @@ def _keys(node: ast.AST) -> Keys:
 def never_true(*texts: str, containers: bool = False) -> bool:
     """Whether these cannot all be true of one entry (or container) at once, for certain."""
     try:
-        trees = [parse(Source(text)) for text in texts]
+        trees = [parse(ExpressionText(text)) for text in texts]
         both = trees[0] if len(trees) == 1 else ast.BoolOp(ast.And(), trees)
         return _Judge(containers).truth(both) is False
     except (ConfigError, RecursionError):

@@ -29,7 +29,7 @@ _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _NO_CHARACTER: Final = re.compile("[\0\ud800-\udfff]")
 
 
-class Source:
+class ExpressionText:
     """The text of an expression, and the places in it that its tree tells of."""
 
     def __init__(self, text: str) -> None:
@@ -63,7 +63,7 @@ class Source:
         return ConfigError(message, column=self.column(node.lineno, node.col_offset))
 
 
-def parse(source: Source) -> ast.expr:
+def parse(source: ExpressionText) -> ast.expr:
     """The tree of exactly one expression, which may go over several lines.
 
     Raises `ConfigError` for all else, and for what is too long, too large or too deep.
@@ -79,7 +79,7 @@ def parse(source: Source) -> ast.expr:
     return node
 
 
-def _tree(source: Source) -> ast.expr:
+def _tree(source: ExpressionText) -> ast.expr:
     """The text between brackets, as Python reads it. Within them a line may end anywhere."""
     try:
         with warnings.catch_warnings():
@@ -93,13 +93,13 @@ def _tree(source: Source) -> ast.expr:
         raise _no_text(source) from None
 
 
-def _no_text(source: Source) -> ConfigError:
+def _no_text(source: ExpressionText) -> ConfigError:
     found = _NO_CHARACTER.search(source.text)
     message = "the expression holds a character that cannot be in a text"
     return ConfigError(message, column=found.start() if found else 0)
 
 
-def _unreadable(source: Source, error: SyntaxError) -> ConfigError:
+def _unreadable(source: ExpressionText, error: SyntaxError) -> ConfigError:
     if _NO_CHARACTER.search(source.text):
         return _no_text(source)
     text = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: "x" * len(found[0]), source.text)
@@ -116,7 +116,7 @@ def _unreadable(source: Source, error: SyntaxError) -> ConfigError:
     return ConfigError("this cannot be read as an expression", column=column)
 
 
-def _only_item(tree: ast.expr, source: Source) -> ast.expr:
+def _only_item(tree: ast.expr, source: ExpressionText) -> ast.expr:
     """The expression between our own brackets, which a text such as `1] + [2` would get around."""
     if not isinstance(tree, ast.List):
         raise ConfigError("a bracket is closed that was not opened")
@@ -131,7 +131,7 @@ def _only_item(tree: ast.expr, source: Source) -> ast.expr:
     return tree.elts[0]
 
 
-def _measure(node: ast.expr, source: Source) -> None:
+def _measure(node: ast.expr, source: ExpressionText) -> None:
     """Refuses what is too large. A loop, since the tree may be too deep for recursion."""
     level: list[ast.AST] = [node]
     nodes = depth = 0

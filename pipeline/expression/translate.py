@@ -50,7 +50,7 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 
 def translate(text: str, scope: Scope) -> Code:
     """Raises `ConfigError`, with the column, for all that is not an expression of ours."""
-    source = syntax.Source(text)
+    source = syntax.ExpressionText(text)
     try:
         code = Translator(source, scope).code(syntax.parse(source))
     except ConfigError as error:
@@ -63,7 +63,7 @@ def translate(text: str, scope: Scope) -> Code:
 class Translator:
     """Translates the tree of one expression. Recursive: the tree's depth is bounded already."""
 
-    def __init__(self, source: syntax.Source, scope: Scope) -> None:
+    def __init__(self, source: syntax.ExpressionText, scope: Scope) -> None:
         self._source = source
         self._scope = scope
         self._namespace: Namespace = scope.namespace

@@ -62,7 +62,7 @@ _PLAIN: Final = frozenset((str, int, float, bool, type(None)))
 _TEXT: Final = frozenset((str,))
 
 
-class Columns:
+class ForwardColumns:
     """A run of entries of one container, of one kind."""
 
     __slots__ = (
@@ -103,8 +103,8 @@ class Rows:
         self._host = host
         self._most = most
         self._partials = partials
-        self._columns: list[Columns] = []
-        self._current: dict[str, Columns] = {}
+        self._columns: list[ForwardColumns] = []
+        self._current: dict[str, ForwardColumns] = {}
         """Those that are added to, by container."""
         self._seconds: dict[int, bytes] = {}
         self._facts: Mapping[Any, Any] = {}
@@ -133,7 +133,7 @@ class Rows:
             else:
                 self._add(tag, *one)
 
-    def take(self) -> list[Columns]:
+    def take(self) -> list[ForwardColumns]:
         """All that was added since."""
         taken, self._columns, self._current = self._columns, [], {}
         self._seconds.clear()
@@ -260,16 +260,18 @@ class Rows:
 
     # -- where they go -------------------------------------------------------------------------
 
-    def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> Columns:
+    def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> ForwardColumns:
         self._count(RUN_COST if identity in self._current else CONTAINER_COST)
         own, name, image, labels, host, module = facts
         name, image, host = name[:LONGEST_NAME], image[:LONGEST_NAME], host[:LONGEST_NAME]
         facts = own, name, image, labels, host, module
-        into = self._current[identity] = Columns(facts, source, bare=bare)
+        into = self._current[identity] = ForwardColumns(facts, source, bare=bare)
         self._columns.append(into)
         return into
 
-    def _put(self, into: Columns, time: int, message: Any, stream: int, fields: Fields) -> None:
+    def _put(
+        self, into: ForwardColumns, time: int, message: Any, stream: int, fields: Fields
+    ) -> None:
         flat = _PLAIN.issuperset(map(type, fields.values()))
         if fields and not (flat and plain.is_json(fields)):
             fields = {

@@ -57,7 +57,7 @@ class EventTime(int):
 
 
 @dataclass(slots=True)
-class Message:
+class ForwardMessage:
     """One object that has entries."""
 
     tag: str
@@ -76,7 +76,7 @@ class Message:
         return asked if isinstance(asked, str) else ""
 
 
-def messages(whole: bytes, ends: list[int]) -> Iterator[Message]:
+def messages(whole: bytes, ends: list[int]) -> Iterator[ForwardMessage]:
     """What a `Framer` found, without heartbeats. Raises `ProtocolError`."""
     start = end = 0
     for end_of_this in ends:
@@ -224,7 +224,7 @@ def _extension(code: int, data: bytes) -> Any:
 # -- modes -------------------------------------------------------------------------------------
 
 
-def _small(whole: bytes, *, any_key: bool = False) -> Iterator[Message]:
+def _small(whole: bytes, *, any_key: bool = False) -> Iterator[ForwardMessage]:
     """Each before the next one is looked at, which may be none."""
     unpacker, start = _unpacker(whole, any_key=any_key), 0
     while True:
@@ -245,7 +245,7 @@ def _small(whole: bytes, *, any_key: bool = False) -> Iterator[Message]:
         start = end
 
 
-def _message(said: Any) -> Message:
+def _message(said: Any) -> ForwardMessage:
     if not isinstance(said, list) or not 2 <= len(said) <= 4:
         raise ProtocolError(f"expected a message, got {shown(said)}")
     tag, entries, *rest = said
@@ -256,7 +256,7 @@ def _message(said: Any) -> Message:
     return _made(tag, [[entries, rest[0]]], rest[1:])
 
 
-def _made(tag: Any, entries: Any, rest: list[Any]) -> Message:
+def _made(tag: Any, entries: Any, rest: list[Any]) -> ForwardMessage:
     if isinstance(tag, bytes):
         tag = tag.decode("utf-8", "replace")
     if not isinstance(tag, str):
@@ -268,13 +268,13 @@ def _made(tag: Any, entries: Any, rest: list[Any]) -> Message:
         raise ProtocolError(f"expected options, got {shown(option)}")
     option = option or {}
     if isinstance(entries, list):
-        return Message(tag, entries, option)
+        return ForwardMessage(tag, entries, option)
     if isinstance(entries, str):  # the raw bytes of older MessagePack
         entries = entries.encode("utf-8", "surrogateescape")
-    return Message(tag, entries, option, option.get("compressed"))
+    return ForwardMessage(tag, entries, option, option.get("compressed"))
 
 
-def _large(whole: bytes) -> Message:
+def _large(whole: bytes) -> ForwardMessage:
     """One whose entries stay as they are for now."""
     unpacker = _unpacker(whole)
     try:
@@ -331,7 +331,7 @@ def _is_array(head: int) -> bool:
 # -- entries -----------------------------------------------------------------------------------
 
 
-def entries(one: Message, most: int) -> Iterator[tuple[list[Any], int]]:
+def entries(one: ForwardMessage, most: int) -> Iterator[tuple[list[Any], int]]:
     """What a message has, some at a time and with their bytes, yet to be looked at with `entry`.
     `most`: bytes that they may have when they are unpacked. Raises `ProtocolError`."""
     if isinstance(one.entries, list):

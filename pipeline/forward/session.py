@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.forward.chunks import acknowledgement
-from pipeline.forward.columns import Columns, Rows
+from pipeline.forward.columns import ForwardColumns, Rows
 from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.forward.handshake import Hello, Server, name_of
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import (
     MOST_VALUES,
     SMALL,
-    Message,
+    ForwardMessage,
     end_of_first,
     entries,
     messages,
@@ -47,7 +47,7 @@ MOST_WAITING = 1000
 class _Handing:
     """What is being handed in, container by container."""
 
-    columns: deque[Columns]
+    columns: deque[ForwardColumns]
     chunks: list[str]
     """To be acknowledged when all of it is settled."""
     size: int
@@ -206,7 +206,7 @@ class Session:
             raise
         await self._hand_in(chunks)
 
-    async def _take_packed(self, message: Message) -> None:
+    async def _take_packed(self, message: ForwardMessage) -> None:
         """All of it, or nothing."""
         pause = Pause()
         try:
@@ -217,7 +217,7 @@ class Session:
             raise
         await self._hand_in([message.chunk] if message.chunk else [])
 
-    async def _add(self, message: Message, some: list[Any], size: int, pause: Pause) -> None:
+    async def _add(self, message: ForwardMessage, some: list[Any], size: int, pause: Pause) -> None:
         """To the rows, a few at a time."""
         for start in range(0, len(some), TOGETHER):
             part = some[start : start + TOGETHER] if len(some) > TOGETHER else some
@@ -255,7 +255,7 @@ class Session:
         with suppress(asyncio.QueueFull):  # then it is sent again
             self._waiting.put_nowait((taken, it.chunks if it.untold is None else []))
 
-    def _batch(self, columns: Columns) -> Batch:
+    def _batch(self, columns: ForwardColumns) -> Batch:
         it, intake = columns, self._intake
         of = intake.container(*it.facts)
         fields = it.fields if any(it.fields) else None

@@ -7,19 +7,19 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pipeline.accounting.acks import Account, Receipt
-from pipeline.intake.message import Message
+from pipeline.accounting.acks import Ack, AckTracker
+from pipeline.intake.message import PeerMessage
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container, Source
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
-from pipeline.topology import Lanes, Router
+from pipeline.topology import ContainerLanes, Router
 
 log = logging.getLogger(__name__)
 
 _shortages = RateLimit()
 
-_Part = tuple[Batch, Message, Receipt[int]]
+_Part = tuple[Batch, PeerMessage, Ack[int]]
 """A batch, the message that it is a part of, and what is settled when it has found room."""
 
 
@@ -30,8 +30,17 @@ class Feed:
     them is acknowledged with the oldest (see `routing.holding`)."""
 
     __slots__ = (
-        "_account", "_lanes", "_number", "_on_bug", "_origin", "_queue", "_router", "_unsettled",
-        "container", "number", "used",
+        "_lanes",
+        "_number",
+        "_on_bug",
+        "_origin",
+        "_queue",
+        "_router",
+        "_tracker",
+        "_unsettled",
+        "container",
+        "number",
+        "used",
     )  # fmt: skip
 
     def __init__(
@@ -47,12 +56,14 @@ class Feed:
         self._on_bug = on_bug
         self._number = 0
         """Of the batches."""
-        self._account: Account[int] = Account(self._moved)
-        self._unsettled: deque[tuple[int, Message]] | None = None
+        self._tracker: AckTracker[int] = AckTracker(self._moved)
+        self._unsettled: deque[tuple[int, PeerMessage]] | None = None
         self._queue: deque[_Part] | None = None
         """Batches behind one that waits for room, while one does: a client may send thousands, and
         a task for each would be twenty objects for the garbage collector."""
-        self._lanes: dict[Source, Lanes] = router.bind(container, None, origin=origin, sources=())
+        self._lanes: dict[Source, ContainerLanes] = router.bind(
+            container, None, origin=origin, sources=()
+        )
         """Of those sources of which something came: logs, mostly."""
 
     @property
@@ -80,9 +91,9 @@ class Feed:
         """Lets go of all that its stages hold. It is not used any more."""
         self._end_lanes()
         self._router.forget(self.container.id, self._origin)
-        del self._account  # which has it in turn, for as long as something is not settled
+        del self._tracker  # which has it in turn, for as long as something is not settled
 
-    def _lanes_of(self, source: Source) -> Lanes:
+    def _lanes_of(self, source: Source) -> ContainerLanes:
         lanes = self._lanes.get(source)
         if lanes is None:
             lanes = self._router.bind_source(self.container, source, self._origin)
@@ -93,12 +104,12 @@ class Feed:
         for lanes in self._lanes.values():
             lanes.end()
 
-    def take(self, batch: Batch, message: Message) -> Coroutine[Any, Any, None] | None:
+    def take(self, batch: Batch, message: PeerMessage) -> Coroutine[Any, Any, None] | None:
         """Takes some entries of a message, one or more. Where they have to wait: what is to be run,
         in a task, to place them and all that comes behind them meanwhile."""
         self._number += 1
         self.number = max(self.number, batch.sequences[-1])
-        receipt = self._account.open(self._number)
+        ack = self._tracker.open(self._number)
         if self._unsettled is None:
             self._unsettled = deque()
         self._unsettled.append((self._number, message))
@@ -106,10 +117,10 @@ class Feed:
         batch = batch.replace(container=self.container)
         if self._queue is not None:
             message.wait()
-            self._queue.append((batch, message, receipt))
+            self._queue.append((batch, message, ack))
             return None
         try:
-            rest = self._lanes_of(batch.source).start(batch, receipt)
+            rest = self._lanes_of(batch.source).start(batch, ack)
         except MemoryError:
             self._give_up(message)
             rest = None
@@ -117,10 +128,10 @@ class Feed:
             self._lost(batch)
             rest = None
         if rest is None:
-            receipt.settle()
+            ack.settle()
             return None
         message.wait()
-        self._queue = deque([(batch, message, receipt)])
+        self._queue = deque([(batch, message, ack)])
         return self._place(rest, self._queue)
 
     async def _place(self, rest: Coroutine[Any, Any, None], queue: deque[_Part]) -> None:
@@ -128,7 +139,7 @@ class Feed:
         are."""
         try:
             while True:
-                batch, message, receipt = queue[0]
+                batch, message, ack = queue[0]
                 try:
                     await rest
                 except MemoryError:
@@ -139,18 +150,18 @@ class Feed:
                 if not queue:
                     self._queue = None
                 message.place()
-                receipt.settle()
+                ack.settle()
                 if not queue:
                     return
-                batch, _, receipt = queue[0]
-                rest = self._lanes_of(batch.source).distribute(batch, receipt)
+                batch, _, ack = queue[0]
+                rest = self._lanes_of(batch.source).distribute(batch, ack)
         finally:
             if self._queue is queue:  # else what was settled has brought something new
                 self._queue = None
             for _, message, _ in queue:
                 message.place()
 
-    def _give_up(self, message: Message) -> None:
+    def _give_up(self, message: PeerMessage) -> None:
         """There is not enough memory: its peer has to send it again."""
         message.give_up()
         if _shortages():

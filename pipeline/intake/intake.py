@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pipeline.intake.feeds import Feeds
-from pipeline.intake.message import Message
+from pipeline.intake.message import PeerMessage
 from pipeline.intake.taking import Takers
 from pipeline.model import plain
 from pipeline.model.batch import Batch
@@ -42,7 +42,7 @@ class Intake:
         self.bytes = 0
         """Of what is in flight."""
         self.feeds = Feeds(router, name, metrics)
-        self._open: dict[Message, None] = {}
+        self._open: dict[PeerMessage, None] = {}
         self._room = asyncio.Event()
         self._placing: set[asyncio.Task[None]] = set()
         self._takers = Takers()
@@ -112,8 +112,8 @@ class Intake:
             flags={first + index: "truncated" for index in truncated} if truncated else None,
         )
 
-    def take(self, batches: Sequence[Batch], size: int) -> Message:
-        message = Message(size, self.room, self._ended)
+    def take(self, batches: Sequence[Batch], size: int) -> PeerMessage:
+        message = PeerMessage(size, self.room, self._ended)
         self._open[message] = None
         self.bytes += size
         self.taken += 1
@@ -127,7 +127,7 @@ class Intake:
         message.settle()
         return message
 
-    def _take(self, batch: Batch, message: Message) -> None:
+    def _take(self, batch: Batch, message: PeerMessage) -> None:
         feed = self.feeds.of(batch.container)
         count, size = len(batch), sum(map(len, batch.lines))
         self.entries += count
@@ -146,7 +146,7 @@ class Intake:
             self._room.clear()
             await self._room.wait()
 
-    def _ended(self, message: Message) -> None:
+    def _ended(self, message: PeerMessage) -> None:
         del self._open[message]
         self.bytes -= message.size
         self._room.set()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-class Message:
+class PeerMessage:
     """See `component.Taken`."""
 
     __slots__ = (
@@ -15,7 +15,10 @@ class Message:
     )  # fmt: skip
 
     def __init__(
-        self, size: int, has_room: Callable[[], Awaitable[None]], ended: Callable[[Message], None]
+        self,
+        size: int,
+        has_room: Callable[[], Awaitable[None]],
+        ended: Callable[[PeerMessage], None],
     ) -> None:
         """`has_room` waits until more may be taken, `ended` is told when it is settled or given
         up. Born held once, by whoever hands out its parts."""

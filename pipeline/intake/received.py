@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
 from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.model import plain
@@ -50,7 +50,7 @@ class Received:
     """Reads messages. Containers of the same facts are the same object while they are in use."""
 
     def __init__(self) -> None:
-        self._columns = Columns(foreign=True)
+        self._columns = ColumnCodec(foreign=True)
         self._containers: dict[str, Container] = {}
 
     def columns(self, body: bytes, plain: int, entries: int) -> tuple[list[Batch], int]:

@@ -30,7 +30,7 @@ STEADY = 60.0
 """Seconds after which one that runs is taken to be well: trouble that comes then is new."""
 
 
-class Inlet:
+class SourceRunner:
     """Opens a source, runs it, and begins again after trouble."""
 
     def __init__(
@@ -129,23 +129,23 @@ def _unavailable(error: BaseException) -> Unavailable | None:
     return error if isinstance(error, Unavailable) else None
 
 
-class InletGauges(Collector):
+class SourceGauges(Collector):
     """What is on its way, read when somebody looks."""
 
-    def __init__(self, inlets: Iterable[Inlet]) -> None:
-        self._inlets = inlets
+    def __init__(self, runners: Iterable[SourceRunner]) -> None:
+        self._runners = runners
 
     def collect(self) -> Iterator[Metric]:
         up = _gauge("source_up", "1 while a source takes entries.")
         size = _gauge("source_in_flight_bytes", "Bytes of messages that are not settled.")
         messages = _gauge("source_in_flight_messages", "Messages that are not settled.")
         containers = _gauge("source_containers", "Containers that entries came of lately.")
-        for inlet in self._inlets:
-            name = [inlet.name]
-            up.add_metric(name, 0 if inlet.not_ready() else 1)
-            size.add_metric(name, inlet.intake.bytes)
-            messages.add_metric(name, inlet.intake.unsettled)
-            containers.add_metric(name, len(inlet.intake.feeds))
+        for runner in self._runners:
+            name = [runner.name]
+            up.add_metric(name, 0 if runner.not_ready() else 1)
+            size.add_metric(name, runner.intake.bytes)
+            messages.add_metric(name, runner.intake.unsettled)
+            containers.add_metric(name, len(runner.intake.feeds))
         yield from (up, size, messages, containers)
 
 

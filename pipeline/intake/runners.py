@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.accounting.audit import SourcePart
-from pipeline.intake.runner import Inlet
+from pipeline.intake.runner import SourceRunner
 from pipeline.model import SourceConfig, SourceContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.tables import same
@@ -30,28 +30,28 @@ SWEEP = 60.0
 class InletChange:
     """What another configuration makes of the sources. Nothing of it counts before `apply`."""
 
-    inlets: Mapping[str, Inlet]
+    runners: Mapping[str, SourceRunner]
     """All that there will be."""
-    added: Collection[Inlet]
+    added: Collection[SourceRunner]
     """Those that are new, or have another configuration."""
-    gone: list[Inlet] = field(default_factory=list)
+    gone: list[SourceRunner] = field(default_factory=list)
 
 
-class Inlets:
+class SourceRunners:
     """By name; iterated over, they are those included that are leaving."""
 
     def __init__(self, router: Router, metrics: Metrics, host: str) -> None:
-        self.named: Mapping[str, Inlet] = {}
+        self.named: Mapping[str, SourceRunner] = {}
         self._router = router
         self._metrics = metrics
         self._host = host
-        self._leaving: list[Inlet] = []
+        self._leaving: list[SourceRunner] = []
         self._stopping = False
         self._tasks: asyncio.TaskGroup
-        self._running: dict[Inlet, asyncio.Task[None]] = {}
+        self._running: dict[SourceRunner, asyncio.Task[None]] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
-    def __iter__(self) -> Iterator[Inlet]:
+    def __iter__(self) -> Iterator[SourceRunner]:
         yield from self.named.values()
         yield from self._leaving
 
@@ -66,13 +66,13 @@ class Inlets:
         return any(container_id in one.intake.feeds for one in self)
 
     def not_ready(self) -> list[str]:
-        return [line for inlet in self.named.values() if (line := inlet.not_ready())]
+        return [line for runner in self.named.values() if (line := runner.not_ready())]
 
     def now(self) -> list[SourceNow]:
-        return [inlet.now() for inlet in self.named.values()]
+        return [runner.now() for runner in self.named.values()]
 
     def parts(self) -> list[SourcePart]:
-        return [inlet.part() for inlet in self]
+        return [runner.part() for runner in self]
 
     # ------------------------------------------------------------------------- the beginning
 
@@ -80,74 +80,74 @@ class Inlets:
         """Begins to take, in `tasks`."""
         self._tasks = tasks
         self._sweeping = tasks.create_task(self._sweep(), name="idle containers")
-        for inlet in self.named.values():
-            self._start(inlet)
+        for runner in self.named.values():
+            self._start(runner)
 
-    def _start(self, inlet: Inlet) -> None:
-        inlet.intake.tasks = self._tasks
-        self._running[inlet] = self._tasks.create_task(inlet.run(), name=f"source {inlet.name}")
+    def _start(self, runner: SourceRunner) -> None:
+        runner.intake.tasks = self._tasks
+        self._running[runner] = self._tasks.create_task(runner.run(), name=f"source {runner.name}")
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            for inlet in self:
-                inlet.intake.feeds.sweep()
+            for runner in self:
+                runner.intake.feeds.sweep()
 
     # --------------------------------------------------------------------------- the changes
 
     def plan(self, sources: Mapping[str, SourceConfig]) -> InletChange:
         """Prepares what is new or changed. Any thread may ask. Raises `DocklineError`."""
-        inlets, added = {}, []
+        runners, added = {}, []
         for name, config in sources.items():
             there = self.named.get(name)
             if there is None or not same(there.config, config):
                 context = SourceContext(name, self._host)
-                there = Inlet(config, context, self._router, self._metrics)
+                there = SourceRunner(config, context, self._router, self._metrics)
                 added.append(there)
-            inlets[name] = there
-        return InletChange(inlets, added)
+            runners[name] = there
+        return InletChange(runners, added)
 
     def apply(self, change: InletChange) -> None:
         """From now on these are the sources. Those that are not among them take nothing more; those
         that are new begin with `settle`, when the ones before them have let go of their
         addresses."""
-        gone = [one for name, one in self.named.items() if change.inlets.get(name) is not one]
+        gone = [one for name, one in self.named.items() if change.runners.get(name) is not one]
         change.gone.extend(gone)
         self._leaving += gone
-        self.named = change.inlets
-        for inlet in gone:
-            inlet.stop()
+        self.named = change.runners
+        for runner in gone:
+            runner.stop()
 
     def rebind(self) -> None:
         """Some routes are others than before."""
-        for inlet in self:
-            inlet.intake.feeds.rebind()
+        for runner in self:
+            runner.intake.feeds.rebind()
 
     async def settle(self, change: InletChange, within: float) -> None:
         """Lets those end that are gone, within so many seconds; then the new ones begin."""
         await self._end(change.gone, within)
-        for inlet in change.gone:
-            inlet.intake.feeds.end()
-            self._leaving.remove(inlet)
-            if inlet.name not in self.named:
-                self._metrics.forget_source(inlet.name)
-                log.info("source %s has ended", inlet.name)
+        for runner in change.gone:
+            runner.intake.feeds.end()
+            self._leaving.remove(runner)
+            if runner.name not in self.named:
+                self._metrics.forget_source(runner.name)
+                log.info("source %s has ended", runner.name)
         if not self._stopping:
-            for inlet in change.added:
-                self._start(inlet)
+            for runner in change.added:
+                self._start(runner)
 
     # ------------------------------------------------------------------------------- the end
 
     def stop(self) -> None:
         """Nothing more is taken."""
         self._stopping = True
-        for inlet in self:
-            inlet.stop()
+        for runner in self:
+            runner.stop()
 
     async def placed(self) -> None:
         """Waits until all that was taken is in the sinks' buffers."""
-        for inlet in self:
-            await inlet.intake.placed()
+        for runner in self:
+            await runner.intake.placed()
 
     async def finish(self) -> None:
         """What is not settled by now will not be. Peers are told of the rest."""
@@ -155,17 +155,17 @@ class Inlets:
             self._sweeping.cancel()
         await self._end(list(self), 0)
 
-    async def _end(self, inlets: Collection[Inlet], within: float) -> None:
+    async def _end(self, runners: Collection[SourceRunner], within: float) -> None:
         """Whoever was cancelled in the middle of it may begin again."""
-        tasks = [self._running[inlet] for inlet in inlets if inlet in self._running]
+        tasks = [self._running[runner] for runner in runners if runner in self._running]
         if tasks and within:
             await asyncio.wait(tasks, timeout=within)
-        for inlet in inlets:
-            inlet.give_up()
+        for runner in runners:
+            runner.give_up()
         if tasks:
             await asyncio.wait(tasks, timeout=ANSWERING)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        for inlet in inlets:
-            self._running.pop(inlet, None)
+        for runner in runners:
+            self._running.pop(runner, None)

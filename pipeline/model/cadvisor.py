@@ -98,7 +98,7 @@ def _nanoseconds_between(old: Any, new: Any) -> float | None:
 # ------------------------------------------------------------------------------ one reading
 
 
-class Reading:
+class CadvisorSample:
     """The parts of one answer that the families read from; each empty where there is none."""
 
     __slots__ = (
@@ -134,62 +134,62 @@ class Family:
     kind: Literal["counter", "gauge"]
     name: str
     help: str
-    read: Callable[[Reading], Any]
+    read: Callable[[CadvisorSample], Any]
     """The figure, or None; with `labels`, `Points`."""
     labels: tuple[str, ...] = ()
     nanoseconds: bool = False
     """The figures read are whole nanoseconds; those exported are seconds."""
 
-    def points(self, reading: Reading) -> list[tuple[tuple[str, ...], Number]]:
+    def points(self, reading: CadvisorSample) -> list[tuple[tuple[str, ...], Number]]:
         """What was measured, in what the Engine counts in."""
         found: Points = self.read(reading) if self.labels else (((), self.read(reading)),)
         return [(labels, value) for labels, value in found if number(value) is not None]
 
 
-def _inspection(name: str) -> Callable[[Reading], Any]:
+def _inspection(name: str) -> Callable[[CadvisorSample], Any]:
     return lambda reading: getattr(reading.inspection, name)
 
 
-def _health(reading: Reading) -> int | None:
+def _health(reading: CadvisorSample) -> int | None:
     return {"healthy": 1, "unhealthy": 0, "starting": 0}.get(reading.inspection.health)
 
 
-def _throttling(key: str) -> Callable[[Reading], Any]:
+def _throttling(key: str) -> Callable[[CadvisorSample], Any]:
     """Only with a quota. Podman says 0 periods then, which no running container can have."""
 
-    def read(reading: Reading) -> Any:
+    def read(reading: CadvisorSample) -> Any:
         measured = reading.inspection.cpu_quota and reading.throttling.get("periods")
         return reading.throttling.get(key) if measured else None
 
     return read
 
 
-def _memory(*keys: str) -> Callable[[Reading], Any]:
+def _memory(*keys: str) -> Callable[[CadvisorSample], Any]:
     """Version 1's key, then version 2's."""
     return lambda reading: _first(reading.memory_stats, *keys)
 
 
-def _failcnt(reading: Reading) -> Any:
+def _failcnt(reading: CadvisorSample) -> Any:
     """Version 1 only, where the Engine leaves out a 0; version 2 has something else there."""
     return reading.memory.get("failcnt", 0) if "total_cache" in reading.memory_stats else None
 
 
-def _failures(reading: Reading) -> Points:
+def _failures(reading: CadvisorSample) -> Points:
     for failure in ("pgfault", "pgmajfault"):
         own = reading.memory_stats.get(failure)
         yield (failure, "container"), own
         yield (failure, "hierarchy"), reading.memory_stats.get(f"total_{failure}", own)
 
 
-def _network(key: str) -> Callable[[Reading], Points]:
-    def read(reading: Reading) -> Points:
+def _network(key: str) -> Callable[[CadvisorSample], Points]:
+    def read(reading: CadvisorSample) -> Points:
         networks = reading.networks
         return [((interface,), table(networks, interface).get(key)) for interface in networks]
 
     return read
 
 
-def per_device(reading: Reading, kind: str, operation: str) -> dict[str, Number]:
+def per_device(reading: CadvisorSample, kind: str, operation: str) -> dict[str, Number]:
     """By device, `major:minor`. Operations are capitalised in version 1 and not in 2."""
     totals: dict[str, Number] = {}
     rows = reading.blkio.get(kind)
@@ -202,13 +202,13 @@ def per_device(reading: Reading, kind: str, operation: str) -> dict[str, Number]
     return totals
 
 
-def _devices(kind: str, operation: str) -> Callable[[Reading], Points]:
+def _devices(kind: str, operation: str) -> Callable[[CadvisorSample], Points]:
     return lambda reading: [
         ((device,), value) for device, value in per_device(reading, kind, operation).items()
     ]
 
 
-def _threads_max(reading: Reading) -> Any:
+def _threads_max(reading: CadvisorSample) -> Any:
     limit = number(reading.pids.get("limit"))
     return limit if limit and limit < _UNLIMITED else None
 

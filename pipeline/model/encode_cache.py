@@ -23,7 +23,7 @@ Part = tuple[bytes, int]
 """An encoded batch, and how many of its entries were cut."""
 
 
-class Kept:
+class KeptEncodings:
     """All that is kept, the oldest first."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Kept:
         return size
 
 
-KEPT: Final = Kept()
+KEPT: Final = KeptEncodings()
 
 
 def encoded_once(batch: Any, encoding: Hashable, encode: Callable[[Any], Part]) -> Part:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import hdrs, web
 
-from pipeline.accounting.audit import Report
+from pipeline.accounting.audit import AuditReport
 from pipeline.model.dumps import dumps
 from pipeline.observe.access import Gate, guarded
 from pipeline.observe.connections import Reason
@@ -44,7 +44,7 @@ class Admin:
         gate: Gate,
         exposition: Exposition,
         ready: Callable[[], list[str]],
-        audit: Callable[[], Report],
+        audit: Callable[[], AuditReport],
         tapping: Tapping | None = None,
         overview: Callable[[], Awaitable[Overview]] | None = None,
         reload: Handler | None = None,

@@ -55,8 +55,8 @@ class Connections:
     def __init__(self, ended: Callable[[Reason], object] = lambda reason: None) -> None:
         self.ended = ended
         self.bugs, self._full = RateLimit(), RateLimit()
-        self._by_transport: dict[asyncio.BaseTransport, Connection] = {}
-        self._waiting: dict[Connection, None] = {}
+        self._by_transport: dict[asyncio.BaseTransport, BoundedConnection] = {}
+        self._waiting: dict[BoundedConnection, None] = {}
         """For a request, or for its head's end; since when, in this order."""
         self._of: Counter[str] = Counter()
         """How many each address has. Of this host, they count together."""
@@ -64,7 +64,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._by_transport)
 
-    def admit(self, connection: Connection, transport: asyncio.BaseTransport) -> bool:
+    def admit(self, connection: BoundedConnection, transport: asyncio.BaseTransport) -> bool:
         """Whether there is a place for it; another one may have to go."""
         origin, here = connection.origin, connection.is_here
         if not here and self._of[origin] >= OF_ONE:
@@ -82,7 +82,7 @@ class Connections:
             self._of[origin] += 1
         return admitted
 
-    def _end_one(self, goes: Callable[[Connection], bool]) -> bool:
+    def _end_one(self, goes: Callable[[BoundedConnection], bool]) -> bool:
         """The one that has waited longest, of those that may go. False where there is none."""
         for connection in self._waiting:
             if goes(connection):
@@ -103,7 +103,7 @@ class Connections:
                 OF_ONE,
             )
 
-    def remove(self, connection: Connection, transport: asyncio.BaseTransport) -> None:
+    def remove(self, connection: BoundedConnection, transport: asyncio.BaseTransport) -> None:
         """It has ended, or is about to. Of one that has no place, nothing happens."""
         self._waiting.pop(connection, None)
         if self._by_transport.pop(transport, None) is not None:
@@ -111,16 +111,16 @@ class Connections:
             if not self._of[connection.origin]:
                 del self._of[connection.origin]
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: BoundedConnection) -> None:
         """It waits for a request from now on."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = None
 
-    def work(self, connection: Connection) -> None:
+    def work(self, connection: BoundedConnection) -> None:
         """Its request is being answered."""
         self._waiting.pop(connection, None)
 
-    def of(self, transport: asyncio.BaseTransport | None) -> Connection | None:
+    def of(self, transport: asyncio.BaseTransport | None) -> BoundedConnection | None:
         """The one whose transport this is, while it lasts."""
         return self._by_transport.get(transport) if transport is not None else None
 
@@ -145,7 +145,7 @@ def watched(connections: Connections) -> Middleware:
 _HERE = "this host"
 
 
-class Connection(asyncio.Protocol):
+class BoundedConnection(asyncio.Protocol):
     """Stands before aiohttp's protocol for it."""
 
     def __init__(self, connections: Connections, manager: web.Server) -> None:

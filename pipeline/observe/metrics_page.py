@@ -27,10 +27,10 @@ from prometheus_client.samples import Sample
 from pipeline.model import plain
 from pipeline.model.cadvisor import (
     FAMILIES,
+    CadvisorSample,
     Family,
     Labels,
     Number,
-    Reading,
     container_labels,
     label_names,
     number,
@@ -174,11 +174,11 @@ def container_lines(samples: Samples, chosen: Labels) -> list[str]:
     """Text for each of `FAMILIES`, empty where nothing was measured."""
     labels = container_labels(samples, chosen)
     base = ",".join([f'{name}="{escape(value)}"' for name, value in labels.items()])
-    reading = Reading(samples)
+    reading = CadvisorSample(samples)
     return [_family_lines(family, reading, base) for family in FAMILIES]
 
 
-def _family_lines(family: Family, reading: Reading, base: str) -> str:
+def _family_lines(family: Family, reading: CadvisorSample, base: str) -> str:
     name = family.name
     if not family.labels:
         value = number(family.read(reading))

@@ -17,7 +17,7 @@ import msgspec
 import prometheus_client
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Ledger, Page, Tally
+from pipeline.accounting.ledger import ContainerAccount, Ledger, SinkAccount
 from pipeline.model import plain
 from pipeline.model.metrics import Metrics
 from pipeline.model.timestamps import to_seconds
@@ -105,7 +105,7 @@ class Observer:
         routes: Sequence[str],
         sinks: Callable[[], Sequence[SinkNow]],
         buffers: Mapping[str, Holding],
-        spooled: Callable[[], Collection[Tally]] = frozenset,
+        spooled: Callable[[], Collection[SinkAccount]] = frozenset,
         host: str = "",
         sources: Callable[[], list[SourceNow]] = list,
     ) -> None:
@@ -166,37 +166,45 @@ class Observer:
         oldest, spooled = self._oldest(), self._spooled()
         found = []
         now = time.time()
-        for page in list(self._ledger):
+        for container_account in list(self._ledger):
             await pause()
-            for passage in page.passages.values():
-                if passage.route in routes:
-                    routes[passage.route].taken += passage.taken
-            if page.id and (page.followed or page.open):
-                found.append(self._container(page, size.get((page.name,), 0), oldest, spooled, now))
+            for route_account in container_account.routes.values():
+                if route_account.route in routes:
+                    routes[route_account.route].taken += route_account.taken
+            if container_account.id and (container_account.followed or container_account.open):
+                found.append(
+                    self._container(
+                        container_account,
+                        size.get((container_account.name,), 0),
+                        oldest,
+                        spooled,
+                        now,
+                    )
+                )
         return found
 
     def _container(
         self,
-        page: Page,
+        container_account: ContainerAccount,
         size: int,
         oldest: Mapping[str, bytes],
-        spooled: Collection[Tally],
+        spooled: Collection[SinkAccount],
         now: float,
     ) -> ContainerNow:
         dropped = waiting = 0
-        moment = oldest.get(page.id)
+        moment = oldest.get(container_account.id)
         moments = [moment] if moment else []
-        for tally in page.tallies:
-            if tally.dropped:
-                dropped += sum(tally.dropped.values())
-            if left := tally.open:
+        for account in container_account.accounts:
+            if account.dropped:
+                dropped += sum(account.dropped.values())
+            if left := account.open:
                 waiting += left
-                buffer = self._buffers.get(tally.sink)
-                if buffer is not None and (moment is None or tally in spooled):
+                buffer = self._buffers.get(account.sink)
+                if buffer is not None and (moment is None or account in spooled):
                     moments += filter(None, [buffer.oldest()])
         lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
-        name, read = plain.name(page.name), page.read.get("logs", 0)
-        return ContainerNow(page.id[:12], name, read, size, dropped, waiting, lag)
+        name, read = plain.name(container_account.name), container_account.read.get("logs", 0)
+        return ContainerNow(container_account.id[:12], name, read, size, dropped, waiting, lag)
 
     def _oldest(self) -> dict[str, bytes]:
         """Time of the oldest entry in any buffer, by container."""

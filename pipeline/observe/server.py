@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from pipeline.model.errors import DocklineError
-from pipeline.observe.connections import Connection, Connections, Reason, watched
+from pipeline.observe.connections import BoundedConnection, Connections, Reason, watched
 from pipeline.observe.metrics_page import Exposition
 from pipeline.support.selector import Pause, SharedPause
 
@@ -73,7 +73,7 @@ class Server:
         try:
             loop = asyncio.get_running_loop()
             listener = await loop.create_server(
-                lambda: Connection(self._connections, manager), self._host, self._port
+                lambda: BoundedConnection(self._connections, manager), self._host, self._port
             )
         except OSError as error:
             await runner.cleanup()

@@ -24,7 +24,7 @@ CPython 3.11)."""
 
 
 @dataclass(slots=True)
-class Columns:
+class SyslogColumns:
     """Of one sender."""
 
     host: str
@@ -40,10 +40,10 @@ class Columns:
 
 def columns(
     messages: Sequence[bytes], peer: str, now: float, cut: Sequence[int] = ()
-) -> list[Columns]:
+) -> list[SyslogColumns]:
     """`peer`: the sender's address, for messages that name no host; `now` in seconds since the
     epoch, for those that tell no time; `cut`: indexes of those that were."""
-    found: dict[tuple[str, str], Columns] = {}
+    found: dict[tuple[str, str], SyslogColumns] = {}
     for index, said in enumerate(messages):
         message = said.rstrip(b"\r\n\0")
         if not message:
@@ -52,7 +52,7 @@ def columns(
         host, app = str(fields.get("hostname") or peer), str(fields.get("appname") or "")
         into = found.get((host, app))
         if into is None:
-            into = found[host, app] = Columns(host, app)
+            into = found[host, app] = SyslogColumns(host, app)
         if index in cut:
             into.cut.append(len(into.lines))
         text = fields.get("timestamp")

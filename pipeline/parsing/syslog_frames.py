@@ -11,7 +11,7 @@ from typing import Final
 MOST_DIGITS: Final = 10
 
 
-class FrameError(ValueError):
+class SyslogFrameError(ValueError):
     """The stream cannot be read any further; `kind` is a word for metrics."""
 
     def __init__(self, message: str, kind: str, before: Sequence[bytes] = ()) -> None:
@@ -21,7 +21,7 @@ class FrameError(ValueError):
         self.before = before
 
 
-class Frames:
+class SyslogFrames:
     """Of one connection."""
 
     def __init__(self, longest: int) -> None:
@@ -42,7 +42,7 @@ class Frames:
 
     def feed(self, data: bytes) -> tuple[list[bytes], list[int]]:
         """The messages that are whole now, and the indexes of those that were cut. Raises
-        `FrameError`."""
+        `SyslogFrameError`."""
         if self._counted is None and data:
             self._counted = data[:1].isdigit()
         if not self._counted:
@@ -64,14 +64,16 @@ class Frames:
             space = buffer.find(b" ", at, at + MOST_DIGITS + 1)
             digits = buffer[at:space] if space >= 0 else buffer[at:]
             if (digits or space >= 0) and not (digits.isdigit() and len(digits) <= MOST_DIGITS):
-                raise FrameError("a message does not begin with its length", "malformed", found)
+                raise SyslogFrameError(
+                    "a message does not begin with its length", "malformed", found
+                )
             if space < 0:
                 self._needed = 0
                 break
             length = int(digits)
             if length > self._longest:
                 message = f"a message has {length} bytes, and {self._longest} are the most"
-                raise FrameError(message, "too_large", found)
+                raise SyslogFrameError(message, "too_large", found)
             end = space + 1 + length
             if end > len(buffer):
                 self._needed = end - at

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from pipeline.accounting.audit import LedgerMetrics, Report, report
+from pipeline.accounting.audit import AuditReport, LedgerMetrics, report
 from pipeline.accounting.checkpoint import Checkpoint
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare
-from pipeline.intake.runner import InletGauges
-from pipeline.intake.runners import Inlets
+from pipeline.intake.runner import SourceGauges
+from pipeline.intake.runners import SourceRunners
 from pipeline.model import Stage, StageContext, registry
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
@@ -37,14 +37,14 @@ from pipeline.runtime.selection import Selection
 from pipeline.sources.docker.discovery.own_container import own_container
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
-from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.source import DockerSource, FollowOptions
 from pipeline.sources.docker.stats import StatsPoller, stats_batch
 from pipeline.support.allocator import Allocator
 from pipeline.support.garbage import Collector
 from pipeline.support.plural import plural
 from pipeline.topology import Route, Router
-from pipeline.topology.output import Outlet, OutletGauges
-from pipeline.topology.outputs import FINISHING, Change, Outlets
+from pipeline.topology.output import Output, OutputGauges
+from pipeline.topology.outputs import FINISHING, OutputChange, Outputs
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -73,20 +73,20 @@ class Agent:
             metrics.registry.unregister(metrics.engine_up)
         self.checkpoint = Checkpoint(Path(config.state.directory))
         state, host = Path(config.state.directory), os.uname().nodename
-        self.outlets = Outlets(
+        self.outputs = Outputs(
             metrics, self.ledger, state, host, self._alive, self.tap, self._own_metrics
         )
-        self._change = change = self.outlets.plan(config.sinks)
-        self.outlets.apply(change)
-        metrics.registry.register(OutletGauges(self.outlets))
-        metrics.registry.register(LedgerMetrics(self.ledger, self.outlets.entries, self._unseen))
+        self._change = change = self.outputs.plan(config.sinks)
+        self.outputs.apply(change)
+        metrics.registry.register(OutputGauges(self.outputs))
+        metrics.registry.register(LedgerMetrics(self.ledger, self.outputs.entries, self._unseen))
         self._selection = Selection(config)
-        routes = _routes(config, change.outlets, self._selection, metrics, metrics.derived)
+        routes = _routes(config, change.outputs, self._selection, metrics, metrics.derived)
         self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
-        self.inlets = Inlets(self._router, metrics, host)
-        self._inlet_change = sources = self.inlets.plan(config.sources)
-        self.inlets.apply(sources)
-        metrics.registry.register(InletGauges(self.inlets))
+        self.runners = SourceRunners(self._router, metrics, host)
+        self._inlet_change = sources = self.runners.plan(config.sources)
+        self.runners.apply(sources)
+        metrics.registry.register(SourceGauges(self.runners))
         self._poller = self._make_poller()
         self._collector = Collector()
         self.exposition = Exposition(
@@ -96,11 +96,11 @@ class Agent:
             self.ledger,
             metrics,
             list(config.routes),
-            lambda: [outlet.now() for outlet in self.outlets.named.values()],
-            self.outlets.buffers(),
+            lambda: [output.now() for output in self.outputs.named.values()],
+            self.outputs.buffers(),
             self._spooled,
             host,
-            self.inlets.now,
+            self.runners.now,
         )
         self._myself = own_container()
         self.source: DockerSource
@@ -139,9 +139,9 @@ class Agent:
             removed=self.exposition.remove,
         )
 
-    def _reading(self) -> Reading:
+    def _reading(self) -> FollowOptions:
         logs = self._config.logs
-        return Reading(
+        return FollowOptions(
             start=logs.start,
             way=logs.read,
             max_line=int(logs.max_line),
@@ -202,7 +202,7 @@ class Agent:
         if self.engine is None:
             return True
         polled = self._poller is not None and self._poller.polls(container_id)
-        return polled or self.inlets.bring(container_id)
+        return polled or self.runners.bring(container_id)
 
     def _own_metrics(self) -> Iterable[Metric]:
         """As they are on `/metrics`, without the containers'."""
@@ -210,8 +210,8 @@ class Agent:
 
     def not_ready(self) -> list[str]:
         """A line for each thing that is not ready, for `/readyz`."""
-        sinks = (outlet.not_ready() for outlet in self.outlets.named.values())
-        lines = (self._engine_problem, *self.inlets.not_ready(), *sinks)
+        sinks = (output.not_ready() for output in self.outputs.named.values())
+        lines = (self._engine_problem, *self.runners.not_ready(), *sinks)
         return [line for line in lines if line]
 
     @property
@@ -221,15 +221,17 @@ class Agent:
     def _unseen(self) -> int:
         return self._router.flusher.turns.entries
 
-    def audit(self) -> Report:
+    def audit(self) -> AuditReport:
         """The ledger, as it stands."""
-        buffered, carried = self.outlets.buffered(), self.outlets.carried()
-        return report(self.ledger, buffered, carried, self.inlets.parts())
+        buffered, carried = self.outputs.buffered(), self.outputs.carried()
+        return report(self.ledger, buffered, carried, self.runners.parts())
 
-    def _spooled(self) -> set[Tally]:
+    def _spooled(self) -> set[SinkAccount]:
         """Those of which entries are on disk."""
-        spools = [outlet.spool for outlet in self.outlets if outlet.spool is not None]
-        return {tally for spool in spools for tally, count in spool.disk.tallies.items() if count}
+        spools = [output.spool for output in self.outputs if output.spool is not None]
+        return {
+            account for spool in spools for account, count in spool.disk.accounts.items() if count
+        }
 
     async def overview(self) -> Overview:
         """What it does just now."""
@@ -247,27 +249,29 @@ class Agent:
         config = difference.config
         derived = self.metrics.derived.draft()
         change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
-        sources = await asyncio.to_thread(self.inlets.plan, config.sources)
-        await self.outlets.prepare(change)
+        sources = await asyncio.to_thread(self.runners.plan, config.sources)
+        await self.outputs.prepare(change)
         # From here to the end at once: no entry is read in between.
         self._config = config
-        self.outlets.apply(change)
-        self.outlets.begin(change)
+        self.outputs.apply(change)
+        self.outputs.begin(change)
         self._selection = selection
         self._router.change(routes, selection.labels)
         self.metrics.derived.adopt(derived)
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
-        self._observer.change(list(config.routes), self.outlets.buffers())
+        self._observer.change(list(config.routes), self.outputs.buffers())
         if self.engine is not None:
             self.source.change(self._reading())
-        self.inlets.apply(sources)
-        self.inlets.rebind()
+        self.runners.apply(sources)
+        self.runners.rebind()
         self._change, self._inlet_change = change, sources
         return difference
 
-    def _plan(self, config: Config, derived: Derived) -> tuple[Change, Selection, list[Route]]:
-        change, selection = self.outlets.plan(config.sinks), Selection(config)
-        routes = _routes(config, change.outlets, selection, self.metrics, derived)
+    def _plan(
+        self, config: Config, derived: Derived
+    ) -> tuple[OutputChange, Selection, list[Route]]:
+        change, selection = self.outputs.plan(config.sinks), Selection(config)
+        routes = _routes(config, change.outputs, selection, self.metrics, derived)
         return change, selection, [self._as_before(route, config) for route in routes]
 
     def _as_before(self, route: Route, config: Config) -> Route:
@@ -285,8 +289,8 @@ class Agent:
         """Waits until the sources and sinks that were changed or removed have given way."""
         within = float(self._config.agent.shutdown)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.inlets.settle(self._inlet_change, within), name="sources")
-            tasks.create_task(self.outlets.settle(self._change, within), name="sinks")
+            tasks.create_task(self.runners.settle(self._inlet_change, within), name="sources")
+            tasks.create_task(self.outputs.settle(self._change, within), name="sinks")
 
     # ----------------------------------------------------------------------------- running
 
@@ -305,17 +309,17 @@ class Agent:
                 await asyncio.to_thread(self._take_token)
                 await self.admin.start()
                 log.info("metrics on http://%s/metrics", self.admin.address)
-            await self.outlets.open()
+            await self.outputs.open()
             async with asyncio.TaskGroup() as tasks:
-                self.outlets.start(tasks)
-                self.inlets.start(tasks)
+                self.outputs.start(tasks)
+                self.runners.start(tasks)
                 flushing = tasks.create_task(self._router.flusher.run(), name="held entries")
                 await self._read_until(stop, reloader)
                 await self._drain()
                 flushing.cancel()
-                await self.outlets.finish()
-                await self.inlets.finish()
-            return not any(outlet.buffer.entries for outlet in self.outlets)
+                await self.outputs.finish()
+                await self.runners.finish()
+            return not any(output.buffer.entries for output in self.outputs)
         finally:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FINISHING):
@@ -342,7 +346,7 @@ class Agent:
             reading.append(tasks.create_task(self._collector.run(), name="garbage collector"))
             await stop.wait()
             log.info("stopping: delivering what has been read")
-            self.inlets.stop()
+            self.runners.stop()
             for task in reading:
                 task.cancel()
 
@@ -362,20 +366,20 @@ class Agent:
     async def _drain(self) -> None:
         """Has what stages hold back sent too."""
         within = float(self._config.agent.shutdown)
-        for outlet in await self.outlets.drain(within, self._let_go):
-            lost = self._lost(outlet)
-            entries = outlet.buffer.entries
+        for output in await self.outputs.drain(within, self._let_go):
+            lost = self._lost(output)
+            entries = output.buffer.entries
             they = plural(entries, "it is", "they are")
-            fate = "sent from its spool" if outlet.spool else self._again
+            fate = "sent from its spool" if output.spool else self._again
             log.warning(
                 "sink %s: %d %s could not be delivered in time (%s)%s",
-                outlet.name,
+                output.name,
                 entries,
                 plural(entries, "entry"),
-                outlet.delivery.problem or "slow",
+                output.delivery.problem or "slow",
                 f"; {they} {fate} after the next start" if lost.total() < entries else "",
             )
-            self._note_lost(outlet, lost)
+            self._note_lost(output, lost)
 
     @property
     def _again(self) -> str:
@@ -384,19 +388,19 @@ class Agent:
 
     async def _let_go(self) -> None:
         """All that was taken goes to the sinks' buffers."""
-        await self.inlets.placed()
+        await self.runners.placed()
         await self._router.flusher.finish()
 
-    def _lost(self, outlet: Outlet) -> Counter[str]:
+    def _lost(self, output: Output) -> Counter[str]:
         """How much of what was not delivered is nowhere any more, by the reason."""
         lost: Counter[str] = Counter()
-        if outlet.spool is not None:
+        if output.spool is not None:
             return lost
         followed = self.source.followed if self.engine is not None else {}
-        for envelope in outlet.buffer.envelopes():
+        for envelope in output.buffer.envelopes():
             batch = envelope.batch
             of = batch.container.id
-            repeated = self.inlets.repeat(of)
+            repeated = self.runners.repeat(of)
             if repeated:
                 continue
             if batch.source == "stats":
@@ -407,12 +411,12 @@ class Agent:
                 lost["their containers are removed"] += len(batch)
         return lost
 
-    def _note_lost(self, outlet: Outlet, lost: Counter[str]) -> None:
+    def _note_lost(self, output: Output, lost: Counter[str]) -> None:
         for reason, entries in lost.items():
-            self.metrics.dropped.labels(outlet.name, "stopped").inc(entries)
+            self.metrics.dropped.labels(output.name, "stopped").inc(entries)
             log.warning(
                 "sink %s: %d of them %s lost, since %s; buffer.disk would have kept them",
-                outlet.name,
+                output.name,
                 entries,
                 plural(entries, "is", "are"),
                 reason,
@@ -421,7 +425,7 @@ class Agent:
 
 def _routes(
     config: Config,
-    outlets: Mapping[str, Outlet],
+    outputs: Mapping[str, Output],
     selection: Selection,
     metrics: Metrics,
     derived: Derived,
@@ -439,7 +443,7 @@ def _routes(
             sources=frozenset(route.sources),
             takes=selection.takes(name),
             stages=[stage(name, one) for one in route.stages],
-            outlets=[outlets[sink] for sink in route.sinks],
+            outputs=[outputs[sink] for sink in route.sinks],
             feeds=route.feeds,
         )
         for name, route in config.routes.items()

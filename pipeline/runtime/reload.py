@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from pipeline.config import Config, ConfigErrors, find, read
 from pipeline.config.compare import Difference
-from pipeline.config.file import DEFAULT_FILE, Reading
+from pipeline.config.file import DEFAULT_FILE, ConfigFile
 from pipeline.model import Python
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -167,13 +167,13 @@ class Reloader:
             if not one.done():  # he may have gone
                 one.set_result(outcome)
 
-    def _read(self) -> Reading:
+    def _read(self) -> ConfigFile:
         """That of the beginning, even when it has gone: a file that is missing for a moment must
         not make an agent with the built-in configuration."""
         self._file = self._file or find(self._given, self._environ)
         return read(self._file, self._environ, python=self._python)
 
-    def _succeeded(self, reading: Reading, difference: Difference) -> Outcome:
+    def _succeeded(self, reading: ConfigFile, difference: Difference) -> Outcome:
         warnings = [warning.lines(reading.file)[0] for warning in reading.warnings]
         for warning in warnings:
             log.warning(warning)

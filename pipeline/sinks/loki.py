@@ -44,7 +44,7 @@ import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import LEVELS, UNKNOWN, severities
-from pipeline.encode.loki.encoder import Columns, LokiEncoder
+from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
 from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.expression import compile_template
@@ -203,7 +203,7 @@ class Loki(OverHttp[LokiSplitRetry]):
             )
 
 
-def _labels(config: Config) -> Columns:
+def _labels(config: Config) -> StreamFields:
     found = _columns(config.labels, "labels")
     if config.level_label:
         if "level" in found.names:
@@ -212,7 +212,7 @@ def _labels(config: Config) -> Columns:
     return found
 
 
-def _metadata(config: Config) -> Columns | None:
+def _metadata(config: Config) -> StreamFields | None:
     found = _columns(config.metadata, "metadata")
     if not config.structured_metadata:
         if found.names:
@@ -223,8 +223,8 @@ def _metadata(config: Config) -> Columns | None:
     return found
 
 
-def _columns(templates: dict[str, str], key: str) -> Columns:
-    found = Columns()
+def _columns(templates: dict[str, str], key: str) -> StreamFields:
+    found = StreamFields()
     for name, text in templates.items():
         try:
             template = compile_template(text)

@@ -42,7 +42,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
@@ -56,7 +56,7 @@ from pipeline.transport.nats.errors import (
     NO_RESPONDERS,
     STREAM_FULL,
     STREAM_NOT_MATCH,
-    Problem,
+    ApiProblem,
 )
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.streams import StreamConfig, Streams
@@ -117,7 +117,7 @@ class NatsSink(Sink[list[Published]]):
         common = {"Nats-Expected-Stream": self._stream}
         self._messages: ColumnsMessages | JsonMessages
         if config.format == "columns":
-            pack = Columns().encode
+            pack = ColumnCodec().encode
             self._messages = ColumnsMessages(pack, subjects.of, common, host=context.host)
         else:
             self._messages = JsonMessages(subjects.of, common, host=context.host)
@@ -177,7 +177,7 @@ class NatsSink(Sink[list[Published]]):
             payload.refuse(batch, index, reason)
         return halves
 
-    def _unavailable(self, message: Published, problem: Problem) -> Unavailable:
+    def _unavailable(self, message: Published, problem: ApiProblem) -> Unavailable:
         stream, address = self._stream, self._nats.address
         if problem is NO_RESPONDERS:
             return Unavailable(

@@ -99,7 +99,7 @@ LARGE = 2**18
 """Bytes from which on compressing is left to a thread; it takes half a millisecond."""
 
 
-class Gathering(BatchConfig, frozen=True, kw_only=True):
+class SeriesBatchConfig(BatchConfig, frozen=True, kw_only=True):
     """How many readings are sent at once: as soon as one of the limits is reached."""
 
     linger: Duration = Duration(1)
@@ -127,7 +127,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """How often the agent's own metrics are sent; `"off"` for never."""
     compression: Literal["snappy"] = "snappy"  # type: ignore[assignment]
     """The protocol knows no other."""
-    batch: Gathering = Gathering()
+    batch: SeriesBatchConfig = SeriesBatchConfig()
     """How much is sent at once."""
 
 

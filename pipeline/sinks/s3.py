@@ -73,7 +73,7 @@ from pipeline.transport.s3.bucket import Bucket, Settings
 _OF_THE_CONTAINER = re.compile(r'\s*container\.[a-z_.]+(\[("[^"]*"|\'[^\']*\')\])?\s*')
 
 
-class Gathering(BatchConfig, frozen=True, kw_only=True):
+class S3BatchConfig(BatchConfig, frozen=True, kw_only=True):
     """How much is gathered for objects: until one of the limits is reached."""
 
     bytes: Annotated[Size, msgspec.Meta(ge=1)] = Size(32 * 2**20)
@@ -144,7 +144,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """Certificates, for `https://`."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(60)
     """Longest silence while an answer is waited for."""
-    batch: Gathering = Gathering()
+    batch: S3BatchConfig = S3BatchConfig()
     """How much is gathered for objects."""
     buffer: Waiting = Waiting()
     """What may wait for this sink."""

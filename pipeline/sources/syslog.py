@@ -38,7 +38,7 @@ import msgspec
 
 from pipeline.model import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
 from pipeline.parsing.syslog_columns import columns
-from pipeline.parsing.syslog_frames import FrameError, Frames
+from pipeline.parsing.syslog_frames import SyslogFrameError, SyslogFrames
 from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import peer_name
 from pipeline.transport.net.listen import ListenTLSConfig, listen_address
@@ -133,7 +133,7 @@ async def _receive(receiver: UdpServer, host: str, intake: Intake) -> None:
 
 
 async def _read(connection: AcceptedConnection, host: str, config: Config, intake: Intake) -> None:
-    frames = Frames(int(config.max_message))
+    frames = SyslogFrames(int(config.max_message))
     try:
         while data := await _next(connection, frames, float(config.idle)):
             try:
@@ -143,7 +143,7 @@ async def _read(connection: AcceptedConnection, host: str, config: Config, intak
                 taken = _take(intake, messages, host, cut) if messages else None
             if taken is not None:
                 await taken.placed()
-    except FrameError as error:
+    except SyslogFrameError as error:
         if error.before:
             _take(intake, error.before, host)
         intake.refuse(error.kind, f"{connection.peer}: {error}")
@@ -153,13 +153,13 @@ async def _read(connection: AcceptedConnection, host: str, config: Config, intak
         _take(intake, rest, host)
 
 
-async def _next(connection: AcceptedConnection, frames: Frames, idle: float) -> bytes:
+async def _next(connection: AcceptedConnection, frames: SyslogFrames, idle: float) -> bytes:
     patience = STALLED if frames.pending else idle
     try:
         return await connection.read(patience)
     except TimeoutError:
         kind = "stalled" if frames.pending else "idle"
-        raise FrameError(f"it said nothing for {patience:g} s", kind) from None
+        raise SyslogFrameError(f"it said nothing for {patience:g} s", kind) from None
 
 
 def _take(intake: Intake, messages: Sequence[bytes], host: str, cut: Sequence[int] = ()) -> Taken:

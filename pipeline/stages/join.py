@@ -86,7 +86,7 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 Config = Annotated[Name | Own, Meta(examples=["python", {"start": r"^\d{4}-\d{2}-\d{2} "}])]
 
 
-class Reader(Protocol):
+class TraceReader(Protocol):
     """Tells which lines of one stream belong together."""
 
     def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
@@ -157,7 +157,7 @@ class _Entry:
 class _Joining(model.Stage):
     """The stage for one container."""
 
-    def __init__(self, reader: Reader, config: Own) -> None:
+    def __init__(self, reader: TraceReader, config: Own) -> None:
         self._reader = reader
         self._most_lines, self._most_bytes = config.lines, int(config.bytes)
         self._timeout = float(config.timeout)
@@ -378,7 +378,7 @@ class _Found:
         return (found if True in found else None), OPEN
 
 
-def _reader(config: Own) -> Reader:
+def _reader(config: Own) -> TraceReader:
     given = [key for key in ("like", "start", "continue_") if getattr(config, key) is not None]
     if len(given) != 1:
         raise ConfigError('say what belongs together with one of "like", "start" and "continue"')

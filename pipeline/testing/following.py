@@ -19,7 +19,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs.follower import Follower
-from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.source import DockerSource, FollowOptions
 from pipeline.testing.ways import chosen
 from pipeline.topology import Route, Router
 
@@ -150,7 +150,7 @@ async def follow(
         Router([route], metrics, Ledger()),
         checkpoint,
         metrics,
-        Reading(**{"way": chosen.way, **reading}),  # type: ignore[arg-type]
+        FollowOptions(**{"way": chosen.way, **reading}),  # type: ignore[arg-type]
     )
     running = Following(source, kept, metrics)
     try:

@@ -116,11 +116,11 @@ async def room(
 ) -> AsyncIterator[Room]:
     """Open, and running; ended afterwards, in whatever state it is."""
     metrics = Metrics(CollectorRegistry())
-    outlets = [Sink(f"sink {number}") for number in range(sinks)]
-    route = Route("all", frozenset(("logs",)), lambda container: True, stages, outlets)
+    outputs = [Sink(f"sink {number}") for number in range(sinks)]
+    route = Route("all", frozenset(("logs",)), lambda container: True, stages, outputs)
     router = Router([route], metrics, Ledger())
     intake = Intake(name, limit, router, metrics)
-    it = Room(source, intake, outlets, router)
+    it = Room(source, intake, outputs, router)
     async with asyncio.TaskGroup() as tasks:
         intake.tasks = tasks
         flushing = tasks.create_task(router.flusher.run(), name="flusher")

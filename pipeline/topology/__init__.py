@@ -6,9 +6,9 @@ Matching is done once per container, when its lanes are bound, and never per lin
 """
 
 from pipeline.model.container import SOURCES
-from pipeline.topology.container_lanes import Lanes
+from pipeline.topology.container_lanes import ContainerLanes
 from pipeline.topology.lane import Lane
-from pipeline.topology.route import Outlet, Route
+from pipeline.topology.route import Output, Route
 from pipeline.topology.router import Router
 
-__all__ = ["SOURCES", "Lane", "Lanes", "Outlet", "Route", "Router"]
+__all__ = ["SOURCES", "ContainerLanes", "Lane", "Output", "Route", "Router"]

@@ -7,16 +7,17 @@ from typing import Final
 
 from prometheus_client import Counter as Series
 
-from pipeline.accounting.ledger import Passage, add
+from pipeline.accounting.ledger import RouteAccount, add
 from pipeline.model import Stage
 from pipeline.model.batch import Batch
 
 
-class Step:
+class BoundStage:
     """A stage bound to one container, and its part in the ledger."""
 
     __slots__ = (
-        "_debt", "_filtered", "_held", "_made", "_passage", "guards", "holds", "name", "stage",
+        "_debt", "_filtered", "_held", "_made", "_route_account",
+        "guards", "holds", "name", "stage",
     )  # fmt: skip
 
     def __init__(
@@ -25,7 +26,7 @@ class Step:
         stage: Stage,
         filtered: Series,
         made: Series,
-        passage: Passage,
+        route_account: RouteAccount,
     ) -> None:
         """`filtered` is its own series, `made` the metric: few stages make any entries."""
         self.name = name
@@ -36,7 +37,7 @@ class Step:
         """It may hold entries back."""
         self._filtered = filtered
         self._made = made
-        self._passage = passage
+        self._route_account = route_account
         self._held = self._debt = 0
 
     def lost(self, came: int) -> int:
@@ -45,7 +46,7 @@ class Step:
         if self.holds:
             held = self.stage.held
             came -= held - self._held
-            self._passage.held += held - self._held
+            self._route_account.held += held - self._held
             self._held = held
         return came
 
@@ -56,13 +57,13 @@ class Step:
         if self.holds:
             held = self.stage.held
             gone -= held - self._held
-            self._passage.held += held - self._held
+            self._route_account.held += held - self._held
             self._held = held
         if gone < 0 and not self.holds:
-            add(self._passage.made, self.name, -gone)
-            self._made.labels(self._passage.route, self.name).inc(-gone)
+            add(self._route_account.made, self.name, -gone)
+            self._made.labels(self._route_account.route, self.name).inc(-gone)
         elif gone:
-            add(self._passage.filtered, self.name, gone)
+            add(self._route_account.filtered, self.name, gone)
             self._debt -= gone  # a counter cannot go back: what was made of nothing is made up for
             if self._debt < 0:
                 self._filtered.inc(-self._debt)

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, Final
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Page, Tally, add
+from pipeline.accounting.ledger import ContainerAccount, SinkAccount, add
 from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
@@ -21,8 +21,8 @@ from pipeline.support.plural import plural
 from pipeline.topology.held_back import Flusher
 from pipeline.topology.labels import PREFIX
 from pipeline.topology.lane import Lane
-from pipeline.topology.route import Outlet, Put
-from pipeline.topology.stage_budget import Pace
+from pipeline.topology.route import Output, Put
+from pipeline.topology.stage_budget import PortionSize
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,11 @@ SHORTAGE = 1.0
 
 NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
 
-Waiting = Sequence[tuple[Outlet, Envelope]]
+Waiting = Sequence[tuple[Output, Envelope]]
 """Batches for which there is no room yet, and where they are to go."""
 
 
-class Lanes:
+class ContainerLanes:
     """All lanes of one container for one of its sources.
 
     Each place that a batch goes to holds its acknowledgement, `ack`; the caller settles its own
@@ -46,7 +46,7 @@ class Lanes:
 
     def __init__(
         self,
-        page: Page,
+        container_account: ContainerAccount,
         source: Source,
         lanes: Sequence[Lane],
         metrics: Metrics,
@@ -62,26 +62,26 @@ class Lanes:
         self._stage_errors = metrics.stage_errors
         self._bugs, self._shortages = flusher.bugs, flusher.shortages
         self._tap = tap or Tap()
-        self._page = page
+        self._container_account = container_account
         self._flusher = flusher
-        self._turns, self._pace = flusher.turns, Pace()
+        self._turns, self._pace = flusher.turns, PortionSize()
         every = [one for root in lanes for one in root.with_feeds()]
         self._staged = bool(self.first) or any(one.staged for one in every)
         self._unseen = 0
         self._putting: Set[asyncio.Task[None]] = NO_TASKS
         """What was held back, let go, and waits for room."""
         self._ended = False
-        self._binding = page.binding
+        self._binding = container_account.binding
         self._source = source
         self._lanes = lanes
         self._behind: Sequence[Lane] = ()
         """Lanes that have ended behind such as have not, those furthest along first: what they held
         came before what the others did."""
-        self._next: Lanes | None = None
+        self._next: ContainerLanes | None = None
         """Those that have taken its place, with some of its lanes."""
         self._dropped = metrics.dropped
         self._shortage = metrics.memory_errors.labels("buffers")
-        self.waiting: dict[Tally, int] = {}
+        self.waiting: dict[SinkAccount, int] = {}
         """Entries for which there was no room yet."""
 
     def __len__(self) -> int:
@@ -153,7 +153,7 @@ class Lanes:
     def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
         """What of it has to wait for room, when it has gone through the lanes."""
         self._left -= len(piece)
-        waiting: list[tuple[Outlet, Envelope]] = []
+        waiting: list[tuple[Output, Envelope]] = []
         if not self._staged:
             self._put_piece(piece, ack, self._offering(waiting))
             return waiting
@@ -218,7 +218,7 @@ class Lanes:
         self._behind = [lane for lane in reversed(ended) if lane not in fed]
         self._flush(math.inf)
 
-    def begin(self, before: Lanes | None) -> None:
+    def begin(self, before: ContainerLanes | None) -> None:
         """Lanes that have stayed may hold something already; and what still comes to them over
         those `before`, which waited through the change."""
         if before is not None:
@@ -233,7 +233,7 @@ class Lanes:
         return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
 
     def _flush(self, now: float) -> None:
-        refused: list[tuple[Outlet, Envelope]] = []
+        refused: list[tuple[Output, Envelope]] = []
         self._let_go(now, self._offering(refused))
         for _, left in refused:
             self._wait(left.account, len(left))
@@ -249,10 +249,10 @@ class Lanes:
         """Like `distribute`, without ever waiting: for what is worthless when it is late.
 
         Returns how many buffers had no room; those do not get it."""
-        refused: list[tuple[Outlet, Envelope]] = []
+        refused: list[tuple[Output, Envelope]] = []
         self._put_piece(batch, UNTRACKED, self._offering(refused))
-        for outlet, left in refused:
-            self._drop(outlet, left, "backlog")
+        for output, left in refused:
+            self._drop(output, left, "backlog")
         return len(refused)
 
     def refuse(self, batch: Batch, ack: Acknowledgement, reason: str) -> None:
@@ -264,71 +264,71 @@ class Lanes:
         is to be cancelled next."""
         for task in self._putting:
             task.cancel()
-        for tally, entries in list(self.waiting.items()):
-            self._wait(tally, -entries)
-            tally.drop(entries, reason)
-            self._dropped.labels(tally.sink, reason).inc(entries)
+        for account, entries in list(self.waiting.items()):
+            self._wait(account, -entries)
+            account.drop(entries, reason)
+            self._dropped.labels(account.sink, reason).inc(entries)
             if self._tap.tappers:
-                self._tap.lost(tally.sink, entries, reason, tally.passage.route)
+                self._tap.lost(account.sink, entries, reason, account.route_account.route)
         self._let_go(math.inf, self._dropping(reason))
         if count := self._left:
             self._left = 0
-            add(self._page.read, self._source, count)
+            add(self._container_account.read, self._source, count)
             for lane in self._lanes:
                 lane.lose(count, reason)
 
-    def _wait(self, tally: Tally, count: int) -> None:
-        tally.waiting += count
-        left = self.waiting.pop(tally, 0) + count
+    def _wait(self, account: SinkAccount, count: int) -> None:
+        account.waiting += count
+        left = self.waiting.pop(account, 0) + count
         if left:
-            self.waiting[tally] = left
+            self.waiting[account] = left
 
-    async def _put(self, outlet: Outlet, envelope: Envelope) -> None:
+    async def _put(self, output: Output, envelope: Envelope) -> None:
         """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
         else."""
         while True:
             try:
-                await outlet.put(envelope)
+                await output.put(envelope)
                 break
             except MemoryError:
-                self._note_shortage(outlet)
+                self._note_shortage(output)
             await asyncio.sleep(SHORTAGE)
         self._wait(envelope.account, -len(envelope))
 
-    def _note_shortage(self, outlet: Outlet) -> None:
+    def _note_shortage(self, output: Output) -> None:
         self._shortage.inc()
         if self._shortages():
-            log.warning("sink %s: not enough memory to take more; it has to wait", outlet.name)
+            log.warning("sink %s: not enough memory to take more; it has to wait", output.name)
 
-    def _offering(self, waiting: list[tuple[Outlet, Envelope]]) -> Put:
+    def _offering(self, waiting: list[tuple[Output, Envelope]]) -> Put:
         """Puts into the sinks' buffers; what has to wait for room is added to `waiting`."""
 
-        def put(outlet: Outlet, envelope: Envelope) -> None:
+        def put(output: Output, envelope: Envelope) -> None:
             if self._tap.tappers:
-                self._tap.passed(envelope.batch, outlet.name)
+                self._tap.passed(envelope.batch, output.name)
             try:
-                if not outlet.offer(envelope):
-                    waiting.append((outlet, envelope))
+                if not output.offer(envelope):
+                    waiting.append((output, envelope))
             except MemoryError:
-                self._note_shortage(outlet)
-                waiting.append((outlet, envelope))
+                self._note_shortage(output)
+                waiting.append((output, envelope))
             except Exception:  # a bug in one buffer; the others must not suffer for it
                 entries = plural(len(envelope), "entry")
-                log.exception("sink %s failed to take %d %s", outlet.name, len(envelope), entries)
-                self._drop(outlet, envelope, "bug")
+                log.exception("sink %s failed to take %d %s", output.name, len(envelope), entries)
+                self._drop(output, envelope, "bug")
 
         return put
 
     def _dropping(self, reason: str) -> Put:
         """All of it is lost."""
-        return lambda outlet, envelope: self._drop(outlet, envelope, reason)
+        return lambda output, envelope: self._drop(output, envelope, reason)
 
     def _put_piece(self, batch: Batch, ack: Acknowledgement, put: Put) -> None:
         """Counts a batch as read, takes it through every lane, and puts what is left of it."""
-        add(self._page.read, self._source, len(batch))
-        if self._binding != self._page.binding:
+        add(self._container_account.read, self._source, len(batch))
+        if self._binding != self._container_account.binding:
             routes = {lane.route.name for lane in self._lanes}
-            self._page.read_late(self._source, len(batch), routes)
+            self._container_account.read_late(self._source, len(batch), routes)
         until = batch.sequences[-1]
         for name, stage in self.first:
             batch = self._labelled(batch, name, stage)
@@ -366,9 +366,9 @@ class Lanes:
             self._stage_errors.labels("", name).inc()
             return batch
 
-    def _drop(self, outlet: Outlet, envelope: Envelope, reason: str) -> None:
+    def _drop(self, output: Output, envelope: Envelope, reason: str) -> None:
         envelope.account.drop(len(envelope), reason)
-        self._dropped.labels(outlet.name, reason).inc(len(envelope))
+        self._dropped.labels(output.name, reason).inc(len(envelope))
         if self._tap.tappers:
-            self._tap.dropped(envelope.batch, outlet.name, reason)
+            self._tap.dropped(envelope.batch, output.name, reason)
         envelope.ack.settle()

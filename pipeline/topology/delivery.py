@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Tally
+from pipeline.accounting.ledger import SinkAccount
 from pipeline.model import Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
 from pipeline.model.errors import (
@@ -30,7 +30,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.secrecy import Stars
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit, Trouble
-from pipeline.topology.send_pace import Pace
+from pipeline.topology.send_pace import SendPace
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ Refusals = Sequence[tuple[Batch, int, str]]
 """Entries that were refused one by one: batch, index in it, and why; see `Payload.refused`."""
 
 
-class Source(Protocol):
+class TakesFrom(Protocol):
     """What a delivery takes from: the sink's buffer."""
 
     @property
@@ -79,8 +79,8 @@ class _Shipment:
     beside: list[_Shipment] = field(default_factory=list)
     """What was taken since and is not settled."""
     parts: list[_Part] = field(default_factory=list)
-    dead_lettered: Counter[Tally] = field(default_factory=Counter)
-    refused: Counter[Tally] = field(default_factory=Counter)
+    dead_lettered: Counter[SinkAccount] = field(default_factory=Counter)
+    refused: Counter[SinkAccount] = field(default_factory=Counter)
     """Without a dead-letter sink that takes them."""
 
 
@@ -124,7 +124,7 @@ class Delivery:
         self,
         name: str,
         sink: Sink[Any],
-        buffer: Source,
+        buffer: TakesFrom,
         config: SinkConfig,
         metrics: Metrics,
         dead_letter: Callable[[Envelope, str], Awaitable[bool]] | None = None,
@@ -179,7 +179,7 @@ class Delivery:
         """Until the buffer is closed and empty, and the destination has everything, as far as its
         protocol can tell. May be cancelled at any time: what was not settled then is not
         acknowledged."""
-        now, pace = asyncio.get_running_loop().time, Pace(lambda: self._buffer.entries)
+        now, pace = asyncio.get_running_loop().time, SendPace(lambda: self._buffer.entries)
         try:
             while taken := await self._next():
                 began = now()
@@ -313,10 +313,10 @@ class Delivery:
 
     def _account(self, shipment: _Shipment) -> None:
         """Together with its release, so that nothing is ever in two places."""
-        for tally, count in shipment.dead_lettered.items():
-            tally.dead_lettered += count
-        for tally, count in shipment.refused.items():
-            tally.drop(count, "refused")
+        for account, count in shipment.dead_lettered.items():
+            account.dead_lettered += count
+        for account, count in shipment.refused.items():
+            account.drop(count, "refused")
         for part in shipment.parts:
             self._count(part)
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.support.rate_limit import RateLimit
-from pipeline.topology.stage_budget import Turns
+from pipeline.topology.stage_budget import StageBudget
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ EVERY = 0.1
 """Seconds between two looks at the stages that hold something back."""
 
 
-class Owed:
+class PendingAcks:
     """The acknowledgements of the batches of which a lane's stages hold entries.
 
     A position moves in order (see `settlement`), so what is let go need only wait with the oldest
@@ -46,7 +46,7 @@ class Owed:
             batches.popleft()[1].settle()
 
 
-class Held(Protocol):
+class HoldingLanes(Protocol):
     """Lanes of one container, of which some stage holds something back."""
 
     def flush(self, now: float) -> None:
@@ -58,16 +58,16 @@ class Flusher:
     """Asks the stages of all containers, in turn, for what they have held back long enough."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.turns = StageBudget()
         """Of the loop that all of it runs in."""
         self.bugs, self.shortages = RateLimit(), RateLimit()
         """Of what is said of stages and of memory, whichever container's."""
-        self._held: dict[Held, None] = {}
+        self._held: dict[HoldingLanes, None] = {}
         self._news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._putting: set[asyncio.Task[None]] = set()
 
-    def note(self, lanes: Held, *, holding: bool) -> None:
+    def note(self, lanes: HoldingLanes, *, holding: bool) -> None:
         """Whether they hold something now."""
         if not holding:
             self._held.pop(lanes, None)

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
@@ -62,7 +62,7 @@ class SinkNow(msgspec.Struct, omit_defaults=True):
     """Seconds since the oldest entry was written that is not delivered."""
 
 
-class Outlet:
+class Output:
     """What lanes put into, and the task that empties it. See `route.Outlet`."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Outlet:
         self._metrics = metrics
         self._ledger = ledger
         self.config = config
-        self.dead_letter: Outlet | None = None
+        self.dead_letter: Output | None = None
         """Set once all outlets exist."""
         self._letters_wait = True
         """Until one has waited in vain; then no more do until there is room again."""
@@ -92,7 +92,7 @@ class Outlet:
         if config.buffer.disk:
             folder = folder_of(state, context.name)
             self.buffer = self.spool = SpooledBuffer(
-                config.buffer, folder, self._drop, self._lose, self._tally
+                config.buffer, folder, self._drop, self._lose, self._account_of
             )
         else:
             self.buffer = MemoryBuffer(config.buffer, self._drop)
@@ -139,8 +139,8 @@ class Outlet:
     def discard(self, reason: str) -> None:
         """The sink is gone: what it has not delivered stays on its disk, or is dropped, as is what
         still comes."""
-        for tally, entries in self.buffer.discard(reason).items():
-            tally.left += entries
+        for account, entries in self.buffer.discard(reason).items():
+            account.left += entries
 
     def _drop(self, envelope: Envelope, policy: str) -> None:
         entries = len(envelope)
@@ -160,18 +160,18 @@ class Outlet:
         noun = plural(entries, "entry")
         log.warning("sink %s: lost %d %s of its spool: %s", self.name, entries, noun, reason)
 
-    def _tally(self, origin: Origin) -> Tally:
+    def _account_of(self, origin: Origin) -> SinkAccount:
         """Where entries that come from the disk are accounted."""
-        page = self._ledger.spooled(origin.container_id, origin.container_name)
-        return page.passage(origin.source, origin.route).tally(self.name)
+        container_account = self._ledger.spooled(origin.container_id, origin.container_name)
+        return container_account.route(origin.source, origin.route).sink(self.name)
 
-    def buffered(self) -> Counter[Tally]:
+    def buffered(self) -> Counter[SinkAccount]:
         """What is in the buffer, by whose account it is on."""
-        counts: Counter[Tally] = Counter()
+        counts: Counter[SinkAccount] = Counter()
         for envelope in self.buffer.envelopes():
             counts[envelope.account] += len(envelope)
         if self.spool is not None:
-            counts.update(self.spool.disk.tallies)
+            counts.update(self.spool.disk.accounts)
         return counts
 
     async def _bury(self, refused: Envelope, reason: str) -> bool:
@@ -256,12 +256,12 @@ def _letter(batch: Batch, sink: str, reason: str) -> Batch:
     return batch.replace(fields=fields)
 
 
-class OutletGauges(Collector):
+class OutputGauges(Collector):
     """Depths, read when somebody looks."""
 
-    def __init__(self, outlets: Iterable[Outlet]) -> None:
-        """`outlets`: those that there are whenever somebody looks."""
-        self._outlets = outlets
+    def __init__(self, outputs: Iterable[Output]) -> None:
+        """`outputs`: those that there are whenever somebody looks."""
+        self._outputs = outputs
 
     def collect(self) -> Iterator[Metric]:
         kinds = ["sink", "kind"]
@@ -272,21 +272,21 @@ class OutletGauges(Collector):
         lag = _gauge("lag_seconds", "Age of the oldest entry that is not delivered.", ["sink"])
         up = _gauge("sink_up", "1 unless the last attempt to send has failed.", ["sink"])
         now = time.time()
-        for outlet in self._outlets:
-            buffer, name = outlet.buffer, outlet.name
+        for output in self._outputs:
+            buffer, name = output.buffer, output.name
             size.add_metric([name, "memory"], buffer.bytes)
-            on_disk = outlet.spool.disk.entries if outlet.spool is not None else 0
+            on_disk = output.spool.disk.entries if output.spool is not None else 0
             entries.add_metric([name, "memory"], buffer.entries - on_disk)
             limit.add_metric([name, "memory"], buffer.limit)
-            if outlet.spool is not None:
-                disk = outlet.spool.disk
+            if output.spool is not None:
+                disk = output.spool.disk
                 size.add_metric([name, "disk"], disk.bytes)
                 entries.add_metric([name, "disk"], disk.entries)
                 limit.add_metric([name, "disk"], disk.limit)
             blocked.add_metric([name], buffer.blocked_entries)
             oldest = buffer.oldest()
             lag.add_metric([name], max(0.0, now - to_seconds(oldest)) if oldest else 0.0)
-            up.add_metric([name], 0 if outlet.delivery.problem else 1)
+            up.add_metric([name], 0 if output.delivery.problem else 1)
         yield from (size, entries, limit, blocked, lag, up)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.model import Context, SinkConfig
@@ -23,7 +23,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.tables import same
 from pipeline.support.plural import plural
 from pipeline.topology.delivery import Delivery
-from pipeline.topology.output import Outlet
+from pipeline.topology.output import Output
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -37,17 +37,17 @@ REMOVED = "sink_removed"
 
 
 @dataclass(frozen=True)
-class Change:
+class OutputChange:
     """What another configuration makes of the sinks. Nothing of it counts before `apply`."""
 
-    outlets: Mapping[str, Outlet]
+    outputs: Mapping[str, Output]
     """All that there will be."""
-    added: Collection[Outlet]
+    added: Collection[Output]
     successors: Mapping[str, tuple[SinkConfig, Delivery]]
     """Of those whose configuration has changed, by name."""
 
 
-class Outlets:
+class Outputs:
     """By name; iterated over, they are all that have entries, those included that are leaving."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Outlets:
     ) -> None:
         """`state` is the state directory, `alive` tells whether a container is, `own` are the
         agent's metrics."""
-        self.named: Mapping[str, Outlet] = {}
+        self.named: Mapping[str, Output] = {}
         self._metrics = metrics
         self._ledger = ledger
         self._state = state
@@ -70,24 +70,24 @@ class Outlets:
         self._alive = alive
         self._own = own
         self._tap = tap
-        self._leaving: list[Outlet] = []
+        self._leaving: list[Output] = []
         self._tasks: asyncio.TaskGroup
-        self._deliveries: dict[Outlet, asyncio.Task[None]] = {}
+        self._deliveries: dict[Output, asyncio.Task[None]] = {}
         self._keeping: dict[SpooledBuffer, asyncio.Task[None]] = {}
 
-    def _make(self, name: str, config: SinkConfig) -> Outlet:
+    def _make(self, name: str, config: SinkConfig) -> Output:
         context = Context(name, self._host, self._alive, self._own)
-        return Outlet(config, context, self._metrics, self._ledger, self._state, self._tap)
+        return Output(config, context, self._metrics, self._ledger, self._state, self._tap)
 
-    def __iter__(self) -> Iterator[Outlet]:
+    def __iter__(self) -> Iterator[Output]:
         yield from self.named.values()
         yield from self._leaving
 
-    def buffered(self) -> Counter[Tally]:
+    def buffered(self) -> Counter[SinkAccount]:
         """What is in the buffers, by whose account it is on."""
-        counts: Counter[Tally] = Counter()
-        for outlet in self:
-            counts.update(outlet.buffered())
+        counts: Counter[SinkAccount] = Counter()
+        for output in self:
+            counts.update(output.buffered())
         return counts
 
     def buffers(self) -> dict[str, MemoryBuffer | SpooledBuffer]:
@@ -114,8 +114,8 @@ class Outlets:
         self._tasks = tasks
         self._start(self.named.values())
 
-    def _start(self, outlets: Iterable[Outlet]) -> None:
-        for one in outlets:
+    def _start(self, outputs: Iterable[Output]) -> None:
+        for one in outputs:
             if one.spool is not None:
                 self._keeping[one.spool] = self._tasks.create_task(
                     one.spool.run(), name=f"spool {one.name}"
@@ -124,43 +124,43 @@ class Outlets:
 
     # --------------------------------------------------------------------------- the changes
 
-    def plan(self, sinks: Mapping[str, SinkConfig]) -> Change:
+    def plan(self, sinks: Mapping[str, SinkConfig]) -> OutputChange:
         """Prepares what is new and what is changed. Any thread may ask."""
-        outlets, added, successors = {}, [], {}
+        outputs, added, successors = {}, [], {}
         for name, config in sinks.items():
             there = self.named.get(name)
             if there is None:
                 added.append(there := self._make(name, config))
             elif not same(config, there.config):
                 successors[name] = config, there.successor(config)
-            outlets[name] = there
-        return Change(outlets, added, successors)
+            outputs[name] = there
+        return OutputChange(outputs, added, successors)
 
-    async def prepare(self, change: Change) -> None:
+    async def prepare(self, change: OutputChange) -> None:
         """Opens the spools of new sinks. Raises `DocklineError`, and then has let go of them."""
         try:
             await _open(change.added)
         except BaseException:
-            for outlet in change.added:
-                if outlet.spool is not None:
-                    outlet.spool.disk.stop()
+            for output in change.added:
+                if output.spool is not None:
+                    output.spool.disk.stop()
             raise
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: OutputChange) -> None:
         """From now on these are the sinks. Those that are not among them take what is on its way
         to them until `settle`."""
-        gone = [one for name, one in self.named.items() if name not in change.outlets]
-        self.named = change.outlets
+        gone = [one for name, one in self.named.items() if name not in change.outputs]
+        self.named = change.outputs
         self._leaving += gone
-        for name, outlet in self.named.items():
-            config = change.successors[name][0] if name in change.successors else outlet.config
-            outlet.dead_letter = self.named[config.dead_letter] if config.dead_letter else None
+        for name, output in self.named.items():
+            config = change.successors[name][0] if name in change.successors else output.config
+            output.dead_letter = self.named[config.dead_letter] if config.dead_letter else None
 
-    def begin(self, change: Change) -> None:
+    def begin(self, change: OutputChange) -> None:
         """New sinks begin to deliver."""
         self._start(change.added)
 
-    async def settle(self, change: Change, within: float) -> None:
+    async def settle(self, change: OutputChange, within: float) -> None:
         """Lets those take over that are changed, and those end that are removed, each within so
         many seconds."""
         async with asyncio.TaskGroup() as tasks:
@@ -169,82 +169,82 @@ class Outlets:
             if self._leaving:
                 tasks.create_task(self._retire(list(self._leaving), within), name="removed sinks")
 
-    async def _retire(self, leaving: Collection[Outlet], within: float) -> None:
+    async def _retire(self, leaving: Collection[Output], within: float) -> None:
         left = await self._drain(leaving, within, fed=True)
-        for outlet in left:
-            where = "left in its spool" if outlet.spool else "dropped"
+        for output in left:
+            where = "left in its spool" if output.spool else "dropped"
             log.warning(
                 "sink %s is removed, and %d %s could not be delivered in time (%s): %s",
-                outlet.name,
-                outlet.buffer.entries,
-                plural(outlet.buffer.entries, "entry"),
-                outlet.delivery.problem or "slow",
+                output.name,
+                output.buffer.entries,
+                plural(output.buffer.entries, "entry"),
+                output.delivery.problem or "slow",
                 where,
             )
         await self._end(leaving)
-        for outlet in leaving:
-            outlet.discard(REMOVED)
-            self._leaving.remove(outlet)
-            log.info("sink %s has ended", outlet.name)
-        if any(outlet.spool for outlet in leaving):
+        for output in leaving:
+            output.discard(REMOVED)
+            self._leaving.remove(output)
+            log.info("sink %s has ended", output.name)
+        if any(output.spool for output in leaving):
             await asyncio.to_thread(self._report_strays)
 
     # ------------------------------------------------------------------------------- the end
 
     async def drain(
         self, within: float, first: Callable[[], Awaitable[object]] | None = None
-    ) -> Collection[Outlet]:
+    ) -> Collection[Output]:
         """Lets each sink finish, for so many seconds; those that have not, and have entries.
         `first`: what still puts something into them is waited for."""
         return await self._drain(list(self), within, first)
 
     async def _drain(
         self,
-        outlets: Collection[Outlet],
+        outputs: Collection[Output],
         within: float,
         first: Callable[[], Awaitable[object]] | None = None,
         *,
         fed: bool = False,
-    ) -> Collection[Outlet]:
+    ) -> Collection[Output]:
         """Those that only take dead letters last. `fed`: somebody may wait for room in them."""
-        left = set(outlets)
+        left = set(outputs)
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 if first is not None:
                     await first()
                 while left:
-                    letterboxes = {outlet.dead_letter for outlet in left}
+                    letterboxes = {output.dead_letter for output in left}
                     closing = (left - letterboxes) or left
-                    for outlet in closing:
+                    for output in closing:
                         if fed:
-                            await outlet.buffer.unblocked()
-                        outlet.buffer.close()
-                    await asyncio.wait([self._deliveries[outlet] for outlet in closing])
+                            await output.buffer.unblocked()
+                        output.buffer.close()
+                    await asyncio.wait([self._deliveries[output] for output in closing])
                     left -= closing
-        return [outlet for outlet in left if outlet.buffer.entries]
+        return [output for output in left if output.buffer.entries]
 
     async def finish(self) -> None:
         """Stops all, and keeps what is left where there is a disk for it."""
         await self._end(list(self))
 
-    async def _end(self, outlets: Collection[Outlet]) -> None:
+    async def _end(self, outputs: Collection[Output]) -> None:
         """Whoever was cancelled in the middle of it may begin again."""
-        deliveries = [self._deliveries[outlet] for outlet in outlets]
+        deliveries = [self._deliveries[output] for output in outputs]
         for task in deliveries:
             task.cancel()
         if deliveries:
             await asyncio.wait(deliveries)
-        letterboxes = {outlet.dead_letter for outlet in outlets}
+        letterboxes = {output.dead_letter for output in outputs}
         # Those of dead letters first: what they have written is settled in the others.
         for some in (
-            [one.spool for one in outlets if one.spool and one in letterboxes],
-            [one.spool for one in outlets if one.spool and one not in letterboxes],
+            [one.spool for one in outputs if one.spool and one in letterboxes],
+            [one.spool for one in outputs if one.spool and one not in letterboxes],
         ):
             await self._finish(some)
-        for outlet in outlets:
-            del self._deliveries[outlet]
-            if outlet.spool is not None:
-                del self._keeping[outlet.spool]
+        for output in outputs:
+            del self._deliveries[output]
+            if output.spool is not None:
+                del self._keeping[output.spool]
 
     async def _finish(self, spools: Collection[SpooledBuffer]) -> None:
         for spool in spools:
@@ -258,7 +258,7 @@ class Outlets:
 
     def _report_strays(self) -> None:
         """A spool whose sink was renamed or removed is kept, and not sent by anybody."""
-        ours = [outlet.name for outlet in self if outlet.spool]
+        ours = [output.name for output in self if output.spool]
         try:
             strays = orphans(self._state, ours)
         except OSError as error:
@@ -273,7 +273,7 @@ class Outlets:
             )
 
 
-async def _open(outlets: Iterable[Outlet]) -> None:
-    for outlet in outlets:
-        if outlet.spool is not None:
-            await outlet.spool.open()
+async def _open(outputs: Iterable[Output]) -> None:
+    for output in outputs:
+        if output.spool is not None:
+            await output.spool.open()

@@ -13,7 +13,7 @@ from pipeline.model.container import Container
 from pipeline.support.rate_limit import RateLimit
 
 
-class Outlet(Protocol):
+class Output(Protocol):
     """What a lane puts into: a sink's buffer."""
 
     name: str
@@ -26,7 +26,7 @@ class Outlet(Protocol):
         """Waits for room."""
 
 
-Put = Callable[[Outlet, Envelope], None]
+Put = Callable[[Output, Envelope], None]
 """Called by a lane for each sink that is to have a batch, at once and in order. Never raises."""
 
 
@@ -39,7 +39,7 @@ class Route:
     """What it takes: `logs`, `events`, `stats` of all origins, or all of an origin, by its name."""
     takes: Callable[[Container], bool]
     stages: Sequence[tuple[str, Stage]]
-    outlets: Sequence[Outlet]
+    outputs: Sequence[Output]
     feeds: Sequence[str] = ()
     """Names of the routes that it leads to. They have their entries from it and its like alone."""
 
@@ -70,6 +70,6 @@ class Route:
     def is_like(self, other: Route) -> bool:
         """Of one that the configuration says the same of: whether it leads into the same buffers,
         and its stages have read the same."""
-        return list(self.outlets) == list(other.outlets) and [
+        return list(self.outputs) == list(other.outputs) and [
             stage.read for _, stage in self.stages
         ] == [stage.read for _, stage in other.stages]

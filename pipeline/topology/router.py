@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.accounting.acks import NOTHING, Progress
-from pipeline.accounting.ledger import Ledger, Page
+from pipeline.accounting.acks import NOTHING, Offsets
+from pipeline.accounting.ledger import ContainerAccount, Ledger
 from pipeline.model import Stage
 from pipeline.model.container import SOURCES, Container, Source
 from pipeline.model.metrics import Metrics
-from pipeline.topology.container_lanes import Lanes
+from pipeline.topology.container_lanes import ContainerLanes
 from pipeline.topology.held_back import Flusher
 from pipeline.topology.labels import Labels, Reported
 from pipeline.topology.lane import Lane
@@ -27,11 +27,11 @@ class _Binding:
     """What the lanes of a container for a source are bound of."""
 
     container: Container
-    page: Page
+    container_account: ContainerAccount
     source: Source
     words: frozenset[str]
     """Source and origin: what a route may take."""
-    progress: Progress | None
+    offsets: Offsets | None
     there: Mapping[str, Lane]
     """Lanes that there were before, by their way."""
     staying: set[Lane] = field(default_factory=set)
@@ -71,22 +71,22 @@ class Router:
     def bind(
         self,
         container: Container,
-        progress: Progress | None,
+        offsets: Offsets | None,
         sequence: int = NOTHING,
-        before: Mapping[Source, Lanes] | None = None,
+        before: Mapping[Source, ContainerLanes] | None = None,
         origin: str = DOCKER,
         sources: Iterable[Source] = SOURCES,
-    ) -> dict[Source, Lanes]:
+    ) -> dict[Source, ContainerLanes]:
         """The lanes of a container from now on, for each of `sources`; others may be bound later,
-        with `bind_source`. `progress` is that of its log, where there is a position to resume at,
+        with `bind_source`. `offsets` is that of its log, where there is a position to resume at,
         `sequence` that of the entry of it that was read last. Those `before`, of the same facts,
         end, but for lanes of routes that are still the same. `origin`: who takes its entries, by
         the name in the configuration."""
-        if progress is not None:
-            progress.bind(sequence)
-        page = self._ledger.page(container.id, container.name)
-        page.unbind()
-        page.followed = True
+        if offsets is not None:
+            offsets.bind(sequence)
+        container_account = self._ledger.container(container.id, container.name)
+        container_account.unbind()
+        container_account.followed = True
         if origin not in (origins := self._origins.get(container.id, ())):
             self._origins[container.id] = (*origins, origin)
         if origin == DOCKER:
@@ -94,15 +94,17 @@ class Router:
         bound = {}
         for source in sources:
             old = before[source] if before else None
-            reaches = progress if source == "logs" else None
-            bound[source] = self._lanes(container, page, source, reaches, old, origin)
+            sink_offsets = offsets if source == "logs" else None
+            bound[source] = self._lanes(
+                container, container_account, source, sink_offsets, old, origin
+            )
         return bound
 
-    def bind_source(self, container: Container, source: Source, origin: str) -> Lanes:
+    def bind_source(self, container: Container, source: Source, origin: str) -> ContainerLanes:
         """The lanes of one source more of a container that is bound, where there is no position to
         resume at. Nothing of it has come yet."""
-        page = self._ledger.page(container.id, container.name)
-        return self._lanes(container, page, source, None, None, origin)
+        container_account = self._ledger.container(container.id, container.name)
+        return self._lanes(container, container_account, source, None, None, origin)
 
     def forget(self, container_id: str, origin: str = DOCKER) -> None:
         """The container is removed, and nothing of it will be read any more: by that origin."""
@@ -117,22 +119,26 @@ class Router:
     def _lanes(
         self,
         container: Container,
-        page: Page,
+        container_account: ContainerAccount,
         source: Source,
-        progress: Progress | None,
-        before: Lanes | None,
+        offsets: Offsets | None,
+        before: ContainerLanes | None,
         origin: str,
-    ) -> Lanes:
+    ) -> ContainerLanes:
         first, once = self._labelled(container, source, origin)
         there = {one.way: one for root in before or () for one in root.with_feeds()}
-        binding = _Binding(container, page, source, frozenset((source, origin)), progress, there)
+        binding = _Binding(
+            container, container_account, source, frozenset((source, origin)), offsets, there
+        )
         roots = [route for route in self.routes.values() if route.name not in self._fed]
         lanes = [one for route in roots if (one := self._lane(binding, route, route.name, first))]
         if before is not None:
             before.end([one for one in there.values() if one not in binding.staying])
             once = before.first if binding.staying else once  # of the same labels: see `change`
         tagged = self._labels.of(container).tagged
-        bound = Lanes(page, source, lanes, self._metrics, self.flusher, self._tap, once, tagged)
+        bound = ContainerLanes(
+            container_account, source, lanes, self._metrics, self.flusher, self._tap, once, tagged
+        )
         bound.begin(before)
         return bound
 
@@ -143,23 +149,25 @@ class Router:
         `way`: the routes over which entries come to it, itself included."""
         if route.sources.isdisjoint(it.words) or not route.takes(it.container):
             return None
-        passage = it.page.passage(it.source, route.name)
-        sinks = tuple(outlet.name for outlet in route.outlets)
-        passage.bind(sinks, fed=route.name in self._fed)
+        route_account = it.container_account.route(it.source, route.name)
+        sinks = tuple(output.name for output in route.outputs)
+        route_account.bind(sinks, fed=route.name in self._fed)
         routes = [self.routes[name] for name in route.feeds]
         feeds = [one for to in routes if (one := self._lane(it, to, f"{way}>{to.name}"))]
-        passage.bind_feeds([it.page.passage(it.source, one.route.name) for one in feeds])
+        route_account.bind_feeds(
+            [it.container_account.route(it.source, one.route.name) for one in feeds]
+        )
         old = it.there.get(way)
-        if old is not None and old.fits(route, passage):
-            old.go_on(it.progress, feeds)
+        if old is not None and old.fits(route, route_account):
+            old.go_on(it.offsets, feeds)
             it.staying.add(old)
             return old
         return Lane(
             route,
             it.container,
             self._metrics,
-            passage,
-            it.progress,
+            route_account,
+            it.offsets,
             self._tap,
             first,
             way,

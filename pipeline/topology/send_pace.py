@@ -23,7 +23,7 @@ LOOK = 8
 """Of so many waits that pay, one is looked at: that costs one more turn of the event loop."""
 
 
-class Pace:
+class SendPace:
     """Of one delivery."""
 
     def __init__(self, entries: Callable[[], int]) -> None:

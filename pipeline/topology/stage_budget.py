@@ -33,7 +33,7 @@ OF_AN_ENTRY: Final = 48
 Clock = Callable[[], float]
 
 
-class Turns:
+class StageBudget:
     """Of one event loop."""
 
     def __init__(self, clock: Clock = time.thread_time) -> None:
@@ -80,7 +80,7 @@ class Turns:
                 return
 
 
-class Pace:
+class PortionSize:
     """How much of one container's batches goes through its stages at once: less where that was
     slow."""
 

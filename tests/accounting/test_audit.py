@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Progress
-from pipeline.accounting.audit import LedgerMetrics, Report, SinkPart, report
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.acks import Offsets
+from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart, report
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.model import BatchConfig, BufferConfig, Context, Payload, Size, Stage
 from pipeline.model.batch import Batch
 from pipeline.model.errors import Refused
@@ -22,7 +22,7 @@ from pipeline.sinks import file
 from pipeline.stages import drop, join, split
 from pipeline.testing.builders import batch, container
 from pipeline.topology import Route, Router
-from pipeline.topology.output import Outlet
+from pipeline.topology.output import Output
 
 
 class World:
@@ -31,30 +31,30 @@ class World:
     def __init__(self, folder: Path, stages: Sequence[tuple[str, Stage]] = ()) -> None:
         self.metrics, self.ledger = Metrics(CollectorRegistry()), Ledger()
         config: dict[str, Any] = {"type": "file", "batch": BatchConfig(entries=10)}
-        self.outlets = [
-            self._outlet(file.Config(path=str(folder / "out"), **config), "out"),
-            self._outlet(file.Config(path=str(folder / "rejected"), **config), "rejected"),
+        self.outputs = [
+            self._output(file.Config(path=str(folder / "out"), **config), "out"),
+            self._output(file.Config(path=str(folder / "rejected"), **config), "rejected"),
         ]
-        self.out, self.rejected = self.outlets
+        self.out, self.rejected = self.outputs
         self.out.dead_letter = self.rejected
         route = Route("r", frozenset(["logs"]), lambda one: True, stages, [self.out])
-        self.lanes = Router([route], self.metrics, self.ledger).bind(container(), Progress({}))[
+        self.lanes = Router([route], self.metrics, self.ledger).bind(container(), Offsets({}))[
             "logs"
         ]
         self.metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
-        self.reports: list[Report] = []
+        self.reports: list[AuditReport] = []
         self.sent = 0
 
-    def _outlet(self, config: file.Config, name: str) -> Outlet:
-        return Outlet(config, Context(name), self.metrics, self.ledger)
+    def _output(self, config: file.Config, name: str) -> Output:
+        return Output(config, Context(name), self.metrics, self.ledger)
 
     def _entries(self) -> dict[str, int]:
-        return {one.name: one.buffer.entries for one in self.outlets}
+        return {one.name: one.buffer.entries for one in self.outputs}
 
-    def report(self) -> Report:
-        buffered: Counter[Tally] = Counter()
-        for outlet in self.outlets:
-            buffered.update(outlet.buffered())
+    def report(self) -> AuditReport:
+        buffered: Counter[SinkAccount] = Counter()
+        for output in self.outputs:
+            buffered.update(output.buffered())
         return report(self.ledger, buffered, {})
 
     def of(self, sink: str) -> SinkPart:
@@ -75,14 +75,14 @@ class World:
         """Sends batches through, and makes a report at every turn of the event loop."""
         async with asyncio.TaskGroup() as tasks:
             delivering = [
-                tasks.create_task(one.delivery.run(), name=one.name) for one in self.outlets
+                tasks.create_task(one.delivery.run(), name=one.name) for one in self.outputs
             ]
             for _ in range(batches):
                 await self.lanes.distribute(batch(*lines, start=self.sent + 1))
                 self.sent += len(lines)
                 self.reports.append(self.report())
-            for outlet, task in zip(self.outlets, delivering, strict=True):
-                outlet.buffer.close()
+            for output, task in zip(self.outputs, delivering, strict=True):
+                output.buffer.close()
                 while not task.done():
                     self.reports.append(self.report())
                     await asyncio.sleep(0)
@@ -190,7 +190,7 @@ async def test_a_batch_that_is_in_two_places_is_found_out(world: World) -> None:
 
 async def test_a_lane_that_skips_a_sink_is_found_out(world: World) -> None:
     for lane in world.lanes:
-        lane.legs = []
+        lane.lane_ends = []
     await world.lanes.distribute(batch("a", "b", start=1))
     (one,) = world.report().containers
     assert [route.unaccounted for route in one.routes] == [2]
@@ -209,8 +209,8 @@ async def test_containers_beyond_the_bound_share_their_series(
 ) -> None:
     monkeypatch.setattr("pipeline.accounting.audit.MOST_SERIES", 2)
     for number in range(5):
-        page = world.ledger.page(f"{number}", f"web-{number}")
-        page.passage("logs", "r").tally("out").delivered = 1
+        container_account = world.ledger.container(f"{number}", f"web-{number}")
+        container_account.route("logs", "r").sink("out").delivered = 1
     families = {family.name: family for family in world.metrics.registry.collect()}
     samples = families["dockline_container_entries"].samples
     names = Counter(sample.labels["container"] for sample in samples)
@@ -218,7 +218,7 @@ async def test_containers_beyond_the_bound_share_their_series(
     assert sum(sample.value for sample in samples) == 5
 
 
-def _part(one: Report, sink: str) -> SinkPart:
+def _part(one: AuditReport, sink: str) -> SinkPart:
     (part,) = (
         part for route in one.containers[0].routes for part in route.sinks if part.sink == sink
     )
@@ -228,11 +228,11 @@ def _part(one: Report, sink: str) -> SinkPart:
 def test_an_outlet_with_a_disk_counts_what_is_there_too(tmp_path: Path) -> None:
     buffer = BufferConfig(memory=Size(2**16), disk=Size(2**20))
     config = file.Config(type="file", path=str(tmp_path / "out"), buffer=buffer)
-    outlet = Outlet(config, Context("out"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
-    assert outlet.spool is not None
-    tally = Ledger().page("1", "api").passage("logs", "r").tally("out")
-    outlet.spool.disk.tallies[tally] = 7
-    assert outlet.buffered() == {tally: 7}
+    output = Output(config, Context("out"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
+    assert output.spool is not None
+    account = Ledger().container("1", "api").route("logs", "r").sink("out")
+    output.spool.disk.accounts[account] = 7
+    assert output.buffered() == {account: 7}
 
 
 async def test_the_figures_of_one_scrape_are_of_one_moment(world: World) -> None:

@@ -222,7 +222,7 @@ async def test_a_container_takes_no_room_once_it_is_forgotten_and_that_is_saved(
         checkpoint.forget(str(number))
     await checkpoint.save()
     assert not (checkpoint.known() or checkpoint.state.ahead)
-    assert not (checkpoint._moved or checkpoint._progress)
+    assert not (checkpoint._moved or checkpoint._offsets)
     checkpoint.close()
 
 
@@ -234,11 +234,11 @@ async def test_what_sinks_have_beyond_a_position_is_saved_until_the_position_is_
 
     checkpoint = await opened(tmp_path)
     checkpoint.move("a" * 64, HERE)
-    progress = checkpoint.follow("a" * 64)
+    offsets = checkpoint.follow("a" * 64)
     await checkpoint.save()
     assert saved() == {}
     further = HERE.sequence + 5
-    progress.of("r", "quick").skip(further)
+    offsets.of("r", "quick").skip(further)
     await checkpoint.save()
     assert saved() == {"a" * 64: {"r": {"quick": further}}}
     checkpoint.move("a" * 64, Position(since=HERE.since, sequence=further))
@@ -300,9 +300,9 @@ async def test_what_sinks_have_beyond_a_position_comes_back_too(tmp_path: Path) 
     await save(tmp_path)
     checkpoint = await opened(tmp_path)
     checkpoint.belongs_to("engine-1")
-    progress = checkpoint.follow("a" * 64)
+    offsets = checkpoint.follow("a" * 64)
     await checkpoint.save()
-    progress.of("r", "quick").skip(HERE.sequence + 5)
+    offsets.of("r", "quick").skip(HERE.sequence + 5)
     await abandon(checkpoint)
     second = await opened(tmp_path)
     assert second.ahead("a" * 64) == {"r": {"quick": HERE.sequence + 5}}
@@ -311,8 +311,8 @@ async def test_what_sinks_have_beyond_a_position_comes_back_too(tmp_path: Path) 
     second.close()
     third = await opened(tmp_path)
     assert third.ahead("a" * 64) == {"r": {"quick": HERE.sequence + 5}}
-    progress = third.follow("a" * 64)
-    progress.doubt(HERE.sequence + 1)
+    offsets = third.follow("a" * 64)
+    offsets.doubt(HERE.sequence + 1)
     await abandon(third)
     fourth = await opened(tmp_path)
     assert fourth.ahead("a" * 64) == {}

@@ -29,7 +29,7 @@ def test_a_size_that_is_known_already_is_not_reckoned_again() -> None:
 
 
 def test_some_of_its_entries_are_on_the_same_account_with_the_same_acknowledgement() -> None:
-    account, ack = Ledger().page("1", "api").passage("logs", "r").tally("out"), Tracked()
+    account, ack = Ledger().container("1", "api").route("logs", "r").sink("out"), Tracked()
     whole = Envelope(batch("a", "b" * 1000), account, ack)
     size = whole.size
     part = whole.around(whole.batch.pick([0]))

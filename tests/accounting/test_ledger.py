@@ -7,115 +7,117 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.accounting.ledger import Ledger, Line, Tally, add
+from pipeline.accounting.ledger import Balance, Ledger, SinkAccount, add
 
 
 def test_an_account_balances_when_what_came_is_somewhere() -> None:
-    tally = Ledger().page("1", "api").passage("logs", "r").tally("out")
-    tally.routed, tally.letters, tally.carried = 10, 2, 3
-    tally.known, tally.delivered, tally.dead_lettered, tally.dropped["refused"] = 1, 5, 2, 3
-    assert (tally.came, tally.went, tally.open) == (15, 11, 4)
-    assert Line(tally, 4).unaccounted == 0
-    assert Line(tally, 3).unaccounted == 1
-    assert Line(tally, 6).unaccounted == -2
+    account = Ledger().container("1", "api").route("logs", "r").sink("out")
+    account.routed, account.letters, account.carried = 10, 2, 3
+    account.known, account.delivered, account.dead_lettered, account.dropped["refused"] = 1, 5, 2, 3
+    assert (account.came, account.went, account.open) == (15, 11, 4)
+    assert Balance(account, 4).unaccounted == 0
+    assert Balance(account, 3).unaccounted == 1
+    assert Balance(account, 6).unaccounted == -2
 
 
 def test_what_waits_for_room_counts_as_buffered() -> None:
     ledger = Ledger()
-    tally = ledger.page("1", "api").passage("logs", "r").tally("out")
-    tally.routed, tally.waiting = 5, 2
-    (line,) = ledger.lines({tally: 3})
+    account = ledger.container("1", "api").route("logs", "r").sink("out")
+    account.routed, account.waiting = 5, 2
+    (line,) = ledger.lines({account: 3})
     assert (line.buffered, line.unaccounted) == (5, 0)
 
 
 def test_a_route_owes_what_was_read_and_neither_filtered_nor_given_to_each_of_its_sinks() -> None:
-    page = Ledger().page("1", "api")
-    passage = page.passage("logs", "r")
-    passage.bind(("one", "two"))
-    page.read["logs"] = passage.taken = 10
-    passage.filtered["keep"] = 4
-    passage.tally("one").routed = passage.tally("two").routed = 6
-    assert passage.unaccounted == 0
-    passage.tally("two").routed = 5
-    assert passage.unaccounted == 1
-    add(page.read, "logs", 3)
-    passage.tally("two").routed = 6
-    assert passage.unaccounted == 3
+    container_account = Ledger().container("1", "api")
+    route_account = container_account.route("logs", "r")
+    route_account.bind(("one", "two"))
+    container_account.read["logs"] = route_account.taken = 10
+    route_account.filtered["keep"] = 4
+    route_account.sink("one").routed = route_account.sink("two").routed = 6
+    assert route_account.unaccounted == 0
+    route_account.sink("two").routed = 5
+    assert route_account.unaccounted == 1
+    add(container_account.read, "logs", 3)
+    route_account.sink("two").routed = 6
+    assert route_account.unaccounted == 3
 
 
 def test_what_a_stage_makes_came_as_well_as_what_was_read() -> None:
     ledger = Ledger()
-    page = ledger.page("1", "api")
-    passage = page.passage("logs", "r")
-    passage.bind(("one",))
-    page.read["logs"] = passage.taken = 10
-    passage.made["split"], passage.filtered["drop"] = 7, 2
-    tally = passage.tally("one")
-    tally.routed = tally.delivered = 15
-    assert (passage.passed, passage.unaccounted) == (15, 0)
-    passage.bind(("one", "two"))
-    assert (passage.unaccounted, passage.tally("two").missed) == (0, 15)
+    container_account = ledger.container("1", "api")
+    route_account = container_account.route("logs", "r")
+    route_account.bind(("one",))
+    container_account.read["logs"] = route_account.taken = 10
+    route_account.made["split"], route_account.filtered["drop"] = 7, 2
+    account = route_account.sink("one")
+    account.routed = account.delivered = 15
+    assert (route_account.passed, route_account.unaccounted) == (15, 0)
+    route_account.bind(("one", "two"))
+    assert (route_account.unaccounted, route_account.sink("two").missed) == (0, 15)
     ledger.forget("1")
-    (page,) = ledger
-    assert [(one.unaccounted, one.made) for one in page.passages.values()] == [(0, {"split": 7})]
+    (container_account,) = ledger
+    assert [(one.unaccounted, one.made) for one in container_account.routes.values()] == [
+        (0, {"split": 7})
+    ]
 
 
 def test_dead_letters_go_on_an_account_that_the_route_owes_nothing_to() -> None:
-    page = Ledger().page("1", "api")
-    passage = page.passage("logs", "r")
-    passage.bind(("out",))
-    page.read["logs"] = passage.taken = passage.tally("out").routed = 2
-    letters = passage.tally("out").beside("rejected")
+    container_account = Ledger().container("1", "api")
+    route_account = container_account.route("logs", "r")
+    route_account.bind(("out",))
+    container_account.read["logs"] = route_account.taken = route_account.sink("out").routed = 2
+    letters = route_account.sink("out").beside("rejected")
     letters.letters += 2
-    assert letters is passage.tally("rejected")
-    assert passage.unaccounted == 0
+    assert letters is route_account.sink("rejected")
+    assert route_account.unaccounted == 0
     assert letters.open == 2
 
 
 def test_a_removed_containers_figures_are_kept_with_those_of_all_that_are() -> None:
     ledger = Ledger()
     for number in range(3):
-        page = ledger.page(str(number), f"job-{number}")
-        passage = page.passage("logs", "r")
-        passage.bind(("out",))
-        add(page.read, "logs", 5)
-        passage.taken, passage.filtered["keep"] = 5, 1
-        tally = passage.tally("out")
-        tally.routed = tally.delivered = 4
+        container_account = ledger.container(str(number), f"job-{number}")
+        route_account = container_account.route("logs", "r")
+        route_account.bind(("out",))
+        add(container_account.read, "logs", 5)
+        route_account.taken, route_account.filtered["keep"] = 5, 1
+        account = route_account.sink("out")
+        account.routed = account.delivered = 4
         ledger.forget(str(number))
-    (page,) = ledger
-    (tally,) = page.tallies
-    assert (page.name, page.read, tally.routed, tally.delivered) == (
+    (container_account,) = ledger
+    (account,) = container_account.accounts
+    assert (container_account.name, container_account.read, account.routed, account.delivered) == (
         "(removed)",
         {"logs": 15},
         12,
         12,
     )
-    assert [passage.unaccounted for passage in page.passages.values()] == [0]
+    assert [route_account.unaccounted for route_account in container_account.routes.values()] == [0]
 
 
 def test_a_removed_container_keeps_its_page_until_nothing_of_it_is_buffered() -> None:
     ledger = Ledger()
-    tally = ledger.page("1", "job").passage("logs", "r").tally("out")
-    tally.routed = 3
+    account = ledger.container("1", "job").route("logs", "r").sink("out")
+    account.routed = 3
     ledger.forget("1")
-    assert [page.name for page in ledger] == ["job"]
-    tally.delivered = 3
-    ledger.page("2", "other")
+    assert [container_account.name for container_account in ledger] == ["job"]
+    account.delivered = 3
+    ledger.container("2", "other")
     ledger.forget("2")
-    assert [page.name for page in ledger] == ["(removed)"]
+    assert [container_account.name for container_account in ledger] == ["(removed)"]
 
 
 def test_containers_beyond_the_bound_share_a_page() -> None:
     ledger = Ledger(most=2)
-    pages = [ledger.page(str(number), f"web-{number}") for number in range(5)]
-    assert pages[2] is pages[3] is pages[4]
-    assert len(ledger.pages) == 2
-    passage = pages[2].passage("logs", "r")
-    passage.bind(("out",))  # some of the containers on this page are taken by no route
-    pages[2].read["logs"] = 10
-    passage.taken = passage.tally("out").routed = 4
-    assert passage.unaccounted == 0
+    containers = [ledger.container(str(number), f"web-{number}") for number in range(5)]
+    assert containers[2] is containers[3] is containers[4]
+    assert len(ledger.containers) == 2
+    route_account = containers[2].route("logs", "r")
+    route_account.bind(("out",))  # some of the containers on this page are taken by no route
+    containers[2].read["logs"] = 10
+    route_account.taken = route_account.sink("out").routed = 4
+    assert route_account.unaccounted == 0
 
 
 MOVES = ("deliver", "drop", "bury", "know", "lose", "double")
@@ -126,29 +128,29 @@ def test_whatever_happens_the_difference_is_what_was_lost_less_what_was_doubled(
     moves: list[tuple[str, int]],
 ) -> None:
     ledger = Ledger()
-    tally = ledger.page("1", "api").passage("logs", "r").tally("out")
-    letters = tally.beside("rejected")
-    buffered: Counter[Tally] = Counter()
+    account = ledger.container("1", "api").route("logs", "r").sink("out")
+    letters = account.beside("rejected")
+    buffered: Counter[SinkAccount] = Counter()
     wrong = 0
     for move, count in moves:
-        tally.routed += count
+        account.routed += count
         if move == "deliver":
-            tally.delivered += count
+            account.delivered += count
         elif move == "drop":
-            tally.drop(count, "drop_newest")
+            account.drop(count, "drop_newest")
         elif move == "bury":
-            tally.dead_lettered += count
+            account.dead_lettered += count
             letters.letters += count
             buffered[letters] += count
         elif move == "know":
-            tally.known += count
+            account.known += count
         elif move == "lose":
             wrong += count
         else:
-            buffered[tally] += 2 * count
+            buffered[account] += 2 * count
             wrong -= count
-    differences = {line.tally: line.unaccounted for line in ledger.lines(buffered)}
-    assert differences == {tally: wrong, letters: 0}
+    differences = {line.account: line.unaccounted for line in ledger.lines(buffered)}
+    assert differences == {account: wrong, letters: 0}
 
 
 def test_the_page_of_a_container_that_only_a_disk_knows_is_closed_when_nothing_of_it_is_left() -> (
@@ -156,105 +158,108 @@ def test_the_page_of_a_container_that_only_a_disk_knows_is_closed_when_nothing_o
 ):
     ledger = Ledger()
     for number in range(5):
-        page = ledger.spooled(str(number), f"job-{number}")
-        tally = page.passage("logs", "r").tally("out")
-        tally.carried += 1
+        container_account = ledger.spooled(str(number), f"job-{number}")
+        account = container_account.route("logs", "r").sink("out")
+        account.carried += 1
         if number:
-            tally.delivered += 1
+            account.delivered += 1
     ledger.fold()
-    assert list(ledger.pages) == ["0"]
+    assert list(ledger.containers) == ["0"]
 
 
 def test_the_page_of_a_container_that_is_read_stays_whatever_comes_from_a_disk() -> None:
     ledger = Ledger()
-    ledger.page("1", "web").followed = True
+    ledger.container("1", "web").followed = True
     ledger.spooled("1", "web")
     ledger.fold()
-    assert list(ledger.pages) == ["1"]
+    assert list(ledger.containers) == ["1"]
 
 
 def test_what_is_handed_on_to_a_route_is_owed_by_the_one_and_come_to_the_other() -> None:
     ledger = Ledger()
-    page = ledger.page("1", "api")
-    all_, errors = page.passage("logs", "all"), page.passage("logs", "errors")
+    container_account = ledger.container("1", "api")
+    all_, errors = container_account.route("logs", "all"), container_account.route("logs", "errors")
     all_.bind(())
     errors.bind(("out",))
     all_.bind_feeds([errors])
-    add(page.read, "logs", 5)
+    add(container_account.read, "logs", 5)
     all_.taken += 5
     add(all_.filtered, "keep", 1)
     assert (all_.unaccounted, errors.came) == (4, 0)
     all_.hand_on(4, {"errors"})
     assert (all_.unaccounted, errors.came, errors.unaccounted) == (0, 4, 4)
-    errors.held, errors.tally("out").routed = 1, 3
+    errors.held, errors.sink("out").routed = 1, 3
     assert errors.unaccounted == 0
-    assert page.open
-    errors.held, errors.tally("out").routed, errors.tally("out").delivered = 0, 4, 4
+    assert container_account.open
+    errors.held, errors.sink("out").routed, errors.sink("out").delivered = 0, 4, 4
     ledger.forget("1")
     (removed,) = ledger
-    assert [passage.came for passage in removed.passages.values()] == [5, 4]
-    assert removed.passage("logs", "all").feeds["errors"].handed == 4
-    assert [passage.unaccounted for passage in removed.passages.values()] == [0, 0]
+    assert [route_account.came for route_account in removed.routes.values()] == [5, 4]
+    assert removed.route("logs", "all").feeds["errors"].handed == 4
+    assert [route_account.unaccounted for route_account in removed.routes.values()] == [
+        0,
+        0,
+    ]
 
 
 def test_a_sink_that_a_route_leads_to_later_owes_nothing_of_before_nor_of_when_it_was_left() -> (
     None
 ):
-    page = Ledger().page("1", "web")
-    passage = page.passage("logs", "r")
+    container_account = Ledger().container("1", "web")
+    route_account = container_account.route("logs", "r")
 
     def read(entries: int, *sinks: str) -> None:
-        add(page.read, "logs", entries)
-        passage.taken += entries
+        add(container_account.read, "logs", entries)
+        route_account.taken += entries
         for sink in sinks:
-            passage.tally(sink).routed += entries
+            route_account.sink(sink).routed += entries
 
     for entries, sinks in ((5, ("a",)), (7, ("a", "b")), (2, ("a",)), (3, ("b", "a"))):
-        page.unbind()
-        passage.bind(sinks)
+        container_account.unbind()
+        route_account.bind(sinks)
         read(entries, *sinks)
-        assert passage.unaccounted == 0
-    assert passage.tallies["b"].missed == 7
+        assert route_account.unaccounted == 0
+    assert route_account.accounts["b"].missed == 7
     read(1, "a")
-    assert passage.unaccounted == 1
+    assert route_account.unaccounted == 1
 
 
 def test_a_route_that_others_lead_to_by_now_and_later_no_more_goes_on_with_its_account() -> None:
-    page = Ledger().page("1", "web")
-    passage = page.passage("logs", "r")
-    passage.bind(("a",))
-    add(page.read, "logs", 5)
-    passage.taken += 5
-    passage.tally("a").routed += 5
-    page.unbind()
-    passage.bind(("a",), fed=True)
-    assert (passage.came, passage.unaccounted) == (5, 0)
-    add(page.read, "logs", 4)
-    page.unbind()
-    passage.bind(("a",))
-    assert (passage.came, passage.unaccounted) == (5, 0)
+    container_account = Ledger().container("1", "web")
+    route_account = container_account.route("logs", "r")
+    route_account.bind(("a",))
+    add(container_account.read, "logs", 5)
+    route_account.taken += 5
+    route_account.sink("a").routed += 5
+    container_account.unbind()
+    route_account.bind(("a",), fed=True)
+    assert (route_account.came, route_account.unaccounted) == (5, 0)
+    add(container_account.read, "logs", 4)
+    container_account.unbind()
+    route_account.bind(("a",))
+    assert (route_account.came, route_account.unaccounted) == (5, 0)
 
 
 def test_of_removed_containers_a_sink_owes_only_what_came_while_there_was_one() -> None:
     ledger = Ledger()
     for number, sinks in enumerate([("a",), ("a", "b")]):
-        page = ledger.page(str(number), "job")
-        passage = page.passage("logs", "r")
-        passage.bind(sinks)
-        add(page.read, "logs", 5)
-        passage.taken += 5
+        container_account = ledger.container(str(number), "job")
+        route_account = container_account.route("logs", "r")
+        route_account.bind(sinks)
+        add(container_account.read, "logs", 5)
+        route_account.taken += 5
         for sink in sinks:
-            tally = passage.tally(sink)
-            tally.routed = tally.delivered = 5
+            account = route_account.sink(sink)
+            account.routed = account.delivered = 5
         ledger.forget(str(number))
-    (page,) = ledger
-    assert [passage.unaccounted for passage in page.passages.values()] == [0]
+    (container_account,) = ledger
+    assert [route_account.unaccounted for route_account in container_account.routes.values()] == [0]
 
 
 def test_what_a_removed_sink_has_left_on_its_disk_is_accounted() -> None:
-    tally = Ledger().page("1", "web").passage("logs", "r").tally("a")
-    tally.routed, tally.delivered, tally.left = 10, 4, 6
-    assert tally.open == 0
+    account = Ledger().container("1", "web").route("logs", "r").sink("a")
+    account.routed, account.delivered, account.left = 10, 4, 6
+    assert account.open == 0
 
 
 def test_a_container_that_is_removed_costs_the_same_however_many_wait_for_a_sink() -> None:
@@ -267,7 +272,7 @@ def test_a_container_that_is_removed_costs_the_same_however_many_wait_for_a_sink
 
     ledger._gone = Gone()
     for number in range(1000):
-        ledger.page(str(number), "job").passage("logs", "r").tally("out").routed += 1
+        ledger.container(str(number), "job").route("logs", "r").sink("out").routed += 1
         ledger.forget(str(number))
     assert len(looks) <= 4 * 1000
-    assert len(ledger.pages) == 1000
+    assert len(ledger.containers) == 1000

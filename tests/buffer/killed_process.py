@@ -21,7 +21,7 @@ import random
 import sys
 from pathlib import Path
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import spooled
@@ -35,16 +35,16 @@ def say(text: str) -> None:
 
 
 async def put(buffer: SpooledBuffer, number: int, chance: random.Random) -> None:
-    account: Account[int] = Account(lambda position: say(f"settled {position}"))
+    tracker: AckTracker[int] = AckTracker(lambda position: say(f"settled {position}"))
     while True:
         count = chance.randrange(1, 5)
-        receipt = account.open(number + count)
+        ack = tracker.open(number + count)
         batch = numbered(number, count, size=chance.randrange(1500))
         for one in range(number, number + count):
             say(f"put {one}")
-        receipt.hold()
-        await buffer.put(Envelope(batch, ack=receipt))
-        receipt.settle()
+        ack.hold()
+        await buffer.put(Envelope(batch, ack=ack))
+        ack.settle()
         number += count
         if chance.random() < 0.05:
             await asyncio.sleep(0.001)

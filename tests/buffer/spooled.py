@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer.columns import Origin, origin_of
 from pipeline.buffer.spooled import SpooledBuffer
 from pipeline.model import BufferConfig, Size
@@ -34,12 +34,12 @@ class Made:
         self.sources: list[tuple[range, Tracked]] = []
         config = BufferConfig(memory=Size(memory), disk=Size(disk), when_full=policy)
         self.buffer = SpooledBuffer(
-            config, folder, self._drop, lambda *it: self.lost.append(it), self._tally
+            config, folder, self._drop, lambda *it: self.lost.append(it), self._account_of
         )
 
-    def _tally(self, origin: Origin) -> Tally:
-        page = self.ledger.page(origin.container_id, origin.container_name)
-        return page.passage(origin.source, origin.route).tally("out")
+    def _account_of(self, origin: Origin) -> SinkAccount:
+        container_account = self.ledger.container(origin.container_id, origin.container_name)
+        return container_account.route(origin.source, origin.route).sink("out")
 
     def _drop(self, dropped: Envelope, reason: str) -> None:
         assert reason == self.buffer._discards or reason == self.buffer.policy
@@ -51,7 +51,7 @@ class Made:
         """The next entries of the source. They count as put."""
         source = Tracked()
         batch = numbered(self.put, count, size=size).replace(route="r")
-        account = self._tally(origin_of(batch))
+        account = self._account_of(origin_of(batch))
         account.routed += count
         self.sources.append((range(self.put, self.put + count), source))
         self.put += count
@@ -68,7 +68,7 @@ class Made:
         """What came last was not put after all."""
         self.put -= count
         self.sources.pop()
-        self._tally(origin_of(numbered(0).replace(route="r"))).routed -= count
+        self._account_of(origin_of(numbered(0).replace(route="r"))).routed -= count
 
     async def fill(self, total: int, size: int = 1000) -> None:
         """Puts so many entries, one a batch, waiting as long as it takes."""
@@ -106,7 +106,7 @@ class Made:
     def balances(self) -> bool:
         """Whether every entry that was put is somewhere, once."""
         gone = len(self.released) + len(self.dropped) + sum(count for count, _ in self.lost)
-        in_ledger = sum(tally.open for tally in self.ledger.tallies())
+        in_ledger = sum(account.open for account in self.ledger.accounts())
         inside = self.buffer.entries + self.buffer.blocked_entries
         return self.put == gone + inside and in_ledger + self.buffer.disk.carried == inside
 

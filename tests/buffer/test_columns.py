@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer.columns import Columns, origin_of
+from pipeline.buffer.columns import ColumnCodec, origin_of
 from pipeline.buffer.flatten import flatten
 from pipeline.model.batch import Batch
 from pipeline.model.samples import Inspection
@@ -23,7 +23,7 @@ from tests.suite.examples import examples
 
 
 def there_and_back(*given: Batch) -> list[Batch]:
-    return Columns().decode(*Columns().encode(given))
+    return ColumnCodec().decode(*ColumnCodec().encode(given))
 
 
 @given(st.lists(batches(), max_size=4))
@@ -34,7 +34,7 @@ def test_any_batch_comes_back_as_it_was(given: list[Batch]) -> None:
 
 @given(st.lists(batches(), min_size=1, max_size=4))
 def test_whose_the_entries_are_can_be_read_alone(given: list[Batch]) -> None:
-    whose = Columns().whose(*Columns().encode(given))
+    whose = ColumnCodec().whose(*ColumnCodec().encode(given))
     assert whose == [(origin_of(one), len(one)) for one in given]
 
 
@@ -57,9 +57,9 @@ def test_a_field_may_be_nested_to_any_depth(depth: int) -> None:
 
 
 def test_after_a_batch_that_was_too_deep_the_next_is_written_as_ever() -> None:
-    columns = Columns()
+    columns = ColumnCodec()
     columns.encode([batch("x", fields=[{"deep": nested(5000)}])])
-    (back,) = Columns().decode(*columns.encode([batch("y")]))
+    (back,) = ColumnCodec().decode(*columns.encode([batch("y")]))
     assert back.lines == [b"y"]
 
 
@@ -77,24 +77,24 @@ def test_what_no_field_should_hold_is_kept_as_its_text_and_stops_nothing() -> No
 def test_the_facts_of_a_container_are_written_once_and_its_batches_share_it() -> None:
     name = "n" * 500
     first, second = container(name, number=1), container(name, number=2)
-    payload, plain = Columns().encode([batch("a", of=one) for one in (first, second, first)])
+    payload, plain = ColumnCodec().encode([batch("a", of=one) for one in (first, second, first)])
     assert plain < 3 * 500
-    one, two, three = Columns().decode(payload, plain)
+    one, two, three = ColumnCodec().decode(payload, plain)
     assert one.container is three.container
     assert one.container is not two.container
 
 
 def test_payloads_share_a_container_as_long_as_somebody_has_it() -> None:
-    columns, name = Columns(), container()
+    columns, name = ColumnCodec(), container()
     (one,) = columns.decode(*columns.encode([batch("a", of=name)]))
     (two,) = columns.decode(*columns.encode([batch("b", of=name)]))
     assert one.container is two.container
 
 
 def test_lines_are_compressed_and_what_does_not_get_smaller_is_not() -> None:
-    payload, plain = Columns().encode([batch(*["the same line over and over"] * 100)])
+    payload, plain = ColumnCodec().encode([batch(*["the same line over and over"] * 100)])
     assert len(payload) < plain / 10
-    payload, plain = Columns().encode([batch("x")])
+    payload, plain = ColumnCodec().encode([batch("x")])
     assert len(payload) <= plain
 
 
@@ -119,11 +119,11 @@ def test_stats_come_back_with_the_reading_that_they_were_made_of() -> None:
 
 def test_a_reading_has_what_this_version_knows_of_and_what_it_knows_not_is_left_out() -> None:
     one = batch("x", source="stats", samples=reading())
-    payload, plain = Columns().encode([one])
+    payload, plain = ColumnCodec().encode([one])
     text = payload if len(payload) == plain else zlib.decompress(payload)
     later = text.replace(b"\xa6cgroup", b"\xa6CGROUP")
     assert later != text
-    (back,) = Columns().decode(later, len(later))
+    (back,) = ColumnCodec().decode(later, len(later))
     assert back.samples is not None
     assert back.samples.inspection == replace(LIMITED, cgroup="")
 
@@ -133,7 +133,7 @@ def test_parts_are_written_only_where_there_are_any_as_it_was_before_them() -> N
     rows = []
     for one in (whole, whole.replace(parts=range(1, 3))):
         unpacker = msgpack.Unpacker()
-        payload, plain = Columns().encode([one])
+        payload, plain = ColumnCodec().encode([one])
         unpacker.feed(payload if len(payload) == plain else zlib.decompress(payload))
         unpacker.skip()
         rows += unpacker.unpack()
@@ -144,7 +144,7 @@ def test_parts_are_written_only_where_there_are_any_as_it_was_before_them() -> N
 
 def test_what_was_written_before_routes_were_can_still_be_read() -> None:
     one = numbered(3, 2)
-    columns = Columns()
+    columns = ColumnCodec()
     facts = columns._pack_container(one.container)
     assert isinstance(one.sequences, range)
     numbers = one.sequences.start, one.sequences.stop, one.sequences.step

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.buffer.cursor import BLOCK, Cursor
+from pipeline.buffer.cursor import BLOCK, SpoolCursor
 
 
 def stored(folder: Path, settled: int, *given_up: tuple[int, int]) -> Path:
-    cursor = Cursor(folder)
+    cursor = SpoolCursor(folder)
     cursor.settle(settled)
     for first, last in given_up:
         cursor.give_up(first, last)
@@ -22,7 +22,7 @@ def stored(folder: Path, settled: int, *given_up: tuple[int, int]) -> Path:
 
 def test_what_was_stored_is_loaded(tmp_path: Path) -> None:
     stored(tmp_path, 12345, (20000, 20010), (30000, 30001))
-    cursor = Cursor(tmp_path)
+    cursor = SpoolCursor(tmp_path)
     assert cursor.load()
     assert cursor.settled == 12345
     assert cursor.given_up == ((20000, 20010), (30000, 30001))
@@ -35,13 +35,13 @@ def test_it_is_one_block_that_a_person_can_read_whatever_it_says(tmp_path: Path)
     assert path.read_text().startswith('{"settled":9223372036854775808,"given_up":[[')
     stored(tmp_path, 7)
     assert path.stat().st_size == BLOCK
-    cursor = Cursor(tmp_path)
+    cursor = SpoolCursor(tmp_path)
     assert cursor.load()
     assert (cursor.settled, cursor.given_up) == (7, ())
 
 
 def test_without_a_file_there_is_nothing_to_load(tmp_path: Path) -> None:
-    cursor = Cursor(tmp_path)
+    cursor = SpoolCursor(tmp_path)
     assert not cursor.load()
     assert cursor.settled == 0
 
@@ -53,7 +53,7 @@ def test_a_damaged_byte_is_noticed_wherever_it_matters(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[at] ^= 4
         path.write_bytes(damaged)
-        cursor = Cursor(tmp_path)
+        cursor = SpoolCursor(tmp_path)
         assert not cursor.load(), at
         assert cursor.settled == 0
 
@@ -61,11 +61,11 @@ def test_a_damaged_byte_is_noticed_wherever_it_matters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\0" * BLOCK, b"{}", b"[1] 1 1", b"\xff" * BLOCK])
 def test_rubbish_is_not_loaded(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cursor").write_bytes(content)
-    assert not Cursor(tmp_path).load()
+    assert not SpoolCursor(tmp_path).load()
 
 
 def test_what_was_given_up_and_is_passed_is_forgotten(tmp_path: Path) -> None:
-    cursor = Cursor(tmp_path)
+    cursor = SpoolCursor(tmp_path)
     cursor.give_up(10, 20)
     cursor.give_up(30, 40)
     cursor.settle(20)
@@ -73,7 +73,7 @@ def test_what_was_given_up_and_is_passed_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_neighbours_are_one_range(tmp_path: Path) -> None:
-    cursor = Cursor(tmp_path)
+    cursor = SpoolCursor(tmp_path)
     cursor.give_up(10, 20)
     cursor.give_up(20, 30)
     assert cursor.given_up == ((10, 30),)
@@ -82,7 +82,7 @@ def test_neighbours_are_one_range(tmp_path: Path) -> None:
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_only_what_was_not_given_up_counts_as_missing(one: int, two: int) -> None:
     first, last = sorted((one, two))
-    cursor = Cursor(Path())
+    cursor = SpoolCursor(Path())
     cursor.give_up(10, 20)
     cursor.give_up(30, 40)
     gone = {*range(10, 20), *range(30, 40)}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.buffer import disk_fault, spooled
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.buffer.segment import Segment
 from tests.buffer.spooled import Made, Policy, running, until
 from tests.buffer.spools import numbered, opened, read, reopened, segments, used, write
@@ -508,13 +508,13 @@ async def test_what_there_is_no_memory_to_read_is_not_lost_and_comes_later(
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> list[MemoryError]:
     """What a spool's columns raise at first; empty in the end."""
-    usual = getattr(Columns, name)
+    usual = getattr(ColumnCodec, name)
     left = [MemoryError()] * count
 
-    def do(self: Columns, *arguments: Any) -> Any:
+    def do(self: ColumnCodec, *arguments: Any) -> Any:
         if left:
             raise left.pop()
         return usual(self, *arguments)
 
-    monkeypatch.setattr(Columns, name, do)
+    monkeypatch.setattr(ColumnCodec, name, do)
     return left

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.buffer.record import HEADER
 from pipeline.buffer.spool import Spool
 from tests.buffer.spools import (
@@ -38,7 +38,7 @@ def only_segment(folder: Path) -> Path:
 
 def ends() -> list[int]:
     """Where each of the `RECORDS` ends in its file."""
-    sizes = [HEADER + len(Columns().encode([one])[0]) for one in RECORDS]
+    sizes = [HEADER + len(ColumnCodec().encode([one])[0]) for one in RECORDS]
     return [sum(sizes[: n + 1]) for n in range(3)]
 
 

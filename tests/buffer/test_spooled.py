@@ -330,7 +330,7 @@ async def test_drop_oldest_removes_the_oldest_that_nobody_is_sending(tmp_path: P
         assert {why for _, why in made.lost} == {"drop_oldest"}
         (page,) = made.ledger
         assert page.name == "api-1"
-        assert sum(tally.dropped.get("drop_oldest", 0) for tally in page.tallies) == lost
+        assert sum(account.dropped.get("drop_oldest", 0) for account in page.accounts) == lost
         made.deliver(sending)
         kept = await made.drain()
         beside = sum(n < 5 + lost for n in kept)  # in one segment with what is being sent
@@ -446,7 +446,7 @@ async def test_after_the_end_another_may_use_the_folder_at_once(tmp_path: Path) 
         async with running(tmp_path) as made:
             with pytest.raises(DocklineError, match="in use by another dockline"):
                 await type(made.buffer)(
-                    BufferConfig(disk=Size(2**20)), tmp_path, made._drop, print, made._tally
+                    BufferConfig(disk=Size(2**20)), tmp_path, made._drop, print, made._account_of
                 ).open()
 
 
@@ -525,7 +525,7 @@ async def test_where_the_last_that_was_written_is_damaged_its_file_goes_all_the_
         ((lost, why),) = made.lost
         assert why == "spool_damaged"
         assert made.released == list(range(200 - lost))
-        theirs, nobodys = made.ledger.tallies()  # known again once nothing else is on disk
+        theirs, nobodys = made.ledger.accounts()  # known again once nothing else is on disk
         assert (theirs.dropped.get("spool_damaged", 0), theirs.open) == (lost, 0)
         assert (nobodys.carried, sum(nobodys.dropped.values())) == (0, 0)
         await until(lambda: not segments(tmp_path))
@@ -542,10 +542,10 @@ async def test_damage_is_nobodys_until_it_is_known_whose_it_was(tmp_path: Path) 
         while not made.lost:
             made.deliver(await made.take())
         ((lost, _),) = made.lost
-        theirs, nobodys = made.ledger.tallies()
+        theirs, nobodys = made.ledger.accounts()
         assert (nobodys.carried, nobodys.dropped.get("spool_damaged", 0)) == (lost, lost)
         assert theirs.open == made.buffer.entries + lost
-        assert made.buffer.disk.tallies[theirs] == made.buffer.disk.entries + lost
+        assert made.buffer.disk.accounts[theirs] == made.buffer.disk.entries + lost
         made.buffer.close()
         await made.drain()
         assert (theirs.dropped.get("spool_damaged", 0), theirs.open) == (lost, 0)
@@ -625,7 +625,7 @@ async def test_a_disk_that_is_opened_late_keeps_what_an_earlier_run_has_left_on_
         await made.drain()
         made.buffer.finish()
     assert (len(made.released), made.lost) == (14 + carried, [])
-    assert sum(tally.open for tally in made.ledger.tallies()) == 0
+    assert sum(account.open for account in made.ledger.accounts()) == 0
 
 
 async def test_who_waits_for_room_behind_what_overtook_a_late_disk_holds_nobody_up(
@@ -675,7 +675,7 @@ async def test_while_the_oldest_are_being_dropped_the_ledger_balances(
         while len(made.lost) < 3:
             made.offer()
             if under_way.is_set():
-                open_ = sum(tally.open for tally in made.ledger.tallies())
+                open_ = sum(account.open for account in made.ledger.accounts())
                 assert open_ == made.buffer.entries
                 under_way.clear()
                 go_on.set()

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import Problem, advice
 from pipeline.config.file import parse
-from pipeline.config.problems import Report
+from pipeline.config.problems import ProblemReport
 
 pytestmark = pytest.mark.usefixtures("parts")
 
@@ -238,7 +238,7 @@ def test_one_that_is_put_in_is_not(line: str) -> None:
 
 
 def test_keys_that_sound_like_secrets_are_found_wherever_they_stand() -> None:
-    report = Report("f")
+    report = ProblemReport("f")
     keys = ("password", "X-Api-Key", "Authorization", "client_secret", "accesskey", "sasl_password")
     keys += ("X-Auth", "X-Auth-Key")
     others = ("key", "token_file", "passwords_seen", "address", "author")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.convert import Converter
-from pipeline.config.problems import INVALID, Report
+from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import fill
 from pipeline.model import SinkConfig, registry
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("parts")
 
 
 def convert(table: Any, type_: Any) -> tuple[Any, list[str]]:
-    report = Report("f")
+    report = ProblemReport("f")
     result = Converter(report).convert({"x": table}, dict[str, type_], ())
     return result if result is INVALID else result["x"], [
         f"{one.path}: {one.sentence}" for one in report.errors
@@ -46,7 +46,7 @@ def test_a_sink_needs_a_type() -> None:
 
 
 def test_a_sink_named_like_a_type_is_told_to_be_that() -> None:
-    report = Report("f")
+    report = ProblemReport("f")
     Converter(report).convert({"probe": {}}, dict[str, SinkConfig], ())
     assert report.errors[0].hint == 'write type = "probe"'
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from pipeline.config.convert import Converter
-from pipeline.config.problems import INVALID, Report
+from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.substitute import Substituted, fill
 from pipeline.model import Duration, Secret, Size, TLSConfig
 from pipeline.model.errors import ConfigError
@@ -52,7 +52,7 @@ class Needy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def convert(table: dict[str, Any], cls: Any = Example) -> tuple[Any, list[str]]:
     """The result, and each error as `path: sentence`."""
-    report = Report("f")
+    report = ProblemReport("f")
     result = Converter(report).convert(table, cls, ())
     return result, [f"{one.path}: {one.sentence}" for one in report.errors]
 
@@ -266,13 +266,13 @@ def test_an_error_from_a_check_of_many_values_does_not_show_what_was_substituted
 
 
 def test_a_secret_of_the_wrong_type_is_not_shown() -> None:
-    report = Report("f")
+    report = ProblemReport("f")
     Converter(report).convert({"secret": 12345}, Example, ())
     assert "12345" not in repr(report.errors)
 
 
 def test_a_secret_in_plain_text_is_accepted_with_a_warning() -> None:
-    report = Report("f")
+    report = ProblemReport("f")
     Converter(report).convert({"secret": "s3cr3t"}, Example, ())
     assert report.errors == []
     assert [(one.path, one.message) for one in report.warnings] == [
@@ -282,7 +282,7 @@ def test_a_secret_in_plain_text_is_accepted_with_a_warning() -> None:
 
 
 def test_a_header_is_a_secret_that_may_stand_in_plain_text() -> None:
-    report = Report("f")
+    report = ProblemReport("f")
     made = Converter(report).convert(
         {"type": "http", "headers": {"X-Scope-OrgID": "shop"}}, HttpSinkConfig, ("sinks", "a")
     )

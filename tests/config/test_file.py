@@ -17,7 +17,7 @@ from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
 from pipeline.config.file import LARGEST_FILE, NO_FILE, parse, with_defaults
 from pipeline.config.locate import locate
-from pipeline.config.problems import INVALID, Report
+from pipeline.config.problems import INVALID, ProblemReport
 
 pytestmark = pytest.mark.usefixtures("parts")
 
@@ -262,7 +262,7 @@ def test_any_value_in_any_place_is_taken_or_refused_in_sentences(path: Any, valu
     for key in parents:
         inner = inner[key]
     inner[last] = value
-    report = Report("f")
+    report = ProblemReport("f")
     converted = Converter(report).convert(with_defaults(tree, {}), Config, ())
     check_names(tree, report)
     assert (converted is INVALID) <= bool(report.errors)

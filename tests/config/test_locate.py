@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.locate import (
+    KeyPlace,
     Path,
-    Place,
     first_repeated,
     last_statement,
     locate,
@@ -116,17 +116,17 @@ def test_exactly_what_tomllib_reads_is_located() -> None:
 @pytest.mark.parametrize(
     ("text", "path", "place"),
     [
-        ("[ a . b ]\n", ("a", "b"), Place(1, "[ a . b ]", "")),
-        ("[[a]]", ("a", 0), Place(1, "[[a]]", "")),
-        ("a.b   =  'x' # y", ("a", "b"), Place(1, "a.b", "'x'")),
-        ("\n\na = [ 1, 2 ]", ("a",), Place(3, "a", "[ 1, 2 ]")),
-        ("\n\na = [ 1, 2 ]", ("a", 1), Place(3, "", "2")),
-        ('"\\u0061\\n" = 1', ("a\n",), Place(1, '"\\u0061\\n"', "1")),
-        ('"" = 1', ("",), Place(1, '""', "1")),
-        ('a = """x"""""', ("a",), Place(1, "a", '"""x"""""')),
+        ("[ a . b ]\n", ("a", "b"), KeyPlace(1, "[ a . b ]", "")),
+        ("[[a]]", ("a", 0), KeyPlace(1, "[[a]]", "")),
+        ("a.b   =  'x' # y", ("a", "b"), KeyPlace(1, "a.b", "'x'")),
+        ("\n\na = [ 1, 2 ]", ("a",), KeyPlace(3, "a", "[ 1, 2 ]")),
+        ("\n\na = [ 1, 2 ]", ("a", 1), KeyPlace(3, "", "2")),
+        ('"\\u0061\\n" = 1', ("a\n",), KeyPlace(1, '"\\u0061\\n"', "1")),
+        ('"" = 1', ("",), KeyPlace(1, '""', "1")),
+        ('a = """x"""""', ("a",), KeyPlace(1, "a", '"""x"""""')),
     ],
 )
-def test_key_and_value_are_kept_as_written(text: str, path: Path, place: Place) -> None:
+def test_key_and_value_are_kept_as_written(text: str, path: Path, place: KeyPlace) -> None:
     assert locate(text)[path] == place
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.config.locate import Path, locate
-from pipeline.config.problems import ConfigErrors, Problem, Report, dotted, quote
+from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, dotted, quote
 
 TEXT = """\
 [sinks.a]
@@ -22,7 +22,7 @@ level == 1
 
 
 def shown(path: Path, **options: object) -> list[str]:
-    report = Report("f.toml", locate(TEXT))
+    report = ProblemReport("f.toml", locate(TEXT))
     report.error(path, "wrong", **options)  # type: ignore[arg-type]
     return report.errors[0].lines("f.toml")
 
@@ -71,7 +71,7 @@ def test_a_column_marks_one_character_in_its_own_line_of_a_long_string() -> None
 
 def test_a_long_line_is_cut_around_the_mark() -> None:
     text = f"key = '{'x' * 500}!{'y' * 500}'"
-    report = Report("f", locate(text))
+    report = ProblemReport("f", locate(text))
     report.error(("key",), "wrong", column=500)
     _, excerpt, mark = report.errors[0].lines("f")
     assert len(excerpt) < 110
@@ -79,7 +79,7 @@ def test_a_long_line_is_cut_around_the_mark() -> None:
 
 
 def test_a_file_without_places_gives_problems_without_lines() -> None:
-    report = Report("built-in defaults")
+    report = ProblemReport("built-in defaults")
     report.error(("sinks", "a"), "wrong", "do better")
     assert report.errors[0].lines("built-in defaults") == [
         "built-in defaults: sinks.a: wrong; do better"
@@ -107,6 +107,6 @@ def test_a_path_is_written_as_in_toml(path: Path, text: str) -> None:
 def test_what_a_user_wrote_cannot_write_to_the_terminal_nor_fill_it() -> None:
     assert quote("a\x1b[31m\n\x9b") == '"a\\x1b[31m\\n\\x9b"'
     assert len(quote("x" * 10_000)) < 100
-    report = Report("f", locate("a = '\x9b31m'"))
+    report = ProblemReport("f", locate("a = '\x9b31m'"))
     report.error(("a",), "wrong")
     assert "\x9b" not in "".join(report.errors[0].lines("f"))

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.audit import LedgerMetrics, Report
+from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.ledger import Ledger
-from pipeline.intake.runner import InletGauges
+from pipeline.intake.runner import SourceGauges
 from pipeline.model import Context
 from pipeline.model.cadvisor import FAMILIES
 from pipeline.model.metrics import Metrics
@@ -24,7 +24,7 @@ from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition
 from pipeline.sinks.prometheus import Config
-from pipeline.topology.output import Outlet, OutletGauges
+from pipeline.topology.output import Output, OutputGauges
 from tests.servers.prometheus import PrometheusServer, promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
 
@@ -70,8 +70,8 @@ def exported() -> set[str]:
     """Every name that `/metrics` can have."""
     registry = CollectorRegistry()
     Metrics(registry)
-    registry.register(OutletGauges([]))
-    registry.register(InletGauges([]))
+    registry.register(OutputGauges([]))
+    registry.register(SourceGauges([]))
     registry.register(LedgerMetrics(Ledger(), dict))
     ours = {
         family.name + ("_total" if family.type == "counter" else "")
@@ -171,10 +171,10 @@ def test_the_dashboard_asks_for_nothing_that_is_not_exported() -> None:
 def metrics() -> Metrics:
     """Those of an agent with one sink."""
     metrics = Metrics(CollectorRegistry())
-    outlet = Outlet(Config(type="prometheus"), Context("papertrail"), metrics, Ledger())
-    metrics.registry.register(OutletGauges([outlet]))
+    output = Output(Config(type="prometheus"), Context("papertrail"), metrics, Ledger())
+    metrics.registry.register(OutputGauges([output]))
     ledger = Ledger()
-    ledger.page(CONTAINER.id, CONTAINER.name).passage("logs", "shop").held = 1
+    ledger.container(CONTAINER.id, CONTAINER.name).route("logs", "shop").held = 1
     metrics.registry.register(LedgerMetrics(ledger, dict))
     return metrics
 
@@ -184,7 +184,7 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
     exposition = Exposition(registry=metrics.registry)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
-    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: Report(True, [], {}))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: AuditReport(True, [], {}))
     await admin.start()
     async with asyncio.TaskGroup() as tasks:
         growing = tasks.create_task(grow(metrics, exposition))

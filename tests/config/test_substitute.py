@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.locate import locate
-from pipeline.config.problems import INVALID, Report
+from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.substitute import LARGEST_FILE, Substituted, fill, substitute
 
 ENVIRON = {"HOST": "db.example", "EMPTY": "", "TOKEN": "s3cr3t"}
@@ -91,13 +91,13 @@ def test_a_folder_a_pipe_a_binary_and_an_endless_file_are_refused(tmp_path: Path
 
 def test_only_strings_are_filled_at_any_depth_and_never_keys() -> None:
     tree = {"${HOST}": {"list": ["${HOST}", 1, True, {"x": "${HOST}"}]}}
-    filled = substitute(tree, ENVIRON, Report("f"))
+    filled = substitute(tree, ENVIRON, ProblemReport("f"))
     assert filled == {"${HOST}": {"list": ["db.example", 1, True, {"x": "db.example"}]}}
 
 
 def test_every_string_that_cannot_be_filled_is_reported_and_shows_nothing_else() -> None:
     text = 'a = "${A}"\n[t]\nb = ["abcde ${B}"]\n'
-    report = Report("f", locate(text))
+    report = ProblemReport("f", locate(text))
     filled = substitute({"a": "${A}", "t": {"b": ["abcde ${B}"]}}, {}, report)
     assert filled == {"a": INVALID, "t": {"b": [INVALID]}}
     assert [(problem.line, problem.path) for problem in report.errors] == [(1, "a"), (3, "t.b[0]")]

@@ -10,13 +10,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size, registry
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
-from pipeline.topology.output import Outlet
+from pipeline.topology.output import Output
 from tests.servers.daemon import Daemon
 from tests.suite.waiting import until
 
@@ -50,21 +50,21 @@ class Sending:
         }
         config = registry.config_type("sinks", kind)(type=kind, **settings)
         self.metrics = Metrics(CollectorRegistry())
-        self.outlet = Outlet(config, Context("out"), self.metrics, Ledger())
-        self.sink: Any = self.outlet.delivery._sink
+        self.output = Output(config, Context("out"), self.metrics, Ledger())
+        self.sink: Any = self.output.delivery._sink
         self.put = 0
         self.settled = 0
         """So many of the first lines may be forgotten by their source."""
-        self._account: Account[int] = Account(self._settle)
+        self._account: AckTracker[int] = AckTracker(self._settle)
         self._on_settled: Callable[[], None] = lambda: None
 
     def lines(self, count: int) -> None:
         """Puts so many more."""
         for start in range(self.put, self.put + count, LINES_OF_A_BATCH):
             end = min(start + LINES_OF_A_BATCH, self.put + count)
-            receipt = self._account.open(end)
+            ack = self._account.open(end)
             some = batch(*map(line, range(start, end)), start=start)
-            assert self.outlet.offer(Envelope(some, ack=receipt))
+            assert self.output.offer(Envelope(some, ack=ack))
         self.put += count
 
     def count(self, name: str, **labels: str) -> int:
@@ -106,7 +106,7 @@ async def sending(kind: str, **settings: Any) -> AsyncIterator[Sending]:
     stops with a destination that does not take what it has."""
     one = await asyncio.to_thread(Sending, kind, settings)  # it looks for modules
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(one.outlet.delivery.run(), name="delivery")
+        task = tasks.create_task(one.output.delivery.run(), name="delivery")
         try:
             yield one
         finally:

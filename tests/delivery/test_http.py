@@ -74,12 +74,12 @@ async def test_while_a_server_calls_everything_bad_nothing_is_refused_and_readyz
         sent.lines(LINES)
         await until(lambda: sent.count("retried_payloads") > 10)
         assert (sent.count("dropped_entries", reason="refused"), sent.settled) == (0, 0)
-        assert "answers 400: invalid 'Content-Type'" in (sent.outlet.not_ready() or "")
-        assert "Content-Type" in sent.outlet.now().problem
+        assert "answers 400: invalid 'Content-Type'" in (sent.output.not_ready() or "")
+        assert "Content-Type" in sent.output.now().problem
         wrong = False
         to.requests.clear()
         await until(lambda: sent.settled == LINES)
-        assert sent.outlet.not_ready() is None and not sent.outlet.delivery.problem
+        assert sent.output.not_ready() is None and not sent.output.delivery.problem
     came = itertools.chain(*(numbers(request.body) for request in to.requests))
     assert sorted(came) == list(range(LINES))
     assert sent.delivered == LINES
@@ -95,11 +95,11 @@ async def test_a_bad_entry_that_comes_first_and_alone_is_refused_by_what_others_
         def has_come(sequence: int) -> bool:
             return any(b'"sequence":%d,' % sequence in request.body for request in to.requests)
 
-        assert sent.outlet.offer(Envelope(batch("bad")))
+        assert sent.output.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads") > 4)
         assert sent.count("dropped_entries", reason="refused") == 0
         for sequence in range(1, 20):
-            assert sent.outlet.offer(Envelope(batch("good", start=sequence)))
+            assert sent.output.offer(Envelope(batch("good", start=sequence)))
             await until(lambda: has_come(sequence))  # noqa: B023
         await until(lambda: sent.delivered + sent.count("dropped_entries", reason="refused") == 20)
         assert sent.delivered == 19
@@ -108,9 +108,9 @@ async def test_a_bad_entry_that_comes_first_and_alone_is_refused_by_what_others_
 async def test_entries_that_come_while_one_is_in_doubt_are_not_kept_waiting() -> None:
     slow = RetryConfig(initial=Duration(60), max=Duration(60))
     async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url, retry=slow) as sent:
-        assert sent.outlet.offer(Envelope(batch("bad")))
+        assert sent.output.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads"))
-        assert sent.outlet.offer(Envelope(batch("good", start=1)))
+        assert sent.output.offer(Envelope(batch("good", start=1)))
         await until(lambda: sent.delivered and sent.count("dropped_entries", reason="refused"))
 
 
@@ -119,8 +119,8 @@ async def test_a_flood_of_bad_entries_does_not_keep_those_of_another_container_w
     """However many payloads of nothing else come first."""
     async with http_receiver(minds_bad(400)) as to, sending("http", url=to.url) as sent:
         for start in range(0, 3000, 100):
-            assert sent.outlet.offer(Envelope(batch(*["bad" + "x" * 100] * 100, start=start)))
-        assert sent.outlet.offer(Envelope(batch("good", of=container("quiet", number=2))))
+            assert sent.output.offer(Envelope(batch(*["bad" + "x" * 100] * 100, start=start)))
+        assert sent.output.offer(Envelope(batch("good", of=container("quiet", number=2))))
         await until(lambda: sent.delivered)
         await until(lambda: sent.count("dropped_entries", reason="refused") == 3000)
 
@@ -132,8 +132,8 @@ async def test_floods_of_several_containers_do_not_either() -> None:
             evil = container(f"evil-{number}", number=number)
             for start in range(0, 600, 100):
                 bad = batch(*["bad" + "x" * 100] * 100, of=evil, start=start)
-                assert sent.outlet.offer(Envelope(bad))
-        assert sent.outlet.offer(Envelope(batch("good")))
+                assert sent.output.offer(Envelope(bad))
+        assert sent.output.offer(Envelope(batch("good")))
         await until(lambda: sent.delivered)
         await until(lambda: sent.count("dropped_entries", reason="refused") == 2400)
 

@@ -122,7 +122,7 @@ async def test_a_full_stream_loses_nothing_and_goes_on_when_there_is_room(
     got: list[int] = []
     async with sending("nats", urls=[server.url], **settings) as sent:
         sent.lines(35)
-        await until(lambda: "is full" in (sent.outlet.delivery.problem or ""))
+        await until(lambda: "is full" in (sent.output.delivery.problem or ""))
         while sent.settled < 35 or len(got) < 35:
             got += [
                 number for message in await take(server.url) for number in numbers(message.body)

@@ -17,7 +17,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 from nats.aio.client import Client
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import ColumnsMessages
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model.container import Container
@@ -68,7 +68,7 @@ async def publish(url: str, first: int, last: int) -> None:
     if first == 1:
         await stream.add_stream(name="DOCKLINE", subjects=["dockline.>"], retention="workqueue")
     subject = Subjects("dockline.{partition}.{source}.{container.id}", partitions=4).of
-    messages = ColumnsMessages(Columns().encode, subject, {})
+    messages = ColumnsMessages(ColumnCodec().encode, subject, {})
     for number in range(first, last):
         batches = [batch(f"{one.name} {number}", of=one, start=number) for one in CONTAINERS]
         for message in messages.of(batches):
@@ -207,7 +207,7 @@ async def test_a_hub_shows_the_stats_of_other_hosts_on_a_prometheus_sink(
     client = Client()
     await client.connect(server.url, connect_timeout=int(PATIENCE))
     subject = Subjects("dockline.{partition}.{source}.{container.id}", partitions=4).of
-    (message,) = ColumnsMessages(Columns().encode, subject, {}).of([stats(7)])
+    (message,) = ColumnsMessages(ColumnCodec().encode, subject, {}).of([stats(7)])
     stream = client.jetstream(timeout=PATIENCE)
     await stream.publish(message.subject, message.body, headers=message.headers)
     await client.close()

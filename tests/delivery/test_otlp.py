@@ -61,12 +61,12 @@ async def test_one_entry_that_is_answered_503_for_ever_holds_nobody_up() -> None
         def has_come(name: bytes) -> bool:
             return any(name in request.body for request in to.requests)
 
-        assert sent.outlet.offer(Envelope(batch("bad")))
+        assert sent.output.offer(Envelope(batch("bad")))
         await until(lambda: sent.count("retried_payloads") > 3)
         for number in range(1, 12):
             good = batch("x", of=container(f"c-{number:02}", number=number))
-            assert sent.outlet.offer(Envelope(good))
+            assert sent.output.offer(Envelope(good))
             await until(lambda: has_come(b"c-%02d" % number))  # noqa: B023
         await until(lambda: sent.delivered + sent.count("dropped_entries", reason="refused") == 12)
         assert sent.delivered == 11
-        assert sent.outlet.delivery.problem is None
+        assert sent.output.delivery.problem is None

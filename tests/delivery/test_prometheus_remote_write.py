@@ -17,10 +17,10 @@ from pipeline.accounting.ledger import Ledger
 from pipeline.model import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.model.batch import Batch
 from pipeline.model.metrics import Metrics
-from pipeline.sinks.prometheus_remote_write import Config, Gathering
+from pipeline.sinks.prometheus_remote_write import Config, SeriesBatchConfig
 from pipeline.sources.docker.stats import stats_batch
 from pipeline.testing.builders import container
-from pipeline.topology.output import Outlet
+from pipeline.topology.output import Output
 from tests.delivery.sending import until
 from tests.servers.http_receiver import OK, Request, answer, http_receiver
 from tests.servers.remote_write import decoded
@@ -50,23 +50,23 @@ def numbers(request: Request) -> list[int]:
     ]
 
 
-async def outlet(url: str, state: Path = Path(), **settings: Any) -> Outlet:
+async def output(url: str, state: Path = Path(), **settings: Any) -> Output:
     config = Config(
         type="prometheus_remote_write",
         url=url,
         retry=RetryConfig(initial=Duration(0.01), max=Duration(0.05)),
-        batch=Gathering(entries=20, linger=Duration(0)),
+        batch=SeriesBatchConfig(entries=20, linger=Duration(0)),
         **settings,
     )
     metrics = Metrics(CollectorRegistry())
-    return await asyncio.to_thread(Outlet, config, Context("out"), metrics, Ledger(), state)
+    return await asyncio.to_thread(Output, config, Context("out"), metrics, Ledger(), state)
 
 
 @pytest.mark.parametrize("trouble", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", answer(503)])
 async def test_readings_that_were_not_answered_come_again_and_nothing_else(trouble: bytes) -> None:
     turn = itertools.count(1)
     async with http_receiver(lambda request: trouble if next(turn) == 3 else OK) as to:
-        one = await outlet(to.url)
+        one = await output(to.url)
         for reading in readings():
             assert one.offer(Envelope(reading))
         one.buffer.close()
@@ -84,18 +84,18 @@ async def test_what_an_agent_that_ends_has_on_its_disk_comes_with_all_its_figure
     disk = {"buffer": BufferConfig(memory=Size(2**19), disk=Size(2**26))}
     refuses = True
     async with http_receiver(lambda request: answer(503) if refuses else OK) as to:
-        one = await outlet(to.url, tmp_path, **disk)
+        one = await output(to.url, tmp_path, **disk)
         await _run(one, readings(), lambda: one.delivery.problem)
         to.requests.clear()
         refuses = False
-        one = await outlet(to.url, tmp_path, **disk)
+        one = await output(to.url, tmp_path, **disk)
         await _run(one, [], lambda: sum(map(len, map(numbers, to.requests))) == READINGS)
     assert list(itertools.chain(*map(numbers, to.requests))) == list(range(READINGS))
     names = [{series.name for series in decoded(request.body)} for request in to.requests]
     assert all(len(one) > 20 for one in names)
 
 
-async def _run(one: Outlet, batches: list[Batch], done: Callable[[], object]) -> None:
+async def _run(one: Output, batches: list[Batch], done: Callable[[], object]) -> None:
     """As an agent that is stopped then."""
     assert one.spool is not None
     await one.spool.open()

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.model import Context, Duration, Size
 from pipeline.model.batch import Batch
-from pipeline.sinks.s3 import S3, Config, Gathering
+from pipeline.sinks.s3 import S3, Config, S3BatchConfig
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import line, numbers, sending, until
 from tests.servers.http_receiver import OK, answer, http_receiver
@@ -24,7 +24,7 @@ async def test_an_object_that_was_not_answered_is_stored_again_under_its_key(
     trouble: bytes,
 ) -> None:
     turn = itertools.count(1)
-    gathers = Gathering(bytes=Size(2**18), linger=Duration(0))
+    gathers = S3BatchConfig(bytes=Size(2**18), linger=Duration(0))
 
     def judge(request: object) -> bytes:
         return trouble if request.method == "PUT" and next(turn) == 2 else OK  # type: ignore[attr-defined]

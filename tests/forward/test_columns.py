@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.encode.forward import ForwardEncoder
-from pipeline.forward.columns import CONTAINER_COST, Columns, Rows
+from pipeline.forward.columns import CONTAINER_COST, ForwardColumns, Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
 from pipeline.model.batch import Batch
@@ -17,13 +17,13 @@ from pipeline.model.label_limits import MOST_LABELS
 from pipeline.testing.builders import batch, container
 
 
-def rows(*entries: Any) -> list[Columns]:
+def rows(*entries: Any) -> list[ForwardColumns]:
     it = Rows("host", Partials(2**20), 2**20)
     it.add("tag", {}, list(entries))
     return it.take()
 
 
-def sent(one: Batch) -> list[Columns]:
+def sent(one: Batch) -> list[ForwardColumns]:
     return rows(*objects(ForwardEncoder().encode(one)))
 
 

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.audit import report
-from pipeline.accounting.ledger import Ledger, Tally
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import Intake, feeds
 from pipeline.model import Duration, StageContext
@@ -46,11 +46,11 @@ class Fixture:
         self.intake = Intake(name, limit, self.router, self.metrics)
 
     def balances(self) -> bool:
-        waiting: dict[Tally, int] = {}
+        waiting: dict[SinkAccount, int] = {}
         for route in self.router.routes.values():
-            for outlet in route.outlets:
-                assert isinstance(outlet, Sink)
-                for one in outlet._owed:
+            for output in route.outputs:
+                assert isinstance(output, Sink)
+                for one in output._owed:
                     waiting[one.account] = waiting.get(one.account, 0) + len(one)
         return report(self.ledger, waiting, {}).balanced
 
@@ -290,7 +290,7 @@ async def test_lanes_of_a_hundred_thousand_containers_do_not_pile_up() -> None:
             sink.batches.clear()
         assert len(intake.feeds) == 50
         assert fixture.balances()
-        assert len(fixture.ledger.pages) <= 50 + 2
+        assert len(fixture.ledger.containers) <= 50 + 2
         assert len(fixture.router._origins) == 50
         read = sum(page.read["logs"] for page in fixture.ledger)
         assert read == 2000
@@ -365,7 +365,7 @@ async def test_what_is_let_go_is_gone_at_once_and_leaves_the_garbage_collector_n
     try:
         async with running(fixture) as intake:
             known = [take(number) for number in range(20)]
-            pages = [weakref.ref(page) for page in fixture.ledger.pages.values()]
+            pages = [weakref.ref(page) for page in fixture.ledger.containers.values()]
             intake.feeds.end()
             await intake.placed()
             assert len(sink.lines) == 20 and fixture.balances()

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.buffer.columns import BIG, DEEP, Columns
+from pipeline.buffer.columns import BIG, DEEP, ColumnCodec
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import received
 from pipeline.intake.received import Received
@@ -27,7 +27,7 @@ def test_all_that_a_dockline_sends_comes_back() -> None:
     for sent in hostile():
         if not len(sent):
             continue
-        body, plain = Columns().encode([sent])
+        body, plain = ColumnCodec().encode([sent])
         ((came,), _) = read.columns(body, plain, len(sent))
         assert came.lines == list(sent.lines) and list(came.sequences) == list(sent.sequences)
         assert came.container.id == sent.container.id
@@ -36,7 +36,7 @@ def test_all_that_a_dockline_sends_comes_back() -> None:
 def test_times_that_are_none_are_refused_since_encoders_write_them_as_they_are() -> None:
     bad = batch("x")
     bad.times[0] = b'2026-01-31T23:59:59.0000","a":1'[:30]
-    body, plain = Columns().encode([bad])
+    body, plain = ColumnCodec().encode([bad])
     with pytest.raises(ValueError, match="not those of a batch"):
         read.columns(body, plain, 1)
 
@@ -165,11 +165,11 @@ def test_a_size_of_tags_that_is_none_is_refused(tagged: Any) -> None:
 def test_what_there_is_no_memory_to_read_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes again."""
 
-    def decode(self: Columns, payload: bytes, plain: int) -> list[Any]:
+    def decode(self: ColumnCodec, payload: bytes, plain: int) -> list[Any]:
         raise MemoryError
 
-    body, plain = Columns().encode([batch("x")])
-    monkeypatch.setattr(Columns, "decode", decode)
+    body, plain = ColumnCodec().encode([batch("x")])
+    monkeypatch.setattr(ColumnCodec, "decode", decode)
     with pytest.raises(MemoryError):
         read.columns(body, plain, 1)
 
@@ -178,7 +178,7 @@ def test_labels_of_a_container_at_the_limit_come_from_an_agent_to_a_hub() -> Non
     labels = {f"{number:05}": "x" * 995 for number in range(300)}
     of = container(labels=within_limit(labels))
     assert of.label_size > MOST_LABELS - 1010
-    body, plain = Columns().encode([batch("x", of=of)])
+    body, plain = ColumnCodec().encode([batch("x", of=of)])
     ((came,), _) = read.columns(body, plain, 1)
     assert came.container.labels == of.labels
 
@@ -238,7 +238,7 @@ def test_memory_is_bounded_whatever_a_message_becomes(unit: bytes, length: int) 
 
 
 def test_what_is_cut_or_changed_anywhere_is_refused_or_read_and_nothing_else() -> None:
-    body, plain = Columns().encode([batch("one", "two", fields=[{"a": 1}, {"b": [1, 2]}])])
+    body, plain = ColumnCodec().encode([batch("one", "two", fields=[{"a": 1}, {"b": [1, 2]}])])
     chance = random.Random(7)
     for _ in range(3000):
         broken = bytearray(body)
@@ -365,7 +365,7 @@ def test_what_is_no_container_comes_back_as_such() -> None:
     of = Container("e" * 64, "cron", "", host="gw-1", module="syslog")
     sent = [batch("a", of=of), batch("b")]
     for came in (
-        [read.columns(*Columns().encode([one]), 1)[0][0] for one in sent],
+        [read.columns(*ColumnCodec().encode([one]), 1)[0][0] for one in sent],
         [read.json(JsonEncoder().encode([one])) for one in sent],
     ):
         assert [one.dataset for one in came] == ["syslog.logs", "docker.logs"]

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake import runner
-from pipeline.intake.runner import InletGauges
-from pipeline.intake.runners import Inlets
+from pipeline.intake.runner import SourceGauges
+from pipeline.intake.runners import SourceRunners
 from pipeline.model import Source, registry
 from pipeline.model.errors import Unavailable
 from pipeline.model.metrics import Metrics
@@ -37,19 +37,19 @@ class Fixture:
         self.metrics = Metrics(CollectorRegistry())
         route = Route("all", frozenset({"logs"}), lambda container: True, [], [self.sink])
         self.router = Router([route], self.metrics, Ledger())
-        self.inlets = Inlets(self.router, self.metrics, "host")
-        self.metrics.registry.register(InletGauges(self.inlets))
+        self.runners = SourceRunners(self.router, self.metrics, "host")
+        self.metrics.registry.register(SourceGauges(self.runners))
 
     def apply(self, **sources: Config) -> Any:
-        change = self.inlets.plan(sources)
-        self.inlets.apply(change)
+        change = self.runners.plan(sources)
+        self.runners.apply(change)
         return change
 
     def value(self, name: str, source: str = "a") -> float | None:
         return self.metrics.registry.get_sample_value(f"dockline_{name}", {"source": source})
 
     async def connect(self, name: str = "a") -> Peer:
-        one = self.inlets.named[name]
+        one = self.runners.named[name]
         await until(lambda: one.is_open)
         assert isinstance(one.source, Lines)
         return await Peer(one.source).connect()
@@ -61,11 +61,11 @@ async def running(**sources: Config) -> AsyncIterator[Fixture]:
     it.apply(**sources)
     async with asyncio.TaskGroup() as tasks:
         flushing = tasks.create_task(it.router.flusher.run(), name="flusher")
-        it.inlets.start(tasks)
+        it.runners.start(tasks)
         yield it
-        it.inlets.stop()
-        await it.inlets.placed()
-        await it.inlets.finish()
+        it.runners.stop()
+        await it.runners.placed()
+        await it.runners.finish()
         flushing.cancel()
 
 
@@ -74,7 +74,7 @@ ANY = Config(type="lines")
 
 async def test_sources_run_side_by_side_and_say_how_they_are() -> None:
     async with running(a=ANY, b=ANY) as it:
-        assert it.inlets.not_ready() == [
+        assert it.runners.not_ready() == [
             "source a: it is not open yet",
             "source b: it is not open yet",
         ]
@@ -83,14 +83,14 @@ async def test_sources_run_side_by_side_and_say_how_they_are() -> None:
             await peer.send(name.encode(), b"two")
             await peer.close()
         await until(lambda: len(it.sink.lines) == 4)
-        assert it.inlets.not_ready() == []
+        assert it.runners.not_ready() == []
         assert it.value("source_taken_messages_total") == 1
         assert it.value("source_taken_entries_total", "b") == 2
         assert it.value("source_settled_messages_total") == 1
         assert it.value("source_up") == 1 and it.value("source_containers") == 1
-        (first, second) = it.inlets.now()
+        (first, second) = it.runners.now()
         assert (first.name, first.messages, first.entries, second.type) == ("a", 1, 2, "lines")
-        assert all(not part.unaccounted for part in it.inlets.parts())
+        assert all(not part.unaccounted for part in it.runners.parts())
 
 
 async def test_one_that_cannot_be_opened_is_tried_again_and_does_not_hold_up_others() -> None:
@@ -98,13 +98,13 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_does_not_hold_up_oth
     with socket.create_server(("127.0.0.1", port)):
         context = running(a=Config(type="lines", port=port), b=ANY)
         it = await context.__aenter__()
-        await until(lambda: it.inlets.named["a"].intake.problem)
-        (line,) = (line for line in it.inlets.not_ready() if "source a" in line)
+        await until(lambda: it.runners.named["a"].intake.problem)
+        (line,) = (line for line in it.runners.not_ready() if "source a" in line)
         assert "in use" in line
         await (await it.connect("b")).close()
         assert it.value("source_up") == 0
     await (await it.connect("a")).close()
-    assert it.inlets.not_ready() == []
+    assert it.runners.not_ready() == []
     assert (it.value("source_restarts_total") or 0) >= 1
     await context.__aexit__(None, None, None)
 
@@ -125,7 +125,7 @@ async def test_one_that_fails_while_it_runs_is_opened_again(
 
     monkeypatch.setattr(Lines, "run", fail)
     async with running(a=ANY) as it:
-        source: Source = it.inlets.named["a"].source
+        source: Source = it.runners.named["a"].source
         assert isinstance(source, Lines)
         await until(lambda: source.opened == 3)
         peer = await it.connect()
@@ -144,19 +144,19 @@ async def _raise(error: Exception) -> None:
 async def test_one_that_cannot_be_opened_keeps_nobody_from_stopping() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         async with running(a=Config(type="lines", port=taken.getsockname()[1])) as it:
-            await until(lambda: it.inlets.named["a"].intake.problem)
+            await until(lambda: it.runners.named["a"].intake.problem)
 
 
 async def test_a_change_goes_on_with_the_same_address_and_what_is_gone_is_forgotten() -> None:
     port = free_port()
     async with running(a=Free(type="lines", port=port, fields={}), b=ANY, c=ANY) as it:
         await (await it.connect("a")).close()
-        staying = it.inlets.named["b"]
+        staying = it.runners.named["b"]
         change = it.apply(a=Config(type="lines", port=port), b=ANY, d=ANY)
-        await it.inlets.settle(change, 5)
-        assert it.inlets.named["b"] is staying
+        await it.runners.settle(change, 5)
+        assert it.runners.named["b"] is staying
         peer = await it.connect("a")
-        assert it.inlets.named["a"].source.port == port  # type: ignore[attr-defined]
+        assert it.runners.named["a"].source.port == port  # type: ignore[attr-defined]
         await peer.send(b"after")
         await until(lambda: it.sink.lines == [b"after"])
         await peer.close()
@@ -174,7 +174,7 @@ async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time() 
         await until(lambda: it.sink.held == 2)
         change = it.apply()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(it.inlets.settle(change, 600.0), name="reload")
+            tasks.create_task(it.runners.settle(change, 600.0), name="reload")
             await asyncio.sleep(0.1)
             await _settle(it.sink, b"in time")
             while not await peer.answered():
@@ -182,7 +182,7 @@ async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time() 
             pass_time(600.0)
         assert await peer.answered() == 1
         assert await other.answered() == 0
-        assert list(it.inlets) == []
+        assert list(it.runners) == []
         await peer.close()
         await other.close()
 
@@ -196,7 +196,7 @@ async def test_a_stop_in_the_middle_of_a_change_ends_all_of_them() -> None:
         change = it.apply(b=ANY)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await it.inlets.settle(change, 30)
+                await it.runners.settle(change, 30)
         await peer.close()
 
 
@@ -207,7 +207,7 @@ async def test_routes_that_are_changed_count_for_sources_too() -> None:
         await until(lambda: it.sink.lines == [b"before"])
         route = Route("new", frozenset({"a"}), lambda container: True, [], [other])
         it.router.change([route], it.router._labels)
-        it.inlets.rebind()
+        it.runners.rebind()
         await peer.send(b"after")
         await until(lambda: other.lines == [b"after"])
         assert it.sink.lines == [b"before"]
@@ -227,5 +227,5 @@ class Free(Config, frozen=True, kw_only=True):
 
 async def test_a_value_of_another_type_that_is_equal_to_python_changes_a_source() -> None:
     async with running(a=Free(type="lines", fields={"x": 1})) as it:
-        assert not it.inlets.plan({"a": Free(type="lines", fields={"x": 1})}).added
-        assert it.inlets.plan({"a": Free(type="lines", fields={"x": True})}).added
+        assert not it.runners.plan({"a": Free(type="lines", fields={"x": 1})}).added
+        assert it.runners.plan({"a": Free(type="lines", fields={"x": True})}).added

@@ -191,7 +191,7 @@ async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
             return [
                 one.fields[0]["docker"]["event"]
                 for one in following.kept.batches
-                if one.source == "events" and one.facts.name == name and one.fields
+                if one.source == "events" and one.container.name == name and one.fields
                 if one.fields[0]["docker"]["event"]["action"] == "die"
             ]
 

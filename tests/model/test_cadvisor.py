@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.cadvisor import FAMILIES, Reading, cpu_cores, working_set
+from pipeline.model.cadvisor import FAMILIES, CadvisorSample, cpu_cores, working_set
 from pipeline.model.samples import Inspection, Samples
 from tests.sources.docker.answers import CONTAINER, LIMITED, answer, reading
 
@@ -17,7 +17,7 @@ def figures(samples: Samples) -> dict[str, Any]:
     """Every figure by name, or by name and the values of its own labels."""
     found = {}
     for family in FAMILIES:
-        for labels, value in family.points(Reading(samples)):
+        for labels, value in family.points(CadvisorSample(samples)):
             found[" ".join((family.name, *labels))] = value
     return found
 

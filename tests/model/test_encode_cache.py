@@ -20,16 +20,16 @@ from pipeline.encode.syslog import SyslogEncoder
 from pipeline.model import BufferConfig, Size, encode_cache
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import Batch
-from pipeline.model.encode_cache import MOST, EncodeCache, Kept, Part
+from pipeline.model.encode_cache import MOST, EncodeCache, KeptEncodings, Part
 from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch
 from tests.buffer.acknowledgements import Tracked
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+def kept(monkeypatch: pytest.MonkeyPatch) -> KeptEncodings:
     """What is kept, and nothing of what other tests have left in a traceback."""
-    made = Kept()
+    made = KeptEncodings()
     monkeypatch.setattr(encode_cache, "KEPT", made)
     return made
 
@@ -55,12 +55,12 @@ def unexpected(*told: object) -> None:
     raise AssertionError(told)
 
 
-def in_kept(kept: Kept) -> int:
+def in_kept(kept: KeptEncodings) -> int:
     """Bytes that are kept, counted one by one."""
     return sum(len(data) for parts, _ in kept._parts.values() for data, _ in parts.values())
 
 
-def test_sinks_of_one_encoding_send_the_very_same_bytes(kept: Kept) -> None:
+def test_sinks_of_one_encoding_send_the_very_same_bytes(kept: KeptEncodings) -> None:
     first, second = sealed(b"a", b"b")
     data = SyslogEncoder().stream([first.batch]).data
     assert SyslogEncoder().stream([second.batch]).data is data
@@ -121,7 +121,7 @@ def test_entries_that_were_taken_out_for_one_sink_are_in_nobody_elses() -> None:
     assert whole.endswith(SyslogEncoder().stream([half]).data)
 
 
-def test_nothing_is_kept_when_the_last_sink_has_settled(kept: Kept) -> None:
+def test_nothing_is_kept_when_the_last_sink_has_settled(kept: KeptEncodings) -> None:
     first, second = sealed(b"a")
     SyslogEncoder().stream([first.batch])
     first.ack.settle()
@@ -133,7 +133,7 @@ def test_nothing_is_kept_when_the_last_sink_has_settled(kept: Kept) -> None:
     assert not kept._parts
 
 
-def test_what_is_encoded_after_all_have_settled_is_not_kept(kept: Kept) -> None:
+def test_what_is_encoded_after_all_have_settled_is_not_kept(kept: KeptEncodings) -> None:
     first, second = sealed(b"a")
     for one in (first, second):
         one.ack.settle()
@@ -154,7 +154,7 @@ def test_what_waits_for_all_sinks_is_held_and_settled_as_often_as_each_of_them()
 
 
 @pytest.mark.usefixtures("switching")
-def test_what_is_kept_adds_up_when_batches_are_freed_by_another_thread(kept: Kept) -> None:
+def test_what_is_kept_adds_up_when_batches_are_freed_by_another_thread(kept: KeptEncodings) -> None:
     freeing: queue.SimpleQueue[Envelope | None] = queue.SimpleQueue()
 
     def free() -> None:
@@ -183,7 +183,7 @@ def test_what_is_kept_adds_up_when_batches_are_freed_by_another_thread(kept: Kep
 
 @pytest.mark.usefixtures("switching")
 async def test_what_is_kept_adds_up_when_a_spool_writes_what_another_sink_sends(
-    kept: Kept, tmp_path: Path
+    kept: KeptEncodings, tmp_path: Path
 ) -> None:
     encoder = JsonEncoder()
     config = BufferConfig(memory=Size(20_000), disk=Size(2**22))
@@ -209,7 +209,7 @@ async def test_what_is_kept_adds_up_when_a_spool_writes_what_another_sink_sends(
 
 
 def test_a_sink_that_is_far_behind_costs_no_more_than_so_much_and_encodes_for_itself(
-    kept: Kept,
+    kept: KeptEncodings,
 ) -> None:
     behind = []
     for _ in range(3 * MOST // 100_000):
@@ -221,14 +221,14 @@ def test_a_sink_that_is_far_behind_costs_no_more_than_so_much_and_encodes_for_it
     assert JsonEncoder().encode(behind[:1]) == JsonEncoder().encode(behind[-1:])
 
 
-def test_a_batch_of_one_sink_is_not_kept(kept: Kept) -> None:
+def test_a_batch_of_one_sink_is_not_kept(kept: KeptEncodings) -> None:
     one = batch(b"a")
     SyslogEncoder().stream([one])
     assert one.cache is None
     assert kept.size == 0
 
 
-def test_an_encoder_that_fails_keeps_nothing(kept: Kept) -> None:
+def test_an_encoder_that_fails_keeps_nothing(kept: KeptEncodings) -> None:
     def fails(one: Batch) -> Part:
         raise ZeroDivisionError
 

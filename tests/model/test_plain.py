@@ -98,8 +98,8 @@ async def test_whatever_is_in_names_the_books_are_open_and_no_series_is_there_tw
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(agent.run(stop), name="agent")
-        named = agent.inlets.named
-        await until(lambda: all(inlet.is_open for inlet in named.values()))
+        named = agent.runners.named
+        await until(lambda: all(runner.is_open for runner in named.values()))
         client = await Client(named["fluent"].source.port).connect()  # type: ignore[attr-defined]
         for number, name in enumerate(("\udcff", "\udcfe", "\0", "a\nb", "\udced\udca0\udc80")):
             named_so = {"container_id": f"{number:064x}", "container_name": name}

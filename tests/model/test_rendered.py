@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.ecs import Forms
 from pipeline.encode.forward import ForwardEncoder
 from pipeline.encode.gelf import GelfEncoder
@@ -111,8 +111,8 @@ def test_threads_may_use_it_and_containers_die_in_any() -> None:
 
 
 def _loki() -> loki.LokiEncoder:
-    told = loki.Columns({"labels": lambda one: [str(dict(one.container.labels))]})
-    return loki.LokiEncoder(Json(), loki.Columns(), told)
+    told = loki.StreamFields({"labels": lambda one: [str(dict(one.container.labels))]})
+    return loki.LokiEncoder(Json(), loki.StreamFields(), told)
 
 
 def _otlp() -> Requests:
@@ -120,7 +120,7 @@ def _otlp() -> Requests:
 
 
 ENCODERS: dict[str, Callable[[], Callable[[list[Batch]], Any]]] = {
-    "columns": lambda: Columns().encode,
+    "columns": lambda: ColumnCodec().encode,
     "forward": lambda: lambda batches: ForwardEncoder(host="h").encode(batches[0]),
     "gelf": lambda: lambda batches: GelfEncoder(host="h").encode(batches[0]),
     "json": lambda: JsonEncoder(host="h").encode,

@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.audit import ContainerPart, Report
+from pipeline.accounting.audit import AuditReport, ContainerPart
 from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -23,7 +23,7 @@ from pipeline.observe.overview import ContainerNow, Overview
 from tests.servers.prometheus import PrometheusServer
 from tests.sources.docker.answers import answer, reading
 
-REPORT = Report(False, [ContainerPart("1", "api-1", {"logs": 3}, [])], {})
+REPORT = AuditReport(False, [ContainerPart("1", "api-1", {"logs": 3}, [])], {})
 TOKEN = "a-token-of-some-length"
 OVERVIEW = Overview("web-1", 1.0, 2.0, "", [ContainerNow("1", "api-1", 3)], [], [])
 SENTENCES = ["the Engine does not answer", "sink papertrail: its buffer is full"]
@@ -78,14 +78,14 @@ async def test_the_index_names_the_endpoints(running: Running) -> None:
 async def test_the_ledger_is_served_as_json(running: Running) -> None:
     status, kind, text = await running.get("/audit")
     assert (status, kind) == (200, "application/json")
-    assert msgspec.json.decode(text, type=Report) == REPORT
+    assert msgspec.json.decode(text, type=AuditReport) == REPORT
 
 
 async def test_the_ledger_and_what_it_does_are_served_whatever_is_in_a_text(
     running: Running,
 ) -> None:
     odd = "\udcff\0\n"
-    running.report = Report(False, [ContainerPart("1", odd, {odd: 3}, [])], {odd: 1})
+    running.report = AuditReport(False, [ContainerPart("1", odd, {odd: 3}, [])], {odd: 1})
     running.shown = Overview(odd, 1.0, 2.0, odd, [ContainerNow("1", odd, 3)], [], [])
     for path, name in (("/audit", "name"), ("/top", "name")):
         status, _, text = await running.get(path)

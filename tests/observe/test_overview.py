@@ -37,15 +37,15 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
 def old(seconds: float, number: int, ledger: Ledger) -> Envelope:
     """A batch of one entry of a container, and its account."""
     of = container(f"api-{number}", number=number)
-    page = ledger.page(of.id, of.name)
-    page.followed = True
-    passage = page.passage("logs", "all")
-    add(page.read, "logs", 1)
-    passage.taken += 1
-    tally = passage.tally("out")
-    tally.routed += 1
+    container_account = ledger.container(of.id, of.name)
+    container_account.followed = True
+    route_account = container_account.route("logs", "all")
+    add(container_account.read, "logs", 1)
+    route_account.taken += 1
+    account = route_account.sink("out")
+    account.routed += 1
     times = [timestamp(time.time() - seconds)]
-    return Envelope(batch("x", of=of).replace(times=times), tally)
+    return Envelope(batch("x", of=of).replace(times=times), account)
 
 
 async def seen(ledger: Ledger, metrics: Metrics, buffer: Kept | None = None) -> Overview:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.timestamps import all_seconds, timestamp
-from pipeline.parsing.syslog_columns import Columns, columns
+from pipeline.parsing.syslog_columns import SyslogColumns, columns
 
 NOW = 1769903999.0
 
 
-def one(message: bytes) -> Columns:
+def one(message: bytes) -> SyslogColumns:
     (found,) = columns([message], "10.0.0.1", NOW)
     return found
 

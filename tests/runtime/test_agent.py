@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.config.file import parse
 from pipeline.runtime.agent import Agent
-from pipeline.sources.docker.source import Reading
+from pipeline.sources.docker.source import FollowOptions
 from pipeline.sources.docker.stats import REQUESTS
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 
@@ -138,7 +138,7 @@ async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
         with caplog.at_level(logging.WARNING):
             async with running(fake, tmp_path, ONE_DEAD, clean=False) as one:
                 fake.emit("start", ONE, name="web")
-                out = one.agent.outlets.named["out"]
+                out = one.agent.outputs.named["out"]
                 await one.until(lambda: one.entries and not out.buffer.entries)
         told = [r.message for r in caplog.records if "in time" in r.message]
         assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entry"]
@@ -201,7 +201,7 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
 async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(reading: Reading) -> None:
+    def fail(reading: FollowOptions) -> None:
         raise RuntimeError("a bug")
 
     more = '[sinks.more]\ntype = "file"\npath = "{folder}/more"\n'

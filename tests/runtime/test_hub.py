@@ -62,10 +62,10 @@ class Running:
         return [json.loads(line) for line in text.splitlines()]
 
     async def connect(self, name: str = "hub") -> Peer:
-        inlet = self.agent.inlets.named[name]
-        await until(lambda: inlet.is_open)
-        assert isinstance(inlet.source, Lines)
-        return await Peer(inlet.source).connect()
+        runner = self.agent.runners.named[name]
+        await until(lambda: runner.is_open)
+        assert isinstance(runner.source, Lines)
+        return await Peer(runner.source).connect()
 
 
 @asynccontextmanager
@@ -110,10 +110,10 @@ async def test_a_hub_delivers_what_it_takes_and_answers_and_its_account_balances
 async def test_what_a_stopping_hub_still_delivers_is_answered(tmp_path: Path) -> None:
     async with running(tmp_path) as hub:
         peer = await hub.connect()
-        await until(lambda: hub.agent.inlets.named["hub"].is_open)
+        await until(lambda: hub.agent.runners.named["hub"].is_open)
         for number in range(100):
             await peer.send(b"%d" % number)
-        await until(lambda: hub.agent.inlets.named["hub"].intake.taken == 100)
+        await until(lambda: hub.agent.runners.named["hub"].intake.taken == 100)
     assert len(hub.entries) == 100
     assert await peer.answered() == 100
     await peer.close()
@@ -123,7 +123,7 @@ async def test_a_reload_changes_sources_and_routes(tmp_path: Path) -> None:
     async with running(tmp_path) as hub:
         peer = await hub.connect()
         await peer.send(b"noise")
-        await until(lambda: hub.agent.inlets.named["hub"].intake.settled == 1)
+        await until(lambda: hub.agent.runners.named["hub"].intake.settled == 1)
         other = HUB.replace("[sinks", '[sources.other]\ntype = "lines"\n[sinks').replace(
             'from = ["hub"]', 'from = ["hub", "other"]'
         )
@@ -143,11 +143,11 @@ async def test_a_reload_changes_sources_and_routes(tmp_path: Path) -> None:
 
 async def test_an_agent_without_an_engine_says_when_a_source_is_not_ready(tmp_path: Path) -> None:
     async with running(tmp_path) as hub:
-        inlet = hub.agent.inlets.named["hub"]
-        await until(lambda: inlet.is_open)
-        inlet.intake.trouble("the server is away")
+        runner = hub.agent.runners.named["hub"]
+        await until(lambda: runner.is_open)
+        runner.intake.trouble("the server is away")
         assert hub.agent.not_ready() == ["source hub: the server is away"]
-        inlet.intake.trouble(None)
+        runner.intake.trouble(None)
         assert hub.agent.not_ready() == []
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nats.aio.client import Client
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.model.batch import Batch
 from tests.servers.daemon import PATIENCE
 
@@ -21,7 +21,7 @@ class Kept(NamedTuple):
     @property
     def batches(self) -> list[Batch]:
         """Of one in columns."""
-        return Columns().decode(self.body, int(self.headers["Dockline-Size"]))
+        return ColumnCodec().decode(self.body, int(self.headers["Dockline-Size"]))
 
 
 async def kept(url: str, stream: str = "DOCKLINE") -> list[Kept]:

@@ -349,7 +349,7 @@ async def test_a_bucket_that_is_not_there_is_said_though_entries_gather_for_minu
     async with http_receiver(lambda request: answer(404)) as to:
         settings = {"bucket": "nothing", "endpoint": to.url, "path_style": True, **KEYS}
         async with sending("s3", **settings) as sent:
-            await until(lambda: "make the bucket" in (sent.outlet.delivery.problem or ""))
+            await until(lambda: "make the bucket" in (sent.output.delivery.problem or ""))
 
 
 async def test_a_status_without_a_code_is_said_once() -> None:

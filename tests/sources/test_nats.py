@@ -19,12 +19,12 @@ from nats.js.errors import NotFoundError, ServerError
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.ledger import Ledger
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages
 from pipeline.encode.nats.subject import Subjects
 from pipeline.intake import runner as inlet_module
-from pipeline.intake.runner import Inlet
+from pipeline.intake.runner import SourceRunner
 from pipeline.model import Duration, SourceContext
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
@@ -100,7 +100,7 @@ class Agent:
     def __init__(self, url: str) -> None:
         self._url = url
         subject = Subjects(SUBJECT, partitions=PARTITIONS).of
-        self._columns = ColumnsMessages(Columns().encode, subject, {})
+        self._columns = ColumnsMessages(ColumnCodec().encode, subject, {})
         self._json = JsonMessages(subject, {})
         self._numbers: dict[str, int] = {}
         self.container = container()
@@ -493,7 +493,7 @@ async def test_a_stream_of_others_has_one_consumer(server: NatsServer) -> None:
 
 
 @asynccontextmanager
-async def running(url: str, ack_wait: float = 1) -> AsyncIterator[tuple[Inlet, Sink]]:
+async def running(url: str, ack_wait: float = 1) -> AsyncIterator[tuple[SourceRunner, Sink]]:
     """As an agent runs it: opened again after every failure."""
     metrics, sink = Metrics(CollectorRegistry()), Sink("out")
     route = Route("all", frozenset({"logs"}), lambda container: True, [], [sink])
@@ -506,14 +506,14 @@ async def running(url: str, ack_wait: float = 1) -> AsyncIterator[tuple[Inlet, S
         timeout=Duration(2),
     )
     context = SourceContext("queue", "hub")
-    inlet = await asyncio.to_thread(Inlet, config, context, router, metrics)
+    runner = await asyncio.to_thread(SourceRunner, config, context, router, metrics)
     async with asyncio.TaskGroup() as tasks:
-        inlet.intake.tasks = tasks
+        runner.intake.tasks = tasks
         flushing = tasks.create_task(router.flusher.run(), name="flusher")
-        task = tasks.create_task(inlet.run(), name="inlet")
-        yield inlet, sink
-        inlet.stop()
-        inlet.give_up()
+        task = tasks.create_task(runner.run(), name="inlet")
+        yield runner, sink
+        runner.stop()
+        runner.give_up()
         await asyncio.wait([task], timeout=10)
         task.cancel()
         flushing.cancel()
@@ -545,7 +545,7 @@ async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
     own: NatsServer, quick: None
 ) -> None:
     of = [container(f"c{number}", number=number) for number in range(8)]
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url) as (runner, sink), agent(own) as publisher:
 
         async def publish() -> None:
             for number in range(1, 101):
@@ -562,9 +562,9 @@ async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
                 seen = len(sink.lines)
                 await until(lambda n=seen: len(sink.lines) > n + 50 or publishing.done())  # type: ignore[misc]
                 await asyncio.to_thread(own.kill)
-                await until(inlet.not_ready)
+                await until(runner.not_ready)
                 await asyncio.to_thread(own.start)
-                await until(lambda: inlet.is_open)
+                await until(lambda: runner.is_open)
             await publishing
 
         def came(one: Container) -> list[int]:
@@ -576,7 +576,7 @@ async def test_a_server_that_is_killed_and_comes_back_costs_nothing_but_repeats(
         assert {one.name: came(one) for one in of} == {
             one.name: list(range(1, 101)) for one in of
         }, "each comes first in order"
-        part = inlet.part()
+        part = runner.part()
         assert part.unaccounted == 0
 
 
@@ -586,13 +586,13 @@ async def test_a_stream_that_a_server_has_begun_anew_is_read_from_its_beginning(
 ) -> None:
     """A server that is killed as its stream is empty may come back so, and with consumers that
     still are where they were."""
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url) as (runner, sink), agent(own) as publisher:
         for number in range(20):
             await publisher.log(f"before {number}")
         await until(lambda: len(sink.lines) == 20)
         await asyncio.sleep(0.5)  # for what it writes of its consumers once in a while
         await asyncio.to_thread(own.kill)
-        await until(inlet.not_ready)
+        await until(runner.not_ready)
         for path in own.store.glob("jetstream/*/streams/DOCKLINE/msgs/*"):
             path.unlink()
         await asyncio.to_thread(own.start)
@@ -604,10 +604,10 @@ async def test_a_stream_that_a_server_has_begun_anew_is_read_from_its_beginning(
 
 @pytest.mark.server
 async def test_a_stream_that_is_not_there_yet_is_waited_for(own: NatsServer, quick: None) -> None:
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
-        await until(lambda: inlet.is_open)
+    async with running(own.url) as (runner, sink), agent(own) as publisher:
+        await until(lambda: runner.is_open)
         await publisher._stream.delete_stream("DOCKLINE")
-        await until(lambda: "DOCKLINE" in (inlet.intake.problem or ""))
+        await until(lambda: "DOCKLINE" in (runner.intake.problem or ""))
         await publisher._stream.add_stream(name="DOCKLINE", subjects=["dockline.>"])
         await publisher.log("one")
         await until(lambda: sink.lines == [b"one"])
@@ -617,12 +617,12 @@ async def test_a_stream_that_is_not_there_yet_is_waited_for(own: NatsServer, qui
 async def test_messages_of_a_stream_that_is_made_anew_are_others(
     own: NatsServer, quick: None
 ) -> None:
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url) as (runner, sink), agent(own) as publisher:
         sink.settles = False
         await publisher.log("of the old one")
         await until(lambda: sink.held == 1)
         await publisher._stream.delete_stream("DOCKLINE")
-        await until(lambda: "DOCKLINE" in (inlet.intake.problem or ""))
+        await until(lambda: "DOCKLINE" in (runner.intake.problem or ""))
         await publisher._stream.add_stream(name="DOCKLINE", subjects=["dockline.>"])
         await publisher.log("of the new one")  # which has the same place in it
         await until(lambda: sink.held == 2)
@@ -634,7 +634,7 @@ async def test_messages_of_a_stream_that_is_made_anew_are_others(
 async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
     own: NatsServer, quick: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(own.url, ack_wait=60) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url, ack_wait=60) as (runner, sink), agent(own) as publisher:
         sink.settles = False
         await publisher.log("one")
         await until(lambda: sink.held == 1)
@@ -646,7 +646,7 @@ async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
         await publisher.log("two")
         await until(lambda: len(sink.lines) == 2)
         said = r"(Consumer Deleted|consumer hub-\d does not exist any more); retrying"
-        assert re.search(said, caplog.text) and inlet.not_ready() is None
+        assert re.search(said, caplog.text) and runner.not_ready() is None
         sink.settles = True
         sink.settle()
         await until(lambda: _none_left(publisher))
@@ -659,14 +659,14 @@ async def test_consumers_that_somebody_removes_are_made_anew_and_that_is_said(
 async def test_leases_that_somebody_removes_are_written_anew(
     own: NatsServer, quick: None, what: str
 ) -> None:
-    async with running(own.url) as (inlet, sink), agent(own) as publisher:
+    async with running(own.url) as (runner, sink), agent(own) as publisher:
         await publisher.log("one")
         await until(lambda: sink.lines == [b"one"])
         await publisher._client.request(f"$JS.API.{what}.hub-leases", b"")
         await asyncio.sleep(0.5)
         await publisher.log("two")
         await until(lambda: sink.lines == [b"one", b"two"])
-        await until(lambda: inlet.not_ready() is None)
+        await until(lambda: runner.not_ready() is None)
         await until(lambda: _has_leases(publisher))
 
 

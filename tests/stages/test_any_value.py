@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.config.file import parse
 from pipeline.config.settings import StageConfig
 from pipeline.encode.json import JsonEncoder
@@ -140,7 +140,7 @@ def of_a_hub(fields: dict[Any, Any], deep: int) -> list[Batch]:
         inner = [inner]
     sent = batch(f"text {SECRET}")
     sent.parsed = [{**fields, "deep": inner}]
-    body, plain = Columns().encode([sent])
+    body, plain = ColumnCodec().encode([sent])
     return Received().columns(body, plain, 1)[0]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.accounting.acks import Progress
+from pipeline.accounting.acks import Offsets
 from pipeline.cli import main
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
@@ -175,7 +175,7 @@ def test_the_agent_counts_the_entries_that_it_fails_for(tmp_path: Path) -> None:
     text = CONFIG.partition("[[tests]]")[0].replace(":length", ":hostile")
     text = f'[engine]\nurl = "unix://{tmp_path}/none"\n[http]\nlisten = "off"\n{text}'
     agent = Agent(parse(text, {}, python="allow").config, {})
-    lanes = agent._router.bind(container(), Progress({}))["logs"]
+    lanes = agent._router.bind(container(), Offsets({}))["logs"]
     lanes.offer(batch("fine", "raise", "exit"))
     labels = {"route": "a", "stage": "python"}
     value = agent.metrics.registry.get_sample_value("dockline_stage_errors_total", labels)

@@ -106,12 +106,12 @@ class Run:
         self.delivery = Delivery(
             "test", sink, self.buffer, config, self.metrics, dead_letter, self.tap
         )
-        self.receipts: list[Acknowledged] = []
+        self.acks: list[Acknowledged] = []
 
     async def of(self, *batches: Batch) -> Run:
         for one in batches:
-            self.receipts.append(Acknowledged())
-            assert self.buffer.offer(Envelope(one, ack=self.receipts[-1]))
+            self.acks.append(Acknowledged())
+            assert self.buffer.offer(Envelope(one, ack=self.acks[-1]))
         self.buffer.close()
         await asyncio.wait_for(self.delivery.run(), 30)
         return self
@@ -127,7 +127,7 @@ async def test_batches_are_sent_as_one_payload_settled_and_counted() -> None:
     run = await Run(Scripted()).of(batch("a", "b"), batch("c"))
     assert run.sink.taken == [b"a", b"b", b"c"]
     assert len(run.sink.payloads) == 1
-    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1]
     assert run.count("delivered_entries") == 3
     assert run.count("delivered_bytes") == 3
     assert run.buffer.bytes == 0
@@ -158,7 +158,7 @@ async def test_a_destination_that_cannot_be_opened_is_tried_until_it_can() -> No
     sink = Scripted(opening=[Unavailable("refused"), Unavailable("refused"), None])
     run = await Run(sink).of(batch("a"))
     assert sink.taken == [b"a"]
-    assert run.receipts[0].settled == 1
+    assert run.acks[0].settled == 1
 
 
 async def test_what_the_destination_refuses_is_dropped_counted_and_settled_and_the_rest_goes_on(
@@ -170,7 +170,7 @@ async def test_what_the_destination_refuses_is_dropped_counted_and_settled_and_t
     assert sink.taken == [b"good"]
     assert run.count("dropped_entries", reason="refused") == 2
     assert run.count("delivered_entries") == 1
-    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1]
     assert "too old" in caplog.text
 
 
@@ -238,7 +238,7 @@ async def test_what_the_destination_refuses_one_by_one_is_refused_once_and_the_r
     run = await Run(Picky(*answers), dead_letter=dead_letter).of(lines)
     assert letters == [([b"bad 1", b"bad 2"], "bad")]
     assert run.count("delivered_entries") == 1
-    assert [receipt.settled for receipt in run.receipts] == [1]
+    assert [ack.settled for ack in run.acks] == [1]
 
 
 async def test_what_was_refused_before_all_the_rest_was_is_not_refused_twice() -> None:
@@ -285,7 +285,7 @@ async def test_an_encoder_that_fails_loses_only_the_batch_it_fails_on() -> None:
     run = await Run(sink).of(batch("a"), batch("poison"), batch("b"))
     assert sink.taken == [b"a", b"b"]
     assert run.count("dropped_entries", reason="refused") == 1
-    assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1, 1]
 
 
 async def test_a_batch_that_is_refused_after_an_encoder_failed_takes_no_other_with_it() -> None:
@@ -330,7 +330,7 @@ async def test_giving_up_counts_as_refused() -> None:
     retry = RetryConfig(initial=Duration(0.001), max=Duration(0.001), give_up_after=Duration(0))
     run = await Run(Scripted(Unavailable("gone")), retry=retry).of(batch("a"))
     assert run.count("dropped_entries", reason="refused") == 1
-    assert run.receipts[0].settled == 1
+    assert run.acks[0].settled == 1
 
 
 async def test_a_destination_given_up_on_is_not_said_to_be_back(
@@ -400,7 +400,7 @@ async def test_cancelled_while_sending_nothing_is_settled_and_the_sink_is_closed
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await run.of(batch("a"))
-    assert run.receipts[0].settled == 0
+    assert run.acks[0].settled == 0
     assert run.buffer.entries == 1
     assert run.sink.closed == 1
 
@@ -453,12 +453,12 @@ async def delivering(run: Run) -> AsyncIterator[None]:
 
 def put(run: Run, *batches: Batch) -> None:
     for one in batches:
-        run.receipts.append(Acknowledged())
-        assert run.buffer.offer(Envelope(one, ack=run.receipts[-1]))
+        run.acks.append(Acknowledged())
+        assert run.buffer.offer(Envelope(one, ack=run.acks[-1]))
 
 
 def settled(run: Run) -> list[int]:
-    return [receipt.settled for receipt in run.receipts]
+    return [ack.settled for ack in run.acks]
 
 
 async def test_what_was_sent_is_settled_and_counted_when_it_has_arrived() -> None:
@@ -819,7 +819,7 @@ async def test_what_there_is_no_memory_to_encode_is_sent_in_halves_in_order(
         run = await Run(sink).of(batch(*lines[:3]), batch(*lines[3:]))
     assert sink.taken == lines
     assert max(payload.entries for payload in sink.payloads) == 2
-    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1]
     assert run.count("delivered_entries") == 10
     assert run.metrics.registry.get_sample_value(
         "dockline_memory_errors_total", {"where": "sink test"}
@@ -926,7 +926,7 @@ async def test_an_entry_that_never_finds_memory_is_refused_and_counted_and_the_o
     assert sink.taken == [b"a", b"b", b"c"]
     assert letters == [([b"huge"], f"not enough memory to encode it, {MOST_STARVED} times")]
     assert (run.count("delivered_entries"), run.count("dead_lettered_entries")) == (3, 1)
-    assert [receipt.settled for receipt in run.receipts] == [1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1]
 
 
 async def test_what_there_is_no_memory_to_send_is_encoded_anew_in_halves() -> None:
@@ -940,7 +940,7 @@ async def test_what_there_is_no_memory_to_send_is_encoded_anew_in_halves() -> No
     run = await Run(sink).of(batch("a", "b", "c"))
     assert sink.taken == [b"a", b"b", b"c"]
     assert run.count("delivered_entries") == 3
-    assert [receipt.settled for receipt in run.receipts] == [1]
+    assert [ack.settled for ack in run.acks] == [1]
 
 
 async def test_payloads_that_a_sink_keeps_count_with_all_their_bytes() -> None:
@@ -1050,7 +1050,7 @@ async def test_what_waits_beside_a_payload_in_doubt_is_no_more_than_half_of_the_
     held = sum(one.size for one in flood if one.container.id in encoded)
     assert 32 << 10 < held <= (64 + 4 + 4) << 10  # what is in doubt, and the last of the others
     assert sorted(sink.taken) == [b"x" * 1500] * 40
-    assert [receipt.settled for receipt in run.receipts] == [1] * 40
+    assert [ack.settled for ack in run.acks] == [1] * 40
 
 
 async def test_a_destination_that_takes_others_does_not_want_mending_for_one_payload() -> None:
@@ -1094,13 +1094,13 @@ async def test_what_is_taken_beside_a_payload_in_doubt_makes_room_for_more() -> 
 
     sink.send = doubtful  # type: ignore[method-assign]
     flood = [batch("bad"), *(batch(b"x" * 1000, of=container(number=n)) for n in range(2, 102))]
-    receipts = [Acknowledged() for _ in flood]
+    acks = [Acknowledged() for _ in flood]
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
-        for one, receipt in zip(flood, receipts, strict=True):
-            await run.buffer.put(Envelope(one, ack=receipt))
+        for one, ack in zip(flood, acks, strict=True):
+            await run.buffer.put(Envelope(one, ack=ack))
         run.buffer.close()
-    assert [receipt.settled for receipt in receipts] == [1] * len(flood)
+    assert [ack.settled for ack in acks] == [1] * len(flood)
     assert (run.buffer.bytes, run.buffer.entries) == (0, 0)
     assert run.count("delivered_entries") == len(flood)
 
@@ -1122,17 +1122,17 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
         tries += 1
         if tries == 1:
             for one in flood[1:]:  # taken together, beside the first
-                run.receipts.append(Acknowledged())
-                assert run.buffer.offer(Envelope(one, ack=run.receipts[-1]))
+                run.acks.append(Acknowledged())
+                assert run.buffer.offer(Envelope(one, ack=run.acks[-1]))
         if (payload.data == [b"first"] and tries < 3) or (payload.data == [b"other"] and tries < 9):
-            settled.append(sum(receipt.settled for receipt in run.receipts))
+            settled.append(sum(ack.settled for ack in run.acks))
             raise Failed("503")
         await send(payload)
 
     sink.send = doubtful  # type: ignore[method-assign]
     flood = [batch("first"), batch("other", of=container(number=2)), batch("same", start=1)]
-    run.receipts.append(Acknowledged())
-    assert run.buffer.offer(Envelope(flood[0], ack=run.receipts[0]))
+    run.acks.append(Acknowledged())
+    assert run.buffer.offer(Envelope(flood[0], ack=run.acks[0]))
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(run.delivery.run(), name="delivery")
         while len(sink.taken) < 3:
@@ -1140,7 +1140,7 @@ async def test_of_what_was_taken_beside_another_nothing_is_settled_that_is_in_do
         run.buffer.close()
     assert sink.taken == [b"first", b"same", b"other"]
     assert not any(settled)
-    assert [receipt.settled for receipt in run.receipts] == [1, 1, 1]
+    assert [ack.settled for ack in run.acks] == [1, 1, 1]
 
 
 async def test_a_payload_in_doubt_is_tried_again_while_its_container_goes_on_writing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Progress
+from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.expression.paths import Path
@@ -220,20 +220,20 @@ class Counting(Stage):
 
 def routed(given: dict[str, str], *lines: bytes) -> tuple[list[Kept], Metrics]:
     """Two routes, the first of which changes its fields; what came to the sink of each."""
-    metrics, outlets = Metrics(CollectorRegistry()), [Kept(), Kept()]
+    metrics, outputs = Metrics(CollectorRegistry()), [Kept(), Kept()]
     routes = [
         Route(
-            "marking", frozenset(["logs", "events"]), bool, [("mark", Marking(None))], outlets[:1]
+            "marking", frozenset(["logs", "events"]), bool, [("mark", Marking(None))], outputs[:1]
         ),
-        Route("plain", frozenset(["logs", "events"]), bool, [], outlets[1:]),
+        Route("plain", frozenset(["logs", "events"]), bool, [], outputs[1:]),
     ]
     router = Router(routes, metrics, Ledger(), labels=Labels(routes=ROUTES))
-    bound = router.bind(container(labels=given), Progress({}))
+    bound = router.bind(container(labels=given), Offsets({}))
     for start in range(3):  # the third is read as records
         assert bound["logs"].offer(batch(*lines, start=start * len(lines))) == 0
     events = batch("died", source="events", fields=[{"docker": {"event": {}}}], streams="none")
     assert bound["events"].offer(events) == 0
-    return outlets, metrics
+    return outputs, metrics
 
 
 def test_every_route_gets_what_was_parsed_and_tagged_and_none_sees_anothers_changes() -> None:
@@ -273,8 +273,8 @@ def test_a_bug_in_what_is_asked_for_loses_nothing(
             raise ZeroDivisionError
 
     monkeypatch.setattr(labels, "_stage", lambda name, text: Broken(None))
-    outlets, metrics = routed({"dockline.parse": "json"}, b"text")
-    assert [len(one.batches) for one in outlets] == [4, 4]
+    outputs, metrics = routed({"dockline.parse": "json"}, b"text")
+    assert [len(one.batches) for one in outputs] == [4, 4]
     given = {"route": "", "stage": "parse"}
     assert metrics.registry.get_sample_value("dockline_stage_errors_total", given) == 3
     assert "dockline.parse failed" in caplog.text

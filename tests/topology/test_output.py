@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model import BufferConfig, Context, Duration, RetryConfig, Size
@@ -20,7 +20,7 @@ from pipeline.sinks.console import Config
 from pipeline.sinks.syslog import Config as SyslogConfig
 from pipeline.testing.builders import batch
 from pipeline.testing.receivers import SyslogReceiver
-from pipeline.topology.output import Outlet, OutletGauges
+from pipeline.topology.output import Output, OutputGauges
 from pipeline.topology.tap import Choice, Tap
 
 ROOM = 2**16
@@ -34,19 +34,19 @@ class Made:
         self.ledger = Ledger()
         self.tap = Tap()
         buffer = BufferConfig(memory=Size(ROOM), when_full=policy)
-        self.outlet = Outlet(
+        self.output = Output(
             Config(type="console", buffer=buffer),
             Context(name),
             self.metrics,
             self.ledger,
             tap=self.tap,
         )
-        self.metrics.registry.register(OutletGauges([self.outlet]))
+        self.metrics.registry.register(OutputGauges([self.output]))
         self.moved: list[int] = []
-        self.account: Account[int] = Account(self.moved.append)
+        self.tracker: AckTracker[int] = AckTracker(self.moved.append)
 
     def envelope(self, number: int, size: int = 40_000) -> Envelope:
-        return Envelope(batch("x" * size, start=number), ack=self.account.open(number))
+        return Envelope(batch("x" * size, start=number), ack=self.tracker.open(number))
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"dockline_{name}", {"sink": "out", **labels})
@@ -68,8 +68,8 @@ def letters() -> Made:
 
 
 async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(made: Made) -> None:
-    assert made.outlet.offer(made.envelope(1))
-    task = asyncio.ensure_future(made.outlet.put(made.envelope(2)))  # noqa: TID251
+    assert made.output.offer(made.envelope(1))
+    task = asyncio.ensure_future(made.output.put(made.envelope(2)))  # noqa: TID251
     await asyncio.sleep(0)
     assert made.value("buffer_entries", kind="memory") == 1
     assert made.value("buffer_bytes", kind="memory") == 41_120
@@ -82,24 +82,24 @@ async def test_what_waits_in_the_buffer_and_what_waits_for_room_in_it_is_shown(m
 def test_what_the_policy_drops_is_counted_and_settled(policy: str, kept: int) -> None:
     made = Made(policy)
     for number in (1, 2):
-        assert made.outlet.offer(made.envelope(number))
+        assert made.output.offer(made.envelope(number))
     assert made.value("dropped_entries_total", reason=policy) == 1
     assert made.value("buffer_entries", kind="memory") == 1
-    (left,) = made.outlet.buffer._waiting
+    (left,) = made.output.buffer._waiting
     assert left.batch.sequences[0] == kept
     left.ack.settle()
     assert made.moved[-1] == 2
-    assert len(made.account) == 0
+    assert len(made.tracker) == 0
 
 
 def test_what_is_dropped_is_said_and_not_with_every_batch(
     dropping: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(4):  # the first has room
-        dropping.outlet.offer(dropping.envelope(number))
+        dropping.output.offer(dropping.envelope(number))
     assert caplog.messages == ["sink out: entries dropped: 1 (drop_newest)"]
-    dropping.outlet._drops._silent_until = 0
-    dropping.outlet.offer(dropping.envelope(4))
+    dropping.output._drops._silent_until = 0
+    dropping.output.offer(dropping.envelope(4))
     assert caplog.messages[1:] == ["sink out: entries dropped: 3 (drop_newest)"]
 
 
@@ -109,13 +109,13 @@ async def test_who_looks_sees_what_the_policy_drops_what_a_disk_loses_and_dead_l
     made = dropping
     lost, passed = made.tap.open(Choice(dropped=True)), letters.tap.open(Choice(sinks=["letters"]))
     for number in (1, 2):
-        made.outlet.offer(made.envelope(number))
-    made.outlet._lose(9, "damaged")
+        made.output.offer(made.envelope(number))
+    made.output._lose(9, "damaged")
     first, second = map(json.loads, lost.read().splitlines())
     assert (first["dropped"], first["entry"]["event"]["sequence"]) == ("drop_newest", 2)
     assert (second["dropped"], second["entries"]) == ("damaged", 9)
-    made.outlet.dead_letter = letters.outlet
-    await made.outlet._bury(Envelope(batch("a")), "too old")
+    made.output.dead_letter = letters.output
+    await made.output._bury(Envelope(batch("a")), "too old")
     [letter] = map(json.loads, passed.read().splitlines())
     assert letter["entry"]["dead_letter"] == {"sink": "out", "reason": "too old"}
 
@@ -123,12 +123,12 @@ async def test_who_looks_sees_what_the_policy_drops_what_a_disk_loses_and_dead_l
 async def test_a_dead_letter_holds_the_entry_until_it_is_delivered_there(
     made: Made, letters: Made
 ) -> None:
-    made.outlet.dead_letter = letters.outlet
+    made.output.dead_letter = letters.output
     refused = made.envelope(1)
-    assert await made.outlet._bury(refused, "too old")
+    assert await made.output._bury(refused, "too old")
     refused.ack.settle()
     assert made.moved == []
-    (letter,) = letters.outlet.buffer._waiting
+    (letter,) = letters.output.buffer._waiting
     assert letter.batch.fields == [{"dead_letter": {"sink": "out", "reason": "too old"}}]
     letter.ack.settle()
     assert made.moved == [1]
@@ -138,10 +138,10 @@ async def test_a_dead_letter_without_room_in_time_is_refused_and_settled(
     made: Made, letters: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.topology.output.PATIENCE", 0.01)
-    made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.envelope(0))
+    made.output.dead_letter = letters.output
+    assert letters.output.offer(letters.envelope(0))
     refused = made.envelope(1)
-    assert not await made.outlet._bury(refused, "too old")
+    assert not await made.output._bury(refused, "too old")
     refused.ack.settle()
     assert made.moved == [1]
 
@@ -149,37 +149,37 @@ async def test_a_dead_letter_without_room_in_time_is_refused_and_settled(
 def test_no_name_of_a_sink_leads_its_spool_out_of_the_state_directory(tmp_path: Path) -> None:
     buffer = BufferConfig(disk=Size(2**20))
     config = Config(type="console", buffer=buffer)
-    outlet = Outlet(config, Context("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
-    assert outlet.spool is not None
-    assert outlet.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()
+    output = Output(config, Context("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
+    assert output.spool is not None
+    assert output.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()
 
 
 async def test_after_one_dead_letter_has_waited_in_vain_no_other_waits_until_there_is_room(
     made: Made, letters: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.envelope(0))
+    made.output.dead_letter = letters.output
+    assert letters.output.offer(letters.envelope(0))
     monkeypatch.setattr("pipeline.topology.output.PATIENCE", 0.01)
-    assert not await made.outlet._bury(made.envelope(1), "too old")
+    assert not await made.output._bury(made.envelope(1), "too old")
     monkeypatch.setattr("pipeline.topology.output.PATIENCE", 1000.0)
-    assert not await made.outlet._bury(made.envelope(2), "too old")
-    (taken,) = await letters.outlet.buffer.take(1, 1, 0)
-    letters.outlet.buffer.release(taken)
-    assert await made.outlet._bury(made.envelope(3), "too old")
-    assert letters.outlet._letters_wait
+    assert not await made.output._bury(made.envelope(2), "too old")
+    (taken,) = await letters.output.buffer.take(1, 1, 0)
+    letters.output.buffer.release(taken)
+    assert await made.output._bury(made.envelope(3), "too old")
+    assert letters.output._letters_wait
 
 
 async def test_a_dead_letter_that_waits_for_room_when_all_ends_is_on_nobodys_account(
     made: Made, letters: Made
 ) -> None:
-    made.outlet.dead_letter = letters.outlet
-    assert letters.outlet.offer(letters.envelope(0))
-    page = made.ledger.page("1", "api")
-    refused = Envelope(batch("x" * 40_000), page.passage("logs", "r").tally("out"))
+    made.output.dead_letter = letters.output
+    assert letters.output.offer(letters.envelope(0))
+    container_account = made.ledger.container("1", "api")
+    refused = Envelope(batch("x" * 40_000), container_account.route("logs", "r").sink("out"))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
-            await made.outlet._bury(refused, "too old")
-    assert [tally.open for tally in page.tallies] == [0, 0]
+            await made.output._bury(refused, "too old")
+    assert [account.open for account in container_account.accounts] == [0, 0]
 
 
 def at(port: int) -> SyslogConfig:
@@ -192,26 +192,26 @@ def at(port: int) -> SyslogConfig:
 async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_trouble_he_has(
     there: bool,
 ) -> None:
-    make = partial(Outlet, at(1), Context("out"), Metrics(CollectorRegistry()), Ledger())
-    outlet = await asyncio.to_thread(make)
+    make = partial(Output, at(1), Context("out"), Metrics(CollectorRegistry()), Ledger())
+    output = await asyncio.to_thread(make)
 
     async def replace(port: int) -> None:
-        successor = await asyncio.to_thread(outlet.successor, at(port))
-        await outlet.replace(at(port), successor, patience=0.3)
+        successor = await asyncio.to_thread(output.successor, at(port))
+        await output.replace(at(port), successor, patience=0.3)
         await asyncio.sleep(0.3)
 
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(outlet.run(), name="out")
-        outlet.offer(Envelope(batch("one")))
-        while not outlet.delivery.problem:
+        running = tasks.create_task(output.run(), name="out")
+        output.offer(Envelope(batch("one")))
+        while not output.delivery.problem:
             await asyncio.sleep(0.01)
         with SyslogReceiver() as receiver:
             if not there:
                 await replace(2)
                 assert not running.done()
             await replace(receiver.port)
-            outlet.offer(Envelope(batch("two")))
-            outlet.buffer.close()
+            output.offer(Envelope(batch("two")))
+            output.buffer.close()
             async with asyncio.timeout(60):
                 await running
-    assert outlet.buffer.entries == 0
+    assert output.buffer.entries == 0

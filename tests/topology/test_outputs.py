@@ -17,7 +17,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.sinks.console import Config as Console
 from pipeline.sinks.syslog import Config as Syslog
 from pipeline.testing.builders import batch
-from pipeline.topology.outputs import Change, Outlets
+from pipeline.topology.outputs import OutputChange, Outputs
 from tests.suite.waiting import until
 
 SPOOLED = BufferConfig(disk=Size(2**20))
@@ -31,13 +31,13 @@ async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
     stays = Console(type="console")
     dead = Syslog(type="syslog", address=DEAD, buffer=buffer, retry=RetryConfig())
     metrics = Metrics(CollectorRegistry())
-    outlets = Outlets(metrics, Ledger(), tmp_path, "host", lambda container: True)
+    outputs = Outputs(metrics, Ledger(), tmp_path, "host", lambda container: True)
 
-    async def plan(**sinks: SinkConfig) -> Change:
-        return await asyncio.to_thread(outlets.plan, sinks)
+    async def plan(**sinks: SinkConfig) -> OutputChange:
+        return await asyncio.to_thread(outputs.plan, sinks)
 
-    outlets.apply(await plan(stays=stays, dead=dead))
-    await outlets.open()
+    outputs.apply(await plan(stays=stays, dead=dead))
+    await outputs.open()
     closing = asyncio.Event()
 
     async def hang() -> None:
@@ -45,19 +45,19 @@ async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
         await asyncio.sleep(0.5)
 
     async with asyncio.TaskGroup() as tasks:
-        outlets.start(tasks)
-        leaving = outlets.named["dead"]
+        outputs.start(tasks)
+        leaving = outputs.named["dead"]
         monkeypatch.setattr(leaving.delivery._sink, "close", hang)
         leaving.offer(Envelope(batch("never delivered")))
         await until(lambda: leaving.delivery.problem)
         change = await plan(stays=stays)
-        outlets.apply(change)
-        settling = tasks.create_task(outlets.settle(change, 0.05), name="reload")
+        outputs.apply(change)
+        settling = tasks.create_task(outputs.settle(change, 0.05), name="reload")
         await closing.wait()
         settling.cancel()
         await asyncio.wait([settling])
-        await outlets.drain(2)
-        await outlets.finish()
+        await outputs.drain(2)
+        await outputs.finish()
     assert leaving.buffer.entries == 1
     assert leaving.spool is None or leaving.spool.unsaved == 0
 
@@ -67,7 +67,7 @@ class Free(Console, frozen=True, kw_only=True):
 
 
 def test_a_value_of_another_type_that_is_equal_to_python_changes_a_sink(tmp_path: Path) -> None:
-    outlets = Outlets(Metrics(CollectorRegistry()), Ledger(), tmp_path, "host", lambda _: True)
-    outlets.apply(outlets.plan({"a": Free(type="console", fields={"x": [1]})}))
-    assert not outlets.plan({"a": Free(type="console", fields={"x": [1]})}).successors
-    assert "a" in outlets.plan({"a": Free(type="console", fields={"x": [True]})}).successors
+    outputs = Outputs(Metrics(CollectorRegistry()), Ledger(), tmp_path, "host", lambda _: True)
+    outputs.apply(outputs.plan({"a": Free(type="console", fields={"x": [1]})}))
+    assert not outputs.plan({"a": Free(type="console", fields={"x": [1]})}).successors
+    assert "a" in outputs.plan({"a": Free(type="console", fields={"x": [True]})}).successors

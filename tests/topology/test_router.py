@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Account, Progress
+from pipeline.accounting.acks import AckTracker, Offsets
 from pipeline.accounting.envelope import Envelope
-from pipeline.accounting.ledger import Ledger, Page
+from pipeline.accounting.ledger import ContainerAccount, Ledger
 from pipeline.model import Effect, Stage
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import LARGEST_PIECE, Batch
@@ -23,8 +23,8 @@ from pipeline.model.metrics import Metrics
 from pipeline.stages import join, remove, split
 from pipeline.stages import set as set_
 from pipeline.testing.builders import batch, container
-from pipeline.topology import Lane, Lanes, Outlet, Route, Router
-from pipeline.topology.halves import MOST_TRIES
+from pipeline.topology import ContainerLanes, Lane, Output, Route, Router
+from pipeline.topology.bound_stage import MOST_TRIES
 from pipeline.topology.labels import Labels, Wish
 from pipeline.topology.tap import Choice, Tap, Tapper
 from tests.buffer.acknowledgements import Tracked
@@ -90,7 +90,7 @@ def metrics() -> Metrics:
 
 
 def route(
-    *outlets: Outlet,
+    *outputs: Output,
     stages: tuple[tuple[str, Stage], ...] = (),
     only: str = "",
     name: str = "r",
@@ -100,7 +100,7 @@ def route(
     def takes(one: Container) -> bool:
         return only in one.name
 
-    return Route(name, frozenset(sources), takes, stages, outlets, feeds)
+    return Route(name, frozenset(sources), takes, stages, outputs, feeds)
 
 
 @pytest.fixture
@@ -109,25 +109,25 @@ def ledger() -> Ledger:
 
 
 def lane(one: Route, metrics: Metrics) -> Lane:
-    return Lane(one, container(), metrics, Page("1", "api-1").passage("logs", one.name))
+    return Lane(one, container(), metrics, ContainerAccount("1", "api-1").route("logs", one.name))
 
 
 def bound(
     metrics: Metrics,
     *routes: Route,
     ledger: Ledger | None = None,
-    progress: Progress | None = None,
-) -> Lanes:
+    offsets: Offsets | None = None,
+) -> ContainerLanes:
     """The lanes that a container has for its logs."""
     router = Router(routes, metrics, ledger or Ledger())
-    return router.bind(container(), progress or Progress({}))["logs"]
+    return router.bind(container(), offsets or Offsets({}))["logs"]
 
 
 def test_a_container_has_a_lane_for_each_route_that_takes_it_and_its_source(
     metrics: Metrics,
 ) -> None:
     router = Router([route(only="api"), route(only="web", name="w")], metrics, Ledger())
-    lanes = router.bind(container("api-1"), Progress({}))
+    lanes = router.bind(container("api-1"), Offsets({}))
     assert [lane.route.name for lane in lanes["logs"]] == ["r"]
     assert not lanes["events"]
 
@@ -206,11 +206,11 @@ async def test_what_a_stage_that_withholds_fails_on_is_lost_and_counted_and_the_
     await lanes.distribute(batch(*LINES))
     left = [one.encode() for one in LINES if "7" not in one and one.encode() not in bad]
     assert first.lines == left == second.lines
-    for tally in ledger.tallies():
-        assert tally.dropped == {"stage_failed": 3}
-        assert tally.open == len(left)
-    (page,) = ledger
-    assert not any(passage.unaccounted for passage in page.passages.values())
+    for account in ledger.accounts():
+        assert account.dropped == {"stage_failed": 3}
+        assert account.open == len(left)
+    (container_account,) = ledger
+    assert not any(route_account.unaccounted for route_account in container_account.routes.values())
     labels = {"sink": "second", "reason": "stage_failed"}
     assert metrics.registry.get_sample_value("dockline_dropped_entries_total", labels) == 3
     assert "3 entries were dropped" in caplog.text
@@ -233,8 +233,8 @@ async def test_a_stage_that_has_no_memory_for_a_batch_does_its_halves_and_loses_
     await lanes.distribute(batch(*LINES))
     marked = [one.encode() + b"!" for one in LINES]
     assert out.lines == [b"500" if one == b"500!" else one for one in marked]
-    (page,) = ledger
-    assert not any(passage.unaccounted for passage in page.passages.values())
+    (container_account,) = ledger
+    assert not any(route_account.unaccounted for route_account in container_account.routes.values())
 
 
 async def test_a_stage_of_a_label_that_fails_is_skipped_and_said_without_what_it_choked_on(
@@ -246,7 +246,7 @@ async def test_a_stage_of_a_label_that_fails_is_skipped_and_said_without_what_it
 
     out = Kept()
     router = Router([route(out)], metrics, Ledger(), labels=Asking())
-    await router.bind(container(), Progress({}))["logs"].distribute(batch("secret", "b"))
+    await router.bind(container(), Offsets({}))["logs"].distribute(batch("secret", "b"))
     assert out.lines == [b"secret", b"b"]
     assert "stage tag of label dockline.tag failed with ValueError" in caplog.text
     assert "secret" not in caplog.text
@@ -272,8 +272,8 @@ async def test_where_all_entries_fail_tries_have_an_end_and_all_are_lost(
     await lanes.distribute(batch(*LINES))
     assert not out.batches
     assert hide.calls <= MOST_TRIES + 1
-    (tally,) = ledger.tallies()
-    assert tally.dropped == {"stage_failed": 1000}
+    (account,) = ledger.accounts()
+    assert account.dropped == {"stage_failed": 1000}
 
 
 async def test_nothing_goes_on_that_a_stage_failed_on_which_makes_what_a_later_one_removes(
@@ -313,11 +313,11 @@ async def test_a_stage_that_holds_back_and_withholds_loses_all_that_it_failed_on
     await lanes.distribute(batch("a", "b", "c"))
     await lanes.distribute(batch("bad", "d", "e", start=3))
     lanes.end()
-    (tally,) = ledger.tallies()
+    (account,) = ledger.accounts()
     assert b"bad" not in out.lines
-    (page,) = ledger
-    assert not any(passage.unaccounted for passage in page.passages.values())
-    assert tally.routed == len(out.lines) + tally.dropped["stage_failed"]
+    (container_account,) = ledger
+    assert not any(route_account.unaccounted for route_account in container_account.routes.values())
+    assert account.routed == len(out.lines) + account.dropped["stage_failed"]
 
 
 def test_a_lane_that_changes_fields_changes_them_for_itself_alone(metrics: Metrics) -> None:
@@ -349,7 +349,7 @@ async def test_a_batch_goes_on_in_pieces_by_what_labels_and_tags_add_to_each_ent
     tags = {f"t{number}": "x" * 256 for number in range(31)}
     router = Router([route(out)], metrics, ledger, labels=Labels())
     many = container(labels={f"dockline.tag.{name}": text for name, text in tags.items()})
-    lanes = router.bind(many, Progress({}))["logs"]
+    lanes = router.bind(many, Offsets({}))["logs"]
     source = Tracked()
     lines = [b"%d" % number for number in range(2000)]
     await lanes.distribute(batch(*lines, of=many, start=5), source)
@@ -370,13 +370,13 @@ async def test_the_next_piece_is_made_when_the_one_before_has_found_room(
 ) -> None:
     out = Kept(room=1)
     of = container(labels={"big": "x" * 2**20})
-    lanes = Router([route(out)], metrics, ledger).bind(of, Progress({}))["logs"]
+    lanes = Router([route(out)], metrics, ledger).bind(of, Offsets({}))["logs"]
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(lanes.distribute(batch(*"abcdefgh", of=of)), name="put")
         await asyncio.sleep(0)
         assert (len(out.batches), sum(lanes.waiting.values())) == (1, 3)
-        (page,) = ledger
-        assert page.read["logs"] == 6
+        (container_account,) = ledger
+        assert container_account.read["logs"] == 6
         out.roomy.set()
     assert out.lines == [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
 
@@ -424,7 +424,7 @@ async def test_a_buffer_that_there_is_no_memory_for_gets_its_batch_later(
     lanes = bound(metrics, route(short, other), ledger=ledger)
     await lanes.distribute(batch("a"))
     assert short.lines == other.lines == [b"a"]
-    assert not any(tally.waiting for tally in ledger.tallies())
+    assert not any(account.waiting for account in ledger.accounts())
     given = {"where": "buffers"}
     assert metrics.registry.get_sample_value("dockline_memory_errors_total", given) == 3
 
@@ -454,15 +454,15 @@ async def test_a_buffer_that_fails_holds_nothing_for_ever_and_keeps_nothing_from
             raise ZeroDivisionError
 
     moved: list[int] = []
-    account: Account[int] = Account(moved.append)
-    receipt = account.open(1)
+    tracker: AckTracker[int] = AckTracker(moved.append)
+    ack = tracker.open(1)
     healthy = Kept(name="healthy")
     lanes = bound(metrics, route(Failing(), healthy), ledger=ledger)
-    await lanes.distribute(batch("a"), receipt)
-    receipt.settle()
+    await lanes.distribute(batch("a"), ack)
+    ack.settle()
     healthy.envelopes[0].ack.settle()
     assert moved == [1]
-    failing, _ = ledger.tallies()
+    failing, _ = ledger.accounts()
     assert (failing.dropped, failing.open) == ({"bug": 1}, 0)
     labels = {"sink": "out", "reason": "bug"}
     assert metrics.registry.get_sample_value("dockline_dropped_entries_total", labels) == 1
@@ -473,16 +473,16 @@ async def test_each_place_holds_the_batch_and_a_filtered_one_is_settled_at_once(
     metrics: Metrics,
 ) -> None:
     moved: list[int] = []
-    account: Account[int] = Account(moved.append)
+    tracker: AckTracker[int] = AckTracker(moved.append)
     first, second = Kept(name="first"), Kept(name="second")
     filtering = route(Kept(), stages=(("drop", Without(b"a")),), name="f")
     lanes = bound(metrics, route(first, second), filtering)
-    receipt = account.open(1)
-    await lanes.distribute(batch("a"), receipt)
-    receipt.settle()
+    ack = tracker.open(1)
+    await lanes.distribute(batch("a"), ack)
+    ack.settle()
     assert moved == []
-    for outlet in (first, second):
-        outlet.envelopes[0].ack.settle()
+    for output in (first, second):
+        output.envelopes[0].ack.settle()
     assert moved == [1]
 
 
@@ -492,7 +492,7 @@ def test_an_offer_never_waits_and_counts_what_had_no_room_as_dropped(
     full, roomy = Kept(room=0, name="full"), Kept()
     assert bound(metrics, route(full, roomy), ledger=ledger).offer(batch("a")) == 1
     assert roomy.lines == [b"a"]
-    assert {tally.sink: tally.dropped for tally in ledger.tallies()} == {
+    assert {account.sink: account.dropped for account in ledger.accounts()} == {
         "full": {"backlog": 1},
         "out": {},
     }
@@ -505,17 +505,17 @@ async def test_what_is_read_is_accounted_to_stages_and_to_sinks(
     metrics: Metrics, ledger: Ledger
 ) -> None:
     stages = (("keep", Without(b"b")), ("drop", Without(b"c")))
-    outlet = Kept(name="out")
-    lanes = bound(metrics, route(outlet, stages=stages), route(outlet, name="all"), ledger=ledger)
+    output = Kept(name="out")
+    lanes = bound(metrics, route(output, stages=stages), route(output, name="all"), ledger=ledger)
     await lanes.distribute(batch("a", "b", "c", "d"))
-    (page,) = ledger
-    filtering, whole = page.passages.values()
-    assert page.read == {"logs": 4}
+    (container_account,) = ledger
+    filtering, whole = container_account.routes.values()
+    assert container_account.read == {"logs": 4}
     assert filtering.filtered == {"keep": 1, "drop": 1}
-    assert [filtering.tally("out").routed, whole.tally("out").routed] == [2, 4]
+    assert [filtering.sink("out").routed, whole.sink("out").routed] == [2, 4]
     assert [filtering.unaccounted, whole.unaccounted] == [0, 0]
-    assert [(one.route, len(one)) for one in outlet.batches] == [("r", 2), ("all", 4)]
-    assert [one.account for one in outlet.envelopes] == [filtering.tally("out"), whole.tally("out")]
+    assert [(one.route, len(one)) for one in output.batches] == [("r", 2), ("all", 4)]
+    assert [one.account for one in output.envelopes] == [filtering.sink("out"), whole.sink("out")]
 
 
 async def test_what_waits_for_room_is_accounted_as_waiting_until_it_has_room_or_is_abandoned(
@@ -523,37 +523,43 @@ async def test_what_waits_for_room_is_accounted_as_waiting_until_it_has_room_or_
 ) -> None:
     full = Kept(room=0)
     lanes = bound(metrics, route(full), ledger=ledger)
-    (tally,) = ledger.tallies()
+    (account,) = ledger.accounts()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(lanes.distribute(batch("a", "b")))
         await asyncio.sleep(0)
-        assert (tally.waiting, tally.open) == (2, 2)
+        assert (account.waiting, account.open) == (2, 2)
         full.roomy.set()
-    assert (tally.waiting, tally.open) == (0, 2)
+    assert (account.waiting, account.open) == (0, 2)
     full.roomy.clear()
     async with asyncio.TaskGroup() as tasks:
         putting = tasks.create_task(lanes.distribute(batch("c")))
         await asyncio.sleep(0)
         putting.cancel()
-    assert tally.waiting == 1
+    assert account.waiting == 1
     lanes.abandon("abandoned")
-    assert (tally.waiting, tally.dropped, tally.open) == (0, {"abandoned": 1}, 2)
+    assert (account.waiting, account.dropped, account.open) == (0, {"abandoned": 1}, 2)
 
 
 async def test_a_route_that_takes_a_container_only_by_its_new_name_owes_nothing_of_before(
     metrics: Metrics, ledger: Ledger
 ) -> None:
-    outlet = Kept()
-    router = Router([route(outlet), route(outlet, only="web", name="w")], metrics, ledger)
-    progress = Progress({})
-    await router.bind(container("api"), progress)["logs"].distribute(batch("a", "b"))
-    await router.bind(container("web"), progress)["logs"].distribute(batch("c"))
-    await router.bind(container("api"), progress)["logs"].distribute(batch("d"))
-    await router.bind(container("web"), progress)["logs"].distribute(batch("e"))
-    (page,) = ledger
-    assert page.name == "web"
-    assert [passage.taken for passage in page.passages.values()] == [5, 2]
-    assert [passage.unaccounted for passage in page.passages.values()] == [0, 0]
+    output = Kept()
+    router = Router([route(output), route(output, only="web", name="w")], metrics, ledger)
+    offsets = Offsets({})
+    await router.bind(container("api"), offsets)["logs"].distribute(batch("a", "b"))
+    await router.bind(container("web"), offsets)["logs"].distribute(batch("c"))
+    await router.bind(container("api"), offsets)["logs"].distribute(batch("d"))
+    await router.bind(container("web"), offsets)["logs"].distribute(batch("e"))
+    (container_account,) = ledger
+    assert container_account.name == "web"
+    assert [route_account.taken for route_account in container_account.routes.values()] == [
+        5,
+        2,
+    ]
+    assert [route_account.unaccounted for route_account in container_account.routes.values()] == [
+        0,
+        0,
+    ]
 
 
 async def test_what_waited_through_a_rename_is_owed_by_no_route_that_never_saw_it(
@@ -562,12 +568,15 @@ async def test_what_waited_through_a_rename_is_owed_by_no_route_that_never_saw_i
     old, new = Kept(name="old"), Kept(name="new")
     routes = [route(old, only="old", name="o"), route(new, only="new", name="n")]
     router = Router(routes, metrics, ledger)
-    lanes = router.bind(container("old"), Progress({}))["logs"]
-    router.bind(container("new"), Progress({}))
+    lanes = router.bind(container("old"), Offsets({}))["logs"]
+    router.bind(container("new"), Offsets({}))
     await lanes.distribute(batch("a"))
-    (page,) = ledger
+    (container_account,) = ledger
     assert old.lines == [b"a"]
-    assert [passage.unaccounted for passage in page.passages.values()] == [0, 0]
+    assert [route_account.unaccounted for route_account in container_account.routes.values()] == [
+        0,
+        0,
+    ]
 
 
 async def test_what_waits_for_room_is_abandoned_after_a_rename_as_well(
@@ -575,15 +584,15 @@ async def test_what_waits_for_room_is_abandoned_after_a_rename_as_well(
 ) -> None:
     full = Kept(room=0)
     router = Router([route(full, only="old")], metrics, ledger)
-    lanes = router.bind(container("old"), Progress({}))["logs"]
+    lanes = router.bind(container("old"), Offsets({}))["logs"]
     async with asyncio.TaskGroup() as tasks:
         putting = tasks.create_task(lanes.distribute(batch("a", "b")))
         await asyncio.sleep(0)
-        router.bind(container("new"), Progress({}))
+        router.bind(container("new"), Offsets({}))
         lanes.abandon("abandoned")
         putting.cancel()
-    (tally,) = ledger.tallies()
-    assert (tally.dropped, tally.waiting, tally.open) == ({"abandoned": 2}, 0, 0)
+    (account,) = ledger.accounts()
+    assert (account.dropped, account.waiting, account.open) == ({"abandoned": 2}, 0, 0)
 
 
 # --------------------------------------------------------------- what sinks have already
@@ -593,17 +602,17 @@ async def test_a_sink_is_given_only_what_is_new_to_it_when_a_log_is_read_again(
     metrics: Metrics, ledger: Ledger
 ) -> None:
     ahead, behind = Kept(name="ahead"), Kept(name="behind")
-    progress = Progress({"r": {"ahead": 7}})
-    lanes = bound(metrics, route(ahead, behind), ledger=ledger, progress=progress)
+    offsets = Offsets({"r": {"ahead": 7}})
+    lanes = bound(metrics, route(ahead, behind), ledger=ledger, offsets=offsets)
     moved: list[int] = []
-    account: Account[int] = Account(moved.append)
+    tracker: AckTracker[int] = AckTracker(moved.append)
     for start in (5, 6, 8):
-        receipt = account.open(start)
-        await lanes.distribute(batch("a", "b", start=start), receipt)
-        receipt.settle()
+        ack = tracker.open(start)
+        await lanes.distribute(batch("a", "b", start=start), ack)
+        ack.settle()
     assert [n for one in ahead.batches for n in one.sequences] == [8, 9]
     assert [n for one in behind.batches for n in one.sequences] == [5, 6, 6, 7, 8, 9]
-    first, second = ledger.tallies()
+    first, second = ledger.accounts()
     assert (first.routed, first.known, first.open) == (6, 4, 2)
     assert (second.routed, second.known, second.open) == (6, 0, 6)
     for one in behind.envelopes:
@@ -615,34 +624,34 @@ async def test_a_sink_is_given_only_what_is_new_to_it_when_a_log_is_read_again(
 
 async def test_how_far_each_sink_is_ahead_of_the_slowest_is_known(metrics: Metrics) -> None:
     quick, slow = Kept(name="quick"), Kept(name="slow")
-    progress = Progress({})
+    offsets = Offsets({})
     filtering = route(quick, stages=(("drop", Without(b"c")),), name="f")
-    lanes = bound(metrics, route(quick, slow), filtering, progress=progress)
+    lanes = bound(metrics, route(quick, slow), filtering, offsets=offsets)
     for start, line in ((1, "a"), (2, "b"), (3, "c")):
         await lanes.distribute(batch(line, start=start))
-    assert progress.ahead_of(0) == {}
+    assert offsets.ahead_of(0) == {}
     for one in quick.envelopes:
         one.ack.settle()
-    assert progress.ahead_of(0) == {"r": {"quick": 3}, "f": {"quick": 3}}
-    assert progress.ahead_of(3) == {}
+    assert offsets.ahead_of(0) == {"r": {"quick": 3}, "f": {"quick": 3}}
+    assert offsets.ahead_of(3) == {}
     slow.envelopes[1].ack.settle()
-    assert "slow" not in progress.ahead_of(0)["r"]
+    assert "slow" not in offsets.ahead_of(0)["r"]
     slow.envelopes[0].ack.settle()
-    assert progress.ahead_of(0)["r"] == {"quick": 3, "slow": 2}
+    assert offsets.ahead_of(0)["r"] == {"quick": 3, "slow": 2}
 
 
 async def test_in_doubt_about_the_numbers_every_sink_is_given_everything_again(
     metrics: Metrics,
 ) -> None:
-    outlet = Kept()
-    progress = Progress({"r": {"out": 100}})
-    lanes = bound(metrics, route(outlet), progress=progress)
-    progress.doubt(5)
+    output = Kept()
+    offsets = Offsets({"r": {"out": 100}})
+    lanes = bound(metrics, route(output), offsets=offsets)
+    offsets.doubt(5)
     await lanes.distribute(batch("a", start=6))
-    assert outlet.lines == [b"a"]
-    outlet.envelopes[0].ack.settle()
-    assert progress.ahead_of(4) == {}
-    assert progress.ahead_of(5) == {"r": {"out": 6}}
+    assert output.lines == [b"a"]
+    output.envelopes[0].ack.settle()
+    assert offsets.ahead_of(4) == {}
+    assert offsets.ahead_of(5) == {"r": {"out": 6}}
 
 
 async def test_sinks_that_have_the_same_entries_share_what_they_are_encoded_to(
@@ -705,32 +714,37 @@ def merged(batches: list[Batch]) -> dict[str, Any]:
 class Log:
     """A container's log, of which a batch is distributed at a time."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: ContainerLanes) -> None:
         self.moved: list[int] = []
-        self._account: Account[int] = Account(self.moved.append)
+        self._account: AckTracker[int] = AckTracker(self.moved.append)
         self._lanes = lanes
         self.read = 0
 
     async def write(self, *lines: str) -> None:
         first, self.read = self.read + 1, self.read + len(lines)
-        receipt = self._account.open(self.read)
-        await self._lanes.distribute(batch(*lines, start=first), receipt)
-        receipt.settle()
+        ack = self._account.open(self.read)
+        await self._lanes.distribute(batch(*lines, start=first), ack)
+        ack.settle()
 
 
-def settle(outlet: Kept) -> None:
-    for one in outlet.envelopes:
+def settle(output: Kept) -> None:
+    for one in output.envelopes:
         one.ack.settle()
-    outlet.envelopes.clear()
+    output.envelopes.clear()
 
 
 def balance(ledger: Ledger) -> tuple[int, int, int, int]:
     """Of one passage with one sink: read, filtered, held, routed."""
-    (page,) = ledger
-    (passage,) = page.passages.values()
-    (tally,) = passage.tallies.values()
-    assert passage.unaccounted == 0
-    return passage.came, sum(passage.filtered.values()), passage.held, tally.routed
+    (container_account,) = ledger
+    (route_account,) = container_account.routes.values()
+    (account,) = route_account.accounts.values()
+    assert route_account.unaccounted == 0
+    return (
+        route_account.came,
+        sum(route_account.filtered.values()),
+        route_account.held,
+        account.routed,
+    )
 
 
 HELD = (("pair", Pairing()), ("drop", Without(b"x")))
@@ -739,8 +753,8 @@ HELD = (("pair", Pairing()), ("drop", Without(b"x")))
 async def test_what_is_held_back_is_not_settled_until_what_came_of_it_is(
     metrics: Metrics, ledger: Ledger
 ) -> None:
-    out, progress = Kept(), Progress({})
-    lanes = bound(metrics, route(out, stages=HELD), ledger=ledger, progress=progress)
+    out, offsets = Kept(), Offsets({})
+    lanes = bound(metrics, route(out, stages=HELD), ledger=ledger, offsets=offsets)
     log = Log(lanes)
     await log.write("a")
     assert (log.moved, out.lines, balance(ledger)) == ([], [], (1, 0, 1, 0))
@@ -748,7 +762,7 @@ async def test_what_is_held_back_is_not_settled_until_what_came_of_it_is(
     assert (log.moved, out.lines, balance(ledger)) == ([], [b"a"], (3, 1, 1, 1))
     settle(out)
     assert log.moved == [1]  # and "c" is in the second batch
-    assert progress.ahead_of(1) == {"r": {"out": 2}}
+    assert offsets.ahead_of(1) == {"r": {"out": 2}}
     await log.write("d", "e", "f")
     settle(out)
     assert (log.moved[-1], balance(ledger)) == (6, (6, 3, 0, 3))
@@ -782,7 +796,7 @@ async def test_one_timer_lets_go_of_what_every_container_holds(
     async with asyncio.TaskGroup() as tasks:
         flusher = tasks.create_task(router.flusher.run())
         for number in range(3):
-            lanes = router.bind(container(f"c{number}", number=number), Progress({}))["logs"]
+            lanes = router.bind(container(f"c{number}", number=number), Offsets({}))["logs"]
             await lanes.distribute(batch(str(number)))
         assert out.lines == []
         await until(lambda: len(out.lines) == 3)
@@ -794,18 +808,18 @@ async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_c
     metrics: Metrics, ledger: Ledger
 ) -> None:
     full, moved = Kept(room=0), list[int]()
-    account: Account[int] = Account(moved.append)
+    tracker: AckTracker[int] = AckTracker(moved.append)
     router = Router([route(full, stages=HELD)], metrics, ledger)
-    lanes = router.bind(container(), Progress({}))["logs"]
-    receipt = account.open(1)
-    await lanes.distribute(batch("a", start=1), receipt)
-    receipt.settle()
-    (tally,) = ledger.tallies()
+    lanes = router.bind(container(), Offsets({}))["logs"]
+    ack = tracker.open(1)
+    await lanes.distribute(batch("a", start=1), ack)
+    ack.settle()
+    (account,) = ledger.accounts()
     async with asyncio.TaskGroup() as tasks:
         flusher = tasks.create_task(router.flusher.run())
         await asyncio.sleep(0)
         lanes.flush(100)
-        assert (tally.waiting, tally.open, balance(ledger)) == (1, 1, (1, 0, 0, 1))
+        assert (account.waiting, account.open, balance(ledger)) == (1, 1, (1, 0, 0, 1))
         next_one = tasks.create_task(lanes.distribute(batch("b", start=2)))
         finishing = tasks.create_task(router.flusher.finish())
         await asyncio.sleep(0.01)
@@ -816,14 +830,14 @@ async def test_what_is_let_go_and_has_no_room_keeps_nobody_waiting_but_its_own_c
         flusher.cancel()
     assert full.lines[:1] == [b"a"]
     settle(full)
-    assert (moved, tally.waiting) == ([1], 0)
+    assert (moved, account.waiting) == ([1], 0)
     assert lanes.start(batch("c", start=3), UNTRACKED) is None, "nothing is waited for any more"
 
 
 async def test_at_the_end_all_is_let_go(metrics: Metrics, ledger: Ledger) -> None:
     out = Kept()
     router = Router([route(out, stages=HELD)], metrics, ledger)
-    await router.bind(container(), Progress({}))["logs"].distribute(batch("a"))
+    await router.bind(container(), Offsets({}))["logs"].distribute(batch("a"))
     await router.flusher.finish()
     assert (out.lines, balance(ledger)) == ([b"a"], (1, 0, 0, 1))
 
@@ -848,8 +862,8 @@ async def test_a_container_that_is_given_up_loses_what_is_held_and_that_is_count
     log = Log(bound(metrics, route(out, stages=HELD), ledger=ledger))
     await log.write("a")
     log._lanes.abandon("abandoned")
-    (tally,) = ledger.tallies()
-    assert (tally.dropped, log.moved, balance(ledger)) == ({"abandoned": 1}, [1], (1, 0, 0, 1))
+    (account,) = ledger.accounts()
+    assert (account.dropped, log.moved, balance(ledger)) == ({"abandoned": 1}, [1], (1, 0, 0, 1))
 
 
 async def test_nothing_is_joined_across_what_a_sink_is_known_to_have(
@@ -858,13 +872,13 @@ async def test_nothing_is_joined_across_what_a_sink_is_known_to_have(
     """Else the whole would be taken for known, and its end be lost."""
     out = Kept()
     join_ = join.Stage("indent")
-    progress = Progress({"r": {"out": 12}})
-    lanes = bound(metrics, route(out, stages=(("join", join_),)), ledger=ledger, progress=progress)
+    offsets = Offsets({"r": {"out": 12}})
+    lanes = bound(metrics, route(out, stages=(("join", join_),)), ledger=ledger, offsets=offsets)
     await lanes.distribute(batch("a", " b", " c", " d", "e", start=10))
     assert out.lines == [b" d"]
     assert [n for one in out.batches for n in one.sequences] == [13]
-    (tally,) = ledger.tallies()
-    assert (tally.known, tally.routed, balance(ledger)) == (1, 2, (5, 2, 1, 2))
+    (account,) = ledger.accounts()
+    assert (account.known, account.routed, balance(ledger)) == (1, 2, (5, 2, 1, 2))
 
 
 async def test_a_bug_in_what_lets_go_is_counted_and_keeps_nothing_else_from_going(
@@ -884,10 +898,10 @@ async def test_a_bug_in_what_lets_go_is_counted_and_keeps_nothing_else_from_goin
     assert "faulty" in caplog.text
 
 
-def looked_at(metrics: Metrics, choice: Choice, one: Route) -> tuple[Lanes, Tapper]:
+def looked_at(metrics: Metrics, choice: Choice, one: Route) -> tuple[ContainerLanes, Tapper]:
     tap = Tap()
     router = Router([one], metrics, Ledger(), tap=tap)
-    return router.bind(container(), Progress({}))["logs"], tap.open(choice)
+    return router.bind(container(), Offsets({}))["logs"], tap.open(choice)
 
 
 def seen(tapper: Tapper) -> list[tuple[str, str, str]]:
@@ -945,14 +959,14 @@ class Parsing(Stage):
 
 def accounts(ledger: Ledger) -> dict[str, tuple[int, int, dict[str, int]]]:
     """Of one container, by route: what came, what is missing, and what was handed on."""
-    (page,) = ledger
+    (container_account,) = ledger
     return {
-        passage.route: (
-            passage.came,
-            passage.unaccounted,
-            {name: feed.handed for name, feed in passage.feeds.items()},
+        route_account.route: (
+            route_account.came,
+            route_account.unaccounted,
+            {name: feed.handed for name, feed in route_account.feeds.items()},
         )
-        for passage in page.passages.values()
+        for route_account in container_account.routes.values()
     }
 
 
@@ -1004,13 +1018,13 @@ async def test_an_entry_is_settled_when_every_route_it_was_handed_to_has_settled
     metrics: Metrics, ledger: Ledger
 ) -> None:
     out, fed = Kept(name="out"), Kept(name="fed")
-    progress = Progress({})
+    offsets = Offsets({})
     lanes = bound(
         metrics,
         route(out, name="all", feeds=("more",)),
         route(fed, stages=HELD, name="more"),
         ledger=ledger,
-        progress=progress,
+        offsets=offsets,
     )
     log = Log(lanes)
     await log.write("a")
@@ -1021,7 +1035,7 @@ async def test_an_entry_is_settled_when_every_route_it_was_handed_to_has_settled
     assert (log.moved, fed.lines) == ([], [b"a"])
     settle(fed)
     assert log.moved == [1]
-    assert progress.ahead_of(1) == {"all": {"out": 3}, "all>more": {"fed": 2}}
+    assert offsets.ahead_of(1) == {"all": {"out": 3}, "all>more": {"fed": 2}}
     lanes.flush(100)
     assert fed.lines == [b"c"]
     settle(fed)
@@ -1065,7 +1079,7 @@ async def test_a_sink_of_a_route_that_is_fed_is_given_only_what_is_new_to_it(
         route(name="all", stages=(("join", join.Stage("indent")),), feeds=("more",)),
         route(out, name="more"),
         ledger=ledger,
-        progress=Progress({"all>more": {"out": 12}}),
+        offsets=Offsets({"all>more": {"out": 12}}),
     )
     await lanes.distribute(batch("a", " b", " c", " d", "e", start=10))
     assert [(one.lines, list(one.sequences)) for one in out.batches] == [([b" d"], [13])]
@@ -1078,30 +1092,36 @@ async def test_a_route_that_is_fed_and_takes_a_container_by_its_new_name_owes_no
     routes = [route(Kept(), name="all", feeds=("web",)), route(Kept(), only="web", name="web")]
     router = Router(routes, metrics, ledger)
     for name in ("api", "web", "api", "web"):
-        lanes = router.bind(container(name), Progress({}))["logs"]
+        lanes = router.bind(container(name), Offsets({}))["logs"]
         await lanes.distribute(batch("a", "b"))
-    old = router.bind(container("api"), Progress({}))["logs"]
-    router.bind(container("web"), Progress({}))
+    old = router.bind(container("api"), Offsets({}))["logs"]
+    router.bind(container("web"), Offsets({}))
     await old.distribute(batch("c"))
     assert accounts(ledger) == {"all": (9, 0, {"web": 4}), "web": (4, 0, {})}
     router.forget(container().id)
-    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]
+    assert [
+        route_account.unaccounted
+        for container_account in ledger
+        for route_account in container_account.routes.values()
+    ] == [0, 0]
 
 
 # ------------------------------------------------------------- a reload leaves what is the same
 
 
-def reloaded(router: Router, before: dict[Source, Lanes], *routes: Route) -> dict[Source, Lanes]:
+def reloaded(
+    router: Router, before: dict[Source, ContainerLanes], *routes: Route
+) -> dict[Source, ContainerLanes]:
     """The lanes of the same container, after a change of the routes."""
     router.change(routes, Labels(()))
     return router.bind(container(), PROGRESS[router], before=before)
 
 
-PROGRESS: WeakKeyDictionary[Router, Progress] = WeakKeyDictionary()
+PROGRESS: WeakKeyDictionary[Router, Offsets] = WeakKeyDictionary()
 
 
-def first_bound(router: Router) -> dict[Source, Lanes]:
-    PROGRESS[router] = Progress({})
+def first_bound(router: Router) -> dict[Source, ContainerLanes]:
+    PROGRESS[router] = Offsets({})
     return router.bind(container(), PROGRESS[router])
 
 
@@ -1180,15 +1200,19 @@ async def test_a_route_that_is_fed_goes_on_behind_one_that_has_changed(
     assert out.lines == [b"a", b"b\n c\n d", b"e"]
     settle(out)
     assert log.moved[-1] == 6
-    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0, 0]
+    assert [
+        route_account.unaccounted
+        for container_account in ledger
+        for route_account in container_account.routes.values()
+    ] == [0, 0]
 
 
 async def test_what_routes_before_and_behind_one_that_stays_hold_keeps_its_order(
     metrics: Metrics, ledger: Ledger
 ) -> None:
-    def holding(name: str, *outlets: Outlet, feeds: tuple[str, ...] = ()) -> Route:
+    def holding(name: str, *outputs: Output, feeds: tuple[str, ...] = ()) -> Route:
         stages = (("join", join.Stage(join.Own(start="^[a-z]"))),)
-        return route(*outlets, name=name, stages=stages, feeds=feeds)
+        return route(*outputs, name=name, stages=stages, feeds=feeds)
 
     out = Kept()
     stays = holding("stays", feeds=("behind",))
@@ -1204,7 +1228,11 @@ async def test_what_routes_before_and_behind_one_that_stays_hold_keeps_its_order
     await bound["logs"].distribute(batch(" c", "d", start=4))
     bound["logs"].flush(math.inf)
     assert out.lines == [b"a", b"b", b"c\n c", b"d"]
-    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0] * 3
+    assert [
+        route_account.unaccounted
+        for container_account in ledger
+        for route_account in container_account.routes.values()
+    ] == [0] * 3
 
 
 async def test_a_batch_that_waited_through_a_reload_goes_the_way_of_before_and_not_twice(
@@ -1221,7 +1249,11 @@ async def test_a_batch_that_waited_through_a_reload_goes_the_way_of_before_and_n
     bound["logs"].flush(math.inf)
     assert out.lines == [b"a\n b\n c"]
     assert other.lines == [b"a", b" b", b" c"]
-    assert [passage.unaccounted for page in ledger for passage in page.passages.values()] == [0] * 3
+    assert [
+        route_account.unaccounted
+        for container_account in ledger
+        for route_account in container_account.routes.values()
+    ] == [0] * 3
 
 
 def test_stages_that_labels_ask_for_go_on_with_the_routes(metrics: Metrics) -> None:
@@ -1229,10 +1261,10 @@ def test_stages_that_labels_ask_for_go_on_with_the_routes(metrics: Metrics) -> N
     one = container(labels={"dockline.parse": "json"})
     same = route(Kept(), name="same")
     router = Router([same], metrics, Ledger(), labels=labels)
-    before = router.bind(one, Progress({}))
+    before = router.bind(one, Offsets({}))
     for routes, stays in (((same, route(Kept(), name="new")), True), ((route(Kept()),), False)):
         router.change(routes, Labels())
-        bound = router.bind(one, Progress({}), before=before)
+        bound = router.bind(one, Offsets({}), before=before)
         assert (bound["logs"].first is before["logs"].first) == stays
 
 
@@ -1284,8 +1316,10 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
                 for one in out.envelopes:
                     one.ack.settle()
                     one.ack = UNTRACKED
-        for page in ledger:
-            assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)
+        for container_account in ledger:
+            assert [one.unaccounted for one in container_account.routes.values()] == [0] * len(
+                container_account.routes
+            )
     bound["logs"].flush(math.inf)
     for out in outs.values():
         out_lines = out.lines
@@ -1298,9 +1332,13 @@ async def test_through_any_reloads_each_route_that_stays_has_all_and_every_accou
             ]
             assert [line.decode() for line in out_lines] == joined
     assert log.moved[-1] == number
-    for page in ledger:
-        assert [one.held for one in page.passages.values()] == [0] * len(page.passages)
-        assert [one.unaccounted for one in page.passages.values()] == [0] * len(page.passages)
+    for container_account in ledger:
+        assert [one.held for one in container_account.routes.values()] == [0] * len(
+            container_account.routes
+        )
+        assert [one.unaccounted for one in container_account.routes.values()] == [0] * len(
+            container_account.routes
+        )
 
 
 class Brief(Pairing):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Account, Progress
+from pipeline.accounting.acks import AckTracker, Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model import Stage
@@ -19,8 +19,15 @@ from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join
 from pipeline.testing.builders import batch, container
-from pipeline.topology import Lanes, Route, Router
-from pipeline.topology.stage_budget import BUDGET, LIGHT, LIGHTEST, OF_AN_ENTRY, Pace, Turns
+from pipeline.topology import ContainerLanes, Route, Router
+from pipeline.topology.stage_budget import (
+    BUDGET,
+    LIGHT,
+    LIGHTEST,
+    OF_AN_ENTRY,
+    PortionSize,
+    StageBudget,
+)
 
 LINE = b"x" * (LIGHT // 4 - OF_AN_ENTRY)
 """Four of them are a portion."""
@@ -85,7 +92,7 @@ class Kept:
 
 class Settled:
     def __init__(self) -> None:
-        self.account: Account[int] = Account(self._moved)
+        self.tracker: AckTracker[int] = AckTracker(self._moved)
         self.moved: list[int] = []
 
     def _moved(self, number: int) -> None:
@@ -124,11 +131,11 @@ def lanes_of(
     *stages: Stage,
     router: Router | None = None,
     of: Container | None = None,
-) -> Lanes:
+) -> ContainerLanes:
     named = tuple((type(one).__module__.rpartition(".")[2], one) for one in stages)
     if router is None:
         router = router_of(ledger, clock, out, named)
-    return router.bind(of or container(), Progress({}))["logs"]
+    return router.bind(of or container(), Offsets({}))["logs"]
 
 
 def router_of(
@@ -146,9 +153,9 @@ async def test_the_loop_turns_when_stages_have_used_what_they_may(
 ) -> None:
     out, settled = Kept(), Settled()
     lanes = lanes_of(ledger, clock, out, slow)
-    receipt = settled.account.open(1)
-    await lanes.distribute(batch(*[LINE] * 17), receipt)
-    receipt.settle()
+    ack = settled.tracker.open(1)
+    await lanes.distribute(batch(*[LINE] * 17), ack)
+    ack.settle()
     turns = [turn for turn, _ in slow.calls]
     assert len(turns) == 5
     assert max(map(turns.count, turns)) == 2  # the budget is used up in the second
@@ -157,9 +164,9 @@ async def test_the_loop_turns_when_stages_have_used_what_they_may(
     for envelope in out.envelopes:
         envelope.ack.settle()
     assert settled.moved == [1]
-    (page,) = ledger
-    assert page.read["logs"] == 17
-    assert not any(passage.unaccounted for passage in page.passages.values())
+    (container_account,) = ledger
+    assert container_account.read["logs"] == 17
+    assert not any(route_account.unaccounted for route_account in container_account.routes.values())
 
 
 @pytest.mark.fault(131)
@@ -201,17 +208,17 @@ async def test_what_had_not_begun_when_it_is_cancelled_was_not_read(
 ) -> None:
     out, settled = Kept(), Settled()
     lanes = lanes_of(ledger, clock, out, slow)
-    receipt = settled.account.open(1)
-    task = tasks.create_task(lanes.distribute(batch(*[LINE] * 40), receipt), name="distributing")
+    ack = settled.tracker.open(1)
+    task = tasks.create_task(lanes.distribute(batch(*[LINE] * 40), ack), name="distributing")
     while not slow.calls:
         await asyncio.sleep(0)
     assert lanes.busy
     task.cancel()
     await asyncio.wait([task])
     assert not lanes.busy
-    (page,) = ledger
-    assert page.read["logs"] == len(out.sequences) == 8
-    assert receipt.pending
+    (container_account,) = ledger
+    assert container_account.read["logs"] == len(out.sequences) == 8
+    assert ack.pending
 
 
 async def test_what_is_given_up_before_its_turn_is_counted_as_lost(
@@ -226,12 +233,12 @@ async def test_what_is_given_up_before_its_turn_is_counted_as_lost(
     assert not lanes.busy
     task.cancel()
     await asyncio.wait([task])
-    (page,) = ledger
-    assert page.read["logs"] == 40
-    assert not any(passage.unaccounted for passage in page.passages.values())
-    (tally,) = ledger.tallies()
-    assert tally.dropped == {"abandoned": 32}
-    assert tally.open == len(out.sequences) == 8
+    (container_account,) = ledger
+    assert container_account.read["logs"] == 40
+    assert not any(route_account.unaccounted for route_account in container_account.routes.values())
+    (account,) = ledger.accounts()
+    assert account.dropped == {"abandoned": 32}
+    assert account.open == len(out.sequences) == 8
 
 
 async def test_lines_are_joined_over_portions_and_none_is_let_go_between_them(
@@ -249,7 +256,7 @@ async def test_lines_are_joined_over_portions_and_none_is_let_go_between_them(
 
 
 def test_a_portion_is_smaller_after_one_that_was_slow_and_grows_again() -> None:
-    pace, one = Pace(), batch(*[b""] * 5000)
+    pace, one = PortionSize(), batch(*[b""] * 5000)
 
     def longest() -> int:
         return len(next(pace.portions(one)))
@@ -268,7 +275,7 @@ def test_a_portion_is_smaller_after_one_that_was_slow_and_grows_again() -> None:
 
 def test_portions_are_all_entries_in_order_and_one_that_is_heavy_is_alone() -> None:
     one = batch(b"a", LINE * 8, b"b", *[LINE] * 5, streams="out err " + "out " * 6)
-    portions = list(Pace().portions(one))
+    portions = list(PortionSize().portions(one))
     assert [len(portion) for portion in portions] == [1, 1, 4, 2]
     assert [line for portion in portions for line in portion.lines] == one.lines
     assert b"".join(portion.streams for portion in portions) == one.streams
@@ -277,21 +284,21 @@ def test_portions_are_all_entries_in_order_and_one_that_is_heavy_is_alone() -> N
 
 def test_fields_weigh_too() -> None:
     fields = [{f"k{n}": n for n in range(1000)}] * 10
-    portions = list(Pace().portions(batch(*["a"] * 10, fields=fields)))
+    portions = list(PortionSize().portions(batch(*["a"] * 10, fields=fields)))
     assert [len(portion) for portion in portions] == [1] * 10
 
 
 @pytest.mark.fault(110)
 def test_what_is_in_lists_and_objects_of_fields_weighs_too() -> None:
     fields = [{"a": [{"b": [*range(330)]}] * 3}] * 10
-    portions = list(Pace().portions(batch(*["a"] * 10, fields=fields)))
+    portions = list(PortionSize().portions(batch(*["a"] * 10, fields=fields)))
     assert [len(portion) for portion in portions] == [1] * 10
-    few = list(Pace().portions(batch(*["a"] * 10, fields=[{"a": [*range(100)]}] * 10)))
+    few = list(PortionSize().portions(batch(*["a"] * 10, fields=[{"a": [*range(100)]}] * 10)))
     assert [len(portion) for portion in few] == [10]
 
 
 async def test_a_turn_that_is_given_up_goes_to_the_next_who_waits(tasks: asyncio.TaskGroup) -> None:
-    turns = Turns()
+    turns = StageBudget()
     first, second = (tasks.create_task(turns.wait(), name=name) for name in "ab")
     await asyncio.sleep(0)
     first.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pipeline.accounting.audit import ContainerPart, Report, RoutePart, SinkPart
+from pipeline.accounting.audit import AuditReport, ContainerPart, RoutePart, SinkPart
 from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import colours
 from pipeline.model.errors import DocklineError
@@ -22,7 +22,7 @@ def audit(agent: AgentClient, *, json: bool) -> int:
     """
     body = agent.get("/audit")
     try:
-        report = msgspec.json.decode(body, type=Report)
+        report = msgspec.json.decode(body, type=AuditReport)
     except msgspec.MsgspecError as error:
         raise DocklineError(f"that is not the answer of dockline: {error}") from error
     if json:
@@ -32,7 +32,7 @@ def audit(agent: AgentClient, *, json: bool) -> int:
     return 0 if report.balanced else 1
 
 
-def _print(report: Report) -> None:
+def _print(report: AuditReport) -> None:
     paint = colours(sys.stdout)
     for container in report.containers:
         if not container.routes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.cli.check.live import Answer
-    from pipeline.config import Problem, Reading
+    from pipeline.config import ConfigFile, Problem
 
 NAME = "./dockline.toml"
 """A file of this name in the working directory is not read unless `-c` names it."""
@@ -92,7 +92,7 @@ def _print_warnings(warnings: list[Problem], file: str) -> None:
     print_problems(warnings, file, sys.stderr, warning=True)
 
 
-def _print_text(reading: Reading, answers: list[Answer]) -> None:
+def _print_text(reading: ConfigFile, answers: list[Answer]) -> None:
     from pipeline.cli._terminal import colours
 
     _print_warnings(reading.warnings, reading.file)
@@ -116,7 +116,7 @@ def _print_text(reading: Reading, answers: list[Answer]) -> None:
         print(f"  {word} {answer.what}: {answer.sentence}")
 
 
-def _summary(reading: Reading) -> dict[str, Any]:
+def _summary(reading: ConfigFile) -> dict[str, Any]:
     config = reading.config
     return {
         "file": reading.file,

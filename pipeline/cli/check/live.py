@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from pipeline.config import Reading
+from pipeline.config import ConfigFile
 from pipeline.model import Context, Sink, Source, SourceContext, registry
 from pipeline.model.errors import DocklineError
 from pipeline.model.secrecy import Stars
@@ -54,7 +54,7 @@ class Answer:
         }
 
 
-def reach(reading: Reading, environ: Mapping[str, str]) -> list[Answer]:
+def reach(reading: ConfigFile, environ: Mapping[str, str]) -> list[Answer]:
     """Tries the Engine, all sources and all sinks at the same time. Sends and reads no entry.
 
     One answer for each, in the order of the configuration; none has a secret. Raises `EngineError`

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.cli._values import shown
-from pipeline.config import Reading
+from pipeline.config import ConfigFile
 from pipeline.config.wording import nearest
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
@@ -30,7 +30,7 @@ class Found:
     """What else to know about it."""
 
 
-def ask(name: str, reading: Reading, environ: Mapping[str, str]) -> Found:
+def ask(name: str, reading: ConfigFile, environ: Mapping[str, str]) -> Found:
     """The container with this name or id. Blocks, and must not be called in an event loop.
 
     Raises `EngineError` when there is no such container, or no Engine.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pipeline.cli._dry_run import DryRun, Entry, Line, Snapshot, Step
 from pipeline.cli._reasons import not_followed, not_taken, not_understood
 from pipeline.cli.explain.container import Found
-from pipeline.config import Config, Reading, RouteConfig, StageConfig
+from pipeline.config import Config, ConfigFile, RouteConfig, StageConfig
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
 from pipeline.model.container import Container
@@ -26,7 +26,7 @@ DEEPEST = 16
 """Levels of objects that are compared field by field; deeper ones are compared as a whole."""
 
 
-def explained(reading: Reading, found: Found, lines: Sequence[Line]) -> Facts:
+def explained(reading: ConfigFile, found: Found, lines: Sequence[Line]) -> Facts:
     """What the configuration does with a container, and with these lines of it.
 
     Values that were substituted from the environment or from files are not in the answer. Raises
@@ -98,7 +98,7 @@ def _fed_by(config: Config, route: str) -> list[str]:
     return [name for name, other in config.routes.items() if route in other.feeds]
 
 
-def _concealed(value: Any, reading: Reading) -> Any:
+def _concealed(value: Any, reading: ConfigFile) -> Any:
     if isinstance(value, dict):
         return {reading.conceal(key): _concealed(inner, reading) for key, inner in value.items()}
     if isinstance(value, list):
@@ -106,7 +106,7 @@ def _concealed(value: Any, reading: Reading) -> Any:
     return reading.conceal(value) if isinstance(value, str) else value
 
 
-def _route(reading: Reading, name: str, container: Container, *, followed: bool) -> Facts:
+def _route(reading: ConfigFile, name: str, container: Container, *, followed: bool) -> Facts:
     route = reading.config.routes[name]
     reasons = not_taken(reading.config, name, container, reading.conceal) if followed else []
     fed_by = _fed_by(reading.config, name)

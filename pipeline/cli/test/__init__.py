@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pipeline.cli._terminal import Colour
     from pipeline.cli.test.cases import Result
-    from pipeline.config import Reading
+    from pipeline.config import ConfigFile
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
-def _no_such_route(name: str, reading: Reading) -> int:
+def _no_such_route(name: str, reading: ConfigFile) -> int:
     from pipeline.cli._terminal import colours
     from pipeline.config.problems import quote
     from pipeline.config.wording import nearest

@@ -10,7 +10,7 @@ from pipeline.cli._dry_run import DryRun, Entry, Line
 from pipeline.cli._reasons import not_followed, not_taken
 from pipeline.cli.test.compare import Pair, find, pair_up
 from pipeline.cli.test.series import SeriesDifference, compare
-from pipeline.config import Reading
+from pipeline.config import ConfigFile
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
 from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
@@ -60,7 +60,7 @@ class Result:
         return f"tests[{self.index}]"
 
 
-def run(reading: Reading, index: int) -> Result:
+def run(reading: ConfigFile, index: int) -> Result:
     """Runs the test `config.tests[index]`.
 
     Never raises `DocklineError`: a test that can't be run has a result, too.
@@ -105,7 +105,7 @@ def run(reading: Reading, index: int) -> Result:
     )
 
 
-def _wrong_source(reading: Reading, case: CaseConfig) -> str:
+def _wrong_source(reading: ConfigFile, case: CaseConfig) -> str:
     """What is wrong with the source of a test; empty if the route takes it."""
     sources = reading.config.routes[case.route].sources
     if case.source in sources or not set(sources) <= set(SORTS):
@@ -115,7 +115,7 @@ def _wrong_source(reading: Reading, case: CaseConfig) -> str:
     return f"the route does not take {case.source} but {takes}{hint}"
 
 
-def _not_run(reading: Reading, name: str, container: Container) -> str:
+def _not_run(reading: ConfigFile, name: str, container: Container) -> str:
     """Why the container's lines would not reach the route; empty if they would."""
     config, conceal = reading.config, reading.conceal
     if reasons := not_followed(config, container, conceal):

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.cli.test.cases import Result, run
 from pipeline.cli.test.compare import updated
 from pipeline.cli.test.report import suggested
-from pipeline.config import Reading
+from pipeline.config import ConfigFile
 from pipeline.config.edit import Document, Row
 from pipeline.config.file import parse
 from pipeline.config.wording import toml
@@ -20,11 +20,11 @@ from pipeline.model.errors import DocklineError
 
 def update(
     path: Path,
-    reading: Reading,
+    reading: ConfigFile,
     results: Sequence[Result],
     environ: Mapping[str, str],
     python: Python = "refuse",
-) -> tuple[Reading, list[Result]]:
+) -> tuple[ConfigFile, list[Result]]:
     """Rewrites `expect` of these tests in the file `path`, with what came out.
 
     `results`: tests that failed but could be run. `environ` and `python` are as in

@@ -42,7 +42,7 @@ Column = Callable[[Batch], list[str]]
 
 
 @dataclass(frozen=True)
-class Columns:
+class StreamFields:
     """Labels or structured metadata, by name: what is the same for all entries of a container and
     source, and what may differ by entry."""
 
@@ -63,8 +63,8 @@ class LokiEncoder:
     def __init__(
         self,
         wire: Wire,
-        labels: Columns,
-        metadata: Columns | None,
+        labels: StreamFields,
+        metadata: StreamFields | None,
         *,
         lines: Callable[[Batch], list[bytes]] | None = None,
         most_streams: int = 100,
@@ -173,7 +173,7 @@ class LokiEncoder:
             metadata = [one + wire.pairs([(name, text)]) if text else one for one, text in pairs]
         return metadata
 
-    def _facts(self, batch: Batch, metadata: Columns, taken: frozenset[str]) -> list[bytes]:
+    def _facts(self, batch: Batch, metadata: StreamFields, taken: frozenset[str]) -> list[bytes]:
         """What is the same for all entries of one kind."""
         kinds, flags = kinds_of(batch), batch.flags or {}
         if not flags and kinds.count(kinds[0]) == len(kinds):
@@ -186,7 +186,7 @@ class LokiEncoder:
         return [facts[one] for one in each]
 
     def _fact(
-        self, batch: Batch, metadata: Columns, taken: frozenset[str], kind: int, flag: str
+        self, batch: Batch, metadata: StreamFields, taken: frozenset[str], kind: int, flag: str
     ) -> bytes:
         key = self._key, batch.source, kind, flag
 

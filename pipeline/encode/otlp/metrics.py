@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pipeline.model.cadvisor import (
+    CadvisorSample,
     Number,
-    Reading,
     cpu_cores,
     number,
     per_device,
@@ -46,9 +46,9 @@ class Metric:
     not; a gauge is the last value."""
     name: str
     unit: str
-    read: Callable[[Samples, Reading], Found]
+    read: Callable[[Samples, CadvisorSample], Found]
 
-    def points(self, samples: Samples, reading: Reading) -> list[Point]:
+    def points(self, samples: Samples, reading: CadvisorSample) -> list[Point]:
         """Its points in a reading; none where that was not measured."""
         found = self.read(samples, reading)
         return [(attributes, value) for attributes, value in found if number(value) is not None]
@@ -56,7 +56,7 @@ class Metric:
 
 def measured(samples: Samples) -> list[tuple[Metric, list[Point]]]:
     """All metrics that a reading has points of, with them."""
-    reading = Reading(samples)
+    reading = CadvisorSample(samples)
     found = [(metric, metric.points(samples, reading)) for metric in METRICS]
     return [(metric, points) for metric, points in found if points]
 
@@ -73,11 +73,11 @@ def started(samples: Samples) -> int:
 # --------------------------------------------------------------------------------- the figures
 
 
-def _one(read: Callable[[Reading], Any]) -> Callable[[Samples, Reading], Found]:
+def _one(read: Callable[[CadvisorSample], Any]) -> Callable[[Samples, CadvisorSample], Found]:
     return lambda samples, reading: ((_NONE, read(reading)),)
 
 
-def _uptime(samples: Samples, reading: Reading) -> Found:
+def _uptime(samples: Samples, reading: CadvisorSample) -> Found:
     begin = samples.inspection.started
     if begin is not None and begin <= samples.time:
         yield _NONE, samples.time - begin
@@ -88,7 +88,7 @@ def _seconds(nanoseconds: Any) -> float | None:
     return None if counted is None else counted / 1e9
 
 
-def _cpu_time(samples: Samples, reading: Reading) -> Found:
+def _cpu_time(samples: Samples, reading: CadvisorSample) -> Found:
     """By mode, or all together where the modes are not told: never both, so that sums are right."""
     usage = reading.usage
     modes = [
@@ -100,23 +100,23 @@ def _cpu_time(samples: Samples, reading: Reading) -> Found:
     return ((_NONE, _seconds(usage.get("total_usage"))),)
 
 
-def _available(reading: Reading) -> int | None:
+def _available(reading: CadvisorSample) -> int | None:
     """What is left of its own limit."""
     limit, used = reading.inspection.memory_limit, working_set(reading.memory)
     return None if not limit or used is None else max(limit - int(used), 0)
 
 
-def _stat(*names: str) -> Callable[[Reading], Any]:
+def _stat(*names: str) -> Callable[[CadvisorSample], Any]:
     """Of `memory.stat`: control groups 1, then 2."""
 
-    def read(reading: Reading) -> Any:
+    def read(reading: CadvisorSample) -> Any:
         stats = reading.memory_stats
         return next((stats[name] for name in names if name in stats), None)
 
     return read
 
 
-def _faults(samples: Samples, reading: Reading) -> Found:
+def _faults(samples: Samples, reading: CadvisorSample) -> Found:
     every = number(_stat("total_pgfault", "pgfault")(reading))
     major = number(_stat("total_pgmajfault", "pgmajfault")(reading))
     if every is not None and major is not None:
@@ -124,21 +124,21 @@ def _faults(samples: Samples, reading: Reading) -> Found:
         yield {"system.paging.fault.type": "major"}, major
 
 
-def _disk_io(samples: Samples, reading: Reading) -> Found:
+def _disk_io(samples: Samples, reading: CadvisorSample) -> Found:
     for direction in ("read", "write"):
         devices = per_device(reading, "io_service_bytes_recursive", direction)
         for device, value in devices.items():
             yield {"disk.io.direction": direction, "system.device": device}, value
 
 
-def _disk_operations(samples: Samples, reading: Reading) -> Found:
+def _disk_operations(samples: Samples, reading: CadvisorSample) -> Found:
     for operation in ("read", "write"):
         for device, value in per_device(reading, "io_serviced_recursive", operation).items():
             major, _, minor = device.partition(":")
             yield {"device_major": major, "device_minor": minor, "operation": operation}, value
 
 
-def _network_io(samples: Samples, reading: Reading) -> Found:
+def _network_io(samples: Samples, reading: CadvisorSample) -> Found:
     networks = reading.networks
     for direction, key in (("receive", "rx_bytes"), ("transmit", "tx_bytes")):
         for interface in networks:
@@ -146,35 +146,35 @@ def _network_io(samples: Samples, reading: Reading) -> Found:
             yield attributes, table(networks, interface).get(key)
 
 
-def _network(key: str) -> Callable[[Samples, Reading], Found]:
-    def read(samples: Samples, reading: Reading) -> Found:
+def _network(key: str) -> Callable[[Samples, CadvisorSample], Found]:
+    def read(samples: Samples, reading: CadvisorSample) -> Found:
         networks = reading.networks
         return [({"interface": one}, table(networks, one).get(key)) for one in networks]
 
     return read
 
 
-def _throttling(key: str) -> Callable[[Reading], Any]:
+def _throttling(key: str) -> Callable[[CadvisorSample], Any]:
     """Only with a quota. Podman says 0 periods then, which no running container can have."""
 
-    def read(reading: Reading) -> Any:
+    def read(reading: CadvisorSample) -> Any:
         measured = reading.inspection.cpu_quota and reading.throttling.get("periods")
         return reading.throttling.get(key) if measured else None
 
     return read
 
 
-def _cpu_limit(reading: Reading) -> float | None:
+def _cpu_limit(reading: CadvisorSample) -> float | None:
     quota, period = reading.inspection.cpu_quota, reading.inspection.cpu_period or 100_000
     return quota / period if quota and quota > 0 and period > 0 else None
 
 
-def _pids_limit(reading: Reading) -> Any:
+def _pids_limit(reading: CadvisorSample) -> Any:
     limit = number(reading.pids.get("limit"))
     return limit if limit and limit < _UNLIMITED else None
 
 
-def _fails(reading: Reading) -> Any:
+def _fails(reading: CadvisorSample) -> Any:
     """Control groups 1 only, where the Engine leaves out a 0."""
     return reading.memory.get("failcnt", 0) if "total_cache" in reading.memory_stats else None
 

@@ -18,7 +18,7 @@ container are nowhere else than in our memory, and a host may go on making short
 for as long as the sink is away."""
 
 
-class Parting:
+class Draining:
     """Waits for their tails to end; beyond `MOST`, gives up the oldest and counts it."""
 
     def __init__(self, metrics: Metrics, parted: Callable[[Followed], None]) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Checkpoint, Position
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
@@ -15,8 +15,8 @@ from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.discovery.events import EventCursor, event_batch, with_details
 from pipeline.sources.docker.discovery.watch import Event
-from pipeline.sources.docker.exit import Ending
-from pipeline.topology import Lanes
+from pipeline.sources.docker.exit import Exit
+from pipeline.topology import ContainerLanes
 
 log = logging.getLogger(__name__)
 
@@ -27,35 +27,33 @@ BACKLOG = 4096
 class _Waiting(NamedTuple):
     """An event in the backlog."""
 
-    lanes: Lanes
+    lanes: ContainerLanes
     batch: Batch
     ack: Acknowledgement
-    ending: Ending | None
+    ending: Exit | None
 
 
-class Happenings:
+class EventQueue:
     """Apart from the watch, which must never wait: a stuck reader slows dockerd down."""
 
     def __init__(self, checkpoint: Checkpoint, metrics: Metrics) -> None:
         self.cursor = EventCursor(checkpoint.state.events)
         self._errors = metrics.source_errors
-        self._account: Account[Position] = Account(checkpoint.move_events)
+        self._tracker: AckTracker[Position] = AckTracker(checkpoint.move_events)
         self._backlog: asyncio.Queue[_Waiting] = asyncio.Queue(BACKLOG)
 
         self._afterwards: dict[str, Callable[[], None]] = {}
         self._busy = False
         """One was taken from the backlog, and is not on its way yet."""
 
-    def enter(
-        self, event: Event, container: FollowedContainer, ending: Ending | None = None
-    ) -> None:
+    def enter(self, event: Event, container: FollowedContainer, ending: Exit | None = None) -> None:
         """Takes an event, which the cursor has moved over, for the lanes of its container.
         `ending`: what goes with it, and is not known yet."""
         if not container.events:
             return
         container.happened += 1
         batch = event_batch(event, container.facts, container.happened)
-        ack = self._account.open(self.cursor.position)
+        ack = self._tracker.open(self.cursor.position)
         try:
             self._backlog.put_nowait(_Waiting(container.events, batch, ack, ending))
         except asyncio.QueueFull:

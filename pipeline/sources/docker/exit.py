@@ -20,7 +20,7 @@ EARLY = 10**9
 container has begun to write (measured: some milliseconds)."""
 
 
-class Ending:
+class Exit:
     """Of one run of a container."""
 
     def __init__(self, followed: Followed, time: int, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Checkpoint, Position
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
@@ -18,19 +18,19 @@ from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.discovery.events import action_of, event_time
 from pipeline.sources.docker.discovery.facts import from_event, from_list
-from pipeline.sources.docker.discovery.start_position import Beginning, Start
+from pipeline.sources.docker.discovery.start_position import Start, StartPositions
 from pipeline.sources.docker.discovery.watch import Event, Watch
-from pipeline.sources.docker.draining import Parting
+from pipeline.sources.docker.draining import Draining
 from pipeline.sources.docker.engine.client import Engine
-from pipeline.sources.docker.event_queue import Happenings
-from pipeline.sources.docker.exit import Ending
+from pipeline.sources.docker.event_queue import EventQueue
+from pipeline.sources.docker.exit import Exit
 from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.logs.file_reader import FromFiles
 from pipeline.sources.docker.logs.files.available import Refusals, Way
-from pipeline.sources.docker.logs.files.inotify import Notices
+from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.follower import Follower
 from pipeline.sources.docker.logs.log_end import LogEnd
-from pipeline.sources.docker.logs.stalls import Silence
+from pipeline.sources.docker.logs.stalls import StallWatch
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 from pipeline.topology import Router
@@ -60,7 +60,7 @@ class StatsReader(Protocol):
 
 
 @dataclass(frozen=True)
-class Reading:
+class FollowOptions:
     """How logs are read."""
 
     start: Start = "now"
@@ -84,7 +84,7 @@ class DockerSource:
         router: Router,
         checkpoint: Checkpoint,
         metrics: Metrics,
-        reading: Reading,
+        reading: FollowOptions,
         *,
         stats: StatsReader | None = None,
         myself: str | None = None,
@@ -109,43 +109,43 @@ class DockerSource:
         self._opening = asyncio.Semaphore(OPENING)
         self._inspecting = asyncio.Semaphore(INSPECTING)
         self._reading_ends = asyncio.Semaphore(INSPECTING)
-        self._beginning = Beginning(engine, checkpoint, reading.start)
-        self._happenings = Happenings(checkpoint, metrics)
-        self._parting = Parting(metrics, self._forget)
-        self._silence = Silence(engine, self._followers, metrics)
-        self._files = FromFiles(Notices(), Refusals(reading.way)) if reading.way != "api" else None
+        self._start_positions = StartPositions(engine, checkpoint, reading.start)
+        self._event_queue = EventQueue(checkpoint, metrics)
+        self._draining = Draining(metrics, self._forget)
+        self._stalls = StallWatch(engine, self._followers, metrics)
+        self._files = FromFiles(Inotify(), Refusals(reading.way)) if reading.way != "api" else None
         self._caught_up = False
         self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
         """Starts seen before it was known whether the container was there before."""
         self._tasks: asyncio.TaskGroup
         self._to_check = 0
-        since = self._happenings.cursor.since
+        since = self._event_queue.cursor.since
         self.watch = Watch(engine, self, metrics, every=reading.reconcile, since=since)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self.watch.run(), name="docker watch")
-            tasks.create_task(self._happenings.run(), name="docker events")
-            tasks.create_task(self._silence.run(), name="docker silence")
+            tasks.create_task(self._event_queue.run(), name="docker events")
+            tasks.create_task(self._stalls.run(), name="docker silence")
             if self._files is not None:
-                tasks.create_task(self._files.notices.run(), name="docker log files")
+                tasks.create_task(self._files.inotify.run(), name="docker log files")
 
     def _followers(self) -> Iterator[Follower]:
         return (one.follower for one in self.followed.values() if one.follower is not None)
 
-    def change(self, reading: Reading) -> None:
+    def change(self, reading: FollowOptions) -> None:
         """Another configuration, and other routes: lanes are bound anew. A container that is
         selected no more is read no further; one that is now is met as if the agent began. `way`
         stays as it was, and `max_line` is for logs that are read from now on."""
         self._reading = reading
-        self._beginning.start = reading.start
+        self._start_positions.start = reading.start
         self.watch.every = reading.reconcile
         for followed in list(self.followed.values()):
             if not reading.selects(followed.facts):
                 self._leave(followed)
-        for followed in (*self.followed.values(), *self._left.values(), *self._parting):
+        for followed in (*self.followed.values(), *self._left.values(), *self._draining):
             followed.container.rebind()
             if not followed.container.logs:
                 followed.pause()
@@ -168,8 +168,8 @@ class DockerSource:
 
     def connected(self) -> None:
         self._checkpoint.belongs_to(self._engine.id)
-        self._checkpoint.looked = self._checkpoint.looked or self._beginning.began
-        self._happenings.cursor.reconnected()
+        self._checkpoint.looked = self._checkpoint.looked or self._start_positions.began
+        self._event_queue.cursor.reconnected()
         self._on_connected()
 
     def disconnected(self) -> None:
@@ -179,7 +179,7 @@ class DockerSource:
         self._checkpoint.last_saved = self._checkpoint.looked
 
     def event(self, event: Event) -> None:
-        if not self._happenings.cursor.is_new(event):
+        if not self._event_queue.cursor.is_new(event):
             return
         container_id, action = event["Actor"]["ID"], action_of(event)
         followed = self.followed.get(container_id)
@@ -192,14 +192,14 @@ class DockerSource:
 
     def _take(self, event: Event, action: str, followed: Followed) -> None:
         if action == "create":
-            self._beginning.created(followed.facts.id)
+            self._start_positions.created(followed.facts.id)
             if followed.container.logs and self._checkpoint[followed.facts.id] is None:
                 # It may be started when no agent looks, and is then as new as it is now.
                 self._checkpoint.move(followed.facts.id, Position())
         elif action == "start":
             followed.out_of_memory = False
-            if self._caught_up or self._beginning.knows(followed.facts.id):
-                self._start(followed, self._beginning.at_start(event))
+            if self._caught_up or self._start_positions.knows(followed.facts.id):
+                self._start(followed, self._start_positions.at_start(event))
             else:
                 self._started_early.append((event, followed))
         elif action == "rename":
@@ -215,19 +215,21 @@ class DockerSource:
         if self._stats is not None:
             self._stats.observe(event)
         if self._reading.events:
-            self._happenings.enter(event, followed.container, self._ending(event, action, followed))
+            self._event_queue.enter(
+                event, followed.container, self._ending(event, action, followed)
+            )
 
-    def _ending(self, event: Event, action: str, followed: Followed) -> Ending | None:
+    def _ending(self, event: Event, action: str, followed: Followed) -> Exit | None:
         if action != "die" or not followed.container.events:
             return None
-        ending = Ending(followed, event_time(event), self._engine)
+        ending = Exit(followed, event_time(event), self._engine)
         name = followed.facts.name
         asking = ending.ask(followed.facts.id, self._inspecting)
         self._begin(asking, f"ending {name}")
         self._begin(self._read_log(ending, followed), f"last lines {name}")
         return ending
 
-    async def _read_log(self, ending: Ending, followed: Followed) -> None:
+    async def _read_log(self, ending: Exit, followed: Followed) -> None:
         with self._for_itself(followed.facts):
             await ending.read_log(followed.facts.id, self._reading_ends)
 
@@ -237,7 +239,7 @@ class DockerSource:
             self._caught_up = True
             for event, followed in self._started_early:
                 if self.followed.get(followed.facts.id) is followed:
-                    self._start(followed, self._beginning.at_start(event))
+                    self._start(followed, self._start_positions.at_start(event))
             self._started_early.clear()
         running = set()
         for item in containers:
@@ -260,7 +262,7 @@ class DockerSource:
         if followed is None:
             return
         if not followed.reading:
-            self._start(followed, self._beginning.when_found(item))
+            self._start(followed, self._start_positions.when_found(item))
         elif container.name != followed.facts.name or not self._has_stats(container.id):
             self._learn(followed)
 
@@ -322,7 +324,7 @@ class DockerSource:
                 self._engine,
                 followed.container,
                 position,
-                Account(lambda moved: self._moved(key, moved)),
+                AckTracker(lambda moved: self._moved(key, moved)),
                 self._metrics,
                 max_line=self._reading.max_line,
                 opening=self._opening,
@@ -406,7 +408,7 @@ class DockerSource:
 
     def _let_go(self, container_id: str) -> None:
         """The container is removed. Its tail reads what it still can, and ends."""
-        self._beginning.forget(container_id)
+        self._start_positions.forget(container_id)
         self._on_removed(container_id)
         if self._stats is not None:
             self._stats.remove(container_id)
@@ -418,13 +420,13 @@ class DockerSource:
         followed.container.ends += 1
         if followed.follower is not None:
             followed.follower.stop()
-        self._parting.add(followed)
+        self._draining.add(followed)
 
     def _forget(self, followed: Followed) -> None:
         if followed.facts.id not in self.followed:
             self._checkpoint.forget(followed.facts.id)
         key = followed.facts.id
-        self._happenings.afterwards(key, lambda: self._router.forget(key))
+        self._event_queue.afterwards(key, lambda: self._router.forget(key))
         self._forget_series(followed.facts.name)
         followed.close()
 
@@ -442,11 +444,11 @@ class DockerSource:
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
             if item.get("State") not in ("exited", "dead"):
-                if self._beginning.is_new(item):
-                    self._beginning.created(container.id)
+                if self._start_positions.is_new(item):
+                    self._start_positions.created(container.id)
                 continue
             position = self._checkpoint[container.id]
-            unread = position is not None or self._beginning.is_new(item)
+            unread = position is not None or self._start_positions.is_new(item)
             if unread and not await self._was_read_to_end(container.id, position):
                 followed = self.followed.get(container.id) or self._meet(container)
                 if followed is not None and not followed.reading:

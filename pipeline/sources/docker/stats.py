@@ -19,8 +19,8 @@ from typing import Any
 
 from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import (
+    CadvisorSample,
     Number,
-    Reading,
     cpu_cores,
     number,
     per_device,
@@ -210,7 +210,7 @@ def stats_batch(samples: Samples, sequence: int) -> Batch:
     together), `docker.pids.current`. What was not measured is not there; `cpu` needs a reading
     before.
     """
-    reading = Reading(samples)
+    reading = CadvisorSample(samples)
     cores, used = cpu_cores(samples.stats), _memory_in_use(reading)
     fields = {
         "cpu": {"total": {"pct": cores and round(cores, 4)}},
@@ -252,13 +252,13 @@ def _measured(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _memory_in_use(reading: Reading) -> Number | None:
+def _memory_in_use(reading: CadvisorSample) -> Number | None:
     """Podman does not tell what of the usage is cache, so there it is all of it."""
     used = working_set(reading.memory)
     return used if used is not None else number(reading.memory.get("usage"))
 
 
-def _memory(reading: Reading, used: Number | None) -> dict[str, Any]:
+def _memory(reading: CadvisorSample, used: Number | None) -> dict[str, Any]:
     limit = number(reading.memory.get("limit"))
     stats = reading.memory_stats
     return {
@@ -268,7 +268,7 @@ def _memory(reading: Reading, used: Number | None) -> dict[str, Any]:
     }
 
 
-def _network(reading: Reading, direction: str) -> dict[str, Any]:
+def _network(reading: CadvisorSample, direction: str) -> dict[str, Any]:
     """The sum over all interfaces."""
     interfaces = [table(reading.networks, name) for name in reading.networks]
     totals = {}
@@ -279,6 +279,6 @@ def _network(reading: Reading, direction: str) -> dict[str, Any]:
     return totals
 
 
-def _disk(reading: Reading, operation: str) -> dict[str, Any]:
+def _disk(reading: CadvisorSample, operation: str) -> dict[str, Any]:
     devices = per_device(reading, "io_service_bytes_recursive", operation)
     return {"bytes": sum(devices.values()) if devices else None}

@@ -16,10 +16,10 @@ STREAM_NOT_FOUND: Final = 10059
 STREAM_NOT_MATCH: Final = 10060
 WRONG_LAST_SEQUENCE: Final = 10071
 STREAM_FULL: Final = 10077
-"""Each is the `err_code` of a `Problem`, as in nats-server's `server/errors.json`."""
+"""Each is the `err_code` of a `ApiProblem`, as in nats-server's `server/errors.json`."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ApiProblem(msgspec.Struct, frozen=True):
     """An error of JetStream's API, of a request or of a message that was published."""
 
     code: int = 0
@@ -36,16 +36,16 @@ class Problem(msgspec.Struct, frozen=True):
         return f"{self.said} ({self.err_code or self.code})"
 
 
-NO_RESPONDERS: Final = Problem(503, 0, "no stream takes this subject, or JetStream is off")
-NO_ACKNOWLEDGEMENT: Final = Problem(500, 0, "the answer is no acknowledgement")
-NO_ANSWER: Final = Problem(500, 0, "the answer is rubbish")
+NO_RESPONDERS: Final = ApiProblem(503, 0, "no stream takes this subject, or JetStream is off")
+NO_ACKNOWLEDGEMENT: Final = ApiProblem(500, 0, "the answer is no acknowledgement")
+NO_ANSWER: Final = ApiProblem(500, 0, "the answer is rubbish")
 
 
-def problem_of(answer: Mapping[str, Any]) -> Problem | None:
+def problem_of(answer: Mapping[str, Any]) -> ApiProblem | None:
     """The error in an answer of the API; None where it has none."""
     if "error" not in answer:
         return None
     try:
-        return msgspec.convert(answer["error"], Problem)
+        return msgspec.convert(answer["error"], ApiProblem)
     except msgspec.ValidationError:
         return NO_ANSWER

@@ -18,7 +18,7 @@ import msgspec
 from pipeline.model.errors import Unavailable
 from pipeline.model.records import NOT_JSON
 from pipeline.transport.nats.connection import NatsConnection
-from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, Problem
+from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, ApiProblem
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -27,7 +27,7 @@ MOST_BYTES: Final = 8 << 20
 """Bytes on their way at once, whatever the number of messages."""
 
 
-class Message(Protocol):
+class Outgoing(Protocol):
     """A message to be published."""
 
     subject: str
@@ -35,7 +35,7 @@ class Message(Protocol):
     headers: dict[str, str]
 
 
-Sent = TypeVar("Sent", bound=Message)
+Sent = TypeVar("Sent", bound=Outgoing)
 
 
 class _Acknowledgement(msgspec.Struct):
@@ -43,7 +43,7 @@ class _Acknowledgement(msgspec.Struct):
 
     stream: str = ""
     seq: int = 0
-    error: Problem | None = None
+    error: ApiProblem | None = None
 
 
 _acknowledgement: Final = msgspec.json.Decoder(_Acknowledgement).decode
@@ -161,14 +161,14 @@ class JetStream:
 
     async def publish(
         self, messages: Sequence[Sent], stored: Callable[[Sent], object], stream: str
-    ) -> list[tuple[Sent, Problem]]:
+    ) -> list[tuple[Sent, ApiProblem]]:
         """Publishes in order, and calls `stored` for each message that `stream` has. Returns when
         all are answered: those that were not stored, and why. After the first of them, no further
         message is published.
 
         Raises `Unavailable` where there is no answer; what was stored until then is known.
         """
-        problems: list[tuple[Sent, Problem]] = []
+        problems: list[tuple[Sent, ApiProblem]] = []
         flying: dict[str, Sent] = {}
         size = 0
 
@@ -240,7 +240,7 @@ def _nobody_has_it(answer: Msg) -> bool:
     return not answer.data and (answer.headers or {}).get("Status") == "503"
 
 
-def _problem(answer: Msg, stream: str) -> Problem | None:
+def _problem(answer: Msg, stream: str) -> ApiProblem | None:
     """Why a message is not stored; None where it is."""
     if _nobody_has_it(answer):
         return NO_RESPONDERS

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import msgspec
 import pytest
 
-from pipeline.accounting.audit import ContainerPart, Report, RoutePart, SinkPart
+from pipeline.accounting.audit import AuditReport, ContainerPart, RoutePart, SinkPart
 from pipeline.cli import main
 from tests.servers.ports import free_port
 
@@ -28,9 +28,13 @@ FULL = SinkPart(
 )
 
 
-def report(*sinks: SinkPart, balanced: bool = True, filtered: int = 20, read: int = 100) -> Report:
+def report(
+    *sinks: SinkPart, balanced: bool = True, filtered: int = 20, read: int = 100
+) -> AuditReport:
     route = RoutePart("shop", "logs", read, list(sinks), {"keep": filtered})
-    return Report(balanced, [ContainerPart("1", "api-1", {"logs": read}, [route])], {"logstash": 7})
+    return AuditReport(
+        balanced, [ContainerPart("1", "api-1", {"logs": read}, [route])], {"logstash": 7}
+    )
 
 
 @contextmanager
@@ -56,7 +60,7 @@ def agent(body: bytes, status: int = 200) -> Iterator[str]:
             thread.join()
 
 
-def run(one: Report, *options: str) -> int:
+def run(one: AuditReport, *options: str) -> int:
     with agent(msgspec.json.encode(one)) as address:
         return main(["audit", "--url", f"http://{address}", *options])
 
@@ -91,7 +95,7 @@ def test_what_nobody_can_account_for_is_said_and_is_the_exit_status(
 
 
 def test_a_container_that_no_route_takes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    one = Report(True, [ContainerPart("1", "web", {"logs": 5}, [])], {})
+    one = AuditReport(True, [ContainerPart("1", "web", {"logs": 5}, [])], {})
     assert run(one) == 0
     assert "web: 5 entries read, and no route takes them" in capsys.readouterr().out
 
@@ -150,7 +154,7 @@ def test_what_a_stage_makes_is_on_the_side_of_what_came(
         "all", "logs", 100, [out], {"drop": 20}, handed={"e": 130}, made={"split": 50}
     )
     containers = [ContainerPart("1", "api-1", {"logs": 100}, [first])]
-    assert run(Report(balanced=True, containers=containers, carried={})) == 0
+    assert run(AuditReport(balanced=True, containers=containers, carried={})) == 0
     made = "api-1, all -> {}: 100 read + 50 made by split = 20 filtered by drop + 130 {}"
     assert capsys.readouterr().out.splitlines()[:2] == [
         made.format("route e", "handed on"),
@@ -167,7 +171,7 @@ def test_what_is_held_back_and_what_goes_on_to_other_routes_is_in_the_equations(
     )
     second = RoutePart("errors", "logs", 67, [out], {"keep": 7}, fed=True)
     containers = [ContainerPart("1", "api-1", {"logs": 100}, [first, second])]
-    assert run(Report(balanced=True, containers=containers, carried={})) == 0
+    assert run(AuditReport(balanced=True, containers=containers, carried={})) == 0
     assert capsys.readouterr().out.splitlines()[:2] == [
         "api-1, all -> route errors: 100 read = 30 filtered by join + 3 held back + 67 handed on",
         "api-1, errors -> out: 67 from other routes = 7 filtered by keep + 60 delivered",

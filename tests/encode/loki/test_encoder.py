@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.encode.loki.encoder import LONGEST_VALUE, Columns, LokiEncoder
+from pipeline.encode.loki.encoder import LONGEST_VALUE, LokiEncoder, StreamFields
 from pipeline.encode.loki.wire import Json, Protobuf
 from pipeline.expression import compile_template
 from pipeline.model.batch import Batch
@@ -21,8 +21,8 @@ NAMES = {"container_name": "{container.name}", "host": "{container.host}"}
 WIRES = {"protobuf": (Protobuf(), from_protobuf), "json": (Json(), from_json)}
 
 
-def columns(templates: dict[str, str]) -> Columns:
-    found = Columns()
+def columns(templates: dict[str, str]) -> StreamFields:
+    found = StreamFields()
     for name, text in templates.items():
         template = compile_template(text)
         (found.constant if template.is_constant else found.varying)[name] = template
@@ -194,7 +194,7 @@ def test_a_container_has_so_many_streams_and_what_would_be_more_is_metadata(kind
     told: list[Container] = []
     wire, read = WIRES[kind]
     labels = columns({"name": "{container.name}", "user": "{user}"})
-    encoder = LokiEncoder(wire, labels, Columns(), most_streams=2, overflows=told.append)
+    encoder = LokiEncoder(wire, labels, StreamFields(), most_streams=2, overflows=told.append)
     one = users("a", "b", "c", "a", "d")
     for _ in range(2):
         found = [entry for stream in read(encoder.encode([one])) for entry in stream]
@@ -227,7 +227,7 @@ def test_a_value_too_long_for_a_label_is_metadata_and_takes_no_stream() -> None:
 @pytest.mark.parametrize("kind", WIRES)
 def test_entries_apart_are_put_together_to_the_same_request(kind: str) -> None:
     labels = columns({"name": "{container.name}", "stream": "{stream}"})
-    encoder = LokiEncoder(WIRES[kind][0], labels, Columns())
+    encoder = LokiEncoder(WIRES[kind][0], labels, StreamFields())
     batches = [*hostile(), batch("a", "b", streams="out err"), batch()]
     apart = encoder.entries(batches)
     assert len(apart) == sum(map(len, batches))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.buffer.columns import Columns
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published
 from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
@@ -18,12 +18,12 @@ def subject(of: Batch) -> str:
 
 
 def columns(*batches: Batch) -> list[Published]:
-    return ColumnsMessages(Columns().encode, subject, {"Common": "x"}, host="here").of(batches)
+    return ColumnsMessages(ColumnCodec().encode, subject, {"Common": "x"}, host="here").of(batches)
 
 
 def read(message: Published) -> list[Batch]:
     """As a source reads it."""
-    return Columns().decode(message.body, int(message.headers["Dockline-Size"]))
+    return ColumnCodec().decode(message.body, int(message.headers["Dockline-Size"]))
 
 
 def rows(batches: Sequence[Batch]) -> list[Any]:
@@ -82,7 +82,7 @@ def test_one_container_has_several_messages_where_it_has_much() -> None:
 
 
 def test_the_halves_of_a_message_have_its_entries_in_order() -> None:
-    encoder = ColumnsMessages(Columns().encode, subject, {})
+    encoder = ColumnsMessages(ColumnCodec().encode, subject, {})
     it = container()
     some = batch("a", "b", "c", of=it), batch("d", of=it, start=3), batch("e", "f", of=it, start=4)
     (whole,) = encoder.of(some)
@@ -109,7 +109,7 @@ def test_the_same_entries_have_the_same_identity_and_no_others_have() -> None:
         [batch("a", "b", of=one, parts=[1, 2])],
         [batch("a", "x", of=one)],
     ]
-    for encoder in (ColumnsMessages(Columns().encode, subject, {}), JsonMessages(subject, {})):
+    for encoder in (ColumnsMessages(ColumnCodec().encode, subject, {}), JsonMessages(subject, {})):
         ids = [
             message.headers["Nats-Msg-Id"] for some in variants for message in encoder.of(some)[-1:]
         ]
@@ -147,7 +147,7 @@ def test_an_earlier_version_of_the_format_can_still_be_read() -> None:
     """These bytes were published once. Whoever changes the format so that they cannot be read any
     more gives it another name than `columns/1`, and keeps reading this one: in a fleet, agents and
     hubs are never all of one version."""
-    (back,) = Columns().decode(bytes.fromhex(FIRST), PLAIN)
+    (back,) = ColumnCodec().decode(bytes.fromhex(FIRST), PLAIN)
     assert (back.container.name, back.container.host) == ("api-1", "web-1")
     assert back.route == "r" and back.source == "logs"
     assert entries(back) == entries(batch("a", "b", fields=[{"x": 1}, {}], start=7))

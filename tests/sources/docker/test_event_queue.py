@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Progress
+from pipeline.accounting.acks import Offsets
 from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker import event_queue
-from pipeline.sources.docker.event_queue import Happenings, _Waiting
+from pipeline.sources.docker.event_queue import EventQueue, _Waiting
 from pipeline.testing.builders import batch, container
 from pipeline.topology import Route, Router
 
@@ -38,8 +38,8 @@ async def test_what_is_to_be_forgotten_after_the_events_does_not_pile_up_behind_
     monkeypatch.setattr(event_queue, "BACKLOG", 3)
     metrics = Metrics(CollectorRegistry())
     route = Route("r", frozenset({"events"}), lambda one: True, (), (Full(),))
-    lanes = Router([route], metrics, Ledger()).bind(container(), Progress({}))["events"]
-    waiting = Happenings(Checkpoint(tmp_path), metrics)
+    lanes = Router([route], metrics, Ledger()).bind(container(), Offsets({}))["events"]
+    waiting = EventQueue(Checkpoint(tmp_path), metrics)
     forgotten: list[int] = []
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(waiting.run(), name="events")

@@ -22,7 +22,7 @@ from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs import follower
-from pipeline.sources.docker.source import DockerSource, Reading
+from pipeline.sources.docker.source import DockerSource, FollowOptions
 from pipeline.support.rate_limit import RateLimit
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head, json_answer
 from pipeline.testing.following import Kept
@@ -121,8 +121,8 @@ async def world(
     async with FakeEngine(folder / "docker.sock") as fake:
         engine = Engine(resolve(fake.url, None, {}))
         source = DockerSource(
-            engine, Router([route], metrics, Ledger()), checkpoint, metrics, Reading(**reading),
-            stats=polled, removed=removed.append,
+            engine, Router([route], metrics, Ledger()), checkpoint, metrics,
+            FollowOptions(**reading), stats=polled, removed=removed.append,
         )  # fmt: skip
         made = World(fake, source, checkpoint, metrics, kept, polled, removed)
         try:
@@ -307,8 +307,8 @@ async def test_nothing_is_kept_of_containers_that_came_and_went(tmp_path: Path) 
         source = made.source
         await made.until(lambda: len(asyncio.all_tasks()) < 60)
         assert (source.followed, made.polled.names) == ({}, {})
-        assert source._beginning._created == set()
-        assert not source._parting._waiting
+        assert source._start_positions._created == set()
+        assert not source._draining._waiting
         assert len(made.removed) == 150
         names = [sample.labels.get("container") for metric in made.metrics.registry.collect()
                  for sample in metric.samples if sample.labels.get("container")]  # fmt: skip
@@ -319,9 +319,9 @@ async def test_containers_that_are_not_followed_leave_nothing_behind(tmp_path: P
     async with world(tmp_path, selects=lambda one: False) as made:
         made.fake.emit("create", ONE, name="web")
         made.fake.emit("start", ONE, name="web")
-        await made.until(lambda: made.source._happenings.cursor.position.since)
+        await made.until(lambda: made.source._event_queue.cursor.position.since)
         await asyncio.sleep(0.05)
-        assert made.source._beginning._created == set()
+        assert made.source._start_positions._created == set()
         assert made.source.followed == {}
 
 
@@ -337,7 +337,7 @@ async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_giv
             await made.until(lambda key=key: made.series(f"web-{int(key, 16)}"))
             made.fake.emit("destroy", key, name=f"web-{number}")
         await made.until(lambda: made.errors("abandoned") == 2)
-        waiting = [one.facts.name for one in made.source._parting._waiting]
+        waiting = [one.facts.name for one in made.source._draining._waiting]
         assert waiting == ["web-2", "web-3", "web-4"]
         assert [record.message for record in caplog.records if "given up" in record.message]
         await made.until(lambda: made.checkpoint.known() == {f"{n:064x}" for n in (2, 3, 4)})
@@ -431,7 +431,7 @@ async def test_a_log_that_gives_nothing_while_its_container_is_removed_is_missed
         made.fake.emit("start", ONE, name="brief")
         await made.until(lambda: made.asked(logs(ONE)))
         made.fake.emit("destroy", ONE, name="brief")
-        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        await made.until(lambda: not made.source._draining._waiting and made.removed == [ONE])
         wanted = (1, 0) if said else (0, int(status != "exited"))
         assert (made.errors("missed"), made.errors("maybe_missed")) == wanted
         assert made.lines(ONE) == []
@@ -447,7 +447,7 @@ async def test_a_log_that_the_engine_fails_to_open_before_its_container_is_gone_
         made.fake.emit("start", ONE, name="brief")
         await made.until(lambda: made.errors("stream"))
         made.fake.emit("destroy", ONE, name="brief")
-        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        await made.until(lambda: not made.source._draining._waiting and made.removed == [ONE])
         assert made.errors("missed") == 1
 
 
@@ -457,7 +457,7 @@ async def test_one_that_is_removed_after_its_log_was_read_is_not_missed(tmp_path
         made.fake.emit("start", ONE, name="brief")
         await made.until(lambda: made.lines(ONE))
         made.fake.emit("destroy", ONE, name="brief")
-        await made.until(lambda: not made.source._parting._waiting and made.removed == [ONE])
+        await made.until(lambda: not made.source._draining._waiting and made.removed == [ONE])
         assert made.errors("missed") == 0
 
 
@@ -466,13 +466,13 @@ async def test_after_a_gap_no_sink_is_taken_to_have_a_line_by_its_number(tmp_pat
         made.fake.containers[ONE] = {"name": "web", "running": False}
         made.fake.emit("create", ONE, name="web")
         await made.until(lambda: ONE in made.source.followed)
-        progress = made.source.followed[ONE].container.progress
-        progress.of("all", "kept").skip(500)
-        assert progress.ahead_of(100) == {"all": {"kept": 500}}
-        progress.doubt(102)
-        assert progress.ahead_of(100) == {}
-        progress.of("all", "kept").skip(103)
-        assert (progress.ahead_of(100), progress.ahead_of(102)) == ({}, {"all": {"kept": 103}})
+        offsets = made.source.followed[ONE].container.offsets
+        offsets.of("all", "kept").skip(500)
+        assert offsets.ahead_of(100) == {"all": {"kept": 500}}
+        offsets.doubt(102)
+        assert offsets.ahead_of(100) == {}
+        offsets.of("all", "kept").skip(103)
+        assert (offsets.ahead_of(100), offsets.ahead_of(102)) == ({}, {"all": {"kept": 103}})
 
 
 async def test_the_page_of_a_removed_container_stays_until_its_last_event_is_on_its_way(
@@ -481,10 +481,14 @@ async def test_the_page_of_a_removed_container_stays_until_its_last_event_is_on_
     async with world(tmp_path, takes=("events",)) as made:
         made.fake.emit("destroy", ONE, name="web")
         await made.until(lambda: made.kept.batches)
-        (page,) = made.source._router._ledger
-        await made.until(lambda: not page.followed)
-        assert [passage.unaccounted for passage in page.passages.values()] == [0]
-        assert [(tally.routed, tally.open) for tally in page.tallies] == [(1, 1)]
+        (container_account,) = made.source._router._ledger
+        await made.until(lambda: not container_account.followed)
+        assert [
+            route_account.unaccounted for route_account in container_account.routes.values()
+        ] == [0]
+        assert [(account.routed, account.open) for account in container_account.accounts] == [
+            (1, 1)
+        ]
 
 
 async def test_what_was_removed_while_no_agent_looked_is_counted_where_its_end_was_not_read(

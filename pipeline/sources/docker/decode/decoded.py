@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.accounting.checkpoint import Place
+from pipeline.accounting.checkpoint import FilePlace
 
 
 class OpenLine(NamedTuple):
@@ -34,7 +34,7 @@ class DecodedLines:
     """How many lines the decoder has given so far, these included."""
     open: Sequence[OpenLine] = ()
     """Lines that are still open behind these, the oldest first."""
-    place: Place | None = None
+    place: FilePlace | None = None
     """Where they end, when they were read from a log's files; None where that cannot be found
     again but by reading."""
 

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from pipeline import native
 from pipeline.model.timestamps import split_timestamp
 from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine
-from pipeline.sources.docker.decode.partials import Partial, Pieces, complete
+from pipeline.sources.docker.decode.partials import PartialLine, PartialLines, complete
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
 MAX_FRAME = 1 << 24
@@ -59,7 +59,7 @@ class Frames:
         self.completed = 0
         self._loops = native.loops
         self._max_line = max_line
-        self._pieces = Pieces(max_line, whole_writes=not podman, one_time=one_time)
+        self._pieces = PartialLines(max_line, whole_writes=not podman, one_time=one_time)
         self._rest = b""
         self._errors: list[bytes] = []
         self._singly = 0
@@ -157,7 +157,7 @@ class TtyLines:
         self.completed = 0
         self._max_line = max_line
         self._rest = b""
-        self._partial: Partial | None = None
+        self._partial: PartialLine | None = None
         self._stamp = b""
         """The timestamp before the open line and the space behind it, as they are written."""
 
@@ -181,7 +181,7 @@ class TtyLines:
         own = b""
         if self._partial is None:
             time, text = split_timestamp(piece)
-            self._partial = Partial(time, self._max_line, self.completed)
+            self._partial = PartialLine(time, self._max_line, self.completed)
             self._stamp = piece[: len(piece) - len(text)]
             # Once more at the very beginning, it is the writer's own: no piece is empty.
             own = self._stamp if text.startswith(self._stamp) else b""
@@ -260,7 +260,7 @@ _starts = bytes.startswith
 _time, _space, _line = itemgetter(slice(4, 34)), itemgetter(34), itemgetter(slice(35, None))
 
 
-class Run(NamedTuple):
+class WholeFrames(NamedTuple):
     """Lines of one stream."""
 
     lines: list[bytes]
@@ -270,7 +270,7 @@ class Run(NamedTuple):
     """What stands behind them: the beginning of one frame, or nothing."""
 
 
-def whole_lines(data: bytes) -> Run | None:
+def whole_lines(data: bytes) -> WholeFrames | None:
     """All lines of `data`, which begins with a frame. None where it holds anything else but whole
     lines of one stream behind timestamps of 30 bytes."""
     prefix = data[:4]
@@ -295,7 +295,7 @@ def whole_lines(data: bytes) -> Run | None:
     count, together = len(pieces), b"".join(times)
     if together[29::30] != b"Z" * count or spaces != b" " * count or b" " in together:
         return None  # a space in a time: it is a shorter one, and text behind it
-    return Run(list(map(_line, pieces)), times, prefix[0], rest)
+    return WholeFrames(list(map(_line, pieces)), times, prefix[0], rest)
 
 
 def _is_begun(piece: bytes) -> bool:

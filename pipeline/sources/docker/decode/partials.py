@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine
 
 
-class Partial:
+class PartialLine:
     """A line whose end has not come yet. Holds no more than `limit` bytes of it."""
 
     __slots__ = ("before", "parts", "room", "time", "truncated")
@@ -33,7 +33,7 @@ class Partial:
             self.room -= len(part)
 
 
-class Pieces:
+class PartialLines:
     """The lines of one log that have begun and not ended, one for each stream at the most."""
 
     __slots__ = ("_max_line", "_one_time", "_whole_writes", "open")
@@ -45,7 +45,7 @@ class Pieces:
         self._max_line = max_line
         self._whole_writes = whole_writes
         self._one_time = one_time
-        self.open: dict[int, Partial] = {}
+        self.open: dict[int, PartialLine] = {}
         """By stream, the oldest first."""
 
     def take(
@@ -58,7 +58,7 @@ class Pieces:
             complete(partial, stream, decoded)  # its writer has ended in the middle of it
             partial = None
         if partial is None:
-            partial = Partial(time, self._max_line, before + len(decoded.lines))
+            partial = PartialLine(time, self._max_line, before + len(decoded.lines))
         partial.add(text.removesuffix(b"\n"))
         if text.endswith(b"\n") or (self._whole_writes and _is_last_words(text)):
             complete(partial, stream, decoded)
@@ -92,7 +92,7 @@ def _is_last_words(text: bytes) -> bool:
 _BUFFER, _SMALLEST_BUFFER = 16384, 4096
 
 
-def complete(partial: Partial, stream: int, decoded: DecodedLines) -> None:
+def complete(partial: PartialLine, stream: int, decoded: DecodedLines) -> None:
     """Its line has ended."""
     if partial.truncated:
         decoded.truncated.append(len(decoded.lines))

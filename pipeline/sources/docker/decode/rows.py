@@ -18,10 +18,10 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline import native
-from pipeline.accounting.checkpoint import Place
+from pipeline.accounting.checkpoint import FilePlace
 from pipeline.model.timestamps import NO_TIME
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.partials import Pieces
+from pipeline.sources.docker.decode.partials import PartialLines
 
 MOST_OF_ROW = 1 << 20
 """Bytes without a newline after which they are no row: the text of one is 16 KiB at the most, six
@@ -66,17 +66,17 @@ def seal_of(before: bytes) -> int:
     return zlib.crc32(before[-SEAL:])
 
 
-class JsonLines:
+class JsonRows:
     """The lines of one log, through all its files."""
 
     def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:
-        """`tty`: lines end in CR LF, and only there. `one_time`: see `Pieces`."""
+        """`tty`: lines end in CR LF, and only there. `one_time`: see `PartialLines`."""
         self.completed = 0
         self.damaged = False
         """What was fed last has something that is no row. Lines behind it come with the next call,
         for which nothing need be fed."""
         self._loops = native.loops
-        self._pieces = Pieces(max_line, whole_writes=not tty, one_time=one_time and not tty)
+        self._pieces = PartialLines(max_line, whole_writes=not tty, one_time=one_time and not tty)
         self._tty = tty
         self._longest = max_line if max_line < _LARGEST_TEXT else None
         self._rest = b""
@@ -132,13 +132,13 @@ class JsonLines:
         decoded.place = self._place()
         return decoded
 
-    def _place(self) -> Place | None:
+    def _place(self) -> FilePlace | None:
         """Behind all lines that were given."""
         safe = self._safe
         if not safe.file:
             return None
         beyond = self.completed - safe.completed
-        return Place(safe.file, safe.offset, beyond, seal_of(safe.before))
+        return FilePlace(safe.file, safe.offset, beyond, seal_of(safe.before))
 
     def _consume(self, data: bytes, end: int) -> None:
         self._before = self._last_before(data, end)

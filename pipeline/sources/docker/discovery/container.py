@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline import native
-from pipeline.accounting.acks import NOTHING, Progress
+from pipeline.accounting.acks import NOTHING, Offsets
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container, Source
@@ -19,7 +19,7 @@ from pipeline.sources.docker.discovery.facts import from_inspect
 from pipeline.sources.docker.discovery.last_lines import LastLines
 from pipeline.sources.docker.discovery.rotation import Rotation, read_rotation
 from pipeline.sources.docker.engine.client import Engine
-from pipeline.topology import Lanes, Router
+from pipeline.topology import ContainerLanes, Router
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,15 @@ class FollowedContainer:
         router: Router,
         engine: Engine,
         metrics: Metrics,
-        progress: Progress,
+        offsets: Offsets,
         learned: Learned,
         *,
         last_lines: int = 0,
     ) -> None:
-        """`progress`: of the sinks in its log. `last_lines`: how many to keep for when it ends."""
+        """`offsets`: of the sinks in its log. `last_lines`: how many to keep for when it ends."""
         self.facts = facts
         """As they are by now: a rename makes others."""
-        self.progress = progress
+        self.offsets = offsets
         self.sequence = NOTHING
         """Number of the last entry of its log that went to its lanes, or was settled before."""
         self.happened = 0
@@ -61,9 +61,9 @@ class FollowedContainer:
         self._engine = engine
         self._metrics = metrics
         self._learned = learned
-        self._bound: list[Lanes] = []
+        self._bound: list[ContainerLanes] = []
         """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
-        self._lanes: Mapping[Source, Lanes] = {}
+        self._lanes: Mapping[Source, ContainerLanes] = {}
         self._count_as(facts.name)
         self.bind()
 
@@ -83,7 +83,7 @@ class FollowedContainer:
     def rebind(self) -> None:
         """Its lanes from now on: some routes are others than before. Lanes of the rest stay."""
         self._lanes = lanes = self._router.bind(
-            self.facts, self.progress, self.sequence, self._lanes
+            self.facts, self.offsets, self.sequence, self._lanes
         )
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
         self._bound = [*(one for one in self._bound if one.busy), self.logs]
@@ -113,7 +113,7 @@ class FollowedContainer:
     @property
     def unsettled(self) -> int:
         """Batches of its log that the quickest of its sinks has not settled."""
-        return self.progress.unsettled
+        return self.offsets.unsettled
 
     # ------------------------------------------------------------------------------- facts
 

@@ -16,7 +16,7 @@ Start = Literal["now", "beginning"] | float
 """Of containers first seen already running; a number is seconds back from now."""
 
 
-class Beginning:
+class StartPositions:
     """Where the checkpoint is, for a container that was read before; else as `start` says, but a
     new container always from its first line.
 

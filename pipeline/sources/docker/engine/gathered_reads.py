@@ -55,7 +55,7 @@ def received() -> memoryview:
     return _buffers.shared
 
 
-class Gathering:
+class GatheredReads:
     """What one stream puts together."""
 
     __slots__ = ("_buffer", "_gathered", "_selector", "_socket", "size")

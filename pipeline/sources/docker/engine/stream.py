@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.model.errors import EngineError
-from pipeline.sources.docker.engine.gathered_reads import Gathering, received
+from pipeline.sources.docker.engine.gathered_reads import GatheredReads, received
 from pipeline.support.garbage import untie
 from pipeline.support.selector import selector_of
 
@@ -71,7 +71,7 @@ class ByteStream(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
         self._selector = selector_of(loop)
-        self._gathering: Gathering | None = None
+        self._gathering: GatheredReads | None = None
         """Where the loop can, and the bytes are what the socket gives."""
         self.head_arrived: asyncio.Future[Head] = loop.create_future()
 
@@ -129,7 +129,7 @@ class ByteStream(asyncio.BufferedProtocol):
         plain = transport.get_extra_info("ssl_object") is None
         if plain and self._selector is not None:
             connection = transport.get_extra_info("socket").fileno()
-            self._gathering = Gathering(connection, self._selector, self._gathered)
+            self._gathering = GatheredReads(connection, self._selector, self._gathered)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return received()

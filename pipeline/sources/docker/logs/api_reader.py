@@ -14,12 +14,12 @@ from pipeline.sources.docker.decode.frames import Decoder, new_decoder
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine, NotFound
 from pipeline.sources.docker.engine.stream import ByteStream
-from pipeline.sources.docker.logs.container_state import Life
+from pipeline.sources.docker.logs.container_state import ContainerState
 from pipeline.sources.docker.logs.damage import MARGIN, Around, Before, way_around
 from pipeline.sources.docker.logs.distributor import Distributor
 from pipeline.sources.docker.logs.last_line import first_time
-from pipeline.sources.docker.logs.report import Report
-from pipeline.sources.docker.logs.skipped_files import Leaps
+from pipeline.sources.docker.logs.report import LogReport
+from pipeline.sources.docker.logs.skipped_files import SkippedFiles
 
 DAEMON_SAYS = b"Error grabbing logs: "
 """How dockerd begins what it says of itself in a terminal's stream, which has no types."""
@@ -45,9 +45,9 @@ class ApiReader:
         self,
         engine: Engine,
         container: FollowedContainer,
-        life: Life,
+        state: ContainerState,
         lines: Distributor,
-        report: Report,
+        report: LogReport,
         *,
         max_line: int,
         opening: asyncio.Semaphore,
@@ -59,13 +59,13 @@ class ApiReader:
         self._engine = engine
         self._container = container
         self._id = container.facts.id
-        self._life = life
+        self._state = state
         self._lines = lines
         self._batcher = lines.batcher
         self._report = report
         self._max_line = max_line
         self._opening = opening
-        self._leaps: Leaps | None = None
+        self._skipped: SkippedFiles | None = None
         self._damaged = 0
         """How often in a row the log could not be read from the cursor on."""
         self._stream: ByteStream | None = None
@@ -79,33 +79,33 @@ class ApiReader:
         """From the cursor to the log's end. True when that was the container's end too.
 
         Raises `NotFound`, `Unreadable`, `EngineError`, `FrameError` and `OSError`."""
-        batcher, starts = self._batcher, self._life.starts
+        batcher, starts = self._batcher, self._state.starts
         before = batcher.position
         way = await self._way_around()
         end = await self._read_stream(way)
         while end.leapt:
             end = await self._read_stream(None)
-        state = await self._life.ask()
-        if end.decoder is None and state.ended and self._life.opened < starts:
-            self._life.opened = starts
+        found = await self._state.ask()
+        if end.decoder is None and found.ended and self._state.opened < starts:
+            self._state.opened = starts
             self._report.maybe_missed()
         behind_all = way is not None and not (way.exact or way.lines)
-        if end.damaged or (state.ended and not behind_all and await self._has_more()):
+        if end.damaged or (found.ended and not behind_all and await self._has_more()):
             self._damaged = 0 if batcher.position != before else self._damaged + 1
             return False
         self._damaged = 0
-        if state.ended and behind_all:
+        if found.ended and behind_all:
             await self._lines.end_with_gap(DAMAGED)
-        if end.decoder is not None and (state.ended or starts != self._life.starts):
+        if end.decoder is not None and (found.ended or starts != self._state.starts):
             await self._lines.take_unfinished(end.decoder.flush())
-        if state.ended:
-            batcher.end(state.started)
-        return state.ended
+        if found.ended:
+            batcher.end(found.started)
+        return found.ended
 
     async def _has_more(self) -> bool:
         """Whether the log of a container that has ended has a line that was not read. That the
         log is damaged is something that dockerd says only in one reading of two (measured)."""
-        if self._life.gone or self._engine.podman or not self._batcher.has_read:
+        if self._state.gone or self._engine.podman or not self._batcher.has_read:
             return False
         try:
             last = await first_time(self._engine, self._id)(1)
@@ -127,7 +127,7 @@ class ApiReader:
         asked = timestamp(time.time() + self._engine.clock_offset)
         async with self._opening:
             stream = await self._engine.logs(self._id, **parameters)
-        starts, before = self._life.starts, self._batcher.position
+        starts, before = self._state.starts, self._batcher.position
         was_there = end = None
         try:
             was_there = bool(until) or await self._container.learn() is not None
@@ -140,9 +140,11 @@ class ApiReader:
             # Of one that is damaged the file may be gone already.
             was_there = was_there and not (end is not None and end.damaged)
             if was_there or self._batcher.position != before:
-                self._life.opened = starts
+                self._state.opened = starts
 
-    async def _follow(self, stream: ByteStream, way: Around | None, leaps: Leaps | None) -> End:
+    async def _follow(
+        self, stream: ByteStream, way: Around | None, skipped: SkippedFiles | None
+    ) -> End:
         data = await self._next(stream)
         if not data:
             return End()
@@ -160,12 +162,12 @@ class ApiReader:
             if times and not times[-1] and decoded.lines[-1].startswith(DAEMON_SAYS):
                 errors.append(decoded.lines[-1])
                 decoded = decoded.first(len(times) - 1)
-            leap = leaps.find(decoded, len(data)) if leaps else None
+            leap = skipped.find(decoded, len(data)) if skipped else None
             if leap is not None:
                 decoded = decoded.first(leap)
             new = await lines.take(decoded)
-            if new is not None and leaps and leap is None:
-                leaps.resumed(new.times[0])
+            if new is not None and skipped and leap is None:
+                skipped.resumed(new.times[0])
             if leap is not None:
                 return End(decoder, leapt=True)
             if errors:
@@ -186,15 +188,15 @@ class ApiReader:
 
     # ---------------------------------------------------------- what a follow passes over
 
-    def _watch_for_leaps(self, asked: bytes) -> Leaps | None:
+    def _watch_for_leaps(self, asked: bytes) -> SkippedFiles | None:
         """For the stream that was just opened."""
         rotation = self._container.rotation
         if rotation is None or self._engine.podman:
             return None
-        if self._leaps is None or self._leaps.rotation != rotation:
-            self._leaps = Leaps(rotation)
-        self._leaps.opened(asked, self._engine.clock_offset)
-        return self._leaps
+        if self._skipped is None or self._skipped.rotation != rotation:
+            self._skipped = SkippedFiles(rotation)
+        self._skipped.opened(asked, self._engine.clock_offset)
+        return self._skipped
 
     async def _way_around(self) -> Around | None:
         """Where the log cannot be read from the cursor on, how it can."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
@@ -50,7 +50,7 @@ class Batcher:
     """Of one log. It takes what a decoder gives, in order, and calls nobody but `acks`."""
 
     def __init__(
-        self, position: Position, acks: Account[Position], clock: Callable[[], float] = time.time
+        self, position: Position, acks: AckTracker[Position], clock: Callable[[], float] = time.time
     ) -> None:
         """`position`: behind the last line consumed. `acks` are told of each position behind a
         batch, and say when it may be saved. `clock`: seconds since the epoch, as the Engine has

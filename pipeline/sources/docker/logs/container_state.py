@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipeline.sources.docker.engine.client import Engine, NotFound
 
 
-class State(NamedTuple):
+class RunState(NamedTuple):
     """As an inspection gave it."""
 
     ended: bool
@@ -17,7 +17,7 @@ class State(NamedTuple):
     """When this run of it began, as the Engine writes it; empty where it is removed."""
 
 
-class Life:
+class ContainerState:
     """Of one container: told of by its source, and waited for by what reads its log."""
 
     def __init__(self, engine: Engine, container_id: str) -> None:
@@ -62,13 +62,13 @@ class Life:
             async with asyncio.timeout(wait):
                 await self._news.wait()
 
-    async def ask(self) -> State:
+    async def ask(self) -> RunState:
         """The Engine. Raises `EngineError` where it does not answer."""
         self.doubted = False
         try:
             state = (await self._engine.get(self._path)).get("State") or {}
         except NotFound:
             self.gone = True
-            return State(ended=True, started="")
+            return RunState(ended=True, started="")
         runs = state.get("Running") or state.get("Restarting")
-        return State(not runs, str(state.get("StartedAt", "")))
+        return RunState(not runs, str(state.get("StartedAt", "")))

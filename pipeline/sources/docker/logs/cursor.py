@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline import native
-from pipeline.accounting.checkpoint import Place, Position
+from pipeline.accounting.checkpoint import FilePlace, Position
 from pipeline.model.batch import ENTRY_OVERHEAD
 from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine, concatenated
 
@@ -37,7 +37,7 @@ class Cursor:
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
         self._completed = 0
-        self._place: Place | None = None
+        self._place: FilePlace | None = None
         """Of what was seen last."""
 
     @property

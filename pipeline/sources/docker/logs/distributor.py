@@ -12,7 +12,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.logs.batcher import Batcher, Numbered
-from pipeline.sources.docker.logs.report import Report
+from pipeline.sources.docker.logs.report import LogReport
 from pipeline.support.plural import plural
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Distributor:
     said, and the next lines do not suffer for it."""
 
     def __init__(
-        self, container: FollowedContainer, batcher: Batcher, report: Report, metrics: Metrics
+        self, container: FollowedContainer, batcher: Batcher, report: LogReport, metrics: Metrics
     ) -> None:
         self.batcher = batcher
         self.busy = False
@@ -62,7 +62,7 @@ class Distributor:
         if it.gap is not None:
             self._report.gap(it.gap)
         if it.doubtful_from is not None:
-            self._container.progress.doubt(it.doubtful_from)
+            self._container.offsets.doubt(it.doubtful_from)
         if it.batch is None:
             return None
         self._report.untroubled()

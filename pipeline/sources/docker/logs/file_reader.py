@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.errors import EngineError, untraced
-from pipeline.sources.docker.decode.rows import JsonLines
+from pipeline.sources.docker.decode.rows import JsonRows
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine
-from pipeline.sources.docker.logs.container_state import Life
+from pipeline.sources.docker.logs.container_state import ContainerState
 from pipeline.sources.docker.logs.distributor import Distributor
 from pipeline.sources.docker.logs.files.available import (
     Facts,
@@ -32,8 +32,8 @@ from pipeline.sources.docker.logs.files.files import (
     LogFile,
     Lost,
 )
-from pipeline.sources.docker.logs.files.inotify import Notices
-from pipeline.sources.docker.logs.report import Report
+from pipeline.sources.docker.logs.files.inotify import Inotify
+from pipeline.sources.docker.logs.report import LogReport
 
 DAMAGED = "the log is damaged"
 ROTATED = "it may have been rotated away before it was first read"
@@ -52,7 +52,7 @@ After that it is read on: what a sink does that stands still is its buffer's bus
 class FromFiles(NamedTuple):
     """What the readings of all containers share."""
 
-    notices: Notices
+    inotify: Inotify
     refusals: Refusals
 
 
@@ -73,9 +73,9 @@ class FileReader:
         self,
         engine: Engine,
         container: FollowedContainer,
-        life: Life,
+        state: ContainerState,
         lines: Distributor,
-        report: Report,
+        report: LogReport,
         shared: FromFiles,
         *,
         max_line: int,
@@ -83,7 +83,7 @@ class FileReader:
         self._engine = engine
         self._container = container
         self._id = container.facts.id
-        self._life = life
+        self._state = state
         self._lines = lines
         self._batcher = lines.batcher
         self._report = report
@@ -111,25 +111,25 @@ class FileReader:
         files, folder = Files(), folder_of(self._engine, self._id)
         try:
             decoder, begun = await self._open(files, folder)
-            self._life.opened = self._life.starts
+            self._state.opened = self._state.starts
             following = _Following(
-                files, decoder, self._life, self._lines, self._container, self._shared.notices
+                files, decoder, self._state, self._lines, self._container, self._shared.inotify
             )
             following.watch_newest()  # it may be renamed before the Engine has answered
             try:
                 if not await self._container.learn():
-                    self._life.doubt()
+                    self._state.doubt()
                 return await following.run(begun)
             finally:
                 following.close()
         finally:
             files.close()
 
-    async def _open(self, files: Files, folder: Path) -> tuple[JsonLines, Begun]:
+    async def _open(self, files: Files, folder: Path) -> tuple[JsonRows, Begun]:
         facts = await asyncio.to_thread(read_facts, folder)
         begun = await asyncio.to_thread(_begin, files, facts, self._batcher.position)
         one_time = self._engine.lines_have_one_time
-        return JsonLines(self._max_line, tty=facts.tty, one_time=one_time), begun
+        return JsonRows(self._max_line, tty=facts.tty, one_time=one_time), begun
 
 
 def _begin(files: Files, facts: Facts, position: Position) -> Begun:
@@ -149,19 +149,19 @@ class _Following:
     def __init__(
         self,
         files: Files,
-        decoder: JsonLines,
-        life: Life,
+        decoder: JsonRows,
+        state: ContainerState,
         lines: Distributor,
         container: FollowedContainer,
-        notices: Notices,
+        inotify: Inotify,
     ) -> None:
         self._files = files
         self._decoder = decoder
-        self._life = life
+        self._state = state
         self._lines = lines
         self._batcher = lines.batcher
         self._container = container
-        self._notices = notices
+        self._inotify = inotify
         self._watched: LogFile | None = None
         self._watch = -1
         self._renamings = 0
@@ -178,30 +178,30 @@ class _Following:
 
     def close(self) -> None:
         if self._watched is not None:
-            self._notices.forget(self._watch, self._told)
+            self._inotify.forget(self._watch, self._told)
             self._watched = None
 
     async def run(self, begun: Begun) -> bool:
         """Until the container's end. Raises `Lost` and `OSError`."""
-        life = self._life
+        state = self._state
         self._begin(found=begun.found)
         if begun.behind_more:
             self._batcher.missing = ROTATED
         while True:
-            life.forget_news()
+            state.forget_news()
             self.watch_newest()
             await self._read_to_end()
             self._look()
             if self._files.more:
                 continue
-            starts = life.starts
-            if life.doubted and await self._has_ended():
+            starts = state.starts
+            if state.doubted and await self._has_ended():
                 await self._read_to_end()
-                if self._files.more or starts != life.starts:
+                if self._files.more or starts != state.starts:
                     continue
                 return await self._finish()
-            if not life.doubted:
-                await life.until_news()
+            if not state.doubted:
+                await state.until_news()
 
     def _begin(self, *, found: bool) -> None:
         batcher, current = self._batcher, self._files.current
@@ -280,7 +280,7 @@ class _Following:
         """By the notices."""
         if renamed:
             self._look()
-        self._life.tell()
+        self._state.tell()
 
     def _look(self) -> None:
         """For newer files, at once, while this one waits for its sinks: they may not stay."""
@@ -288,13 +288,13 @@ class _Following:
             settled = self._files.look()
         except (Lost, OSError) as error:
             self._lost = untraced(error)
-            self._life.tell()
+            self._state.tell()
             return
         if settled:
             self._renamings = 0
             if self._files.newest is not self._watched:
                 self.watch_newest()
-                self._life.tell()
+                self._state.tell()
         elif self._renamings < TRIES:  # then it is left to the notices
             self._renamings += 1
             asyncio.get_running_loop().call_later(MOMENT, self._look_again)
@@ -310,22 +310,22 @@ class _Following:
             return
         self.close()
         self._watched = newest
-        self._watch = self._notices.watch(newest.descriptor, self._told)
+        self._watch = self._inotify.watch(newest.descriptor, self._told)
 
     async def _has_ended(self) -> bool:
-        loop, life = asyncio.get_running_loop(), self._life
+        loop, state = asyncio.get_running_loop(), self._state
         if (wait := self._ask_at - loop.time()) > 0:
-            await life.until_news(wait)
+            await state.until_news(wait)
             return False
         try:
-            state = await life.ask()
+            found = await state.ask()
         except EngineError:
             # The files are there without it, and it may be that the container runs on.
-            life.doubted = True
+            state.doubted = True
             self._ask_at = loop.time() + AGAIN
             return False
-        self._started = state.started
-        return state.ended
+        self._started = found.started
+        return found.ended
 
     async def _finish(self) -> bool:
         decoder, lines = self._decoder, self._lines

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
@@ -21,10 +21,10 @@ from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
 from pipeline.sources.docker.logs.api_reader import ApiReader
 from pipeline.sources.docker.logs.batcher import Batcher
-from pipeline.sources.docker.logs.container_state import Life
+from pipeline.sources.docker.logs.container_state import ContainerState
 from pipeline.sources.docker.logs.distributor import Distributor
 from pipeline.sources.docker.logs.file_reader import FileReader, FromFiles
-from pipeline.sources.docker.logs.report import Report
+from pipeline.sources.docker.logs.report import LogReport
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 
@@ -46,7 +46,7 @@ class Follower:
         engine: Engine,
         container: FollowedContainer,
         position: Position,
-        acks: Account[Position],
+        acks: AckTracker[Position],
         metrics: Metrics,
         *,
         max_line: int,
@@ -67,41 +67,41 @@ class Follower:
         """The start of the container up to which its log was never there."""
         self._at_end = asyncio.Event()
         """Set and cleared whenever that changes."""
-        self._life = Life(engine, container.facts.id)
-        self._report = Report(container, metrics)
+        self._state = ContainerState(engine, container.facts.id)
+        self._report = LogReport(container, metrics)
         self._batcher = Batcher(position, acks, lambda: time.time() + engine.clock_offset)
         self._lines = Distributor(container, self._batcher, self._report, metrics)
-        read = engine, container, self._life, self._lines, self._report
+        read = engine, container, self._state, self._lines, self._report
         self._api = ApiReader(*read, max_line=max_line, opening=opening)
         self._files = FileReader(*read, files, max_line=max_line) if files is not None else None
 
     def start(self) -> None:
-        self._life.start()
+        self._state.start()
         self._started.set()
 
     def doubt(self) -> None:
         """There is reason to think that the container has ended."""
-        self._life.doubt()
+        self._state.doubt()
 
     def stop(self) -> None:
         """The container is removed: ends after what can still be read."""
-        self._life.stop()
+        self._state.stop()
         self._started.set()
 
     async def run(self) -> None:
-        life, wait = self._life, FIRST_WAIT
+        state, wait = self._state, FIRST_WAIT
         while True:
             await self._started.wait()
-            starts, before = life.starts, self._batcher.position
+            starts, before = state.starts, self._batcher.position
             began = time.monotonic()
             ended = await self._attempt(starts)
-            if ended or life.gone:
+            if ended or state.gone:
                 self._container.run_ended()
-            if life.gone or ended is None:
+            if state.gone or ended is None:
                 if ended is False:
                     self._note_missed(starts)
                 return
-            if ended and starts == life.starts:
+            if ended and starts == state.starts:
                 self._started.clear()
                 wait = FIRST_WAIT
                 self._report.untroubled()
@@ -110,9 +110,9 @@ class Follower:
             lasted = time.monotonic() - began > LONGEST_WAIT
             useful = lasted or self._batcher.position != before
             wait = FIRST_WAIT if useful else min(wait * 2, LONGEST_WAIT)
-            if starts == life.starts:
-                life.forget_news()
-                await life.until_news(wait)
+            if starts == state.starts:
+                state.forget_news()
+                await state.until_news(wait)
 
     async def _attempt(self, starts: int) -> bool | None:
         """Whether the log was read to the container's end; None where it can never be read."""
@@ -145,7 +145,7 @@ class Follower:
 
     def _note_missed(self, starts: int) -> None:
         """The container is removed: perhaps before its log could be opened after that start."""
-        if max(self._life.opened, self._missed) >= starts:
+        if max(self._state.opened, self._missed) >= starts:
             return
         self._missed = starts
         self._metrics.source_errors.labels("missed").inc()
@@ -168,7 +168,7 @@ class Follower:
     @property
     def gone(self) -> bool:
         """Whether the container is removed."""
-        return self._life.gone
+        return self._state.gone
 
     @property
     def idle(self) -> bool:
@@ -178,7 +178,7 @@ class Follower:
     @property
     def starts(self) -> int:
         """How often the container was seen to start."""
-        return self._life.starts
+        return self._state.starts
 
     def has_read_to_end(self, start: int) -> bool:
         """Whether the log was read as far as it went when the container ended after that start."""

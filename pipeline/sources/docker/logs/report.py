@@ -11,7 +11,7 @@ from pipeline.sources.docker.logs.batcher import Gap
 log = logging.getLogger(__name__)
 
 
-class Report:
+class LogReport:
     """Of one container's log."""
 
     def __init__(self, container: FollowedContainer, metrics: Metrics) -> None:

@@ -37,7 +37,7 @@ LONGER = 2
 """A leap so many times as long as one that was none is looked at all the same."""
 
 
-class Leaps:
+class SkippedFiles:
     """Looks at all lines of one container's streams, one stream after another."""
 
     def __init__(self, rotation: Rotation) -> None:

@@ -45,7 +45,7 @@ PATIENCE = 5.0
 """Seconds for an answer, which takes dockerd milliseconds."""
 
 
-class Vigil:
+class WatchedStream:
     """One stream that is being watched."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Vigil:
         """How many more times it is opened again without being asked."""
 
 
-class Silence:
+class StallWatch:
     """Watches the streams of all containers, and asks for one log at a time."""
 
     def __init__(
@@ -70,40 +70,42 @@ class Silence:
         self._engine = engine
         self._followers = followers
         self._errors = metrics.source_errors
-        self._vigils: dict[Follower, Vigil] = {}
+        self._watched_streams: dict[Follower, WatchedStream] = {}
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
             followers = list(self._followers())
-            self._vigils = {one: self._vigils.get(one) or Vigil() for one in followers}
-            for follower, vigil in self._vigils.items():
-                await self._look(follower, vigil)
+            self._watched_streams = {
+                one: self._watched_streams.get(one) or WatchedStream() for one in followers
+            }
+            for follower, watched in self._watched_streams.items():
+                await self._look(follower, watched)
 
-    async def _look(self, follower: Follower, vigil: Vigil) -> None:
+    async def _look(self, follower: Follower, watched: WatchedStream) -> None:
         now, since = time.monotonic(), follower.listening
         if since is None or now - since < FIRST:
-            vigil.talking += 1
-            if vigil.talking == TALKATIVE:
-                vigil.patience = min(vigil.patience, FIRST)
+            watched.talking += 1
+            if watched.talking == TALKATIVE:
+                watched.patience = min(watched.patience, FIRST)
         else:
-            vigil.talking = 0
+            watched.talking = 0
         if since is None:
             return
-        if vigil.suspected == since:
-            self._reopen(follower, vigil)
-        elif now - max(since, vigil.asked) >= vigil.patience:
-            vigil.asked = now
-            if vigil.unasked:
-                vigil.unasked -= 1
-                vigil.suspected = since
+        if watched.suspected == since:
+            self._reopen(follower, watched)
+        elif now - max(since, watched.asked) >= watched.patience:
+            watched.asked = now
+            if watched.unasked:
+                watched.unasked -= 1
+                watched.suspected = since
             elif await self._is_behind(follower):
-                vigil.unasked = UNASKED
-                vigil.suspected = since
+                watched.unasked = UNASKED
+                watched.suspected = since
             else:
-                vigil.patience = min(max(vigil.patience, FIRST / 2) * 2, LONGEST)
-                vigil.said = False
+                watched.patience = min(max(watched.patience, FIRST / 2) * 2, LONGEST)
+                watched.said = False
 
     async def _is_behind(self, follower: Follower) -> bool:
         """Whether the log says that there is something to read."""
@@ -125,16 +127,16 @@ class Silence:
             return False
         return True
 
-    def _reopen(self, follower: Follower, vigil: Vigil) -> None:
-        vigil.suspected = None
-        useful = follower.newest != vigil.newest
-        vigil.newest = follower.newest
-        vigil.patience = AFTER_TROUBLE if useful else min(vigil.patience * 2, LONGEST)
+    def _reopen(self, follower: Follower, watched: WatchedStream) -> None:
+        watched.suspected = None
+        useful = follower.newest != watched.newest
+        watched.newest = follower.newest
+        watched.patience = AFTER_TROUBLE if useful else min(watched.patience * 2, LONGEST)
         if not useful:
-            vigil.unasked = 0
+            watched.unasked = 0
         self._errors.labels("silent").inc()
-        if not vigil.said:
-            vigil.said = True
+        if not watched.said:
+            watched.said = True
             log.warning(
                 "logs of %s: the stream is silent and the log is not as it should be, as after "
                 "being truncated by something other than the Engine; it is read anew every %g s "

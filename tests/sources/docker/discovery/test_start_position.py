@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.accounting.checkpoint import Checkpoint, Position
-from pipeline.sources.docker.discovery.start_position import Beginning, Start
+from pipeline.sources.docker.discovery.start_position import Start, StartPositions
 
 ONE = "a" * 64
 NOW = 1_800_000_000.5
@@ -22,14 +22,14 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def beginning(
     start: Start = "now", *, offset: float = 0.0, saved: float = 0.0, known: Position | None = None
-) -> Beginning:
+) -> StartPositions:
     """`offset`: seconds that the Engine's clock is ahead."""
     checkpoint = Checkpoint(None)
     checkpoint.last_saved = saved
     if known is not None:
         checkpoint.move(ONE, known)
     engine: Any = SimpleNamespace(clock_offset=offset)
-    return Beginning(engine, checkpoint, start)
+    return StartPositions(engine, checkpoint, start)
 
 
 def started(nanoseconds: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.sources.docker.engine.gathered_reads import ENOUGH, MOST, Gathering, received
+from pipeline.sources.docker.engine.gathered_reads import ENOUGH, MOST, GatheredReads, received
 from pipeline.support.selector import LARGE, CoalescingSelector
 
 
@@ -29,7 +29,7 @@ class Peers:
         self.ours, self.theirs = socket.socketpair()
         self.ours.setblocking(False)
         self.came: list[bytes] = []
-        self.gathering = Gathering(self.ours.fileno(), selector, self.came.append)
+        self.gathering = GatheredReads(self.ours.fileno(), selector, self.came.append)
 
     def begin(self, data: bytes) -> bool:
         """As if the loop had just read it."""

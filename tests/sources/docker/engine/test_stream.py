@@ -21,7 +21,7 @@ from pipeline.model import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import stream as module
 from pipeline.sources.docker.engine.endpoint import Endpoint, resolve
-from pipeline.sources.docker.engine.gathered_reads import Gathering
+from pipeline.sources.docker.engine.gathered_reads import GatheredReads
 from pipeline.sources.docker.engine.stream import (
     HIGH_WATER,
     MAX_HEAD,
@@ -515,13 +515,13 @@ def test_a_stream_is_closed_while_it_is_left_alone() -> None:
 @the_loop_pauses
 def test_what_comes_while_somebody_reads_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[bool] = []
-    begin = Gathering.begin
+    begin = GatheredReads.begin
 
-    def note(self: Gathering, size: int) -> bool:
+    def note(self: GatheredReads, size: int) -> bool:
         begun.append(begin(self, size))
         return begun[-1]
 
-    monkeypatch.setattr(Gathering, "begin", note)
+    monkeypatch.setattr(GatheredReads, "begin", note)
 
     async def read() -> int:
         ours, theirs = socket.socketpair()

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from pipeline.accounting.acks import Account
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
@@ -27,7 +27,7 @@ class Batching:
     def __init__(self, position: Position = BEGINNING, *, ahead: float = 0.0) -> None:
         """`ahead`: seconds that the Engine's clock is ahead."""
         self.moved: list[Position] = []
-        self.batcher = Batcher(position, Account(self.moved.append), lambda: NOW + ahead)
+        self.batcher = Batcher(position, AckTracker(self.moved.append), lambda: NOW + ahead)
         self.decoder = Frames(8)
         self.given: list[Numbered] = []
 

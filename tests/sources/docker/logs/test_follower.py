@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Account, Progress
+from pipeline.accounting.acks import AckTracker, Offsets
 from pipeline.accounting.checkpoint import Position
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.acknowledgement import Acknowledgement
@@ -22,7 +22,7 @@ from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs import follower as module
-from pipeline.sources.docker.logs.container_state import Life
+from pipeline.sources.docker.logs.container_state import ContainerState
 from pipeline.sources.docker.logs.follower import Follower
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, frame, head, json_answer
 from pipeline.topology import Router
@@ -41,7 +41,7 @@ def line(text: bytes, second: int = 0, stream: int = 1) -> bytes:
     return frame(text + b"\n", stream, at(second))
 
 
-class Doubts(Progress):
+class Doubts(Offsets):
     """Of sinks, and how often their numbers were doubted."""
 
     def __init__(self) -> None:
@@ -89,9 +89,9 @@ class Reading:
         self.metrics = Metrics(CollectorRegistry())
         self.container = Watched(engine, self.metrics)
         self.moved: list[Position] = []
-        self.account = Account(self.moved.append)
+        self.tracker = AckTracker(self.moved.append)
         self.follower = Follower(
-            engine, self.container, position, self.account, self.metrics,
+            engine, self.container, position, self.tracker, self.metrics,
             max_line=1 << 20, opening=asyncio.Semaphore(1), available=self._available,
         )  # fmt: skip
         self.task: asyncio.Task[None]
@@ -218,13 +218,13 @@ async def test_a_silent_stream_that_is_cut_now_and_then_is_not_waited_for_ever_l
 ) -> None:
     waits: list[float] = []
 
-    async def until_news(life: Life, wait: float) -> None:
+    async def until_news(state: ContainerState, wait: float) -> None:
         waits.append(wait)
         await asyncio.sleep(0)
 
     monkeypatch.setattr(module, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr(module, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(Life, "until_news", until_news)
+    monkeypatch.setattr(ContainerState, "until_news", until_news)
     async with reading(local, [head(), 0.15]) as made:
         await made.until(lambda: len(waits) > 4)
         assert waits == [0.01] * len(waits)
@@ -363,7 +363,7 @@ async def test_a_bug_on_the_way_to_the_sinks_loses_that_batch_and_holds_up_nothi
         go.set()
         await made.until(lambda: made.lines == [b"two"])
         assert made.moved[-1].sequence == 2
-        assert len(made.account) == 0
+        assert len(made.tracker) == 0
         assert made.errors("bug") == 1
         assert "lost 1 line of web" in caplog.text
 
@@ -376,7 +376,7 @@ async def test_lines_for_which_there_is_not_enough_memory_are_handed_out_again(
     async with reading(local, script) as made:
         made.container.bug = MemoryError()
         await made.until(lambda: made.lines == [b"one", b"two"])
-        assert len(made.account) == 0
+        assert len(made.tracker) == 0
         assert made.errors("memory") == 1
         assert "there is not enough memory" in caplog.text
         assert "lost" not in caplog.text
@@ -393,7 +393,7 @@ async def test_cancelled_in_the_middle_it_lets_go_of_its_connection_and_settles_
     before = _descriptors()
     async with reading(local, [head(), line(b"one", 1), Fault.STALL]) as made:
         made.container.distribute = blocked  # type: ignore[method-assign]
-        await made.until(lambda: len(made.account))
+        await made.until(lambda: len(made.tracker))
         made.task.cancel()
         await asyncio.wait([made.task])
         assert not any(position.skip for position in made.moved)

@@ -16,7 +16,7 @@ from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.discovery.rotation import Rotation
 from pipeline.sources.docker.engine import stream as stream_module
 from pipeline.sources.docker.logs import skipped_files as leaps_module
-from pipeline.sources.docker.logs.skipped_files import Leaps
+from pipeline.sources.docker.logs.skipped_files import SkippedFiles
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 from tests.sources.docker.repeats import lines_once
@@ -107,7 +107,7 @@ class Reader:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, opened: float = 1000.0) -> None:
         self.now = opened
         monkeypatch.setattr(leaps_module.time, "time", lambda: self.now)
-        self.leaps = Leaps(Rotation(1_000_000, 3))
+        self.leaps = SkippedFiles(Rotation(1_000_000, 3))
         self.leaps.opened(stamp(opened), 0.0)
 
     def read(self, *seconds: float, lag: float = 0.0) -> int | None:

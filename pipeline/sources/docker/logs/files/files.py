@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.accounting.checkpoint import Place
+from pipeline.accounting.checkpoint import FilePlace
 from pipeline.sources.docker.decode.rows import SEAL, seal_of
 from pipeline.sources.docker.discovery.rotation import Rotation
 
@@ -99,7 +99,7 @@ class LogFile:
             self.before = (self.before + data[-SEAL:])[-SEAL:]
         return data
 
-    def is_at(self, place: Place) -> bool:
+    def is_at(self, place: FilePlace) -> bool:
         """Whether the place is in it still."""
         start = max(0, place.offset - SEAL)
         before = os.pread(self.descriptor, place.offset - start, start)
@@ -181,7 +181,7 @@ class Files:
             if self._closed:
                 self.close()
 
-    def open_at(self, place: Place) -> bool:
+    def open_at(self, place: FilePlace) -> bool:
         """Begins where the place is, if it is still there. Raises `OSError`."""
         taken = self._settled(place.inode)
         if taken and taken[-1].inode == place.inode and taken[-1].is_at(place):

@@ -38,7 +38,7 @@ Told = Callable[[bool], None]
 """Called with whether the file was renamed, or may have been."""
 
 
-class Notices:
+class Inotify:
     """For all log files of one source."""
 
     def __init__(self) -> None:

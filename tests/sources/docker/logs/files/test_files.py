@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.accounting.checkpoint import Place
+from pipeline.accounting.checkpoint import FilePlace
 from pipeline.sources.docker.decode.rows import SEAL, seal_of
 from pipeline.sources.docker.logs.files import files as module
 from pipeline.sources.docker.logs.files.files import Files, Lost, Truncated
@@ -163,9 +163,9 @@ def test_a_truncated_file_is_noticed_however_long_it_is_by_then(
         files.current.read()
 
 
-def place_in(path: Path, offset: int) -> Place:
+def place_in(path: Path, offset: int) -> FilePlace:
     data = path.read_bytes()[:offset]
-    return Place(path.stat().st_ino, offset, 0, seal_of(data))
+    return FilePlace(path.stat().st_ino, offset, 0, seal_of(data))
 
 
 def test_a_place_is_found_again_under_another_name(files: Files, path: Path) -> None:

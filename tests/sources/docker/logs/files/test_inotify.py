@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.docker.logs.files import inotify as module
-from pipeline.sources.docker.logs.files.inotify import Notices
+from pipeline.sources.docker.logs.files.inotify import Inotify
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ class Log:
 
 
 @asynccontextmanager
-async def watching(*paths: Path) -> AsyncIterator[tuple[Notices, list[Log]]]:
-    notices, logs = Notices(), [Log(path) for path in paths]
+async def watching(*paths: Path) -> AsyncIterator[tuple[Inotify, list[Log]]]:
+    notices, logs = Inotify(), [Log(path) for path in paths]
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(notices.run())
         await asyncio.sleep(0)
