@@ -1,18 +1,15 @@
 """dockline: one agent per Docker host.
 
-To read the code in the order in which a line travels:
+`docs/architecture.md` has the nouns, the rooms and one line's way. To read the code in that order:
 
-1. ``batch``            the nouns: container, batch, samples
-2. ``component``        what a source, a stage and a sink promise, and how they are found
-3. ``sources.docker``   engine, frames, watch, tail: from Docker's bytes to batches;
-   ``intake``           the same for what other sources bring, and when those are answered
-4. ``routing``          which lanes a container has; a lane runs its stages
-5. ``envelope``         a batch on its way to one sink
-   ``buffer``           what stands between a lane and a sink
-6. ``delivery``         gathers, encodes, sends, retries, settles
-7. ``settlement``, ``checkpoint``   what is outstanding, and where to resume
-8. ``ledger``           what became of every entry
-9. ``agent``            the only module that knows all of the above
+1. `model.container`, `model.batch`      what travels
+2. `sources.docker.logs.follower`        one container's log: two readers, `batcher`, `distributor`
+3. `topology.container_lanes`, `lane`    which routes take it, and what their stages leave
+4. `topology.output`, `buffer.memory`    what waits for a sink
+5. `topology.delivery`                   gathers, encodes, sends, retries, settles
+6. `accounting.acks`, `checkpoint`       what is outstanding, and where to resume
+7. `accounting.ledger`                   what became of every entry
+8. `runtime.agent`                       the only module that knows all of these
 """
 
 __version__ = "0.1.0"
