@@ -8,7 +8,7 @@ from __future__ import annotations
 import orjson
 from calibration import batches, headline, json_lines, measure
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.stages import drop, keep
 
 STAGES: dict[str, Stage] = {

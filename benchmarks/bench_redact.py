@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from calibration import batches, headline, json_lines, measure
 
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.stages import parse, redact
 from pipeline.testing.builders import container
 

@@ -30,8 +30,8 @@ from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import columns
 from pipeline.buffer.spool import Spool
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.model import BufferConfig, Size
 from pipeline.model.batch import Batch
+from pipeline.model.component import BufferConfig, Size
 from pipeline.model.container import Container
 
 LENGTH = 142

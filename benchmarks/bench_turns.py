@@ -23,7 +23,8 @@ from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
-from pipeline.model import Stage, StageContext, registry
+from pipeline.model import registry
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch, container
 from pipeline.topology import ContainerLanes, Route, Router

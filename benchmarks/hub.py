@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lines import cpu_of
-from pipeline.model import Context, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context
 from pipeline.model.container import Container
 from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer

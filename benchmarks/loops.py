@@ -20,8 +20,8 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
-from pipeline.model import Context, Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Sink, SinkConfig
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.frames import new_decoder
 from pipeline.sources.docker.decode.rows import JsonRows

@@ -22,8 +22,8 @@ from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
-from pipeline.model import Context
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.topology.output import Output

@@ -22,7 +22,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from pipeline.model import Secret, SourceContext
+from pipeline.model.component import Secret, SourceContext
 from pipeline.sources.forward import Config, Forward
 from pipeline.testing.intake_room import room
 from pipeline.transport.net.listen import ListenTLSConfig

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import SinkAccount
 from pipeline.buffer.turnstile import Bell, Turnstile
-from pipeline.model import BufferConfig
 from pipeline.model.batch import LARGEST_PAYLOAD
+from pipeline.model.component import BufferConfig
 
 
 class MemoryBuffer:

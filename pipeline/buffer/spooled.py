@@ -28,7 +28,7 @@ from pipeline.buffer.disk_fault import DiskFault
 from pipeline.buffer.queue import Item, MemoryQueue
 from pipeline.buffer.spool import RECORD_SIZE
 from pipeline.buffer.turnstile import Bell, Turnstile
-from pipeline.model import BufferConfig
+from pipeline.model.component import BufferConfig
 from pipeline.model.errors import DocklineError
 
 COMMIT_EVERY = 0.05

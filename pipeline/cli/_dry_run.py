@@ -19,8 +19,9 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config import Config
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Stage, StageContext, registry
+from pipeline.model import registry
 from pipeline.model.batch import STREAM_NAMES, Batch
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.container import Container, Source
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics

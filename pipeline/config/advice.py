@@ -16,7 +16,8 @@ from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, S
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed, nearest
 from pipeline.expression.insight import never_true
-from pipeline.model import Effect, FieldUse, registry
+from pipeline.model import registry
+from pipeline.model.component import Effect, FieldUse
 from pipeline.model.secrecy import sounds_secret
 from pipeline.observe.access import names_this_host
 

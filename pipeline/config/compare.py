@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.config.problems import dotted
 from pipeline.config.settings import Config
-from pipeline.model import SinkConfig
+from pipeline.model.component import SinkConfig
 from pipeline.model.tables import same
 
 FIXED = (

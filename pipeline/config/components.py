@@ -17,7 +17,8 @@ from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import listed, nearest, shown
-from pipeline.model import Context, SourceContext, StageContext, registry
+from pipeline.model import registry
+from pipeline.model.component import Context, SourceContext, StageContext
 from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
 
 ToStruct = Callable[[dict[str, Any], Any, Path, Mapping[str, Any]], Any]

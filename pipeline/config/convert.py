@@ -29,7 +29,7 @@ from pipeline.config.wording import (
     nearest,
     toml,
 )
-from pipeline.model import Python, SinkConfig, SourceConfig, StageContext
+from pipeline.model.component import Python, SinkConfig, SourceConfig, StageContext
 from pipeline.model.errors import DocklineError
 
 

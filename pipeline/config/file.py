@@ -17,7 +17,8 @@ from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
 from pipeline.config.substitute import Substituted, substitute, without_defaults
 from pipeline.config.syntax import explain
-from pipeline.model import Python, registry
+from pipeline.model import registry
+from pipeline.model.component import Python
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 LARGEST_FILE = 4 * 2**20

@@ -14,7 +14,7 @@ from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, Invalid, ProblemReport, quote
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import expected, nearest, plain, shown, toml
-from pipeline.model import Duration, Secret, Size
+from pipeline.model.component import Duration, Secret, Size
 from pipeline.model.errors import DocklineError
 
 JUDGED_BY_NAME = ("headers",)

@@ -17,7 +17,8 @@ import msgspec
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
-from pipeline.model import Duration, SinkConfig, Size, SourceConfig, registry
+from pipeline.model import registry
+from pipeline.model.component import Duration, SinkConfig, Size, SourceConfig
 
 Schema = dict[str, Any]
 

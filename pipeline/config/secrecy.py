@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.config.locate import Path
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from pipeline.model.errors import without_credentials
 from pipeline.model.secrecy import SHORT, sounds_secret, starred
 

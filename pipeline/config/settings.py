@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
-from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
 from pipeline.model.container import Source
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe import token

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, ProblemReport, quote
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 
 LARGEST_FILE = 64 * 1024
 """Bytes that a `${file:...}` may have; it is a password or a token, not a data set."""

@@ -21,7 +21,7 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.substitute import Substituted, without_defaults
-from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
 from pipeline.support.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)

@@ -29,8 +29,8 @@ from typing import Final, Literal, get_args
 from pipeline import native
 from pipeline.encode.level import UNKNOWN, severities
 from pipeline.encode.local_time import LocalTime
-from pipeline.model import Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Payload
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part, encoded_once

@@ -15,8 +15,8 @@ from pipeline.expression.scope import EntryScope
 from pipeline.expression.syntax import ExpressionText, parse
 from pipeline.expression.template import placeholders
 from pipeline.expression.values import NUMBERS, number
-from pipeline.model import FieldUse
 from pipeline.model.batch import Batch
+from pipeline.model.component import FieldUse
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 

@@ -22,8 +22,8 @@ from pipeline.forward.reading import (
     messages,
     objects,
 )
-from pipeline.model import Intake, Taken
 from pipeline.model.batch import Batch
+from pipeline.model.component import Intake, Taken
 from pipeline.support.selector import Pause
 from pipeline.transport.net.accepted import READ_BEFORE, AcceptedConnection
 from pipeline.transport.net.address import peer_name

@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from pipeline.accounting.audit import SourcePart
 from pipeline.intake import Intake
-from pipeline.model import Source, SourceConfig, SourceContext, registry
+from pipeline.model import registry
+from pipeline.model.component import Source, SourceConfig, SourceContext
 from pipeline.model.errors import Unavailable, whole_traceback
 from pipeline.model.metrics import Metrics
 from pipeline.model.secrecy import Stars

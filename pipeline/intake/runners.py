@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.accounting.audit import SourcePart
 from pipeline.intake.runner import SourceRunner
-from pipeline.model import SourceConfig, SourceContext
+from pipeline.model.component import SourceConfig, SourceContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.tables import same
 from pipeline.observe.overview import SourceNow

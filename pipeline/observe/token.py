@@ -15,7 +15,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from pipeline.support.private_folder import FILE, TOKEN
 
 NAME = TOKEN

@@ -16,7 +16,8 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, listed, toml
-from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, registry
+from pipeline.model import registry
+from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
 
 INTRODUCTION = """\
 # Configuration reference

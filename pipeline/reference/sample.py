@@ -13,7 +13,8 @@ from pipeline.config import examples
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, limits, toml
-from pipeline.model import Duration, Secret, SinkConfig, Size, SourceConfig, registry
+from pipeline.model import registry
+from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
 
 INTRODUCTION = """\
 #:schema ./schema.json

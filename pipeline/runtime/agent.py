@@ -19,7 +19,8 @@ from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare
 from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
-from pipeline.model import Stage, StageContext, registry
+from pipeline.model import registry
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
 from pipeline.model.stage_metrics import Derived

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pipeline.config import Config, ConfigErrors, find, read
 from pipeline.config.compare import Difference
 from pipeline.config.file import DEFAULT_FILE, ConfigFile
-from pipeline.model import Python
+from pipeline.model.component import Python
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
 

@@ -23,8 +23,8 @@ from typing import Literal
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
-from pipeline.model import Context, Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Sink, SinkConfig
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.support.blocking import BlockingThread
 

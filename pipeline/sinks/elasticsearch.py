@@ -42,8 +42,8 @@ from yarl import URL
 
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.expression import compile_template
-from pipeline.model import Context, Payload, Secret
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Secret
 from pipeline.model.errors import ConfigError
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence

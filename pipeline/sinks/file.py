@@ -30,8 +30,8 @@ import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
-from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, Size
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.support.blocking import BlockingThread
 from pipeline.transport.rotating_file import RotatingFile, file_sentence

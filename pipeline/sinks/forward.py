@@ -44,8 +44,8 @@ from pipeline.expression import compile_template
 from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.handshake import Client, Hello, is_hello, new_salt, read_hello
-from pipeline.model import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.stream import Closed, Stream

@@ -29,8 +29,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Context, Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
 from pipeline.transport.split_retry import Part, SplitRetry, lines

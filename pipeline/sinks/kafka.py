@@ -52,7 +52,8 @@ import msgspec
 from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
 from pipeline.encode.plain_name import plain_name
 from pipeline.expression import compile_template, has_placeholders
-from pipeline.model import (
+from pipeline.model.batch import Batch
+from pipeline.model.component import (
     Context,
     Duration,
     Payload,
@@ -62,7 +63,6 @@ from pipeline.model import (
     Size,
     TLSConfig,
 )
-from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.extras import needed

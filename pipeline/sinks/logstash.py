@@ -34,8 +34,8 @@ import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
-from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams

@@ -48,8 +48,8 @@ from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
 from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.expression import compile_template
-from pipeline.model import Context, Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed

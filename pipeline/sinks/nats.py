@@ -45,8 +45,8 @@ import msgspec
 from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
-from pipeline.model import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection

@@ -67,8 +67,8 @@ import msgspec
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.model import Context, Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload
 from pipeline.model.errors import Unavailable, untraced
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence

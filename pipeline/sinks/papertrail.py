@@ -24,7 +24,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pipeline.encode.syslog import Facility, ProcId
-from pipeline.model import Context, Duration, Secret, SinkConfig, Size, TLSConfig
+from pipeline.model.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks import syslog
 from pipeline.transport.net.address import parse

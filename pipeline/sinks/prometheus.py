@@ -28,8 +28,8 @@ from typing import Annotated, ClassVar
 from aiohttp import web
 from msgspec import Meta
 
-from pipeline.model import Context, Duration, Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig
 from pipeline.model.container import Source
 from pipeline.model.errors import ConfigError, DocklineError, Unavailable
 from pipeline.observe.metrics_page import MOST, Exposition

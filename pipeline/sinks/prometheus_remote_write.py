@@ -56,9 +56,9 @@ from pipeline.encode.remote_write import (
     stale,
     write_request,
 )
-from pipeline.model import BatchConfig, Context, Duration, Payload
 from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import label_names
+from pipeline.model.component import BatchConfig, Context, Duration, Payload
 from pipeline.model.container import Source
 from pipeline.model.errors import ConfigError, untraced
 from pipeline.model.extras import needed

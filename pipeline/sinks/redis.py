@@ -55,8 +55,8 @@ import msgspec
 from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
 from pipeline.expression import compile_template, has_placeholders
-from pipeline.model import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable, at
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.errors import printable

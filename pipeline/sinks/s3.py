@@ -53,7 +53,8 @@ from pipeline.encode.s3.objects import BatchSlice, Grouping, marked, name_of, pa
 from pipeline.encode.s3.packing import packer_of
 from pipeline.expression import compile_template
 from pipeline.expression.template import placeholders
-from pipeline.model import (
+from pipeline.model.batch import Batch
+from pipeline.model.component import (
     BatchConfig,
     BufferConfig,
     Context,
@@ -65,7 +66,6 @@ from pipeline.model import (
     Size,
     TLSConfig,
 )
-from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError
 from pipeline.transport.http import TooLarge
 from pipeline.transport.s3.bucket import Bucket, Settings

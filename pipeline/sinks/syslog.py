@@ -31,8 +31,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, structured_data
-from pipeline.model import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams

@@ -27,8 +27,8 @@ import msgspec
 from yarl import URL
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Context, Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload
 from pipeline.model.errors import ConfigError
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp

@@ -57,7 +57,15 @@ from pipeline.forward.handshake import Server
 from pipeline.forward.heartbeats import Heartbeats
 from pipeline.forward.partials import Partials
 from pipeline.forward.session import Door, Session
-from pipeline.model import Duration, Intake, Secret, Size, Source, SourceConfig, SourceContext
+from pipeline.model.component import (
+    Duration,
+    Intake,
+    Secret,
+    Size,
+    Source,
+    SourceConfig,
+    SourceContext,
+)
 from pipeline.model.errors import ConfigError
 from pipeline.transport.net.accepted import AcceptedConnection
 from pipeline.transport.net.address import Address

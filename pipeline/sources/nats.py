@@ -56,7 +56,8 @@ from typing import Annotated, Final
 import msgspec
 
 from pipeline.intake.received import Received
-from pipeline.model import (
+from pipeline.model.batch import Batch
+from pipeline.model.component import (
     Duration,
     Intake,
     Source,
@@ -64,7 +65,6 @@ from pipeline.model import (
     SourceContext,
     TLSConfig,
 )
-from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit

@@ -36,7 +36,15 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from pipeline.model import Duration, Intake, Size, Source, SourceConfig, SourceContext, Taken
+from pipeline.model.component import (
+    Duration,
+    Intake,
+    Size,
+    Source,
+    SourceConfig,
+    SourceContext,
+    Taken,
+)
 from pipeline.parsing.syslog_columns import columns
 from pipeline.parsing.syslog_frames import SyslogFrameError, SyslogFrames
 from pipeline.transport.net.accepted import AcceptedConnection

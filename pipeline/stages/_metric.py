@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from pipeline.expression import compile_predicate, compile_template
 from pipeline.expression.insight import fields_of_template, fields_read
-from pipeline.model import FieldUse
 from pipeline.model.batch import Batch
+from pipeline.model.component import FieldUse
 from pipeline.model.errors import ConfigError
 from pipeline.model.stage_metrics import Values
 

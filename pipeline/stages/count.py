@@ -26,9 +26,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline import model
-from pipeline.model import StageContext
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import StageContext
 from pipeline.stages._metric import Labelling, Measure
 
 
@@ -46,7 +46,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Counts the entries of a batch by their labels, and adds the sums to the metric."""
 
     def __init__(self, config: Count) -> None:
@@ -60,8 +60,8 @@ class Stage(model.Stage):
         names = self._labelling.names
         self._counter = context.derived.counter(config.name, text, names, config.series)
 
-    def effect(self) -> model.Effect:
-        return model.Effect(self._labelling.reads, frozenset())
+    def effect(self) -> component.Effect:
+        return component.Effect(self._labelling.reads, frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling

@@ -27,11 +27,11 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import model
 from pipeline.expression import compile_template
 from pipeline.expression.paths import Path
-from pipeline.model import Duration, FieldUse
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration, FieldUse
 from pipeline.model.container import Container
 from pipeline.model.errors import at
 from pipeline.model.timestamps import all_seconds
@@ -56,7 +56,7 @@ class Dedupe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Config = Annotated[Dedupe, Meta(examples=[{"fields": ["level", "msg"], "within": "1m"}])]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Remembers hashes of entries that passed, for one container."""
 
     def __init__(self, config: Dedupe) -> None:
@@ -72,15 +72,15 @@ class Stage(model.Stage):
         self._dropped: dict[int, int] = {}
         """How many entries were dropped since, and aren't in a field `duplicates` yet."""
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         reads = [
             FieldUse(name.partition(".")[0], name, f"fields[{index}]")
             for index, name in enumerate(self._fields)
             if name not in ("message", "stream")
         ]
-        return model.Effect(reads, frozenset({"duplicates"}))
+        return component.Effect(reads, frozenset({"duplicates"}))
 
-    def bind(self, container: Container) -> model.Stage:
+    def bind(self, container: Container) -> component.Stage:
         bound = copy(self)
         bound._start()
         return bound

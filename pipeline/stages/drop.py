@@ -12,15 +12,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression import compile_predicate
 from pipeline.expression.insight import fields_read, opposite
+from pipeline.model import component
 from pipeline.model.batch import Batch
 
 Config = Annotated[str, Meta(examples=["level == 'debug' or message.startswith('GET /health')"])]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Keeps the entries for which the expression is false."""
 
     def __init__(self, config: str) -> None:
@@ -29,6 +29,6 @@ class Stage(model.Stage):
     def __call__(self, batch: Batch) -> Batch | None:
         return batch.select(list(map(not_, self._predicate(batch))))
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         text = self._predicate.text
-        return model.Effect(fields_read(text), frozenset(), condition=opposite(text))
+        return component.Effect(fields_read(text), frozenset(), condition=opposite(text))

@@ -36,10 +36,10 @@ from typing import Annotated, Final, Literal, Protocol
 import msgspec
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression.patterns import Search, compile_pattern
-from pipeline.model import Duration, Size
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration, Size
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import Fields
@@ -93,18 +93,18 @@ class TraceReader(Protocol):
         """As `_traces.Language.read`."""
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """The stage before it is bound: each container gets a new one."""
 
     def __init__(self, config: str | Own) -> None:
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
         self._reader = _reader(self._config)
 
-    def bind(self, container: Container) -> model.Stage:
+    def bind(self, container: Container) -> component.Stage:
         return _Joining(self._reader, self._config)
 
-    def effect(self) -> model.Effect:
-        return model.Effect(makes=frozenset())
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         raise TypeError("a join is of one container: bind it first")
@@ -154,7 +154,7 @@ class _Entry:
         return now - self.touched >= timeout or now - self.began >= LONGEST * timeout
 
 
-class _Joining(model.Stage):
+class _Joining(component.Stage):
     """The stage for one container."""
 
     def __init__(self, reader: TraceReader, config: Own) -> None:

@@ -28,10 +28,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from pipeline import model
 from pipeline.encode.level import KEYS, LEVELS, UNKNOWN, WORDS, severities, severity_of
 from pipeline.expression import text_of
 from pipeline.expression.paths import Path
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.records import MISSING, Fields, Records
 
@@ -67,7 +67,7 @@ _HEAD: Final = 128
 _COLOUR: Final = re.compile(rb"\x1b\[[\d;]*m")
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Finds the severity of each entry, and sets the word for it."""
 
     def __init__(self, config: str | Options) -> None:
@@ -92,9 +92,9 @@ class Stage(model.Stage):
             found = [self._default if one == UNKNOWN else one for one in found]
         return _set(batch, found)
 
-    def effect(self) -> model.Effect:
-        reads = [model.FieldUse(str(path.keys[0]), path.flat, "from") for path in self._paths]
-        return model.Effect(reads if self._from else (), frozenset(("level",)))
+    def effect(self) -> component.Effect:
+        reads = [component.FieldUse(str(path.keys[0]), path.flat, "from") for path in self._paths]
+        return component.Effect(reads if self._from else (), frozenset(("level",)))
 
     def _from_fields(self, batch: Batch) -> Iterable[int]:
         if self._asks_usual:

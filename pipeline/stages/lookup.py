@@ -33,10 +33,10 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import model
 from pipeline.expression import compile_template
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, names
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING
@@ -79,7 +79,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Has the table as a row of values for each key."""
 
     def __init__(self, config: Lookup) -> None:
@@ -96,8 +96,8 @@ class Stage(model.Stage):
             for key, row in rows.items()
         }
 
-    def effect(self) -> model.Effect:
-        return model.Effect(self._reads, names(self._paths))
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, names(self._paths))
 
     def __call__(self, batch: Batch) -> Batch | None:
         find = self._rows.get

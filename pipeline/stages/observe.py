@@ -21,12 +21,12 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from pipeline import model
 from pipeline.expression import compile_value
 from pipeline.expression.insight import fields_read
 from pipeline.expression.values import to_float
-from pipeline.model import StageContext
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import StageContext
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import MISSING
 from pipeline.model.stage_metrics import Values
@@ -54,7 +54,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Collects the numbers of a batch by their labels, and adds them to the histogram."""
 
     def __init__(self, config: Observe) -> None:
@@ -73,9 +73,9 @@ class Stage(model.Stage):
             config.name, text, names, config.series, config.buckets
         )
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         reads = fields_read(self._config.value, "value")
-        return model.Effect([*reads, *self._labelling.reads], frozenset())
+        return component.Effect([*reads, *self._labelling.reads], frozenset())
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling

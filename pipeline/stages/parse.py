@@ -38,8 +38,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pipeline import model, native
+from pipeline import native
 from pipeline.expression.patterns import compile_pattern
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.records import Fields, RecordReader, Records
@@ -81,14 +82,14 @@ _PARSERS: Final[dict[str, Parser]] = {
 }
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Adds the fields that a parser finds in the line of each entry."""
 
     def __init__(self, config: Format | Pattern) -> None:
         self._config = config
         self._parse = _parser(config)
 
-    def bind(self, container: Container) -> model.Stage:
+    def bind(self, container: Container) -> component.Stage:
         if self._config in ("json", "auto"):
             auto = self._config == "auto"
             return _AsRecords(RecordReader(_parser(self._config), json.parse_one, all_json=auto))
@@ -98,13 +99,13 @@ class Stage(model.Stage):
         lines = batch.lines if isinstance(self._config, Pattern) else _light(batch.lines)
         return _with(batch, self._parse(lines))
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         if isinstance(self._config, Pattern):
-            return model.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
-        return model.Effect()
+            return component.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
+        return component.Effect()
 
 
-class _AsRecords(model.Stage):
+class _AsRecords(component.Stage):
     """Parses the JSON lines of one container."""
 
     def __init__(self, reader: RecordReader) -> None:

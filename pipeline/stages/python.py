@@ -41,9 +41,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from pipeline import model
-from pipeline.model import StageContext, plain
+from pipeline.model import component, plain
 from pipeline.model.batch import Batch
+from pipeline.model.component import StageContext
 from pipeline.model.errors import ConfigError, calls
 from pipeline.model.records import Fields
 from pipeline.support.plural import plural
@@ -75,7 +75,7 @@ _FAILURES: Final = (Exception, SystemExit)
 """Exceptions of a function that do not end the agent."""
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Gives the function its own copy of each entry's fields."""
 
     def __init__(self, config: str | Options) -> None:
@@ -99,8 +99,8 @@ class Stage(model.Stage):
             self._function = _imported(self._name)
         self._failed = context.failed
 
-    def effect(self) -> model.Effect:
-        return model.Effect(hides=self._drops)
+    def effect(self) -> component.Effect:
+        return component.Effect(hides=self._drops)
 
     def __call__(self, batch: Batch) -> Batch | None:
         function = self._function

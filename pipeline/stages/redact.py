@@ -51,11 +51,11 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 
-from pipeline import model
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
-from pipeline.model import Secret
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import Secret
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING, Fields, Missing, Records
 from pipeline.stages._redaction import Kind, is_local, own, unescaped
@@ -109,7 +109,7 @@ Config = Annotated[
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Searches the text of a whole batch first: most batches have nothing, and cost only that."""
 
     def __init__(self, config: list[What] | Options) -> None:
@@ -131,8 +131,8 @@ class Stage(model.Stage):
         self._message = asked is None or "message" in asked
         self._paths = None if asked is None else [Path.parse(f) for f in asked if f != "message"]
 
-    def effect(self) -> model.Effect:
-        return model.Effect(hides=True)
+    def effect(self) -> component.Effect:
+        return component.Effect(hides=True)
 
     def __call__(self, batch: Batch) -> Batch | None:
         if self._message:

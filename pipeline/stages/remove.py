@@ -14,15 +14,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression.paths import Path
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import at
 
 Config = Annotated[list[str], Meta(min_length=1, examples=[["password", "http.headers"]])]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Removes fields of every entry."""
 
     def __init__(self, config: list[str]) -> None:
@@ -40,5 +40,5 @@ class Stage(model.Stage):
                 path.pop_all(batch.fields)
         return batch.replace(bare=True) if self._bare else batch
 
-    def effect(self) -> model.Effect:
-        return model.Effect(makes=frozenset(), removes=True)
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=frozenset(), removes=True)

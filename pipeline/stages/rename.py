@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression import text_of
 from pipeline.expression.paths import Path, flatten, names
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING
@@ -29,7 +29,7 @@ Config = Annotated[
 _MESSAGE: Final = Path(("message",))
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Removes the old fields of all entries, then sets them with their new names."""
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -54,13 +54,13 @@ class Stage(model.Stage):
                 lines, bare = _replaced(lines, values), False
         return batch.replace(lines=lines, fields=fields, bare=bare)
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         reads = [
-            model.FieldUse(str(old.keys[0]), old.flat, old.flat)
+            component.FieldUse(str(old.keys[0]), old.flat, old.flat)
             for old, _ in self._moves
             if old is not _MESSAGE
         ]
-        return model.Effect(reads, names(new for _, new in self._moves))
+        return component.Effect(reads, names(new for _, new in self._moves))
 
 
 def _move(old: str, new: Any) -> tuple[Path, Path]:

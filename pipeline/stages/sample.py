@@ -26,9 +26,9 @@ from zlib import crc32
 
 from msgspec import Meta, Struct
 
-from pipeline import model
 from pipeline.expression import Predicate, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
@@ -58,7 +58,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Counts entries, or uses the checksum of their key."""
 
     def __init__(self, config: int | Sample) -> None:
@@ -77,11 +77,11 @@ class Stage(model.Stage):
         self._reads = fields_of_template(key, "key") if key else []
         self._reads += fields_read(keep, "keep") if keep else []
 
-    def bind(self, container: Container) -> model.Stage:
+    def bind(self, container: Container) -> component.Stage:
         return copy(self)
 
-    def effect(self) -> model.Effect:
-        return model.Effect(self._reads, frozenset(("sample_rate",)))
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, frozenset(("sample_rate",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         always: list[int] = []

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression import compile_template, has_placeholders, text_of
 from pipeline.expression.insight import fields_of_template
 from pipeline.expression.paths import Path, flatten, names
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 
@@ -32,7 +32,7 @@ Config = Annotated[
 Column = Callable[[Batch], Iterable[Any]]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Computes the values for a whole batch, then sets them."""
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -59,14 +59,14 @@ class Stage(model.Stage):
             path.put_all(fields, values)
         return batch.replace(fields=fields)
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         reads = [
             use
             for name, value in flatten(self._config)
             if isinstance(value, str) and has_placeholders(value)
             for use in fields_of_template(value, name)
         ]
-        return model.Effect(reads, names(path for path, _ in self._fields))
+        return component.Effect(reads, names(path for path, _ in self._fields))
 
 
 def _column(value: Any) -> Column:

@@ -31,8 +31,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from pipeline import model
 from pipeline.expression.paths import Path, names
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import at
@@ -62,7 +62,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Finds the lists of a batch, and makes new columns if there are any."""
 
     def __init__(self, config: str | Options) -> None:
@@ -75,12 +75,12 @@ class Stage(model.Stage):
             self._into = Path.target(options.into) if options.into is not None else None
         self._most = options.most
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         makes = None if self._into is None else names((self._into,))
         if self._of_message:
-            return model.Effect(makes=makes)
-        use = model.FieldUse(str(self._list.keys[0]), self._list.flat, self._key)
-        return model.Effect((use,), makes)
+            return component.Effect(makes=makes)
+        use = component.FieldUse(str(self._list.keys[0]), self._list.flat, self._key)
+        return component.Effect((use,), makes)
 
     def __call__(self, batch: Batch) -> Batch | None:
         lists = self._lists_of_messages(batch) if self._of_message else self._lists_of_fields(batch)

@@ -24,10 +24,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from pipeline import model
 from pipeline.expression.insight import fields_of_template
-from pipeline.model import Duration
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration
 from pipeline.model.container import Container
 from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
@@ -87,7 +87,7 @@ class Bucket:
             self.time = now
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Takes a token for each entry."""
 
     def __init__(self, config: Throttle) -> None:
@@ -101,13 +101,13 @@ class Stage(model.Stage):
     def _new(self) -> Recent[Bucket]:
         return Recent(self._most, lambda: Bucket(self._burst))
 
-    def bind(self, container: Container) -> model.Stage:
+    def bind(self, container: Container) -> component.Stage:
         bound = copy(self)
         bound._buckets = self._new()
         return bound
 
-    def effect(self) -> model.Effect:
-        return model.Effect(self._reads, frozenset(("throttled",)))
+    def effect(self) -> component.Effect:
+        return component.Effect(self._reads, frozenset(("throttled",)))
 
     def __call__(self, batch: Batch) -> Batch | None:
         keys = self._keys(batch) if self._keys else [""] * len(batch)

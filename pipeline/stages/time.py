@@ -33,9 +33,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pipeline import model
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_pattern
+from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING, Records
@@ -64,7 +64,7 @@ Read = Callable[[Any, bytes], bytes | None]
 """From a value in an entry, and the entry's time so far, to its time; None if unreadable."""
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Finds the values of all entries of a batch, then makes times of them."""
 
     def __init__(self, config: str | Options) -> None:
@@ -87,10 +87,10 @@ class Stage(model.Stage):
         ]
         return batch if times == batch.times else batch.replace(times=times)
 
-    def effect(self) -> model.Effect:
+    def effect(self) -> component.Effect:
         path = self._path
-        reads = [model.FieldUse(str(path.keys[0]), path.flat, self._key)] if path else []
-        return model.Effect(reads, frozenset())
+        reads = [component.FieldUse(str(path.keys[0]), path.flat, self._key)] if path else []
+        return component.Effect(reads, frozenset())
 
     def _said(self, batch: Batch) -> Iterable[Any] | None:
         if self._search is not None:

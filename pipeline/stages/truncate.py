@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pipeline import model
-from pipeline.model import Size
+from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.model.component import Size
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Fields
@@ -44,7 +44,7 @@ Config = Annotated[
 ]
 
 
-class Stage(model.Stage):
+class Stage(component.Stage):
     """Cuts the messages of a batch, then the fields of each entry."""
 
     def __init__(self, config: Size | Options) -> None:
@@ -75,8 +75,8 @@ class Stage(model.Stage):
             flags.setdefault(batch.sequences[index], _FLAG)
         return batch.replace(**columns, flags=flags)
 
-    def effect(self) -> model.Effect:
-        return model.Effect(makes=None if self._fields else frozenset(), removes=True)
+    def effect(self) -> component.Effect:
+        return component.Effect(makes=None if self._fields else frozenset(), removes=True)
 
 
 class _FieldLimits:

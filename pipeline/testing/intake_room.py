@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake import Intake
-from pipeline.model import Source, Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Source, Stage
 from pipeline.model.metrics import Metrics
 from pipeline.topology import Route, Router
 

@@ -20,8 +20,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
-from pipeline.model import Payload, Sink
 from pipeline.model.batch import Batch
+from pipeline.model.component import Payload, Sink
 from pipeline.model.errors import SinkError, Unavailable
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile

@@ -25,7 +25,7 @@ from typing import ClassVar, Protocol
 
 import pytest
 
-from pipeline.model import Source
+from pipeline.model.component import Source
 from pipeline.model.errors import DocklineError, Unavailable
 from pipeline.testing.intake_room import room, until
 from pipeline.testing.leaks import unchanged

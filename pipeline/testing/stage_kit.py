@@ -16,8 +16,8 @@ from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Any
 
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.testing.builders import batch, container, entries
 
 LONG_AFTER = math.inf

@@ -8,8 +8,8 @@ from typing import Final
 from prometheus_client import Counter as Series
 
 from pipeline.accounting.ledger import RouteAccount, add
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 
 
 class BoundStage:

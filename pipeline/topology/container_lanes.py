@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import ContainerAccount, SinkAccount, add
-from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.container import Source
 from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import SinkAccount
-from pipeline.model import Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Payload, Sink, SinkConfig
 from pipeline.model.errors import (
     Refused,
     SinkError,

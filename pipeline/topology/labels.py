@@ -14,8 +14,9 @@ from typing import Any, Final, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from pipeline.expression.paths import Path
-from pipeline.model import Stage, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError, DocklineError

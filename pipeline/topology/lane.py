@@ -11,9 +11,9 @@ from typing import Final
 from pipeline.accounting.acks import NOTHING, Offsets, SinkOffset
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import RouteAccount, SinkAccount
-from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.container import Container
 from pipeline.model.encode_cache import EncodeCache
 from pipeline.model.errors import calls

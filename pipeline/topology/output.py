@@ -19,8 +19,9 @@ from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
-from pipeline.model import Context, SinkConfig, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, SinkConfig
 from pipeline.model.metrics import Metrics
 from pipeline.model.timestamps import to_seconds
 from pipeline.support.plural import plural

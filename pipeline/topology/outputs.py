@@ -18,7 +18,7 @@ from prometheus_client import Metric
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
-from pipeline.model import Context, SinkConfig
+from pipeline.model.component import Context, SinkConfig
 from pipeline.model.metrics import Metrics
 from pipeline.model.tables import same
 from pipeline.support.plural import plural

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.model import Effect, Stage
+from pipeline.model.component import Effect, Stage
 from pipeline.model.container import Container
 from pipeline.support.rate_limit import RateLimit
 

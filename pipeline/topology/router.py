@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.accounting.acks import NOTHING, Offsets
 from pipeline.accounting.ledger import ContainerAccount, Ledger
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.container import SOURCES, Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.topology.container_lanes import ContainerLanes

@@ -26,8 +26,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.model import Payload
 from pipeline.model.batch import Batch
+from pipeline.model.component import Payload
 from pipeline.model.errors import Unavailable, untraced
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge

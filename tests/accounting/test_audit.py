@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import Offsets
 from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart, report
 from pipeline.accounting.ledger import Ledger, SinkAccount
-from pipeline.model import BatchConfig, BufferConfig, Context, Payload, Size, Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import BatchConfig, BufferConfig, Context, Payload, Size, Stage
 from pipeline.model.errors import Refused
 from pipeline.model.metrics import Metrics
 from pipeline.sinks import file

@@ -26,7 +26,7 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import spooled
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.model import BufferConfig, Size
+from pipeline.model.component import BufferConfig, Size
 from tests.buffer.spools import numbered, numbers
 
 

@@ -12,7 +12,7 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer.columns import Origin, origin_of
 from pipeline.buffer.spooled import SpooledBuffer
-from pipeline.model import BufferConfig, Size
+from pipeline.model.component import BufferConfig, Size
 from tests.buffer.acknowledgements import Tracked
 from tests.buffer.spools import numbered, numbers
 

@@ -10,13 +10,13 @@ import pytest
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
-from pipeline.model import BufferConfig, Size
 from pipeline.model.batch import (
     BYTES_OF_A_NESTED,
     BYTES_OF_AN_UNUSUAL,
     ENTRY_OVERHEAD,
     LARGEST_PAYLOAD,
 )
+from pipeline.model.component import BufferConfig, Size
 from pipeline.testing.builders import batch, container
 
 ONE = Envelope(batch("x" * 1000))

@@ -17,8 +17,8 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import spooled
 from pipeline.buffer.segment import Segment
 from pipeline.buffer.spool import Spool
-from pipeline.model import BufferConfig, Size
 from pipeline.model.batch import Batch
+from pipeline.model.component import BufferConfig, Size
 from pipeline.model.errors import DocklineError
 from tests.buffer.spooled import ALL, Made, Policy, running, until
 from tests.buffer.spools import numbered, numbers, segments, used

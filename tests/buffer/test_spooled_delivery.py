@@ -9,7 +9,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.model import (
+from pipeline.model.batch import Batch
+from pipeline.model.component import (
     BatchConfig,
     Context,
     Duration,
@@ -19,7 +20,6 @@ from pipeline.model import (
     SinkConfig,
     Size,
 )
-from pipeline.model.batch import Batch
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.model.metrics import Metrics
 from pipeline.topology.delivery import Delivery

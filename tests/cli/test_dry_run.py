@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.cli._dry_run import DryRun, Line, Snapshot, Step
 from pipeline.config.file import parse
-from pipeline.model import Stage, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.errors import DocklineError
 from pipeline.testing.builders import container
 

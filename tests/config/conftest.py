@@ -20,7 +20,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline.model import Payload, Secret, Sink, SinkConfig
+from pipeline.model.component import Payload, Secret, Sink, SinkConfig
 from pipeline.model.errors import ConfigError, Unavailable
 
 
@@ -58,7 +58,7 @@ SHOUT = '''
 
 from __future__ import annotations
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 
 Config = str | list[str]

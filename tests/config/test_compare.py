@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pipeline.config import Config
 from pipeline.config.compare import compare
 from pipeline.config.file import parse
-from pipeline.model import SinkConfig, SourceConfig
+from pipeline.model.component import SinkConfig, SourceConfig
 
 BASE = """
 [engine]

@@ -10,7 +10,8 @@ from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import fill
-from pipeline.model import SinkConfig, registry
+from pipeline.model import registry
+from pipeline.model.component import SinkConfig
 from pipeline.model.errors import at
 from pipeline.model.extras import needed
 

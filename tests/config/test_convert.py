@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.substitute import Substituted, fill
-from pipeline.model import Duration, Secret, Size, TLSConfig
+from pipeline.model.component import Duration, Secret, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.transport.http import HttpSinkConfig
 

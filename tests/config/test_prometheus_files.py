@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
-from pipeline.model import Context
 from pipeline.model.cadvisor import FAMILIES
+from pipeline.model.component import Context
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection
 from pipeline.observe.access import Gate

@@ -19,7 +19,8 @@ from pipeline.config.file import parse
 from pipeline.config.locate import Path
 from pipeline.config.settings import Config
 from pipeline.config.wording import arms, is_struct, toml, unwrap
-from pipeline.model import Secret, registry
+from pipeline.model import registry
+from pipeline.model.component import Secret
 from tests.suite.examples import examples as so_many
 
 SECRET = "Zk9-qJ7xV_w4hT"

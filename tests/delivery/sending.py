@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size, registry
+from pipeline.model import registry
+from pipeline.model.component import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
 from pipeline.topology.output import Output

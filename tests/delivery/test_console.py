@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from pipeline.sinks import console
 from tests.delivery.sending import line, numbers, sending, until
 

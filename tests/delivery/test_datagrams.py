@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from pipeline.transport.net.datagrams import _BURST
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.ports import free_port

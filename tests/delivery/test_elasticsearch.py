@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.elasticsearch import BUSY, Elasticsearch, Judgement
 from tests.servers.http_receiver import Request, answer, http_receiver

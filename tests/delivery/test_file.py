@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import Size
+from pipeline.model.component import Size
 from pipeline.sinks.file import RotateConfig
 from tests.delivery.sending import Sending, numbers, sending, until
 

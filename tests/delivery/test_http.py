@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.model import BatchConfig, Duration, RetryConfig, Size
+from pipeline.model.component import BatchConfig, Duration, RetryConfig, Size
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Judge, Request, answer, http_receiver

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
-from pipeline.model import BatchConfig, Duration, Size
+from pipeline.model.component import BatchConfig, Duration, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.kafka import NOT_LEADER, PRODUCE, TIMED_OUT, KafkaCluster
 from tests.servers.kafka_double import Broker

@@ -8,7 +8,7 @@ from collections import Counter
 import cramjam
 import pytest
 
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import Request, answer, http_receiver
 

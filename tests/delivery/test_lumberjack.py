@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.receivers import Beats, ack, serve
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import BatchConfig, Duration, Size
+from pipeline.model.component import BatchConfig, Duration, Size
 from pipeline.transport.nats.streams import StreamConfig
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.nats import NatsServer

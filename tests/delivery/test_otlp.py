@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.model import BatchConfig, Size
+from pipeline.model.component import BatchConfig, Size
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.http_receiver import OK, Request, answer, http_receiver

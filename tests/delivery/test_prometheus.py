@@ -8,7 +8,7 @@ import struct
 
 from aiohttp import ClientSession
 
-from pipeline.model import Context
+from pipeline.model.component import Context
 from pipeline.model.container import Container
 from pipeline.sinks.prometheus import Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.model.batch import Batch
+from pipeline.model.component import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.model.metrics import Metrics
 from pipeline.sinks.prometheus_remote_write import Config, SeriesBatchConfig
 from pipeline.sources.docker.stats import stats_batch

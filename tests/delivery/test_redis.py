@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import BatchConfig, Duration, Size
+from pipeline.model.component import BatchConfig, Duration, Size
 from tests.delivery.sending import numbers, sending, until
 from tests.servers.redis import RedisServer, has_replicas
 

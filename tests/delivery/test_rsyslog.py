@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from tests.delivery.breaking import in_kernel
 from tests.delivery.sending import PAYLOAD, Sending, line, sending, until
 from tests.servers.certificates import Authority

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from pipeline.model import Context, Duration, Size
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Size
 from pipeline.sinks.s3 import S3, Config, S3BatchConfig
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import line, numbers, sending, until

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Duration, TLSConfig
+from pipeline.model.component import Duration, TLSConfig
 from tests.delivery.breaking import SO_DETACH_FILTER, Breaking, deafen
 from tests.delivery.sending import PAYLOAD, line, numbers, sending, until
 from tests.servers.certificates import Authority

@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.config.file import parse
-from pipeline.model import Context, Sink, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Sink
 from pipeline.testing.builders import batch, container
 from tests.servers import graylog
 from tests.servers.elasticsearch import Elasticsearch

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.insight import fields_of_template, fields_read, never_true, opposite
-from pipeline.model import FieldUse
+from pipeline.model.component import FieldUse
 from pipeline.testing.builders import batch, container
 from tests.suite.examples import examples
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pipeline.model import Intake, Source, SourceConfig, SourceContext, Taken
+from pipeline.model.component import Intake, Source, SourceConfig, SourceContext, Taken
 from pipeline.model.errors import Unavailable
 from pipeline.model.timestamps import timestamp
 from pipeline.testing.closing import close

@@ -18,9 +18,9 @@ from pipeline.accounting.audit import report
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.encode.json import JsonEncoder
 from pipeline.intake import Intake, feeds
-from pipeline.model import Duration, StageContext
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import BYTES_OF_A_BATCH, ENTRY_OVERHEAD, LARGEST_PIECE, Batch
+from pipeline.model.component import Duration, StageContext
 from pipeline.model.container import USUAL_LABELS, Container
 from pipeline.model.metrics import Metrics
 from pipeline.model.records import Fields

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.model import SourceContext
+from pipeline.model.component import SourceContext
 from pipeline.testing.source_kit import Connect, SourceKit
 from tests.intake.lines import LONGEST, Config, Lines, Peer
 

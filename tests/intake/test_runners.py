@@ -15,7 +15,8 @@ from pipeline.accounting.ledger import Ledger
 from pipeline.intake import runner
 from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
-from pipeline.model import Source, registry
+from pipeline.model import registry
+from pipeline.model.component import Source
 from pipeline.model.errors import Unavailable
 from pipeline.model.metrics import Metrics
 from pipeline.testing.intake_room import Sink, until

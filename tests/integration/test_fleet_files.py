@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from pipeline.config.file import read
-from pipeline.model import Context, Secret, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Secret
 from pipeline.model.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch

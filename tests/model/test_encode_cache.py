@@ -17,9 +17,10 @@ from pipeline.accounting.ledger import NOBODY
 from pipeline.buffer import SpooledBuffer
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
-from pipeline.model import BufferConfig, Size, encode_cache
+from pipeline.model import encode_cache
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import Batch
+from pipeline.model.component import BufferConfig, Size
 from pipeline.model.encode_cache import MOST, EncodeCache, KeptEncodings, Part
 from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from pipeline.model import Payload
+from pipeline.model.component import Payload
 from pipeline.model.errors import (
     LONGEST,
     ConfigError,

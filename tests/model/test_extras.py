@@ -17,7 +17,7 @@ from aiokafka.conn import AIOKafkaConnection
 from nats.aio.client import Client
 from nats.protocol import parser
 
-from pipeline.model import Context
+from pipeline.model.component import Context
 from pipeline.model.errors import ConfigError, MissingPackage
 from pipeline.model.extras import SUPPORTED, needed, overridden
 from pipeline.sinks import kafka

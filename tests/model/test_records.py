@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.level import severities
 from pipeline.expression import compile_predicate, compile_template
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.records import MISSING, MOST_NAMES, Records, Shape, nested
 from pipeline.stages import keep, parse, remove
 from pipeline.testing.builders import batch, container, entries

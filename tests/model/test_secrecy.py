@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from pipeline.model.secrecy import Stars, sounds_secret
 from pipeline.sinks.http import Config
 from pipeline.transport.http import AuthConfig

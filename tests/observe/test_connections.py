@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from pipeline.model import Context
+from pipeline.model.component import Context
 from pipeline.observe import connections as module
 from pipeline.observe.connections import HEAD_TIMEOUT, KEPT, MOST, OF_ONE, Reason
 from pipeline.observe.server import Server

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from tests.servers.daemon import Daemon, eventually
 from tests.servers.ports import free_port
 

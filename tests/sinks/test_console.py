@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Sink
+from pipeline.model.component import Context, Sink
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.sinks import console
 from pipeline.sinks.console import Config, Console

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Duration, Size
+from pipeline.model.component import Context, Duration, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.file import Config, File, RotateConfig
 from pipeline.testing.builders import batch

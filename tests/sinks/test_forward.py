@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.model import Context, Duration, Secret, TLSConfig
+from pipeline.model.component import Context, Duration, Secret, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.timestamps import nanoseconds
 from pipeline.sinks import forward as module

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Duration, Size, TLSConfig
+from pipeline.model.component import Context, Duration, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks.gelf import Config, Gelf, chunks
 from pipeline.testing.builders import batch

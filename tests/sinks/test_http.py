@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Secret
+from pipeline.model.component import Context, Secret
 from pipeline.model.errors import Unavailable
 from pipeline.sinks.http import Config, HttpSink
 from pipeline.testing.builders import batch

@@ -17,8 +17,8 @@ import confluent_kafka
 import pytest
 
 import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
-from pipeline.model import Context, Duration, Secret, Size, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Secret, Size, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container

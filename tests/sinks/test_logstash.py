@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.model import Context, Duration, TLSConfig
+from pipeline.model.component import Context, Duration, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import logstash
 from pipeline.sinks.logstash import Config, Logstash

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Payload, Secret, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Secret, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.loki import Config, Loki
 from pipeline.testing.builders import batch, container

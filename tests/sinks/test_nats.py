@@ -12,7 +12,7 @@ from typing import Any
 import nats
 import pytest
 
-from pipeline.model import Context, Duration, Secret, Size, TLSConfig
+from pipeline.model.component import Context, Duration, Secret, Size, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.nats import Config, NatsSink
 from pipeline.testing.builders import batch, container, entries

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Payload, Secret
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Secret
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.otlp import NO_READING, Config, Otlp

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Duration, Secret, TLSConfig
+from pipeline.model.component import Context, Duration, Secret, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks.papertrail import Config, Papertrail
 from pipeline.testing.builders import batch

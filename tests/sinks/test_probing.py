@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Secret, Sink, registry
+from pipeline.model import registry
+from pipeline.model.component import Context, Secret, Sink
 from pipeline.model.errors import Unavailable
 from pipeline.transport.http import AuthConfig
 from tests.servers.http_receiver import Request, answer, http_receiver

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientSession
 
 from pipeline.config import ConfigErrors, load
-from pipeline.model import Context, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, SinkConfig
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.registry import config_type, implementation

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from pipeline.model import Context, Duration
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import prometheus_remote_write
 from pipeline.sinks.prometheus_remote_write import NOT_STATS, Config, PrometheusRemoteWrite

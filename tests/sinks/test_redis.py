@@ -16,8 +16,8 @@ import msgspec
 import pytest
 import redis
 
-from pipeline.model import Context, Duration, Secret, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Secret, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.redis import Config, Redis, SentinelConfig
 from pipeline.testing.builders import batch, container

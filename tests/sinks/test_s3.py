@@ -16,8 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.config import load
-from pipeline.model import Context, TLSConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.s3 import S3, Config, EncryptionConfig
 from pipeline.testing.builders import batch, container

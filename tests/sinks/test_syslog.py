@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context, Duration, TLSConfig
+from pipeline.model.component import Context, Duration, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.syslog import Config, Syslog
 from pipeline.testing.builders import batch, container

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context
+from pipeline.model.component import Context
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.victorialogs import Config, VictoriaLogs
 from pipeline.testing.builders import batch, container

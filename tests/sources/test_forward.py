@@ -22,8 +22,8 @@ import pytest
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.forward.columns import DEEPEST
-from pipeline.model import Context, Duration, Secret, Size, SourceContext
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Duration, Secret, Size, SourceContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.forward import Config as SinkConfig

@@ -25,8 +25,8 @@ from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages
 from pipeline.encode.nats.subject import Subjects
 from pipeline.intake import runner as inlet_module
 from pipeline.intake.runner import SourceRunner
-from pipeline.model import Duration, SourceContext
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration, SourceContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.metrics import Metrics

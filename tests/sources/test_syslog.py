@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Duration, Size, SourceContext
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration, Size, SourceContext
 from pipeline.model.errors import ConfigError
 from pipeline.sources.syslog import Config, Syslog
 from pipeline.testing.intake_room import Room, room, until

@@ -20,8 +20,9 @@ from pipeline.forward.columns import Rows
 from pipeline.forward.partials import Partials
 from pipeline.forward.reading import objects
 from pipeline.intake.received import Received
-from pipeline.model import Stage, StageContext, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.dumps import dumps
 from pipeline.parsing.syslog_columns import columns
 from pipeline.testing.builders import batch, container, entries

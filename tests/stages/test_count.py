@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.model import Stage, StageContext
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.errors import ConfigError
 from pipeline.model.metrics import Metrics
 from pipeline.stages import count

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.model import Duration, Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Duration, Stage
 from pipeline.model.errors import ConfigError
 from pipeline.model.timestamps import from_nanoseconds
 from pipeline.stages import dedupe, parse

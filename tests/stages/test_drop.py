@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import drop, keep
 from pipeline.testing.builders import batch, entries

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import join
 from pipeline.testing.builders import Entry, batch, container, entries

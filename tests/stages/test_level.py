@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.records import Records
 from pipeline.stages import level, parse
 from pipeline.testing.builders import batch, container, entries

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import lookup
 from pipeline.stages import parse as parse_

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.model import Stage, StageContext
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.errors import ConfigError
 from pipeline.model.metrics import Metrics
 from pipeline.stages import observe

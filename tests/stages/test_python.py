@@ -11,8 +11,8 @@ from pipeline.accounting.acks import Offsets
 from pipeline.cli import main
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.model import Stage, StageContext
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage, StageContext
 from pipeline.model.errors import ConfigError
 from pipeline.runtime.agent import Agent
 from pipeline.stages import python

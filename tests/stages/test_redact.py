@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.config.file import parse as parse_toml
 from pipeline.config.problems import ConfigErrors
-from pipeline.model import Secret, Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Secret, Stage
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Records
 from pipeline.stages import parse, redact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import remove
 from pipeline.testing.builders import batch, entries

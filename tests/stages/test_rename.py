@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import rename
 from pipeline.testing.builders import batch, entries

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import parse, sample
 from pipeline.testing.builders import batch, container, entries

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Stage
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import join, parse, split
 from pipeline.testing.builders import batch, container, entries

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Stage
+from pipeline.model.component import Stage
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Records
 from pipeline.model.timestamps import nanoseconds, to_seconds

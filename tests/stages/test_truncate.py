@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.model import Size, Stage
+from pipeline.model.component import Size, Stage
 from pipeline.model.errors import ConfigError
 from pipeline.stages import truncate
 from pipeline.testing.builders import batch, entries

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
-from pipeline.model import (
+from pipeline.model.batch import Batch
+from pipeline.model.component import (
     BatchConfig,
     BufferConfig,
     Context,
@@ -29,7 +30,6 @@ from pipeline.model import (
     SinkConfig,
     Size,
 )
-from pipeline.model.batch import Batch
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch, container

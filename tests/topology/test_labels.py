@@ -13,8 +13,9 @@ from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.expression.paths import Path
-from pipeline.model import Stage, registry
+from pipeline.model import registry
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import StageKit

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.model.component import BufferConfig, Context, Duration, RetryConfig, Size
 from pipeline.model.metrics import Metrics
 from pipeline.sinks.console import Config
 from pipeline.sinks.syslog import Config as SyslogConfig

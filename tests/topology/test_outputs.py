@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model import BufferConfig, RetryConfig, SinkConfig, Size
+from pipeline.model.component import BufferConfig, RetryConfig, SinkConfig, Size
 from pipeline.model.metrics import Metrics
 from pipeline.sinks.console import Config as Console
 from pipeline.sinks.syslog import Config as Syslog

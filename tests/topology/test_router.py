@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import AckTracker, Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import ContainerAccount, Ledger
-from pipeline.model import Effect, Stage
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import LARGEST_PIECE, Batch
+from pipeline.model.component import Effect, Stage
 from pipeline.model.container import Container, Source
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join, remove, split

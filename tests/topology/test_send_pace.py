@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
-from pipeline.model import Context, Payload, Sink, SinkConfig
 from pipeline.model.batch import Batch
+from pipeline.model.component import Context, Payload, Sink, SinkConfig
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
 from pipeline.topology.delivery import Delivery

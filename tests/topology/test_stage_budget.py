@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import AckTracker, Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model import Stage
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import Batch
+from pipeline.model.component import Stage
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join

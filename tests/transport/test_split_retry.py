@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model import Payload
+from pipeline.model.component import Payload
 from pipeline.model.errors import Unavailable
 from pipeline.testing.builders import batch
 from pipeline.transport.evidence import Evidence

@@ -10,7 +10,8 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.config import ConfigFile
-from pipeline.model import Context, Sink, Source, SourceContext, registry
+from pipeline.model import registry
+from pipeline.model.component import Context, Sink, Source, SourceContext
 from pipeline.model.errors import DocklineError
 from pipeline.model.secrecy import Stars
 from pipeline.sources.docker.engine.client import Engine

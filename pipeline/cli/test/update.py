@@ -14,7 +14,7 @@ from pipeline.config import ConfigFile
 from pipeline.config.edit import Document, Row
 from pipeline.config.file import parse
 from pipeline.config.wording import toml
-from pipeline.model import Python
+from pipeline.model.component import Python
 from pipeline.model.errors import DocklineError
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 import aiohttp
 from yarl import URL
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable, untraced
 from pipeline.transport.http.answers import (
     LARGEST_ANSWER,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.model import Duration, Secret, SinkConfig, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkConfig, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.model import Data, Sink
+from pipeline.model.component import Data, Sink
 from pipeline.transport.http.client import HttpClient
 
 

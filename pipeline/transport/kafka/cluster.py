@@ -17,7 +17,7 @@ from aiokafka import errors  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
-from pipeline.model import Secret, TLSConfig
+from pipeline.model.component import Secret, TLSConfig
 from pipeline.model.errors import Unavailable, untraced
 from pipeline.model.extras import overridden
 from pipeline.support.plural import plural

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.extras import needed
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable, untraced
 from pipeline.model.extras import needed
 from pipeline.transport.nats.auth import NatsAuth, checked, connect_options

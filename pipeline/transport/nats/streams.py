@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from pipeline.model import Duration, Size
+from pipeline.model.component import Duration, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.errors import (
     NO_ANSWER,

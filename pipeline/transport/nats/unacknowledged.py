@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from pipeline.model import Taken
+from pipeline.model.component import Taken
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.pull import ACK, NAK, PROGRESS, TERM, Delivered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.model import Payload, Sink, TLSConfig
+from pipeline.model.component import Payload, Sink, TLSConfig
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.datagrams import Datagrams
 from pipeline.transport.net.stream import Stream

@@ -13,7 +13,7 @@ import ssl
 from collections import deque
 from contextlib import suppress
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import unavailable

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import Address
 

@@ -28,7 +28,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from pipeline.model import Secret, TLSConfig
+from pipeline.model.component import Secret, TLSConfig
 from pipeline.model.errors import ConfigError, SinkError, Unavailable, untraced
 from pipeline.model.extras import needed, overridden
 from pipeline.transport.http import TooLarge, retry_after

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from pipeline.model import Duration, Secret, TLSConfig
+from pipeline.model.component import Duration, Secret, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.testing.leaks import no_garbage
 from pipeline.transport.http import (

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pipeline.model import Secret
+from pipeline.model.component import Secret
 from pipeline.model.errors import ConfigError
 from pipeline.transport.http import (
     AuthConfig,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Context
+from pipeline.model.component import Context
 from pipeline.model.errors import Unavailable
 from pipeline.sinks.kafka import Config, Kafka
 from pipeline.testing.builders import batch, container

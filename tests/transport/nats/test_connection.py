@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.model import Secret, TLSConfig
+from pipeline.model.component import Secret, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Duration, Size
+from pipeline.model.component import Duration, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.jetstream import JetStream

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.sockets import connect, readable

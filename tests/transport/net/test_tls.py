@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.tls import client_context, tls_of

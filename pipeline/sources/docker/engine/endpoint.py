@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, EngineError, Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.tls import client_context

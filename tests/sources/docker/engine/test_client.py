@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import client as module
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable, stream

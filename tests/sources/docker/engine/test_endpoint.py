@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine.endpoint import resolve
 from tests.servers.certificates import Authority, authority

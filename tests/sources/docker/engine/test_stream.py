@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import TLSConfig
+from pipeline.model.component import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import stream as module
 from pipeline.sources.docker.engine.endpoint import Endpoint, resolve
