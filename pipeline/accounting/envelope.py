@@ -14,7 +14,7 @@ class Envelope:
     What happens to a batch is said of its envelope: `account` counts it, and `ack` is settled once.
     """
 
-    __slots__ = ("_size", "account", "ack", "batch")
+    __slots__ = ("account", "ack", "batch", "entries", "size")
 
     def __init__(
         self,
@@ -24,24 +24,20 @@ class Envelope:
         size: int | None = None,
     ) -> None:
         """`account`: that sink's part in the ledger. `ack`: held for this envelope already.
-        `size`: the batch's, where it is known."""
+        `size`: the batch's in bytes, if it is known."""
         self.batch = batch
         self.account = account
         self.ack = ack
-        self._size = size
+        self.entries = len(batch.lines)
+        """One or more."""
+        self.size = batch.size if size is None else size
+        """Bytes of memory that it counts for in a buffer. Fixed, whatever becomes of the batch's
+        parsed fields: what a buffer has added, it takes off again."""
 
     def __len__(self) -> int:
-        """Entries, one or more."""
-        return len(self.batch)
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory that it stands for, as of when it was first asked for: what a buffer
-        has counted it as, it takes off again."""
-        if self._size is None:
-            self._size = self.batch.size
-        return self._size
+        return self.entries
 
     def around(self, batch: Batch) -> Envelope:
-        """Other entries, or some of these, on the same account."""
+        """An envelope with other entries, or some of these, on the same account and with the same
+        acknowledgement."""
         return Envelope(batch, self.account, self.ack)

@@ -149,9 +149,9 @@ class Disk:
         while items and self._end + len(items[0].envelope) <= safe:
             item = items.popleft()
             item.safe, envelope = True, item.envelope
-            self._end += len(envelope)
+            self._end += envelope.entries
             if item.ticket is None:
-                self.accounts[envelope.account] += len(envelope)
+                self.accounts[envelope.account] += envelope.entries
                 envelope.ack.settle()
             else:
                 self._next = self._end

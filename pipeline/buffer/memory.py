@@ -66,7 +66,7 @@ class MemoryBuffer:
         def attempt() -> bool:
             return self._admit(envelope) or self._dealt_with(envelope)
 
-        await self._turnstile.wait(len(envelope), envelope.size, attempt)
+        await self._turnstile.wait(envelope.entries, envelope.size, attempt)
 
     def _admit(self, envelope: Envelope) -> bool:
         if self._discards:
@@ -91,11 +91,11 @@ class MemoryBuffer:
             return
         while not self._has_room(size):
             oldest = self._next()
-            self._count(-len(oldest), -oldest.size)
+            self._count(-oldest.entries, -oldest.size)
             self._dropped(oldest, self.policy)
 
     def _add(self, envelope: Envelope) -> None:
-        entries, size = len(envelope), envelope.size
+        entries, size = envelope.entries, envelope.size
         self._count(entries, size)
         self._waiting.append(envelope)
         self._waiting_bytes += size
@@ -123,7 +123,7 @@ class MemoryBuffer:
         while self._waiting and not self._suspended:
             first = self._waiting[0]
             limit -= first.size
-            entries -= len(first)
+            entries -= first.entries
             most -= first.batch.written(first.size)
             if taken and (limit < 0 or entries < 0 or most < 0):
                 break
@@ -134,7 +134,7 @@ class MemoryBuffer:
     def _next(self) -> Envelope:
         envelope = self._waiting.popleft()
         self._waiting_bytes -= envelope.size
-        self._waiting_entries -= len(envelope)
+        self._waiting_entries -= envelope.entries
         return envelope
 
     async def _linger(self, limit: int, entries: int, linger: float) -> None:
@@ -149,8 +149,11 @@ class MemoryBuffer:
 
     def release(self, envelope: Envelope) -> None:
         """Frees the room of a batch that was taken, in any order."""
-        self._taken.remove(envelope)
-        self._count(-len(envelope), -envelope.size)
+        if self._taken[0] is envelope:  # as nearly always
+            self._taken.popleft()
+        else:
+            self._taken.remove(envelope)
+        self._count(-envelope.entries, -envelope.size)
         self._turnstile.next()
 
     def close(self) -> None:
@@ -171,7 +174,7 @@ class MemoryBuffer:
             envelope = self._taken.pop()
             self._waiting.appendleft(envelope)
             self._waiting_bytes += envelope.size
-            self._waiting_entries += len(envelope)
+            self._waiting_entries += envelope.entries
         self._suspended = False
         self._arrived.ring()
 
@@ -194,7 +197,7 @@ class MemoryBuffer:
         self.resume()
         while self._waiting:
             envelope = self._next()
-            self._count(-len(envelope), -envelope.size)
+            self._count(-envelope.entries, -envelope.size)
             self._dropped(envelope, reason)
         self._turnstile.next()
         return Counter()

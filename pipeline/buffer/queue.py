@@ -98,13 +98,13 @@ class Section:
         """Adds the newest item."""
         self._items.append(item)
         self.bytes += item.envelope.size
-        self.entries += len(item.envelope)
+        self.entries += item.envelope.entries
 
     def push_first(self, item: Item) -> None:
         """Adds the oldest item."""
         self._items.appendleft(item)
         self.bytes += item.envelope.size
-        self.entries += len(item.envelope)
+        self.entries += item.envelope.entries
 
     def pop_last(self) -> Item:
         """Removes the newest item. Raises `IndexError` when there is none."""
@@ -122,7 +122,7 @@ class Section:
 
     def _without(self, item: Item) -> Item:
         self.bytes -= item.envelope.size
-        self.entries -= len(item.envelope)
+        self.entries -= item.envelope.entries
         return item
 
 
@@ -186,7 +186,7 @@ class MemoryQueue:
         while section or (on and (section := self.pending)):
             first = section.first.envelope
             limit -= first.size
-            entries -= len(first)
+            entries -= first.entries
             most -= first.batch.written(first.size)
             if handed and (limit < 0 or entries < 0 or most < 0):
                 break

@@ -118,7 +118,7 @@ class SpooledBuffer:
 
         Tasks get room in the order in which they asked: small batches don't overtake a large one.
         """
-        await self._turnstile.wait(len(envelope), envelope.size, lambda: self._admit(envelope))
+        await self._turnstile.wait(envelope.entries, envelope.size, lambda: self._admit(envelope))
 
     def _admit(self, envelope: Envelope) -> bool:
         if self._discards:
@@ -276,7 +276,7 @@ class SpooledBuffer:
         self.resume()
         left = Counter(self.disk.accounts)
         for item in self._queue.loaded:
-            left[item.envelope.account] += len(item.envelope)
+            left[item.envelope.account] += item.envelope.entries
         while self._queue.pending:
             self._dropped(self._queue.pending.pop().envelope, reason)
         self._turnstile.next()
@@ -441,7 +441,7 @@ class SpooledBuffer:
     @property
     def unsaved(self) -> int:
         """How many entries are in memory only."""
-        return sum(len(item.envelope) for item in self._queue.unsafe())
+        return sum(item.envelope.entries for item in self._queue.unsafe())
 
     @property
     def full(self) -> bool:

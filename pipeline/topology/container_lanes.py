@@ -293,7 +293,7 @@ class ContainerLanes:
             except MemoryError:
                 self._note_shortage(output)
             await asyncio.sleep(SHORTAGE)
-        self._wait(envelope.account, -len(envelope))
+        self._wait(envelope.account, -envelope.entries)
 
     def _note_shortage(self, output: Output) -> None:
         self._shortage.inc()
@@ -313,8 +313,10 @@ class ContainerLanes:
                 self._note_shortage(output)
                 waiting.append((output, envelope))
             except Exception:  # a bug in one buffer; the others must not suffer for it
-                entries = plural(len(envelope), "entry")
-                log.exception("sink %s failed to take %d %s", output.name, len(envelope), entries)
+                entries = plural(envelope.entries, "entry")
+                log.exception(
+                    "sink %s failed to take %d %s", output.name, envelope.entries, entries
+                )
                 self._drop(output, envelope, "bug")
 
         return put
@@ -367,8 +369,8 @@ class ContainerLanes:
             return batch
 
     def _drop(self, output: Output, envelope: Envelope, reason: str) -> None:
-        envelope.account.drop(len(envelope), reason)
-        self._dropped.labels(output.name, reason).inc(len(envelope))
+        envelope.account.drop(envelope.entries, reason)
+        self._dropped.labels(output.name, reason).inc(envelope.entries)
         if self._tap.tappers:
             self._tap.dropped(envelope.batch, output.name, reason)
         envelope.ack.settle()

@@ -327,7 +327,7 @@ class Delivery:
         refused = Counter(id(batch) for batch, _, _ in part.refused) if part.refused else {}
         left = part.entries
         for envelope in part.envelopes:
-            count = min(len(envelope) - refused.get(id(envelope.batch), 0), left)
+            count = min(envelope.entries - refused.get(id(envelope.batch), 0), left)
             envelope.account.delivered += count
             left -= count
 
@@ -595,7 +595,7 @@ class Delivery:
             noun = plural(count, "entry")
             log.warning("sink %s: %d %s refused: %s", self.name, count, noun, reason)
         for envelope in envelopes:
-            entries = len(envelope)
+            entries = envelope.entries
             if self._dead_letter is not None and await self._dead_letter(envelope, reason):
                 self._dead_lettered.inc(entries)
                 shipment.dead_lettered[envelope.account] += entries
@@ -614,10 +614,10 @@ def _halves(envelopes: Sequence[Envelope]) -> list[_Waiting]:
     """The same entries in two; none of a single one."""
     if len(envelopes) == 1:
         (envelope,) = envelopes
-        middle = len(envelope) // 2
+        middle = envelope.entries // 2
         if not middle:
             return []
-        parts = range(middle), range(middle, len(envelope))
+        parts = range(middle), range(middle, envelope.entries)
         return [_Waiting([envelope.around(envelope.batch.pick(part))]) for part in parts]
     middle = len(envelopes) // 2
     return [_Waiting(envelopes[:middle]), _Waiting(envelopes[middle:])]

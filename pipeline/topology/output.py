@@ -144,7 +144,7 @@ class Output:
             account.left += entries
 
     def _drop(self, envelope: Envelope, policy: str) -> None:
-        entries = len(envelope)
+        entries = envelope.entries
         if count := self._drops(entries):
             log.warning("sink %s: entries dropped: %d (%s)", self.name, count, policy)
         self._dropped.labels(self.name, policy).inc(entries)
@@ -170,7 +170,7 @@ class Output:
         """What is in the buffer, by whose account it is on."""
         counts: Counter[SinkAccount] = Counter()
         for envelope in self.buffer.envelopes():
-            counts[envelope.account] += len(envelope)
+            counts[envelope.account] += envelope.entries
         if self.spool is not None:
             counts.update(self.spool.disk.accounts)
         return counts
