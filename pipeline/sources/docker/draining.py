@@ -1,4 +1,4 @@
-"""Removed containers whose last lines have not found room in a sink's buffer yet."""
+"""Removed containers whose last lines still wait for room in a sink's buffer."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from pipeline.support.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 MOST = 1000
-"""Such containers. A sink that blocks leaves lines with the Engine, but those of a removed
-container are nowhere else than in our memory, and a host may go on making short-lived containers
-for as long as the sink is away."""
+"""Most removed containers that wait at once.
+
+A sink that blocks leaves lines with the Engine, but the lines of a removed container are only in
+memory, and a host may go on making short-lived containers for as long as the sink is away."""
 
 
 class Draining:
-    """Waits for their tails to end; beyond `MOST`, gives up the oldest and counts it."""
+    """Waits for the followers of removed containers to end.
+
+    Beyond `MOST` containers it gives up the oldest, with a warning, and counts it (`abandoned` in
+    `dockline_source_errors_total`). Iterating gives the containers that wait.
+    """
 
     def __init__(self, metrics: Metrics, parted: Callable[[Followed], None]) -> None:
-        """`parted` is told of each whose tail has ended."""
+        """`parted` is called with each container whose follower has ended, once."""
         self._errors = metrics.source_errors
         self._parted = parted
         self._waiting: dict[Followed, None] = {}
         self._given_up = RateLimit()
 
     def add(self, followed: Followed) -> None:
-        """A container that is removed, and whose tail knows."""
+        """Takes a removed container. Its follower was told to stop already (`Follower.stop`).
+
+        Calls `parted` at once when it has no follower's task.
+        """
         if followed.task is None:
             self._parted(followed)
             return
@@ -39,6 +47,7 @@ class Draining:
             self._give_up(next(iter(self._waiting)))
 
     def __iter__(self) -> Iterator[Followed]:
+        """The containers that wait, oldest first: a snapshot."""
         return iter(list(self._waiting))
 
     def _ended(self, followed: Followed) -> None:

@@ -1,4 +1,4 @@
-"""What happens to containers, as entries on their way to the routes that take events."""
+"""Sends the Engine's events to the routes that take events, as entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.topology import ContainerLanes
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
-"""Events that may wait for a blocked sink before they count as dropped."""
+"""Most events that wait for a sink that blocks. More are dropped and counted."""
 
 
 class _Waiting(NamedTuple):
@@ -31,24 +31,36 @@ class _Waiting(NamedTuple):
     batch: Batch
     ack: Acknowledgement
     ending: Exit | None
+    """More details of a `die` event, which are still being read."""
 
 
 class EventQueue:
-    """Apart from the watch, which must never wait: a stuck reader slows dockerd down."""
+    """Queues events between the watch, which must never wait, and the lanes, which may.
+
+    If the watch waited for a sink, dockerd would drop events that it could not send in time.
+    """
 
     def __init__(self, checkpoint: Checkpoint, metrics: Metrics) -> None:
+        """`checkpoint` gives the position of the events, and is moved as they are delivered."""
         self.cursor = EventCursor(checkpoint.state.events)
+        """Position up to which events were taken. The caller asks `cursor.is_new` before
+        `enter`."""
         self._errors = metrics.source_errors
         self._tracker: AckTracker[Position] = AckTracker(checkpoint.move_events)
         self._backlog: asyncio.Queue[_Waiting] = asyncio.Queue(BACKLOG)
 
         self._afterwards: dict[str, Callable[[], None]] = {}
         self._busy = False
-        """One was taken from the backlog, and is not on its way yet."""
+        """Whether an event was taken from the backlog and is still being distributed."""
 
     def enter(self, event: Event, container: FollowedContainer, ending: Exit | None = None) -> None:
-        """Takes an event, which the cursor has moved over, for the lanes of its container.
-        `ending`: what goes with it, and is not known yet."""
+        """Queues an event for the lanes of its container. Does nothing when no route takes its
+        events.
+
+        The cursor has moved over the event already. `ending` gives more details of a `die` event,
+        which may take a moment to read. When the queue is full, the event is counted as dropped
+        (`event_backlog` in `dockline_source_errors_total`).
+        """
         if not container.events:
             return
         container.happened += 1
@@ -62,7 +74,7 @@ class EventQueue:
             self._errors.labels("event_backlog").inc()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Distributes queued events, one after another, until it is cancelled."""
         while True:
             self._busy = False
             lanes, batch, ack, ending = await self._backlog.get()
@@ -71,16 +83,19 @@ class EventQueue:
                 if ending is not None:
                     batch = with_details(batch, await ending.details())
                 await lanes.distribute(batch, ack)
-            except Exception:  # a bug; what happens next must not suffer for it
+            except Exception:  # a bug; the next events are distributed all the same
                 self._errors.labels("bug").inc()
-                log.exception("an event of %s is lost", batch.container.name)
+                log.exception("lost an event of %s", batch.container.name)
             ack.settle()
             if self._backlog.empty():
                 self._call_afterwards()
 
     def afterwards(self, key: str, call: Callable[[], None]) -> None:
-        """Calls when all that has been entered is on its way. Of one key, the last call. Beyond
-        `BACKLOG` of them, the oldest does not wait: a sink that blocks may do so for days."""
+        """Calls `call` once all events that are queued now have been distributed.
+
+        A second call with the same `key` replaces the first. More than `BACKLOG` calls do not wait:
+        then the oldest is made at once, because a sink may block for days.
+        """
         self._afterwards[key] = call
         if len(self._afterwards) > BACKLOG:
             self._afterwards.pop(next(iter(self._afterwards)))()

@@ -1,4 +1,6 @@
-"""How a container ended: what its event `die` does not tell, but the log and an inspection do."""
+"""Details of a container's end that its `die` event lacks: last lines, and whether memory ran
+out.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +15,22 @@ from pipeline.sources.docker.followed import Followed
 from pipeline.sources.docker.logs.log_end import LogEnd
 
 WAIT = 0.5
-"""Seconds, from the event on, in which its log is to be read to the end, and the Engine to answer.
-Events wait in one queue, but for all of a burst this is the same half second."""
+"""Seconds after the event in which the log is read to its end and the Engine answers. Events wait
+in one queue, but for all events of a burst this is the same half second."""
 EARLY = 10**9
-"""Nanoseconds that a line may be older than the start of its run, which the Engine notes when the
-container has begun to write (measured: some milliseconds)."""
+"""Nanoseconds by which a line may be older than the start of its run. The Engine notes the start
+after the container has begun to write (measured: some milliseconds later)."""
 
 
 class Exit:
-    """Of one run of a container."""
+    """The end of one run of a container.
+
+    Made when the `die` event arrives. `ask` and `read_log` each run in a task of their own;
+    `details` waits for them, until `WAIT` seconds after the event.
+    """
 
     def __init__(self, followed: Followed, time: int, engine: Engine) -> None:
-        """`time` of the event, in nanoseconds since the epoch."""
+        """`time` is the event's, in nanoseconds since the epoch."""
         self._followed = followed
         self._engine = engine
         self._before, self._ended = followed.died, from_nanoseconds(time)
@@ -39,8 +45,11 @@ class Exit:
         self._deadline = asyncio.get_running_loop().time() + WAIT
 
     async def ask(self, container_id: str, asking: asyncio.Semaphore) -> None:
-        """The Engine, whether it was for memory: Podman has no event for that, and the Engine's may
-        come late. Never raises. Once, and not awaited by who waits for the rest."""
+        """Asks the Engine whether the container was killed for lack of memory. To be called once.
+
+        Podman has no event for that, and Docker's may come late. `asking` bounds requests at once.
+        Never raises but when cancelled.
+        """
         with suppress(EngineError, OSError, TimeoutError):
             async with asyncio.timeout_at(self._deadline), asking:
                 answer = await self._engine.get(f"/containers/{container_id}/json")
@@ -51,7 +60,10 @@ class Exit:
         self._answered.set()
 
     async def read_log(self, container_id: str, asking: asyncio.Semaphore) -> None:
-        """The last lines, where no tail reads them. Once, as `ask`."""
+        """Reads the last lines from the Engine, where no follower reads the log. To be called once.
+
+        `asking` bounds logs being read at once.
+        """
         if self._follower is None and self._lines.most:
             self._log = LogEnd(self._engine, container_id, self._lines.most)
             with suppress(TimeoutError):
@@ -66,8 +78,11 @@ class Exit:
         self._has_read.set()
 
     async def details(self) -> dict[str, Any]:
-        """As fields: `oom_killed`, `last_lines` (of this run) and `last_lines_complete`, whether
-        the log was read to its end. What is not known in time is left out."""
+        """Returns what was found out in time, as fields of the event.
+
+        `oom_killed` (a bool), `last_lines` (of this run, as text) and `last_lines_complete`, which
+        says whether the log was read to its end. What is not known in time is left out.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._deadline):
                 if self._follower is not None:
@@ -85,7 +100,7 @@ class Exit:
             lines = self._lines.between(self._before, self._ended)
             complete = self._follower.has_read_to_end(self._start)
         elif self._log is not None and self._log.is_readable:
-            # Nobody has noted where earlier runs of it ended before the agent looked.
+            # Where earlier runs ended is not known if that was before the agent's start.
             lines = self._log.lines.between(max(self._before, self._began), self._ended)
             complete = self._log.has_ended.is_set()
         else:
@@ -96,7 +111,9 @@ class Exit:
 
 
 def _first_time(state: dict[str, Any], ended: bytes) -> bytes:
-    """From when on lines are of the run that has ended; empty where the Engine tells of another."""
+    """Time of the run's first possible line. Empty when the inspection is of another run
+    already.
+    """
     started, _ = split_timestamp(str(state.get("StartedAt")).encode())
     if not b"1971" < started <= ended:
         return b""

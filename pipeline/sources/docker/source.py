@@ -1,4 +1,8 @@
-"""The Engine as a source: one `Followed` for each container, kept in step with the Engine."""
+"""The Docker source: follows the logs, events and stats of all containers of one Engine.
+
+`DockerSource` keeps one `Followed` for each container. The watch (`discovery/watch.py`) tells it
+what the Engine's events and list say; it starts and stops the readers accordingly.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +42,26 @@ from pipeline.topology import Router
 log = logging.getLogger(__name__)
 
 OPENING = 32
-"""Log streams being opened at once: with `since`, each makes dockerd scan a log."""
+"""Most log streams that are being opened at once: with `since`, dockerd scans the log for each."""
 INSPECTING = 32
-"""Inspections at once, of those that no stream waits for; and logs whose last lines are read."""
+"""Most inspections at once that no log stream waits for. Also the most logs whose last lines are
+read at once."""
 CHECKED_AT_ONCE = 100
-"""Ended containers that are asked for at each reconciliation, in turn: are they still there?"""
+"""Most ended containers in one request that asks whether they still exist. Each reconciliation
+makes one such request and takes the next ones in turn."""
 LONGEST_WAIT = 60.0
-"""Seconds between two attempts to read a log that a bug keeps from being read."""
+"""Longest wait, in seconds, before a log is read again after an unexpected error (a bug)."""
 
 
 class StatsReader(Protocol):
-    """What reads the stats of the containers it is told of."""
+    """What reads the stats of running containers, such as `StatsPoller`. All calls come from the
+    event loop.
+
+    `add` is called when a container runs, with its facts and the answer of `GET
+    /containers/{id}/json`, and again when these change. `remove` is called when it ends or is no
+    longer selected. `observe` gets every event of a container that is followed. `polls` says
+    whether the container was added and not removed.
+    """
 
     def add(self, container: Container, inspect: Mapping[str, Any]) -> None: ...
 
@@ -61,22 +74,34 @@ class StatsReader(Protocol):
 
 @dataclass(frozen=True)
 class FollowOptions:
-    """How logs are read."""
+    """What to follow, and how logs are read: the settings of the source. May be changed while it
+    runs, see `DockerSource.change`.
+    """
 
     start: Start = "now"
+    """Where to begin in the log of a container that was already running when the agent first saw
+    it: `now`, `beginning`, or a number of seconds back from now."""
     way: Way = "api"
-    """Over the API, or from the files where that can be (`auto`, `file`: the latter says where it
-    cannot)."""
+    """`api`: logs are read over the Engine's API. `auto` and `file`: from the json-files where that
+    is possible, else over the API; `file` warns where it isn't."""
     max_line: int = 1 << 20
+    """Bytes to which a line is cut."""
     reconcile: float = 30.0
+    """Seconds between two requests for the Engine's list of containers."""
     selects: Callable[[Container], bool] = lambda container: True
+    """Whether to follow a container. Called with its facts."""
     events: bool = True
+    """Whether events become entries, for the routes that take them."""
     last_lines: int = 0
-    """How many lines of a container are told with its end, where a route takes events."""
+    """How many last lines the event `die` of a container carries, where a route takes events. 0 for
+    none."""
 
 
 class DockerSource:
-    """Follows the containers of one Engine until it is cancelled."""
+    """Follows the containers of one Engine until it is cancelled.
+
+    It also implements what `Watch` calls: `connected`, `disconnected`, `event` and `listed`.
+    """
 
     def __init__(
         self,
@@ -91,12 +116,18 @@ class DockerSource:
         connected: Callable[[], None] = lambda: None,
         removed: Callable[[str], None] = lambda container_id: None,
     ) -> None:
-        """`checkpoint` is open. `myself`: id of the container that the agent runs in, which it
-        never follows. `connected` is called whenever the Engine is reached, its facts known by
-        then; `removed` for each container that is gone."""
+        """Prepares the source; `run` starts it.
+
+        `engine` need not be connected yet. `checkpoint` is open already. `stats` is told which
+        containers run; None when stats are not read. `myself` is the id of the container that the
+        agent runs in: it is never followed. `connected` is called whenever the Engine is reached,
+        after `engine.host`, `engine.id` and `engine.info` are known. `removed` is called with the
+        id of each container that is removed or no longer selected.
+        """
         self.followed: dict[str, Followed] = {}
+        """The containers that are followed, by id."""
         self._left: dict[str, Followed] = {}
-        """Containers that were followed, and are not selected any more."""
+        """Containers that were followed and are no longer selected, by id."""
         self._engine = engine
         self._router = router
         self._checkpoint = checkpoint
@@ -117,13 +148,15 @@ class DockerSource:
         self._caught_up = False
         self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
-        """Starts seen before it was known whether the container was there before."""
+        """`start` events that came before the first list, of containers that may have run before
+        already."""
         self._tasks: asyncio.TaskGroup
         self._to_check = 0
         since = self._event_queue.cursor.since
         self.watch = Watch(engine, self, metrics, every=reading.reconcile, since=since)
 
     async def run(self) -> None:
+        """Follows containers until it is cancelled. Owns the tasks of all readers."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self.watch.run(), name="docker watch")
@@ -136,9 +169,12 @@ class DockerSource:
         return (one.follower for one in self.followed.values() if one.follower is not None)
 
     def change(self, reading: FollowOptions) -> None:
-        """Another configuration, and other routes: lanes are bound anew. A container that is
-        selected no more is read no further; one that is now is met as if the agent began. `way`
-        stays as it was, and `max_line` is for logs that are read from now on."""
+        """Applies other options and other routes: binds all lanes anew.
+
+        The log of a container that is no longer selected is read no further. A container that is
+        selected now is treated as at the agent's start. `way` cannot be changed, and `max_line`
+        applies to logs that are first opened from now on.
+        """
         self._reading = reading
         self._start_positions.start = reading.start
         self.watch.every = reading.reconcile
@@ -164,21 +200,29 @@ class DockerSource:
         if self._stats is not None:
             self._stats.remove(key)
 
-    # ------------------------------------------------------------ what the watch tells us
+    # ----------------------------------------------------------------- called by the watch
 
     def connected(self) -> None:
+        """Called by the watch when it has subscribed to events; `engine.host` and `engine.id` are
+        known.
+        """
         self._checkpoint.belongs_to(self._engine.id)
         self._checkpoint.looked = self._checkpoint.looked or self._start_positions.began
         self._event_queue.cursor.reconnected()
         self._on_connected()
 
     def disconnected(self) -> None:
-        """The Engine may come back without what it would have told: after a break is as after a
-        restart of the agent."""
+        """Called by the watch when the Engine is gone.
+
+        Events may be lost meanwhile, so the next connection is handled like a start of the agent.
+        """
         self._caught_up = False
         self._checkpoint.last_saved = self._checkpoint.looked
 
     def event(self, event: Event) -> None:
+        """Called by the watch for each event of a container, as the Engine sent it. Repeated ones
+        are skipped.
+        """
         if not self._event_queue.cursor.is_new(event):
             return
         container_id, action = event["Actor"]["ID"], action_of(event)
@@ -194,7 +238,7 @@ class DockerSource:
         if action == "create":
             self._start_positions.created(followed.facts.id)
             if followed.container.logs and self._checkpoint[followed.facts.id] is None:
-                # It may be started when no agent looks, and is then as new as it is now.
+                # It may be started while no agent runs: then its log is read from the beginning.
                 self._checkpoint.move(followed.facts.id, Position())
         elif action == "start":
             followed.out_of_memory = False
@@ -234,6 +278,11 @@ class DockerSource:
             await ending.read_log(followed.facts.id, self._reading_ends)
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
+        """Called by the watch with each list of the running containers (`GET /containers/json`).
+
+        Starts to follow containers whose `start` event was lost, and drops those that were removed.
+        Raises `EngineError`.
+        """
         if not self._caught_up:
             await self._catch_up()
             self._caught_up = True
@@ -257,7 +306,7 @@ class DockerSource:
         await self._check_ended(ended)
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
-        """An element of the list; mends what events have not told."""
+        """Handles an element of the list: makes up for lost events."""
         followed = self.followed.get(container.id) or self._meet(container)
         if followed is None:
             return
@@ -268,29 +317,31 @@ class DockerSource:
 
     @contextmanager
     def _for_itself(self, container: Container) -> Iterator[None]:
-        """A bug that one container brings up is nobody else's trouble."""
+        """Counts and logs an unexpected error (a bug) of one container, so that others go on."""
         try:
             yield
         except Exception:
             self._metrics.source_errors.labels("bug").inc()
-            log.exception("%s cannot be followed as it should", container.name)
+            log.exception("unexpected error while following %s", container.name)
 
     def _has_stats(self, container_id: str) -> bool:
         return self._stats is None or self._stats.polls(container_id)
 
     def _container_of(self, item: Mapping[str, Any]) -> Container | None:
-        """None for an element that makes no sense; the others must not suffer for it."""
+        """Reads an element of the Engine's list. None, with a warning, when it is malformed: the
+        others are handled all the same.
+        """
         try:
             return from_list(item, self._engine.host)
         except (LookupError, TypeError, AttributeError):
             self._metrics.source_errors.labels("list").inc()
-            log.warning("an element of a list that is no container: %.200r", item)
+            log.warning("ignored an element of the list that is not a container: %.200r", item)
             return None
 
-    # --------------------------------------------------------------- meeting and parting
+    # ------------------------------------------------------------ containers come and go
 
     def _meet(self, container: Container) -> Followed | None:
-        """A container that was not known; None when it is not to be followed."""
+        """Begins to follow a container that was not known. None when it is not to be followed."""
         if container.id == self._myself or not self._reading.selects(container):
             return None
         followed = self._left.pop(container.id, None)
@@ -312,7 +363,7 @@ class DockerSource:
         return followed
 
     def _start(self, followed: Followed, position: Position) -> None:
-        """The container runs: reads its log, from `position` where it was not read before."""
+        """Reads the log of a container that runs, from `position` unless it was read before."""
         ended = followed.task is not None and followed.task.done() and not followed.paused
         if not followed.container.logs or ended:
             self._learn(followed)
@@ -338,7 +389,7 @@ class DockerSource:
         followed.follower.start()
 
     def _begin(self, doing: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
-        """None where everything ends: an event may be on its way then."""
+        """Starts a task. None when the source is being cancelled: events may still come in then."""
         try:
             return self._tasks.create_task(doing, name=name)
         except RuntimeError:
@@ -346,7 +397,7 @@ class DockerSource:
             return None
 
     async def _read(self, followed: Followed, follower: Follower) -> None:
-        """One container's trouble is nobody else's."""
+        """Runs the follower of one container, again and again after unexpected errors."""
         await followed.stopped()
         wait = 1.0
         while True:
@@ -372,7 +423,7 @@ class DockerSource:
     def _learned(
         self, container: FollowedContainer, before: Container, answer: Mapping[str, Any]
     ) -> None:
-        """An inspection of a container has taken effect."""
+        """Called when an inspection of a container has taken effect."""
         facts = container.facts
         if facts.name != before.name:
             self._forget_series(before.name)
@@ -402,12 +453,12 @@ class DockerSource:
             await log_end.read()
 
     def _moved(self, container_id: str, position: Position) -> None:
-        # One that is removed has nothing to resume.
+        # A removed container has nothing to resume.
         if container_id in self.followed or container_id in self._left:
             self._checkpoint.move(container_id, position)
 
     def _let_go(self, container_id: str) -> None:
-        """The container is removed. Its tail reads what it still can, and ends."""
+        """Handles the removal of a container. Its follower reads what it still can, and ends."""
         self._start_positions.forget(container_id)
         self._on_removed(container_id)
         if self._stats is not None:
@@ -431,15 +482,18 @@ class DockerSource:
         followed.close()
 
     def _forget_series(self, name: str) -> None:
-        """Unless another container has the name by now, as when Compose makes one anew."""
+        """Removes the metrics of a container name, unless another container has it by now, as when
+        Compose recreates one.
+        """
         if all(followed.facts.name != name for followed in self.followed.values()):
             self._metrics.forget_container(name)
 
-    # -------------------------------------------------------- what happened while away
+    # ----------------------------------------------- what happened while not connected
 
     async def _catch_up(self) -> None:
-        """Containers that ended while no agent was looking, or while the Engine did not tell of
-        them, read to their end."""
+        """Reads containers to their end that ended while no agent ran or the Engine was not
+        connected.
+        """
         listed = await self._list_all()
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
@@ -460,8 +514,9 @@ class DockerSource:
             self._checkpoint.forget(container_id)
 
     def _note_missed(self, container_id: str) -> None:
-        """A container that was removed while nobody looked, perhaps before it was read to its
-        end."""
+        """Counts a container that was removed while no agent ran, perhaps before it was read to its
+        end.
+        """
         position = self._checkpoint[container_id]
         if position is None or position.ended:
             return
@@ -485,7 +540,7 @@ class DockerSource:
         return bool((answer.get("State") or {}).get("StartedAt") == position.ended)
 
     async def _check_ended(self, ended: list[str]) -> None:
-        """Lets go of those whose removal nobody told us of."""
+        """Drops containers whose `destroy` event was lost."""
         if not ended:
             return
         at = self._to_check % len(ended)
@@ -497,8 +552,8 @@ class DockerSource:
             self._let_go(container_id)
 
     async def _list_all(self, **filters: str) -> list[Mapping[str, Any]]:
-        """All containers there are, whether they run or not."""
+        """Asks for all containers, running or not."""
         listed = await self._engine.get("/containers/json", all="1", **filters)
         if not isinstance(listed, list):
-            raise EngineError(f"{self._engine.endpoint.url} lists no containers")
+            raise EngineError(f"{self._engine.endpoint.url} gives no list of containers")
         return [item for item in listed if isinstance(item, dict)]

@@ -1,11 +1,12 @@
-"""Stats of all containers, each polled on its own: `GET /containers/{id}/stats`.
+"""Polls the stats of each running container: `GET /containers/{id}/stats`.
 
-With API 1.41 and newer a poll is `one-shot`, which takes the Engine 2 to 6 ms instead of the 1 to
-2 s in which it waits for a second reading; what it then leaves out, the reading before, is filled
-in here. For 50 containers polled each second that costs the Engine about as much as streaming
-(4.0 % of a core against 2.7 %), and the interval can be longer, which a stream's cannot.
+With API 1.41 and newer a poll is `one-shot`: it takes the Engine 2 to 6 ms instead of the 1 to 2 s
+in which it waits for a second reading. A one-shot answer lacks the previous reading
+(`precpu_stats`), so it is filled in here. Polling 50 containers each second costs the Engine about
+as much as streaming (4.0 % of a core against 2.7 %), and unlike a stream's, the interval can be
+longer.
 
-Reference: https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerStats
+https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerStats
 """
 
 from __future__ import annotations
@@ -38,30 +39,30 @@ from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.engine.client import Engine, NotFound
 
 ONE_SHOT = (1, 41)
-"""The API that brought `one-shot`."""
+"""First API version that has `one-shot`."""
 REQUESTS = 8
-"""At once. One-shot polls of 1,000 containers every 5 s need two at the most."""
+"""Most requests at once. One-shot polls of 1,000 containers every 5 s need no more than two."""
 SLOW_REQUESTS = 64
-"""The same without one-shot, when a request is mostly waiting."""
+"""Most requests at once without one-shot, when a request mostly waits."""
 TIMEOUT = 10.0
-"""Seconds after which an answer is given up."""
+"""Seconds to wait for an answer."""
 
 BURSTS = 20
-"""In one interval, at most, in which containers are asked one after another. A poll by itself finds
-us and the Engine asleep: for 500 containers every 10 s, polls one by one took 6.4 % of a core."""
+"""In how many bursts per interval the containers are asked, at most. Single polls find the agent
+and the Engine asleep: for 500 containers every 10 s they took 6.4 % of a core."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
-"""Multiples of it, modulo 1, spread evenly however many there are."""
+"""The golden ratio: its multiples, modulo 1, are evenly spread however many there are."""
 
 
 class StatsPoller:
-    """Reads every container's stats once per interval, and publishes each reading.
+    """Reads the stats of each container once per interval, and publishes each reading.
 
-    Containers are spread over the interval, in `BURSTS` of it, and one is never asked again before
-    it has answered: a poll that comes late is skipped, not caught up with. What goes
-    wrong with one is counted in `dockline_source_errors_total` and disturbs no other:
-    `stats_unavailable`, `stats_timeout`, `stats_refused` (an error in a 200, as Podman has it for
-    a stopped container), and `stats_late` for each poll skipped.
+    Containers are spread over the interval in `BURSTS` groups. A container is not asked again
+    before it has answered: polls that come late are skipped, not made up for. Errors of one
+    container do not delay others and are counted in `dockline_source_errors_total`:
+    `stats_unavailable`, `stats_timeout`, `stats_refused` (an answer with status 200 but without
+    stats, as Podman gives it for a stopped container) and `stats_late` for each skipped poll.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class StatsPoller:
         publish: Callable[[Samples], None],
         metrics: Metrics,
     ) -> None:
-        """`every` is in seconds. `publish` is called with each reading, in the event loop."""
+        """`every` is the interval in seconds. `publish` is called with each reading, in the event
+        loop.
+        """
         self._engine = engine
         self._every = every
         self._publish = publish
@@ -81,9 +84,10 @@ class StatsPoller:
         self._order = count()
 
     def add(self, container: Container, inspect: Mapping[str, Any]) -> None:
-        """Polls the container from now on; `inspect` is the answer to inspecting it.
+        """Polls the container from now on.
 
-        Called again for one that is known, it takes the new facts.
+        `inspect` is the answer to `GET /containers/{id}/json`. For a container that is polled
+        already, its facts are replaced.
         """
         inspection = read_inspection(inspect, str(self._engine.info.get("CgroupDriver")))
         target = self._targets.get(container.id)
@@ -97,18 +101,21 @@ class StatsPoller:
         self._queue.put_nowait((now + (phase - now) % self._every, order, target))
 
     def remove(self, container_id: str) -> None:
-        """Polls it no more; a reading under way is not published."""
+        """Stops polling the container. A reading under way is not published. Unknown ids are
+        ignored.
+        """
         if target := self._targets.pop(container_id, None):
             target.removed = True
 
     def observe(self, event: Event) -> None:
-        """Takes an event of the Engine: out of memory, health and rename change what is
-        published; any other changes nothing."""
+        """Takes an event of the Engine. Out of memory, health and rename change what is
+        published.
+        """
         if target := self._targets.get(event["Actor"]["ID"]):
             target.observe(event)
 
     def polls(self, container_id: str) -> bool:
-        """Whether the container is one of those that run, and so has figures."""
+        """Whether the container is polled."""
         return container_id in self._targets
 
     async def run(self) -> None:
@@ -119,7 +126,9 @@ class StatsPoller:
                 tasks.create_task(self._work(), name=f"stats {index}")
 
     async def _work(self) -> None:
-        """Takes whoever is due next. That several do so is what bounds the requests at once."""
+        """Polls the containers that are due, one after another. The number of such tasks bounds the
+        requests at once.
+        """
         loop = asyncio.get_running_loop()
         while True:
             due, order, target = await self._queue.get()
@@ -140,7 +149,7 @@ class StatsPoller:
             async with asyncio.timeout(TIMEOUT):
                 answer = await self._engine.get(f"/containers/{target.container.id}/stats", **query)
         except NotFound:
-            return  # gone; `remove` will follow
+            return  # the container is gone; `remove` will be called
         except EngineError:
             self._errors.labels("stats_unavailable").inc()
             return
@@ -151,7 +160,7 @@ class StatsPoller:
             return
         try:
             samples = target.take(answer) if table(answer, "cpu_stats") else None
-        except ValueError:  # a time that is none, such as of month 13
+        except ValueError:  # an invalid time, such as of month 13
             samples, answer = None, {}
         if not table(answer, "cpu_stats"):
             self._errors.labels("stats_refused").inc()
@@ -160,7 +169,7 @@ class StatsPoller:
 
 
 class _Target:
-    """One container, and of the reading before what the next one needs."""
+    """A container that is polled, and what its next reading needs from the previous one."""
 
     __slots__ = ("_before", "_inspection", "container", "removed")
 
@@ -185,8 +194,9 @@ class _Target:
             self.container = replace(self.container, name=attributes["name"].lstrip("/"))
 
     def take(self, answer: Mapping[str, Any]) -> Samples | None:
-        """The reading; None for one of a container that does not run, whose figures are all 0
-        and whose time is of year 1."""
+        """Makes a reading from an answer. None when the container does not run: then the Engine
+        sends zeros and a time in year 1.
+        """
         time, _ = split_timestamp(str(answer.get("read")).encode(errors="replace"))
         if not time:
             return None
@@ -201,14 +211,15 @@ class _Target:
 
 
 def stats_batch(samples: Samples, sequence: int) -> Batch:
-    """The reading as one entry, for routes with `from = ["stats"]`.
+    """Makes a reading into a batch of one entry, for routes with `from = ["stats"]`.
 
-    Fields are named as by Metricbeat's docker module: `docker.cpu.total.pct` (1.0 is one core),
-    `docker.memory.usage.total` (the working set) and `.pct` (of `docker.memory.limit`),
-    `docker.memory.rss.total`, `docker.network.{inbound,outbound}.{bytes,packets,errors,dropped}`
-    and `docker.diskio.{read,write}.bytes` (totals since it started, all interfaces and devices
-    together), `docker.pids.current`. What was not measured is not there; `cpu` needs a reading
-    before.
+    `sequence` is the entry's number. Fields are named as by Metricbeat's docker module:
+    `docker.cpu.total.pct` (1.0 is one core), `docker.memory.usage.total` (bytes of the working set)
+    and `.pct` (share of `docker.memory.limit`), `docker.memory.rss.total`,
+    `docker.network.{inbound,outbound}.{bytes,packets,errors,dropped}` and
+    `docker.diskio.{read,write}.bytes` (totals since the container's start, over all interfaces and
+    devices), `docker.pids.current`. Fields that were not measured are left out; `cpu` needs a
+    previous reading.
     """
     reading = CadvisorSample(samples)
     cores, used = cpu_cores(samples.stats), _memory_in_use(reading)
@@ -233,7 +244,9 @@ def stats_batch(samples: Samples, sequence: int) -> Batch:
 
 
 def _sentence(cores: float | None, used: Number | None) -> str:
-    """`cpu 12.3% memory 45.1MiB`, as far as it was measured."""
+    """The entry's message, such as `cpu 12.3% memory 45.1MiB`. Figures that were not measured are
+    left out.
+    """
     parts = []
     if cores is not None:
         parts.append(f"cpu {cores * 100:.1f}%")
@@ -243,7 +256,7 @@ def _sentence(cores: float | None, used: Number | None) -> str:
 
 
 def _measured(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is None, nor what is empty then."""
+    """Removes values that are None, and tables that are empty without them."""
     found = {}
     for key, value in fields.items():
         kept = _measured(value) if isinstance(value, dict) else value
@@ -253,7 +266,9 @@ def _measured(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _memory_in_use(reading: CadvisorSample) -> Number | None:
-    """Podman does not tell what of the usage is cache, so there it is all of it."""
+    """Bytes in use without the page cache. Podman does not tell the cache, so there they include
+    it.
+    """
     used = working_set(reading.memory)
     return used if used is not None else number(reading.memory.get("usage"))
 
@@ -269,7 +284,7 @@ def _memory(reading: CadvisorSample, used: Number | None) -> dict[str, Any]:
 
 
 def _network(reading: CadvisorSample, direction: str) -> dict[str, Any]:
-    """The sum over all interfaces."""
+    """Sums over all interfaces."""
     interfaces = [table(reading.networks, name) for name in reading.networks]
     totals = {}
     for what in ("bytes", "packets", "errors", "dropped"):
