@@ -1,1 +1,3 @@
-"""Which containers there are, what they are, and what happens to them."""
+"""Finds the Engine's containers: which there are, their facts, and the events that happen to
+them.
+"""

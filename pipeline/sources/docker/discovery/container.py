@@ -1,4 +1,4 @@
-"""One container, as the source knows it: its facts, and the lanes that its entries go through."""
+"""A container that is followed: its facts, its counters, and the lanes for its entries."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ from pipeline.topology import ContainerLanes, Router
 log = logging.getLogger(__name__)
 
 Learned = Callable[["FollowedContainer", Container, Mapping[str, Any]], None]
-"""Told of each inspection that took effect: the container, its facts before, and the Engine's
-answer; empty where the answer may be of a run that has ended since it was asked for."""
+"""Called with each inspection that took effect: the container, its facts before, and the Engine's
+answer. The answer is empty when the container has ended since it was asked for."""
 
 
 class FollowedContainer:
-    """From its first sign to its removal. Knows nobody who reads of it."""
+    """A container from the first sign of it to its removal.
+
+    Holds its facts (as the Engine tells them by now) and its lanes (as the routes select them by
+    now). It does not know what reads its log.
+    """
 
     def __init__(
         self,
@@ -42,27 +46,34 @@ class FollowedContainer:
         *,
         last_lines: int = 0,
     ) -> None:
-        """`offsets`: of the sinks in its log. `last_lines`: how many to keep for when it ends."""
+        """Binds its lanes at once.
+
+        `offsets` are the sinks' positions in its log. `learned` is called with each inspection that
+        took effect. `last_lines` is how many lines to keep for the event of its end.
+        """
         self.facts = facts
-        """As they are by now: a rename makes others."""
+        """Id, name, image, labels. Never changed: a rename or an inspection replaces the object."""
         self.offsets = offsets
         self.sequence = NOTHING
-        """Number of the last entry of its log that went to its lanes, or was settled before."""
+        """Number of the last log entry that was given to its lanes, or was settled before the
+        agent's start."""
         self.happened = 0
-        """Number of its events."""
+        """Number of its last event entry."""
         self.readings = 0
-        """Number of readings of its stats."""
+        """Number of its last stats entry."""
         self.ends = 0
-        """How often it was seen to end."""
+        """How many times it was seen to end."""
         self.rotation: Rotation | None = None
-        """How the Engine rotates its log, as far as that was learned."""
+        """How the Engine rotates its log. None when that is not known yet, or the log is never
+        rotated."""
         self.last_lines = LastLines(last_lines)
         self._router = router
         self._engine = engine
         self._metrics = metrics
         self._learned = learned
         self._bound: list[ContainerLanes] = []
-        """Lanes of its logs: those there are, and earlier ones with which somebody waits."""
+        """Lanes of its log: the current ones, and earlier ones that still wait for room in a
+        buffer."""
         self._lanes: Mapping[Source, ContainerLanes] = {}
         self._count_as(facts.name)
         self.bind()
@@ -74,14 +85,16 @@ class FollowedContainer:
     # ------------------------------------------------------------------------------- lanes
 
     def bind(self) -> None:
-        """Its lanes from now on: the container is another one than before."""
+        """Binds new lanes for all its entries, because its name, image or labels changed. Old lanes
+        end.
+        """
         for old in self._lanes.values():
             old.end()
         self._lanes = {}
         self.rebind()
 
     def rebind(self) -> None:
-        """Its lanes from now on: some routes are others than before. Lanes of the rest stay."""
+        """Binds lanes for routes that were added or changed. Lanes of other routes stay."""
         self._lanes = lanes = self._router.bind(
             self.facts, self.offsets, self.sequence, self._lanes
         )
@@ -89,39 +102,45 @@ class FollowedContainer:
         self._bound = [*(one for one in self._bound if one.busy), self.logs]
 
     async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
-        """Takes lines of its log through its lanes; returns when all of them have found room in the
-        sinks' buffers. Called for one batch after the other. Raises `MemoryError`."""
+        """Gives a batch of its log to its lanes. Returns when it has found room in all sinks'
+        buffers.
+
+        Calls must not overlap. `ack` is settled by the sinks. Raises `MemoryError`.
+        """
         self.sequence = batch.sequences[-1]
         if self.events:
             self.last_lines.note(batch)
         await self.logs.distribute(batch, ack)
 
     def count(self, batch: Batch) -> None:
-        """Lines of its log were read."""
+        """Counts lines that were read from its log, in the metrics."""
         self._received.inc(len(batch))
         self._received_bytes.inc(native.total(batch.lines))
 
     def run_ended(self) -> None:
-        """What comes next is of another run of the container: nothing is joined to this one's."""
+        """Says that the container ended: what a stage still joins is finished, so that nothing of
+        the next run is joined to it.
+        """
         self.logs.flush(math.inf)
 
     def abandon(self, reason: str) -> None:
-        """Gives up what waits for room in a sink's buffer."""
+        """Drops the batches that wait for room in a sink's buffer, counted with this reason."""
         for lanes in self._bound:
             lanes.abandon(reason)
 
     @property
     def unsettled(self) -> int:
-        """Batches of its log that the quickest of its sinks has not settled."""
+        """How many batches of its log the fastest of its sinks has not settled."""
         return self.offsets.unsettled
 
     # ------------------------------------------------------------------------------- facts
 
     def rename(self, name: str) -> None:
+        """Changes its name, and binds its lanes anew."""
         self.change(replace(self.facts, name=name))
 
     def change(self, facts: Container) -> None:
-        """Other facts, such as a new name. Lanes are bound anew where that can matter."""
+        """Replaces its facts. Lanes are bound anew when the name, the image or a label changed."""
         old, self.facts = self.facts, facts
         fixed = (facts.name, facts.image, dict(facts.labels))
         if fixed != (old.name, old.image, dict(old.labels)):
@@ -130,10 +149,15 @@ class FollowedContainer:
             self._count_as(facts.name)
 
     async def learn(self) -> bool | None:
-        """Takes over the facts of an inspection; whether they say that the container runs, None
-        where it is being removed, or there is no answer to tell. Never raises: where there are no
-        facts, the container keeps those it has. What it has become while the Engine was answering
-        counts for more."""
+        """Inspects the container and takes over the facts.
+
+        Returns whether the container runs, or None when it is being removed or the Engine gave no
+        usable answer. Never raises `EngineError`: without an answer the container keeps its facts.
+        A rename or an end that came while the Engine was answering takes precedence over the
+        answer.
+
+        https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerInspect
+        """
         before, ends = self.facts, self.ends
         try:
             answer = await self._engine.get(f"/containers/{before.id}/json")
@@ -142,7 +166,7 @@ class FollowedContainer:
         except EngineError:
             return None
         except (LookupError, TypeError, AttributeError) as error:
-            log.warning("inspecting %s gives no container: %r", before.name, error)
+            log.warning("cannot understand the inspection of %s: %r", before.name, error)
             return None
         if self.facts is not before:
             facts = replace(facts, name=self.facts.name)

@@ -1,4 +1,6 @@
-"""The Engine's events as entries."""
+"""The Engine's events: their parts, entries made of them, and the cursor that skips repeated
+ones.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +16,34 @@ from pipeline.sources.docker.discovery.watch import Event
 
 
 def event_time(event: Event) -> int:
-    """Nanoseconds since the epoch."""
+    """Returns the event's time in nanoseconds since the epoch; 0 when it has none."""
     return int(event.get("timeNano") or int(event.get("time") or 0) * 10**9)
 
 
 def action_of(event: Event) -> str:
-    """The action alone: `health_status: healthy` is `health_status`, and Podman's `remove` is
-    what Docker calls `destroy`."""
+    """Returns the event's action without its details, such as `health_status`.
+
+    Docker writes `health_status: healthy`. Podman's `remove` is returned as Docker's `destroy`.
+    """
     action = str(event.get("Action") or "").partition(":")[0]
     return "destroy" if action == "remove" else action
 
 
 def health_of(event: Event) -> str:
-    """Of a `health_status`: `healthy`, `unhealthy` or such. Docker has it in the action, Podman
-    beside it."""
+    """Returns the health in a `health_status` event, such as `healthy` or `unhealthy`.
+
+    Docker writes it into the action, Podman into a field of its own.
+    """
     _, _, health = str(event.get("Action") or "").partition(": ")
     return health or str(event.get("HealthStatus") or "")
 
 
 def event_batch(event: Event, container: Container, sequence: int) -> Batch:
-    """One entry: a short sentence as its message, and fields by Elastic Common Schema, `event`
-    (https://www.elastic.co/docs/reference/ecs/ecs-event) and, under `docker`, what Docker says."""
+    """Makes an event into a batch of one entry, with a short sentence as its message.
+
+    `sequence` is the entry's number. Its fields have what Docker says under `docker.event`:
+    `action`, and depending on it `exit_code`, `old_name` or `health`.
+    """
     action = action_of(event)
     details, words = _details(action, event)
     message = f"container {container.name} {action}{words}"
@@ -51,7 +60,10 @@ def event_batch(event: Event, container: Container, sequence: int) -> Batch:
 
 
 def with_details(batch: Batch, details: Mapping[str, Any]) -> Batch:
-    """The same entry with more of what was found out since."""
+    """Returns the same entry with `details` added to its `docker.event` fields.
+
+    `oom_killed` among them is also added to the message.
+    """
     (fields,) = batch.fields or [{}]
     event = {**fields["docker"]["event"], **details}
     words = b" (out of memory)" if details.get("oom_killed") else b""
@@ -59,8 +71,10 @@ def with_details(batch: Batch, details: Mapping[str, Any]) -> Batch:
 
 
 def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
-    """What is special to this action, as fields and as the end of the sentence. A label of the
-    same name stands among the attributes too, so only those that the action has count."""
+    """Returns what an action adds, as fields and as the end of the sentence.
+
+    An attribute may be a label of the same name, so only attributes that the action has are read.
+    """
     attributes = event["Actor"]["Attributes"]
     if action == "die" and _EXIT_CODE.fullmatch(code := attributes.get("exitCode", "")):
         return {"exit_code": int(code)}, f" with exit code {code}"
@@ -74,31 +88,46 @@ def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
 
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}", re.ASCII)
-"""A label of this name takes the attribute's place (Engine 26.1), and may be any text."""
+"""A label named `exitCode` replaces the attribute (Engine 26.1) and may be any text."""
 
 
 class EventCursor:
-    """Tells new events from those that come again after `since`, which is inclusive."""
+    """The position in the Engine's events. Tells new events from repeated ones.
+
+    Subscribed with `since`, which is inclusive, the Engine sends the events of that nanosecond
+    again. So the position is a time and the number of events seen at that time (`Position.since`
+    and `skip`).
+    """
 
     def __init__(self, position: Position) -> None:
+        """`position` is behind the last event that was taken; an empty one for no event yet."""
         self._time = position.since.encode()
         self._count = position.skip
         self._again = 0
 
     @property
     def position(self) -> Position:
+        """The position behind the last new event, for the checkpoint."""
         return Position(since=self._time.decode(), skip=self._count)
 
     @property
     def since(self) -> str:
-        """Where to subscribe, as the Engine takes it; empty for what happens from now on."""
+        """The `since` to subscribe with: seconds with a fraction, as text; empty to get only new
+        events.
+        """
         return to_since(self._time) if self._time else ""
 
     def reconnected(self) -> None:
-        """The events at the cursor's own nanosecond will come again."""
+        """Must be called when events are subscribed to again: those of the last nanosecond are
+        repeated.
+        """
         self._again = 0
 
     def is_new(self, event: Event) -> bool:
+        """Whether the event was not seen before, and moves the cursor over it.
+
+        An event with an earlier time than the newest one counts as new.
+        """
         time = from_nanoseconds(event_time(event))
         if time > self._time:
             self._time, self._count, self._again = time, 1, 1

@@ -1,4 +1,4 @@
-"""A container's facts, from each of the three places where the Engine tells them."""
+"""A container's facts (id, name, image, labels) from the Engine's list, inspection or event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from pipeline.model.label_limits import within_limit
 
 
 def from_list(item: Mapping[str, Any], host: str) -> Container:
-    """An element of `GET /containers/json`. Of several names, the one that is its own."""
+    """Reads an element of `GET /containers/json`. Of several names it takes the container's own,
+    not a link's.
+
+    `host` is the Engine's host name. Raises `LookupError`, `TypeError` or `AttributeError` for a
+    malformed element.
+    """
     names = [name.lstrip("/") for name in item.get("Names") or []]
     own = [name for name in names if "/" not in name] or names or [item["Id"][:12]]
     return Container(
@@ -23,7 +28,11 @@ def from_list(item: Mapping[str, Any], host: str) -> Container:
 
 
 def from_inspect(answer: Mapping[str, Any], host: str) -> Container:
-    """The answer to `GET /containers/{id}/json`."""
+    """Reads the answer to `GET /containers/{id}/json`, the only one that says whether it has a TTY.
+
+    `host` is the Engine's host name. Raises `LookupError`, `TypeError` or `AttributeError` for a
+    malformed answer.
+    """
     config = answer.get("Config") or {}
     return Container(
         id=answer["Id"],
@@ -36,10 +45,10 @@ def from_inspect(answer: Mapping[str, Any], host: str) -> Container:
 
 
 def from_event(event: Mapping[str, Any], host: str) -> Container:
-    """The actor of an event of type `container`.
+    """Reads the actor of an event of type `container`.
 
-    Its attributes are the labels with `name` and `image` laid over them, and a few words of the
-    event itself; a label called `name` cannot be told from the container's own.
+    Its attributes are the labels, overwritten by `name`, `image` and a few words of the event. So a
+    label that is called `name` cannot be told from the container's name.
     """
     attributes = event["Actor"]["Attributes"]
     return Container(
@@ -52,7 +61,7 @@ def from_event(event: Mapping[str, Any], host: str) -> Container:
 
 
 def _labels(labels: Mapping[str, str]) -> dict[str, Any]:
-    """As many as a container may have."""
+    """Keeps as many labels as a container may have, and the number of those left out."""
     kept = within_limit(labels)
     return {"labels": kept, "left_out": len(labels) - len(kept)}
 
@@ -67,3 +76,4 @@ _NOT_LABELS = {
     "containerExitCode",  # these two are Podman's
     "podId",
 }
+"""Attributes of events that are not labels."""

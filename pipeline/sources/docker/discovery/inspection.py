@@ -1,4 +1,4 @@
-"""What inspecting a container tells beside its fixed facts: its limits, health and start."""
+"""Limits, health and start time of a container, from its inspection."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pipeline.model.samples import Inspection
 from pipeline.model.timestamps import split_timestamp, to_seconds
 
 DEFAULT_PERIOD = 100_000
-"""Microseconds of a CPU quota's period, unless another is set: the kernel's default."""
+"""Period of a CPU quota in microseconds, where none is set: the kernel's default."""
 
 
 def read_inspection(inspect: Mapping[str, Any], cgroup_driver: str = "cgroupfs") -> Inspection:
-    """From the answer to `GET /containers/{id}/json`; `cgroup_driver` as `GET /info` tells it."""
+    """Reads the answer to `GET /containers/{id}/json`. Values that are missing or malformed are
+    None.
+
+    `cgroup_driver` is the `CgroupDriver` of `GET /info`: `systemd` or `cgroupfs`.
+    """
     host = table(inspect, "HostConfig")
     state = table(inspect, "State")
     period, quota = _cpu_quota(host)
@@ -39,13 +43,15 @@ def _integer(values: Table, key: str) -> int | None:
 
 
 def _limit(host: Table, key: str) -> int | None:
-    """0 means that none was set, -1 that there is none."""
+    """A limit, or None: 0 means that none was set, and -1 that it is unlimited."""
     value = _integer(host, key)
     return value if value is not None and value > 0 else None
 
 
 def _cpu_quota(host: Table) -> tuple[int | None, int | None]:
-    """`--cpus 0.5` is kept as `NanoCpus`, and becomes a quota of the period for the kernel."""
+    """Returns period and quota in microseconds. Docker keeps `--cpus 0.5` as `NanoCpus`, which
+    becomes a quota.
+    """
     period, quota, cpus = (_limit(host, key) for key in ("CpuPeriod", "CpuQuota", "NanoCpus"))
     if cpus and not quota:
         quota = cpus * (period or DEFAULT_PERIOD) // 10**9
@@ -53,7 +59,9 @@ def _cpu_quota(host: Table) -> tuple[int | None, int | None]:
 
 
 def _cgroup(container_id: str, parent: str, driver: str) -> str:
-    """The path as the Engine makes it: systemd's slices are nested by the dashes in their names."""
+    """The container's cgroup path, as the Engine makes it. systemd nests slices by the dashes in
+    their names.
+    """
     if driver != "systemd":
         return f"/{(parent or 'docker').strip('/')}/{container_id}"
     names = (parent or "system.slice").removesuffix(".slice").split("-")

@@ -1,4 +1,4 @@
-"""Which container the agent itself runs in, so that it never follows its own output."""
+"""Finds the container that the agent itself runs in, so that it never follows its own output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _NAME_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 
 
 def own_container(mountinfo: Path = Path("/proc/self/mountinfo")) -> str | None:
-    """The 64-digit id, or None outside a container.
+    """Returns the 64-digit id of the container that this process runs in, or None outside a
+    container.
 
-    Docker and Podman mount `/etc/hostname` and its like from a folder that is named after the
-    container; that holds for both versions of cgroups and whatever the host name was set to.
-    Other mounts prove nothing: a host sees those of its containers (proc_pid_mountinfo(5)).
+    Docker and Podman mount `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` from a folder named
+    after the container. That holds for both versions of cgroups and for any host name. Other mounts
+    prove nothing: a host sees those of its containers (proc_pid_mountinfo(5)).
     """
     try:
         lines = mountinfo.read_text(errors="replace").splitlines()

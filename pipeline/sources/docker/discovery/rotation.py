@@ -1,4 +1,4 @@
-"""How the Engine rotates a container's log, by the container's inspection."""
+"""How the Engine rotates a container's log, from the container's inspection."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from pipeline.model.cadvisor import Table, table
 
 
 class Rotation(NamedTuple):
-    """A log that is cut into files, of which the oldest goes."""
+    """A log that is kept in several files, of which the oldest is removed."""
 
     size: int
-    """Bytes after which a file is full."""
+    """Bytes after which a new file begins."""
     files: int
+    """How many files are kept, the current one included."""
 
     @property
     def volume(self) -> int:
-        """Bytes that are kept at the most."""
+        """Most bytes that are kept of the log."""
         return self.size * self.files
 
 
 LOCAL = Rotation(20_000_000, 5)
-"""What the driver `local` does unless it is told otherwise, and so the copy that the Engine keeps
-of a log whose own driver cannot be read."""
+"""Defaults of the log driver `local`. The Engine also keeps such a copy of a log whose own driver
+cannot be read (dual logging)."""
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 
 
 def read_rotation(inspect: Mapping[str, Any]) -> Rotation | None:
-    """From the answer to `GET /containers/{id}/json`; None for a log that is never rotated, or by
-    nobody knows what."""
+    """Reads the answer to `GET /containers/{id}/json`. None for a log that is never rotated, or not
+    by the Engine.
+
+    https://docs.docker.com/engine/logging/configure/
+    """
     config = table(table(inspect, "HostConfig"), "LogConfig")
     driver, options = config.get("Type"), table(config, "Config")
     if driver in (None, "", "none", "journald", "k8s-file", "passthrough"):
@@ -47,11 +51,12 @@ def read_rotation(inspect: Mapping[str, Any]) -> Rotation | None:
 
 
 def _size(text: Any) -> int:
-    """0 where there is none; -1 is how the Engine writes none."""
+    """Bytes of a size such as `10m`. 0 where there is no limit, which the Engine writes as -1."""
     found = _SIZE.fullmatch(str(text or ""))
     return int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
 
 
 def _count(options: Table, key: str, default: int) -> int:
+    """A number of files, or `default` where none is set."""
     text = str(options.get(key, ""))
     return int(text) or default if text.isdecimal() else default

@@ -1,11 +1,12 @@
-"""Which containers there are: the Engine's events first, then its list, then both over and over.
+"""Keeps track of the Engine's containers: subscribes to its events, then lists them again and
+again.
 
-Subscribing before listing leaves no moment unseen, and subscribing from a moment before it: Docker
-and Podman send the head of the answer first, and listen to what happens only then. Listing again
-every so often mends what the event stream loses: it keeps 256 events, and drops what a slow reader
-does not take in time.
+Events are subscribed to before the first list, and from a moment before it, so that nothing is
+missed in between: Docker and Podman send the head of the answer first and begin to listen only
+then. The list is asked for again every so often because events can be lost: the Engine keeps 256 of
+them, and drops those that a slow client does not take in time.
 
-Reference: https://docs.docker.com/reference/api/engine/#tag/System/operation/SystemEvents
+https://docs.docker.com/reference/api/engine/#tag/System/operation/SystemEvents
 """
 
 from __future__ import annotations
@@ -29,42 +30,53 @@ ACTIONS = (
     "create", "start", "die", "destroy", "remove", "rename", "pause", "unpause", "oom",
     "health_status",
 )  # fmt: skip
-"""Asked for by name: the `exec_*` events of health checks alone would flush the Engine's ring."""
+"""Actions to subscribe to. All others are filtered out by the Engine: the `exec_*` events of health
+checks alone would push the rest out of its buffer of 256."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 15.0
-"""Seconds between attempts to reach the Engine."""
+"""Seconds between attempts to reach the Engine: at first, and at most."""
 
 Event = Mapping[str, Any]
-"""Of a container; its `Actor` has an `ID` and `Attributes`."""
+"""An event of a container, as the Engine sends it. Its `Actor` has an `ID` and `Attributes`."""
 
 
 class Audience(Protocol):
-    """Who is told. Called in order, from one task; must not take long."""
+    """What a `Watch` calls. Calls come in order, from one task, and must return quickly."""
 
     def connected(self) -> None:
-        """Subscribed: `Engine.host` and the rest are known, and events follow, those of the last
-        known moment once more. Also after a break too short to be called one."""
+        """Called when events are subscribed to: `Engine.host`, `id` and `info` are known.
+
+        The events of the last known moment come again. Also called after a break too short for
+        `disconnected`.
+        """
 
     def disconnected(self) -> None:
-        """The Engine is gone. What ends now says nothing about containers."""
+        """Called when the Engine is gone. Streams that end now say nothing about their
+        containers.
+        """
 
     def event(self, event: Event) -> None:
-        """Something happened to a container; the Engine's own event."""
+        """Called with each event of a container, as the Engine sent it."""
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
-        """All containers that are running now."""
+        """Called with all containers that are running now (`GET /containers/json`)."""
 
 
 class Watch:
-    """Keeps in touch with one Engine. `problem` says why it is not, while it is not."""
+    """Follows the events and the list of one Engine, and connects again after errors."""
 
     def __init__(
         self, engine: Engine, audience: Audience, metrics: Metrics, *, every: float, since: str
     ) -> None:
-        """`every`: seconds between two lists, which may be changed. `since`: the first moment whose
-        events are wanted, as the Engine takes it; empty for what happens once it is reached."""
+        """`audience` is called with what the Engine tells. `every` is in seconds, between two
+        lists, and may be changed later. `since` is the time of the first events wanted, as the
+        Engine takes it (seconds with a fraction, as text); empty for those after the first
+        connection.
+        """
         self.problem: str | None = "not connected yet"
+        """Why the Engine is not reached, as a sentence; None while it is."""
         self.asked = 0.0
-        """When the list was asked for that was given last, by our clock."""
+        """When the list that was last passed on had been asked for, in seconds since the epoch by
+        the agent's clock."""
         self._engine = engine
         self._audience = audience
         self._metrics = metrics
@@ -74,7 +86,7 @@ class Watch:
         self._up = asyncio.Event()
 
     def hurry(self) -> None:
-        """The next list is wanted now."""
+        """Asks for the list at once instead of at the next interval."""
         self._hurry.set()
 
     async def available(self) -> None:
@@ -82,6 +94,7 @@ class Watch:
         await self._up.wait()
 
     async def run(self) -> None:
+        """Watches until it is cancelled. Errors of the Engine are logged, and it tries again."""
         loop = asyncio.get_running_loop()
         wait = FIRST_WAIT
         while True:
@@ -89,18 +102,18 @@ class Watch:
             try:
                 await self._engine.connect()
                 await self._stay()
-                problem = ""  # a proxy has cut it for its silence, or the Engine stops
+                problem = ""  # a proxy has closed an idle stream, or the Engine stops
             except EngineError as error:
                 problem = str(error)
             held = loop.time() - began > wait
             wait = FIRST_WAIT if held else wait
-            if problem or not held:  # else connecting again will tell which
+            if problem or not held:  # else the next connection shows which
                 self._down(problem or "the Engine ends the event stream at once")
             await asyncio.sleep(random.uniform(wait / 2, wait))
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _stay(self) -> None:
-        """Until the event stream ends or anything fails."""
+        """Follows events and lists until the event stream ends. Raises `EngineError`."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 subscribed = asyncio.Event()
@@ -123,7 +136,7 @@ class Watch:
                 async for line in lines:
                     self._take(line)
             except EngineError as error:
-                log.debug("%s", error)  # an end like any other: a proxy ends it so
+                log.debug("%s", error)  # an ordinary end: this is how a proxy closes it
 
     def _take(self, line: bytes) -> None:
         try:
@@ -131,14 +144,14 @@ class Watch:
             time_of = _time_of(event)
         except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             self._metrics.source_errors.labels("event").inc()
-            log.warning("an event that cannot be understood: %.200r", line)
+            log.warning("ignored an event that cannot be parsed: %.200r", line)
             return
         self._newest = max(self._newest, time_of)
         try:
             self._audience.event(event)
-        except Exception:  # a bug; what comes after must not suffer from it
+        except Exception:  # a bug; later events are handled all the same
             self._metrics.source_errors.labels("bug").inc()
-            log.exception("an event could not be used: %.500r", line)
+            log.exception("handling an event failed: %.500r", line)
 
     async def _list(self, subscribed: asyncio.Event) -> None:
         await subscribed.wait()
@@ -146,7 +159,7 @@ class Watch:
             asked = time.time()
             running = await self._engine.get("/containers/json")
             if not isinstance(running, list):
-                raise EngineError(f"{self._engine.endpoint.url} lists no containers")
+                raise EngineError(f"{self._engine.endpoint.url} gives no list of containers")
             if not self._up.is_set():
                 self._came_up()
             self.asked = asked
@@ -176,8 +189,9 @@ class Watch:
 
 
 def _time_of(event: Any) -> int:
-    """Nanoseconds since the epoch. Raises some error or other when the event lacks what every
-    event has."""
+    """Returns nanoseconds since the epoch. Raises some exception when the event lacks what every
+    event has.
+    """
     actor = event["Actor"]
     if not (isinstance(actor["ID"], str) and isinstance(actor["Attributes"], dict)):
         raise TypeError("an actor without an id or attributes")
@@ -188,7 +202,7 @@ def _time_of(event: Any) -> int:
 
 
 def _since(nanoseconds: int) -> str:
-    """A moment as the Engine takes it."""
+    """A time in nanoseconds as the Engine takes it."""
     return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
 
 

@@ -538,4 +538,4 @@ async def test_a_bug_in_the_audience_stops_no_other_event(
         fake.emit("die", ID, name="two")
         await seen.until(lambda: seen.diary.names() == ["one", "two"])
         assert seen.diary.told.count("connected") == 1
-    assert "an event could not be used" in caplog.text
+    assert "handling an event failed" in caplog.text
