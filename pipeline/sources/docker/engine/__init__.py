@@ -1,1 +1,1 @@
-"""The Engine's API: where it is, requests to it, and the bytes of log streams."""
+"""Talks to the Docker Engine's API: finds its address, sends requests, reads log streams."""

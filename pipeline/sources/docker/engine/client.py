@@ -1,9 +1,9 @@
-"""Requests to the Engine: version negotiation, JSON answers, and errors in a user's words.
+"""Sends requests to the Engine: negotiates the API version, decodes JSON, and explains errors.
 
-The only module that imports aiodocker. Log streams do not pass here but through `stream`, whose
-bytes are worth a protocol of their own.
+The only module that imports aiodocker. Log streams are read by `stream` instead, whose protocol
+costs less per byte.
 
-Reference: https://docs.docker.com/reference/api/engine/
+https://docs.docker.com/reference/api/engine/
 """
 
 from __future__ import annotations
@@ -27,54 +27,65 @@ from pipeline.sources.docker.engine.stream import ByteStream, keep_alive, open_s
 from pipeline.sources.docker.engine.trouble import explain
 
 NEWEST = (1, 54)
-"""The newest API that this code was written for (Engine 29.3)."""
+"""Newest API version that is asked for (Engine 29.3)."""
 OLDEST = (1, 24)
+"""Oldest API version that is supported."""
 
 REQUEST_TIMEOUT = 60.0
-"""Seconds for a whole answer. An Engine under load takes its time to list its containers."""
+"""Seconds for a whole answer. An Engine under load takes long to list its containers."""
 
 _PROXY = "a proxy in between must allow GET on PING, INFO, CONTAINERS and EVENTS"
 
 
 class NotFound(EngineError):
-    """The container is gone, or going (404, 409)."""
+    """The container is removed, or being removed (status 404 or 409)."""
 
 
 class Unreadable(EngineError):
-    """The container's log driver keeps nothing that could be read (501). Permanent."""
+    """The container's log driver keeps nothing that can be read (status 501). Always permanent."""
 
 
 class Engine:
-    """One Docker Engine, or Podman through the same API."""
+    """A client of one Docker Engine, or of Podman through the same API.
+
+    `connect` comes first. Requests may overlap. The attributes are known from then on.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
+        """Connects to nothing yet."""
         self.endpoint = endpoint
         self.api = OLDEST
-        """The version that was negotiated."""
+        """The API version that was negotiated, such as `(1, 45)`."""
         self.host = ""
-        """Name of the Engine's host."""
+        """Host name of the Engine's host."""
         self.id = ""
-        """What tells this Engine from another; empty where it does not say (Podman, which makes
-        up another one for each request)."""
+        """Id of this Engine. Empty where it has none that lasts: Podman makes one up for each
+        request."""
         self.podman = False
-        """Whether it is Podman, whose log format cuts lines at any byte."""
+        """Whether it is Podman, whose log format splits lines at any byte."""
         self.clock_offset = 0.0
-        """Seconds that the Engine's clock is ahead of ours."""
+        """Seconds by which the Engine's clock is ahead of the agent's."""
         self.answered = 0
-        """By the Engine's own clock, in nanoseconds since the epoch, cut to microseconds: when it
-        said last who it is. 0 where it does not tell the time."""
+        """Time of the last answer to `GET /info`, by the Engine's clock: nanoseconds since the
+        epoch, cut to microseconds. 0 when it doesn't tell the time."""
         self.info: Mapping[str, Any] = {}
         """The answer to `GET /info`."""
         self._docker: aiodocker.Docker | None = None
 
     @property
     def lines_have_one_time(self) -> bool:
-        """Whether all pieces of a long line have the time of its first. Docker's have (measured
-        with 26.1); of versions from before 2019 it is not known."""
+        """Whether all pieces of a long line have the same timestamp.
+
+        Docker's have (measured with 26.1). For versions before 2019 that is not known, so it is
+        False.
+        """
         return not self.podman and self.api >= (1, 40)
 
     async def connect(self) -> None:
-        """Negotiates the version, learns who it is; may be called again. Raises `EngineError`."""
+        """Negotiates the API version (`GET /_ping`) and reads `GET /info`. May be called again.
+
+        Raises `EngineError`.
+        """
         if self._docker is None:
             session = _session(self.endpoint)
             self._docker = aiodocker.Docker(
@@ -89,12 +100,12 @@ class Engine:
             self._learn(info, (loop.time() - asked) / 2)
 
     async def _negotiate(self, session: aiohttp.ClientSession) -> tuple[int, int]:
-        """The newest version that both sides know, from `GET /_ping`."""
+        """Returns the newest version that both sides know, from `GET /_ping`."""
         async with session.get(f"{self.endpoint.base}/_ping") as response:
             await self._check(response)
             text = response.headers.get("Api-Version", "")
             self.podman = "Libpod-Api-Version" in response.headers
-        major, minor = text.split(".")  # an Engine always says, so without it this is none
+        major, minor = text.split(".")  # without a version, this is not an Engine: ValueError
         theirs = int(major), int(minor)
         if theirs < OLDEST:
             raise EngineError(f"{self.endpoint.url} speaks API {text}; 1.24 is needed")
@@ -113,7 +124,10 @@ class Engine:
             self.answered = whole * 10**9 + theirs.microsecond * 1000
 
     async def get(self, path: str, **params: str) -> Any:
-        """The decoded answer to `GET /vX.YY/path`. Raises `NotFound` and `EngineError`."""
+        """Sends `GET /vX.YY/path` and returns the decoded JSON.
+
+        `params` is the query. Raises `NotFound` and `EngineError`, whose text says what to do.
+        """
         with _Translated(self.endpoint):
             async with self._session().get(self._url(path), params=params) as response:
                 await self._check(response)
@@ -121,9 +135,11 @@ class Engine:
 
     @asynccontextmanager
     async def streamed(self, path: str, **params: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of an answer that goes on (`/events`); entered when its head has come.
+        """Opens a streamed answer, such as that of `/events`, and gives its lines without their
+        newlines.
 
-        Raises like `get`, also from the iterator, which ends where the answer does.
+        The context is entered when the head of the answer has come. The iterator ends when the
+        answer does. Both raise `NotFound` and `EngineError`.
         """
         endless = aiohttp.ClientTimeout(total=None, connect=stream.CONNECT_TIMEOUT)
         with _Translated(self.endpoint):
@@ -140,8 +156,11 @@ class Engine:
             response.close()
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Any length: an event carries all labels of its container, and aiohttp's own line reader
-        gives up at 128 KiB."""
+        """Splits the answer into lines of any length.
+
+        An event carries all labels of its container, and aiohttp's own line reader fails beyond 128
+        KiB.
+        """
         rest = b""
         with _Translated(self.endpoint):
             async for chunk in response.content.iter_any():
@@ -151,9 +170,12 @@ class Engine:
                         yield line
 
     async def logs(self, container_id: str, **params: str) -> ByteStream:
-        """Opens `GET /containers/{id}/logs`, as bytes. The caller closes it.
+        """Opens `GET /containers/{id}/logs` and returns the stream of its bytes.
 
-        Raises `NotFound`, `Unreadable` and `EngineError`.
+        `params` is the query, which must need no escaping. The caller closes the stream. Raises
+        `NotFound`, `Unreadable` and `EngineError`.
+
+        https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerLogs
         """
         query = "&".join(f"{name}={value}" for name, value in params.items())
         path = f"/v{self.api[0]}.{self.api[1]}/containers/{container_id}/logs?{query}"
@@ -169,6 +191,7 @@ class Engine:
             raise self._error(opened.status, body)
 
     async def close(self) -> None:
+        """Closes all connections of requests. Log streams are closed by those who opened them."""
         if self._docker is not None:
             docker, self._docker = self._docker, None
             await docker.close()
@@ -187,8 +210,11 @@ class Engine:
             raise self._error(response.status, await response.read())
 
     def _error(self, status: int, body: bytes) -> EngineError:
-        """Of an error's answer. Only the Engine itself answers in JSON: that a proxy knows no such
-        page does not mean that there is no such container."""
+        """Makes an error of an error's answer.
+
+        Only the Engine answers in JSON. A 404 from a proxy does not mean that the container is
+        gone.
+        """
         place = self.endpoint.url
         try:
             answer = json.loads(body)
@@ -209,12 +235,12 @@ class Engine:
 _TAGS = re.compile(r"<[^>]*>")
 _PODMAN_UNREADABLE = "this container is not logging output"
 _PODMAN_NOT_FOUND = "no such container"
-"""Causes that Podman gives with a 500: of the driver `none`, and of a container whose removal is
-overtaken by the request."""
+"""Causes that Podman gives with status 500: for the log driver `none`, and for a container that is
+removed while it answers."""
 
 
 def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
-    """Without aiohttp's limit of 100 connections: the 101st would wait for ever."""
+    """Opens a session without aiohttp's limit of 100 connections: the 101st would wait for ever."""
     connector: aiohttp.BaseConnector = (
         aiohttp.UnixConnector(endpoint.path, limit=0)
         if endpoint.path
@@ -239,7 +265,7 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class _Translated:
-    """Turns what the network raises into one sentence that says what to do about it."""
+    """Turns network errors into an `EngineError` whose text says what to do about it."""
 
     _KNOWN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 

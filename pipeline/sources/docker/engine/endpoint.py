@@ -1,7 +1,7 @@
-"""Where the Engine is: the configuration, `DOCKER_HOST`, a Docker context or the usual sockets.
+"""Finds the Engine: by the configuration, `DOCKER_HOST`, a Docker context or the usual sockets.
 
-The order is that of the Docker CLI. Reference: https://docs.docker.com/engine/security/protect-access/
-and https://docs.docker.com/engine/manage-resources/contexts/
+The order is the Docker CLI's. https://docs.docker.com/engine/security/protect-access/ and
+https://docs.docker.com/engine/manage-resources/contexts/
 """
 
 from __future__ import annotations
@@ -21,27 +21,30 @@ from pipeline.transport.net.address import parse
 from pipeline.transport.net.tls import client_context
 
 SCHEMES = ("unix", "tcp", "http", "https")
+"""Schemes that an address may have."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One Engine's address, and how to talk to it."""
+    """The address of an Engine, and how to connect to it."""
 
     url: str
     """As the user would write it: `unix:///var/run/docker.sock`, `tcp://10.0.0.1:2376`."""
     origin: str
-    """Where the address came from, for messages: `DOCKER_HOST`, `the Docker context "prod"`."""
+    """Where the address was found, for messages: `DOCKER_HOST`, `the Docker context "prod"`."""
     path: str = ""
-    """Of the unix socket; empty for TCP."""
+    """Path of the Unix socket; empty for TCP."""
     host: str = ""
+    """Host name or IP address without brackets; empty for a Unix socket."""
     port: int = 0
     ssl: ssl.SSLContext | None = None
+    """TLS settings; None for a connection without TLS."""
     server_name: str = ""
-    """What the certificate must name, where that is not the host."""
+    """Name that the server's certificate must have, where that is not `host`."""
 
     @property
     def authority(self) -> str:
-        """For the `Host` header (RFC 9112, 3.2)."""
+        """Value of the `Host` header (RFC 9112, 3.2)."""
         if self.path:
             return "docker"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -49,13 +52,13 @@ class Endpoint:
 
     @property
     def base(self) -> str:
-        """The URL that HTTP requests begin with."""
+        """URL that all requests begin with, without a trailing slash."""
         return f"{'https' if self.ssl else 'http'}://{self.authority}"
 
 
 @dataclass(frozen=True)
 class _Found:
-    """An address that somebody has written down, not yet looked at."""
+    """An address as it was found, not checked yet."""
 
     url: str
     origin: str
@@ -64,10 +67,10 @@ class _Found:
 
 
 def resolve(url: str | None, tls: TLSConfig | None, environ: Mapping[str, str]) -> Endpoint:
-    """The Engine to use. Reads the certificates' files.
+    """Returns the Engine to use. Reads the certificates.
 
-    Raises `EngineError` (permanent) for an address that makes no sense and for TLS that cannot
-    work.
+    `url` and `tls` are the configuration's, None where it has none; `environ` is like `os.environ`.
+    Raises a permanent `EngineError` for an invalid address and for TLS settings that cannot work.
     """
     found = _find(url, environ)
     if tls is not None:
@@ -92,7 +95,9 @@ def _find(url: str | None, environ: Mapping[str, str]) -> _Found:
 
 
 def _usual_sockets(environ: Mapping[str, str]) -> list[Path]:
-    """Docker's, then those of a rootless Docker and Podman, Docker Desktop's and Podman's."""
+    """Docker's socket, then those of a rootless Docker and Podman, Docker Desktop's and
+    Podman's.
+    """
     rootless = environ.get("XDG_RUNTIME_DIR")
     return [
         Path("/var/run/docker.sock"),
@@ -106,7 +111,7 @@ def _usual_sockets(environ: Mapping[str, str]) -> list[Path]:
 def _is_socket(path: Path) -> bool:
     try:
         return S_ISSOCK(path.stat().st_mode)
-    except OSError:  # absent, or in a folder that is not for us
+    except OSError:  # missing, or in a folder without permission
         return False
 
 
@@ -151,7 +156,7 @@ def _wrong(found: _Found, what: str) -> EngineError:
 
 
 def _environment_tls(url: str, environ: Mapping[str, str]) -> TLSConfig | None:
-    """`DOCKER_TLS_VERIFY` set to anything at all turns TLS on for TCP, as in the Docker CLI."""
+    """TLS by `DOCKER_TLS_VERIFY`: any value turns it on for TCP, as in the Docker CLI."""
     if not environ.get("DOCKER_TLS_VERIFY") or url.startswith("unix:"):
         return None
     folder = Path(environ.get("DOCKER_CERT_PATH") or _config_folder(environ))
@@ -164,7 +169,9 @@ def _environment_tls(url: str, environ: Mapping[str, str]) -> TLSConfig | None:
 
 
 def _folder_tls(folder: Path) -> TLSConfig | None:
-    """A folder with `ca.pem`, `cert.pem` and `key.pem`, as Docker lays them; None when empty."""
+    """Reads a folder with `ca.pem`, `cert.pem` and `key.pem`, as Docker lays it out. None when it
+    has neither of the first two.
+    """
     ca, cert, key = (
         str(path) if _is_there(path) else None
         for path in (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
@@ -210,13 +217,15 @@ def _context_name(environ: Mapping[str, str]) -> str | None:
         try:
             config = json.loads((_config_folder(environ) / "config.json").read_bytes())
         except (OSError, ValueError):
-            return None  # absent, unreadable or broken: the CLI too goes on with the default
+            return None  # missing, unreadable or malformed: the CLI uses the default, too
         name = config.get("currentContext") if isinstance(config, dict) else None
     return str(name) if name and name != "default" else None
 
 
 def _context(name: str, environ: Mapping[str, str]) -> _Found:
-    """A context is stored under the SHA-256 of its name, certificates beside it."""
+    """Reads a Docker context. It is stored under the SHA-256 of its name, with its certificates
+    beside it.
+    """
     origin = f'the Docker context "{name}"'
     folder = _config_folder(environ) / "contexts"
     key = hashlib.sha256(name.encode()).hexdigest()

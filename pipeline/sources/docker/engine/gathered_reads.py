@@ -1,10 +1,9 @@
-"""Several reads of a log stream made one, while a lot of it comes.
+"""Joins several reads of a log stream into one while much data arrives.
 
-A socket holds only some 280 lines, so a stream that flows has to be read often: every half of a
-millisecond (`pipeline.support.selector`). What is done with the lines has a price per batch and a
-small one per line, so it is better done less often: what comes in large reads is put together until
-`ENOUGH` of it is there, or a read finds so little that no more is on its way. A stream in which
-little flows never waits.
+A socket holds only some 280 lines, so a busy stream has to be read often: every half millisecond
+(`pipeline.support.selector`). Handling lines costs more per batch than per line. So large reads are
+joined until there are `ENOUGH` bytes, or a read finds so little that no more is on its way. A
+stream with little data never waits.
 """
 
 from __future__ import annotations
@@ -15,17 +14,19 @@ from collections.abc import Callable
 from pipeline.support.selector import LARGE, CoalescingSelector
 
 ENOUGH = 1 << 17
-"""Bytes that are worth a batch: some 700 lines."""
+"""Bytes that make a batch: some 700 lines."""
 SIZE = 1 << 18
-"""Bytes of a buffer, and so of one read at the most."""
+"""Bytes of a buffer, and so of one read at most."""
 MOST = 8
-"""Streams that gather at a time, each in a buffer of its own; others do without."""
+"""Most streams that join reads at once, each in a buffer of its own. Others don't join."""
 
 
 class _Buffers:
-    """Where the kernel puts what it has. One buffer serves all streams that do not gather, since
-    each takes its bytes out before the loop reads the next; a new one for each read would be mapped
-    and unmapped each time."""
+    """Buffers that the kernel reads into.
+
+    All streams that are not joining share one: each copies its bytes before the event loop reads
+    the next. A new buffer for each read would be mapped and unmapped each time.
+    """
 
     def __init__(self) -> None:
         self.shared = memoryview(bytearray(SIZE))
@@ -33,8 +34,9 @@ class _Buffers:
         self._left = MOST
 
     def take(self) -> memoryview | None:
-        """The shared one with all that is in it; another takes its place. None when `MOST` are
-        taken already."""
+        """Takes the shared buffer with what is in it; another replaces it. None when `MOST` are
+        taken.
+        """
         if not self._free:
             if not self._left:
                 return None
@@ -44,6 +46,7 @@ class _Buffers:
         return taken
 
     def give_back(self, buffer: memoryview) -> None:
+        """Returns a buffer that was taken."""
         self._free.append(buffer)
 
 
@@ -51,29 +54,35 @@ _buffers = _Buffers()
 
 
 def received() -> memoryview:
-    """Where whatever is read by the loop itself is put. Valid until it reads again."""
+    """Returns the buffer that the event loop reads into. Its content is valid until the next
+    read.
+    """
     return _buffers.shared
 
 
 class GatheredReads:
-    """What one stream puts together."""
+    """Joins the reads of one stream."""
 
     __slots__ = ("_buffer", "_gathered", "_selector", "_socket", "size")
 
     def __init__(
         self, socket: int, selector: CoalescingSelector, gathered: Callable[[bytes], None]
     ) -> None:
-        """`socket` is a descriptor that does not block; `gathered` is given what was put
-        together."""
+        """`socket` is the descriptor of a non-blocking socket. `selector` is the event loop's.
+        `gathered` is called with the joined bytes, in the event loop.
+        """
         self.size = 0
-        """Bytes by now."""
+        """Bytes that were joined so far."""
         self._socket = socket
         self._selector = selector
         self._gathered = gathered
         self._buffer: memoryview | None = None
 
     def begin(self, size: int) -> bool:
-        """With what was read just now, if that is worth it; if not, it is left where it is."""
+        """Begins with the `size` bytes that were just read into `received()`.
+
+        False when it is not worthwhile, or no buffer is free: then the bytes stay where they are.
+        """
         if not LARGE <= size < ENOUGH or (buffer := _buffers.take()) is None:
             return False
         self._buffer, self.size = buffer, size
@@ -81,11 +90,12 @@ class GatheredReads:
         return True
 
     def more(self) -> bool:
-        if self._buffer is None:  # it was ended meanwhile, and the socket may be closed
+        """Called by the selector: reads more. False when it has ended."""
+        if self._buffer is None:  # ended meanwhile, and the socket may be closed
             return False
         try:
             size = os.readv(self._socket, [self._buffer[self.size :]])
-        except OSError:  # nothing has come; or trouble, which the loop will meet as well
+        except OSError:  # no data, or an error that the event loop will get, too
             size = 0
         self.size += size
         if size >= LARGE and self.size < ENOUGH:
@@ -94,6 +104,7 @@ class GatheredReads:
         return False
 
     def end(self) -> None:
+        """Passes on what was joined. Does nothing when it has not begun."""
         if self._buffer is not None:
             data = bytes(self._buffer[: self.size])
             _buffers.give_back(self._buffer)

@@ -1,8 +1,9 @@
-"""The bytes of one log stream, at the least cost.
+"""Reads the bytes of one log stream, at the lowest cost.
 
-Asked with HTTP/1.0, the Engine sends the body unchunked and ends it by closing; so do haproxy and
-nginx in front of it. That the end of a log and a broken connection look alike does no harm: after
-either, `tail` asks the Engine how the container is and resumes at its cursor.
+The request is HTTP/1.0, so the Engine (and haproxy or nginx in front of it) sends the body without
+chunks and ends it by closing the connection. The end of a log and a broken connection look alike
+then, which does no harm: after either, the reader asks the Engine for the container's state and
+resumes at its position.
 """
 
 from __future__ import annotations
@@ -22,39 +23,49 @@ if TYPE_CHECKING:
     from pipeline.sources.docker.engine.endpoint import Endpoint
 
 CONNECT_TIMEOUT = 10.0
+"""Seconds to connect."""
 HEAD_TIMEOUT = 60.0
 """Seconds until the head of the answer: with `since`, dockerd may scan the log first."""
 HIGH_WATER = 1 << 20
-"""Bytes that may wait unread before the connection is paused."""
+"""Bytes that may wait for the reader. Then the socket is paused until they are read."""
 KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
-"""A silent log is nothing unusual, and a host that vanished is silent too: TCP asks it after 30 s,
-and three times more, instead of after two hours. Seconds, but for the count (tcp(7))."""
+"""TCP keepalive, in seconds but for the count (tcp(7)). A silent log is usual, and a vanished host
+is silent, too: with this, TCP notices it within a minute instead of after two hours."""
 MAX_HEAD = 1 << 16
+"""Most bytes of an answer's head."""
 MAX_SHORT = 1 << 16
-"""Most bytes that `read_all` takes."""
+"""Most bytes that `ByteStream.read_all` returns."""
 
 
 @dataclass(frozen=True)
 class Head:
+    """Head of an HTTP answer: its status, and its headers by their names in lower case."""
+
     status: int
     headers: Mapping[str, str]
 
 
 def parse_head(raw: bytes) -> Head:
-    """Status line and headers (RFC 9112), names in lower case. Raises `EngineError`."""
+    """Parses a status line and headers (RFC 9112), without the empty line at the end.
+
+    Raises `EngineError` when it is no HTTP answer, or longer than `MAX_HEAD`.
+    """
     if len(raw) > MAX_HEAD:
         raise EngineError(f"the head of an answer is longer than {MAX_HEAD} bytes")
     first, *rest = raw.decode("latin-1").split("\r\n")
     protocol, _, remainder = first.partition(" ")
     status = remainder[:3]
     if not (protocol.startswith("HTTP/1.") and status.isdecimal() and len(status) == 3):
-        raise EngineError(f"that is no answer of a Docker Engine: {first[:80]!r}")
+        raise EngineError(f"this is not an answer of a Docker Engine: {first[:80]!r}")
     pairs = (line.partition(":") for line in rest if line)
     return Head(int(status), {name.lower(): value.strip() for name, _, value in pairs})
 
 
 class ByteStream(asyncio.BufferedProtocol):
-    """The body of one answer. One reader; `close` ends it at once, from any state."""
+    """The body of one HTTP answer, as bytes. Made by `open_stream`.
+
+    Has one reader: calls of `read` must not overlap. `close` ends it at once, in any state.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -65,28 +76,32 @@ class ByteStream(asyncio.BufferedProtocol):
         self._paused = False
         self._resting: asyncio.TimerHandle | None = None
         self._has_rested = False
-        """And was not read since."""
+        """Whether it has just paused, and was not read since."""
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
         self._selector = selector_of(loop)
         self._gathering: GatheredReads | None = None
-        """Where the loop can, and the bytes are what the socket gives."""
+        """Joins reads; None with TLS, and with an event loop that has no `CoalescingSelector`."""
         self.head_arrived: asyncio.Future[Head] = loop.create_future()
+        """Becomes the head of the answer. Raises `EngineError` or `OSError` when there is none."""
 
     @property
     def status(self) -> int:
+        """Status of the answer, such as 200. Known once `head_arrived` is done."""
         return self.head_arrived.result().status
 
     def header(self, name: str) -> str:
-        """A header of the answer, by its name in lower case; empty where there is none."""
+        """Returns a header by its name in lower case; empty when there is none."""
         return self.head_arrived.result().headers.get(name, "")
 
     async def read(self) -> bytes:
-        """Whatever has come; waits when nothing has; `b""` at the end.
+        """Returns all bytes that have arrived. Waits when there are none; empty at the end.
 
-        Raises `ConnectionError` when the connection broke, after what had come before."""
+        Raises `ConnectionError` when the connection broke, after the bytes before that were
+        returned.
+        """
         if self._gathering is not None:
             self._gathering.end()
         while not self._chunks:
@@ -109,7 +124,7 @@ class ByteStream(asyncio.BufferedProtocol):
         return data
 
     async def read_all(self) -> bytes:
-        """The body of a short answer, such as an error's: no more than `MAX_SHORT` of it."""
+        """Returns the body of a short answer, such as an error's: at most `MAX_SHORT` bytes."""
         length = self.header("content-length")
         wanted = min(int(length), MAX_SHORT) if length.isdecimal() else MAX_SHORT
         body = b""
@@ -118,6 +133,7 @@ class ByteStream(asyncio.BufferedProtocol):
         return body[:wanted]
 
     def close(self) -> None:
+        """Ends the stream at once. Bytes that arrived before can still be read."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -148,7 +164,7 @@ class ByteStream(asyncio.BufferedProtocol):
             self._gathered(bytes(received()[:nbytes]))
 
     def _gathered(self, data: bytes) -> None:
-        """For whoever reads."""
+        """Queues bytes for the reader. Pauses the socket when too many wait."""
         self._chunks.append(data)
         self._waiting += len(data)
         if self._waiting >= HIGH_WATER and self._transport is not None:
@@ -157,7 +173,7 @@ class ByteStream(asyncio.BufferedProtocol):
         self._wake()
 
     def _rest(self, seconds: float) -> None:
-        """Leaves the socket alone for a while."""
+        """Stops reading the socket for some seconds, so that more arrives meanwhile."""
         if self._transport is not None and self._resting is None:
             self._transport.pause_reading()
             loop = asyncio.get_running_loop()
@@ -179,17 +195,17 @@ class ByteStream(asyncio.BufferedProtocol):
             self._resting.cancel()
         if self._gathering is not None:
             self._gathering.end()
-            self._gathering = None  # which has this
+            self._gathering = None  # it refers to this stream: break the circle
         self._no_head(error or ConnectionResetError("closed at once"))
         self._wake()
 
     def _no_head(self, error: Exception) -> None:
         if not self.head_arrived.done():
             self.head_arrived.set_exception(error)
-            self.head_arrived.exception()  # or asyncio would log it where nobody waits any more
+            self.head_arrived.exception()  # else asyncio logs it as never retrieved
 
     def _take_head(self, data: bytes) -> bytes:
-        """Collects the head; returns what of the body came with it."""
+        """Collects the head. Returns the part of the body that came with it."""
         self._head += data
         head, found, body = self._head.partition(b"\r\n\r\n")
         if not found and len(self._head) <= MAX_HEAD:
@@ -210,7 +226,8 @@ class ByteStream(asyncio.BufferedProtocol):
 async def open_stream(endpoint: Endpoint, path: str) -> ByteStream:
     """Sends `GET path` and waits for the head of the answer, whatever its status.
 
-    Raises `OSError` (also as `TimeoutError`, `ssl.SSLError`) and `EngineError`.
+    `path` is absolute, with its query escaped. The caller closes the stream. Raises `OSError` (also
+    as `TimeoutError` or `ssl.SSLError`) and `EngineError`.
     """
     async with asyncio.timeout(CONNECT_TIMEOUT):
         transport, stream = await _connect(endpoint)
@@ -226,7 +243,7 @@ async def open_stream(endpoint: Endpoint, path: str) -> ByteStream:
             )
     except BaseException:
         stream.close()
-        del stream, transport  # else they have the exception, which has this frame
+        del stream, transport  # else they and the exception's traceback refer to each other
         raise
     return stream
 
@@ -247,7 +264,7 @@ async def _connect(endpoint: Endpoint) -> tuple[asyncio.Transport, ByteStream]:
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Notices within a minute that the peer's host is gone."""
+    """Turns on TCP keepalive, so that a vanished host is noticed within about a minute."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE.items():
         connection.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,4 +1,6 @@
-"""What went wrong on the way to the Engine, as one sentence that says what to do about it."""
+"""Explains an error of the connection to the Engine in one sentence that says what to do about
+it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,17 @@ from pipeline.transport.net.errors import sentence
 
 
 def explain(error: BaseException, endpoint: Endpoint) -> str:
-    """For whatever a connection, a request or the reading of an answer has raised."""
+    """Returns the sentence for any exception of a connection, a request or the reading of an
+    answer.
+
+    It names the address, and where the address comes from.
+    """
     place = f"{endpoint.url} (from {endpoint.origin})"
     cause = _cause(error)
     if isinstance(cause, OSError) and endpoint.path:
         return _socket(cause, place)
     if isinstance(cause, (aiohttp.InvalidURL, UnicodeError)):
-        return f"{place} names a host that cannot be one; check the address"
+        return f"{place} has an invalid host name; check the address"
     if isinstance(cause, (OSError, TimeoutError)):
         return f"{place} {sentence(Address('tcp', endpoint.host, endpoint.port), cause)}"
     if isinstance(cause, aiohttp.ClientPayloadError):
@@ -29,7 +35,7 @@ def explain(error: BaseException, endpoint: Endpoint) -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What lies under aiohttp's own errors, where they tell less than it does."""
+    """Returns the cause of aiohttp's own errors, where these say less than it does."""
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
         return error
     if isinstance(error, aiohttp.ServerDisconnectedError):
@@ -46,8 +52,8 @@ def _socket(error: OSError, place: str) -> str:
         return f"no permission for {place}: run as a member of the socket's group (docker)"
     if error.errno in (errno.ECONNREFUSED, errno.ENOTSOCK):
         return f"nothing answers at {place}: is the Engine running?"
-    if error.errno in (errno.ENOTCONN, errno.EAGAIN):  # its queue of connections is full
-        return f"{place} takes no more connections: the Engine is overloaded, or stands still"
+    if error.errno in (errno.ENOTCONN, errno.EAGAIN):  # the socket's backlog is full
+        return f"{place} takes no more connections: the Engine is overloaded, or hangs"
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return f"{place} closed the connection; the Engine's own log may say why"
     if isinstance(error, TimeoutError):

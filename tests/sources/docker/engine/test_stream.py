@@ -134,7 +134,7 @@ def test_a_status_line_may_do_without_its_words(raw: bytes) -> None:
     [b"", b"\r\n", b"SSH-2.0-OpenSSH_9", b"HTTP/2 200", b"HTTP/1.1", b"HTTP/1.1 abc", b"\xff" * 9],
 )
 def test_what_is_no_head_is_refused_in_a_sentence(raw: bytes) -> None:
-    with pytest.raises(EngineError, match="no answer of a Docker Engine"):
+    with pytest.raises(EngineError, match="not an answer of a Docker Engine"):
         parse_head(raw)
 
 
