@@ -1,1 +1,1 @@
-"""From bytes to lines, without I/O: frames of the API, rows of log files."""
+"""Decodes logs into lines, without I/O: frames of the Engine's API, rows of json-files."""

@@ -1,4 +1,4 @@
-"""What a decoder gives: lines, and how far it has come with them."""
+"""The lines that a decoder returns, and what a position in the log needs to know about them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class OpenLine(NamedTuple):
     """A line that has begun and whose end has not come yet."""
 
     time: bytes
-    """Of its first part, as in `DecodedLines.times`."""
+    """Timestamp of its first piece, as in `DecodedLines.times`."""
     before: int
-    """Lines that were complete before it began, of all that the decoder has given."""
+    """How many lines were complete before it began, of all that the decoder has returned."""
 
 
 @dataclass(slots=True)
@@ -23,26 +23,29 @@ class DecodedLines:
     """Complete lines, in the order in which they were completed, as columns of equal length."""
 
     lines: list[bytes] = field(default_factory=list)
+    """Text of each line, without its newline."""
     times: list[bytes] = field(default_factory=list)
-    """30 bytes each, as in `Batch.times`; empty where the Engine gave none."""
+    """Timestamp of each line: 30 bytes, as in `Batch.times`; empty where the Engine gave none."""
     streams: bytearray = field(default_factory=bytearray)
+    """Stream of each line: 1 is stdout, 2 is stderr."""
     truncated: list[int] = field(default_factory=list)
     """Indexes of lines that were cut to `max_line`."""
     begun: dict[int, int] = field(default_factory=dict)
-    """Of lines that came in parts, by index: how many lines were complete before they began."""
+    """For lines that came in pieces, by index: how many lines were complete before they began."""
     completed: int = 0
-    """How many lines the decoder has given so far, these included."""
+    """How many lines the decoder has returned so far, these included."""
     open: Sequence[OpenLine] = ()
-    """Lines that are still open behind these, the oldest first."""
+    """Lines that are still open after these, oldest first."""
     place: FilePlace | None = None
-    """Where they end, when they were read from a log's files; None where that cannot be found
-    again but by reading."""
+    """Where these lines end in the log's files. None for the API, and where the place cannot be
+    found again without reading the file from its beginning."""
 
     def first(self, count: int) -> DecodedLines:
-        """The first `count` of them, as if the decoder had come no further.
+        """Returns the first `count` lines, as if the decoder had come no further.
 
-        A line that had begun by then may count as open though it began just behind them: a position
-        is then further back than it need be, and no less exact."""
+        A line that had begun by then may count as open though it began just after them. A position
+        is then further back than necessary, and just as exact.
+        """
         completed = self.completed - len(self.lines) + count
         begun = [
             OpenLine(self.times[index], before)
@@ -61,7 +64,7 @@ class DecodedLines:
         )
 
     def without_first(self, count: int) -> DecodedLines:
-        """All but the first `count` of them."""
+        """Returns all lines but the first `count`."""
         if not count:
             return self
         return DecodedLines(
@@ -77,7 +80,7 @@ class DecodedLines:
 
 
 def concatenated(parts: Sequence[DecodedLines]) -> DecodedLines:
-    """Several that a decoder gave one after the other, as one."""
+    """Joins what a decoder returned in several calls, in order."""
     whole = DecodedLines()
     for part in parts:
         whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})

@@ -1,12 +1,13 @@
-"""From the bytes of a log stream to columns of lines: the hottest loop of the agent.
+"""Decodes the bytes of a log stream into columns of lines. The hottest loop of the agent.
 
-Pure: no I/O, no clock. Feed it any split of the stream and it gives the same lines.
+No I/O and no clock: the same stream gives the same lines, however it is split.
 
-Multiplexed streams are frames of `[type, 0, 0, 0, u32 big-endian length]` and a payload (attach
-format of https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerAttach);
-asked with `timestamps=1`, each payload begins with `2026-01-31T23:59:59.123456789Z` and a space.
-A line over 16 KiB comes as several frames of which only the last ends in a newline. A TTY's stream
-has no frames: one stream of lines that end in CR LF.
+A multiplexed stream consists of frames: `[type, 0, 0, 0, u32 big-endian length]` and a payload.
+With `timestamps=1`, each payload begins with `2026-01-31T23:59:59.123456789Z` and a space. A line
+over 16 KiB comes in several frames, of which only the last ends in a newline. The stream of a TTY
+has no frames: its lines end in CR LF.
+
+https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerAttach
 """
 
 from __future__ import annotations
@@ -24,28 +25,31 @@ from pipeline.sources.docker.decode.partials import PartialLine, PartialLines, c
 
 STDOUT, STDERR, DAEMON_ERROR = 1, 2, 3
 MAX_FRAME = 1 << 24
-"""No Engine sends a larger frame (its lines are cut at 16 KiB): the stream is out of step."""
+"""Most bytes of a frame. The Engine cuts lines at 16 KiB, so a larger size means that the bytes are
+not a frame's header."""
 SINGLY = 16
-"""Feeds between two attempts to take all frames at once, where one has failed."""
+"""How many feeds are decoded frame by frame after decoding all frames at once has failed."""
 
 _header = Struct(">BxxxI").unpack_from
 _NEWLINE, _SPACE, _Z = b"\n Z"
 
 
 class FrameError(ValueError):
-    """The bytes are no log stream: the connection must be opened anew."""
+    """The bytes are not a log stream. The stream has to be opened again."""
 
 
 def new_decoder(
     first: bytes, max_line: int, *, podman: bool = False, one_time: bool = False
 ) -> Decoder:
-    """The decoder for a stream that begins with `first` (one byte or more).
+    """Returns the decoder for a stream that begins with `first` (at least one byte, not fed yet).
 
-    `podman`: only a newline ends a line, whatever the size of its pieces. `one_time`: all pieces
-    of a line have the time of its first, so one of another time begins another line.
+    `max_line` is the number of bytes to which lines are cut. `podman`: only a newline ends a line,
+    whatever the size of its pieces. `one_time`: all pieces of a line have the same timestamp, so a
+    piece with another one begins a new line.
 
-    A frame begins with its type, 0 to 3; a TTY's stream with the digit of a timestamp. That tells
-    more than the content type, which Podman and API versions up to 1.41 get wrong or leave out.
+    A frame begins with its type, 0 to 3, and the stream of a TTY with a timestamp's digit. That is
+    more reliable than the content type, which Podman and API versions up to 1.41 get wrong or leave
+    out.
     """
     if first[0] > DAEMON_ERROR:
         return TtyLines(max_line)
@@ -53,9 +57,10 @@ def new_decoder(
 
 
 class Frames:
-    """A multiplexed stream."""
+    """Decoder of a multiplexed stream."""
 
     def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
+        """The parameters are those of `new_decoder`."""
         self.completed = 0
         self._loops = native.loops
         self._max_line = max_line
@@ -63,10 +68,10 @@ class Frames:
         self._rest = b""
         self._errors: list[bytes] = []
         self._singly = 0
-        """For how many more feeds frames are looked at one by one."""
+        """How many more feeds are decoded frame by frame."""
 
     def feed(self, data: bytes) -> DecodedLines:
-        """All lines that `data` completes. Raises `FrameError`."""
+        """Returns all lines that `data` completes. Raises `FrameError`."""
         if self._rest:
             data = self._rest + data
         if self._loops is not None and not self._pieces.open:
@@ -86,7 +91,7 @@ class Frames:
         return self._max_line >= LONGEST or max(map(len, lines), default=0) <= self._max_line
 
     def _one_by_one(self, data: bytes, position: int, decoded: DecodedLines) -> DecodedLines:
-        """From `position` on, behind what is in `decoded`."""
+        """Decodes frame by frame from `position` on, and appends to `decoded`."""
         add_line, add_time = decoded.lines.append, decoded.times.append
         add_stream = decoded.streams.append
         partials = self._pieces.open
@@ -102,8 +107,8 @@ class Frames:
                 if size > MAX_FRAME:
                     raise FrameError(f"a frame of {size} bytes")
                 break
-            # What nearly every frame is: a whole line behind a timestamp of 30 bytes. A shorter one
-            # has its space within these, whatever the text behind it looks like.
+            # Nearly every frame is a whole line after a timestamp of 30 bytes. A shorter timestamp
+            # has its space within these bytes, whatever the text after it looks like.
             if (
                 31 < size <= most
                 and data[stop - 1] == _NEWLINE
@@ -128,7 +133,7 @@ class Frames:
         return decoded
 
     def _take(self, kind: int, payload: bytes, decoded: DecodedLines) -> None:
-        """A frame that is not simply one line."""
+        """Decodes a frame that is not simply one line."""
         if kind == DAEMON_ERROR:
             self._errors.append(payload.strip())
             return
@@ -139,30 +144,34 @@ class Frames:
         self._pieces.take(kind or STDOUT, time, text, self.completed, decoded)
 
     def flush(self) -> DecodedLines:
-        """At the stream's end: what was still open, as lines."""
+        """Returns the lines that are still open. To be called at the stream's end."""
         decoded, self._rest = self._pieces.flush(), b""
         return self._given(decoded)
 
     def errors(self) -> list[bytes]:
-        """What the daemon said of itself (frames of type 3) since the last call."""
+        """Returns dockerd's own messages (frames of type 3) since the last call."""
         errors, self._errors = self._errors, []
         return errors
 
 
 class TtyLines:
-    """A TTY's raw stream. Each piece the Engine stored has a timestamp before it, so a line of
-    several pieces has its own timestamp once more in the middle: those are taken out."""
+    """Decoder of a TTY's stream.
+
+    The Engine puts a timestamp before each piece it stored, so a line of several pieces has
+    timestamps in the middle. They are removed.
+    """
 
     def __init__(self, max_line: int) -> None:
+        """`max_line` is the number of bytes to which lines are cut."""
         self.completed = 0
         self._max_line = max_line
         self._rest = b""
         self._partial: PartialLine | None = None
         self._stamp = b""
-        """The timestamp before the open line and the space behind it, as they are written."""
+        """Timestamp before the open line, and the space after it, as they were written."""
 
     def feed(self, data: bytes) -> DecodedLines:
-        """All lines that `data` completes."""
+        """Returns all lines that `data` completes."""
         decoded = DecodedLines()
         *whole, self._rest = (self._rest + data).split(b"\n")
         for piece in whole:
@@ -183,7 +192,7 @@ class TtyLines:
             time, text = split_timestamp(piece)
             self._partial = PartialLine(time, self._max_line, self.completed)
             self._stamp = piece[: len(piece) - len(text)]
-            # Once more at the very beginning, it is the writer's own: no piece is empty.
+            # A second one at the very beginning was written by the container: no piece is empty.
             own = self._stamp if text.startswith(self._stamp) else b""
             piece = text[len(own) :]
         if self._stamp and self._stamp[-2:] in piece:
@@ -200,7 +209,7 @@ class TtyLines:
         complete(partial, STDOUT, decoded)
 
     def flush(self) -> DecodedLines:
-        """At the stream's end: what was still open, as lines."""
+        """Returns the line that is still open. To be called at the stream's end."""
         decoded = DecodedLines()
         if self._rest or self._partial is not None:
             self._end_line(self._rest, decoded)
@@ -213,17 +222,21 @@ class TtyLines:
         return [OpenLine(split_timestamp(self._rest)[0], self.completed)] if self._rest else ()
 
     def errors(self) -> list[bytes]:
-        """None: what the daemon says of itself stands among the lines (see `DAEMON_SAYS`)."""
+        """Returns nothing: dockerd's own messages come as lines here (see
+        `api_reader.DAEMON_SAYS`).
+        """
         return []
 
 
 Decoder = Frames | TtyLines
-"""Of either kind of stream."""
+"""A decoder of either kind of stream: has `feed`, `flush` and `errors`."""
 
 
 def _second_after(stamp: bytes) -> bytes:
-    """What Podman, whose times are whole seconds, may have before the later pieces of a line. Of
-    Docker, whose pieces have all the same time, the stamp itself."""
+    """Returns the timestamp that Podman may put before later pieces of a line, one second later.
+
+    Podman's times are whole seconds. Docker's pieces all have the same time: returns `stamp`.
+    """
     if stamp[19:20] not in (b"Z", b"+", b"-"):
         return stamp
     later = datetime.fromisoformat(stamp[:19].decode()) + timedelta(seconds=1)
@@ -231,48 +244,48 @@ def _second_after(stamp: bytes) -> bytes:
 
 
 _SLACK = 64
-"""Bytes kept back when a TTY line is cut, so that a timestamp in it is never cut itself."""
+"""Bytes kept back when a TTY's line is cut, so that a timestamp is never cut."""
 
 
 # ---------------------------------------------------------------------- many frames at once
-# Nearly always all frames of a read are whole lines of one stream. They differ in nothing but their
-# size, so the bytes between two lines are always the same five: the line feed of one and the first
-# four of the next one's header. One `split` finds them all, and the rest is done for whole columns.
-# The size in each header is compared with what was found, so that the result is that of reading one
-# frame after another, or none.
+# Nearly always, all frames of a read are whole lines of one stream. Their headers differ only in
+# the size, so the same five bytes stand between two lines: a line feed and the first four bytes of
+# the next header. One `split` finds them all, and the rest is done for whole columns. The size in
+# each header is compared with what was found, so the result is the same as frame by frame, or None.
 #
-# Per million lines of 142 bytes: 0.14 s, where frame by frame takes 0.31 (CPython 3.13;
-# `benchmarks/bench_frames`).
+# A million lines of 142 bytes take 0.14 s instead of 0.31 (CPython 3.13, `benchmarks/bench_frames`)
 
 _PREFIXES: Final = (b"\1\0\0\0", b"\2\0\0\0")
-"""Of a frame of stdout, of stderr; its size follows."""
+"""First bytes of a frame of stdout, and of stderr. The size follows."""
 _SHORTEST: Final = 4 + 31
-"""Of a piece: the size, a timestamp and a space."""
+"""Least bytes of a piece: the size, a timestamp and a space."""
 LONGEST: Final = 16384
-"""Bytes of a line of one frame."""
+"""Most bytes of a line that comes in one frame."""
 _SIZES: Final = [
     b"never so" if length < _SHORTEST else (length - 4 + 1).to_bytes(4, "big")
     for length in range(_SHORTEST + LONGEST + 1)
 ]
-"""How a piece of each length begins: with the size of its frame, line feed included."""
+"""First bytes of a piece, by its length: the size of its frame, with the line feed."""
 
 _starts = bytes.startswith
 _time, _space, _line = itemgetter(slice(4, 34)), itemgetter(34), itemgetter(slice(35, None))
 
 
 class WholeFrames(NamedTuple):
-    """Lines of one stream."""
+    """Lines of one stream that came in whole frames, as columns."""
 
     lines: list[bytes]
     times: list[bytes]
     stream: int
     rest: bytes
-    """What stands behind them: the beginning of one frame, or nothing."""
+    """Bytes after them: the beginning of one more frame, or nothing."""
 
 
 def whole_lines(data: bytes) -> WholeFrames | None:
-    """All lines of `data`, which begins with a frame. None where it holds anything else but whole
-    lines of one stream behind timestamps of 30 bytes."""
+    """Decodes `data`, which begins with a frame, all at once.
+
+    None when it has anything but whole lines of one stream after timestamps of 30 bytes.
+    """
     prefix = data[:4]
     if prefix not in _PREFIXES:
         return None
@@ -294,10 +307,10 @@ def whole_lines(data: bytes) -> WholeFrames | None:
     times, spaces = list(map(_time, pieces)), bytes(map(_space, pieces))
     count, together = len(pieces), b"".join(times)
     if together[29::30] != b"Z" * count or spaces != b" " * count or b" " in together:
-        return None  # a space in a time: it is a shorter one, and text behind it
+        return None  # a space in a timestamp: it is shorter, and text follows
     return WholeFrames(list(map(_line, pieces)), times, prefix[0], rest)
 
 
 def _is_begun(piece: bytes) -> bool:
-    """Whether a frame is of a common size, and not complete."""
+    """Whether `piece` is the beginning of a frame of ordinary size."""
     return len(piece) < 4 or len(piece) - 4 < int.from_bytes(piece[:4], "big") < _SHORTEST + LONGEST

@@ -1,7 +1,7 @@
-"""Lines out of the pieces in which the Engine keeps them.
+"""Joins the pieces in which the Engine keeps long lines.
 
-A line over 16 KiB is kept in several pieces, of which only the last ends in a newline. Whether they
-come in the frames of a stream or in the rows of a json-file, they make the same lines.
+A line over 16 KiB is kept in several pieces, of which only the last ends in a newline. Pieces come
+in the frames of a stream or in the rows of a json-file, and make the same lines.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine
 
 
 class PartialLine:
-    """A line whose end has not come yet. Holds no more than `limit` bytes of it."""
+    """A line whose end has not come yet. Keeps at most `limit` bytes of it."""
 
     __slots__ = ("before", "parts", "room", "time", "truncated")
 
     def __init__(self, time: bytes, limit: int, before: int) -> None:
+        """`time` is its timestamp. `before` is how many lines were complete before it began."""
         self.time = time
         self.parts: list[bytes] = []
         self.room = limit
         self.truncated = False
         self.before = before
-        """Lines that were complete before this one began."""
+        """How many lines were complete before it began."""
 
     def add(self, part: bytes) -> None:
+        """Adds the next piece, without its newline. Cuts it when there is no room."""
         if len(part) > self.room:
             self.truncated = True
             part = part[: self.room]
@@ -34,25 +36,29 @@ class PartialLine:
 
 
 class PartialLines:
-    """The lines of one log that have begun and not ended, one for each stream at the most."""
+    """The open lines of one log: at most one for each stream."""
 
     __slots__ = ("_max_line", "_one_time", "_whole_writes", "open")
 
     def __init__(self, max_line: int, *, whole_writes: bool, one_time: bool) -> None:
-        """`whole_writes`: what a process writes last needs no newline, and shows by its size.
-        `one_time`: all pieces of a line have the time of its first, so one of another time begins
-        another line."""
+        """`max_line` is the number of bytes to which lines are cut. `whole_writes`: a last piece
+        without a newline is recognised by its size (see `_is_last_words`). `one_time`: all pieces
+        of a line have the same timestamp, so a piece with another one begins a new line.
+        """
         self._max_line = max_line
         self._whole_writes = whole_writes
         self._one_time = one_time
         self.open: dict[int, PartialLine] = {}
-        """By stream, the oldest first."""
+        """The open lines by stream, oldest first."""
 
     def take(
         self, stream: int, time: bytes, text: bytes, before: int, decoded: DecodedLines
     ) -> None:
-        """One piece, with its newline if it has one. `before`: lines that are complete and not in
-        `decoded`, which gets those that end here."""
+        """Takes one piece, with its newline if it has one, and appends lines that end here to
+        `decoded`.
+
+        `before` is how many lines were complete before those in `decoded`.
+        """
         partial = self.open.pop(stream, None)
         if partial is not None and self._one_time and time != partial.time:
             complete(partial, stream, decoded)  # its writer has ended in the middle of it
@@ -66,11 +72,11 @@ class PartialLines:
             self.open[stream] = partial
 
     def open_lines(self) -> Sequence[OpenLine]:
-        """Lines that have begun and not ended, the oldest first."""
+        """The open lines, oldest first."""
         return [OpenLine(one.time, one.before) for one in self.open.values()] if self.open else ()
 
     def flush(self) -> DecodedLines:
-        """What is open, as lines."""
+        """Ends all open lines, and returns them."""
         decoded = DecodedLines()
         for stream, partial in self.open.items():
             complete(partial, stream, decoded)
@@ -79,12 +85,12 @@ class PartialLines:
 
 
 def _is_last_words(text: bytes) -> bool:
-    """Whether a piece without newline ends its line all the same: what a process wrote last.
+    """Whether a piece without a newline ends its line: it is the last that a process wrote.
 
-    Docker cuts a long line where its buffer is full, at 16 KiB or more; any other size means that
-    there was nothing more to come. Deciding that here, not when the stream ends, gives the same
-    lines whenever the log is read again after a restart. Podman's monitor cuts wherever its reading
-    of the pipe ends (measured: in the middle of any line of a burst), so there it says nothing.
+    Docker cuts a long line where its buffer is full, at 16 KiB or more. Any other size means that
+    nothing more was to come. Deciding by the size, not at the stream's end, gives the same lines
+    whenever the log is read again. Podman cuts wherever its read of the pipe ends (measured: in the
+    middle of any line of a burst), so there the size says nothing.
     """
     return len(text) < _BUFFER and len(text) % _SMALLEST_BUFFER != 0
 
@@ -93,7 +99,7 @@ _BUFFER, _SMALLEST_BUFFER = 16384, 4096
 
 
 def complete(partial: PartialLine, stream: int, decoded: DecodedLines) -> None:
-    """Its line has ended."""
+    """Appends an ended line to `decoded`."""
     if partial.truncated:
         decoded.truncated.append(len(decoded.lines))
     parts = partial.parts

@@ -1,12 +1,14 @@
-"""From the bytes of a json-file to columns of lines. As hot as `frames`.
+"""Decodes the bytes of a json-file into columns of lines. As hot as `frames`.
 
-Pure: no I/O, no clock. Feed it any split of a file and it gives the same lines, and the same that a
-stream of the API would give.
+No I/O and no clock: the same file gives the same lines, however it is split, and the same lines as
+a stream of the API.
 
-A row, with a newline behind it, is
-`{"log":"text\\n","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}`; the time has no zeros
-at its end, and there may be `"attrs"`. Docker ends a row where the text has a newline, so there is
-none before a text's end; a piece of a long line has none at all.
+A row ends in a newline and is
+`{"log":"text\\n","stream":"stdout","time":"2026-01-31T23:59:59.123456789Z"}`. The time has no zeros
+at its end, and there may be `"attrs"`. Docker ends a row where the text has a newline, so a newline
+is only ever at a text's end. A piece of a long line has none.
+
+https://docs.docker.com/engine/logging/drivers/json-file/
 """
 
 from __future__ import annotations
@@ -24,20 +26,20 @@ from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.decode.partials import PartialLines
 
 MOST_OF_ROW = 1 << 20
-"""Bytes without a newline after which they are no row: the text of one is 16 KiB at the most, six
-times as much where all of it is escaped, and labels are a few."""
+"""Most bytes of a row. A row's text is at most 16 KiB, or six times as many bytes where all of it
+is escaped; its labels are few. More bytes without a newline are damage."""
 SEAL = 48
-"""Bytes before a place that are remembered of it. Every row is longer than that and ends in its
-time, so hardly two places of a log have the same."""
+"""Bytes before a place by which it is recognised. Every row is longer and ends in its time, so two
+places in a log hardly ever have the same ones."""
 _LARGEST_TEXT = 3 * 16384
-"""Bytes of one row's text: Docker cuts at 16 KiB, and makes three of a byte that is no UTF-8."""
+"""Most bytes of a row's text: Docker cuts at 16 KiB, and replaces an invalid byte by three."""
 _STREAMS, _ONLY_STDOUT = {"stdout": 1, "stderr": 2}, {"stdout"}
 _BEGIN = b'{"log":"'
-"""How every row begins, and nothing within one: quotes in a text are escaped."""
+"""First bytes of every row. They cannot be within a row: quotes in a text are escaped."""
 
 
 class Row(msgspec.Struct, gc=False):
-    """What there is between two newlines."""
+    """The JSON object between two newlines."""
 
     log: str
     stream: str
@@ -49,48 +51,57 @@ _row = msgspec.json.Decoder(Row).decode
 
 
 class _Safe(NamedTuple):
-    """A place behind which nothing is open."""
+    """A place in a file where no line is open."""
 
     file: int
-    """As it was given to `begin_file`."""
+    """The file, as it was given to `begin_file`."""
     offset: int
-    """Bytes from that file's beginning."""
+    """Bytes from the beginning of the file."""
     completed: int
-    """Lines that were complete there."""
+    """How many lines were complete there."""
     before: bytes
-    """The last bytes before it, `SEAL` of them unless it is nearer to the beginning."""
+    """The last `SEAL` bytes before it, or fewer at the beginning of the file."""
 
 
 def seal_of(before: bytes) -> int:
-    """Tells a place from others: by its last `SEAL` bytes, of more or fewer that there may be."""
+    """Returns the checksum of the last `SEAL` bytes of `before`, for `FilePlace.seal`.
+
+    `before` may be longer, or shorter at the beginning of a file.
+    """
     return zlib.crc32(before[-SEAL:])
 
 
 class JsonRows:
-    """The lines of one log, through all its files."""
+    """Decoder of one log's json-files, one file after another."""
 
     def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:
-        """`tty`: lines end in CR LF, and only there. `one_time`: see `PartialLines`."""
+        """`max_line` is the number of bytes to which lines are cut. `tty`: lines end in CR LF, and
+        only there. `one_time`: all pieces of a line have the same timestamp, so a piece with
+        another one begins a new line.
+        """
         self.completed = 0
         self.damaged = False
-        """What was fed last has something that is no row. Lines behind it come with the next call,
-        for which nothing need be fed."""
+        """Whether something that is not a row was found in the last feed. The lines after it come
+        with the next call of `feed`, which may be given no bytes."""
         self._loops = native.loops
         self._pieces = PartialLines(max_line, whole_writes=not tty, one_time=one_time and not tty)
         self._tty = tty
         self._longest = max_line if max_line < _LARGEST_TEXT else None
         self._rest = b""
         self._skipping = False
-        """Up to the next newline, nothing is a row."""
+        """Whether to skip everything up to the next newline."""
         self._before = b""
         """The last bytes before `_rest`."""
         self._safe = _Safe(0, 0, 0, b"")
         self._file, self._offset = 0, 0
-        """Of the first byte of `_rest`."""
+        """File, and offset in it, of the first byte of `_rest`."""
 
     def begin_file(self, file: int, offset: int = 0, before: bytes = b"") -> None:
-        """What is fed next is of that file, from there on. `file`: its inode, or 0 for one in which
-        a place cannot be found again (a compressed one). `before`: the last bytes before it."""
+        """Says that the next bytes are from another file, or from another offset.
+
+        `file` is its inode; 0 where a place cannot be found again, as in a compressed file.
+        `offset` is in bytes. `before` are the last bytes before it, `SEAL` or fewer.
+        """
         self._file, self._offset, self._before = file, offset, before
         self.damaged = bool(self._rest)
         self._rest, self._skipping = b"", False
@@ -98,7 +109,7 @@ class JsonRows:
             self._is_safe()
 
     def _is_safe(self, more: int = 0) -> None:
-        """`more`: lines that are complete and not counted yet."""
+        """Notes the current place. `more` lines are complete and not counted yet."""
         self._safe = _Safe(self._file, self._offset, self.completed + more, self._before)
 
     @property
@@ -107,7 +118,7 @@ class JsonRows:
         return bool(self._rest)
 
     def feed(self, data: bytes) -> DecodedLines:
-        """All lines that `data` completes, up to damage."""
+        """Returns all lines that `data` completes, up to the first damage (see `damaged`)."""
         if self._rest:
             data = self._rest + data
         self.damaged = False
@@ -133,7 +144,7 @@ class JsonRows:
         return decoded
 
     def _place(self) -> FilePlace | None:
-        """Behind all lines that were given."""
+        """The place behind all lines that were returned."""
         safe = self._safe
         if not safe.file:
             return None
@@ -146,7 +157,7 @@ class JsonRows:
         self._rest = data[end:]
 
     def _without_row(self, data: bytes) -> DecodedLines:
-        """There is no newline, or what is before the first is no row."""
+        """Handles bytes without a newline, or whose first row is to be skipped."""
         if self._skipping and (end := data.find(b"\n") + 1):
             self._skipping = False
             self._consume(data, end)
@@ -158,7 +169,9 @@ class JsonRows:
         return self._given(DecodedLines())
 
     def _whole_in_c(self, block: memoryview) -> DecodedLines | None:
-        """What `_whole` gives, or None where rows are not written as dockerd writes them."""
+        """Does what `_whole` does, in C. None when the rows are not written as dockerd writes
+        them.
+        """
         if self._loops is None:
             return None
         longest = sys.maxsize if self._longest is None else self._longest
@@ -166,7 +179,7 @@ class JsonRows:
         return None if found is None else DecodedLines(*found)
 
     def _whole(self, block: memoryview) -> DecodedLines | None:
-        """What nearly every block is: rows that are one line each. None where one is not."""
+        """Decodes rows that are one line each, as nearly all are. None when one is not."""
         try:
             rows = _rows(block)
             lines = "".join([row.log for row in rows]).encode().split(b"\n")
@@ -189,13 +202,13 @@ class JsonRows:
         return DecodedLines(lines, times, streams)
 
     def _one_by_one(self, data: bytes, end: int) -> DecodedLines:
-        """Up to a row behind damage, with which it goes on the next time."""
+        """Decodes row by row, up to the first row after damage, where the next feed goes on."""
         decoded, pieces, start = DecodedLines(), self._pieces, 0
         while start < end:
             stop = data.index(b"\n", start) + 1
             row = _decoded(data[start : stop - 1])
             if row is None:
-                # A writer that was killed leaves half a row, and the next one goes on behind it.
+                # A dockerd that was killed leaves half a row, and the next one appends to it.
                 begin = data.rfind(_BEGIN, start + 1, stop)
                 start = begin if begin > 0 else stop
                 self.damaged = True
@@ -218,13 +231,15 @@ class JsonRows:
         self._safe = _Safe(self._file, self._offset + start, self.completed + lines, before)
 
     def _last_before(self, data: bytes, place: int) -> bytes:
-        """The last bytes before a place in `data`, or fewer near the beginning of the file."""
+        """The last bytes before a place in `data`, fewer near the beginning of the file."""
         if place >= SEAL:
             return data[place - SEAL : place]
         return (self._before + data[:place])[-SEAL:]
 
     def flush(self) -> DecodedLines:
-        """At the log's end: what was still open, as lines. A torn row is none."""
+        """Returns the lines that are still open. To be called at the log's end. A torn row is left
+        out.
+        """
         decoded = self._pieces.flush()
         if self._tty:
             decoded.lines[:] = [line.removesuffix(b"\r") for line in decoded.lines]
@@ -234,14 +249,16 @@ class JsonRows:
 def _decoded(raw: bytes) -> Row | None:
     try:
         return _row(raw)
-    except UnicodeError:  # dockerd writes none, but reads it so
+    except UnicodeError:  # dockerd writes valid UTF-8, but would read this so
         return _decoded(raw.decode(errors="replace").encode())
     except msgspec.MsgspecError:
         return None
 
 
 def _fixed(time: bytes) -> bytes:
-    """With nine digits behind the point, as everywhere else; empty for what is no time."""
+    """Returns a time with nine digits after the point, as everywhere else; empty for what is not a
+    time.
+    """
     if len(time) == 30:
         return time
     if not 20 <= len(time) < 30 or not time.endswith(b"Z"):
