@@ -1,8 +1,7 @@
-"""Logs that the driver `json-file` keeps, read where they are: dockerd is not asked for a line.
+"""Reads the files of the log driver `json-file` directly, without asking dockerd for a line.
 
-`lines` makes lines of bytes, `files` follows a log through its files, `inotify` tells when there is
-something to read, `place` says where a file was read to, `local` whether a log can be read at all,
-and `reading` does it.
+`available` says whether a log's files can be read at all. `files` follows a log through its files.
+`inotify` tells when a file has grown or was renamed. `logs/file_reader.py` uses them.
 
 https://docs.docker.com/engine/logging/drivers/json-file/
 """

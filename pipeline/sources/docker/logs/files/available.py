@@ -1,4 +1,4 @@
-"""Whether the log of a container can be read from its files, and what must be known for that."""
+"""Says whether a container's log can be read from its files, and where they are."""
 
 from __future__ import annotations
 
@@ -16,27 +16,35 @@ from pipeline.sources.docker.engine.client import Engine
 log = logging.getLogger(__name__)
 
 Way = Literal["auto", "api", "file"]
+"""How logs are read. `api`: over the Engine's API. `auto` and `file`: from files where possible,
+else over the API; `file` warns where it isn't."""
 
 
 class NotReadable(Exception):
-    """The log is to be read over the API; the text says why."""
+    """The log's files cannot be read, so it is read over the API. The text says why."""
 
     def __init__(self, why: str, *, all_logs: bool = False) -> None:
-        """`all_logs`: no log of this Engine can be read from its files."""
+        """`why` is a sentence. `all_logs`: the reason holds for all logs of this Engine."""
         super().__init__(why)
         self.all_logs = all_logs
 
 
 class Refusals:
-    """Says why logs are not read from files: a warning where that was asked for, and no more than
-    once of all logs; of single ones, for which it is no surprise, only then."""
+    """Logs why logs are not read from files, each reason once.
+
+    What concerns all logs is a warning with `file` and an info with `auto`; what concerns one log
+    is a warning with `file` and a debug message with `auto`.
+    """
 
     def __init__(self, way: Way) -> None:
         self._insists = way == "file"
         self._said: set[str] = set()
 
     def note(self, container: str, error: NotReadable) -> None:
-        """`container`: its name."""
+        """Logs the reason, unless that was done for this container already.
+
+        `container` is its name.
+        """
         key = "" if error.all_logs else container
         if key in self._said:
             return
@@ -48,20 +56,25 @@ class Refusals:
 
 
 class Facts(NamedTuple):
-    """Of one log."""
+    """What has to be known to read a log's files."""
 
     path: Path
+    """The current file. Rotated ones are named after it, with `.1`, `.2` and so on."""
     tty: bool
+    """Whether the container has a TTY."""
     rotation: Rotation | None
+    """How the Engine rotates the log; None when it never does."""
 
 
 def folder_of(engine: Engine, container_id: str) -> Path:
-    """Where the Engine keeps what it knows of a container, its log with it. Raises
-    `NotReadable`."""
+    """Returns the folder in which the Engine keeps a container's log and configuration.
+
+    Raises `NotReadable` when the files are not on this host, or not those of Docker.
+    """
     if engine.podman:
         raise NotReadable("Podman keeps logs in another way", all_logs=True)
     if not engine.endpoint.path:
-        raise NotReadable(f"{engine.endpoint.url} may be another host", all_logs=True)
+        raise NotReadable(f"{engine.endpoint.url} may be on another host", all_logs=True)
     root = str(engine.info.get("DockerRootDir") or "")
     if not root:
         raise NotReadable("the Engine does not say where it keeps them", all_logs=True)
@@ -69,15 +82,16 @@ def folder_of(engine: Engine, container_id: str) -> Path:
 
 
 def read_facts(folder: Path) -> Facts:
-    """Reads the Engine's own files of a container. Blocks. Raises `NotReadable`.
+    """Reads the Engine's own files about a container. Blocks: to be called in a thread.
 
-    That is quicker than to ask, which matters for containers that are gone in a moment.
+    `folder` is `folder_of` the container. That is faster than an inspection, which matters for
+    containers that live for a few milliseconds. Raises `NotReadable`.
     """
     path = folder / f"{folder.name}-json.log"
     if not os.access(folder.parent, os.R_OK | os.X_OK):
         raise NotReadable(f"{folder.parent} cannot be read here", all_logs=True)
     if not os.access(path, os.R_OK):
-        raise NotReadable(f"there is no {path.name} that could be read")
+        raise NotReadable(f"{path.name} is missing or cannot be read")
     config, host = _read(folder / "config.v2.json"), _read(folder / "hostconfig.json")
     rotation = read_rotation({"HostConfig": host})
     if rotation is not None and rotation.files < 2:

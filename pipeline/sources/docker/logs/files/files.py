@@ -1,9 +1,9 @@
-"""The files of one log: `ID-json.log`, and what rotation made of it, `ID-json.log.1` being newer
-than `.2`, perhaps with `.gz`.
+"""Opens and reads the files of one log: `ID-json.log`, and the rotated `ID-json.log.1`, `.2` and so
+on.
 
-A file keeps its inode when it is renamed, so it is followed by that, and held open: neither a
-rename nor its removal hides a line of it. Files are held from the one that is being read to the
-newest, a few at the most; what is between them is never guessed.
+`.1` is newer than `.2`, and rotated files may be compressed (`.gz`). A file keeps its inode when it
+is renamed, so it is recognised by that and kept open: no line is lost when it is renamed or
+removed. The files from the one that is being read to the newest are open, up to a limit.
 """
 
 from __future__ import annotations
@@ -23,53 +23,62 @@ from pipeline.sources.docker.decode.rows import SEAL, seal_of
 from pipeline.sources.docker.discovery.rotation import Rotation
 
 BLOCK = 128 * 1024
-"""Bytes that are read at once: some hundred lines, which with all that is made of them stay in the
-processor's caches. Measured: a tenth less CPU in W2 of the benchmarks than with twice as many, and
-with half as many not less."""
+"""Bytes of one read: some hundred lines, which stay in the processor's caches with all that is made
+of them. Measured with W2 of the benchmarks: a tenth less CPU than with twice as many, and no less
+with half as many."""
 MOST_HELD, MOST_HELD_BYTES = 64, 64 << 20
-"""Newer files that are held open at once, for a log that is read more slowly than it rotates: the
-disk keeps them as long, when the Engine has removed them."""
+"""Most newer files that are open at once, and their bytes, for a log that is rotated faster than it
+is read. Their space on disk is in use until then, even when the Engine has removed them."""
 FEWEST_HELD = 2
-"""The same, however large they are."""
+"""Newer files that may be open at once, however large they are."""
 TRIES = 50
-"""Looks at files that are just being renamed."""
+"""How often to look again at files that are being renamed."""
 MOMENT = 0.002
-"""Seconds between two of them: the Engine renames and opens in less."""
+"""Seconds between two such looks: the Engine renames and opens files in less."""
 
 _block = bytearray(BLOCK)
 _views = memoryview(_block)
-"""Of the event loop's thread; the others are not spared the making of one."""
+"""A buffer for the event loop's thread. Reads in other threads make their own."""
 
 
 class Lost(Exception):
-    """The file that was read last has nothing to do with those that are there."""
+    """The file that was read last is not among the log's files any more."""
 
 
 class Truncated(Lost):
-    """A file does not have any more what was read from it."""
+    """A file no longer has the bytes that were read from it."""
 
 
 class LogFile:
-    """One file, and how far it was read. Blocks but for `read_cached`."""
+    """An open file of a log, and how far it was read.
+
+    All methods but `read_cached` may block.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        """Takes over the descriptor. Reading begins at offset 0."""
         self.descriptor = descriptor
         self.inode = os.fstat(descriptor).st_ino
         self.offset = 0
         self.before = b""
-        """The last bytes read: as long as they are there, the file was not truncated."""
+        """The last bytes that were read. As long as the file has them, it was not truncated."""
 
     def seek(self, offset: int, before: bytes) -> None:
+        """Moves to an offset. `before` are the last bytes before it, `SEAL` or fewer."""
         self.offset, self.before = offset, before
 
     @property
     def size(self) -> int:
+        """Bytes of the file now."""
         return os.fstat(self.descriptor).st_size
 
     def read_cached(self) -> bytes | None:
-        """The next block, or less; empty at its end. None where the disk would be waited for.
+        """Returns up to `BLOCK` next bytes, if they are in the page cache; empty at the end of the
+        file.
 
-        Raises `Truncated` and `OSError`."""
+        None when reading would wait for the disk: then use `read` in a thread. Raises `Truncated`
+        and `OSError`.
+        """
         known = bytearray(len(self.before))
         try:
             count = os.preadv(
@@ -82,11 +91,14 @@ class LogFile:
                 raise
             return None
         if count <= len(known) and self.size != self.offset:
-            return None  # truncated, or not cached: it is read once more to see which
+            return None  # truncated, or not cached: `read` finds out which
         return self._took(known, bytes(_views[: count - len(known)]))
 
     def read(self) -> bytes:
-        """The next block, or less; empty at its end. Raises `Truncated` and `OSError`."""
+        """Returns up to `BLOCK` next bytes; empty at the end of the file.
+
+        Raises `Truncated` and `OSError`.
+        """
         length = len(self.before)
         data = os.pread(self.descriptor, BLOCK + length, self.offset - length)
         return self._took(data[:length], data[length:])
@@ -100,7 +112,7 @@ class LogFile:
         return data
 
     def is_at(self, place: FilePlace) -> bool:
-        """Whether the place is in it still."""
+        """Whether the file still has this place, and moves there if so."""
         start = max(0, place.offset - SEAL)
         before = os.pread(self.descriptor, place.offset - start, start)
         if len(before) < place.offset - start or seal_of(before) != place.seal:
@@ -109,22 +121,28 @@ class LogFile:
         return True
 
     def close(self) -> None:
+        """Closes the descriptor."""
         os.close(self.descriptor)
 
 
 class Compressed(LogFile):
-    """One that the Engine has compressed, and nobody writes to any more."""
+    """A file that the Engine has compressed. Nothing is appended to it any more."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor)
         self._file = os.fdopen(descriptor, "rb", closefd=False)
         self._plain = gzip.GzipFile(fileobj=self._file)
-        self.inode = 0  # an offset in it means nothing without reading all before it
+        self.inode = 0  # an offset can only be reached by reading everything before it
 
     def read_cached(self) -> bytes | None:
+        """Returns None: decompressing takes long, so it is done in a thread."""
         return None
 
     def read(self) -> bytes:
+        """Returns up to `BLOCK` next decompressed bytes; empty at the end of the file.
+
+        Raises `OSError` (`EIO`) when the file is damaged.
+        """
         try:
             data = self._plain.read(BLOCK)
         except (EOFError, zlib.error) as error:
@@ -132,14 +150,18 @@ class Compressed(LogFile):
         return self._took(self.before, data)
 
     def close(self) -> None:
+        """Closes the file."""
         self._plain.close()
         self._file.close()
         super().close()
 
 
 class Files:
-    """Those of one log that are to be read, the current one first. Belongs to one reading; all but
-    `look` and `read_cached` are for a thread."""
+    """The open files of one log, from the one that is being read to the newest.
+
+    The methods that begin with `open` block and are to be called in a thread, within `opening`. The
+    others are called from the event loop.
+    """
 
     def __init__(self) -> None:
         self._path = ""
@@ -148,23 +170,27 @@ class Files:
 
     @property
     def current(self) -> LogFile:
+        """The file that is being read."""
         return self._held[0]
 
     @property
     def newest(self) -> LogFile:
+        """The newest file that is open."""
         return self._held[-1]
 
     @property
     def more(self) -> bool:
-        """Whether there are newer files than the current one."""
+        """Whether files newer than the current one are open."""
         return len(self._held) > 1
 
     def are_all_of(self, rotation: Rotation | None) -> bool:
-        """Whether there are as many as the rotation keeps: older ones may have been removed."""
+        """Whether as many files are open as the rotation keeps, so that older ones may have been
+        removed.
+        """
         return rotation is not None and len(self._held) >= rotation.files
 
     def close(self) -> None:
-        """Also while a thread is still opening them: it closes them then."""
+        """Closes all files. A thread that is opening files meanwhile closes them itself."""
         self._closed = True
         while self._held:
             self._held.pop().close()
@@ -173,7 +199,7 @@ class Files:
 
     @contextmanager
     def opening(self, path: Path) -> Iterator[None]:
-        """While those of the log at that path are opened in a thread."""
+        """A context for opening the files of the log at `path`, in a thread."""
         self._path = str(path)
         try:
             yield
@@ -182,7 +208,11 @@ class Files:
                 self.close()
 
     def open_at(self, place: FilePlace) -> bool:
-        """Begins where the place is, if it is still there. Raises `OSError`."""
+        """Opens the files from `place` on, if it still exists; else opens nothing and returns
+        False.
+
+        Raises `OSError`.
+        """
         taken = self._settled(place.inode)
         if taken and taken[-1].inode == place.inode and taken[-1].is_at(place):
             self._held.extend(reversed(taken))
@@ -191,15 +221,17 @@ class Files:
         return False
 
     def open_oldest(self) -> None:
-        """Begins with the first row that there is. Raises `OSError`."""
+        """Opens all files, beginning with the oldest. Raises `OSError`, also when there is none."""
         taken = self._settled(None)
         if not taken:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
         self._held.extend(reversed(taken))
 
     def open_since(self, since: bytes) -> None:
-        """Begins not far before the first row of that time, if times do not go back. Raises
-        `OSError`."""
+        """Opens the files from shortly before the first row of that time, if times never go back.
+
+        `since` is as in `Batch.times`. Raises `OSError`.
+        """
         self.open_oldest()
         second = since[:_SECOND]
         while self.more and b"" < _first_time(self._held[1])[:_SECOND] < second:
@@ -217,6 +249,7 @@ class Files:
             back *= 4
 
     def _settled(self, until: int | None) -> list[LogFile]:
+        """Opens the files down to that inode; waits while they are being renamed."""
         for _ in range(TRIES):
             if (taken := self._take(until)) is not None:
                 return taken
@@ -224,9 +257,11 @@ class Files:
         return self._take(until, settled=True) or []
 
     def _take(self, until: int | None, *, settled: bool = False) -> list[LogFile] | None:
-        """Files of one moment, from the newest back to the one with the inode `until`, or to the
-        oldest; None while they are being renamed. `settled`: they are not, though one is missing
-        in between."""
+        """Opens files, the newest first, down to the inode `until` or to the oldest.
+
+        None while they are being renamed. `settled`: they are not, even if one in between is
+        missing.
+        """
         files: list[LogFile] = []
         try:
             while (one := self._open(len(files))) is not None:
@@ -247,7 +282,7 @@ class Files:
         return None
 
     def _continues(self, missing: int) -> bool:
-        """Whether there is an older file behind a name that is missing."""
+        """Whether there is an older file after a missing one."""
         return any(os.path.lexists(f"{self._path}.{missing + 1}{end}") for end in ("", ".gz"))
 
     def _open(self, number: int) -> LogFile | None:
@@ -269,8 +304,11 @@ class Files:
     # ------------------------------------------------------------------------ following
 
     def look(self) -> bool:
-        """Takes note of files that are newer than the newest held. False while they are being
-        renamed, and where there is no log any more. Raises `Lost` and `OSError`."""
+        """Opens files that are newer than the newest open one.
+
+        False while they are being renamed, and when there is no log any more. Raises `Lost` and
+        `OSError`.
+        """
         newest, room = self.newest, self._room()
         if not room or self._is_newest(newest):
             return True
@@ -286,7 +324,7 @@ class Files:
         return True
 
     def _room(self) -> int:
-        """How many more may be held."""
+        """How many more files may be open."""
         behind = len(self._held) - 1
         if behind < FEWEST_HELD:
             return FEWEST_HELD - behind
@@ -295,7 +333,9 @@ class Files:
         return max(0, MOST_HELD - behind)
 
     def advance(self) -> None:
-        """To the next file: the current one was read to its end since a newer one was held."""
+        """Goes on to the next file. The current one has been read to its end since a newer one was
+        opened.
+        """
         self._held.popleft().close()
 
 
@@ -313,18 +353,18 @@ def _close(files: list[LogFile]) -> None:
 
 _SECOND = len("2026-01-31T23:59:59")
 _ROW = 1 << 17
-"""Bytes in which there is a whole row, or nearly always."""
+"""Bytes that nearly always have a whole row."""
 
 
 def _first_time(one: LogFile) -> bytes:
-    """Of its first row; empty where there is none that can be read."""
+    """Time of a file's first row; empty where it cannot be read."""
     if isinstance(one, Compressed):
         return b""
     return _time_in(os.pread(one.descriptor, _ROW, 0))
 
 
 def _time_in(data: bytes) -> bytes:
-    """Of the first whole row, as it is written there."""
+    """Time of the first whole row, as it is written there; empty where there is none."""
     row, end, _ = data.partition(b"\n")
     _, found, time = row.rpartition(b'"time":"')
     return time.partition(b'"')[0] if end and found else b""

@@ -1,12 +1,12 @@
-"""Tells when a log file has grown or was renamed: inotify, in batches.
+"""Tells when log files have grown or were renamed, by inotify and in batches.
 
-Every row that dockerd writes makes an event, 100,000 a second where 500 containers write 200 lines
-each. So events are taken in bulk, and then not for a moment, which is the longer the more files had
-some: by then there is more than a line to read in each. What comes first after a pause is told at
+Each row that dockerd writes makes an event: 100,000 per second where 500 containers write 200 lines
+each. So events are read in bulk, and then not for a moment, which is longer the more files had
+some: by then there are several lines to read in each. The first event after a pause is told at
 once.
 
-Three calls of libc, by ctypes: the libraries there are make an object of each event, which costs
-more than reading the line. https://man7.org/linux/man-pages/man7/inotify.7.html
+inotify is called through ctypes: the libraries make an object of each event, which costs more than
+reading the line. https://man7.org/linux/man-pages/man7/inotify.7.html
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ IN_MODIFY, IN_MOVE_SELF, IN_Q_OVERFLOW = 0x2, 0x800, 0x4000
 IN_NONBLOCK, IN_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
 
 SHORTEST = 0.002
-"""Seconds for which events are collected after some were told."""
+"""Shortest pause, in seconds, after events were read."""
 PER_FILE = 0.0004
-"""The same, for each file that had some: what it costs to look at one is a quarter of it."""
+"""Seconds of pause for each file that had events. Looking at a file costs a quarter of that."""
 LONGEST = 0.25
+"""Longest pause, in seconds, after events were read."""
 SWEEP = 5.0
-"""Seconds between two looks at all files, whatever inotify says."""
+"""Seconds between two looks at all files, whether inotify reports them or not."""
 UNWATCHED = 0.1
-"""The same, for those that it cannot watch."""
+"""Seconds between two looks at files that inotify cannot watch."""
 
 Told = Callable[[bool], None]
-"""Called with whether the file was renamed, or may have been."""
+"""Called when a file has grown. The argument is whether it was renamed, or may have been."""
 
 
 class Inotify:
-    """For all log files of one source."""
+    """Watches the log files of one source. `watch` may be called while `run` runs."""
 
     def __init__(self) -> None:
         self._told: dict[int, Told] = {}
@@ -49,7 +50,7 @@ class Inotify:
         self._said = False
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Tells of changes until it is cancelled."""
         loop = asyncio.get_running_loop()
         self._open()
         try:
@@ -82,15 +83,18 @@ class Inotify:
             return
         self._said = True
         log.warning(
-            "log files are looked at every %g s, for the kernel does not give %s (%s): see the "
-            "sysctl fs.inotify.max_user_instances and max_user_watches",
+            "log files are polled every %g s, because the kernel does not give %s (%s): raise the "
+            "sysctl fs.inotify.max_user_instances or max_user_watches",
             UNWATCHED,
             what,
             os.strerror(error),
         )
 
     def watch(self, descriptor: int, told: Told) -> int:
-        """Calls `told` whenever the open file grows or is renamed. Gives what `forget` takes."""
+        """Calls `told` whenever the open file grows or is renamed.
+
+        Returns a number for `forget`. A file that inotify cannot watch is polled instead.
+        """
         name = f"/proc/self/fd/{descriptor}".encode()
         mask = IN_MODIFY | IN_MOVE_SELF
         watch = -1
@@ -105,6 +109,7 @@ class Inotify:
         return watch
 
     def forget(self, watch: int, told: Told) -> None:
+        """Stops watching a file, with what `watch` was given and returned. May be called twice."""
         self._unwatched.discard(told)
         if self._told.get(watch) == told:
             del self._told[watch]
