@@ -1,1 +1,3 @@
-"""One container's log, read over the API or from its files, until the container is gone."""
+"""Reads one container's log, over the Engine's API or from its files, until the container is
+removed.
+"""

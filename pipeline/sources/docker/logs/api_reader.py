@@ -1,4 +1,4 @@
-"""One container's log over the Engine's API: `GET /containers/{id}/logs`.
+"""Reads one container's log over the Engine's API: `GET /containers/{id}/logs`.
 
 https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerLogs
 """
@@ -22,20 +22,23 @@ from pipeline.sources.docker.logs.report import LogReport
 from pipeline.sources.docker.logs.skipped_files import SkippedFiles
 
 DAEMON_SAYS = b"Error grabbing logs: "
-"""How dockerd begins what it says of itself in a terminal's stream, which has no types."""
+"""How dockerd begins its own messages in the stream of a TTY, which has no frame types."""
 GONE = "the Engine no longer has the line read last"
+"""Why lines may be missing, where the line at the position is not in the log any more."""
 DAMAGED = "the log is damaged"
+"""Why lines may be missing, where dockerd cannot decode a part of the log."""
 
 
 class End(NamedTuple):
     """How a stream has ended."""
 
     decoder: Decoder | None = None
-    """None where it gave nothing at all."""
+    """None when the stream gave nothing at all."""
     damaged: bool = False
-    """The daemon said that it could read no further."""
+    """Whether dockerd reported that it could read no further."""
     leapt: bool = False
-    """The lines that come next may not be those that follow. It is to be opened again."""
+    """Whether the next lines may not be those that follow, so that the log has to be opened
+    again."""
 
 
 class ApiReader:
@@ -52,10 +55,13 @@ class ApiReader:
         max_line: int,
         opening: asyncio.Semaphore,
     ) -> None:
-        """`opening` bounds streams being opened."""
+        """`state` is told of the container's starts and end. `lines` takes the decoded lines, and
+        knows the position. `max_line` is the number of bytes to which lines are cut. `opening`
+        bounds the number of streams that are being opened at once.
+        """
         self.listening: float | None = None
-        """Since when the stream has been silent (`time.monotonic`); None when there is none, or
-        what it gave is still being worked on."""
+        """Since when the stream has been silent, by `time.monotonic`. None when there is no stream,
+        or its last bytes are still being handled."""
         self._engine = engine
         self._container = container
         self._id = container.facts.id
@@ -67,18 +73,21 @@ class ApiReader:
         self._opening = opening
         self._skipped: SkippedFiles | None = None
         self._damaged = 0
-        """How often in a row the log could not be read from the cursor on."""
+        """How many times in a row the log could not be read from the position on."""
         self._stream: ByteStream | None = None
 
     def reopen(self) -> None:
-        """Gives up the stream, and opens another one at the cursor."""
+        """Closes the stream, so that `read` ends and the next one begins at the position."""
         if self._stream is not None:
             self._stream.close()
 
     async def read(self) -> bool:
-        """From the cursor to the log's end. True when that was the container's end too.
+        """Reads from the position to the end of the log. Returns whether the container has ended,
+        too.
 
-        Raises `NotFound`, `Unreadable`, `EngineError`, `FrameError` and `OSError`."""
+        When it hasn't, call it again. Raises `NotFound`, `Unreadable`, `EngineError`, `FrameError`
+        and `OSError`.
+        """
         batcher, starts = self._batcher, self._state.starts
         before = batcher.position
         way = await self._way_around()
@@ -103,8 +112,11 @@ class ApiReader:
         return found.ended
 
     async def _has_more(self) -> bool:
-        """Whether the log of a container that has ended has a line that was not read. That the
-        log is damaged is something that dockerd says only in one reading of two (measured)."""
+        """Whether the log of an ended container has a line that was not read.
+
+        dockerd reports a damaged log in one of two readings only (measured), so this finds it
+        otherwise.
+        """
         if self._state.gone or self._engine.podman or not self._batcher.has_read:
             return False
         try:
@@ -116,7 +128,7 @@ class ApiReader:
     # ------------------------------------------------------------------------ one stream
 
     async def _read_stream(self, way: Around | None, until: bytes = b"") -> End:
-        """One stream, from the cursor on, and up to the log's end and beyond, or to a time."""
+        """Reads one stream from the position on: to its end, or to the time `until`."""
         since = self._batcher.position.since
         parameters = {"stdout": "1", "stderr": "1", "timestamps": "1"}
         parameters |= {"until": to_since(until)} if until else {"follow": "1"}
@@ -137,7 +149,7 @@ class ApiReader:
         finally:
             self._stream = self.listening = None
             stream.close()
-            # Of one that is damaged the file may be gone already.
+            # The file of a damaged log may be gone already.
             was_there = was_there and not (end is not None and end.damaged)
             if was_there or self._batcher.position != before:
                 self._state.opened = starts
@@ -171,7 +183,7 @@ class ApiReader:
             if leap is not None:
                 return End(decoder, leapt=True)
             if errors:
-                # Nothing comes behind it, and that of an ended container may be kept open.
+                # No line follows, and dockerd may keep the stream of an ended container open.
                 self._report.trouble("daemon", errors[0][:300].decode(errors="replace"))
                 await lines.take_rest(whole=False)
                 return End(decoder, damaged=True)
@@ -186,10 +198,12 @@ class ApiReader:
         finally:
             self.listening = None
 
-    # ---------------------------------------------------------- what a follow passes over
+    # ------------------------------------------------------- files that dockerd skipped
 
     def _watch_for_leaps(self, asked: bytes) -> SkippedFiles | None:
-        """For the stream that was just opened."""
+        """Prepares the search for skipped files in a stream that was just opened. None without
+        rotation.
+        """
         rotation = self._container.rotation
         if rotation is None or self._engine.podman:
             return None
@@ -199,7 +213,7 @@ class ApiReader:
         return self._skipped
 
     async def _way_around(self) -> Around | None:
-        """Where the log cannot be read from the cursor on, how it can."""
+        """Returns how to read the log where it is damaged at the position; None where it is not."""
         if not self._damaged:
             return None
         first = first_time(self._engine, self._id)
@@ -213,7 +227,7 @@ class ApiReader:
         return await way_around(batcher.position, batcher.newest, first, margin=1, exact=False)
 
     async def _read_up_to_the_damage(self, way: Around | None) -> None:
-        """`way`: around one before the cursor."""
+        """Reads the lines before the damaged place. `way` begins before the position."""
         now = timestamp(time.time() + self._engine.clock_offset)
         before = Before(self._batcher.position.since.encode(), now)
         while not before.done:

@@ -1,7 +1,7 @@
-"""From a log's decoded lines to numbered batches, each with an acknowledgement that moves the
-position from which the log is resumed.
+"""Makes a log's decoded lines into numbered batches, each with an acknowledgement.
 
-Whatever way a log is read, its lines come through here, and nothing else moves its cursor.
+Once a batch is acknowledged, the position from which the log is resumed moves over it. All lines go
+through here, however the log is read, and nothing else moves its position.
 """
 
 from __future__ import annotations
@@ -23,55 +23,62 @@ from pipeline.sources.docker.logs.cursor import Cursor, Replay, fingerprint
 
 
 class Gap(NamedTuple):
-    """Lines that may be missing."""
+    """A place in the log where lines may be missing."""
 
     since: str
-    """Time of the last line before them, as in `Batch.times`; empty for the log's beginning."""
+    """Time of the last line before it, as in `Batch.times`; empty for the beginning of the log."""
     until: bytes
-    """Time of the first line behind them; empty for the log's end."""
+    """Time of the first line after it; empty for the end of the log."""
     why: str
+    """The reason, for the agent's own log."""
 
 
 class Numbered(NamedTuple):
-    """New lines, on their way to the lanes, and what is to be said of them before."""
+    """New lines for the lanes, and what is to be reported before they are handed out."""
 
     batch: Batch | None = None
-    """None where only something is to be said."""
+    """None when there is only something to report."""
     ack: Acknowledgement = UNTRACKED
-    """The batch's. To be settled once it has been handed to everybody who is to have it."""
+    """The batch's acknowledgement. To be settled once the batch was handed to all lanes."""
     gap: Gap | None = None
-    """Lines that may be missing before these."""
+    """Lines that may be missing before this batch."""
     doubtful_from: int | None = None
-    """Lines with a higher `event.sequence` than this have other numbers than they had when they
-    were read before, or would have if they were read again; None where numbers are certain."""
+    """Number (`event.sequence`) after which entries may have other numbers than when they were read
+    before, or when they are read again. None when numbers are certain."""
 
 
 class Batcher:
-    """Of one log. It takes what a decoder gives, in order, and calls nobody but `acks`."""
+    """Numbers the lines of one log.
+
+    It takes what a decoder returns, in order, and calls nothing but `acks`.
+    """
 
     def __init__(
         self, position: Position, acks: AckTracker[Position], clock: Callable[[], float] = time.time
     ) -> None:
-        """`position`: behind the last line consumed. `acks` are told of each position behind a
-        batch, and say when it may be saved. `clock`: seconds since the epoch, as the Engine has
-        them, for lines that come without a time."""
+        """`position` is behind the last line that was consumed. `acks` gives each batch its
+        acknowledgement, and is told the position behind it. `clock` returns seconds since the epoch
+        by the Engine's clock, for lines without a timestamp.
+        """
         self._cursor = Cursor(position)
         self._replay = Replay(position)
         self._acks = acks
         self._clock = clock
         self._why_lost = ""
         self.missing = ""
-        """Why lines in front of the next one may be missing; empty where none are. Said with that
-        line, or by `end`."""
+        """Why lines before the next one may be missing; empty when none are. Reported with the next
+        line, or by `gap_at_end`."""
 
     @property
     def position(self) -> Position:
-        """Behind the last line that was given out."""
+        """The position behind the last line that was returned."""
         return self._cursor.position
 
     @property
     def newest(self) -> bytes:
-        """The newest time read, by this reading or before it; empty for none."""
+        """The newest time read, now or by an earlier agent, as in `Batch.times`; empty when there
+        is none.
+        """
         return self._cursor.newest
 
     @property
@@ -82,16 +89,21 @@ class Batcher:
     # ------------------------------------------------------------------- where it is opened
 
     def resume(self, why_lost: str, *, from_before: bool = False, behind_gap: bool = False) -> None:
-        """The log is opened anew: with `since`, as the position has it, so that what was consumed
-        comes again and is taken out. `from_before`: it begins before that. `behind_gap`: it begins
-        behind it, with a line that is new. `why_lost`: what is said where the line at the position
-        is not there any more."""
+        """Says that the log was opened again with the position's time as `since`.
+
+        Lines that were consumed come again and are skipped. `from_before`: it begins before that
+        time. `behind_gap`: it begins after the position, with a new line. `why_lost` is reported if
+        the line at the position is not in the log any more.
+        """
         self._cursor = Cursor(self.position)
         self._replay = Replay(self.position, from_before=from_before, behind_gap=behind_gap)
         self._why_lost, self.missing = why_lost, ""
 
     def resume_at_place(self, why_lost: str) -> None:
-        """The log is opened anew at the position's place in its files."""
+        """Says that the log was opened again at the position's place in its files.
+
+        `why_lost` is reported if the line at the position is not there any more.
+        """
         position = self.position
         assert position.place is not None
         beyond = position.place.beyond
@@ -102,8 +114,10 @@ class Batcher:
     # ------------------------------------------------------------------------------- lines
 
     def take(self, decoded: DecodedLines, container: Container) -> Numbered | None:
-        """What is new of the lines that a decoder has just given; None where nothing is.
-        `container`: whose log it is, with the facts that it has by now."""
+        """Takes the lines that a decoder has just returned. Returns those that are new, or None.
+
+        `container` are its facts by now.
+        """
         self._cursor.see(decoded)
         if self._replay.done:
             return self._numbered(decoded, container) if decoded.lines else None
@@ -114,9 +128,12 @@ class Batcher:
         return self._numbered(new, container, said) if new.lines else said
 
     def take_rest(self, container: Container, *, whole: bool) -> Numbered | None:
-        """Nothing more comes of what was opened: what is new of the lines that waited until all
-        that was consumed had come again. `whole`: the log was read to its end, so that what was
-        not found is not there."""
+        """Says that nothing more comes of what was opened. Returns new lines that were kept back
+        until now.
+
+        Lines are kept back until all that was consumed has come again. `whole`: the log was read to
+        its end, so what has not come again is not in the log any more.
+        """
         if self._replay.done:
             return None
         new = self._replay.filter(DecodedLines(), last=True)
@@ -124,16 +141,19 @@ class Batcher:
         return self._numbered(new, container, said) if new.lines else said
 
     def take_unfinished(self, decoded: DecodedLines, container: Container) -> Numbered | None:
-        """Lines that were still open at the container's end. If the log goes on, they are read
-        again: the rest of such a line may yet come."""
+        """Takes lines that were still open when the container ended.
+
+        If the container is started again they are read again, because their rest may come then.
+        """
         if not decoded.lines:
             return None
         position = self._cursor.flushed(len(decoded.lines))
         return self._batch(decoded, container, position, None, position.sequence)
 
     def _replayed(self, new: DecodedLines) -> Numbered | None:
-        """The replay is done, and these are the first lines behind the position: what is to be said
-        of it, if anything is."""
+        """Returns what is to be reported when all consumed lines have come again, if anything is.
+        `new` are the first lines after them.
+        """
         replay = self._replay
         if not (replay.gap or replay.inexact):
             return None
@@ -153,7 +173,7 @@ class Batcher:
             gap = gap or self._gap(new.times[0], self.missing)
             self.missing = ""
         if not (self.position.mark or self.position.first):
-            # If the log is read again from here, it is known then whether these lines come.
+            # Saved at once: if the log is read again, this tells whether the same lines come.
             first = msgspec.structs.replace(self.position, first=fingerprint(new, 0))
             self._acks.open(first).settle()
         return self._batch(new, container, self._cursor.advance(new), gap, doubtful_from)
@@ -179,12 +199,17 @@ class Batcher:
     # --------------------------------------------------------------------------- the end
 
     def end(self, started: str) -> None:
-        """The log was read to the end of a run of its container, which had begun at `started`: the
-        next run of the agent need not read it again to find nothing new."""
+        """Says that the log was read to the end of a run of its container, which had begun at
+        `started` (as the Engine writes it). The next start of the agent need not read the log
+        again.
+        """
         self._acks.open(msgspec.structs.replace(self.position, ended=started)).settle()
 
     def gap_at_end(self, why: str) -> Numbered:
-        """Lines may be missing at the log's end; the numbers of what may yet come are not certain.
-        `why`: what is said of it, where `missing` says nothing."""
+        """Reports that lines may be missing at the log's end. The numbers of later lines are not
+        certain.
+
+        `why` is the reason, unless `missing` gives one.
+        """
         gap, self.missing = self._gap(b"", self.missing or why), ""
         return Numbered(gap=gap, doubtful_from=self.position.sequence)

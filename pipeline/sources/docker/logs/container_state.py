@@ -1,4 +1,4 @@
-"""What is known of one container's life while its log is read."""
+"""What is known about a container's starts and end while its log is read."""
 
 from __future__ import annotations
 
@@ -10,51 +10,57 @@ from pipeline.sources.docker.engine.client import Engine, NotFound
 
 
 class RunState(NamedTuple):
-    """As an inspection gave it."""
+    """A container's state, from an inspection."""
 
     ended: bool
+    """Whether it has ended, and is not being restarted."""
     started: str
-    """When this run of it began, as the Engine writes it; empty where it is removed."""
+    """When its current or last run began, as the Engine writes it; empty when it is removed."""
 
 
 class ContainerState:
-    """Of one container: told of by its source, and waited for by what reads its log."""
+    """A container's starts and end, told by the source and waited for by the readers of its log."""
 
     def __init__(self, engine: Engine, container_id: str) -> None:
         self.starts = 0
+        """How many starts were seen."""
         self.opened = 0
-        """How many starts there were when its log was opened last, and was there: it gave lines, or
-        the container was not being removed yet. While it is, dockerd may make the log's file anew,
-        and give nothing."""
+        """The value of `starts` when its log was last opened and existed: it gave lines, or the
+        container was not being removed. During a removal dockerd may create the log's file again,
+        and it is empty."""
         self.gone = False
-        """The container is removed."""
+        """Whether the container is removed."""
         self.doubted = False
-        """Somebody has reason to think that it has ended, and nobody has looked since."""
+        """Whether it may have ended, and has not been inspected since."""
         self._engine = engine
         self._path = f"/containers/{container_id}/json"
         self._news = asyncio.Event()
 
     def start(self) -> None:
+        """Says that the container was started."""
         self.starts += 1
         self._news.set()
 
     def stop(self) -> None:
+        """Says that the container was removed."""
         self.gone = self.doubted = True
         self._news.set()
 
     def doubt(self) -> None:
+        """Says that the container may have ended."""
         self.doubted = True
         self._news.set()
 
     def tell(self) -> None:
-        """There is something new."""
+        """Wakes `until_news`."""
         self._news.set()
 
     def forget_news(self) -> None:
+        """Makes `until_news` wait for what is told from now on."""
         self._news.clear()
 
     async def until_news(self, wait: float | None = None) -> None:
-        """Until there is something new since it was forgotten, or `wait` seconds have passed."""
+        """Waits until something was told since `forget_news`, or `wait` seconds have passed."""
         if wait is None:
             await self._news.wait()
             return
@@ -63,7 +69,7 @@ class ContainerState:
                 await self._news.wait()
 
     async def ask(self) -> RunState:
-        """The Engine. Raises `EngineError` where it does not answer."""
+        """Inspects the container. Raises `EngineError` when the Engine doesn't answer."""
         self.doubted = False
         try:
             state = (await self._engine.get(self._path)).get("State") or {}

@@ -1,14 +1,14 @@
-"""Where reading has come to in one container's log, and how to go on from there exactly.
+"""The position in one container's log, and how to resume from it exactly.
 
-`since` is inclusive and compares times, but a log is in the order in which lines were written, and
-the two streams of a container are slightly out of order with each other. What does hold is that a
-log opened with the same `since` begins at the same frame: the first one at or past it. So a
-position is a time, and how many lines were consumed from the first frame at that time on: its
-anchor. Opened there again, exactly those are skipped. No line is lost and none comes twice, at any
-resolution of time: Podman's whole seconds, with a thousand lines in each, need nothing more.
+`since` is inclusive and compares times. But a log is in the order in which lines were written, and
+a container's two streams are slightly out of order with each other. What does hold: a log that is
+opened with the same `since` begins at the same frame, the first one at or after that time. So a
+position is a time, and how many lines were consumed from that frame on (the anchor). When the log
+is opened there again, exactly that many lines are skipped. No line is lost or repeated, at any
+resolution of time: Podman's whole seconds with a thousand lines in each need nothing more.
 
-The anchor is the newest time seen, but never behind the beginning of a line that is still open:
-such a line was not consumed, and has to be read again from its first part.
+The anchor is the newest time seen, but never after the beginning of a line that is still open: such
+a line was not consumed, and has to be read again from its first piece.
 """
 
 from __future__ import annotations
@@ -26,31 +26,35 @@ from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine, conca
 
 
 class Cursor:
-    """Moves over the lines of one stream, which was opened at `position`."""
+    """The position in a stream that was opened at `position`. Moves over its lines."""
 
     def __init__(self, position: Position, *, before: int = 0) -> None:
-        """`before`: how many lines of the stream come before the first one at the position's time;
-        fewer than none where the stream begins behind that."""
+        """`before` is how many lines of the stream come before the first one at the position's
+        time; negative when the stream begins after that.
+        """
         self.position = position
         self._anchor = (position.since.encode(), before)
-        """A time, and how many lines the decoder had completed before the first frame of it."""
+        """A time, and how many lines the decoder had completed before the first frame at that
+        time."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
         self._completed = 0
         self._place: FilePlace | None = None
-        """Of what was seen last."""
+        """Place in the files of the lines seen last."""
 
     @property
     def newest(self) -> bytes:
-        """The newest time seen."""
+        """The newest time seen, as in `Batch.times`; empty when there is none."""
         return self._anchor[0]
 
     def gap(self) -> None:
-        """Lines are missing before those that come next: the numbers show it."""
+        """Skips a number, to show that lines are missing before the next ones."""
         self.position = msgspec.structs.replace(self.position, sequence=self.position.sequence + 1)
 
     def see(self, decoded: DecodedLines) -> None:
-        """Takes note of lines that the decoder has just given, consumed before or not."""
+        """Takes the lines that the decoder has just returned, whether they were consumed before or
+        not.
+        """
         self._completed, self._place = decoded.completed, decoded.place
         if not decoded.lines:
             return
@@ -74,15 +78,18 @@ class Cursor:
             self._safe = before
 
     def begins_behind(self, lines: int) -> None:
-        """The first line at the position's time turned out to come behind so many of the stream,
-        which had begun before it."""
+        """Says that the stream began before the position's time: `lines` come before its first line
+        at that time.
+        """
         since = self.position.since.encode()
         self._anchor, self._safe = (
             (since, lines) if one == (since, 0) else one for one in (self._anchor, self._safe)
         )
 
     def advance(self, decoded: DecodedLines) -> Position:
-        """The position after these lines (one or more), the last of those seen."""
+        """Moves over `decoded`, the last of the lines seen (at least one). Returns the position
+        after them.
+        """
         since, anchor = self._safe
         self.position = Position(
             since=since.decode(),
@@ -94,8 +101,12 @@ class Cursor:
         return self.position
 
     def flushed(self, count: int) -> Position:
-        """The position after lines that were given up on at the end of a stream, still open. They
-        are read again if the log goes on: the rest of such a line may yet come."""
+        """Moves over `count` lines that were still open at the end of the stream. Returns the
+        position.
+
+        Only the number moves. If the log goes on these lines are read again, because their rest may
+        come.
+        """
         self.position = msgspec.structs.replace(
             self.position, sequence=self.position.sequence + count
         )
@@ -103,8 +114,9 @@ class Cursor:
 
 
 def _first_at(time: bytes, decoded: DecodedLines, first: int, partials: Sequence[OpenLine]) -> int:
-    """How many lines were complete before the first frame at `time`, which some line here has.
-    `first` of them were before these."""
+    """How many lines were complete before the first frame at `time`, which one of these lines has.
+    `first` were complete before all of these.
+    """
     begins = [partial.before for partial in partials if partial.time == time]
     begins += [at for index, at in decoded.begun.items() if decoded.times[index] == time]
     if time in decoded.times:
@@ -113,24 +125,25 @@ def _first_at(time: bytes, decoded: DecodedLines, first: int, partials: Sequence
 
 
 def fingerprint(decoded: DecodedLines, index: int) -> int:
-    """Tells a line from its neighbours. Never 0."""
+    """Returns a checksum of a line's time, stream and text. Never 0."""
     seed = zlib.crc32(decoded.times[index], decoded.streams[index])
     return zlib.crc32(decoded.lines[index], seed) or 1
 
 
 MOST_HELD = 4 << 20
-"""Bytes of lines that a replay keeps while it counts. An anchor can lie far back, by millions of
-lines: after the clock was set back, or beside a line that stayed open for long."""
+"""Most bytes of lines that a replay keeps while it counts. An anchor can be millions of lines back:
+after the clock was set back, or when a line stayed open for long."""
 
 
 class Replay:
-    """Takes out of a reopened stream what had been consumed before it was opened."""
+    """Skips the lines of a reopened stream that were consumed before."""
 
     def __init__(
         self, position: Position, *, from_before: bool = False, behind_gap: bool = False
     ) -> None:
-        """`from_before`: the stream begins before the position's time, and not at it.
-        `behind_gap`: it begins behind the position, with a line that is new."""
+        """`from_before`: the stream begins before the position's time instead of at it.
+        `behind_gap`: it begins after the position, with a new line.
+        """
         self._position = position
         self._before = from_before
         self._behind = behind_gap
@@ -138,18 +151,23 @@ class Replay:
         self._held_bytes = 0
         self._count = 0
         self._passed = 0
-        """Lines that were counted and are no longer held."""
+        """Lines that were counted and are no longer kept."""
         self.earlier: int | None = None
-        """Lines of the stream that came before the position's time, once that has come."""
+        """How many lines of the stream came before the position's time; None until that is
+        known."""
         self._earlier = 0
         self.done = not (position.skip or position.first or from_before or behind_gap)
         self.gap = False
-        """The line at the position is no longer in the log: lines between may be missing."""
+        """Whether the line at the position is no longer in the log, so that lines may be
+        missing."""
         self.inexact = False
-        """It is not certain that the first line given is the one behind the position."""
+        """Whether the first new line may not be the one after the position."""
 
     def filter(self, decoded: DecodedLines, *, last: bool = False) -> DecodedLines:
-        """What of these lines is new. `last`: nothing more will come from this stream."""
+        """Returns the new ones of these lines. `last`: nothing more comes from this stream.
+
+        May return lines later that it kept back.
+        """
         if self.done or not (decoded.lines or last):
             return decoded
         if self._count == 0 and self._is_past(decoded):
@@ -168,7 +186,9 @@ class Replay:
         return self._release(decoded, None)
 
     def _begun(self, decoded: DecodedLines) -> DecodedLines:
-        """Nothing was consumed before; whether these are the lines that were seen then."""
+        """Handles a position before the first line: checks whether these are the lines that were
+        seen then.
+        """
         first = self._position.first
         self.done = bool(decoded.lines)
         if first and decoded.lines and fingerprint(decoded, 0) != first:
@@ -176,8 +196,9 @@ class Replay:
         return decoded
 
     def _is_past(self, decoded: DecodedLines) -> bool:
-        """Whether the stream begins behind the position. The line that it begins with may be
-        complete after others, or not yet."""
+        """Whether the stream begins after the position. Its first line may be completed after
+        others, or not yet.
+        """
         times = [*decoded.times, *(one.time for one in decoded.open)]
         if self._behind:
             return bool(decoded.times)
@@ -186,7 +207,7 @@ class Replay:
         return bool(self._position.since and times) and min(times) > self._position.since.encode()
 
     def _from_position(self, decoded: DecodedLines) -> DecodedLines:
-        """As the Engine's `since` would have it."""
+        """Drops the lines before the position's time, as `since` would."""
         since = self._position.since.encode()
         for index, time in enumerate(decoded.times):
             if time >= since:
@@ -213,10 +234,12 @@ class Replay:
         return together.without_first(skip)
 
     def _consumed(self, decoded: DecodedLines) -> int:
-        """How many are to be skipped. Where the count does not lead to the line it should, the
-        log is not what it was (a driver that drops or merges lines), and the fingerprint of the
-        last one consumed decides, if it is found. Where it should have been and is not, all of
-        them are new."""
+        """Returns how many lines to skip.
+
+        If the count does not lead to the expected line, the log has changed (some drivers drop or
+        merge lines). Then the fingerprint of the last consumed line decides, if it is found. Where
+        it must be and isn't, all lines are new.
+        """
         skip = min(self._position.skip - self._passed, len(decoded.lines))
         mark = self._position.mark
         if not mark or not skip or fingerprint(decoded, skip - 1) == mark:
@@ -226,7 +249,7 @@ class Replay:
             if fingerprint(decoded, index) == mark:
                 return index + 1
         if self._position.since or self._count < self._position.skip:
-            # It may have begun before the position, or the stream has ended before it.
+            # The log may begin before the position, or the stream ended before it.
             return skip
         self.gap = True
         return 0

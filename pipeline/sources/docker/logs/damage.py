@@ -1,14 +1,14 @@
-"""The way around a damaged place in a container's log.
+"""Reads around a damaged place in a container's json-file.
 
-Reading a json-file, dockerd ends at the first thing that is no JSON, with a frame that says so, and
-what is written behind it cannot be had by a reading that passes the place. It can by one that
-begins behind it: `tail=N` looks for N ends of lines, from the log's end backwards, and decodes
-nothing before. So the N is searched for with which the log begins where it is wanted. Each try
-reads one frame, and there are about two for each doubling of the lines behind the place.
+dockerd stops at the first bytes that are not JSON, with a frame that says so. A reading from before
+the damage never gets past it. One that begins after it does: with `tail=N`, dockerd counts N ends
+of lines from the end of the log backwards, and decodes nothing before. So a search finds the N with
+which the log begins at the wanted line. Each try reads one frame, and the search takes about two
+tries for each doubling of the lines after the damage.
 
-The error overtakes lines: of those before the place, up to 4096 that wait in dockerd are lost to a
-reading that meets it. A reading with an `until` before the place does not, so that is searched for
-as well (`Before`).
+The error overtakes lines: up to 4096 lines that wait in dockerd before the damage are lost to a
+reading that meets it. A reading with an `until` before the damage doesn't lose them, so that time
+is searched for, too (`Before`).
 """
 
 from __future__ import annotations
@@ -20,35 +20,42 @@ from pipeline.model.timestamps import from_nanoseconds, nanoseconds
 from pipeline.sources.docker.logs.last_line import FirstTime
 
 MARGIN = 64
-"""Lines before the position that an exact resumption begins with, where the damage is not among
-them: the log may grow meanwhile, and two streams are out of order with each other."""
+"""Lines before the position with which an exact resumption begins, if the damage is not among them.
+The log may grow meanwhile, and two streams are out of order with each other."""
 CLOSE = 1000
-"""Nanoseconds between two lines that are as good as one."""
+"""Nanoseconds between two times at which the search for a time ends."""
 STEPS = 16
-"""How often the search follows a log that grows by one line. Then it takes ever more at a time, and
-may pass over some: it would never catch up with one that grows faster than it is looked at."""
+"""How many times the search follows a growing log by one line. Then it doubles its steps, and may
+skip lines: it would never catch up with a log that grows faster than it is looked at."""
 MOST = 1 << 40
-"""Lines of a log. No log has as many; it ends the search in one that answers nonsense."""
+"""Lines that no log has. Ends the search when the answers make no sense."""
 
 
 class Before:
-    """Halves the time between the position and the damage, until nothing is left to be read."""
+    """A binary search for the time of the damage, from the position's time to now.
+
+    Read the log until `middle`, tell the result to `read`, and repeat until `done`.
+    """
 
     def __init__(self, after: bytes, until: bytes) -> None:
+        """`after` is the position's time, empty for the beginning; `until` is now. As in
+        `Batch.times`.
+        """
         self._low = nanoseconds(after) if after else 0
         self._high = nanoseconds(until)
 
     @property
     def done(self) -> bool:
+        """Whether nothing is left to be read before the damage."""
         return self._high - self._low < CLOSE
 
     @property
     def middle(self) -> bytes:
-        """Until when to read next."""
+        """The time until which to read next, as in `Batch.times`."""
         return from_nanoseconds((self._low + self._high) // 2)
 
     def read(self, *, damaged: bool) -> None:
-        """That was read; it met the damage or not."""
+        """Tells whether the reading until `middle` met the damage."""
         if damaged:
             self._high = (self._low + self._high) // 2
         else:
@@ -56,21 +63,24 @@ class Before:
 
 
 class Around(NamedTuple):
-    """A reading that does not pass the damaged place."""
+    """A reading that begins after the damaged place."""
 
     lines: int
-    """How many of the log's last lines it begins with (`tail`)."""
+    """With how many of the log's last lines it begins (`tail`)."""
     exact: bool
-    """Whether the line that the position is at is among them, so that nothing is missing."""
+    """Whether the line at the position is among them, so that nothing is missing."""
 
 
 async def way_around(
     position: Position, newest: bytes, first: FirstTime, *, margin: int, exact: bool
 ) -> Around:
-    """The reading that begins right behind the last line read, or the place that is damaged.
-    `newest`: the newest time read so far. `exact`: one that begins before it, by `margin` lines, if
-    there is one; else only where the line before those is the one read last, so that nothing is
-    damaged between the two."""
+    """Searches for the reading that begins right after the last line read, or after the damage.
+
+    `newest` is the newest time read so far. `first` asks for the time of the first of the last N
+    lines. With `exact`, a reading that begins `margin` lines before the position is wanted if there
+    is one. Without, it is only used where the line before the new ones is the one read last, so
+    that nothing between them is damaged. Raises what `first` raises.
+    """
     lines, before = await _grown(await _newer(newest, first), newest, first)
     if position.since and (exact or before == newest):
         since, lines_since = position.since.encode(), lines + position.skip
@@ -83,7 +93,7 @@ async def way_around(
 
 
 async def _newer(newest: bytes, first: FirstTime) -> int:
-    """How many of the last lines are newer, as far back as they can be read."""
+    """How many of the last lines are newer than `newest`, as far back as they can be read."""
     good, bad, beginning = 0, 1, _Beginning()
     while True:
         time = await first(bad)
@@ -103,8 +113,9 @@ async def _newer(newest: bytes, first: FirstTime) -> int:
 
 
 async def _grown(lines: int, newest: bytes, first: FirstTime) -> tuple[int, bytes | None]:
-    """How many are newer, where the log has grown meanwhile; and the time of a line before them,
-    which is the last one before but for a log that grows fast."""
+    """Follows a log that has grown during the search. Returns how many lines are newer, and the
+    time of a line before them.
+    """
     step, steps, beginning = 1, 0, _Beginning()
     time = await first(lines + step)
     while time and time > newest and not beginning.is_reached(time):
@@ -116,7 +127,7 @@ async def _grown(lines: int, newest: bytes, first: FirstTime) -> tuple[int, byte
 
 
 async def _including(since: bytes, lines: int, first: FirstTime) -> int | None:
-    """How many of the last lines reach back beyond `since`; None where that cannot be read."""
+    """How many of the last lines reach back beyond `since`; None when these cannot be read."""
     beginning = _Beginning()
     while lines < MOST:
         time = await first(lines)
@@ -129,8 +140,10 @@ async def _including(since: bytes, lines: int, first: FirstTime) -> int | None:
 
 
 class _Beginning:
-    """A log's beginning is where the first of ever more lines is the same twice more. Once is no
-    sign of it: the log may have grown by just as many lines between two looks."""
+    """Recognises the beginning of a log: a growing number of last lines begins with the same line
+    three times. Twice is no proof, because the log may have grown by just as many lines between two
+    looks.
+    """
 
     def __init__(self) -> None:
         self._time = b""

@@ -1,4 +1,4 @@
-"""From a log's decoded lines to its container's lanes."""
+"""Hands the lines of a log to its container's lanes."""
 
 from __future__ import annotations
 
@@ -18,42 +18,50 @@ from pipeline.support.plural import plural
 log = logging.getLogger(__name__)
 
 SHORTAGE = 1.0
-"""Seconds after which lines are handed out again for which there was not enough memory."""
+"""Seconds to wait before lines are handed out again, when memory ran out."""
 MOST_SHORTAGES = 60
-"""How often."""
+"""How many times that is tried."""
 
 
 class Distributor:
-    """Of one log. Each method returns when what came of the lines has found room in the sinks'
-    buffers, and nothing but cancelling keeps it from that: whatever a lane raises is counted and
-    said, and the next lines do not suffer for it."""
+    """Hands out the lines of one log.
+
+    Calls must not overlap. Each returns when its lines have found room in all sinks' buffers.
+    Errors of a lane are counted and logged, not raised: later lines are handed out all the same.
+    """
 
     def __init__(
         self, container: FollowedContainer, batcher: Batcher, report: LogReport, metrics: Metrics
     ) -> None:
+        """`batcher` numbers the lines, `report` takes gaps and errors."""
         self.batcher = batcher
         self.busy = False
-        """Lines are on their way to the buffers."""
+        """Whether lines are being handed out."""
         self.afterwards: Callable[[], object] | None = None
-        """To be called once when these are settled."""
+        """Called once, when these lines were handed out. Set it while `busy`."""
         self._container = container
         self._report = report
         self._bugs = metrics.source_errors.labels("bug")
 
     async def take(self, decoded: DecodedLines) -> Batch | None:
-        """Lines that a decoder has just given. Returns what was new of them, if any."""
+        """Takes lines that a decoder has just returned. Returns those of them that were new; None
+        when none were.
+        """
         return await self._hand_out(self.batcher.take(decoded, self._container.facts))
 
     async def take_rest(self, *, whole: bool) -> None:
-        """Nothing more comes of what was opened: see `Batcher.take_rest`."""
+        """Says that nothing more comes of what was opened. Hands out lines that were kept back.
+
+        `whole`: the log was read to its end.
+        """
         await self._hand_out(self.batcher.take_rest(self._container.facts, whole=whole))
 
     async def take_unfinished(self, decoded: DecodedLines) -> None:
-        """Lines that were still open at the container's end."""
+        """Hands out lines that were still open when the container ended."""
         await self._hand_out(self.batcher.take_unfinished(decoded, self._container.facts))
 
     async def end_with_gap(self, why: str) -> None:
-        """Lines may be missing at the log's end: see `Batcher.gap_at_end`."""
+        """Reports that lines may be missing at the log's end. `why` is the reason."""
         await self._hand_out(self.batcher.gap_at_end(why))
 
     async def _hand_out(self, it: Numbered | None) -> Batch | None:
@@ -79,8 +87,9 @@ class Distributor:
         return it.batch
 
     async def _distribute(self, batch: Batch, ack: Acknowledgement) -> None:
-        """Tries again where there is not enough memory: sinks that have some of it by then get
-        that once more."""
+        """Tries again when memory ran out. Sinks that have some of the lines by then get them
+        twice.
+        """
         try:
             for _ in range(MOST_SHORTAGES):
                 try:

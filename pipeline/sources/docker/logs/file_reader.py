@@ -1,6 +1,7 @@
-"""One container's log from its files, while it grows and is rotated, until the container's end.
+"""Reads one container's log from its files, while they grow and are rotated, until its end.
 
-Positions are the same as those of the API, so a log may be read now in this way and now in that.
+Positions are the same as those of the API, so a log may be read in one way now and in the other
+later.
 """
 
 from __future__ import annotations
@@ -36,21 +37,24 @@ from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.report import LogReport
 
 DAMAGED = "the log is damaged"
+"""Why lines may be missing, where a file has something that is not a row."""
 ROTATED = "it may have been rotated away before it was first read"
+"""Why lines may be missing at the beginning of a log."""
 NO_LONGER = "its files no longer have the line read last"
+"""Why lines may be missing, where the line at the position is not in the files any more."""
 AGAIN = 1.0
-"""Seconds until the Engine is asked again, which did not answer."""
+"""Seconds until the Engine is asked again, when it did not answer."""
 AHEAD = 16
-"""Blocks that have not arrived at the quickest of the sinks, beyond which these go first. Measured:
-W2 of the benchmarks takes an eighth less CPU than with 8 MiB of them; with half of this, W1 takes a
-quarter more time."""
+"""How many blocks may be unsettled by the fastest sink before reading waits. Measured: W2 of the
+benchmarks takes an eighth less CPU than with 8 MiB of blocks; with half as many, W1 takes a quarter
+more time."""
 LOOK, STANDS_STILL = 0.001, 0.05
-"""Seconds between two looks at whether they have; and for which it is waited while nothing arrives.
-After that it is read on: what a sink does that stands still is its buffer's business."""
+"""Seconds between two looks at whether blocks were settled, and seconds to wait while none are.
+Then reading goes on: a sink that is stuck is the business of its buffer."""
 
 
 class FromFiles(NamedTuple):
-    """What the readings of all containers share."""
+    """What the readers of all containers share."""
 
     inotify: Inotify
     refusals: Refusals
@@ -60,10 +64,9 @@ class Begun(NamedTuple):
     """Where reading begins in the files."""
 
     found: bool = False
-    """At the position's place, and not before the position."""
+    """At the position's place. Else, before the position."""
     behind_more: bool = False
-    """At the oldest row there is, of a log that is to be read from its first, and that may have
-    had more before."""
+    """At the oldest row, where the whole log is wanted but older files may have been removed."""
 
 
 class FileReader:
@@ -80,6 +83,9 @@ class FileReader:
         *,
         max_line: int,
     ) -> None:
+        """`state` is told of the container's starts and end. `lines` takes the decoded lines, and
+        knows the position. `max_line` is the number of bytes to which lines are cut.
+        """
         self._engine = engine
         self._container = container
         self._id = container.facts.id
@@ -91,19 +97,22 @@ class FileReader:
         self._max_line = max_line
 
     async def read(self) -> bool | None:
-        """From the cursor to the container's end, and True then. False where it has to be called
-        again, to begin anew at the cursor; None where the API is to be asked, which is said."""
+        """Reads from the position to the container's end.
+
+        True at the end. False when it has to be called again, to begin again at the position. None
+        when the log has to be read over the API; the reason was reported.
+        """
         before = None
         try:
             while before != self._batcher.position:
                 before = self._batcher.position
-                with suppress(Lost):  # begins anew, and finds out what is missing
+                with suppress(Lost):  # begins again, and finds out what is missing
                     return await self._read_on()
         except NotReadable as error:
             self._shared.refusals.note(self._container.facts.name, error)
             return None
         except OSError as error:
-            self._report.trouble("file", f"its files cannot be read, so the API is: {error}")
+            self._report.trouble("file", f"its files cannot be read, so the API is used: {error}")
             return None
         return False
 
@@ -144,7 +153,7 @@ def _begin(files: Files, facts: Facts, position: Position) -> Begun:
 
 
 class _Following:
-    """Files that are open, and what is read from them."""
+    """The open files of a log, and the reading of them."""
 
     def __init__(
         self,
@@ -166,23 +175,24 @@ class _Following:
         self._watch = -1
         self._renamings = 0
         self._lost: Lost | OSError | None = None
-        """Why the files cannot be followed beyond those that are held."""
+        """Why the files cannot be followed beyond those that are open."""
         self._blocks = self._arrived = 0
-        """Handed out; and of these what had arrived, at the last look."""
+        """Blocks that were handed out, and those of them that were settled at the last look."""
         self._moved = 0.0
-        """When something had arrived, by the event loop's time."""
+        """When a block was last settled, by the event loop's clock."""
         self._ask_at = 0.0
-        """Until then (of the event loop's time) the Engine is not asked again."""
+        """The Engine is not asked before this time, by the event loop's clock."""
         self._started = ""
-        """When the run of the container that has ended had begun."""
+        """When the run began that has ended, as the Engine writes it."""
 
     def close(self) -> None:
+        """Stops watching the files."""
         if self._watched is not None:
             self._inotify.forget(self._watch, self._told)
             self._watched = None
 
     async def run(self, begun: Begun) -> bool:
-        """Until the container's end. Raises `Lost` and `OSError`."""
+        """Reads until the container's end. Raises `Lost` and `OSError`."""
         state = self._state
         self._begin(found=begun.found)
         if begun.behind_more:
@@ -215,7 +225,7 @@ class _Following:
     # ------------------------------------------------------------------------- reading
 
     async def _read_to_end(self) -> None:
-        """All that there is in the files that are held."""
+        """Reads all that is in the open files now."""
         files = self._files
         while True:
             more = files.more
@@ -234,15 +244,16 @@ class _Following:
                 try:
                     raise self._lost
                 finally:
-                    self._lost = None  # else it has this frame, and the frame it
+                    self._lost = None  # else its traceback and this frame refer to each other
             else:
                 break
         if self._decoder.completed:
             await self._lines.take_rest(whole=True)
 
     async def _let_others(self) -> None:
-        """The others' turn, the sinks' above all: a file runs away from nobody, and what is encoded
-        right after it was read is still in the processor's caches."""
+        """Lets other tasks run, the sinks above all. A file can wait, and lines that are encoded
+        right after they were read are still in the processor's caches.
+        """
         await asyncio.sleep(0)
         now = asyncio.get_running_loop().time
         self._blocks += 1
@@ -274,16 +285,18 @@ class _Following:
                 break
             self._batcher.missing, data = DAMAGED, b""
 
-    # ------------------------------------------------------------------- what happens to it
+    # ---------------------------------------------------------------- growth and rotation
 
     def _told(self, renamed: bool) -> None:
-        """By the notices."""
+        """Called by inotify."""
         if renamed:
             self._look()
         self._state.tell()
 
     def _look(self) -> None:
-        """For newer files, at once, while this one waits for its sinks: they may not stay."""
+        """Looks for newer files, even while this one waits for its sinks: they may be removed
+        soon.
+        """
         try:
             settled = self._files.look()
         except (Lost, OSError) as error:
@@ -295,7 +308,7 @@ class _Following:
             if self._files.newest is not self._watched:
                 self.watch_newest()
                 self._state.tell()
-        elif self._renamings < TRIES:  # then it is left to the notices
+        elif self._renamings < TRIES:  # after that, wait for inotify
             self._renamings += 1
             asyncio.get_running_loop().call_later(MOMENT, self._look_again)
 
@@ -304,7 +317,7 @@ class _Following:
             self._look()
 
     def watch_newest(self) -> None:
-        """So that newer ones are noticed."""
+        """Watches the newest file, so that its rotation is noticed."""
         newest = self._files.newest
         if newest is self._watched or isinstance(newest, Compressed):
             return
@@ -320,7 +333,8 @@ class _Following:
         try:
             found = await state.ask()
         except EngineError:
-            # The files are there without it, and it may be that the container runs on.
+            # The files can be read without the Engine, and the container may still be running.
+
             state.doubted = True
             self._ask_at = loop.time() + AGAIN
             return False

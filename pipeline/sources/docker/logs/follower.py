@@ -1,7 +1,7 @@
-"""One container's log, read again and again until the container is gone.
+"""Reads one container's log, again and again until the container is removed.
 
-Opened as soon as the container starts, before anything else is asked about it: what a container
-that lives for a few milliseconds and is removed has written can be had only in that moment.
+The log is opened as soon as the container starts, before anything else is asked about it. What a
+container has written that lives for some milliseconds and is removed can only be read at once.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ log = logging.getLogger(__name__)
 _missed = RateLimit()
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
-"""Seconds between attempts to open a log that should be there."""
+"""Seconds between attempts to open a log that should exist: at first, and at most."""
 
 
 class Follower:
-    """Reads until the container is gone. One task; cancelled, it loses nothing that is not settled.
+    """Reads one container's log until the container is removed.
 
-    `start()` is called for every start of the container, `stop()` when it is gone.
+    `run` is run by one task. When it is cancelled, lines that were not settled are read again next
+    time. `start` is called for each start of the container, `stop` when it is removed.
     """
 
     def __init__(
@@ -54,19 +55,22 @@ class Follower:
         available: Callable[[], Awaitable[None]],
         files: FromFiles | None = None,
     ) -> None:
-        """`available` waits until the Engine answers; `opening` bounds streams being opened.
-        `files`: its log is read from its files where that can be."""
+        """`position` is where to begin. `acks` gives batches their acknowledgements. `max_line` is
+        the number of bytes to which lines are cut. `opening` bounds streams that are being opened
+        at once. `available` waits until the Engine answers. `files`: the log is read from its files
+        where possible; None for the API only.
+        """
         container.sequence = position.sequence
         self._container = container
         self._metrics = metrics
         self._available = available
         self._started = asyncio.Event()
         self._read_to = 0
-        """The start of the container up to whose end its log was read."""
+        """Number of the start up to whose end the log was read."""
         self._missed = 0
-        """The start of the container up to which its log was never there."""
+        """Number of the start up to which the log could never be opened."""
         self._at_end = asyncio.Event()
-        """Set and cleared whenever that changes."""
+        """Set and cleared whenever `_read_to` changes."""
         self._state = ContainerState(engine, container.facts.id)
         self._report = LogReport(container, metrics)
         self._batcher = Batcher(position, acks, lambda: time.time() + engine.clock_offset)
@@ -76,19 +80,25 @@ class Follower:
         self._files = FileReader(*read, files, max_line=max_line) if files is not None else None
 
     def start(self) -> None:
+        """Says that the container was started."""
         self._state.start()
         self._started.set()
 
     def doubt(self) -> None:
-        """There is reason to think that the container has ended."""
+        """Says that the container may have ended."""
         self._state.doubt()
 
     def stop(self) -> None:
-        """The container is removed: ends after what can still be read."""
+        """Says that the container was removed. `run` ends after reading what can still be read."""
         self._state.stop()
         self._started.set()
 
     async def run(self) -> None:
+        """Reads until the container is removed, or its log turns out to be unreadable.
+
+        Waits for a start, reads to the end of that run, and so on. Errors of the Engine are
+        reported, and it tries again.
+        """
         state, wait = self._state, FIRST_WAIT
         while True:
             await self._started.wait()
@@ -106,7 +116,7 @@ class Follower:
                 wait = FIRST_WAIT
                 self._report.untroubled()
                 continue
-            # A proxy cuts what is silent: that a stream has lasted is as good as lines from it.
+            # A proxy closes idle streams: a stream that lasted counts as much as one with lines.
             lasted = time.monotonic() - began > LONGEST_WAIT
             useful = lasted or self._batcher.position != before
             wait = FIRST_WAIT if useful else min(wait * 2, LONGEST_WAIT)
@@ -115,7 +125,9 @@ class Follower:
                 await state.until_news(wait)
 
     async def _attempt(self, starts: int) -> bool | None:
-        """Whether the log was read to the container's end; None where it can never be read."""
+        """Reads once. Returns whether the log was read to the container's end; None if it is
+        unreadable.
+        """
         self._read_to = min(self._read_to, starts - 1)
         try:
             await self._available()
@@ -137,14 +149,18 @@ class Follower:
         return ended
 
     def cancel(self, task: asyncio.Task[None]) -> None:
-        """Ends the task that runs this, at once or when what is being handed out is settled."""
+        """Cancels `task`, which runs this follower: at once, or when the current lines were handed
+        out.
+        """
         if self._lines.busy:
             self._lines.afterwards = task.cancel
         else:
             task.cancel()
 
     def _note_missed(self, starts: int) -> None:
-        """The container is removed: perhaps before its log could be opened after that start."""
+        """Counts a container that was removed, perhaps before its log could be opened after that
+        start.
+        """
         if max(self._state.opened, self._missed) >= starts:
             return
         self._missed = starts
@@ -162,7 +178,7 @@ class Follower:
 
     @property
     def container(self) -> Container:
-        """Whose log it is."""
+        """Facts of the container by now."""
         return self._container.facts
 
     @property
@@ -177,21 +193,23 @@ class Follower:
 
     @property
     def starts(self) -> int:
-        """How often the container was seen to start."""
+        """How many starts of the container it was told of."""
         return self._state.starts
 
     def has_read_to_end(self, start: int) -> bool:
-        """Whether the log was read as far as it went when the container ended after that start."""
+        """Whether the log was read to the end of the run that began with that start (`starts`
+        then).
+        """
         return self._read_to >= start
 
     async def until_end(self, start: int) -> None:
-        """Waits for that."""
+        """Waits until the log was read to the end of the run that began with that start."""
         while not self.has_read_to_end(start):
             await self._at_end.wait()
 
     @property
     def newest(self) -> bytes:
-        """The newest time read; empty for none."""
+        """The newest time read, as in `Batch.times`; empty when there is none."""
         return self._batcher.newest
 
     @property
@@ -201,10 +219,11 @@ class Follower:
 
     @property
     def listening(self) -> float | None:
-        """Since when its stream has been silent (`time.monotonic`); None when there is none, or
-        what it gave is still being worked on."""
+        """Since when its stream has been silent, by `time.monotonic`. None when there is no stream,
+        or its last bytes are still being handled.
+        """
         return self._api.listening
 
     def reopen(self) -> None:
-        """Gives up the stream, and opens another one at the cursor."""
+        """Closes the stream and opens another one at the position."""
         self._api.reopen()

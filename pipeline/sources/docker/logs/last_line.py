@@ -1,4 +1,4 @@
-"""A look at one line near a log's end, which costs dockerd next to nothing."""
+"""Asks the Engine for the time of a line near a log's end, which costs dockerd next to nothing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pipeline.sources.docker.decode.frames import new_decoder
 from pipeline.sources.docker.engine.client import Engine
 
 MOST_OF_LINE = 1 << 16
-"""Bytes kept of a line of which only the time is wanted."""
+"""Bytes to which a line is cut, of which only the time is wanted."""
 
 TRIES = 8
-"""dockerd has the lines before a damaged place and the error in two queues, and takes from either
-as it comes: a line close before such a place comes in one reading of two, and so does the error
+"""How many times to ask. dockerd takes lines before a damaged place and the error from two queues
+in any order: a line close before the damage comes in one reading of two, and so does the error
 (measured)."""
 
 FirstTime = Callable[[int], Awaitable[bytes | None]]
-"""The time of the first of the log's last N lines; empty where there are none, None where that
-line cannot be read, or has no time."""
+"""Called with N, returns the time of the first of the log's last N lines, as in `Batch.times`.
+Empty when there are none; None when that line cannot be read or has no time. Raises `EngineError`,
+`FrameError` and `OSError`."""
 
 
 def first_time(engine: Engine, container_id: str) -> FirstTime:
-    """Asks the Engine."""
+    """Returns a function that asks the Engine for such times in a container's log."""
 
     async def ask(lines: int) -> bytes | None:
         is_readable = True

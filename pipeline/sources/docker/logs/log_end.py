@@ -1,4 +1,4 @@
-"""The end of a log that nobody follows, for the event of its container's end."""
+"""Reads the end of a log that nothing else reads, for the event of its container's end."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.stream import ByteStream
 
 PIECES = 64
-"""In which a line of 1 MiB is kept; the Engine's `tail` counts pieces."""
+"""Pieces in which a line of 1 MiB is kept. The Engine's `tail` counts pieces, not lines."""
 
 
 class LogEnd:
-    """Reads the end of a log that nobody else reads."""
+    """The last lines of a log, read from the Engine."""
 
     def __init__(self, engine: Engine, container_id: str, most: int) -> None:
+        """`most` is how many lines are kept."""
         self.lines = LastLines(most)
+        """The last lines read so far."""
         self.has_ended = asyncio.Event()
-        """The log was read as far as it went when the container ended."""
+        """Set when the log was read as far as it went when the container ended."""
         self.is_readable = False
+        """Whether the Engine has opened the log."""
         self._engine = engine
         self._id = container_id
 
     async def read(self, until: bytes = b"") -> None:
-        """To the container's end, which was at `until` where it has ended: what is newer is of
-        another run of it. Raises nothing that the Engine or the network can be the cause of."""
+        """Follows the log until the container ends.
+
+        `until` is the time of its end, when it has ended already: newer lines are of another run.
+        Errors of the Engine and the network are ignored.
+        """
         with suppress(EngineError, FrameError, OSError):
             tail = str(self.lines.most + PIECES)
             stream = await self._engine.logs(

@@ -1,4 +1,4 @@
-"""What is said of the reading of one container's log: in the agent's own log and in its metrics."""
+"""Reports errors and gaps in the reading of one container's log, to the agent's log and metrics."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ log = logging.getLogger(__name__)
 
 
 class LogReport:
-    """Of one container's log."""
+    """Reports on the log of one container."""
 
     def __init__(self, container: FollowedContainer, metrics: Metrics) -> None:
         self._container = container
         self._errors = metrics.source_errors
         self._gaps = metrics.log_gaps
         self._said = ""
-        """The trouble that was told of last, until there are lines again."""
+        """The last error that was logged; empty after lines were read."""
 
     def trouble(self, kind: str, said: str) -> None:
-        """Counts it as `kind`, and says it once."""
+        """Counts an error, and logs it unless it is the same as the last one.
+
+        `kind` is the label `kind` of `dockline_source_errors_total`; `said` is a sentence.
+        """
         self._errors.labels(kind).inc()
         if said != self._said:
             self._said = said
             log.warning("logs of %s: %s", self._container.facts.name, said)
 
     def untroubled(self) -> None:
-        """What is said next is news, even if it was said before."""
+        """Says that the log can be read again: the next error is logged, even if it is the same."""
         self._said = ""
 
     def gap(self, gap: Gap) -> None:
-        """Lines may be missing."""
+        """Counts and logs that lines may be missing."""
         self._said, name = "", self._container.facts.name
         self._gaps.labels(name).inc()
         log.warning(
@@ -45,6 +48,9 @@ class LogReport:
         )
 
     def maybe_missed(self) -> None:
-        """The log gave nothing: either the container wrote nothing, or the log was removed a moment
-        before it was opened. Counted without a warning: most that live so briefly write nothing."""
+        """Counts a log that gave nothing, without a warning.
+
+        Either the container wrote nothing, or its log was removed just before it was opened. Most
+        containers that live so briefly write nothing.
+        """
         self._errors.labels("maybe_missed").inc()

@@ -1,13 +1,13 @@
-"""Notices that the Engine may have passed over lines of a log that it is following.
+"""Notices that the Engine may have skipped files of a log that it follows.
 
-A follow goes from the end of a file to the newest file. When the log was rotated more than once
-since dockerd last looked, the files in between are passed over, and the client is not told. What
-can be seen is a leap in the lines' times. It may as well be a pause of the container's, so a leap
-is only ever a reason to look: to open the log once more, at the line before it.
+dockerd's follow goes from the end of a file to the newest file. If the log was rotated more than
+once since it last looked, the files between are skipped, and the client is not told. All that can
+be seen is a jump in the lines' times, which may also be a pause of the container. So a jump is only
+a reason to open the log once more, at the line before it.
 
-What passes a file over is behind: the last line before the leap, or the first one behind it, came
-late. And a file that was passed over took some time to fill. Both keep leaps in the log of a
-container that is simply followed from being looked at (docs/decisions/0004).
+A reader that skips a file is behind: the last line before the jump or the first one after it
+arrived late. And a skipped file took some time to fill. Both rule out most jumps in the log of a
+container that is followed without delay (docs/decisions/0004).
 """
 
 from __future__ import annotations
@@ -20,60 +20,72 @@ from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.discovery.rotation import Rotation
 
 FASTEST = 250_000_000
-"""Bytes per second that a log is written with at the most. Measured: 28 MB/s in short lines, and
-single files of 1 MB in 1.8 to 8 ms in lines of 1 to 15 KB."""
+"""Most bytes per second with which a log is written. Measured: 28 MB/s in short lines, and single
+files of 1 MB in 1.8 to 8 ms in lines of 1 to 15 KB."""
 SHARE = 4
-"""A leap of less than this fraction of the time that a file takes to fill, as the log was written
-just before, hides no file. Measured: half of it, when the writer was quicker for a moment."""
+"""A jump shorter than this fraction of the time in which a file fills hides no file. Measured: half
+of that time, when the writer was faster for a moment."""
 OVERHEAD = 40
-"""Bytes of a line in a json-file, beyond those of its frame in a stream."""
+"""Bytes of a row in a json-file beyond those of its frame in a stream."""
 MOST_WINDOW = 1 << 18
-"""Bytes over which it is measured how fast a log is being written, or a sixteenth of a file."""
+"""Bytes over which the writing speed is measured, unless a sixteenth of a file is less."""
 WINDOWS = 8
-"""Of so many the quickest counts: on a busy machine the writer stands still in one or another."""
+"""How many measurements are kept. The fastest counts: on a busy machine the writer pauses in
+some."""
 SEVERAL = 4
-"""Looks that found nothing, after which the next one takes longer, and longer."""
+"""How many jumps in a row are checked in vain before the checks become rarer."""
 LONGER = 2
-"""A leap so many times as long as one that was none is looked at all the same."""
+"""A jump this many times as long as the longest one that was only a pause is checked in any
+case."""
 
 
 class SkippedFiles:
-    """Looks at all lines of one container's streams, one stream after another."""
+    """Searches the lines of one container's streams, one stream after another, for jumps in
+    time.
+    """
 
     def __init__(self, rotation: Rotation) -> None:
+        """`rotation` is how the log is rotated."""
         self.rotation = rotation
         self._shortest = rotation.size / FASTEST
         self._window = min(rotation.size // 16, MOST_WINDOW)
         self._fills: deque[float] = deque(maxlen=WINDOWS)
-        """Seconds in which a file would fill, by what came lately."""
+        """Seconds in which a file would fill, by the latest measurements."""
         self._filled = 0
         self._filled_since = 0.0
         self._opened = b""
         self._offset = 0.0
         self._quickest = 0.0
-        """Seconds from a line's time to its arrival here, at the best; below 0 for a clock that is
-        not as it was."""
+        """Shortest time from a line's timestamp to its arrival, in seconds; below 0 when a clock
+        was set."""
         self._previous: bytes | None = None
         self._lag = 0.0
         self._leap = 0.0
         self._behind_leap = b""
-        """The time of the line behind the leap that is being looked at."""
+        """Time of the line after the jump that is being checked."""
         self._natural = 0.0
-        """The longest leap lately that turned out to be none."""
+        """The longest recent jump that was only a pause, in seconds."""
         self._useless = 0
-        """Looks that found nothing, since one did."""
+        """How many jumps were checked in vain since one was real."""
         self._since_useless = rotation.volume // 4
         self._patience = rotation.volume // 4
 
     def opened(self, at: bytes, offset: float) -> None:
-        """A stream was opened when the Engine's clock, `offset` seconds ahead of ours, said `at`.
-        What had been written by then is read in one go, and nothing of it is passed over."""
+        """Says that a stream was opened.
+
+        `at` is the time by the Engine's clock, as in `Batch.times`; `offset` is how many seconds
+        that clock is ahead. What was written before is read without gaps.
+        """
         self._opened, self._offset = at, offset
         self._previous, self._lag, self._filled = None, 0.0, 0
 
     def find(self, decoded: DecodedLines, size: int) -> int | None:
-        """The first line behind a leap that is to be looked at. `size`: bytes they came in, just
-        now. Called for all that comes, in order."""
+        """Returns the index of the first line after a jump that has to be checked; None without
+        one.
+
+        To be called with all lines, in order. `size` is the number of bytes in which they came just
+        now.
+        """
         times = decoded.times
         if not times:
             return None
@@ -99,7 +111,9 @@ class SkippedFiles:
         return seconds - self._quickest
 
     def _measure(self, before: float, last: float, volume: int) -> float | None:
-        """How long a leap there must be here, by the time that a file took to fill before."""
+        """Returns the shortest jump that may hide a file, in seconds; None when that is not known
+        yet.
+        """
         if not self._filled:
             self._filled_since = before
         self._filled += volume
@@ -122,11 +136,14 @@ class SkippedFiles:
         return None
 
     def resumed(self, first: bytes) -> None:
-        """Opened again at the leap found, the log goes on with a line of this time. Called for
-        every line that may be the first."""
+        """Tells how the log, opened again at the jump, goes on: `first` is the time of its next
+        line.
+
+        To be called for every line that may be the next one.
+        """
         behind, self._behind_leap = self._behind_leap, b""
         if first == behind:
-            # The container had paused. Each look makes dockerd read all there is of the log.
+            # It was a pause. Each check makes dockerd read the whole log.
             self._natural = max(self._natural, self._leap)
             self._since_useless = 0
             self._useless += 1

@@ -1,16 +1,15 @@
 """Notices that a stream is silent while its log grows.
 
-A log that is truncated from outside (`copytruncate`) makes every follow silent: dockerd goes on
-looking behind the place where it last wrote, and by its own count of the file's bytes the file ends
-there. A fresh reading gives what the file holds, and is then as silent as the one before. From a
-log like that, `tail=1` gives nothing at all, or, of one that was longer than a kilobyte, is looked
-for as long as somebody waits, on a core of its own (measured, Engine 26.1): that is how it is told
-from one that is idle.
+When a log is truncated from outside (`copytruncate`), all follows become silent: dockerd goes on
+looking after the place where it last wrote, and by its own count the file ends there. A new reading
+gives what the file holds, and is then silent, too. On such a log `tail=1` returns nothing, or, if
+the log was longer than a kilobyte, dockerd searches for as long as the client waits, on a whole
+core (measured, Engine 26.1). That distinguishes it from an idle log.
 
-So a log that was silent for a while is asked for its last line, which costs dockerd a look at the
-file's end. If it has none, or a newer one than was read, or an Engine that answers other questions
-does not find it, the stream is given up for another. While that brings lines, the log is seldom
-asked again. The Engine goes on as before when it next rotates the log, or is started again.
+So a log that has been silent for a while is asked for its last line, which makes dockerd look at
+the file's end. If there is none, or a newer one than was read, or the Engine doesn't find it while
+it answers other requests, the stream is closed and opened again. While that brings lines, the log
+is seldom asked again. The Engine recovers when it next rotates the log or is restarted.
 """
 
 from __future__ import annotations
@@ -30,50 +29,57 @@ from pipeline.sources.docker.logs.last_line import first_time
 log = logging.getLogger(__name__)
 
 EVERY = 5.0
-"""Seconds between two looks at all streams; a last line that came in between explains itself."""
+"""Seconds between two looks at all streams."""
 FIRST, LONGEST = 30.0, 300.0
-"""Seconds of silence before a log is asked; doubled each time that there was no reason to."""
+"""Seconds of silence before a log is asked for its last line: at first, and at most. Doubled each
+time that all was well."""
 AFTER_TROUBLE = 10.0
-"""The same, while what the log holds has to be asked for."""
+"""Seconds of silence before that, while the stream has to be opened again for new lines."""
 TALKATIVE = 12
-"""Looks in a row with less silence than `FIRST`, after which its next silence is a new one. A
-container that says something now and then shows by itself that its stream is alive."""
+"""Looks in a row with less silence than `FIRST`, after which the wait is `FIRST` again. A container
+that writes now and then shows by itself that its stream works."""
 UNASKED = 10
-"""Times that a stream is given up for another between two questions: each may cost dockerd a core
-for `PATIENCE`."""
+"""How many times a stream is opened again between two requests for the last line. Each may cost
+dockerd a core for `PATIENCE`."""
 PATIENCE = 5.0
-"""Seconds for an answer, which takes dockerd milliseconds."""
+"""Seconds to wait for an answer, which takes dockerd milliseconds."""
 
 
 class WatchedStream:
-    """One stream that is being watched."""
+    """What is known about a stream that is being watched."""
 
     def __init__(self) -> None:
         self.patience = FIRST
+        """Seconds of silence before the log is asked for its last line."""
         self.asked = 0.0
+        """When that was done last, by `time.monotonic`."""
         self.talking = 0
+        """Looks in a row with little silence."""
         self.suspected: float | None = None
-        """What had been silent since this moment has a log that says otherwise."""
+        """Start of the silence during which the log was found to have more. None without a
+        suspicion."""
         self.newest = b""
-        """The newest line read when it was last opened again."""
+        """Newest time read when the stream was last opened again."""
         self.said = False
+        """Whether the warning was logged."""
         self.unasked = 0
-        """How many more times it is opened again without being asked."""
+        """How many more times the stream is opened again without asking."""
 
 
 class StallWatch:
-    """Watches the streams of all containers, and asks for one log at a time."""
+    """Watches the streams of all containers. Asks for the last line of one log at a time."""
 
     def __init__(
         self, engine: Engine, followers: Callable[[], Iterable[Follower]], metrics: Metrics
     ) -> None:
+        """`followers` returns the followers of all containers that are followed by now."""
         self._engine = engine
         self._followers = followers
         self._errors = metrics.source_errors
         self._watched_streams: dict[Follower, WatchedStream] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Watches until it is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
             followers = list(self._followers())
@@ -108,7 +114,7 @@ class StallWatch:
                 watched.said = False
 
     async def _is_behind(self, follower: Follower) -> bool:
-        """Whether the log says that there is something to read."""
+        """Whether the log has lines that its stream doesn't give."""
         try:
             async with asyncio.timeout(PATIENCE):
                 last = await first_time(self._engine, follower.container.id)(1)
@@ -119,7 +125,7 @@ class StallWatch:
         return last > follower.newest if last else last == b"" and follower.has_read
 
     async def _answers(self) -> bool:
-        """Whether the Engine answers other questions."""
+        """Whether the Engine answers other requests."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._engine.get("/info")
@@ -138,9 +144,9 @@ class StallWatch:
         if not watched.said:
             watched.said = True
             log.warning(
-                "logs of %s: the stream is silent and the log is not as it should be, as after "
-                "being truncated by something other than the Engine; it is read anew every %g s "
-                "or more seldom until the Engine rotates it or is started again",
+                "logs of %s: the stream is silent although the log has changed, as after being "
+                "truncated by something other than the Engine; it is opened again every %g s "
+                "or less often, until the Engine rotates the log or is restarted",
                 follower.container.name,
                 AFTER_TROUBLE,
             )

@@ -36,7 +36,8 @@ UNWATCHED = 0.1
 """Seconds between two looks at files that inotify cannot watch."""
 
 Told = Callable[[bool], None]
-"""Called when a file has grown. The argument is whether it was renamed, or may have been."""
+"""Called when a file has grown or was renamed. The argument is whether it was, or may have been,
+renamed."""
 
 
 class Inotify:
