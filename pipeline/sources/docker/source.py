@@ -161,7 +161,7 @@ class DockerSource:
             self._tasks = tasks
             tasks.create_task(self.watch.run(), name="docker watch")
             tasks.create_task(self._event_queue.run(), name="docker events")
-            tasks.create_task(self._stalls.run(), name="docker silence")
+            tasks.create_task(self._stalls.run(), name="docker stalls")
             if self._files is not None:
                 tasks.create_task(self._files.inotify.run(), name="docker log files")
 

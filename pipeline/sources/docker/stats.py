@@ -180,10 +180,12 @@ class _Target:
         self._before: dict[str, Any] = {}
 
     def renew(self, container: Container, inspection: Inspection) -> None:
+        """Replaces the facts. What events have told is kept."""
         self.container = container
         self._inspection = replace(inspection, out_of_memory=self._inspection.out_of_memory)
 
     def observe(self, event: Event) -> None:
+        """Takes an event of the container."""
         action, attributes = action_of(event), event["Actor"]["Attributes"]
         seen = self._inspection
         if action == "oom":

@@ -197,7 +197,7 @@ def _time_of(event: Any) -> int:
         raise TypeError("an actor without an id or attributes")
     nanoseconds = int(event.get("timeNano") or int(event["time"]) * 10**9)
     if not 0 < nanoseconds < 2**63:
-        raise ValueError("a time that is none")
+        raise ValueError("an invalid time")
     return nanoseconds
 
 

@@ -140,6 +140,7 @@ class ByteStream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio when the connection is there."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         plain = transport.get_extra_info("ssl_object") is None
@@ -148,9 +149,11 @@ class ByteStream(asyncio.BufferedProtocol):
             self._gathering = GatheredReads(connection, self._selector, self._gathered)
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by asyncio for the buffer to read into."""
         return received()
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Called by asyncio when that many bytes were read into the buffer."""
         if self._in_head:
             if data := self._take_head(bytes(received()[:nbytes])):
                 self._gathered(data)
@@ -188,6 +191,7 @@ class ByteStream(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Called by asyncio when the connection has ended; `error` is None at an ordinary end."""
         if self._transport is not None:
             untie(self._transport)
         self._transport, self._ended, self._error = None, True, error

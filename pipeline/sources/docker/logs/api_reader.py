@@ -114,8 +114,7 @@ class ApiReader:
     async def _has_more(self) -> bool:
         """Whether the log of an ended container has a line that was not read.
 
-        dockerd reports a damaged log in one of two readings only (measured), so this finds it
-        otherwise.
+        dockerd reports damage in only one reading of two (measured). This finds it in the others.
         """
         if self._state.gone or self._engine.podman or not self._batcher.has_read:
             return False

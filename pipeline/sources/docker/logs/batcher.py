@@ -116,7 +116,7 @@ class Batcher:
     def take(self, decoded: DecodedLines, container: Container) -> Numbered | None:
         """Takes the lines that a decoder has just returned. Returns those that are new, or None.
 
-        `container` are its facts by now.
+        `container` is the container with the facts it has now, for the batch.
         """
         self._cursor.see(decoded)
         if self._replay.done:

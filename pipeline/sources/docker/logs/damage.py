@@ -150,6 +150,9 @@ class _Beginning:
         self._again = 0
 
     def is_reached(self, time: bytes) -> bool:
+        """Takes the time with which the last lines begin, for a growing number of lines. Whether
+        they begin at the log's beginning.
+        """
         self._again = self._again + 1 if time == self._time else 0
         self._time = time
         return self._again == 2
