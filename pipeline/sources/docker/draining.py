@@ -26,20 +26,20 @@ class Draining:
     `dockline_source_errors_total`). Iterating gives the containers that wait.
     """
 
-    def __init__(self, metrics: Metrics, parted: Callable[[Followed], None]) -> None:
-        """`parted` is called with each container whose follower has ended, once."""
+    def __init__(self, metrics: Metrics, ended: Callable[[Followed], None]) -> None:
+        """`ended` is called with each container whose follower has ended, once."""
         self._errors = metrics.source_errors
-        self._parted = parted
+        self._on_ended = ended
         self._waiting: dict[Followed, None] = {}
         self._given_up = RateLimit()
 
     def add(self, followed: Followed) -> None:
         """Takes a removed container. Its follower was told to stop already (`Follower.stop`).
 
-        Calls `parted` at once when it has no follower's task.
+        Calls `ended` at once when it has no follower's task.
         """
         if followed.task is None:
-            self._parted(followed)
+            self._on_ended(followed)
             return
         self._waiting[followed] = None
         followed.task.add_done_callback(lambda task: self._ended(followed))
@@ -52,7 +52,7 @@ class Draining:
 
     def _ended(self, followed: Followed) -> None:
         self._waiting.pop(followed, None)
-        self._parted(followed)
+        self._on_ended(followed)
 
     def _give_up(self, followed: Followed) -> None:
         del self._waiting[followed]

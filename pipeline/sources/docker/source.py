@@ -180,7 +180,7 @@ class DockerSource:
         self.watch.every = reading.reconcile
         for followed in list(self.followed.values()):
             if not reading.selects(followed.facts):
-                self._leave(followed)
+                self._unfollow(followed)
         for followed in (*self.followed.values(), *self._left.values(), *self._draining):
             followed.container.rebind()
             if not followed.container.logs:
@@ -190,7 +190,7 @@ class DockerSource:
         self._checkpoint.last_saved = self._checkpoint.looked
         self.watch.hurry()
 
-    def _leave(self, followed: Followed) -> None:
+    def _unfollow(self, followed: Followed) -> None:
         key = followed.facts.id
         self._left[key] = self.followed.pop(key)
         self._metrics.containers.set(len(self.followed))
@@ -228,11 +228,11 @@ class DockerSource:
         container_id, action = event["Actor"]["ID"], action_of(event)
         followed = self.followed.get(container_id)
         if followed is None:
-            followed = self._meet(from_event(event, self._engine.host))
+            followed = self._follow(from_event(event, self._engine.host))
         if followed is not None:
             self._take(event, action, followed)
         if action == "destroy":
-            self._let_go(container_id)
+            self._remove(container_id)
 
     def _take(self, event: Event, action: str, followed: Followed) -> None:
         if action == "create":
@@ -274,7 +274,7 @@ class DockerSource:
         return ending
 
     async def _read_log(self, ending: Exit, followed: Followed) -> None:
-        with self._for_itself(followed.facts):
+        with self._isolated(followed.facts):
             await ending.read_log(followed.facts.id, self._reading_ends)
 
     async def listed(self, containers: Sequence[Mapping[str, Any]]) -> None:
@@ -295,7 +295,7 @@ class DockerSource:
             container = self._container_of(item)
             if container is not None:
                 running.add(container.id)
-                with self._for_itself(container):
+                with self._isolated(container):
                     self._found_running(container, item)
         self._checkpoint.looked = max(self._checkpoint.looked, self.watch.asked)
         ended = [key for key in (*self.followed, *self._left) if key not in running]
@@ -307,7 +307,7 @@ class DockerSource:
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
         """Handles an element of the list: makes up for lost events."""
-        followed = self.followed.get(container.id) or self._meet(container)
+        followed = self.followed.get(container.id) or self._follow(container)
         if followed is None:
             return
         if not followed.reading:
@@ -316,7 +316,7 @@ class DockerSource:
             self._learn(followed)
 
     @contextmanager
-    def _for_itself(self, container: Container) -> Iterator[None]:
+    def _isolated(self, container: Container) -> Iterator[None]:
         """Counts and logs an unexpected error (a bug) of one container, so that others go on."""
         try:
             yield
@@ -340,7 +340,7 @@ class DockerSource:
 
     # ------------------------------------------------------------ containers come and go
 
-    def _meet(self, container: Container) -> Followed | None:
+    def _follow(self, container: Container) -> Followed | None:
         """Begins to follow a container that was not known. None when it is not to be followed."""
         if container.id == self._myself or not self._reading.selects(container):
             return None
@@ -417,7 +417,7 @@ class DockerSource:
 
     async def _inspect(self, followed: Followed) -> None:
         async with self._inspecting:
-            with self._for_itself(followed.facts):
+            with self._isolated(followed.facts):
                 await followed.container.learn()
 
     def _learned(
@@ -449,7 +449,7 @@ class DockerSource:
             followed.log_end_task = self._begin(looking, f"end of log {followed.facts.name}")
 
     async def _read_log_end(self, followed: Followed, log_end: LogEnd) -> None:
-        with self._for_itself(followed.facts):
+        with self._isolated(followed.facts):
             await log_end.read()
 
     def _moved(self, container_id: str, position: Position) -> None:
@@ -457,7 +457,7 @@ class DockerSource:
         if container_id in self.followed or container_id in self._left:
             self._checkpoint.move(container_id, position)
 
-    def _let_go(self, container_id: str) -> None:
+    def _remove(self, container_id: str) -> None:
         """Handles the removal of a container. Its follower reads what it still can, and ends."""
         self._start_positions.forget(container_id)
         self._on_removed(container_id)
@@ -504,7 +504,7 @@ class DockerSource:
             position = self._checkpoint[container.id]
             unread = position is not None or self._start_positions.is_new(item)
             if unread and not await self._was_read_to_end(container.id, position):
-                followed = self.followed.get(container.id) or self._meet(container)
+                followed = self.followed.get(container.id) or self._follow(container)
                 if followed is not None and not followed.reading:
                     self._start(followed, position or Position())
         gone = self._checkpoint.known() - {one.id for one, _ in present}
@@ -549,7 +549,7 @@ class DockerSource:
         filters = json.dumps({"id": some})
         present = {item["Id"] for item in await self._list_all(filters=filters) if item.get("Id")}
         for container_id in set(some) - present:
-            self._let_go(container_id)
+            self._remove(container_id)
 
     async def _list_all(self, **filters: str) -> list[Mapping[str, Any]]:
         """Asks for all containers, running or not."""

@@ -42,8 +42,8 @@ class PartialLines:
 
     def __init__(self, max_line: int, *, whole_writes: bool, one_time: bool) -> None:
         """`max_line` is the number of bytes to which lines are cut. `whole_writes`: a last piece
-        without a newline is recognised by its size (see `_is_last_words`). `one_time`: all pieces
-        of a line have the same timestamp, so a piece with another one begins a new line.
+        without a newline is recognised by its size (see `_is_last_of_write`). `one_time`: all
+        pieces of a line have the same timestamp, so a piece with another one begins a new line.
         """
         self._max_line = max_line
         self._whole_writes = whole_writes
@@ -66,7 +66,7 @@ class PartialLines:
         if partial is None:
             partial = PartialLine(time, self._max_line, before + len(decoded.lines))
         partial.add(text.removesuffix(b"\n"))
-        if text.endswith(b"\n") or (self._whole_writes and _is_last_words(text)):
+        if text.endswith(b"\n") or (self._whole_writes and _is_last_of_write(text)):
             complete(partial, stream, decoded)
         else:
             self.open[stream] = partial
@@ -84,7 +84,7 @@ class PartialLines:
         return decoded
 
 
-def _is_last_words(text: bytes) -> bool:
+def _is_last_of_write(text: bytes) -> bool:
     """Whether a piece without a newline ends its line: it is the last that a process wrote.
 
     Docker cuts a long line where its buffer is full, at 16 KiB or more. Any other size means that

@@ -39,7 +39,7 @@ Event = Mapping[str, Any]
 """An event of a container, as the Engine sends it. Its `Actor` has an `ID` and `Attributes`."""
 
 
-class Audience(Protocol):
+class WatchHandler(Protocol):
     """What a `Watch` calls. Calls come in order, from one task, and must return quickly."""
 
     def connected(self) -> None:
@@ -65,9 +65,9 @@ class Watch:
     """Follows the events and the list of one Engine, and connects again after errors."""
 
     def __init__(
-        self, engine: Engine, audience: Audience, metrics: Metrics, *, every: float, since: str
+        self, engine: Engine, handler: WatchHandler, metrics: Metrics, *, every: float, since: str
     ) -> None:
-        """`audience` is called with what the Engine tells. `every` is in seconds, between two
+        """`handler` is called with what the Engine tells. `every` is in seconds, between two
         lists, and may be changed later. `since` is the time of the first events wanted, as the
         Engine takes it (seconds with a fraction, as text); empty for those after the first
         connection.
@@ -78,7 +78,7 @@ class Watch:
         """When the list that was last passed on had been asked for, in seconds since the epoch by
         the agent's clock."""
         self._engine = engine
-        self._audience = audience
+        self._handler = handler
         self._metrics = metrics
         self.every = every
         self._hurry = asyncio.Event()
@@ -101,7 +101,7 @@ class Watch:
             began = loop.time()
             try:
                 await self._engine.connect()
-                await self._stay()
+                await self._follow()
                 problem = ""  # a proxy has closed an idle stream, or the Engine stops
             except EngineError as error:
                 problem = str(error)
@@ -112,7 +112,7 @@ class Watch:
             await asyncio.sleep(random.uniform(wait / 2, wait))
             wait = min(wait * 2, LONGEST_WAIT)
 
-    async def _stay(self) -> None:
+    async def _follow(self) -> None:
         """Follows events and lists until the event stream ends. Raises `EngineError`."""
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -130,7 +130,7 @@ class Watch:
         now = time.time() + self._engine.clock_offset
         async with self._engine.streamed("/events", filters=filters, **since) as lines:
             self._newest = self._newest or int(now * 10**9)
-            self._audience.connected()
+            self._handler.connected()
             subscribed.set()
             try:
                 async for line in lines:
@@ -148,7 +148,7 @@ class Watch:
             return
         self._newest = max(self._newest, time_of)
         try:
-            self._audience.event(event)
+            self._handler.event(event)
         except Exception:  # a bug; later events are handled all the same
             self._metrics.source_errors.labels("bug").inc()
             log.exception("handling an event failed: %.500r", line)
@@ -163,7 +163,7 @@ class Watch:
             if not self._up.is_set():
                 self._came_up()
             self.asked = asked
-            await self._audience.listed(running)
+            await self._handler.listed(running)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every):
                     await self._hurry.wait()
@@ -185,7 +185,7 @@ class Watch:
         self._metrics.engine_up.set(0)
         if self._up.is_set():
             self._up.clear()
-            self._audience.disconnected()
+            self._handler.disconnected()
 
 
 def _time_of(event: Any) -> int:

@@ -36,7 +36,7 @@ class End(NamedTuple):
     """None when the stream gave nothing at all."""
     damaged: bool = False
     """Whether dockerd reported that it could read no further."""
-    leapt: bool = False
+    jumped: bool = False
     """Whether the next lines may not be those that follow, so that the log has to be opened
     again."""
 
@@ -92,7 +92,7 @@ class ApiReader:
         before = batcher.position
         way = await self._way_around()
         end = await self._read_stream(way)
-        while end.leapt:
+        while end.jumped:
             end = await self._read_stream(None)
         found = await self._state.ask()
         if end.decoder is None and found.ended and self._state.opened < starts:
@@ -143,7 +143,7 @@ class ApiReader:
         try:
             was_there = bool(until) or await self._container.learn() is not None
             self._stream = stream
-            end = await self._follow(stream, way, self._watch_for_leaps(asked))
+            end = await self._follow(stream, way, self._search_for_jumps(asked))
             return end
         finally:
             self._stream = self.listening = None
@@ -173,14 +173,14 @@ class ApiReader:
             if times and not times[-1] and decoded.lines[-1].startswith(DAEMON_SAYS):
                 errors.append(decoded.lines[-1])
                 decoded = decoded.first(len(times) - 1)
-            leap = skipped.find(decoded, len(data)) if skipped else None
-            if leap is not None:
-                decoded = decoded.first(leap)
+            jump = skipped.find(decoded, len(data)) if skipped else None
+            if jump is not None:
+                decoded = decoded.first(jump)
             new = await lines.take(decoded)
-            if new is not None and skipped and leap is None:
+            if new is not None and skipped and jump is None:
                 skipped.resumed(new.times[0])
-            if leap is not None:
-                return End(decoder, leapt=True)
+            if jump is not None:
+                return End(decoder, jumped=True)
             if errors:
                 # No line follows, and dockerd may keep the stream of an ended container open.
                 self._report.trouble("daemon", errors[0][:300].decode(errors="replace"))
@@ -199,7 +199,7 @@ class ApiReader:
 
     # ------------------------------------------------------- files that dockerd skipped
 
-    def _watch_for_leaps(self, asked: bytes) -> SkippedFiles | None:
+    def _search_for_jumps(self, asked: bytes) -> SkippedFiles | None:
         """Prepares the search for skipped files in a stream that was just opened. None without
         rotation.
         """

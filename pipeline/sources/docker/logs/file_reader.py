@@ -232,7 +232,7 @@ class _Following:
             data = await self._next_block()
             if data:
                 await self._feed(data)
-                await self._let_others()
+                await self._let_sinks_work()
             elif more:
                 files.advance()
                 self._decoder.begin_file(files.current.inode)
@@ -250,7 +250,7 @@ class _Following:
         if self._decoder.completed:
             await self._lines.take_rest(whole=True)
 
-    async def _let_others(self) -> None:
+    async def _let_sinks_work(self) -> None:
         """Lets other tasks run, the sinks above all. A file can wait, and lines that are encoded
         right after they were read are still in the processor's caches.
         """

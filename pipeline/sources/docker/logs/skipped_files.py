@@ -60,14 +60,14 @@ class SkippedFiles:
         was set."""
         self._previous: bytes | None = None
         self._lag = 0.0
-        self._leap = 0.0
-        self._behind_leap = b""
+        self._jump = 0.0
+        self._after_jump = b""
         """Time of the line after the jump that is being checked."""
-        self._natural = 0.0
+        self._longest_pause = 0.0
         """The longest recent jump that was only a pause, in seconds."""
-        self._useless = 0
+        self._in_vain = 0
         """How many jumps were checked in vain since one was real."""
-        self._since_useless = rotation.volume // 4
+        self._bytes_since_check = rotation.volume // 4
         self._patience = rotation.volume // 4
 
     def opened(self, at: bytes, offset: float) -> None:
@@ -90,7 +90,7 @@ class SkippedFiles:
         if not times:
             return None
         size += OVERHEAD * len(times)
-        self._since_useless += size
+        self._bytes_since_check += size
         previous, self._previous = self._previous or times[0], times[-1]
         if times[-1] <= self._opened:
             return None
@@ -123,14 +123,14 @@ class SkippedFiles:
         return max(self._shortest, min(self._fills) / SHARE) if self._fills else None
 
     def _search(self, times: list[bytes], before: float, shortest: float) -> int | None:
-        due = self._since_useless >= self._patience
-        least = shortest if due else max(shortest, LONGER * self._natural)
+        due = self._bytes_since_check >= self._patience
+        least = shortest if due else max(shortest, LONGER * self._longest_pause)
         for index, stamp in enumerate(times):
             if not stamp:
                 continue
             at = to_seconds(stamp)
             if at - before > least and stamp > self._opened:
-                self._leap, self._behind_leap = at - before, stamp
+                self._jump, self._after_jump = at - before, stamp
                 return index
             before = max(before, at)
         return None
@@ -141,14 +141,14 @@ class SkippedFiles:
 
         To be called for every line that may be the next one.
         """
-        behind, self._behind_leap = self._behind_leap, b""
+        behind, self._after_jump = self._after_jump, b""
         if first == behind:
             # It was a pause. Each check makes dockerd read the whole log.
-            self._natural = max(self._natural, self._leap)
-            self._since_useless = 0
-            self._useless += 1
-            if self._useless > SEVERAL:
+            self._longest_pause = max(self._longest_pause, self._jump)
+            self._bytes_since_check = 0
+            self._in_vain += 1
+            if self._in_vain > SEVERAL:
                 self._patience = min(self._patience * 2, self.rotation.volume)
         elif behind:
-            self._natural, self._useless, self._patience = 0.0, 0, self.rotation.volume // 4
-            self._since_useless = self._patience
+            self._longest_pause, self._in_vain, self._patience = 0.0, 0, self.rotation.volume // 4
+            self._bytes_since_check = self._patience
