@@ -23,8 +23,8 @@ FASTEST = 250_000_000
 """Most bytes per second with which a log is written. Measured: 28 MB/s in short lines, and single
 files of 1 MB in 1.8 to 8 ms in lines of 1 to 15 KB."""
 SHARE = 4
-"""A jump shorter than this fraction of the time in which a file fills hides no file. Measured: half
-of that time, when the writer was faster for a moment."""
+"""A jump shorter than the time in which a file fills, divided by this, hides no file. Measured:
+half of that time, when the writer was faster for a moment."""
 OVERHEAD = 40
 """Bytes of a row in a json-file beyond those of its frame in a stream."""
 MOST_WINDOW = 1 << 18
