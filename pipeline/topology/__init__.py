@@ -1,8 +1,8 @@
-"""From a container's batches to the sinks' buffers: routes, and the lanes they have for each
-container.
+"""From a container's batches to the sinks' buffers: routes, and their lanes for each container.
 
-Matching is done once per container, when its lanes are bound, and never per line. Read `route`,
-`router`, `lanes`, `turns`, `lane`, `step`, `leg`, `holding`, in this order.
+Routes are matched once per container, when its lanes are bound, and never per line. Read `route`,
+`router`, `container_lanes`, `lane`, `bound_stage`, `held_back`, `stage_budget`, then `outputs`,
+`output`, `delivery`.
 """
 
 from pipeline.model.container import SOURCES

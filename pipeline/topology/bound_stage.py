@@ -1,4 +1,4 @@
-"""One stage of a lane: its part in the ledger, and what is done with a batch that it fails on."""
+"""One stage of a lane: its part in the account, and what happens to a batch that it fails on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.model.component import Stage
 
 
 class BoundStage:
-    """A stage bound to one container, and its part in the ledger."""
+    """A stage bound to one container. It counts what the stage filters, makes and holds back."""
 
     __slots__ = (
         "_debt", "_filtered", "_held", "_made", "_route_account",
@@ -28,21 +28,24 @@ class BoundStage:
         made: Series,
         route_account: RouteAccount,
     ) -> None:
-        """`filtered` is its own series, `made` the metric: few stages make any entries."""
+        """`filtered`: the stage's own series of `dockline_filtered_total`. `made`: the whole
+        metric, since few stages make entries."""
         self.name = name
         self.stage = stage
         self.guards = False
-        """What it fails on must not go on."""
+        """Whether entries that it fails on must not go on (`Route.guards`)."""
         self.holds = type(stage).flush is not Stage.flush
-        """It may hold entries back."""
+        """Whether it may hold entries back."""
         self._filtered = filtered
         self._made = made
         self._route_account = route_account
         self._held = self._debt = 0
 
     def lost(self, came: int) -> int:
-        """After it has failed on so many entries: how many are lost, those included that it held
-        before and holds no more."""
+        """Call this when the stage failed on `came` entries. Returns how many are lost.
+
+        Those include entries that it held back before and no longer does.
+        """
         if self.holds:
             held = self.stage.held
             came -= held - self._held
@@ -51,8 +54,10 @@ class BoundStage:
         return came
 
     def account(self, came: int, went: int) -> int:
-        """After it was given so many entries, and let so many go on. How many it filtered out;
-        below 0, how many it made."""
+        """Counts a call of the stage: it got `came` entries and let `went` go on.
+
+        Returns how many it filtered out; a negative number if it made entries.
+        """
         gone = came - went
         if self.holds:
             held = self.stage.held
@@ -64,7 +69,7 @@ class BoundStage:
             self._made.labels(self._route_account.route, self.name).inc(-gone)
         elif gone:
             add(self._route_account.filtered, self.name, gone)
-            self._debt -= gone  # a counter cannot go back: what was made of nothing is made up for
+            self._debt -= gone  # a counter cannot decrease: entries made before are offset first
             if self._debt < 0:
                 self._filtered.inc(-self._debt)
                 self._debt = 0
@@ -72,13 +77,16 @@ class BoundStage:
 
 
 MOST_TRIES: Final = 500
-"""Pieces that are tried of one batch: it takes some 25 to find one entry in ten thousand. What is
-left then is given up."""
+"""Pieces of one batch that are tried at most; the rest is lost. About 25 find one bad entry in ten
+thousand."""
 
 
 def in_halves(stage: Stage, batch: Batch) -> Iterator[tuple[int, Batch | None, bool]]:
-    """For each piece, in order: how many entries it has, what the stage has left of them, and
-    whether it failed on them. Never raises an `Exception`."""
+    """Gives the stage a batch that it failed on in ever smaller pieces.
+
+    Yields for each piece, in order: its number of entries, the batch that the stage left (or None),
+    and whether the stage failed on it. Never raises an `Exception`.
+    """
     tries = 0
     pieces = _halved(range(len(batch)))
     while pieces:
@@ -91,7 +99,7 @@ def in_halves(stage: Stage, batch: Batch) -> Iterator[tuple[int, Batch | None, b
         tries += 1
         try:
             left = stage(batch.pick(piece))
-        except Exception:  # said already, of the whole batch
+        except Exception:  # logged already, for the whole batch
             if len(piece) > 1:
                 pieces += _halved(piece)
             else:
@@ -101,6 +109,6 @@ def in_halves(stage: Stage, batch: Batch) -> Iterator[tuple[int, Batch | None, b
 
 
 def _halved(piece: range) -> list[range]:
-    """The second half, then the first, which is taken first."""
+    """The second half, then the first: pieces are taken from the end."""
     middle = len(piece) // 2
     return [piece[middle:], piece[:middle]]

@@ -1,4 +1,4 @@
-"""What one container's batches go through."""
+"""All lanes of one container, and how its batches get through them into buffers."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 SHORTAGE = 1.0
-"""Seconds after which a buffer is offered a batch again for which there was not enough memory."""
+"""Seconds until a batch is offered again to a buffer that hadn't enough memory for it."""
 
 NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
 
 Waiting = Sequence[tuple[Output, Envelope]]
-"""Batches for which there is no room yet, and where they are to go."""
+"""Batches that wait for room, and the outputs that they go to."""
 
 
 class ContainerLanes:
-    """All lanes of one container for one of its sources.
+    """All lanes of one container for one of its sources (logs, events or stats).
 
-    Each place that a batch goes to holds its acknowledgement, `ack`; the caller settles its own
-    hold afterwards, and does not where it was cancelled: an entry that never reached a buffer must
-    be read again.
+    Every output that a batch goes to holds the batch's acknowledgement, `ack`. The caller settles
+    its own hold when `distribute` has returned. It doesn't when that was cancelled: an entry that
+    never reached a buffer has to be read again. Calls come from the event loop; a batch is passed
+    when the one before is done.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class ContainerLanes:
         first: Sequence[tuple[str, Stage]] = (),
         tagged: int = 0,
     ) -> None:
-        """`first`: what is done once, before any lane. It keeps all entries, and holds none.
-        `tagged`: bytes that the container's labels add to each entry."""
+        """`first`: stages that run once, before any lane. They must keep all entries and hold none
+        back. `tagged`: bytes that the container's labels add to each entry."""
         self.first = first if lanes else ()
         self._tagged = tagged
         self._stage_errors = metrics.stage_errors
@@ -69,20 +70,20 @@ class ContainerLanes:
         self._staged = bool(self.first) or any(one.staged for one in every)
         self._unseen = 0
         self._putting: Set[asyncio.Task[None]] = NO_TASKS
-        """What was held back, let go, and waits for room."""
+        """Tasks that put flushed entries into buffers without room."""
         self._ended = False
         self._binding = container_account.binding
         self._source = source
         self._lanes = lanes
         self._behind: Sequence[Lane] = ()
-        """Lanes that have ended behind such as have not, those furthest along first: what they held
-        came before what the others did."""
+        """Ended lanes that only lanes which haven't ended lead to. Those furthest from the start
+        come first: their entries came before those that the others hold."""
         self._next: ContainerLanes | None = None
-        """Those that have taken its place, with some of its lanes."""
+        """The lanes that have replaced these, with some of the same `Lane` objects."""
         self._dropped = metrics.dropped
         self._shortage = metrics.memory_errors.labels("buffers")
         self.waiting: dict[SinkAccount, int] = {}
-        """Entries for which there was no room yet."""
+        """Entries that wait for room, by account."""
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -92,7 +93,7 @@ class ContainerLanes:
 
     @property
     def _left(self) -> int:
-        """Entries of the batch that is being distributed that no lane has seen yet."""
+        """Entries of the current batch that no lane has seen yet."""
         return self._unseen
 
     @_left.setter
@@ -101,10 +102,12 @@ class ContainerLanes:
         self._unseen = count
 
     async def distribute(self, batch: Batch, ack: Acknowledgement = UNTRACKED) -> None:
-        """Takes a batch through all lanes and into their sinks' buffers.
+        """Takes a batch through all lanes into the sinks' buffers, and waits for room where needed.
 
-        Buffers with room get it first, and full ones are waited for together, so that one which
-        makes us wait delays no other."""
+        Buffers with room get it at once. Full ones are waited for together, so none delays another.
+        A buffer that drops entries never makes this wait; one with `block` may do so for as long as
+        its sink is down.
+        """
         self._left = len(batch)
         try:
             if self._putting:
@@ -118,7 +121,11 @@ class ContainerLanes:
             self._left = 0
 
     def start(self, batch: Batch, ack: Acknowledgement) -> Coroutine[Any, Any, None] | None:
-        """The same, begun at once: what is left to be awaited, or None where nothing is."""
+        """Does what `distribute` does, but as far as possible before it returns.
+
+        None when the batch is in all buffers. Otherwise the caller awaits the coroutine that is
+        returned. This saves the event loop a coroutine per batch.
+        """
         if self._putting or (self._staged and self._turns.over):
             return self.distribute(batch, ack)
         self._left = len(batch)
@@ -131,17 +138,18 @@ class ContainerLanes:
         return None if waiting is None else self._go_on(waiting, pieces, ack)
 
     def _portions(self, batch: Batch) -> Iterator[Batch]:
-        """What goes through the lanes at once: no more than labels and tags allow, and light where
-        there are stages."""
+        """The batch in pieces: small enough for what labels and tags add, and for stages."""
         pieces = iter(batch.pieces(self._tagged))
         if not self._staged:
             return pieces
         return chain.from_iterable(map(self._pace.portions, pieces))
 
     def _begin(self, pieces: Iterator[Batch], ack: Acknowledgement) -> Waiting | None:
-        """One after the other, until something of one has to wait for room, or the loop for its
-        turn: so what labels and tags make of them is never all there at once. None when all have
-        begun, and nothing waits."""
+        """Passes pieces until one has to wait for room, or the stages' budget is used up.
+
+        Returns what waits for room; None when all pieces are through and nothing waits. So the
+        pieces, which labels and tags make larger, are never in memory all at once.
+        """
         for piece in pieces:
             waiting = self._taken(piece, ack)
             for _, left in waiting:
@@ -151,7 +159,7 @@ class ContainerLanes:
         return None
 
     def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
-        """What of it has to wait for room, when it has gone through the lanes."""
+        """Takes a piece through the lanes. Returns what of it has to wait for room."""
         self._left -= len(piece)
         waiting: list[tuple[Output, Envelope]] = []
         if not self._staged:
@@ -168,7 +176,8 @@ class ContainerLanes:
     async def _go_on(
         self, waiting: Waiting | None, pieces: Iterator[Batch], ack: Acknowledgement
     ) -> None:
-        """Where this is cancelled, the pieces that have not begun were not read."""
+        """Puts what waits, then the other pieces. When cancelled, pieces that haven't begun count
+        as not read."""
         try:
             while waiting is not None:
                 await self._put_all(waiting)
@@ -191,24 +200,29 @@ class ContainerLanes:
     async def _put_late(self, waiting: Waiting) -> None:
         try:
             await self._put_all(waiting)
-        except Exception:  # a bug in a buffer; whoever lets things go has others to look after
+        except Exception:  # a bug in a buffer; the flusher must go on
             log.exception("entries that were held back are lost")
 
     def flush(self, now: float) -> None:
-        """Takes what the stages let go by now into the sinks' buffers; all of it where `now` is
-        `math.inf`. While something waits for room, or for its turn, nothing more is let go."""
+        """Puts what the stages no longer hold back at `now` into the sinks' buffers.
+
+        `now` is the loop's clock in seconds; `math.inf` flushes everything. Does nothing while
+        `busy`.
+        """
         if not self.busy:
             self._flush(now)
 
     @property
     def busy(self) -> bool:
-        """Something waits for room, or for its turn."""
+        """Whether a batch waits for room, or for the next iteration of the event loop."""
         return bool(self.waiting or self._left)
 
     def end(self, ended: Sequence[Lane] | None = None) -> None:
-        """Holds nothing back from now on, and lets go of all that it did: others take the place of
-        these lanes, and go on with what comes next. Where some of the lanes are among those others
-        and hold on, the rest are `ended`, each before those that it feeds."""
+        """Ends these lanes: flushes everything, and holds nothing back from now on.
+
+        Other lanes replace them. Where those include some of the lanes here, `ended` are the
+        others, each before those that it feeds; None for all.
+        """
         self._ended = True
         if ended is None:
             ended = [lane for root in self._lanes for lane in root.with_feeds()]
@@ -219,15 +233,19 @@ class ContainerLanes:
         self._flush(math.inf)
 
     def begin(self, before: ContainerLanes | None) -> None:
-        """Lanes that have stayed may hold something already; and what still comes to them over
-        those `before`, which waited through the change."""
+        """Starts to use these lanes in place of `before`, with the lanes that stay.
+
+        Those may hold entries already. They also still get what waited in `before` through the
+        change.
+        """
         if before is not None:
             before._next = self
         self._note_held()
 
     @property
     def _own(self) -> Sequence[Lane]:
-        """All, but for those that are left to others."""
+        """The lanes that are flushed here; lanes that have stayed are flushed by those that come
+        after."""
         if not self._ended:
             return self._lanes
         return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
@@ -246,9 +264,12 @@ class ContainerLanes:
         self._putting = (self._putting - {task}) or NO_TASKS
 
     def offer(self, batch: Batch) -> int:
-        """Like `distribute`, without ever waiting: for what is worthless when it is late.
+        """Puts a batch into the buffers with room, and never waits. For stats, which are worthless
+        late.
 
-        Returns how many buffers had no room; those do not get it."""
+        Counts the batch as dropped (`backlog`) at the sinks whose buffers have no room. Returns how
+        many those are.
+        """
         refused: list[tuple[Output, Envelope]] = []
         self._put_piece(batch, UNTRACKED, self._offering(refused))
         for output, left in refused:
@@ -256,12 +277,15 @@ class ContainerLanes:
         return len(refused)
 
     def refuse(self, batch: Batch, ack: Acknowledgement, reason: str) -> None:
-        """A batch that no buffer was offered: all that it was meant for lose it."""
+        """Counts a batch that was offered to no buffer as dropped, for all sinks that would get
+        it."""
         self._put_piece(batch, ack, self._dropping(reason))
 
     def abandon(self, reason: str) -> None:
-        """Gives up what waits for room, for its turn or for what comes next; whoever waits with it
-        is to be cancelled next."""
+        """Drops, with this reason, what waits for room or for its turn and what stages hold back.
+
+        Cancel the task that waits in `distribute` next.
+        """
         for task in self._putting:
             task.cancel()
         for account, entries in list(self.waiting.items()):
@@ -284,8 +308,8 @@ class ContainerLanes:
             self.waiting[account] = left
 
     async def _put(self, output: Output, envelope: Envelope) -> None:
-        """The batch counts as waiting; where this is cancelled, it goes on to: it is nowhere
-        else."""
+        """Puts the batch and waits for room. If cancelled, the batch still counts as waiting: no
+        buffer has it."""
         while True:
             try:
                 await output.put(envelope)
@@ -301,7 +325,8 @@ class ContainerLanes:
             log.warning("sink %s: not enough memory to take more; it has to wait", output.name)
 
     def _offering(self, waiting: list[tuple[Output, Envelope]]) -> Put:
-        """Puts into the sinks' buffers; what has to wait for room is added to `waiting`."""
+        """A `Put` that offers to the sinks' buffers, and adds what has to wait for room to
+        `waiting`."""
 
         def put(output: Output, envelope: Envelope) -> None:
             if self._tap.tappers:
@@ -312,21 +337,20 @@ class ContainerLanes:
             except MemoryError:
                 self._note_shortage(output)
                 waiting.append((output, envelope))
-            except Exception:  # a bug in one buffer; the others must not suffer for it
-                entries = plural(envelope.entries, "entry")
-                log.exception(
-                    "sink %s failed to take %d %s", output.name, envelope.entries, entries
-                )
+            except Exception:  # a bug in one buffer; the others must get the batch
+                count = envelope.entries
+                noun = plural(count, "entry")
+                log.exception("sink %s failed to take %d %s", output.name, count, noun)
                 self._drop(output, envelope, "bug")
 
         return put
 
     def _dropping(self, reason: str) -> Put:
-        """All of it is lost."""
+        """A `Put` that drops everything with this reason."""
         return lambda output, envelope: self._drop(output, envelope, reason)
 
     def _put_piece(self, batch: Batch, ack: Acknowledgement, put: Put) -> None:
-        """Counts a batch as read, takes it through every lane, and puts what is left of it."""
+        """Counts a batch as read and takes it through every lane."""
         add(self._container_account.read, self._source, len(batch))
         if self._binding != self._container_account.binding:
             routes = {lane.route.name for lane in self._lanes}
@@ -341,7 +365,7 @@ class ContainerLanes:
         self._note_held()
 
     def _let_go(self, now: float, put: Put) -> None:
-        """Puts what the stages have held back long enough."""
+        """Puts what the stages no longer hold back at `now`."""
         for lane in self._own:
             lane.flush(now, put)
         self._note_held()
@@ -353,14 +377,15 @@ class ContainerLanes:
 
     @property
     def holding(self) -> bool:
-        """Whether some stage holds something back."""
+        """Whether some stage holds entries back."""
         return any(lane.holds for lane in self._own)
 
     def _labelled(self, batch: Batch, name: str, stage: Stage) -> Batch:
-        """As the container asks for with a label."""
+        """Applies a stage that the container asks for with a label. The batch itself if the stage
+        fails."""
         try:
             return stage(batch) or batch
-        except Exception as error:  # a bug in it, as in a lane
+        except Exception as error:  # a bug in the stage
             if self._bugs():
                 kind = type(error).__name__
                 form = "stage %s of label %s%s failed with %s; it is skipped\n%s"

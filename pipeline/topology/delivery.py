@@ -1,6 +1,7 @@
-"""Drives any sink: gathers, encodes once, sends, retries with backoff, settles and counts.
+"""Drives any sink: takes batches from its buffer, encodes, sends, retries, acknowledges and counts.
 
-The only place that does. A sink knows its destination; this knows no sink.
+All of that happens here and in no sink. A sink knows only its destination; this module knows no
+particular sink.
 """
 
 from __future__ import annotations
@@ -36,27 +37,28 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 FIRST_LOOK, LAST_LOOK = 0.01, 0.25
-"""Seconds between two looks at whether what was sent last has arrived, while nothing follows it."""
+"""Seconds between checks whether what was sent last has arrived, while nothing follows it: they
+double from the first to the second."""
 
 TRIED_BESIDE = 16
-"""Times that something else can be tried, at least, beside a payload that is in doubt."""
+"""Least number of other payloads that can be tried while one is in doubt."""
 CLOSING = 5.0
-"""Seconds that a sink may take to let go. A disk that hangs must not keep the agent from ending."""
+"""Seconds that a sink may take to close. A disk that hangs must not keep the agent from ending."""
 LONGEST_ASKED = 600.0
-"""Seconds that a destination may ask us to wait before the next attempt."""
+"""Longest wait in seconds that a destination may ask for before the next attempt."""
 
 MANY = 3
-"""Answers in a row of a destination that takes nothing, after which it is said to want mending."""
+"""Answers in a row with which the destination accepts nothing, until `wants_mending` is True."""
 MOST_STARVED = 10
-"""How often an entry is tried for which alone there is not enough memory: with the waits of the
-defaults, for two minutes."""
+"""Attempts to encode a single entry without enough memory before it is refused. With the default
+waits they take two minutes."""
 
 Refusals = Sequence[tuple[Batch, int, str]]
-"""Entries that were refused one by one: batch, index in it, and why; see `Payload.refused`."""
+"""Entries that were refused one by one: batch, index in it, and the reason (`Payload.refused`)."""
 
 
 class TakesFrom(Protocol):
-    """What a delivery takes from: the sink's buffer."""
+    """What a delivery takes batches from: the sink's buffer (see `MemoryBuffer`)."""
 
     @property
     def entries(self) -> int: ...
@@ -68,38 +70,39 @@ class TakesFrom(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Shipment:
-    """What was taken from the buffer and sent, and may have to be sent again."""
+    """Envelopes that were taken from the buffer together, and what has become of them."""
 
     taken: list[Envelope]
     weight: int = 0
-    """Bytes of memory until all of it has arrived: of the batches, or of what was made of them,
-    which the sink keeps to send it again."""
+    """Bytes of memory until all of it has arrived: of the batches, or of their payloads, which the
+    sink keeps to send them again, where those are larger."""
     later: deque[_Waiting] = field(default_factory=deque)
-    """What of it is still to be sent."""
+    """What still has to be sent."""
     beside: list[_Shipment] = field(default_factory=list)
-    """What was taken since and is not settled."""
+    """What was taken from the buffer later, to be tried beside a payload in doubt, and isn't
+    settled."""
     parts: list[_Part] = field(default_factory=list)
     dead_lettered: Counter[SinkAccount] = field(default_factory=Counter)
     refused: Counter[SinkAccount] = field(default_factory=Counter)
-    """Without a dead-letter sink that takes them."""
+    """Refused entries that no dead-letter sink took."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """Some batches, encoded when it is their turn."""
+    """Envelopes to be sent as one payload, which is encoded when it is their turn."""
 
     envelopes: Sequence[Envelope]
     payload: Payload[Any] | None = None
     unencodable: int = 0
-    """Entries of it that were refused before it was sent."""
+    """Number of entries that the encoder refused."""
     starved: int = 0
-    """How often there was not enough memory to encode it: of one entry alone."""
+    """Attempts to encode a single entry that failed for lack of memory."""
     tries: int = 0
-    """How often it was tried before its turn."""
+    """Attempts to send it before its turn, beside a payload in doubt."""
     size: int = 0
-    """Bytes of memory, where it was taken to be tried before its turn."""
+    """Bytes of memory, if it was taken to be tried before its turn."""
     of: _Shipment | None = None
-    """What it was taken with then."""
+    """The shipment that it was taken with in that case."""
 
     @property
     def containers(self) -> set[str]:
@@ -108,7 +111,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Part:
-    """One payload of it, without its data."""
+    """One payload that was sent, without its data."""
 
     envelopes: Sequence[Envelope]
     entries: int
@@ -118,7 +121,7 @@ class _Part:
 
 
 class Delivery:
-    """One sink's task."""
+    """Delivers one sink's buffer to its destination. `run` is the sink's task."""
 
     def __init__(
         self,
@@ -130,8 +133,9 @@ class Delivery:
         dead_letter: Callable[[Envelope, str], Awaitable[bool]] | None = None,
         tap: Tap | None = None,
     ) -> None:
-        """`dead_letter` takes what the destination refuses, with the reason, and settles it; it
-        returns False when it cannot, and then the entries count as dropped."""
+        """`sink`: not opened yet. `buffer`: what to deliver. `dead_letter(envelope, reason)` hands
+        refused entries to the dead-letter sink; False if that can't take them, and then they count
+        as dropped."""
         self.name = name
         self._shown = Stars(config)
         self._problem = Trouble(log, f"sink {name}", self._shown)
@@ -142,19 +146,20 @@ class Delivery:
         self._tap = tap or Tap()
         self._open = False
         self._sent: deque[_Shipment] = deque()
-        """What the destination may not have yet, the oldest first."""
+        """Shipments that the destination may not have yet, oldest first."""
         self._payloads = self._unreleased = 0
-        """Of all that; bytes of memory of all that."""
+        """Number of payloads in `_sent`, and their bytes of memory."""
         self._lost_since = 0.0
-        """When the connection that it was sent on was found to be lost."""
+        """When the connection that they were sent on was found to be lost, by the loop's clock; 0
+        while it is well."""
         self._tend_at = 0.0
-        """When the sink is tended again, by the loop's clock."""
+        """When `Sink.tend` is called again, by the loop's clock."""
         self._rejections = 0
-        """How often in a row the destination has answered, and taken nothing."""
+        """Answers in a row with which the destination accepted nothing."""
         self._neglected = 0
-        """How often that has failed since it last went well."""
+        """Failures of `Sink.tend` since it last succeeded."""
         self._room = int(config.buffer.memory) // 2
-        """Bytes beyond which nothing more is taken before some of it has arrived."""
+        """Bytes of unconfirmed data above which nothing more is taken from the buffer."""
         self._delivered = metrics.delivered.labels(name)
         self._delivered_bytes = metrics.delivered_bytes.labels(name)
         self._retried = metrics.retried.labels(name)
@@ -166,19 +171,23 @@ class Delivery:
 
     @property
     def wants_mending(self) -> bool:
-        """The destination answers, and has taken nothing of what it was sent several times in a
-        row: the configuration is wrong, or the server's."""
+        """Whether the destination answers but has accepted nothing several times in a row.
+
+        Then the configuration is wrong, here or at the server.
+        """
         return self._rejections >= MANY
 
     @property
     def problem(self) -> str | None:
-        """What is wrong, while the destination cannot be reached."""
+        """Why the destination can't be reached, in a few words; None while it can."""
         return self._problem.problem
 
     async def run(self) -> None:
-        """Until the buffer is closed and empty, and the destination has everything, as far as its
-        protocol can tell. May be cancelled at any time: what was not settled then is not
-        acknowledged."""
+        """Delivers until the buffer is closed and empty and, where the protocol tells, all of it
+        has arrived.
+
+        May be cancelled at any time: what isn't acknowledged then is sent again after a restart.
+        """
         now, pace = asyncio.get_running_loop().time, SendPace(lambda: self._buffer.entries)
         try:
             while taken := await self._next():
@@ -200,8 +209,10 @@ class Delivery:
     # ------------------------------------------------------------------ taken, sent, settled
 
     async def _next(self) -> list[Envelope]:
-        """What to deliver next. While something is sent and not confirmed, that is looked after
-        in the meantime. Empty at the end."""
+        """The envelopes to deliver next; none at the end.
+
+        Confirms what was sent while it waits for more.
+        """
         batch = self._config.batch
         limits = int(batch.bytes), batch.entries, float(batch.linger)
         pause = FIRST_LOOK
@@ -212,7 +223,9 @@ class Delivery:
                         taken := await self._buffer.take(*limits)
                     ):
                         return taken
-                    await asyncio.sleep(pause)  # it is closed and empty, or there is no room
+                    await asyncio.sleep(
+                        pause
+                    )  # the buffer is closed and empty, or there is no room
             pause = await self._look_after(pause)
         if self._sink.tends is None:
             return await self._buffer.take(*limits)
@@ -226,7 +239,7 @@ class Delivery:
         return taking.result()
 
     async def _tend(self, every: float) -> None:
-        """What fails is tried again the next time: entries do not wait for it."""
+        """Calls `Sink.tend`. After a failure it is tried again later; entries don't wait for it."""
         try:
             await self._ensure_open()
             await self._sink.tend()
@@ -236,7 +249,7 @@ class Delivery:
             self._open = False
             self._problem(str(error))
             self._neglected += 1
-        except Exception as error:  # a bug in the sink; the entries must not suffer for it
+        except Exception as error:  # a bug in the sink; entries are kept
             self._note_bug(error)
             self._open = False
             self._problem(one_line(f"{type(error).__name__}: {error}"))
@@ -245,8 +258,8 @@ class Delivery:
         self._tend_at = asyncio.get_running_loop().time() + random.uniform(0.5, 1) * ceiling
 
     async def _look_after(self, pause: float) -> float:
-        """Sees to it that what was sent arrives, by connecting anew if need be. Returns after how
-        many seconds to look again."""
+        """Confirms what was sent, and connects again if needed. Returns the seconds until the next
+        check."""
         try:
             await self._ensure_open()
             self._settle_all_but(self._sink.unconfirmed())
@@ -255,7 +268,7 @@ class Delivery:
             return min(pause * 2, LAST_LOOK)
         except Unavailable as error:
             problem = str(error)
-        except Exception as error:  # a bug in the sink; the entries must not suffer for it
+        except Exception as error:  # a bug in the sink; entries are kept
             self._note_bug(error)
             problem = one_line(f"{type(error).__name__}: {error}")
         self._open = False
@@ -266,7 +279,7 @@ class Delivery:
         return random.uniform(0.5, 1) * min(max(pause * 2, retry.initial), retry.max)
 
     async def _give_up_in_time(self, problem: str) -> None:
-        """Refuses what was sent and will not arrive, when it is time to."""
+        """Refuses what was sent and hasn't arrived once `retry.give_up_after` is over."""
         now, after = asyncio.get_running_loop().time(), self._config.retry.give_up_after
         self._lost_since = self._lost_since or now
         if after is None or now - self._lost_since < after:
@@ -285,18 +298,19 @@ class Delivery:
         try:
             self._settle_all_but(self._sink.unconfirmed())
             self._lost_since = 0.0
-        except Unavailable:  # said when it is sent again
+        except Unavailable:  # logged when it is sent again
             self._open = False
-        except Exception as error:  # a bug in it; met again, and dealt with, when nothing is sent
+        except Exception as error:  # a bug in the sink; `_look_after` handles it
             self._note_bug(error)
             self._open = False
 
     def _note_bug(self, error: Exception) -> None:
-        """With its traceback; a library may repeat a password in it."""
+        """Logs the error with its traceback, without secrets: a library may repeat a password in
+        it."""
         log.error("sink %s failed\n%s", self.name, self._shown(whole_traceback(error)))
 
     def _settle_all_but(self, unconfirmed: int) -> None:
-        """All but the last payloads have arrived."""
+        """Settles all but the last `unconfirmed` payloads."""
         while self._sent and self._payloads - len(self._sent[0].parts) >= unconfirmed:
             shipment = self._sent.popleft()
             self._payloads -= len(shipment.parts)
@@ -312,7 +326,8 @@ class Delivery:
             envelope.ack.settle()
 
     def _account(self, shipment: _Shipment) -> None:
-        """Together with its release, so that nothing is ever in two places."""
+        """Counts in the accounts what became of a shipment, just before its envelopes are
+        released."""
         for account, count in shipment.dead_lettered.items():
             account.dead_lettered += count
         for account, count in shipment.refused.items():
@@ -334,7 +349,8 @@ class Delivery:
     # -------------------------------------------------------------------------------- sending
 
     async def _deliver(self, taken: list[Envelope]) -> _Shipment:
-        """And what is taken meanwhile to see what the destination minds."""
+        """Sends everything in the envelopes, and what is taken meanwhile beside a payload in
+        doubt."""
         shipment = _Shipment(taken)
         shipment.later.append(_Waiting(taken))
         while shipment.later:
@@ -346,7 +362,7 @@ class Delivery:
             try:
                 await self._send(waiting, shipment)
             except Refused as error:
-                refusal = untraced(error)  # else it has this frame, and the frame it
+                refusal = untraced(error)  # else error and frame keep each other alive
             except _Starved:
                 shipment.later.extendleft(reversed(await self._smaller(waiting, shipment)))
                 continue
@@ -361,7 +377,7 @@ class Delivery:
         return shipment
 
     async def _smaller(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        """What there was no memory to send, in halves that are encoded anew."""
+        """Halves of a payload that there wasn't enough memory to send; they are encoded again."""
         assert waiting.payload is not None
         refused = waiting.payload.refused
         for envelope, reason in _refused(waiting.envelopes, refused[waiting.unencodable :]):
@@ -370,8 +386,8 @@ class Delivery:
         return _parts_of(waiting, await self._with_less_memory(left, waiting.of or shipment))
 
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        """With its payload, unless there is nothing to send; or, where it cannot be encoded at
-        once, parts of it that are to be encoded when it is their turn."""
+        """The same with its payload; nothing if there is nothing to send, or smaller parts that are
+        encoded when it is their turn."""
         return _parts_of(waiting, await self._encode(waiting, waiting.of or shipment))
 
     async def _encode(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
@@ -384,8 +400,8 @@ class Delivery:
         try:
             payload = self._sink.encode(batches)
         except MemoryError:
-            payload = None  # handled below, without what the traceback keeps alive
-        except Exception as error:  # an encoder never raises for bad data: this is a bug in it
+            payload = None  # handled below, where no traceback keeps the batches alive
+        except Exception as error:  # encoders never raise for bad data: a bug
             if self._encoder_bugs():
                 log.exception("sink %s cannot encode; trying one batch at a time", self.name)
             if len(envelopes) > 1:
@@ -401,8 +417,11 @@ class Delivery:
         return [_Waiting(envelopes, payload, len(payload.refused))]
 
     async def _with_less_memory(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        """What there was no memory to encode, in halves. One entry alone is tried again later, and
-        refused in the end: it must not keep all others waiting for ever."""
+        """Halves of what there wasn't enough memory to encode.
+
+        A single entry is tried again after a wait, and refused in the end: it must not block the
+        others.
+        """
         self._starved.inc()
         if halves := _halves(waiting.envelopes):
             entries = sum(map(len, waiting.envelopes))
@@ -446,7 +465,7 @@ class Delivery:
             self._open = True
 
     async def _send(self, waiting: _Waiting, shipment: _Shipment) -> None:
-        """Returns when the payload is sent; raises `Refused`, or when it is time to give up."""
+        """Sends a payload, with retries. Raises `Refused` when it is refused or given up."""
         payload = waiting.payload
         assert payload is not None
         retry = self._config.retry
@@ -457,7 +476,7 @@ class Delivery:
             doubts = None
             try:
                 await self._ensure_open()
-                payload.truncated = truncated  # without what the attempt before has cut
+                payload.truncated = truncated  # without what the last attempt cut
                 await self._sink.send(payload)
                 self._problem(None)
                 self._rejections = 0
@@ -474,7 +493,7 @@ class Delivery:
                     self._open = False
                     raise _Starved from None
                 self._starved.inc()
-            except Exception as error:  # a bug in the sink; the entries must not suffer for it
+            except Exception as error:  # a bug in the sink; entries are kept
                 self._note_bug(error)
                 problem, after = one_line(f"{type(error).__name__}: {error}"), None
             self._open = False
@@ -493,7 +512,8 @@ class Delivery:
             await self._pause(wait, shipment if in_doubt and after is None else None)
 
     async def _pause(self, wait: float, shipment: _Shipment | None) -> None:
-        """Ends early when something comes that can be tried, where there was nothing."""
+        """Waits before the next attempt, in seconds. Ends early when there is something else to
+        try."""
         if shipment is not None and not shipment.later:
             now = asyncio.get_running_loop().time
             began = now()
@@ -504,8 +524,11 @@ class Delivery:
         await asyncio.sleep(wait)
 
     async def _try_another(self, doubted: _Waiting, shipment: _Shipment) -> bool:
-        """Sends others once, of other containers if there are any: what becomes of them tells
-        whether it is this payload that the destination minds. Returns whether they were taken."""
+        """Sends something else once, preferably of other containers, and returns whether that was
+        accepted.
+
+        If it was, the payload in doubt is what the destination doesn't accept.
+        """
         if (other := await self._another(doubted, shipment)) is None:
             return False
         at = shipment.later.index(other)
@@ -526,7 +549,7 @@ class Delivery:
         except Refused as refusal:
             await self._sent_or_refused(other, shipment, refusal)
             self._settle_beside(other.of, shipment, doubted)
-        except Exception:  # said and counted when it is its turn
+        except Exception:  # logged and counted when it is its turn
             self._open = False
             shipment.later.insert(at, other)
         else:
@@ -539,13 +562,15 @@ class Delivery:
     def _settle_beside(
         self, done: _Shipment | None, shipment: _Shipment, doubted: _Waiting
     ) -> None:
-        """Settles what was taken beside a payload in doubt, where all of it has arrived: else the
-        memory would be full before the doubt is over, and nothing more could be tried."""
+        """Settles what was taken beside a payload in doubt, if all of it has arrived.
+
+        Otherwise memory would fill up before the doubt is over, and nothing more could be tried.
+        """
         if done is None or any(one.of is done for one in (doubted, *shipment.later)):
             return
         try:
             if self._sent or self._sink.unconfirmed():
-                return  # in its turn
+                return  # settled in order later
         except Unavailable:
             return
         shipment.beside.remove(done)
@@ -553,8 +578,11 @@ class Delivery:
         self._settle(done)
 
     async def _another(self, doubted: _Waiting, shipment: _Shipment) -> _Waiting | None:
-        """One that no container's order is changed by, or else the next. More is taken for it
-        while there is room, and all that there are were tried in vain."""
+        """What to try beside a payload in doubt: something that changes no container's order, or
+        else the next.
+
+        Takes more from the buffer while there is room and everything here was tried in vain.
+        """
         seen, others_of = doubted.containers, []
         for one in shipment.later:
             if not seen & one.containers:
@@ -562,7 +590,7 @@ class Delivery:
             seen |= one.containers
         if untried := [one for one in others_of if not one.tries]:
             return untried[0]
-        for _ in range(TRIED_BESIDE):  # each may bring little, and the doubted waits meanwhile
+        for _ in range(TRIED_BESIDE):  # each may bring little
             if sum(one.size for one in shipment.later) >= self._room:
                 break
             if not (more := await self._take_more(shipment, FIRST_LOOK)):
@@ -576,7 +604,8 @@ class Delivery:
         return min(others_of or shipment.later, key=lambda one: one.tries, default=None)
 
     async def _take_more(self, shipment: _Shipment, wait: float) -> list[Envelope]:
-        """A little, so that there is enough to try for many attempts."""
+        """Takes a little more from the buffer, so that there is something to try for many
+        attempts."""
         batch = self._config.batch
         limit = max(1, min(int(batch.bytes), self._room // TRIED_BESIDE))
         more: list[Envelope] = []
@@ -607,11 +636,11 @@ class Delivery:
 
 
 class _Starved(Exception):
-    """There was not enough memory to send a payload, and its halves are to be tried."""
+    """There wasn't enough memory to send a payload; its halves are tried."""
 
 
 def _halves(envelopes: Sequence[Envelope]) -> list[_Waiting]:
-    """The same entries in two; none of a single one."""
+    """The same entries in two halves; an empty list for a single entry."""
     if len(envelopes) == 1:
         (envelope,) = envelopes
         middle = envelope.entries // 2
@@ -634,7 +663,8 @@ def _beside(taken: Sequence[Envelope], of: _Shipment) -> _Waiting:
 
 
 def _refused(envelopes: Sequence[Envelope], refused: Refusals) -> Iterator[tuple[Envelope, str]]:
-    """What was refused one by one: an envelope for each batch and reason."""
+    """Yields an envelope for each batch and reason, with the entries that were refused one by
+    one."""
     if not refused:
         return
     groups: dict[tuple[int, str], list[int]] = {}
@@ -647,7 +677,7 @@ def _refused(envelopes: Sequence[Envelope], refused: Refusals) -> Iterator[tuple
 
 
 def _without(envelopes: Sequence[Envelope], refused: Refusals) -> list[Envelope]:
-    """What is left of them without the entries that were refused one by one before."""
+    """The envelopes without the entries that were refused one by one."""
     gone = {(id(batch), index) for batch, index, _ in refused}
     if not gone:
         return list(envelopes)

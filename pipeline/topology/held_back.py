@@ -1,4 +1,5 @@
-"""Entries that stages hold back: which acknowledgements wait for them, and who asks for them."""
+"""Entries that stages hold back: the acknowledgements that wait for them, and the task that flushes
+them."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from pipeline.topology.stage_budget import StageBudget
 log = logging.getLogger(__name__)
 
 EVERY = 0.1
-"""Seconds between two looks at the stages that hold something back."""
+"""Seconds between two flushes of the stages that hold something back."""
 
 
 class PendingAcks:
-    """The acknowledgements of the batches of which a lane's stages hold entries.
+    """Acknowledgements of the batches from which a lane's stages hold entries back.
 
-    A position moves in order (see `settlement`), so what is let go need only wait with the oldest
-    batch that it came from: no newer one is forgotten before.
+    A container's offset moves in order (see `pipeline.accounting.acks`). So entries that are let go
+    only have to hold the oldest batch that they may come from: no newer batch is acknowledged
+    before it.
     """
 
     __slots__ = ("_batches",)
@@ -32,43 +34,49 @@ class PendingAcks:
         self._batches: deque[tuple[int, Acknowledgement]] = deque()
 
     def add(self, last: int, acknowledgement: Acknowledgement) -> None:
-        """Of a batch that ends with that entry. It is held."""
+        """Holds the acknowledgement of a batch whose last entry has the sequence number `last`."""
         acknowledgement.hold()
         self._batches.append((last, acknowledgement))
 
     def oldest_or(self, newest: Acknowledgement) -> Acknowledgement:
+        """The acknowledgement of the oldest batch that waits, or `newest` if none does."""
         return self._batches[0][1] if self._batches else newest
 
     def settle_before(self, first: int | None) -> None:
-        """Entries are held from that one on; None where none are."""
+        """Settles all batches before the entry `first`, the oldest that is still held back; all if
+        it is None."""
         batches = self._batches
         while batches and (first is None or batches[0][0] < first):
             batches.popleft()[1].settle()
 
 
 class HoldingLanes(Protocol):
-    """Lanes of one container, of which some stage holds something back."""
+    """A container's lanes with stages that may hold entries back, as the `Flusher` sees them."""
 
     def flush(self, now: float) -> None:
-        """Lets go of what has waited long enough; of all where `now` is `math.inf`. Does nothing
-        while something of the same container waits for room."""
+        """Lets go of what was held back long enough by `now` (the loop's clock, in seconds).
+
+        `math.inf` lets go of everything. Does nothing while a batch of the same container waits for
+        room.
+        """
 
 
 class Flusher:
-    """Asks the stages of all containers, in turn, for what they have held back long enough."""
+    """Flushes the stages of all containers, one container after the other."""
 
     def __init__(self) -> None:
         self.turns = StageBudget()
-        """Of the loop that all of it runs in."""
+        """The CPU budget of all stages in this event loop."""
         self.bugs, self.shortages = RateLimit(), RateLimit()
-        """Of what is said of stages and of memory, whichever container's."""
+        """Limit log messages about bugs in stages and about lack of memory, over all containers."""
         self._held: dict[HoldingLanes, None] = {}
         self._news = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._putting: set[asyncio.Task[None]] = set()
 
     def note(self, lanes: HoldingLanes, *, holding: bool) -> None:
-        """Whether they hold something now."""
+        """Tells whether these lanes hold anything back now, so that they are flushed or no longer
+        are."""
         if not holding:
             self._held.pop(lanes, None)
         elif lanes not in self._held:
@@ -76,16 +84,19 @@ class Flusher:
             self._news.set()
 
     def create_task(self, putting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Something that was let go waits for room."""
+        """Starts a task that puts a flushed batch into a buffer which has no room yet.
+
+        Raises `RuntimeError` unless `run` is running.
+        """
         if self._tasks is None:
-            raise RuntimeError("what is held back is let go by nobody: `run` does not run")
+            raise RuntimeError("entries that are held back cannot be flushed: `run` is not running")
         task = self._tasks.create_task(putting, name="put held")
         self._putting.add(task)
         task.add_done_callback(self._putting.discard)
         return task
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Flushes every `EVERY` seconds until it is cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
             while True:
                 await self._news.wait()
@@ -95,7 +106,8 @@ class Flusher:
                     self._news.clear()
 
     async def finish(self) -> None:
-        """Lets go of everything; returns when it has found room. Nothing may come any more."""
+        """Flushes everything and waits until all of it is in the buffers. No entry may be read any
+        more."""
         await self._flush(math.inf)
         while self._putting:
             await asyncio.wait(self._putting)
@@ -108,6 +120,6 @@ class Flusher:
             began = self.turns.clock()
             try:
                 lanes.flush(now)
-            except Exception:  # a bug; the others must not suffer for it
-                log.exception("what was held back is not let go")
+            except Exception:  # a bug; other containers must still be flushed
+                log.exception("entries that stages hold back could not be flushed")
             self.turns.use(self.turns.clock() - began)

@@ -1,7 +1,7 @@
-"""What a container asks for with its own labels, `dockline.*`: a closed list, each value checked.
+"""Reads what a container asks for with its own labels, `dockline.*`.
 
-A label that is not understood, or has a value that it cannot have, is said once in the agent's log
-and shown in `dockline_label_errors`; the container is followed as if it had none.
+The list of labels is closed, and each value is checked. A wrong label or value is logged once, is
+shown in `dockline_label_errors`, and is otherwise ignored.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
 MOST_TAGS: Final = 32
 LONGEST_TAG: Final = 256
-"""Characters of a tag's name, and of its value: every entry of the container has them."""
+"""Characters of a tag's name, and of its value, at most: every entry of the container gets them."""
 DEEPEST_TAG: Final = 16
-"""Objects, one in the other, that a tag's name may ask for."""
+"""Dots in a tag's name at most; each makes an object in another."""
 MOST_ERRORS: Final = 16
-"""Of one container that are told of."""
+"""Errors of one container's labels that are reported at most."""
 
 _TAG: Final = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", re.ASCII)
 _YES: Final = ("true", "1", "yes", "on")
@@ -46,34 +46,35 @@ _NO: Final = ("false", "0", "no", "off")
 
 @dataclass(frozen=True, eq=False)
 class Wish:
-    """What one container asks for."""
+    """What one container asks for with its labels."""
 
     enabled: bool = True
     route: str = ""
-    """A route that is to take it, beside those that do anyway."""
+    """A route that takes the container, beside those that do anyway."""
     parse: Stage | None = None
     join: Stage | None = None
     tags: Stage | None = None
     tagged: int = 0
-    """Bytes of the tags, which each entry gets."""
+    """Bytes that the tags add to each entry."""
     errors: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong, by label."""
+    """What is wrong with the labels, by label."""
 
     @property
     def stages(self) -> Sequence[tuple[str, Stage]]:
-        """What is done to its logs before any route's stages, in that order."""
+        """Stages for the container's logs that run before any route's, with their names, in
+        order."""
         named = (("join", self.join), ("parse", self.parse), ("tag", self.tags))
         return [(name, stage) for name, stage in named if stage is not None]
 
 
 NOTHING: Final = Wish()
 MANY: Final = 50
-"""Labels that take so long to look through that it is remembered where they ask for nothing. Most
-containers are an object less for the garbage collector."""
+"""Number of labels from which it is remembered that they ask for nothing. Below, reading them again
+is cheaper than an object per container for the garbage collector."""
 
 
 class Labels:
-    """Reads the labels of containers, as far as the operator honours them."""
+    """Reads the labels of containers, as far as the operator allows (`[labels]`)."""
 
     def __init__(
         self,
@@ -81,15 +82,15 @@ class Labels:
         routes: Mapping[str, bool] | None = None,
         honours: Callable[[Container], bool] = lambda container: True,
     ) -> None:
-        """`routes`: all there are, and whether a container may choose them. `honours`: whether the
-        labels of a container count at all."""
+        """`honour`: the labels that count. `routes`: all routes by name, with whether containers
+        may choose them. `honours`: whether the labels of a container count at all."""
         self._honour: Set[Name] = frozenset(honour)
         self._routes = routes or {}
         self._honours = honours
         self._wishes: WeakKeyDictionary[Container, Wish] = WeakKeyDictionary()
 
     def of(self, container: Container) -> Wish:
-        """What it asks for."""
+        """What the container asks for. Never raises: errors are in `Wish.errors`."""
         wish = self._wishes.get(container)
         if wish is None:
             wish = self._read(container)
@@ -152,18 +153,19 @@ _ATTRIBUTES: Final = {"enable": "enabled", "route": "route", "parse": "parse", "
 
 
 class Tags(Stage):
-    """The same fields for all entries of a container."""
+    """A stage that adds the same fields to all entries of a container."""
 
     def __init__(self, config: Mapping[Path, str]) -> None:
+        """`config`: text by the path of its field."""
         self._flat = {path.flat: text for path, text in config.items() if len(path.keys) == 1}
         self._nested = [(path, text) for path, text in config.items() if len(path.keys) > 1]
         self._alone: dict[str, Any] = dict(self._flat)
-        """All of them. Who changes an object in a field makes a copy of it first, so entries that
-        have nothing else share those."""
+        """All fields. Entries without other fields share nested objects: stages copy before they
+        change one."""
         for path, text in self._nested:
             path.put(self._alone, text)
         self.size = len(dumps(self._alone))
-        """Bytes that each entry gets, as JSON writes them."""
+        """Bytes that each entry gets, as JSON."""
 
     def __call__(self, batch: Batch) -> Batch | None:
         if batch.fields is None:
@@ -179,17 +181,20 @@ class Tags(Stage):
 
 
 class Reported:
-    """What was said of the labels of containers that are followed."""
+    """Logs errors in labels, each once per container, and sets their metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._said: dict[str, dict[str, str]] = {}
-        """By container, its errors."""
+        """Errors that were logged, by container id and label."""
         self._left_out: dict[str, int] = {}
-        """By container, how many labels it has beyond those that are kept."""
+        """By container id: number of labels that were left out, as logged."""
 
     def note(self, container: Container, errors: Mapping[str, str]) -> None:
-        """Says what is new, and counts what there is."""
+        """Logs errors that are new, and sets the container's metrics.
+
+        `errors`: text by label; empty when all labels are right.
+        """
         self._note_left_out(container)
         said = self._said.get(container.id, {})
         for label, error in errors.items():
@@ -219,12 +224,17 @@ class Reported:
         self._metrics.set_labels_left_out(container.name, count)
 
     def forget(self, container_id: str) -> None:
+        """Forgets a container that was removed. Its metrics are left alone."""
         self._said.pop(container_id, None)
         self._left_out.pop(container_id, None)
 
 
 def _stage(name: str, text: str) -> Stage:
-    """A stage for a value that it takes as a word."""
+    """Makes a stage from a label's text, which has to be one of the words that its configuration
+    knows.
+
+    Raises `ConfigError` for another text.
+    """
     if name not in registry.names("stages"):
         raise ConfigError("this version cannot join lines")
     words = _words(registry.config_type("stages", name))
@@ -279,7 +289,7 @@ def _nearest(text: str, known: Iterable[str]) -> str:
 
 
 def _near(text: str, known: Iterable[str]) -> str | None:
-    """Anybody's text may be long."""
+    """The known word that was probably meant, if any. Looks at no more than 64 characters."""
     return meant(text[:64], known)
 
 
@@ -288,6 +298,7 @@ def _quoted(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    """Anybody's text, for a log and a metric: short, on one line, and all of it text."""
+    """Makes any text fit for a log message and a metric: one line, printable, at most 64
+    characters."""
     short = text if len(text) <= 64 else text[:63] + "…"
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in short)

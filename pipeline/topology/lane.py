@@ -27,11 +27,11 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 FAILED = "stage_failed"
-"""The reason for which entries are lost that a stage failed on, where they must not go on."""
+"""Reason for dropping entries that a stage failed on and that must not go on unchanged."""
 
 
-# Shared by all lanes that have none: ten thousand containers have as many lanes and more, and the
-# garbage collector looks at each object of theirs, in one turn of the event loop.
+# Shared by all lanes that have none. Ten thousand containers have at least as many lanes, and the
+# garbage collector looks at each of their objects within one iteration of the event loop.
 NO_STEPS: Final[list[BoundStage]] = []
 NO_CUTS: Final[list[int]] = []
 NO_FEEDS: Final[frozenset[str]] = frozenset()
@@ -39,14 +39,15 @@ NOTHING_OWED: Final = PendingAcks()
 
 
 class LaneEnd:
-    """Where a lane ends: one sink, its part in the ledger, and how far it has come."""
+    """One sink at a lane's end, with its account and its offset in the container's log."""
 
     __slots__ = ("_sink_offset", "account", "output")
 
     def __init__(
         self, output: Output, account: SinkAccount, sink_offset: SinkOffset | None
     ) -> None:
-        """`sink_offset` is None for what has no position to resume at (events, stats)."""
+        """`sink_offset` is None for entries that can't be read again after a restart (events,
+        stats)."""
         self.output = output
         self.account = account
         self._sink_offset = sink_offset
@@ -54,11 +55,13 @@ class LaneEnd:
     def address(
         self, batch: Batch, size: int | None, until: int, behind: Acknowledgement
     ) -> Envelope | None:
-        """What the stages have left, in an envelope for this sink; None when the sink has all of
-        it.
+        """An envelope for this sink with what the stages left; None if the sink has all of it
+        already.
 
-        `size` is the batch's, where it is known; `until` the last entry before the stages, and
-        `behind` waits for this sink too."""
+        Entries that the sink had before the restart are left out. `size`: the batch's, where it is
+        known. `until`: the last entry read, before the stages. `behind`: the container's
+        acknowledgement, which is held for this sink too.
+        """
         self.account.routed += len(batch)
         sink_offset = self._sink_offset
         if sink_offset is None:
@@ -76,23 +79,26 @@ class LaneEnd:
         return Envelope(batch, self.account, sink_offset.open(until, behind), size)
 
     def drop(self, count: int, reason: str) -> None:
-        """So many entries came over the route, and are lost to the sink."""
+        """Counts entries that came over the route and are lost to the sink."""
         self.account.routed += count
         self.account.drop(count, reason)
 
     @property
     def known(self) -> int:
-        """The last entry that the sink had, with all before it, when the agent began."""
+        """The sink had all entries up to this one when the agent started."""
         return NOTHING if self._sink_offset is None else self._sink_offset.known
 
     def skip(self, until: int) -> None:
-        """The stages have left nothing."""
+        """Moves the sink's offset to `until`: the stages left nothing of what was read."""
         if self._sink_offset is not None:
             self._sink_offset.skip(until)
 
 
 class Lane:
-    """A route bound to one container. Its stages' state lives here."""
+    """A route bound to one container. The state of its stages lives here.
+
+    Calls come from the event loop and don't overlap.
+    """
 
     def __init__(
         self,
@@ -106,13 +112,14 @@ class Lane:
         way: str = "",
         feeds: Sequence[Lane] = (),
     ) -> None:
-        """`offsets` where what is read has a position to resume at. `first`: stages before the
-        route's own. `way`: the routes over which entries come to this one, itself included.
-        `feeds`: the lanes that get what is left."""
+        """`offsets`: the sinks' positions in the container's log; None if it can't be resumed.
+        `first`: stages that run before the route's own. `way`: path of the route names that lead
+        here, this route included (`a>b`); the route's name by default. `feeds`: the lanes that get
+        what this one's stages leave."""
         self.route = route
         self.way = way or route.name
         self.ended = False
-        """Another has taken its place."""
+        """Another lane has replaced it."""
         self._tap = tap or Tap()
         self.lane_ends = [
             LaneEnd(
@@ -135,9 +142,9 @@ class Lane:
             for name, stage in (*first, *route.stages)
         ] or NO_STEPS
         self._asked = len(first)
-        """How many of these a label asks for."""
+        """Number of the first stages, those from the container's labels."""
         self.staged = bool(self._stages)
-        """Whether what is taken through it takes longer than to pass it on."""
+        """Whether it has any stages. Without them, batches are only passed on."""
         self._holding = [bound for bound in self._stages if bound.holds] or NO_STEPS
         self._owed = PendingAcks() if self._holding else NOTHING_OWED
         self._until = NOTHING
@@ -145,8 +152,8 @@ class Lane:
         began = offsets.began if offsets else NOTHING
         cuts = (cut for cut in self._known() if cut > began)
         self._cuts = sorted(cuts) if self._holding else NO_CUTS
-        """Entries that some sink had last when the agent began. Nothing may be joined to them, or
-        it would be taken for known as they are."""
+        """Last entries that sinks had when the agent started. Nothing may be joined to one of them,
+        or the sink would take the joined entry for one that it has."""
         self._errors = metrics.stage_errors
         self._dropped = metrics.dropped
         self._bugs, self._losses = route.bugs, route.losses
@@ -156,7 +163,7 @@ class Lane:
         self._fed = frozenset(lane.route.name for lane in feeds) if feeds else NO_FEEDS
         later = any(lane.withholds for lane in feeds)
         self.withholds: bool = later or self.route.withholds
-        """Whether something is hidden or removed on the way from here."""
+        """Whether a stage of this lane, or of one that it feeds, hides or removes something."""
         if self._stages:
             own = self._stages[self._asked :]
             for bound, guards in zip(own, self.route.guards(later=later), strict=True):
@@ -164,22 +171,24 @@ class Lane:
 
     @property
     def _sinks(self) -> list[str]:
-        """All that it leads to."""
+        """Names of all sinks that it leads to, over other lanes too."""
         return [lane_end.output.name for lane in self.with_feeds() for lane_end in lane.lane_ends]
 
     def with_feeds(self) -> Iterator[Lane]:
-        """It, and all that it leads to."""
+        """This lane and all that it leads to."""
         yield self
         for lane in self._feeds:
             yield from lane.with_feeds()
 
     def fits(self, route: Route, route_account: RouteAccount) -> bool:
-        """Whether it can go on in the place of a new one: the route is what it was."""
+        """Whether it can stay instead of a new lane for `route`: the route hasn't changed."""
         return self.route is route and self._route_account is route_account
 
     def go_on(self, offsets: Offsets | None, feeds: Sequence[Lane]) -> None:
-        """Its container is bound anew, and it stays, with all that it holds. What it leads to may
-        be other lanes by now."""
+        """Keeps this lane, with what its stages hold, when its container is bound again.
+
+        `offsets` and `feeds` are as in the constructor; the lanes that it feeds may be other ones.
+        """
         self._binding = self._route_account.container_account.binding
         self._lead_to(feeds)
         if offsets is not None:
@@ -188,26 +197,30 @@ class Lane:
 
     @property
     def own(self) -> Sequence[Lane]:
-        """Those that it feeds, but, when it has ended, for those that have not yet."""
+        """The lanes that it flushes: those that it feeds. After its end, only those that have ended
+        too."""
         return [lane for lane in self._feeds if lane.ended] if self.ended else self._feeds
 
     @property
     def holds(self) -> bool:
-        """Whether some stage holds something back."""
+        """Whether some stage here, or in a lane that it feeds, holds entries back."""
         holding = any(bound.stage.held for bound in self._holding)
         return holding or any(lane.holds for lane in self.own)
 
     def _known(self) -> set[int]:
-        """What each of the sinks that it leads to had when the agent began."""
+        """The last entries that the sinks had when the agent started, of all sinks that it leads
+        to."""
         return {lane_end.known for lane_end in self.lane_ends}.union(
             *(lane._known() for lane in self._feeds)
         )
 
     def take(self, batch: Batch | None, until: int, behind: Acknowledgement, put: Put) -> None:
-        """Takes a batch through the stages, and puts what is left to its sinks; None where nothing
-        was left of it.
+        """Takes a batch through the stages and puts what is left to the sinks.
 
-        `until`: the last entry of what was read. All before it that are to come have come."""
+        `batch` is None when an earlier stage or lane left nothing. `until`: sequence number of the
+        last entry that was read; all before it have been passed. `behind`: the container's
+        acknowledgement. `put` is called for each sink that gets something.
+        """
         if not self._holding:
             left = self.process(batch) if batch is not None else []
             self._put_all(left, until, behind, put)
@@ -232,7 +245,8 @@ class Lane:
         self._owed.settle_before(held)
 
     def flush(self, now: float, put: Put) -> None:
-        """Puts to its sinks what the stages let go, now that it is so late."""
+        """Puts what the stages no longer hold back at `now` (the loop's clock; `math.inf` for
+        all)."""
         if self._first_held() is not None:
             self._flush(now, put)
         for lane in self.own:
@@ -253,14 +267,14 @@ class Lane:
             return ()
         try:
             result = bound.stage.flush(now)
-        except Exception as error:  # a bug in it
+        except Exception as error:  # a bug in the stage
             self._note_bug(bound, error)
             return ()
         bound.account(0, 0 if result is None else len(result))
         return () if result is None else self._through(self._stages[number + 1 :], result)
 
     def _first_held(self) -> int | None:
-        """The first entry that some stage holds back."""
+        """Sequence number of the oldest entry that a stage holds back; None if there is none."""
         stages = (bound.stage for bound in self._holding)
         return min((stage.oldest_held for stage in stages if stage.held), default=None)
 
@@ -271,7 +285,8 @@ class Lane:
     def _put_all(
         self, left: Sequence[Batch], until: int, behind: Acknowledgement, put: Put
     ) -> None:
-        """One batch or none, as a rule; each is the last one before what comes of the others."""
+        """Puts the stages' batches, as a rule one or none. Each moves the offsets up to the next
+        one."""
         for number, one in enumerate(left, 1):
             later = (other.sequences[0] - 1 for other in left[number:])
             self._put(one, min(later, default=until), behind, put)
@@ -305,8 +320,11 @@ class Lane:
             self._route_account.hand_on(entries, self._fed)
 
     def process(self, batch: Batch) -> Sequence[Batch]:
-        """What is left of a batch after all stages: one, or none; more in turn where a stage has
-        made many entries of it, or has failed on it as a whole."""
+        """Takes a batch through the stages and returns what is left.
+
+        That is one batch or none. It is several, in order, where a stage made many entries of it or
+        failed on the batch as a whole.
+        """
         self._route_account.taken += len(batch)
         if self._stages and batch.parsed is not None:
             batch = batch.owned()
@@ -320,11 +338,13 @@ class Lane:
                 self._note_bug(bound, error)
                 if not bound.guards and (bound.holds or not isinstance(error, MemoryError)):
                     continue
-                error.__traceback__ = None  # it keeps alive what the stage has made so far
+                error.__traceback__ = None  # it would keep alive what the stage made
                 left = self._in_halves(bound, batch)
                 return [one for some in left for one in self._through(bound_stages[number:], some)]
             gone = bound.account(len(batch), 0 if result is None else len(result))
-            if gone > 0 and self._tap.tappers and not bound.holds:  # else they are in other entries
+            if (
+                gone > 0 and self._tap.tappers and not bound.holds
+            ):  # else they went into other entries
                 self._tap.filtered(batch, result, self.route.name, bound.name, self._sinks)
             if result is None:
                 return ()
@@ -332,9 +352,12 @@ class Lane:
         return tuple(batch.pieces())
 
     def _in_halves(self, bound: BoundStage, batch: Batch) -> Iterator[Batch]:
-        """What a stage leaves of a batch that it has failed on. Where it guards, the entries that
-        it fails on are lost, since as they are they must not go on; else they go on as they are."""
-        if bound.holds:  # what it held, it may hold twice
+        """Takes a batch that a stage failed on through it piece by piece, and yields what is left.
+
+        Entries that it still fails on are lost where the stage guards, and go on unchanged
+        elsewhere.
+        """
+        if bound.holds:  # trying again could make it hold entries twice
             self._lose(bound, bound.lost(len(batch)))
             return
         lost = done = 0
@@ -351,7 +374,7 @@ class Lane:
         self._lose(bound, lost)
 
     def lose(self, count: int, reason: str) -> None:
-        """So many entries that were to come are lost instead."""
+        """Counts entries that were to come here as lost instead, for all sinks that it leads to."""
         self._route_account.taken += count
         self._drop(count, reason)
 
@@ -371,7 +394,7 @@ class Lane:
             )
 
     def _drop(self, count: int, reason: str) -> None:
-        """All that this leads to lose so many entries."""
+        """Counts entries as lost for all sinks that this lane leads to."""
         if self._binding != self._route_account.container_account.binding:
             self._route_account.passed_late(
                 count, [lane_end.account.sink for lane_end in self.lane_ends]
@@ -387,7 +410,7 @@ class Lane:
             lane.lose(count, reason)
 
     def _note_bug(self, bound: BoundStage, error: Exception) -> None:
-        """Without the text of the exception, in which something may stand that is to be hidden."""
+        """Logs the failure without the exception's message: it may quote what is to be hidden."""
         if self._bugs():
             log.error(
                 "stage %s of route %s failed with %s; %s\n%s",

@@ -1,4 +1,4 @@
-"""One sink of the configuration, with all that stands before it: buffer, delivery, dead letters."""
+"""One sink of the configuration with everything in front of it: buffer, delivery, dead letters."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 LOOK = 0.05
-"""Seconds between two looks at whether a sink that is replaced has finished."""
+"""Seconds between checks whether a sink that is being replaced has finished."""
 
 PATIENCE = 1.0
-"""Seconds that a refused entry waits for room at the dead-letter sink."""
+"""Seconds that a refused entry waits for room in the dead-letter sink's buffer."""
 
 
 class SinkNow(msgspec.Struct, omit_defaults=True):
+    """A sink's state, as `GET /top` shows it."""
+
     name: str
     type: str
     problem: str = ""
-    """Why the last attempt to send failed, or what is wrong with the disk; empty where all is
-    well."""
+    """Why the last attempt to send failed, or what is wrong with the disk; empty if all is well."""
     delivered: int = 0
     delivered_bytes: int = 0
     retried: int = 0
@@ -51,20 +52,24 @@ class SinkNow(msgspec.Struct, omit_defaults=True):
     dropped: dict[str, int] = {}
     """Entries by reason."""
     memory: int = 0
-    """Bytes, as all sizes of buffers."""
+    """Bytes in the buffer's memory. All sizes of buffers are in bytes."""
     memory_limit: int = 0
     disk: int = 0
     disk_limit: int = 0
     entries: int = 0
-    """That wait, in memory and on disk."""
+    """Entries in the buffer, in memory and on disk."""
     blocked: int = 0
-    """Entries read that wait for room."""
+    """Entries that were read and wait for room in the buffer."""
     lag: float = 0.0
-    """Seconds since the oldest entry was written that is not delivered."""
+    """Age in seconds of the oldest entry that isn't delivered."""
 
 
 class Output:
-    """What lanes put into, and the task that empties it. See `route.Outlet`."""
+    """A sink's buffer, where lanes put batches, and the delivery that empties it.
+
+    `offer` and `put` are the buffer's own (see `pipeline.topology.route.Output`). Calls come from
+    the event loop, except `successor`.
+    """
 
     def __init__(
         self,
@@ -75,20 +80,22 @@ class Output:
         state: Path = Path(),
         tap: Tap | None = None,
     ) -> None:
-        """`state`: the state directory, in which a sink with `buffer.disk` has its spool."""
+        """`config`: of this sink. `context`: its name and what it may know of the agent. `state`:
+        the state directory, where a sink with `buffer.disk` keeps its spool. Opens nothing yet."""
         self.name = context.name
         self._context = context
         self._metrics = metrics
         self._ledger = ledger
         self.config = config
         self.dead_letter: Output | None = None
-        """Set once all outlets exist."""
+        """The sink that takes what this one's destination refuses. Set once all outputs exist."""
         self._letters_wait = True
-        """Until one has waited in vain; then no more do until there is room again."""
+        """False after a dead letter waited in vain, until there is room again: then others don't
+        wait."""
         self._dropped, self._drops = metrics.dropped, RateLimit()
         self._tap = tap = tap or Tap()
         self.spool: SpooledBuffer | None = None
-        """The buffer, where it has a disk behind its memory."""
+        """The buffer if it has a disk; None otherwise."""
         self.buffer: MemoryBuffer | SpooledBuffer
         if config.buffer.disk:
             folder = folder_of(state, context.name)
@@ -99,18 +106,21 @@ class Output:
             self.buffer = MemoryBuffer(config.buffer, self._drop)
         self.delivery = self.successor(config)
         self._next: Delivery | None = None
-        """The one that takes over."""
+        """The delivery that takes over next."""
         self._delivering: asyncio.Task[None] | None = None
         self.offer = self.buffer.offer
         self.put = self.buffer.put
 
     def successor(self, config: SinkConfig) -> Delivery:
-        """What delivers as another configuration of the sink says. Any thread may make one."""
+        """Makes the delivery for another configuration of the sink; `replace` starts it.
+
+        Any thread may call this. Raises `DocklineError` where the configuration can't be used.
+        """
         sink = registry.implementation("sinks", config.type)(config, self._context)
         return Delivery(self.name, sink, self.buffer, config, self._metrics, self._bury, self._tap)
 
     async def run(self) -> None:
-        """Delivers until the buffer is closed and empty, through one sink after another."""
+        """Delivers until the buffer is closed and empty, with one sink after the other."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._delivering = tasks.create_task(self.delivery.run(), name=f"send {self.name}")
@@ -121,15 +131,18 @@ class Output:
                 self.buffer.resume()
 
     async def replace(self, config: SinkConfig, successor: Delivery, patience: float) -> None:
-        """Lets another sink take over what is in the buffer, and what comes. The sink that there
-        is finishes what it has taken first, for `patience` seconds as long as it is not in trouble;
-        what it has not delivered then is the other's too."""
+        """Hands over to the sink of another configuration; `successor` was made for it.
+
+        The present sink finishes what it has taken from the buffer, within `patience` seconds,
+        unless its destination fails. The new sink delivers everything else, including what the old
+        one took and couldn't deliver.
+        """
         self.config = config
         self.buffer.configure(config.buffer)
         self._next = successor
         self.buffer.suspend()
-        delivery, delivering = self.delivery, self._delivering  # soon the other's
-        if delivering is None:  # it has not begun
+        delivery, delivering = self.delivery, self._delivering  # `run` replaces them
+        if delivering is None:  # `run` has not started
             return
         until = asyncio.get_running_loop().time() + patience
         while not (await asyncio.wait([delivering], timeout=LOOK))[0]:
@@ -138,8 +151,11 @@ class Output:
                 await asyncio.wait([delivering])
 
     def discard(self, reason: str) -> None:
-        """The sink is gone: what it has not delivered stays on its disk, or is dropped, as is what
-        still comes."""
+        """Call this when the sink is gone and its tasks have ended.
+
+        What isn't delivered stays on disk, or is dropped with this reason, like all that still
+        comes.
+        """
         for account, entries in self.buffer.discard(reason).items():
             account.left += entries
 
@@ -154,7 +170,8 @@ class Output:
         envelope.ack.settle()
 
     def _lose(self, entries: int, reason: str) -> None:
-        """Entries that were settled when they were written to the disk, and will not come back."""
+        """Counts entries that are lost on disk. They were acknowledged when they were written
+        there."""
         self._dropped.labels(self.name, reason).inc(entries)
         if self._tap.tappers:
             self._tap.lost(self.name, entries, reason)
@@ -162,12 +179,12 @@ class Output:
         log.warning("sink %s: lost %d %s of its spool: %s", self.name, entries, noun, reason)
 
     def _account_of(self, origin: Origin) -> SinkAccount:
-        """Where entries that come from the disk are accounted."""
+        """The account of entries that are read back from disk."""
         container_account = self._ledger.spooled(origin.container_id, origin.container_name)
         return container_account.route(origin.source, origin.route).sink(self.name)
 
     def buffered(self) -> Counter[SinkAccount]:
-        """What is in the buffer, by whose account it is on."""
+        """Entries in the buffer, by account."""
         counts: Counter[SinkAccount] = Counter()
         for envelope in self.buffer.envelopes():
             counts[envelope.account] += envelope.entries
@@ -176,8 +193,11 @@ class Output:
         return counts
 
     async def _bury(self, refused: Envelope, reason: str) -> bool:
-        """Hands refused entries to the dead-letter sink, with what happened to them. A poison entry
-        blocks nobody: where there is no room for it within `PATIENCE`, it is not taken."""
+        """Hands refused entries to the dead-letter sink, with a field that says why.
+
+        False if it doesn't take them within `PATIENCE`, so that a bad entry never blocks the
+        others.
+        """
         if self.dead_letter is None:
             return False
         refused.ack.hold()
@@ -189,7 +209,8 @@ class Output:
         return False
 
     async def take_in(self, letter: Envelope) -> bool:
-        """A dead letter of another sink; False when there is no room for it in time."""
+        """Takes a dead letter of another sink. False if there was no room for it within
+        `PATIENCE`."""
         account, entries = letter.account, len(letter)
         account.letters += entries
         if self._tap.tappers:
@@ -217,11 +238,11 @@ class Output:
 
     @property
     def carried(self) -> int:
-        """Entries on disk that an earlier run of the agent has left there."""
+        """Entries on disk that an earlier run of the agent left there."""
         return self.spool.disk.carried if self.spool is not None else 0
 
     def now(self) -> SinkNow:
-        """What there is to be seen of it beside its counters."""
+        """The sink's state without its counters, which `Observer` adds."""
         buffer, disk = self.buffer, self.spool.disk if self.spool is not None else None
         trouble = (self.spool.problem if self.spool is not None else None, self.delivery.problem)
         oldest = buffer.oldest()
@@ -239,8 +260,11 @@ class Output:
         )
 
     def not_ready(self) -> str | None:
-        """Why no more can be taken, or nothing at all is taken at its destination; None while it
-        can, or waits within its limit for one that is down."""
+        """Why the sink can't take any more, in a sentence for `/readyz`; None if it can.
+
+        It is ready while its destination is down as long as its buffer has room. It isn't when the
+        disk fails, or when the destination answers and takes nothing several times in a row.
+        """
         if self.spool is not None and self.spool.problem:
             return f"sink {self.name}: {self.spool.problem}"
         if self.delivery.problem and self.delivery.wants_mending:
@@ -258,20 +282,26 @@ def _letter(batch: Batch, sink: str, reason: str) -> Batch:
 
 
 class OutputGauges(Collector):
-    """Depths, read when somebody looks."""
+    """The gauges of all sinks, read at scrape time."""
 
     def __init__(self, outputs: Iterable[Output]) -> None:
-        """`outputs`: those that there are whenever somebody looks."""
+        """`outputs`: iterated over at each scrape."""
         self._outputs = outputs
 
     def collect(self) -> Iterator[Metric]:
         kinds = ["sink", "kind"]
-        size = _gauge("buffer_bytes", "Bytes that wait for a sink, being sent included.", kinds)
-        entries = _gauge("buffer_entries", "Entries that wait, being sent included.", kinds)
-        limit = _gauge("buffer_limit_bytes", "What the buffer may hold.", kinds)
-        blocked = _gauge("blocked_entries", "Entries read that wait for room in it.", ["sink"])
-        lag = _gauge("lag_seconds", "Age of the oldest entry that is not delivered.", ["sink"])
-        up = _gauge("sink_up", "1 unless the last attempt to send has failed.", ["sink"])
+        size = _gauge(
+            "buffer_bytes", "Bytes in a sink's buffer, including those being sent.", kinds
+        )
+        entries = _gauge(
+            "buffer_entries", "Entries in the buffer, including those being sent.", kinds
+        )
+        limit = _gauge("buffer_limit_bytes", "Largest size of the buffer.", kinds)
+        blocked = _gauge(
+            "blocked_entries", "Entries read that wait for room in the buffer.", ["sink"]
+        )
+        lag = _gauge("lag_seconds", "Age of the oldest undelivered entry.", ["sink"])
+        up = _gauge("sink_up", "1 unless the last attempt to send failed.", ["sink"])
         now = time.time()
         for output in self._outputs:
             buffer, name = output.buffer, output.name

@@ -1,6 +1,7 @@
-"""All sinks of an agent: they begin, are changed while it runs, and end.
+"""All sinks of an agent: starts them, changes them while it runs, and ends them.
 
-In order: `open`, `start`, any number of changes (`prepare`, `apply`, `settle`), `drain`, `finish`.
+Call in this order: `open`, `start`, any number of changes (`prepare`, `apply`, `begin`, `settle`),
+`drain`, `finish`.
 """
 
 from __future__ import annotations
@@ -29,26 +30,28 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 FINISHING = 10.0
-"""Seconds that a disk has, after all else, to take what is left. One that hangs must not keep the
-agent from ending."""
+"""Seconds that disks get to write what is left, after everything else. A disk that hangs can't keep
+the agent from ending."""
 
 REMOVED = "sink_removed"
-"""Why entries are dropped that a sink had not delivered when it was removed."""
+"""Reason for dropping entries that a sink hadn't delivered when it was removed from the
+configuration."""
 
 
 @dataclass(frozen=True)
 class OutputChange:
-    """What another configuration makes of the sinks. Nothing of it counts before `apply`."""
+    """What another configuration changes in the sinks. It has no effect before `apply`."""
 
     outputs: Mapping[str, Output]
-    """All that there will be."""
+    """All outputs after the change, by name."""
     added: Collection[Output]
     successors: Mapping[str, tuple[SinkConfig, Delivery]]
-    """Of those whose configuration has changed, by name."""
+    """The new configuration and delivery of each sink that changes, by name."""
 
 
 class Outputs:
-    """By name; iterated over, they are all that have entries, those included that are leaving."""
+    """The sinks of an agent. Iterates over all that have entries, including those that are being
+    removed."""
 
     def __init__(
         self,
@@ -60,8 +63,8 @@ class Outputs:
         tap: Tap | None = None,
         own: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
-        """`state` is the state directory, `alive` tells whether a container is, `own` are the
-        agent's metrics."""
+        """`state`: the state directory. `host`: this host's name. `alive`: whether the container
+        with that id is running. `own`: returns the agent's metrics, for sinks that send them."""
         self.named: Mapping[str, Output] = {}
         self._metrics = metrics
         self._ledger = ledger
@@ -84,33 +87,33 @@ class Outputs:
         yield from self._leaving
 
     def buffered(self) -> Counter[SinkAccount]:
-        """What is in the buffers, by whose account it is on."""
+        """Entries in all buffers, by account."""
         counts: Counter[SinkAccount] = Counter()
         for output in self:
             counts.update(output.buffered())
         return counts
 
     def buffers(self) -> dict[str, MemoryBuffer | SpooledBuffer]:
-        """By sink."""
+        """The buffers of the configured sinks, by name."""
         return {name: one.buffer for name, one in self.named.items()}
 
     def entries(self) -> dict[str, int]:
-        """By sink, without those that an earlier run has left on disk."""
+        """Entries in the buffers by sink, without those that an earlier run left on disk."""
         return {one.name: one.buffer.entries - one.carried for one in self}
 
     def carried(self) -> dict[str, int]:
-        """By sink, those that it has."""
+        """By sink, entries on disk that an earlier run left there."""
         return {one.name: one.carried for one in self}
 
     # ------------------------------------------------------------------------- the beginning
 
     async def open(self) -> None:
-        """Takes the spools. Raises `DocklineError` where another agent has one."""
+        """Opens the spools. Raises `DocklineError` if another agent uses one of them."""
         await _open(self.named.values())
         await asyncio.to_thread(self._report_strays)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begins to deliver, in `tasks`."""
+        """Starts to deliver, in tasks of `tasks`."""
         self._tasks = tasks
         self._start(self.named.values())
 
@@ -125,7 +128,10 @@ class Outputs:
     # --------------------------------------------------------------------------- the changes
 
     def plan(self, sinks: Mapping[str, SinkConfig]) -> OutputChange:
-        """Prepares what is new and what is changed. Any thread may ask."""
+        """Prepares what a configuration adds and changes. Any thread may call this.
+
+        `sinks`: all of the new configuration, by name. Raises `DocklineError` if one can't be used.
+        """
         outputs, added, successors = {}, [], {}
         for name, config in sinks.items():
             there = self.named.get(name)
@@ -137,7 +143,10 @@ class Outputs:
         return OutputChange(outputs, added, successors)
 
     async def prepare(self, change: OutputChange) -> None:
-        """Opens the spools of new sinks. Raises `DocklineError`, and then has let go of them."""
+        """Opens the spools of new sinks.
+
+        Raises `DocklineError` if another agent uses one; then all of them are closed again.
+        """
         try:
             await _open(change.added)
         except BaseException:
@@ -147,8 +156,8 @@ class Outputs:
             raise
 
     def apply(self, change: OutputChange) -> None:
-        """From now on these are the sinks. Those that are not among them take what is on its way
-        to them until `settle`."""
+        """Makes these the sinks. Removed ones still take what is on its way to them, until
+        `settle`."""
         gone = [one for name, one in self.named.items() if name not in change.outputs]
         self.named = change.outputs
         self._leaving += gone
@@ -157,12 +166,15 @@ class Outputs:
             output.dead_letter = self.named[config.dead_letter] if config.dead_letter else None
 
     def begin(self, change: OutputChange) -> None:
-        """New sinks begin to deliver."""
+        """Starts to deliver to the new sinks."""
         self._start(change.added)
 
     async def settle(self, change: OutputChange, within: float) -> None:
-        """Lets those take over that are changed, and those end that are removed, each within so
-        many seconds."""
+        """Completes a change: hands over to changed sinks, and ends removed ones.
+
+        Each gets `within` seconds to deliver what it has. What a removed sink can't deliver stays
+        on its disk or is dropped.
+        """
         async with asyncio.TaskGroup() as tasks:
             for name, (config, successor) in change.successors.items():
                 tasks.create_task(self.named[name].replace(config, successor, within), name=name)
@@ -194,8 +206,11 @@ class Outputs:
     async def drain(
         self, within: float, first: Callable[[], Awaitable[object]] | None = None
     ) -> Collection[Output]:
-        """Lets each sink finish, for so many seconds; those that have not, and have entries.
-        `first`: what still puts something into them is waited for."""
+        """Lets each sink deliver what it has, for at most `within` seconds over all.
+
+        `first`: awaited before, such as for batches that still wait for room. Returns the sinks
+        that haven't finished and have entries left.
+        """
         return await self._drain(list(self), within, first)
 
     async def _drain(
@@ -206,7 +221,8 @@ class Outputs:
         *,
         fed: bool = False,
     ) -> Collection[Output]:
-        """Those that only take dead letters last. `fed`: somebody may wait for room in them."""
+        """Closes sinks that only take dead letters last. `fed`: tasks may still wait for room in
+        them."""
         left = set(outputs)
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
@@ -224,18 +240,18 @@ class Outputs:
         return [output for output in left if output.buffer.entries]
 
     async def finish(self) -> None:
-        """Stops all, and keeps what is left where there is a disk for it."""
+        """Ends all sinks. What is left stays on disk where there is one."""
         await self._end(list(self))
 
     async def _end(self, outputs: Collection[Output]) -> None:
-        """Whoever was cancelled in the middle of it may begin again."""
+        """Ends deliveries and spools. May be called again after it was cancelled."""
         deliveries = [self._deliveries[output] for output in outputs]
         for task in deliveries:
             task.cancel()
         if deliveries:
             await asyncio.wait(deliveries)
         letterboxes = {output.dead_letter for output in outputs}
-        # Those of dead letters first: what they have written is settled in the others.
+        # Spools of dead letters first: what they have written is settled in the others.
         for some in (
             [one.spool for one in outputs if one.spool and one in letterboxes],
             [one.spool for one in outputs if one.spool and one not in letterboxes],
@@ -252,17 +268,18 @@ class Outputs:
         tasks = [self._keeping[spool] for spool in spools]
         if tasks and (left := (await asyncio.wait(tasks, timeout=FINISHING))[1]):
             what = plural(len(left), "spool does", "spools do")
-            log.warning("%d %s not come to an end: does the disk hang?", len(left), what)
+            log.warning("%d %s not finish in time: does the disk hang?", len(left), what)
             for task in left:
                 task.cancel()
 
     def _report_strays(self) -> None:
-        """A spool whose sink was renamed or removed is kept, and not sent by anybody."""
+        """Warns of spools whose sink was renamed or removed. They are kept, and nobody sends
+        them."""
         ours = [output.name for output in self if output.spool]
         try:
             strays = orphans(self._state, ours)
         except OSError as error:
-            log.warning("the spools cannot be looked through: %s", error)
+            log.warning("the folder of the spools cannot be read: %s", error)
             return
         for sink, size in strays.items():
             log.warning(

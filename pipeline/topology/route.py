@@ -1,4 +1,4 @@
-"""A route as the configuration has it, and what it leads to."""
+"""A route as the configuration describes it, and the outputs it leads to."""
 
 from __future__ import annotations
 
@@ -14,39 +14,46 @@ from pipeline.support.rate_limit import RateLimit
 
 
 class Output(Protocol):
-    """What a lane puts into: a sink's buffer."""
+    """Where a lane puts batches: a sink's buffer (`pipeline.topology.output.Output`)."""
 
     name: str
-    """The sink's, in the configuration."""
+    """The sink's name in the configuration."""
 
     def offer(self, envelope: Envelope) -> bool:
-        """False when the batch has to wait for room; then it was not taken."""
+        """Puts the batch into the buffer without waiting.
+
+        False when the batch has to wait for room; then the buffer hasn't taken it. Raises
+        `MemoryError` where there isn't enough memory to take it.
+        """
 
     async def put(self, envelope: Envelope) -> None:
-        """Waits for room."""
+        """Puts the batch into the buffer, and waits for room if it has to."""
 
 
 Put = Callable[[Output, Envelope], None]
-"""Called by a lane for each sink that is to have a batch, at once and in order. Never raises."""
+"""A lane calls this for each sink that gets a batch, without awaiting and in order. Never
+raises."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """A way from containers, through stages, to sinks."""
+    """A route of the configuration: takes containers' entries through stages to sinks."""
 
     name: str
     sources: frozenset[str]
-    """What it takes: `logs`, `events`, `stats` of all origins, or all of an origin, by its name."""
+    """What the route takes: `logs`, `events` or `stats` of every origin, or everything of one
+    origin by its name in the configuration."""
     takes: Callable[[Container], bool]
     stages: Sequence[tuple[str, Stage]]
     outputs: Sequence[Output]
     feeds: Sequence[str] = ()
-    """Names of the routes that it leads to. They have their entries from it and its like alone."""
+    """Names of the routes that get what this one's stages leave. They take entries from such routes
+    only."""
 
     bugs: RateLimit = field(default_factory=RateLimit, compare=False)
-    """Of what is said of its stages' bugs, whatever the container."""
+    """Limits log messages about bugs in its stages, over all containers."""
     losses: RateLimit = field(default_factory=RateLimit, compare=False)
-    """Of what is said of entries that are lost to such."""
+    """Limits log messages about entries that such bugs lose, over all containers."""
 
     @cached_property
     def _effects(self) -> Sequence[Effect]:
@@ -54,13 +61,16 @@ class Route:
 
     @cached_property
     def withholds(self) -> bool:
-        """Whether some stage hides or removes something."""
+        """Whether some stage hides or removes something, such as `redact`."""
         return any(it.hides or it.removes for it in self._effects)
 
     def guards(self, *, later: bool) -> Sequence[bool]:
-        """Of each stage, whether entries that it fails on must not go on: it withholds something
-        itself, or decides what a later stage has to hide or remove; one of this route, or `later`
-        of one that this leads to."""
+        """For each stage, whether entries that it fails on must not go on.
+
+        That is so for a stage that hides or removes something itself, and for one whose result a
+        later stage depends on to hide or remove something. `later`: whether a route that this one
+        feeds does so.
+        """
         guards = []
         for it in reversed(self._effects):
             guards.append(it.guards or (later and it.makes != frozenset()))
@@ -68,8 +78,11 @@ class Route:
         return guards[::-1]
 
     def is_like(self, other: Route) -> bool:
-        """Of one that the configuration says the same of: whether it leads into the same buffers,
-        and its stages have read the same."""
+        """Whether a lane of this route may continue as one of `other`, given the same configuration
+        text.
+
+        True if both lead to the same buffers and their stages have read the same files.
+        """
         return list(self.outputs) == list(other.outputs) and [
             stage.read for _, stage in self.stages
         ] == [stage.read for _, stage in other.stages]

@@ -1,4 +1,4 @@
-"""Which routes a container's entries take."""
+"""Matches containers with routes and binds their lanes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,31 @@ from pipeline.topology.route import Route
 from pipeline.topology.tap import Tap
 
 DOCKER: Final = "docker"
-"""The origin of what is read from the Engine."""
+"""Origin of everything that is read from the Docker Engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Binding:
-    """What the lanes of a container for a source are bound of."""
+    """What the lanes of one container for one source are made from."""
 
     container: Container
     container_account: ContainerAccount
     source: Source
     words: frozenset[str]
-    """Source and origin: what a route may take."""
+    """Source and origin, such as `{"logs", "docker"}`; a route takes the container if it names
+    either."""
     offsets: Offsets | None
     there: Mapping[str, Lane]
-    """Lanes that there were before, by their way."""
+    """The container's lanes before, by path (`Lane.way`)."""
     staying: set[Lane] = field(default_factory=set)
-    """Those of them that go on."""
+    """The ones among `there` that stay."""
 
 
 class Router:
-    """Binds lanes."""
+    """Binds each container to the routes that take it.
+
+    All calls come from the event loop.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,8 @@ class Router:
         tap: Tap | None = None,
         labels: Labels | None = None,
     ) -> None:
+        """`routes`: all routes of the configuration. `labels` reads what containers ask for with
+        their labels; by default labels are ignored."""
         self._labels = labels or Labels(())
         self._reported = Reported(metrics)
         self.routes: Mapping[str, Route] = {route.name: route for route in routes}
@@ -57,13 +63,17 @@ class Router:
         self._ledger = ledger
         self._tap = tap or Tap()
         self.flusher = Flusher()
-        """To be run while anything is read; and to be finished afterwards."""
+        """Flushes what stages hold back. Run it while anything is read, then call its `finish`."""
         self._origins: dict[str, tuple[str, ...]] = {}
-        """Who takes entries of each container."""
+        """By container id: the sources of the configuration that bring its entries."""
 
     def change(self, routes: Sequence[Route], labels: Labels) -> None:
-        """For all that is bound from now on; whoever has lanes is to bind them anew. A route that
-        there was before may be among `routes` where `labels` ask for the same as before."""
+        """Uses other routes and labels for everything that is bound from now on.
+
+        Lanes that exist keep their routes until the caller binds them again with `bind(before=…)`.
+        An unchanged `Route` object may be passed again only if `labels` read the same labels as
+        before: its lanes, and the stages in them, then stay.
+        """
         self._labels = labels
         self.routes = {route.name: route for route in routes}
         self._fed = {name for route in routes for name in route.feeds}
@@ -77,11 +87,14 @@ class Router:
         origin: str = DOCKER,
         sources: Iterable[Source] = SOURCES,
     ) -> dict[Source, ContainerLanes]:
-        """The lanes of a container from now on, for each of `sources`; others may be bound later,
-        with `bind_source`. `offsets` is that of its log, where there is a position to resume at,
-        `sequence` that of the entry of it that was read last. Those `before`, of the same facts,
-        end, but for lanes of routes that are still the same. `origin`: who takes its entries, by
-        the name in the configuration."""
+        """Binds the lanes of a container and returns them by source.
+
+        `offsets`: the sinks' positions in the container's log; None if reading it can't be resumed.
+        `sequence`: the last entry of the log that was read. `before`: the lanes that the container
+        has had so far, with the same container facts. They end, except those of routes that haven't
+        changed. `origin`: name of the source in the configuration that brings the entries.
+        `sources`: what to bind now; `bind_source` adds others later.
+        """
         if offsets is not None:
             offsets.bind(sequence)
         container_account = self._ledger.container(container.id, container.name)
@@ -101,13 +114,20 @@ class Router:
         return bound
 
     def bind_source(self, container: Container, source: Source, origin: str) -> ContainerLanes:
-        """The lanes of one source more of a container that is bound, where there is no position to
-        resume at. Nothing of it has come yet."""
+        """Binds and returns the lanes of one more source of a container that is bound already.
+
+        No entry of that source may have been read yet. It can't be resumed after a restart.
+        """
         container_account = self._ledger.container(container.id, container.name)
         return self._lanes(container, container_account, source, None, None, origin)
 
     def forget(self, container_id: str, origin: str = DOCKER) -> None:
-        """The container is removed, and nothing of it will be read any more: by that origin."""
+        """Call this when `origin` will bring nothing more of the container, such as when it was
+        removed.
+
+        When no other origin brings entries of it either, its figures move to those of all removed
+        containers, and its metrics from stages end.
+        """
         others = [one for one in self._origins.pop(container_id, ()) if one != origin]
         if others:
             self._origins[container_id] = tuple(others)
@@ -134,7 +154,9 @@ class Router:
         lanes = [one for route in roots if (one := self._lane(binding, route, route.name, first))]
         if before is not None:
             before.end([one for one in there.values() if one not in binding.staying])
-            once = before.first if binding.staying else once  # of the same labels: see `change`
+            once = (
+                before.first if binding.staying else once
+            )  # the labels are the same: see `change`
         tagged = self._labels.of(container).tagged
         bound = ContainerLanes(
             container_account, source, lanes, self._metrics, self.flusher, self._tap, once, tagged
@@ -145,8 +167,11 @@ class Router:
     def _lane(
         self, it: _Binding, route: Route, way: str, first: Sequence[tuple[str, Stage]] = ()
     ) -> Lane | None:
-        """That of a route, with those that it leads to; None where it does not take the container.
-        `way`: the routes over which entries come to it, itself included."""
+        """The container's lane for a route, with the lanes it feeds; None if it doesn't take the
+        container.
+
+        `way` is the path of route names that leads here, this route included.
+        """
         if route.sources.isdisjoint(it.words) or not route.takes(it.container):
             return None
         route_account = it.container_account.route(it.source, route.name)
@@ -177,9 +202,12 @@ class Router:
     def _labelled(
         self, container: Container, source: Source, origin: str
     ) -> tuple[Sequence[tuple[str, Stage]], Sequence[tuple[str, Stage]]]:
-        """What the container's labels ask for: in each lane, and once before them. One that joins
-        lines holds them back and has to answer for them, as only a lane can; what is done after it
-        is done there, too."""
+        """The stages that the container's labels ask for: those for each lane, and those to run
+        once before all lanes.
+
+        A stage that joins lines holds entries back, which only a lane can acknowledge. So it and
+        all stages after it run in each lane.
+        """
         wish = self._labels.of(container)
         if source != "logs":
             return (), [("tag", wish.tags)] if wish.tags else []

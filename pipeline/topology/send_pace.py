@@ -1,9 +1,9 @@
-"""Whether a delivery waits for more before its next payload.
+"""Decides whether a delivery waits for more entries before its next payload.
 
-A sink that is quicker than its sources would be sent one small payload per read, and each payload
-has a price of its own: so entries gather for two milliseconds. That pays while more is coming. A
-client that sends one entry, and the next one only when that is acknowledged, would wait for nothing
-at each entry: so waiting is tried now and then, and goes on as long as it pays.
+Each payload has a cost of its own, and a sink that is quicker than its sources would be sent one
+small payload per read. So entries gather for two milliseconds. That pays off only while more
+entries arrive: a client that sends one entry and waits for its acknowledgement would be delayed
+each time. So waiting is tried now and then, and continues as long as it pays off.
 """
 
 from __future__ import annotations
@@ -12,34 +12,37 @@ import asyncio
 from collections.abc import Callable
 
 GATHER = 0.002
-"""Seconds from one payload to the next, at least, while more is coming: a million lines take 2,000
-sends instead of 15,000."""
+"""Least seconds between the starts of two payloads while entries keep coming. A million lines then
+take 2,000 sends instead of 15,000."""
 MISSES = 4
-"""Waits at whose end nothing more was coming, one after the other, until there are no more."""
+"""Waits in a row without any new entry, after which it no longer waits."""
 FEWEST, MOST = 2, 256
-"""Payloads that follow each other within `GATHER`, after which it is tried again: the more the more
-often that was in vain."""
+"""Number of payloads in quick succession (within `GATHER`) after which waiting is tried again. It
+doubles with each try that was in vain, from the first number up to the second."""
 LOOK = 8
-"""Of so many waits that pay, one is looked at: that costs one more turn of the event loop."""
+"""One in so many waits that pay off is checked. A check costs one more iteration of the event
+loop."""
 
 
 class SendPace:
-    """Of one delivery."""
+    """The pace of one delivery. Make it inside a running event loop."""
 
     def __init__(self, entries: Callable[[], int]) -> None:
-        """`entries` says how many its buffer has."""
+        """`entries` returns how many entries are in the delivery's buffer."""
         self._entries = entries
         self._now = asyncio.get_running_loop().time
         self._misses = self._unseen = 0
         self._skip = FEWEST
         self._quick = 0
-        """Payloads since it was last waited that have followed each other at once."""
+        """Payloads in quick succession since the last wait."""
 
     async def wait(self, began: float) -> None:
-        """Called when a payload that was begun `began` is dealt with. Returns when the next one
-        may follow."""
+        """Call this after each payload. Returns when the next one may be taken.
+
+        `began`: when the payload was begun, by the loop's clock.
+        """
         if (early := began + GATHER - self._now()) <= 0:
-            self._quick = 0  # whatever came meanwhile has gathered
+            self._quick = 0  # entries have gathered meanwhile
             return
         if self._misses >= MISSES:
             self._quick += 1
@@ -56,7 +59,7 @@ class SendPace:
         self._learn(self._entries() > before)
 
     def _learn(self, more: bool) -> None:
-        """`more`: entries were still coming in the second half of the wait."""
+        """Learns from a wait. `more`: entries arrived in its second half."""
         self._quick = 0
         if more:
             self._misses, self._skip = 0, FEWEST

@@ -1,8 +1,8 @@
-"""How long stages may hold the event loop, all containers' together, before it turns.
+"""Limits how long stages may hold the event loop, over all containers.
 
-Stages are synchronous, so what a batch costs is known when it is done: batches go through them in
-light portions, the loop turns when those of one turn have used up `BUDGET`, and whoever has more
-waits for its turn, first come, first served.
+Stages are synchronous, so the cost of a batch is known only afterwards. Batches therefore go
+through stages in small portions. When the portions of one iteration of the event loop have used up
+`BUDGET`, the rest waits for the next iteration, first come, first served.
 """
 
 from __future__ import annotations
@@ -18,47 +18,54 @@ from pipeline.model.batch import Batch
 from pipeline.model.records import Fields, nested
 
 BUDGET: Final = 0.010
-"""Seconds of CPU that stages may use in one turn of the loop before no other portion begins."""
+"""Seconds of CPU that stages may use per iteration of the event loop before no further portion
+starts."""
 NOTED: Final = BUDGET / 4
-"""Seconds that are too little to look whether the loop has turned since."""
+"""Seconds of CPU below which it isn't checked whether a new iteration has begun."""
 
 LIGHT: Final = 64 << 10
-"""Weight of a portion, at most. What a container writes to be slow takes stages up to 600 ns for
-each byte (`benchmarks/results/turns.md`)."""
+"""Largest weight of a portion (`benchmarks/results/turns.md`). Lines that are made to be slow cost
+stages up to 600 ns per byte."""
 LIGHTEST: Final = 2 << 10
-"""Weight of a portion where stages were slow with larger ones."""
+"""Largest weight of a portion where larger ones were slow."""
 OF_AN_ENTRY: Final = 48
-"""Weight of an entry beside its message's bytes, of each of its fields and each value in those."""
+"""Weight of an entry beside its message's bytes, of each of its fields, and of each value in
+them."""
 
 Clock = Callable[[], float]
 
 
 class StageBudget:
-    """Of one event loop."""
+    """The stages' budget of one event loop.
+
+    The caller checks `over` before each portion, waits with `wait` if it is True, and reports with
+    `use` what the portion cost.
+    """
 
     def __init__(self, clock: Clock = time.thread_time) -> None:
+        """`clock` returns seconds of CPU time of the current thread."""
         self.clock = clock
         self.waited = 0
-        """How often somebody has waited for a turn."""
+        """How often a caller has waited."""
         self.entries = 0
-        """Read, and no stage has seen them yet: all containers' together."""
+        """Entries that were read and that no stage has seen yet, over all containers."""
         self._used = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._turning = False
 
     @property
     def over(self) -> bool:
-        """Whether no portion more should begin before the loop has turned."""
+        """Whether no further portion should start in this iteration of the event loop."""
         return self._used >= BUDGET
 
     def use(self, seconds: float) -> None:
-        """Stages have run for so long."""
+        """Reports that stages have run for so many seconds."""
         self._used += seconds
         if self._used >= NOTED:
             self._turn()
 
     async def wait(self) -> None:
-        """Returns when the loop has turned, and all have begun that waited before."""
+        """Waits for the next iteration of the event loop, and for those who asked earlier."""
         self.waited += 1
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
@@ -75,14 +82,16 @@ class StageBudget:
         while self._waiting:
             first = self._waiting.popleft()
             if not first.done():
-                self._turn()  # before the first goes on, so that what it uses counts for its turn
+                self._turn()  # before the first continues: what it uses counts for its iteration
                 first.set_result(None)
                 return
 
 
 class PortionSize:
-    """How much of one container's batches goes through its stages at once: less where that was
-    slow."""
+    """Decides how much of one container's batches goes through its stages at once.
+
+    It halves after a slow portion, and doubles again after quick ones.
+    """
 
     __slots__ = ("_most",)
 
@@ -90,14 +99,15 @@ class PortionSize:
         self._most = LIGHT
 
     def note(self, seconds: float) -> None:
-        """A portion has taken so long."""
+        """Reports how many seconds a portion has taken."""
         if seconds > BUDGET:
             self._most = max(LIGHTEST, self._most // 2)
         elif seconds < BUDGET / 4 and self._most < LIGHT:
             self._most *= 2
 
     def portions(self, batch: Batch) -> Iterator[Batch]:
-        """The same entries in order. Each portion is cut when it is asked for."""
+        """Yields the batch's entries in order, as one or more batches. Each is cut when it is asked
+        for."""
         count = len(batch)
         if _is_light(batch, self._most):
             yield batch
@@ -109,7 +119,8 @@ class PortionSize:
             start = stop
 
     def _stop(self, batch: Batch, start: int) -> int:
-        """Where the portion ends that begins there: it has one entry, however heavy that is."""
+        """The index after the last entry of the portion that begins at `start`; it has at least one
+        entry."""
         most, parsed = self._most, batch.parsed
         if type(parsed) is list:
             return _first_beyond(batch.lines, parsed, start, most)
@@ -124,7 +135,7 @@ class PortionSize:
 
 
 def _is_light(batch: Batch, most: int) -> bool:
-    """Looks at no more fields than tell."""
+    """Whether the batch weighs at most `most`. Stops looking at fields when it weighs more."""
     weight = _of_lines(batch.lines)
     if type(batch.parsed) is list:
         for fields in batch.parsed:
@@ -135,7 +146,7 @@ def _is_light(batch: Batch, most: int) -> bool:
 
 
 def _first_beyond(lines: list[bytes], parsed: Sequence[Fields], start: int, most: int) -> int:
-    """The first entry behind `start` with which the weight is above `most`."""
+    """The index of the first entry after `start` that makes the weight exceed `most`."""
     weight = 0
     for place in range(start, len(lines)):
         weight += OF_AN_ENTRY + len(lines[place]) + _of_fields(parsed[place])

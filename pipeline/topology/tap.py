@@ -1,13 +1,13 @@
-"""Entries on their way, copied out for whoever looks: `dockline tap`.
+"""Copies of entries on their way, for those who watch them with `dockline tap`.
 
-Where entries pass or are lost, one line looks whether anybody does, once per batch:
+Where entries pass or are lost, one check per batch tells whether anybody watches:
 
     if self._tap.tappers:
         self._tap.passed(batch, sink)
 
-Nothing else is done while nobody looks. While somebody does, he is shown so many entries and bytes
-in each stretch of time and no more: of what is more he is shown every so manyeth, and told so. What
-he does not read in time he loses.
+Nothing else is done while nobody watches. A tapper is shown at most `ENTRIES` and `BYTES` per
+`WINDOW`. Beyond that it gets a sample, one entry in so many, and is told the rate. It loses what it
+doesn't read in time.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from pipeline.model.errors import DocklineError
 log = logging.getLogger(__name__)
 
 MOST_TAPPERS = 5
-"""At once."""
+"""Tappers at the same time at most."""
 WINDOW: Final = 0.25
-"""Seconds in which a tapper is shown the following."""
+"""Seconds of a window, in which a tapper is shown at most `ENTRIES` and `BYTES`."""
 ENTRIES: Final = 250
 BYTES: Final = 1 << 19
-"""As they are sent; one batch may go beyond."""
+"""Bytes as sent; the last batch of a window may exceed them."""
 WAITING: Final = 1 << 20
-"""Bytes that wait for one tapper to read them; those that come then are lost to him."""
+"""Bytes that may wait for a tapper to read them. What comes then is lost to it."""
 LONG: Final = 16 << 10
-"""Bytes of a message that are shown, and beyond which its fields are not."""
+"""Bytes of a message that are shown. The fields of a longer one are left out."""
 SHORT: Final = 500
 """Characters of a reason that are shown."""
 REPORT_EVERY: Final = 1.0
@@ -50,15 +50,19 @@ REPORT_EVERY: Final = 1.0
 
 @dataclass(frozen=True)
 class Choice:
-    """What a tapper wants to see. Patterns are those of a shell (`*`, `?`, `[…]`); one of several
-    has to fit, and where there are none, everything does."""
+    """What a tapper wants to see.
+
+    Patterns are shell patterns (`*`, `?`, `[…]`). One of several has to match; without any,
+    everything does.
+    """
 
     routes: Sequence[str] = ()
     sinks: Sequence[str] = ()
     containers: Sequence[str] = ()
-    """Of names; or the first six digits of an id, or more."""
+    """Patterns of container names. A text of six or more characters may also begin a container's
+    id."""
     dropped: bool = False
-    """What is filtered or lost, instead of what goes to the sinks."""
+    """Shows what is filtered or dropped, instead of what goes to the sinks."""
     _route: re.Pattern[str] = field(init=False, repr=False)
     _sink: re.Pattern[str] = field(init=False, repr=False)
     _container: re.Pattern[str] = field(init=False, repr=False)
@@ -71,7 +75,8 @@ class Choice:
         object.__setattr__(self, "_ids", tuple(one for one in self.containers if len(one) >= 6))
 
     def takes(self, container: Container, route: str, sinks: Collection[str]) -> bool:
-        """`sinks`: those that the entries were to reach; one of them has to fit."""
+        """Whether entries of the container on that route are chosen. `sinks`: names of those that
+        the entries would reach; one has to match."""
         if not self._route.match(route) or (self.sinks and not any(map(self._sink.match, sinks))):
             return False
         if self._container.match(container.name):
@@ -80,49 +85,58 @@ class Choice:
 
 
 def any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    """What matches a name that fits one of these; any, where there are none."""
+    """A pattern that matches names which match one of these shell patterns; any name if there are
+    none."""
     return re.compile("|".join(map(translate, patterns)))
 
 
 class Tap:
-    """Knows who looks, and tells them. Whoever calls `passed`, `filtered`, `dropped` or `lost`
-    has seen that `tappers` is not empty. None of these ever raises."""
+    """The tappers, and what is shown to them.
+
+    Call `passed`, `filtered`, `dropped` and `lost` only while `tappers` isn't empty. They never
+    raise.
+    """
 
     def __init__(self) -> None:
         self.tappers: tuple[Tapper, ...] = ()
         self.routes: Collection[str] = ()
-        """Names of all there are, for those who choose one."""
+        """Names of all routes, and below of all sinks, for messages about a choice that matches
+        none."""
         self.sinks: Collection[str] = ()
 
     def open(self, choice: Choice) -> Tapper:
-        """Raises `DocklineError` where too many look already."""
+        """Adds a tapper; `leave` removes it. Raises `DocklineError` if there are `MOST_TAPPERS`
+        already."""
         if len(self.tappers) >= MOST_TAPPERS:
-            raise DocklineError(f"{MOST_TAPPERS} look at the entries already; end one of them")
+            raise DocklineError(f"{MOST_TAPPERS} are watching already; end one of them")
         tapper = Tapper(choice)
         self.tappers += (tapper,)
         return tapper
 
     def leave(self, tapper: Tapper) -> None:
-        """He looks no more; one who has left already is no error."""
+        """Removes and closes a tapper. May be called twice."""
         self.tappers = tuple(one for one in self.tappers if one is not tapper)
         tapper.close()
 
     def close(self) -> None:
-        """Nobody looks any more."""
+        """Removes and closes all tappers."""
         for tapper in self.tappers:
             self.leave(tapper)
 
     # ------------------------------------------------------------------- what is told of
 
     def passed(self, batch: Batch, sink: str) -> None:
-        """A batch goes into a sink's buffer."""
+        """Shows a batch that goes into a sink's buffer."""
         about = {"route": batch.route, "sink": sink}
         self._show(batch, batch.route, (sink,), about, dropped=False)
 
     def filtered(
         self, before: Batch, after: Batch | None, route: str, stage: str, sinks: Collection[str]
     ) -> None:
-        """A stage has left fewer entries of a batch."""
+        """Shows the entries that a stage filtered out: those in `before` and not in `after`.
+
+        `sinks`: names of those that they would have reached.
+        """
         about = {"route": route, "stage": stage, "dropped": "filtered"}
         left = 0 if after is None else len(after)
 
@@ -133,14 +147,16 @@ class Tap:
         self._show(before, route, sinks, about, dropped=True, count=len(before) - left, which=gone)
 
     def dropped(self, batch: Batch, sink: str, reason: str, because: str = "") -> None:
-        """A batch is lost to a sink. `because`: what else is known of why."""
+        """Shows a batch that is dropped at a sink. `because`: details of the reason, such as the
+        answer."""
         about = {"route": batch.route, "sink": sink, "dropped": reason}
         if because:
             about["because"] = because[:SHORT]
         self._show(batch, batch.route, (sink,), about, dropped=True)
 
     def lost(self, sink: str, entries: int, reason: str, route: str = "") -> None:
-        """Entries are lost to a sink that nobody has at hand, such as those on a disk."""
+        """Shows how many entries a sink lost that can't be shown themselves, such as entries on
+        disk."""
         way = {"route": route} if route else {}
         line = dumps({**way, "sink": sink, "dropped": reason, "entries": entries}) + b"\n"
         for tapper in self.tappers:
@@ -159,7 +175,10 @@ class Tap:
         count: int | None = None,
         which: Callable[[], Sequence[int]] | None = None,
     ) -> None:
-        """`count` entries, those at the indexes that `which` gives; without it, all of them."""
+        """Shows a batch to the tappers that chose it.
+
+        `count`: how many of its entries; `which` returns their indexes. Without them, all.
+        """
         for tapper in self.tappers:
             choice = tapper.choice
             try:
@@ -171,8 +190,8 @@ class Tap:
                     chosen = [all_[place] for place in chosen if place < len(all_)]
                 if chosen:
                     tapper.show(batch.pick(chosen), about)
-            except Exception:  # a bug here must not be the agent's
-                log.exception("looking at entries failed; it is ended")
+            except Exception:  # a bug here must not stop a lane
+                log.exception("showing entries to a tapper failed; it is closed")
                 self.leave(tapper)
 
 
@@ -180,27 +199,28 @@ _NOBODY = Container("", "", "")
 
 
 class Tapper:
-    """One who looks: what waits for him, and how much he may be shown."""
+    """One reader of the tap: the lines that wait for it, and its sample."""
 
     def __init__(self, choice: Choice, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` returns seconds."""
         self.choice = choice
         self.closed = False
         self._clock = clock
         self._encoder = JsonEncoder()
         self._waiting: deque[bytes] = deque()
         self._bytes = self._lost = 0
-        """Of what waits; entries for which there was no room."""
+        """Bytes that wait; entries that were lost for lack of room."""
         self._came = asyncio.Event()
         self._until = self._report_at = 0.0
         self._one_in, self._next = 1, 0
-        """Every so manyeth is shown; after how many more."""
+        """One entry in so many is shown, the next one after so many more."""
         self._seen = self._shown = self._size = 0
-        """In this window: entries there were, entries and bytes shown."""
+        """In this window: entries that passed, entries shown, bytes shown."""
         self._seen_before = self._shown_before = 0
-        """In those before it, and not reported yet."""
+        """In earlier windows, and not reported yet."""
 
     def choose(self, count: int) -> Sequence[int]:
-        """Which of so many entries he is shown."""
+        """Indexes of the entries to show, of a batch with `count` entries."""
         if (now := self._clock()) >= self._until:
             self._begin(now)
         self._seen += count
@@ -212,8 +232,8 @@ class Tapper:
         return chosen
 
     def _begin(self, now: float) -> None:
-        """A window, in which as many entries are expected as in the one before; after a pause,
-        few."""
+        """Begins a window and sets the sample's rate by the one before; after a pause, shows
+        everything at first."""
         quiet = now >= self._until + WINDOW
         share = 0.0 if quiet else self._seen / ENTRIES
         if self._shown and not quiet:
@@ -226,13 +246,16 @@ class Tapper:
         self._until = now + WINDOW
 
     def show(self, batch: Batch, about: dict[str, str]) -> None:
+        """Adds the entries of a batch as lines. `about`: where they were met, as in
+        `tap_stream`."""
         head = dumps(about)[:-1] + b',"entry":'
         for line in self._lines(batch):
             self._size += len(line)
             self.add(head + line + b"}\n")
 
     def _lines(self, batch: Batch) -> Iterator[bytes]:
-        """As a JSON sink would write them, long ones cut."""
+        """The entries as the JSON encoder writes them, without line feeds; long messages are
+        cut."""
         if max(map(len, batch.lines)) <= LONG:
             yield from self._encoder.encode([batch]).split(b"\n")[:-1]
             return
@@ -244,6 +267,7 @@ class Tapper:
             yield self._encoder.encode([one])[:-1]
 
     def add(self, line: bytes) -> None:
+        """Adds a line for the reader. It is lost if too much waits already."""
         if self._bytes + len(line) > WAITING:
             self._lost += 1
             return
@@ -252,14 +276,15 @@ class Tapper:
         self._came.set()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Says that nothing more will come: `wait` returns at once from now on."""
         self.closed = True
         self._came.set()
 
     # ----------------------------------------------------------------------- who reads
 
     async def wait(self, seconds: float) -> None:
-        """Until something has come, it is closed, or the time is over."""
+        """Waits until there is something to read, the tapper is closed, or `seconds` have
+        passed."""
         try:
             async with asyncio.timeout(seconds):
                 await self._came.wait()
@@ -267,7 +292,7 @@ class Tapper:
             pass
 
     def read(self) -> bytes:
-        """The lines that have come since, and what there is to be said of those that have not."""
+        """The lines since the last call, and control lines that tell how many were left out."""
         lines = [*self._waiting, *self._reports()]
         self._waiting.clear()
         self._bytes = 0
@@ -293,5 +318,5 @@ class Tapper:
 
 
 def control(kind: str, **figures: Any) -> bytes:
-    """A line that is about the stream."""
+    """A line about the stream itself, as JSON: `{"control": kind, …}`."""
     return dumps({"control": kind, **figures}) + b"\n"

@@ -188,7 +188,7 @@ def test_what_is_not_read_in_time_is_lost_and_counted(clock: Clock) -> None:
 def test_so_many_may_look_and_no_more() -> None:
     tap = Tap()
     tappers = [tap.open(Choice()) for _ in range(MOST_TAPPERS)]
-    with pytest.raises(DocklineError, match=f"{MOST_TAPPERS} look at the entries already"):
+    with pytest.raises(DocklineError, match=f"{MOST_TAPPERS} are watching already"):
         tap.open(Choice())
     tap.leave(tappers[0])
     tap.leave(tappers[0])
@@ -210,7 +210,7 @@ def test_a_bug_ends_the_looking_and_is_not_the_agents(
     tap.passed(routed("a"), "out")
     assert tap.tappers == ()
     assert tapper.closed
-    assert "looking at entries failed" in caplog.text
+    assert "showing entries to a tapper failed" in caplog.text
 
 
 async def test_a_reader_is_woken_by_what_comes_and_by_the_end() -> None:
