@@ -1,4 +1,4 @@
-"""One container whose entries a source takes."""
+"""One container that a source takes entries from."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ log = logging.getLogger(__name__)
 _shortages = RateLimit()
 
 _Part = tuple[Batch, PeerMessage, Ack[int]]
-"""A batch, the message that it is a part of, and what is settled when it has found room."""
+"""A batch, its message, and the acknowledgement to settle when it is in the buffers."""
 
 
 class Feed:
-    """Its lanes, and the messages that have something of it and are not settled, in order.
+    """A container's lanes for one source, and its messages that aren't settled, in order.
 
-    A message is settled here when all before it are: what a stage has joined out of several of
-    them is acknowledged with the oldest (see `routing.holding`)."""
+    A message is settled only after those before it. A stage may join entries of several messages,
+    and what it makes is acknowledged with the oldest (`pipeline.topology.held_back`).
+    """
 
     __slots__ = (
         "_lanes",
@@ -46,39 +47,41 @@ class Feed:
     def __init__(
         self, container: Container, router: Router, origin: str, on_bug: Callable[[], object]
     ) -> None:
+        """`origin`: the source's name in the configuration. `on_bug` is called when a batch is lost
+        by a bug."""
         self.container = container
         self.number = 0
-        """`event.sequence` of its last entry."""
+        """Sequence number (`event.sequence`) of its last entry."""
         self.used = 0.0
-        """When something of it came last, by the loop's clock."""
+        """When its last entry came, by the loop's clock."""
         self._router = router
         self._origin = origin
         self._on_bug = on_bug
         self._number = 0
-        """Of the batches."""
+        """Number of batches so far."""
         self._tracker: AckTracker[int] = AckTracker(self._moved)
         self._unsettled: deque[tuple[int, PeerMessage]] | None = None
         self._queue: deque[_Part] | None = None
-        """Batches behind one that waits for room, while one does: a client may send thousands, and
-        a task for each would be twenty objects for the garbage collector."""
+        """While a batch waits for room: it and those behind it. A task for each of the thousands
+        that a client may send would be twenty objects for the garbage collector."""
         self._lanes: dict[Source, ContainerLanes] = router.bind(
             container, None, origin=origin, sources=()
         )
-        """Of those sources of which something came: logs, mostly."""
+        """Lanes by source, bound when its first entry comes: logs, mostly."""
 
     @property
     def busy(self) -> bool:
-        """Something is not in the sinks' buffers yet."""
+        """Whether some entries aren't in the sinks' buffers yet."""
         return self._queue is not None
 
     def change(self, container: Container) -> None:
-        """Other facts: other routes may take it."""
+        """Uses other container facts from now on, with lanes of the routes that take them."""
         self.container = container
         self._end_lanes()
         self._lanes = self._router.bind(container, None, origin=self._origin, sources=())
 
     def rebind(self) -> None:
-        """Some routes are others than before."""
+        """Binds its lanes again after the routes have changed."""
         self._lanes = self._router.bind(
             self.container,
             None,
@@ -88,10 +91,11 @@ class Feed:
         )
 
     def end(self) -> None:
-        """Lets go of all that its stages hold. It is not used any more."""
+        """Flushes what its stages hold back and releases the container. Nothing may be taken
+        afterwards."""
         self._end_lanes()
         self._router.forget(self.container.id, self._origin)
-        del self._tracker  # which has it in turn, for as long as something is not settled
+        del self._tracker  # a reference cycle otherwise, while anything is unsettled
 
     def _lanes_of(self, source: Source) -> ContainerLanes:
         lanes = self._lanes.get(source)
@@ -105,8 +109,11 @@ class Feed:
             lanes.end()
 
     def take(self, batch: Batch, message: PeerMessage) -> Coroutine[Any, Any, None] | None:
-        """Takes some entries of a message, one or more. Where they have to wait: what is to be run,
-        in a task, to place them and all that comes behind them meanwhile."""
+        """Takes entries of a message; the batch has at least one.
+
+        If they have to wait for room, returns a coroutine to run in a task: it puts them into the
+        buffers, and everything that is taken meanwhile. None if nothing waits.
+        """
         self._number += 1
         self.number = max(self.number, batch.sequences[-1])
         ack = self._tracker.open(self._number)
@@ -124,7 +131,7 @@ class Feed:
         except MemoryError:
             self._give_up(message)
             rest = None
-        except Exception:  # a bug; what comes after must not suffer for it
+        except Exception:  # a bug; later batches must still be taken
             self._lost(batch)
             rest = None
         if rest is None:
@@ -135,8 +142,7 @@ class Feed:
         return self._place(rest, self._queue)
 
     async def _place(self, rest: Coroutine[Any, Any, None], queue: deque[_Part]) -> None:
-        """Where this is cancelled, none that is in the queue is settled, and their messages never
-        are."""
+        """Puts the queue into the buffers. When cancelled, what is left in it is never settled."""
         try:
             while True:
                 batch, message, ack = queue[0]
@@ -144,7 +150,7 @@ class Feed:
                     await rest
                 except MemoryError:
                     self._give_up(message)
-                except Exception:  # a bug, as above
+                except Exception:  # a bug; later batches must still be taken
                     self._lost(batch)
                 queue.popleft()
                 if not queue:
@@ -156,17 +162,17 @@ class Feed:
                 batch, _, ack = queue[0]
                 rest = self._lanes_of(batch.source).distribute(batch, ack)
         finally:
-            if self._queue is queue:  # else what was settled has brought something new
+            if self._queue is queue:  # else settling has brought a new queue
                 self._queue = None
             for _, message, _ in queue:
                 message.place()
 
     def _give_up(self, message: PeerMessage) -> None:
-        """There is not enough memory: its peer has to send it again."""
+        """Gives the message up for lack of memory: its peer has to send it again."""
         message.give_up()
         if _shortages():
             log.warning(
-                "not enough memory for what %s has sent; it is not acknowledged",
+                "not enough memory to take a message of %s; it is not acknowledged",
                 self.container.name,
             )
 
@@ -179,5 +185,5 @@ class Feed:
         while (unsettled := self._unsettled) and unsettled[0][0] <= number:
             _, message = unsettled.popleft()
             if not unsettled:
-                self._unsettled = None  # 600 bytes, of each of ten thousand that are quiet
+                self._unsettled = None  # saves 600 bytes for each of ten thousand quiet containers
             message.settle()

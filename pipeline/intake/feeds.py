@@ -1,4 +1,4 @@
-"""All containers whose entries one source takes: as many as are in use, and no more."""
+"""All containers that one source takes entries from, as many as are in use."""
 
 from __future__ import annotations
 
@@ -12,40 +12,47 @@ from pipeline.model.metrics import Metrics
 from pipeline.topology import Router
 
 MOST = 10_000
-"""Containers with lanes of their own at a time: beyond, those are let go of which nothing came for
-the longest time, and get new ones when they come again. So a hub may see any number of them."""
+"""Most containers with lanes at a time. Beyond that, those idle longest lose their lanes and get
+new ones when they come again. So a hub may see any number of containers."""
 MOST_FACTS = 32 << 20
-"""Bytes of their facts: ten thousand have 20 MB or less, and sinks keep what they make of them."""
+"""Most bytes of container facts. Ten thousand ordinary containers have at most 20 MB."""
 IDLE = 3600.0
-"""Seconds after which one is let go of which nothing comes."""
+"""Seconds without an entry after which a container loses its lanes."""
 MANY = 1000
 IDLE_OF_MANY = 300.0
-"""Seconds likewise, where there are more than so many: a client may make up a hundred a minute, and
-the garbage collector looks at the thirty objects of each in one turn of the event loop."""
+"""The same, where there are more than `MANY` containers. A client may make up a hundred per minute,
+and the garbage collector looks at all their objects, thirty each, in one iteration of the event
+loop."""
 FEW = 4
-"""Of those, how many are let go with each that is new: more than come."""
+"""How many of those lose their lanes with each new container: more than arrive."""
 LOOK = 100
-"""Of those that nothing came of for the longest time, how many are looked at for one to let go."""
+"""How many of the longest idle containers are checked for one that can lose its lanes."""
 MOST_SERIES = 1000
-"""Containers with series of their own; the entries of others are counted together."""
+"""Most containers with metrics of their own. Entries of others are counted together, as
+`(others)`."""
 OTHERS = "(others)"
 
 
 class Feeds:
-    """By the container's id, those used last at the end."""
+    """The feeds of one source by container id, in order of their last use.
+
+    `len` is their number; `in` tells whether a container id has one.
+    """
 
     def __init__(self, router: Router, origin: str, metrics: Metrics, most: int = MOST) -> None:
+        """`origin`: the source's name in the configuration. `most`: containers with lanes at a
+        time."""
         self._router = router
         self._origin = origin
         self._metrics = metrics
         self._most = most
         self._feeds: OrderedDict[str, Feed] = OrderedDict()
         self._facts = 0
-        """Bytes, of all of them."""
+        """Bytes of all containers' facts."""
         self._names: Counter[str] = Counter()
-        """How many containers have it: of several hosts, they may have the same."""
+        """Number of containers by name: those of several hosts may have the same name."""
         self._named: set[str] = set()
-        """Names with series of their own."""
+        """Names of containers with metrics of their own."""
         self._on_bug: Callable[[], object] = metrics.source_errors.labels("bug").inc
 
     def __len__(self) -> int:
@@ -55,11 +62,12 @@ class Feeds:
         return container_id in self._feeds
 
     def known(self, container_id: str) -> Container | None:
+        """The container with that id, if it is in use."""
         feed = self._feeds.get(container_id)
         return feed.container if feed is not None else None
 
     def of(self, container: Container) -> Feed:
-        """That of a container, which is in use."""
+        """The feed of a container; makes one if needed, and adopts facts that have changed."""
         feed = self._feeds.get(container.id)
         if feed is None:
             feed = Feed(container, self._router, self._origin, self._on_bug)
@@ -79,7 +87,7 @@ class Feeds:
         return feed
 
     def count(self, feed: Feed, entries: int, size: int) -> None:
-        """Entries of it have come."""
+        """Counts entries and their bytes in the container's metrics."""
         name = feed.container.name
         if name not in self._named:
             if len(self._named) < MOST_SERIES:
@@ -90,22 +98,24 @@ class Feeds:
         self._metrics.received_bytes.labels(name).inc(size)
 
     def rebind(self) -> None:
+        """Binds the lanes of all containers again after the routes have changed."""
         for feed in self._feeds.values():
             feed.rebind()
 
     def sweep(self) -> None:
-        """Lets go of those of which nothing comes any more."""
+        """Removes containers that nothing has come from for `IDLE` seconds."""
         before = asyncio.get_running_loop().time() - IDLE
         for feed in [one for one in self._feeds.values() if one.used < before and not one.busy]:
             self._let_go(feed)
 
     def end(self) -> None:
-        """Lets go of all."""
+        """Removes all containers."""
         for feed in list(self._feeds.values()):
             self._let_go(feed)
 
     def _make_room(self, new: Feed) -> None:
-        """Those that are busy stay, beyond the limit: what they are busy with is limited itself."""
+        """Removes idle containers beyond the limits. Busy ones stay: `in_flight` limits what they
+        hold."""
         while len(self._feeds) > self._most or self._facts > MOST_FACTS:
             if (feed := self._idle(new)) is None:
                 return
@@ -117,7 +127,7 @@ class Feeds:
             self._let_go(feed)
 
     def _idle(self, new: Feed) -> Feed | None:
-        """The one of which nothing came for the longest time."""
+        """The container without entries for the longest time, except busy ones and the new one."""
         oldest = (feed for feed, _ in zip(self._feeds.values(), range(LOOK), strict=False))
         return next((one for one in oldest if not one.busy and one is not new), None)
 
@@ -136,13 +146,13 @@ class Feeds:
 
 
 def size_of(container: Container) -> int:
-    """Bytes of its facts, near enough."""
+    """Bytes of a container's facts, approximately."""
     it = container
     return len(it.name) + len(it.image) + len(it.host) + it.label_size
 
 
 def are_same(one: Container, other: Container) -> bool:
-    """Whether all their facts are."""
+    """Whether two containers have the same facts."""
     facts, others = ((it.name, it.image, it.host, it.tty, it.module) for it in (one, other))
     if facts != others:
         return False

@@ -1,4 +1,4 @@
-"""Where one source hands in what it takes."""
+"""Where one source hands in its messages."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Intake:
-    """See `component.Intake`. `tasks` is to be set before anything is taken."""
+    """Implements `pipeline.model.source.Intake` for one source, and serves its runner.
+
+    Set `tasks` before anything is taken.
+    """
 
     def __init__(self, name: str, limit: int, router: Router, metrics: Metrics) -> None:
-        """`limit`: bytes that may be in flight."""
+        """`limit`: bytes of messages that may be taken and not settled. `router` binds lanes for
+        the containers."""
         self.name = name
         self.limit = limit
         self.tasks: asyncio.TaskGroup
@@ -38,9 +42,9 @@ class Intake:
         """Messages."""
         self.entries = 0
         self.refused: dict[str, int] = {}
-        """Messages, by reason."""
+        """Messages by reason."""
         self.bytes = 0
-        """Of what is in flight."""
+        """Bytes of the messages that are taken and not settled."""
         self.feeds = Feeds(router, name, metrics)
         self._open: dict[PeerMessage, None] = {}
         self._room = asyncio.Event()
@@ -57,14 +61,20 @@ class Intake:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the source just now."""
+        """What is wrong with the source, in a few words; None if nothing is."""
         return self._trouble.problem
 
     @property
     def stopping(self) -> bool:
+        """Whether nothing more is to be taken."""
         return self._takers.stopping
 
     def taking(self, finish: Callable[[], None] | None = None) -> AbstractAsyncContextManager[None]:
+        """A context for code that waits for peers or reads from them.
+
+        When the source is to stop, the code inside is cancelled, and the block ends as if it were
+        complete. `finish` is called just before, while messages may still be taken.
+        """
         return self._takers.taking(finish)
 
     def container(
@@ -76,6 +86,11 @@ class Intake:
         host: str = "",
         module: str = DOCKER,
     ) -> Container:
+        """A container by its facts; the same object as long as they stay the same and it is in use.
+
+        `container_id`: 64 hexadecimal digits; any other text becomes a hash of it and of the
+        source's name. `module`: the source's type, if this is no container.
+        """
         if not _ID.fullmatch(container_id):
             own = f"{self.name}\0{container_id}".encode("utf-8", "surrogatepass")
             container_id = hashlib.sha256(own).hexdigest()
@@ -98,6 +113,11 @@ class Intake:
         truncated: Sequence[int] = (),
         source: Source = "logs",
     ) -> Batch:
+        """A batch of entries that have no numbers of their own: they get the container's next ones.
+
+        Columns are as in `Batch`. `times`: RFC 3339 with nanoseconds, 30 bytes each. `truncated`:
+        indexes of entries that were cut.
+        """
         feed = self.feeds.of(container)
         first = feed.number + 1
         feed.number += len(lines)
@@ -113,6 +133,11 @@ class Intake:
         )
 
     def take(self, batches: Sequence[Batch], size: int) -> PeerMessage:
+        """Takes the batches of one message of `size` bytes, without waiting.
+
+        Entries of one container keep the order in which they are taken. Returns the message, to
+        await its settlement. After `stop` it is given up at once.
+        """
         message = PeerMessage(size, self.room, self._ended)
         self._open[message] = None
         self.bytes += size
@@ -141,7 +166,7 @@ class Intake:
             task.add_done_callback(self._placing.discard)
 
     async def room(self) -> None:
-        """Waits until less is taken and not settled than `limit`."""
+        """Waits until fewer than `limit` bytes are taken and not settled."""
         while self.bytes >= self.limit:
             self._room.clear()
             await self._room.wait()
@@ -157,12 +182,17 @@ class Intake:
             self.given_up += 1
 
     def refuse(self, reason: str, why: str = "", count: int = 1) -> None:
+        """Counts messages or connections that are refused, and logs it from time to time.
+
+        `reason`: a word or two, for a metric's label. `why`: a sentence for the log.
+        """
         self.refused[reason] = self.refused.get(reason, 0) + count
         self._refused.labels(self.name, reason).inc(count)
         if times := self._said.setdefault(reason, RateLimit())(count):
             log.warning("source %s: %d refused: %s", self.name, times, why or reason)
 
     def trouble(self, problem: str | None) -> None:
+        """Reports what is wrong with the source, in a few words; None when it is over."""
         self._trouble(problem)
 
     # ------------------------------------------------------------------------ for its owner
@@ -173,16 +203,16 @@ class Intake:
         return len(self._open)
 
     def stop(self) -> None:
-        """Nothing more is taken."""
+        """Makes the source stop taking messages: ends all blocks of `taking`."""
         self._takers.stop()
 
     async def placed(self) -> None:
-        """Waits until all that was taken is in the sinks' buffers."""
+        """Waits until everything that was taken is in the sinks' buffers."""
         while self._placing:
             await asyncio.wait(self._placing)
 
     def give_up(self) -> None:
-        """What is not settled by now will not be: its peers are to send it again."""
+        """Gives up messages that aren't settled yet: peers have to send them again."""
         for task in self._placing:
             task.cancel()
         for message in list(self._open):

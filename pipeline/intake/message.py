@@ -1,4 +1,4 @@
-"""One message that a source has taken, until it is settled."""
+"""A message that a source has taken, until it is settled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 
 
 class PeerMessage:
-    """See `component.Taken`."""
+    """Implements `pipeline.model.source.Taken`: a message and its parts, one per batch.
+
+    It is settled when all parts are, or is given up.
+    """
 
     __slots__ = (
         "_call", "_ended", "_has_room", "_is_placed", "_is_settled", "_parts", "_placing",
@@ -20,33 +23,34 @@ class PeerMessage:
         has_room: Callable[[], Awaitable[None]],
         ended: Callable[[PeerMessage], None],
     ) -> None:
-        """`has_room` waits until more may be taken, `ended` is told when it is settled or given
-        up. Born held once, by whoever hands out its parts."""
+        """`size`: bytes. `has_room` waits until more may be taken. `ended` is called once, when the
+        message is settled or given up. It is held once for the caller, who hands out its parts and
+        then settles it."""
         self.size = size
         self._parts = 1
         self._placing = 0
-        """Parts that wait for room."""
+        """Parts that wait for room in buffers."""
         self._is_settled: bool | None = None
-        """None while that is open."""
+        """True when settled, False when given up, None before that."""
         self._is_placed: asyncio.Event | None = None
         self._waiting: asyncio.Event | None = None
-        """Those who wait for either, once somebody does."""
+        """Set for those who wait for each of the two; made when somebody first does."""
         self._has_room = has_room
         self._ended = ended
         self._call: Callable[[bool], object] | None = None
 
     def hold(self) -> None:
-        """One more part of it is on its way."""
+        """Counts one more part that has to be settled."""
         self._parts += 1
 
     def settle(self) -> None:
-        """One of the parts has arrived wherever it was to."""
+        """Settles one part; the message is settled with the last."""
         self._parts -= 1
         if not self._parts:
             self._end(settled=True)
 
     def give_up(self) -> None:
-        """It will not be settled in this process."""
+        """Ends the message without settling it: it won't be acknowledged by this process."""
         self._end(settled=False)
 
     def _end(self, *, settled: bool) -> None:
@@ -60,36 +64,41 @@ class PeerMessage:
                     waiting.set()
 
     def when_settled(self, call: Callable[[bool], object]) -> None:
+        """Calls `call(settled)` when the message is settled (True) or given up (False), at once if
+        it is already."""
         if self._is_settled is None:
             self._call = call
         else:
             call(self._is_settled)
 
     def wait(self) -> None:
-        """One of its parts waits for room."""
+        """Counts a part that waits for room in buffers."""
         self._placing += 1
 
     def place(self) -> None:
-        """One of those has found it, or will not any more."""
+        """Counts that such a part is in the buffers, or was cancelled."""
         self._placing -= 1
         if not self._placing and self._is_placed is not None:
             self._is_placed.set()
 
     def done(self) -> bool:
+        """Whether it is settled or given up."""
         return self._is_settled is not None
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is, and was not given up."""
+        """Whether it is settled, not given up."""
         return bool(self._is_settled)
 
     async def placed(self) -> None:
+        """Waits until the message is in the sinks' buffers and more may be taken."""
         if self._placing:
             self._is_placed = self._is_placed or asyncio.Event()
             await self._is_placed.wait()
         await self._has_room()
 
     async def settled(self) -> bool:
+        """Waits until it is settled (True) or given up (False)."""
         if self._is_settled is None:
             self._waiting = self._waiting or asyncio.Event()
             await self._waiting.wait()

@@ -1,7 +1,8 @@
-"""Messages of a queue as entries again: those of a dockline (`encode.nats.messages`), and others.
+"""Decodes messages of a queue into entries: those of another agent (`encode.nats.messages`) and any
+others.
 
-What comes here was written by anybody. Whatever it is, there are entries in it, or a `ValueError`
-that says what it is not; sizes are bounded before anything is made of them.
+Anybody may have written them. Decoding gives entries or raises `ValueError` with what is wrong.
+Sizes are limited before anything is allocated.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from pipeline.model.samples import Samples
 from pipeline.model.timestamps import from_nanoseconds, split_timestamp, whole_seconds
 
 LARGEST: Final = 64 << 20
-"""Bytes that a message may have."""
+"""Most bytes of a message."""
 HEAVIEST: Final = 128 << 20
-"""Bytes of memory that may be made of one, beside those that stand in it."""
+"""Most bytes of memory that one message may take when decoded, beside the data itself."""
 
 _SORTS: Final = frozenset(SOURCES)
 _TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
@@ -40,22 +41,26 @@ _IDS: Final = re.compile("[0-9a-f]{64}")
 _WIDTH: Final = 30
 _HOUR: Final = 13
 _LAST: Final = 1 << 63
-"""Sequence numbers are below: most destinations know no others."""
+"""Sequence numbers are below: most destinations can't store larger ones."""
 _OF_JSON: Final = 64
-"""Bytes of memory for a comma or a bracket: there is a value for each, and one of its own."""
+"""Bytes of memory for a comma or a bracket in JSON: each has a value."""
 _STREAMS: Final = {name: number for number, name in enumerate(STREAM_NAMES)}
 
 
 class Received:
-    """Reads messages. Containers of the same facts are the same object while they are in use."""
+    """Decodes messages. Use one per source: containers with the same facts are then the same
+    object."""
 
     def __init__(self) -> None:
         self._columns = ColumnCodec(foreign=True)
         self._containers: dict[str, Container] = {}
 
     def columns(self, body: bytes, plain: int, entries: int) -> tuple[list[Batch], int]:
-        """`columns/1`, and the bytes that it stands for in memory; `plain` and `entries` are what
-        its headers say."""
+        """Decodes a `columns/1` message. Returns its batches and their size in memory, in bytes.
+
+        `plain`: bytes after decompression. `entries`: number of entries. Both are from the
+        message's headers, and are checked. Raises `ValueError` if the message is wrong in any way.
+        """
         if not 0 < plain <= LARGEST_COLUMNS or len(body) > LARGEST_COLUMNS:
             raise ValueError(f"larger than {LARGEST_COLUMNS >> 20} MiB")
         if len(body) != plain:
@@ -67,19 +72,20 @@ class Received:
             batches = self._columns.decode(body, plain)
             if plain <= SMALL and any(map(_is_free, batches)):
                 size = weight(body, HEAVIEST)
-        except MemoryError:  # it comes again
+        except MemoryError:  # the message is sent again
             raise
-        except Exception as error:  # msgpack's are many
+        except Exception as error:  # msgpack raises many types
             raise ValueError(f"no columns: {error!r:.100}") from error
         if sum(map(len, batches)) != entries:
-            raise ValueError("it has not as many entries as it says")
+            raise ValueError("its number of entries is not what its header says")
         for batch in batches:
             if not _is_one(batch):
                 raise ValueError("its columns are not those of a batch")
         return [_fit(batch) for batch in batches if len(batch)], size
 
     def json(self, body: bytes) -> Batch:
-        """`json/1`: one entry."""
+        """Decodes a `json/1` message: one entry, as another agent writes it. Raises
+        `ValueError`."""
         if len(body) > LARGEST or sum(map(body.count, b",[{")) * _OF_JSON > HEAVIEST:
             raise ValueError("larger than an entry may be")
         try:
@@ -129,8 +135,11 @@ class Received:
         )
 
     def foreign(self, body: bytes, stream: str, subject: str, time: int, sequence: int) -> Batch:
-        """Anything else is one entry; `time` is when the stream got it, in nanoseconds, and
-        `sequence` its place there."""
+        """Makes one entry of any other message. Raises `ValueError` if it is too large.
+
+        `time`: nanoseconds since the epoch when the stream stored it. `sequence`: its number in the
+        stream.
+        """
         if len(body) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
         container = Container(
@@ -141,19 +150,19 @@ class Received:
 
 
 def _decompressed(body: bytes, plain: int) -> bytes:
-    """No more than was said, whatever is in it."""
+    """Decompresses zlib data. Raises `ValueError` unless it has exactly `plain` bytes."""
     stream = zlib.decompressobj()
     try:
         data = stream.decompress(body, plain + 1)
     except zlib.error as error:
         raise ValueError(f"not compressed as it says: {error}") from error
     if len(data) != plain or not stream.eof:
-        raise ValueError("it has not the length that it says")
+        raise ValueError("its length is not what its header says")
     return data
 
 
 def _check_facts(body: bytes) -> None:
-    """Before anything is made of them. Raises some `Exception`."""
+    """Checks the container's facts before they are decoded. May raise any `Exception`."""
     unpacker = msgpack.Unpacker(max_buffer_size=len(body), unicode_errors="surrogatepass")
     unpacker.feed(body)
     ((facts,), _) = unpacker.unpack()
@@ -163,12 +172,13 @@ def _check_facts(body: bytes) -> None:
 
 
 def _is_free(batch: Batch) -> bool:
-    """Whether anything may stand in it; all other columns are of plain values."""
+    """Whether the batch has columns whose values may be nested; the others are plain values."""
     return batch.parsed is not None or batch.samples is not None
 
 
 def _is_one(batch: Batch) -> bool:
-    """Whether its columns are what lanes, stages and encoders rely on."""
+    """Whether the batch's columns have the types and lengths that lanes, stages and encoders rely
+    on."""
     try:
         return _has_columns(batch)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
@@ -209,13 +219,13 @@ def _has_columns(batch: Batch) -> bool:
 
 
 def _fit(batch: Batch) -> Batch:
-    """The same, of what JSON has."""
+    """The same batch with only such values as JSON has, and flags that are known."""
     if batch.fields is not None:
         batch.parsed = list(map(plain.fields, batch.fields))
     if batch.flags:
         batch.flags = {number: flag for number, flag in batch.flags.items() if flag in plain.FLAGS}
     if (it := batch.samples) is not None:
-        # series of two containers are told apart by the path
+        # the path tells the metrics of two containers apart
         own = _IDS.findall(it.inspection.cgroup.rpartition("/")[2]) == [batch.container.id]
         inspection = replace(it.inspection, cgroup=plain.text(it.inspection.cgroup) if own else "")
         batch.samples = replace(it, stats=plain.fields(dict(it.stats)), inspection=inspection)
@@ -223,12 +233,12 @@ def _fit(batch: Batch) -> Batch:
 
 
 def _flag(flags: Any) -> str:
-    """The first one, where it is one of ours; else nothing."""
+    """The first flag if it is a known one, else an empty text."""
     return flags[0] if isinstance(flags, list) and flags and flags[0] in plain.FLAGS else ""
 
 
 def _are_times(times: list[bytes]) -> bool:
-    """Raises `ValueError` where there is no such day or hour."""
+    """Whether all are timestamps. Raises `ValueError` if a day or an hour doesn't exist."""
     if not _TIMES.fullmatch(b"".join(times)):
         return False
     hours = {min(times)[:_HOUR], max(times)[:_HOUR]} if times else set()
@@ -262,7 +272,7 @@ def _is_reading(samples: Samples) -> bool:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether it is as an Engine's answer, decoded: what reads it asks for no more than that."""
+    """Whether the value consists of what the Engine's JSON answers consist of."""
     todo = [value]
     while todo:
         one = todo.pop()
@@ -285,7 +295,7 @@ _TEXTS: Final = ("cgroup", "health")
 
 
 def _is_fields(parsed: Any) -> bool:
-    """What is in them is as odd as users' lines are; all that has to do with fields expects it."""
+    """Whether it is a dictionary. Its values may be anything, as in users' JSON lines."""
     return type(parsed) is dict
 
 
@@ -301,7 +311,7 @@ def _table(value: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _string(value: Mapping[str, Any], key: str) -> str:
-    """A number is its digits; empty where there is neither."""
+    """The text under a key; a number's digits; an empty text otherwise."""
     found = value.get(key)
     if type(found) is int or type(found) is float:
         return str(found)
@@ -316,7 +326,7 @@ def _text(message: Any) -> bytes:
 
 
 def _id(container_id: str) -> str:
-    """That of a container, or one that stands for whatever it is."""
+    """The id itself if it is a container's, else a hash that stands for it."""
     if re.fullmatch("[0-9a-f]{64}", container_id):
         return container_id
     return hashlib.sha256(container_id.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""One source of the configuration, with the task that runs it."""
+"""One source of the configuration, and the task that runs it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ from pipeline.topology import Router
 log = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds before a source is opened again; they double with each time."""
+"""Seconds before a source is opened again. They double with each failure, from the first to the
+second."""
 LONGEST_ASKED = 3600.0
-"""Seconds that a peer may ask for."""
+"""Longest wait in seconds that a peer may ask for."""
 STEADY = 60.0
-"""Seconds after which one that runs is taken to be well: trouble that comes then is new."""
+"""Seconds of running after which a failure counts as the first one again."""
 
 
 class SourceRunner:
-    """Opens a source, runs it, and begins again after trouble."""
+    """Opens a source, runs it, and opens it again after a failure."""
 
     def __init__(
         self, config: SourceConfig, context: SourceContext, router: Router, metrics: Metrics
     ) -> None:
-        """Raises `DocklineError` like the source's own construction."""
+        """Makes the source and its intake, and opens nothing yet.
+
+        Raises `DocklineError` if the configuration can't be used.
+        """
         self.name = context.name
         self.config = config
         self.source: Source = registry.implementation("sources", config.type)(config, context)
@@ -47,8 +51,11 @@ class SourceRunner:
         self._restarts = metrics.source_restarts.labels(context.name)
 
     async def run(self) -> None:
-        """Until `stop`, and until its peers are told of all that is settled by then, or given
-        up."""
+        """Runs the source until `stop`, and until it has acknowledged what is settled.
+
+        Never raises for a failure of the source: it is logged, and the source is opened again
+        later.
+        """
         attempt = 0
         loop = asyncio.get_running_loop()
         while not self.intake.stopping:
@@ -64,7 +71,8 @@ class SourceRunner:
                 await asyncio.sleep(random.uniform(wait / 2, wait) if after is None else after)
 
     async def _run_once(self) -> tuple[str, float | None]:
-        """What has kept it from going on, and for how long it is not to be tried."""
+        """Opens and runs the source once. Returns why it ended, and the seconds to wait if a peer
+        asked for it."""
         try:
             async with self.intake.taking():
                 await self.source.open()
@@ -87,20 +95,22 @@ class SourceRunner:
             await self.source.close()
 
     def stop(self) -> None:
-        """Takes nothing more."""
+        """Makes the source stop taking entries; `run` returns when it has acknowledged what is
+        settled."""
         self.intake.stop()
 
     def give_up(self) -> None:
-        """What is not settled by now will not be."""
+        """Gives up messages that aren't settled yet: they won't be acknowledged."""
         self.intake.give_up()
 
     def not_ready(self) -> str | None:
-        """Why it takes nothing; None while it does."""
+        """Why it takes no entries, in a sentence for `/readyz`; None while it takes some."""
         if self.intake.problem:
             return f"source {self.name}: {self.intake.problem}"
         return None if self.is_open else f"source {self.name}: it is not open yet"
 
     def now(self) -> SourceNow:
+        """The source's state, for `GET /top`."""
         intake = self.intake
         return SourceNow(
             self.name,
@@ -115,15 +125,15 @@ class SourceRunner:
         )
 
     def part(self) -> SourcePart:
-        """Its account."""
+        """The source's part in the ledger's report."""
         it = self.intake
         refused = dict(it.refused)
         return SourcePart(self.name, it.taken, it.settled, it.given_up, it.unsettled, refused)
 
 
 def _unavailable(error: BaseException) -> Unavailable | None:
-    """The error that a source may raise, in the groups that its tasks have made of it; None where
-    there is any other."""
+    """The `Unavailable` in an error or in the exception groups around it; None if anything else is
+    in it."""
     if isinstance(error, BaseExceptionGroup):
         found = [_unavailable(one) for one in error.exceptions]
         return found[0] if all(found) else None
@@ -131,16 +141,17 @@ def _unavailable(error: BaseException) -> Unavailable | None:
 
 
 class SourceGauges(Collector):
-    """What is on its way, read when somebody looks."""
+    """The gauges of all sources, read at scrape time."""
 
     def __init__(self, runners: Iterable[SourceRunner]) -> None:
+        """`runners`: iterated over at each scrape."""
         self._runners = runners
 
     def collect(self) -> Iterator[Metric]:
         up = _gauge("source_up", "1 while a source takes entries.")
         size = _gauge("source_in_flight_bytes", "Bytes of messages that are not settled.")
         messages = _gauge("source_in_flight_messages", "Messages that are not settled.")
-        containers = _gauge("source_containers", "Containers that entries came of lately.")
+        containers = _gauge("source_containers", "Containers that sent entries lately.")
         for runner in self._runners:
             name = [runner.name]
             up.add_metric(name, 0 if runner.not_ready() else 1)

@@ -1,6 +1,8 @@
-"""All sources of an agent beside Docker: they begin, are changed while it runs, and end.
+"""All sources of an agent other than Docker: starts them, changes them while it runs, and ends
+them.
 
-In order: `start`, any number of changes (`plan`, `apply`, `settle`), `stop`, `placed`, `finish`.
+Call in this order: `start`, any number of changes (`plan`, `apply`, `settle`), `stop`, `placed`,
+`finish`.
 """
 
 from __future__ import annotations
@@ -21,26 +23,28 @@ from pipeline.topology import Router
 log = logging.getLogger(__name__)
 
 ANSWERING = 2.0
-"""Seconds in which peers can be told of what is settled, when all else has ended."""
+"""Seconds in which sources may still acknowledge messages at the end, after everything else."""
 SWEEP = 60.0
-"""Seconds between two looks for containers of which nothing comes any more."""
+"""Seconds between two looks for containers that nothing comes from any more."""
 
 
 @dataclass(frozen=True)
 class InletChange:
-    """What another configuration makes of the sources. Nothing of it counts before `apply`."""
+    """What another configuration changes in the sources. It has no effect before `apply`."""
 
     runners: Mapping[str, SourceRunner]
-    """All that there will be."""
+    """All runners after the change, by name."""
     added: Collection[SourceRunner]
-    """Those that are new, or have another configuration."""
+    """Runners that are new or have another configuration; `settle` starts them."""
     gone: list[SourceRunner] = field(default_factory=list)
 
 
 class SourceRunners:
-    """By name; iterated over, they are those included that are leaving."""
+    """The sources of an agent. Iterates over all of them, including those that are being
+    removed."""
 
     def __init__(self, router: Router, metrics: Metrics, host: str) -> None:
+        """`router` binds lanes for their containers. `host`: this host's name."""
         self.named: Mapping[str, SourceRunner] = {}
         self._router = router
         self._metrics = metrics
@@ -56,28 +60,33 @@ class SourceRunners:
         yield from self._leaving
 
     def repeat(self, container_id: str) -> bool | None:
-        """Whether who sends entries of that container sends those again that were not settled; None
-        where none come from here."""
+        """Whether peers send entries of the container again that weren't acknowledged.
+
+        None if no source brings entries of it.
+        """
         found = [one.source.repeats for one in self if container_id in one.intake.feeds]
         return all(found) if found else None
 
     def bring(self, container_id: str) -> bool:
-        """Whether entries of that container came from here lately."""
+        """Whether a source brought entries of the container lately."""
         return any(container_id in one.intake.feeds for one in self)
 
     def not_ready(self) -> list[str]:
+        """A sentence for `/readyz` for each source that takes no entries."""
         return [line for runner in self.named.values() if (line := runner.not_ready())]
 
     def now(self) -> list[SourceNow]:
+        """The configured sources' states, for `GET /top`."""
         return [runner.now() for runner in self.named.values()]
 
     def parts(self) -> list[SourcePart]:
+        """Each source's part in the ledger's report (`dockline audit`)."""
         return [runner.part() for runner in self]
 
     # ------------------------------------------------------------------------- the beginning
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begins to take, in `tasks`."""
+        """Starts to take entries, in tasks of `tasks`."""
         self._tasks = tasks
         self._sweeping = tasks.create_task(self._sweep(), name="idle containers")
         for runner in self.named.values():
@@ -96,7 +105,11 @@ class SourceRunners:
     # --------------------------------------------------------------------------- the changes
 
     def plan(self, sources: Mapping[str, SourceConfig]) -> InletChange:
-        """Prepares what is new or changed. Any thread may ask. Raises `DocklineError`."""
+        """Prepares what a configuration adds and changes. Any thread may call this.
+
+        `sources`: all of the new configuration, by name. Raises `DocklineError` if one can't be
+        used.
+        """
         runners, added = {}, []
         for name, config in sources.items():
             there = self.named.get(name)
@@ -108,9 +121,10 @@ class SourceRunners:
         return InletChange(runners, added)
 
     def apply(self, change: InletChange) -> None:
-        """From now on these are the sources. Those that are not among them take nothing more; those
-        that are new begin with `settle`, when the ones before them have let go of their
-        addresses."""
+        """Makes these the sources. Removed and changed ones stop taking entries at once.
+
+        New ones start in `settle`, when the old ones have released their addresses.
+        """
         gone = [one for name, one in self.named.items() if change.runners.get(name) is not one]
         change.gone.extend(gone)
         self._leaving += gone
@@ -119,12 +133,13 @@ class SourceRunners:
             runner.stop()
 
     def rebind(self) -> None:
-        """Some routes are others than before."""
+        """Call this after the routes have changed: binds the lanes of all containers again."""
         for runner in self:
             runner.intake.feeds.rebind()
 
     async def settle(self, change: InletChange, within: float) -> None:
-        """Lets those end that are gone, within so many seconds; then the new ones begin."""
+        """Completes a change: lets removed sources end within `within` seconds, then starts the new
+        ones."""
         await self._end(change.gone, within)
         for runner in change.gone:
             runner.intake.feeds.end()
@@ -139,24 +154,25 @@ class SourceRunners:
     # ------------------------------------------------------------------------------- the end
 
     def stop(self) -> None:
-        """Nothing more is taken."""
+        """Makes all sources stop taking entries."""
         self._stopping = True
         for runner in self:
             runner.stop()
 
     async def placed(self) -> None:
-        """Waits until all that was taken is in the sinks' buffers."""
+        """Waits until everything that was taken is in the sinks' buffers."""
         for runner in self:
             await runner.intake.placed()
 
     async def finish(self) -> None:
-        """What is not settled by now will not be. Peers are told of the rest."""
+        """Gives up messages that aren't settled yet, acknowledges the rest, and ends all
+        sources."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._end(list(self), 0)
 
     async def _end(self, runners: Collection[SourceRunner], within: float) -> None:
-        """Whoever was cancelled in the middle of it may begin again."""
+        """Ends runners. May be called again after it was cancelled."""
         tasks = [self._running[runner] for runner in runners if runner in self._running]
         if tasks and within:
             await asyncio.wait(tasks, timeout=within)

@@ -1,4 +1,4 @@
-"""Reading from peers that ends by itself when the source is to stop."""
+"""Contexts for reading from peers, which end by themselves when the source is to stop."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from types import TracebackType
 
 
 class Takers:
-    """All who read just now."""
+    """All `Taking` blocks of a source that are entered now, and those to come."""
 
     def __init__(self) -> None:
         self.stopping = False
         self._inside: set[Taking] = set()
 
     def taking(self, finish: Callable[[], None] | None = None) -> Taking:
+        """Returns a context to read in. `finish` is called when the source stops, while it may
+        still take."""
         return Taking(self, finish)
 
     def stop(self) -> None:
-        """What is read, and what will be, ends. What has begun to be handed in is, to its end."""
+        """Ends all blocks, and every one that is entered later at once.
+
+        First their `finish` functions run, which may still take the rest of a message.
+        """
         for one in self._inside:
             one.finish()
         self.stopping = True
@@ -27,9 +32,11 @@ class Takers:
             one.stop()
 
     def enter(self, one: Taking) -> None:
+        """Called by a block when it is entered."""
         self._inside.add(one)
 
     def leave(self, one: Taking) -> None:
+        """Called by a block when it is left."""
         self._inside.discard(one)
 
 
@@ -38,8 +45,10 @@ def _nothing() -> None:
 
 
 class Taking(AbstractAsyncContextManager[None]):
-    """One block; see `component.Intake.taking`. Made the way of `asyncio.timeout`: whoever cancels
-    the task from outside still does."""
+    """A block that is cancelled when the source is to stop, and then ends as if it were complete.
+
+    It works like `asyncio.timeout`: a cancellation of the task from outside still takes effect.
+    """
 
     def __init__(self, takers: Takers, finish: Callable[[], None] | None = None) -> None:
         self._takers = takers
@@ -56,7 +65,7 @@ class Taking(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("only a task can take anything")
+            raise RuntimeError("`taking` needs a task to run in")
         self._task, self._cancelling = task, task.cancelling()
         self._takers.enter(self)
         if self._takers.stopping:
@@ -73,7 +82,7 @@ class Taking(AbstractAsyncContextManager[None]):
             return False
         is_cancelled = isinstance(error, asyncio.CancelledError)
         if not is_cancelled:
-            with suppress(asyncio.CancelledError):  # which did not find it waiting for anything
+            with suppress(asyncio.CancelledError):  # the cancellation that is still to arrive
                 await asyncio.sleep(0)
         is_ours = self._task.uncancel() <= self._cancelling
         return is_ours and is_cancelled

@@ -1,7 +1,7 @@
-"""How much memory MessagePack would become, found out without making it.
+"""Estimates how much memory MessagePack data takes when decoded, without decoding it.
 
-A byte may become seventy: an empty map is one. And an array says first how long it is, for which
-room is made at once, in each of a thousand that stand in one another.
+One byte may become seventy: an empty map is one byte. An array begins with its length, and memory
+for it is allocated at once, for each of up to a thousand arrays inside each other.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import msgpack  # type: ignore[import-untyped]
 from pipeline.buffer.columns import DEEP
 
 LONGEST: Final = 1 << 20
-"""Items of one array or map: they are made before they are counted."""
+"""Most items of one array or map: they are allocated before they are counted."""
 SMALL: Final = 1 << 20
-"""Bytes that may become what they will, for a moment."""
+"""Bytes of data that may be decoded whatever they become."""
 _CONTAINER: Final = 64
 _ITEM: Final = 64
 _MEMBER: Final = 100
-"""Bytes of memory (measured with `sys.getsizeof` on CPython 3.11: 56 and 64 for a list and a
-dictionary without anything, 58 for a short string and its slot)."""
+"""Bytes of memory (`sys.getsizeof`, CPython 3.11): 56 and 64 for an empty list and dictionary, 58
+for a short string and its slot."""
 _HEADS: Final = bytes(range(128, 256))
-"""What begins all values but small numbers, and is not in ASCII."""
+"""First bytes of all values except small numbers; none of them is ASCII."""
 _FEW: Final = 8
 
 
 def whole(data: bytes) -> None:
-    """Makes nothing: an array that is whole is no longer than its bytes.
+    """Checks that MessagePack data is complete, without decoding it. So no array is longer than the
+    data.
 
-    Raises `ValueError` where it is not."""
+    Raises `ValueError` if it ends too early.
+    """
     unpacker = msgpack.Unpacker(max_buffer_size=len(data))
     unpacker.feed(data)
     try:
@@ -40,10 +42,12 @@ def whole(data: bytes) -> None:
 
 
 def weight(data: bytes, most: int) -> int:
-    """Bytes of memory, near enough, for what stands in `data`, which is whole; no less than its
-    length. Raises `ValueError` where it is more than `most`."""
+    """Bytes of memory that complete MessagePack data takes, approximately, and at least its length.
+
+    Raises `ValueError` if it is more than `most`.
+    """
     if len(data) <= SMALL and _FEW * _heads(data) < len(data):
-        return len(data)  # at most seventeen times as much
+        return len(data)  # becomes seventeen times as much at most
     return len(data) + _Scales(most).weigh(data)
 
 
@@ -52,7 +56,7 @@ def _heads(data: bytes) -> int:
 
 
 class _Scales:
-    """Counts values, and keeps none."""
+    """Counts values while they are decoded, and keeps none of them."""
 
     def __init__(self, most: int) -> None:
         self._left = self._most = most
@@ -90,10 +94,10 @@ class _Scales:
         if code != DEEP:
             return
         if self._inside:
-            raise ValueError("something that is nested deeply is in another such thing")
+            raise ValueError("a deeply nested value is inside another one")
         self._inside = True
         whole(data)
         before = self._left
         self.weigh(data)
-        self._take(before - self._left)  # as it stands there, and as it is made of that
+        self._take(before - self._left)  # once as it is inside, once as it is decoded from that
         self._inside = False
