@@ -1,1 +1,1 @@
-"""The running agent: what wires everything, reloads it, and chooses containers."""
+"""Runs the agent: wires its parts, reloads its configuration, and selects containers."""

@@ -1,4 +1,7 @@
-"""The agent: the only module that knows all the others. Wires them, starts them, stops them."""
+"""The agent, which wires all parts together, starts them and stops them.
+
+This is the only module that knows all the others.
+"""
 
 from __future__ import annotations
 
@@ -51,15 +54,18 @@ from pipeline.topology.tap import Tap
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 1.0
-"""Seconds between two looks at whether the checkpoint has moved: what a crash of the host may
-repeat. The end of the process costs less: see `journal`."""
+"""Seconds between two saves of the checkpoint: what may be repeated after the host crashes. After a
+crash of the process less is repeated (see `pipeline.accounting.journal`)."""
 
 
 class Agent:
-    """One agent, from its configuration. `run` it once."""
+    """One agent, made from its configuration. Call `run` once."""
 
     def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
-        """Raises `DocklineError` where the configuration names what cannot be had."""
+        """`environ`: for `DOCKER_HOST` and the like. Connects to nothing yet.
+
+        Raises `DocklineError` if something in the configuration can't be used.
+        """
         self._config = config
         self.metrics = metrics = Metrics()
         self.ledger = Ledger()
@@ -70,7 +76,7 @@ class Agent:
             if config.engine.enabled
             else None
         )
-        if self.engine is None:  # else it would be said to be down
+        if self.engine is None:  # otherwise the Engine would be shown as down
             metrics.registry.unregister(metrics.engine_up)
         self.checkpoint = Checkpoint(Path(config.state.directory))
         state, host = Path(config.state.directory), os.uname().nodename
@@ -105,7 +111,7 @@ class Agent:
         )
         self._myself = own_container()
         self.source: DockerSource
-        """Once it runs, where there is an Engine."""
+        """Reads the Docker Engine. Set by `run`, if the configuration has an Engine."""
         self._reloading = Reloading(config.http.reload)
         self._gate = self._make_gate()
         self.admin = (
@@ -127,7 +133,7 @@ class Agent:
     # ------------------------------------------------------------------------------ wiring
 
     def _make_source(self, engine: Engine) -> DockerSource:
-        """It begins where the checkpoint is, so that has to be open."""
+        """Makes the Docker source. It resumes at the checkpoint, which must be open."""
         return DockerSource(
             engine,
             self._router,
@@ -141,6 +147,7 @@ class Agent:
         )
 
     def _reading(self) -> FollowOptions:
+        """What the configuration says about reading containers."""
         logs = self._config.logs
         return FollowOptions(
             start=logs.start,
@@ -153,7 +160,8 @@ class Agent:
         )
 
     def _make_gate(self) -> Gate:
-        """Without the token that is kept, which is had when the agent runs."""
+        """Makes the gate without the kept token, which `_take_token` reads or makes when the agent
+        runs."""
         http = self._config.http
         hosts = [*http.hosts, *([parse_listen(http.listen)[0]] if http.listen else [])]
         return Gate(
@@ -164,8 +172,10 @@ class Agent:
         )
 
     def _take_token(self) -> None:
-        """That of the state folder, where the configuration sets none. Without one, what needs it
-        is closed. Blocks."""
+        """Reads the token of the state directory, or makes one, if the configuration sets none.
+
+        Without a token, everything that needs it is refused. Blocks.
+        """
         if self._gate.token is not None:
             return
         why = "[state] directory cannot be used"
@@ -176,7 +186,7 @@ class Agent:
             except OSError as error:
                 why = f"{folder / token.NAME}: {error.strerror}"
         log.warning(
-            "no token can be kept (%s), so nobody can be let in to /tap, /top, /audit and "
+            "no token can be kept (%s), so nobody can use /tap, /top, /audit and "
             "/-/reload: give the agent a folder that it can write to, or set http.token",
             why,
         )
@@ -188,7 +198,7 @@ class Agent:
         return StatsPoller(self.engine, float(every), self._publish, self.metrics)
 
     def _publish(self, samples: Samples) -> None:
-        """A container's stats: for `/metrics`, and for the routes that take them."""
+        """Passes a container's stats to `/metrics` and to the routes that take stats."""
         self.exposition.update(samples)
         followed = self.source.followed.get(samples.container.id)
         if followed is not None and (container := followed.container).stats:
@@ -198,19 +208,22 @@ class Agent:
                 self.metrics.source_errors.labels("stats_backlog").inc(refused)
 
     def _alive(self, container_id: str) -> bool:
-        """Whether the container runs, and so has stats. Those of other hosts may, for all that can
-        be told of what a source brings: their readings get old."""
+        """Whether a container is running and so has stats.
+
+        Of containers on other hosts it is only known that a source brought entries lately.
+        """
         if self.engine is None:
             return True
         polled = self._poller is not None and self._poller.polls(container_id)
         return polled or self.runners.bring(container_id)
 
     def _own_metrics(self) -> Iterable[Metric]:
-        """As they are on `/metrics`, without the containers'."""
+        """The agent's own metrics, as on `/metrics` without those of containers."""
         return self.exposition.agent()
 
     def not_ready(self) -> list[str]:
-        """A line for each thing that is not ready, for `/readyz`."""
+        """Everything that isn't ready, in a sentence each, for `/readyz`; an empty list if all
+        is."""
         sinks = (output.not_ready() for output in self.outputs.named.values())
         lines = (self._engine_problem, *self.runners.not_ready(), *sinks)
         return [line for line in lines if line]
@@ -220,31 +233,32 @@ class Agent:
         return None if self.engine is None else self.source.watch.problem
 
     def _unseen(self) -> int:
+        """Entries that were read and that no stage has seen yet."""
         return self._router.flusher.turns.entries
 
     def audit(self) -> AuditReport:
-        """The ledger, as it stands."""
+        """A report of the ledger: what became of every entry so far."""
         buffered, carried = self.outputs.buffered(), self.outputs.carried()
         return report(self.ledger, buffered, carried, self.runners.parts())
 
     def _spooled(self) -> set[SinkAccount]:
-        """Those of which entries are on disk."""
+        """Accounts with entries on disk."""
         spools = [output.spool for output in self.outputs if output.spool is not None]
         return {
             account for spool in spools for account, count in spool.disk.accounts.items() if count
         }
 
     async def overview(self) -> Overview:
-        """What it does just now."""
+        """What the agent does at the moment, for `GET /top`."""
         return await self._observer.overview(self._engine_problem or "")
 
     # --------------------------------------------------------------------------- reloading
 
     async def reload(self, config: Config) -> Difference:
-        """Goes on with another configuration; `settle` is to follow. What cannot change while the
-        agent runs stays as it is, and is named in what is returned.
+        """Applies another configuration while the agent runs; call `settle` afterwards.
 
-        Raises `DocklineError`, and then nothing has changed.
+        Settings that can't change without a restart keep their values. Returns what has changed,
+        and the names of those settings. Raises `DocklineError`, and then nothing has changed.
         """
         difference = compare(self._config, config)
         config = difference.config
@@ -252,7 +266,7 @@ class Agent:
         change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
         sources = await asyncio.to_thread(self.runners.plan, config.sources)
         await self.outputs.prepare(change)
-        # From here to the end at once: no entry is read in between.
+        # No await from here on: no entry is read in between.
         self._config = config
         self.outputs.apply(change)
         self.outputs.begin(change)
@@ -276,7 +290,8 @@ class Agent:
         return change, selection, [self._as_before(route, config) for route in routes]
 
     def _as_before(self, route: Route, config: Config) -> Route:
-        """The route that there is, where this one is no other: its stages go on as they are."""
+        """The present route if `route` is the same, so that its stages keep their state; else
+        `route`."""
         there = self._router.routes.get(route.name)
         if there is None or not there.is_like(route):
             return route
@@ -287,7 +302,7 @@ class Agent:
         return there if kept else route
 
     async def settle(self) -> None:
-        """Waits until the sources and sinks that were changed or removed have given way."""
+        """Waits until changed and removed sources and sinks have ended, after `reload`."""
         within = float(self._config.agent.shutdown)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.runners.settle(self._inlet_change, within), name="sources")
@@ -296,10 +311,11 @@ class Agent:
     # ----------------------------------------------------------------------------- running
 
     async def run(self, stop: asyncio.Event, reloader: Reloader | None = None) -> bool:
-        """Until `stop` is set; then drains. True when everything that was read is delivered.
-        `reloader` is asked for other configurations meanwhile.
+        """Runs until `stop` is set, then delivers what was read. Returns True if all of it was
+        delivered.
 
-        Raises `DocklineError` when it cannot start.
+        `reloader` runs meanwhile and reloads the configuration. Raises `DocklineError` if the agent
+        can't start.
         """
         await asyncio.to_thread(self.checkpoint.open)
         if self.engine is not None:
@@ -352,20 +368,25 @@ class Agent:
                 task.cancel()
 
     async def _poll(self, poller: StatsPoller) -> None:
-        """How many requests at once there may be depends on what the Engine can do."""
+        """Polls stats. How many requests may run at once depends on the Engine, so it is asked
+        first."""
         await self.source.watch.available()
         await poller.run()
 
     async def _save(self) -> None:
-        """First as soon as the containers are known: an agent that is killed in its first second
-        must not take those that it has met for new ones, nor new ones for old."""
+        """Saves the checkpoint, first as soon as the containers are known.
+
+        Otherwise an agent that is killed in its first second would take containers that it had seen
+        for new ones after the restart.
+        """
         await self.source.watch.available()
         while True:
             await self.checkpoint.save()
             await asyncio.sleep(SAVE_EVERY)
 
     async def _drain(self) -> None:
-        """Has what stages hold back sent too."""
+        """Lets the sinks deliver what is left within `agent.shutdown`, and logs what they
+        couldn't."""
         within = float(self._config.agent.shutdown)
         for output in await self.outputs.drain(within, self._let_go):
             lost = self._lost(output)
@@ -384,16 +405,16 @@ class Agent:
 
     @property
     def _again(self) -> str:
-        """How what was not delivered comes back."""
-        return "read again" if self.engine is not None else "sent again by those who sent them"
+        """How undelivered entries come back after a restart, for a log message."""
+        return "read again" if self.engine is not None else "sent again by their senders"
 
     async def _let_go(self) -> None:
-        """All that was taken goes to the sinks' buffers."""
+        """Puts everything that was taken, and what stages hold back, into the sinks' buffers."""
         await self.runners.placed()
         await self._router.flusher.finish()
 
     def _lost(self, output: Output) -> Counter[str]:
-        """How much of what was not delivered is nowhere any more, by the reason."""
+        """Undelivered entries that can't be read or sent again, counted by reason."""
         lost: Counter[str] = Counter()
         if output.spool is not None:
             return lost
@@ -405,11 +426,11 @@ class Agent:
             if repeated:
                 continue
             if batch.source == "stats":
-                lost["readings of stats cannot be taken again"] += len(batch)
+                lost["stats cannot be read again"] += len(batch)
             elif repeated is not None:
-                lost["nobody sends them again"] += len(batch)
+                lost["their senders do not send them again"] += len(batch)
             elif of not in followed:
-                lost["their containers are removed"] += len(batch)
+                lost["their containers were removed"] += len(batch)
         return lost
 
     def _note_lost(self, output: Output, lost: Counter[str]) -> None:

@@ -1,5 +1,5 @@
-"""Reading the configuration again while the agent runs: on a signal, on a request, or when
-its file changes."""
+"""Reloads the configuration while the agent runs: on a signal, on a request, or when the file
+changes."""
 
 from __future__ import annotations
 
@@ -21,40 +21,39 @@ from pipeline.model.metrics import Metrics
 log = logging.getLogger(__name__)
 
 POLL = 1.0
-"""Seconds between two looks at the file. One that has changed is read when it has stayed the same
-from one look to the next: an editor, or a copy, may not have finished."""
+"""Seconds between two checks of the file. A changed file is read once it has stayed the same
+between two checks, since an editor or a copy may not have finished."""
 
 Signature = tuple[int, int, int, int]
 
 
 class Reloadable(Protocol):
-    """The agent, as it is seen here."""
+    """What is reloaded: the agent."""
 
     async def reload(self, config: Config) -> Difference:
-        """Goes on with another configuration. Raises `DocklineError`, and then with the one that
-        it has."""
+        """Applies another configuration. Raises `DocklineError`, and then the present one stays."""
 
     async def settle(self) -> None:
-        """Waits until what the last one has ended has ended."""
+        """Waits until what the last reload replaced or removed has ended."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a reload."""
+    """The result of a reload."""
 
     result: Literal["reloaded", "refused", "failed", "stopping"]
     file: str
     errors: Sequence[str] = ()
-    """Why it is not reloaded, as `dockline check` prints it."""
+    """Why it wasn't reloaded, as `dockline check` prints it."""
     difference: Difference | None = None
-    """What has changed, where it is."""
+    """What has changed, if it was reloaded."""
     warnings: Sequence[str] = ()
 
     @property
     def lines(self) -> list[str]:
-        """As people are told."""
+        """The result as lines of text for people."""
         if self.difference is None:
-            return [*self.errors, "not reloaded: the configuration before still counts"]
+            return [*self.errors, "not reloaded: the previous configuration stays in use"]
         return [*self.warnings, *self._needs_restart, f"reloaded {self.file}: {self.difference}"]
 
     @property
@@ -64,7 +63,10 @@ class Outcome:
 
 
 class Reloader:
-    """One reload after another. Asked for during one, another one follows, and not more."""
+    """Reloads the configuration, one reload after another.
+
+    Any number of requests during a reload lead to one more after it.
+    """
 
     def __init__(
         self,
@@ -76,8 +78,10 @@ class Reloader:
         watch: bool = False,
         poll: float = POLL,
     ) -> None:
-        """`given`: the file that the user named. `python`: see `config.read`. `watch`:
-        whether its changes are looked for."""
+        """`given`: the file that the user named; None for the usual places. `environ`: for
+        variables in the file. `python`: whether the configuration may run Python code
+        (`config.read`). `watch`: whether to reload when the file changes, checked every `poll`
+        seconds."""
         self._given = given
         self._environ = environ
         self._python = python
@@ -87,7 +91,7 @@ class Reloader:
         self._metrics = metrics
         self._asked = asyncio.Event()
         self._waiting: list[asyncio.Future[Outcome]] = []
-        """Of those who want to know what becomes of the next one."""
+        """Those who wait for the result of the next reload."""
         self._ended = False
         metrics.reload_success.set(1)
         metrics.reload_time.set_to_current_time()
@@ -95,11 +99,12 @@ class Reloader:
             metrics.reloads.labels(result)
 
     def ask(self) -> None:
-        """For a reload, as soon as the one before is done."""
+        """Asks for a reload. Returns at once; it starts when `run` runs and the one before is
+        done."""
         self._asked.set()
 
     async def reload(self) -> Outcome:
-        """Asks for one, and waits for what becomes of it. Many may ask at once."""
+        """Asks for a reload and waits for its result. Many callers may wait at once."""
         if self._ended:
             return self._stopping
         waiting = asyncio.get_running_loop().create_future()
@@ -109,7 +114,7 @@ class Reloader:
         return outcome
 
     async def run(self, agent: Reloadable) -> None:
-        """Until it is cancelled, at any time."""
+        """Reloads `agent` whenever asked, until it is cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 if self._watching:
@@ -133,8 +138,8 @@ class Reloader:
             return
         try:
             await agent.settle()
-        except Exception:  # a bug, as above
-            log.exception("what the reload has ended has not ended as it should")
+        except Exception:  # a bug; the agent must go on
+            log.exception("ending what the reload replaced failed")
 
     async def _try(self, agent: Reloadable) -> Outcome:
         try:
@@ -143,16 +148,16 @@ class Reloader:
         except ConfigErrors as errors:
             for problem in errors.problems:
                 log.error(problem.lines(errors.file)[0])
-            self._refused(f"{len(errors.problems)} to be mended in it")
+            self._refused(f"errors found: {len(errors.problems)}")
             told = ["\n".join(problem.lines(errors.file)) for problem in errors.problems]
             return Outcome("refused", errors.file, told)
         except DocklineError as error:
             self._refused(str(error))
             return Outcome("refused", self._name, [str(error)])
-        except Exception as error:  # a bug; the agent must not end for it
-            log.exception("reloading has failed")
+        except Exception as error:  # a bug; the agent must go on
+            log.exception("reloading failed")
             self._refused(repr(error))
-            return Outcome("failed", self._name, ["reloading has failed: see the agent's own log"])
+            return Outcome("failed", self._name, ["reloading failed: see the agent's own log"])
 
     @property
     def _name(self) -> str:
@@ -160,16 +165,18 @@ class Reloader:
 
     @property
     def _stopping(self) -> Outcome:
-        return Outcome("stopping", self._name, ["the agent stops"])
+        return Outcome("stopping", self._name, ["the agent is stopping"])
 
     def _tell(self, waiting: Sequence[asyncio.Future[Outcome]], outcome: Outcome) -> None:
         for one in waiting:
-            if not one.done():  # he may have gone
+            if not one.done():  # the client may have gone
                 one.set_result(outcome)
 
     def _read(self) -> ConfigFile:
-        """That of the beginning, even when it has gone: a file that is missing for a moment must
-        not make an agent with the built-in configuration."""
+        """Reads the file that was found first, even if it is missing now.
+
+        A file that is missing for a moment must not lead to the built-in configuration.
+        """
         self._file = self._file or find(self._given, self._environ)
         return read(self._file, self._environ, python=self._python)
 
@@ -179,7 +186,7 @@ class Reloader:
             log.warning(warning)
         if difference.fixed:
             log.warning(
-                "%s: a change of %s needs a restart, and counts from then on",
+                "%s: a change of %s needs a restart",
                 reading.file,
                 ", ".join(difference.fixed),
             )
@@ -190,16 +197,18 @@ class Reloader:
         return Outcome("reloaded", reading.file, difference=difference, warnings=warnings)
 
     def _refused(self, why: str) -> None:
-        log.error("the configuration is not reloaded, and the one before still counts: %s", why)
+        log.error("the configuration is not reloaded, the previous one stays in use: %s", why)
         self._metrics.reloads.labels("refused").inc()
         self._metrics.reload_success.set(0)
 
     # ---------------------------------------------------------------------------- watching
 
     async def _watch(self) -> None:
-        """Asks for a reload when the file is another one, or has other contents, than the last
-        time. It may be replaced, or lie behind links that are changed. While it is not there at
-        all, nothing happens."""
+        """Asks for a reload when the file is another one or its contents have changed.
+
+        The file may be replaced, or be reached over links that change. While it is missing, nothing
+        happens.
+        """
         used = seen = await self._sign()
         while True:
             await asyncio.sleep(self._poll)
@@ -214,6 +223,8 @@ class Reloader:
 
 
 def _signature(file: Path) -> Signature | None:
+    """Identifies the file's contents: device, inode, size, time of change. None if it is
+    missing."""
     try:
         found = file.stat()
     except OSError:

@@ -1,6 +1,6 @@
-"""`POST /-/reload`: asks for a reload, and is told what became of it.
+"""`POST /-/reload`: reloads the configuration and answers with the result.
 
-The answer is text, or JSON where that is preferred (`Accept: application/json`):
+The answer is text, or JSON if that is preferred (`Accept: application/json`):
 
 ```json
 {"reloaded":true,"file":"…","sinks":{"added":["b"],"removed":[],"changed":["a"]},"routes":["all"],
@@ -24,19 +24,20 @@ STATUS = {"reloaded": 200, "refused": 400, "failed": 500, "stopping": 503}
 
 
 class Reloading:
-    """Handles the requests. One that comes during a reload gets the next one, as do all others
-    that come meanwhile."""
+    """Handles the requests. All that come during a reload share the next one."""
 
     def __init__(self, access: Access = "all") -> None:
+        """`access`: who may reload, besides having the token (`http.reload`)."""
         self._guard = Guard("reloading", "http.reload", "send SIGHUP to the agent", access)
         self.reloader: Reloader | None = None
-        """Where the agent can be reloaded."""
+        """Set once the agent can be reloaded."""
 
     async def handle(self, request: web.Request) -> web.Response:
+        """Answers a request, with 403 if the client may not reload and 503 before the agent can."""
         if reason := self._guard.refusal(request):
             return web.Response(status=403, text=reason + "\n")
         if self.reloader is None:
-            return web.Response(status=503, text="there is nothing to be reloaded yet\n")
+            return web.Response(status=503, text="the agent is still starting\n")
         outcome = await self.reloader.reload()
         status = STATUS[outcome.result]
         if prefers_json(request.headers.get(hdrs.ACCEPT, "")):

@@ -1,4 +1,4 @@
-"""Which containers are followed, and which of them a route takes. Asked once per container."""
+"""Decides which containers are followed and which routes take them. Asked once per container."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ Choice = Callable[[Container], bool]
 
 
 class Selection:
-    """What a configuration says about containers, and what they may say themselves."""
+    """What the configuration says about containers, and what their labels may ask for."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         routes = {name: route.labels for name, route in config.routes.items()}
         honour = () if config.labels.honour == "off" else config.labels.honour
         self.labels = Labels(honour, routes, _choice(config.labels.containers))
-        """What containers ask for."""
+        """Reads what containers ask for with their labels."""
         expression = config.logs.containers
         self.follows: Choice = compile_container(expression) if expression else self._is_enabled
-        """By `logs.containers`; without it, all that are not labelled otherwise."""
+        """Whether a container's log is read: by `logs.containers`, or else by its label
+        `dockline.enable`."""
 
     def takes(self, route: str) -> Choice:
-        """By the route's `containers`, or because a container asks for it and may."""
+        """A function that tells whether the route takes a container.
+
+        It does by the route's `containers`, or because the container asks for the route with a
+        label and may.
+        """
         config = self._config.routes[route]
         takes = _choice(config.containers)
 

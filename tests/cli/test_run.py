@@ -100,7 +100,7 @@ def test_readings_that_could_not_be_delivered_are_not_said_to_be_read_again(
         agent.until(lambda: (agent.metric(waiting) or 0) > 0)
         assert agent.stop() == 1
         assert "could not be delivered in time" in agent.said
-        assert " lost, since readings of stats cannot be taken again" in agent.said
+        assert " lost, since stats cannot be read again" in agent.said
         assert "read again after the next start" not in agent.said
 
 
@@ -120,7 +120,7 @@ def test_what_is_left_of_a_source_that_nobody_repeats_is_said_to_be_lost(tmp_pat
         assert agent.stop() == 1
         assert "2 entries could not be delivered in time" in agent.said
         assert "sent again" not in agent.said
-        assert "2 of them are lost, since nobody sends them again" in agent.said
+        assert "2 of them are lost, since their senders do not send them again" in agent.said
 
 
 @pytest.mark.fault(34)

@@ -300,7 +300,7 @@ def test_a_bad_file_is_refused_with_every_problem_and_the_agent_goes_on(
             loaded = agent.metric("dockline_config_last_reload_success_timestamp_seconds")
             agent.configure(plain + '[sinks.x]\ntype = "sylog"\n[logs]\nstrat = "now"\n')
             agent.process.send_signal(signal.SIGHUP)
-            agent.until(lambda: "the one before still counts" in agent.said)
+            agent.until(lambda: "the previous one stays in use" in agent.said)
             assert f"{agent.config}:" in agent.said
             assert 'there is no sink type "sylog"' in agent.said
             assert "strat" in agent.said
@@ -440,7 +440,7 @@ def test_a_file_that_is_replaced_is_noticed_and_one_that_is_only_half_there_is_w
             longest = in_pieces(agent.config, text)
             agent.until(lambda: agent.said.count("reloaded ") == 2)
             if longest < POLL:  # else it may have found the same half twice
-                assert "still counts" not in agent.said
+                assert "stays in use" not in agent.said
             moved = tmp_path / "..data"
             moved.mkdir()
             (moved / "dockline.toml").write_text(text.replace("other", "another"))

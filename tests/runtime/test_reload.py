@@ -111,7 +111,7 @@ async def test_errors_are_all_told_with_their_lines_and_nothing_is_applied(
     told = [record.getMessage() for record in caplog.records]
     assert told[0].startswith(f"{file}:2: ")
     assert told[1].startswith(f"{file}:4: ")
-    assert "the one before still counts" in told[2]
+    assert "the previous one stays in use" in told[2]
 
 
 async def test_those_who_wait_are_told_what_became_of_the_reload_that_follows(file: Path) -> None:

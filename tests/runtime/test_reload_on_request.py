@@ -103,4 +103,4 @@ async def test_before_the_agent_runs_and_after_it_has_stopped_nothing_is_reloade
         made.reloading.reloader = ended
         status, text = await made.post()
         assert status == 503
-        assert "the agent stops" in text
+        assert "the agent is stopping" in text
