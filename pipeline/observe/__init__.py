@@ -1,1 +1,1 @@
-"""What an agent that runs shows over HTTP, and who may see it."""
+"""The running agent's HTTP endpoints, and who may use them."""

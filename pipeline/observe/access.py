@@ -1,8 +1,8 @@
-"""Whom the agent's HTTP endpoint answers.
+"""Decides which HTTP requests the agent answers.
 
-`/metrics`, `/healthz` and `/readyz` are for everybody who reaches it. All else needs the agent's
-token, over a loopback address as well: a proxy on the same host asks from there for anybody. And a
-page in somebody's browser must not be able to ask, under a name of its own or from elsewhere.
+`/metrics`, `/healthz` and `/readyz` are open to everybody. Everything else needs the agent's token,
+even from a loopback address: a proxy on the same host asks from there for anybody. Pages in a
+browser can't ask either, neither from another site nor by DNS rebinding.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from aiohttp.typedefs import Handler, Middleware
 
 Access = Literal["all", "local", "off"]
 Reason = Literal["token", "host", "page"]
-"""Why a request is refused: it has no token, or a wrong one; it asks for a host that is not this
-one; a page of another site sent it."""
+"""Why a request is refused: its token is missing or wrong (`token`), it names another host
+(`host`), or a page of another site sent it (`page`)."""
 
 INDEX, METRICS = "/", "/metrics"
 PUBLIC = frozenset((METRICS, "/healthz", "/readyz"))
-"""What everybody is answered, whoever sends him."""
+"""Paths that need neither token nor host name."""
 
 _PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""Headers of a proxy, whose own address tells nothing about who asks."""
+"""Headers that a proxy adds. Behind one, the peer's address doesn't tell who asks."""
 
 _NO_TOKEN = (
     "this needs the agent's token, as `Authorization: Bearer …`: it is in the file `token` of its "
     "state directory, or what http.token sets"
 )
 _WRONG_TOKEN = "that is not this agent's token: see the file `token` of its state directory"
-_CLOSED = "this agent has no token, so nobody can be let in: its log says why"
-_WRONG_HOST = "this agent is not asked under that name: http.hosts lists those that it has"
-_OTHER_PAGE = "a page of another site may not ask this agent"
+_CLOSED = "this agent has no token, so nobody can use this: its log says why"
+_WRONG_HOST = "this agent does not have that host name: http.hosts lists those that it has"
+_OTHER_PAGE = "pages of other sites may not use this agent"
 
 
 @dataclass(frozen=True)
 class Refusal:
+    """An answer that refuses a request."""
+
     status: int
     reason: Reason
     text: str
 
     def response(self) -> web.Response:
+        """The answer, with a `WWW-Authenticate` header if a token is missing."""
         response = web.Response(status=self.status, text=self.text + "\n")
         if self.status == 401:
             response.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="dockline"'
@@ -53,7 +56,7 @@ class Refusal:
 
 
 class Gate:
-    """Decides over each request before anything else looks at it."""
+    """Decides about each request before any handler sees it."""
 
     def __init__(
         self,
@@ -63,23 +66,24 @@ class Gate:
         metrics: bool = True,
         refused: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
-        """`token`: None for nobody, until it is set. `hosts`: names that the agent has, beside
-        loopback ones and the address at which it was reached. `metrics`: whether everybody may
-        have `/metrics`. `refused` is told of each request that is."""
+        """`token`: without one, everything that needs it is refused; it may be set later. `hosts`:
+        names of this host, besides loopback names and the address that the client reached.
+        `metrics`: whether `/metrics` is open to everybody. `refused` is called with the reason of
+        each refusal."""
         self.token = token
         self._hosts = frozenset(host.lower() for host in hosts)
         self._public = PUBLIC if metrics else PUBLIC - {METRICS}
         self._refused = refused
 
     def refusal(self, request: web.Request) -> Refusal | None:
-        """None for a request that is to be answered."""
+        """Why the request is refused; None if it may be answered."""
         resource = request.match_info.route.resource
         path = resource.canonical if resource is not None else None
         if path in self._public:
             return None
         if path != INDEX and (refusal := self._without_token(request)):
             return refusal
-        if path == METRICS:  # by whatever name Prometheus knows it
+        if path == METRICS:  # Prometheus may use any host name
             return None
         if not self._names_us(request):
             return Refusal(421, "host", _WRONG_HOST)
@@ -100,8 +104,8 @@ class Gate:
         return None
 
     def _names_us(self, request: web.Request) -> bool:
-        """A page in a browser can reach us under a name of its own (DNS rebinding). What is no
-        browser may name nothing."""
+        """Whether the request's `Host` is this host. A page in a browser may have a name of its own
+        resolve to our address (DNS rebinding). Clients other than browsers may send no `Host`."""
         given = request.headers.getall(hdrs.HOST, [])
         return not given or (len(given) == 1 and self._is_ours(given[0], request))
 
@@ -120,7 +124,7 @@ class Gate:
         headers = request.headers
         site = headers.get("Sec-Fetch-Site", "none")
         if site not in ("none", "same-origin"):
-            # Somebody may follow a link to the index.
+            # Following a link to the index is allowed.
             return path != INDEX or headers.get("Sec-Fetch-Mode") != "navigate"
         origin = headers.get(hdrs.ORIGIN)
         if origin is None:
@@ -130,7 +134,7 @@ class Gate:
 
 
 def guarded(gate: Gate) -> Middleware:
-    """The middleware that asks the gate."""
+    """Makes the middleware that asks the gate about each request."""
 
     @web.middleware
     async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -144,18 +148,18 @@ def guarded(gate: Gate) -> Middleware:
 
 @dataclass(frozen=True)
 class Guard:
-    """Of one endpoint, for those who have the token."""
+    """Whether those who have the token may use one endpoint, by its setting."""
 
     what: str
-    """What is asked for there, as a sentence begins: `tapping`."""
+    """What the endpoint does, as the first word of a sentence: `tapping`."""
     setting: str
-    """Where `access` is set: `http.tap`."""
+    """The setting that `access` is from, such as `http.tap`."""
     instead: str
-    """What somebody may do who does not ask from this host: `run dockline tap …`."""
+    """What to do instead on another host, as part of a sentence: `run dockline tap …`."""
     access: Access = "all"
 
     def refusal(self, request: web.Request) -> str | None:
-        """Why whoever asks gets no answer; None where he does."""
+        """Why the client may not use the endpoint, in a sentence; None if it may."""
         what, setting = self.what, self.setting
         if self.access == "all":
             return None
@@ -164,27 +168,28 @@ class Guard:
         peer = request.transport and request.transport.get_extra_info("peername")
         if not peer or not is_loopback(peer[0]):
             return (
-                f"{what} is for those only who ask over a loopback address: {self.instead}, "
+                f"{what} is only allowed from a loopback address: {self.instead}, "
                 f'or set {setting} = "all"'
             )
         if any(name in request.headers for name in _PASSED_ON):
-            return f'{what} does not go through a proxy, unless {setting} = "all"'
+            return f'{what} is not allowed through a proxy, unless {setting} = "all"'
         return None
 
 
 def is_loopback(address: str) -> bool:
+    """Whether the text is a loopback address (IPv4 or IPv6)."""
     ip = _address(address)
     return ip is not None and ip.is_loopback
 
 
 def names_this_host(host: str) -> bool:
-    """Whether a host, as it stands in a URL, is this one: `localhost` or a loopback address."""
+    """Whether a URL's host is this one: `localhost` or a loopback address. A port may follow it."""
     name = _name(host)
     return name is not None and (name == "localhost" or is_loopback(name))
 
 
 def _name(host: str) -> str | None:
-    """Without the port, in small letters; None of what is no host."""
+    """The host without its port, in lower case; None if it isn't a host."""
     try:
         name = urlsplit(f"//{host}").hostname
     except ValueError:

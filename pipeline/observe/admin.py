@@ -1,4 +1,4 @@
-"""The agent's HTTP endpoints, `/metrics`, `/healthz`, `/readyz` and others, and their index."""
+"""The agent's HTTP endpoints, such as `/metrics`, `/healthz` and `/readyz`, and their index."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ dockline
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
 
-With the agent's token alone:
+With the agent's token only:
 
 /audit    what became of every entry, as JSON; `dockline audit` shows it
-/top      what it does just now, as JSON; `dockline top` shows it
-/tap      entries as they pass, as JSON lines; `dockline tap` shows them
+/top      what it does at the moment, as JSON; `dockline top` shows it
+/tap      entries on their way, as JSON lines; `dockline tap` shows them
 /-/reload reads the configuration again, asked for with POST
 """
 
 
 class Admin:
-    """Serves the endpoints. `ready` gives a line for each thing that is not ready, `audit` the
-    ledger."""
+    """Serves the agent's endpoints on one address."""
 
     def __init__(
         self,
@@ -50,8 +49,14 @@ class Admin:
         reload: Handler | None = None,
         ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
-        """`listen` is `host:port`; the gate decides who is answered. Raises `DocklineError` where
-        it is something else."""
+        """`listen`: `host:port`. `gate` decides which requests are answered. `ready` returns a
+        sentence for each thing that isn't ready, for `/readyz`. `audit` returns the ledger's
+        report, `overview` the answer of `/top`. `reload` handles `POST /-/reload`, which doesn't
+        exist without it. `ended` is called for each connection that the server ends, with the
+        reason (see `Connections`).
+
+        Raises `DocklineError` if `listen` isn't an address.
+        """
         self._tapping = tapping or Tapping(Tap())
         self._overview = overview
         self._ready = ready
@@ -78,11 +83,11 @@ class Admin:
         return self._server.address
 
     async def start(self) -> None:
-        """Raises `DocklineError` where the address cannot be had."""
+        """Starts to listen. Raises `DocklineError` if the address can't be used."""
         await self._server.start()
 
     async def close(self) -> None:
-        """Takes two seconds at most, whatever clients do. May be called at any time."""
+        """Ends all streams and connections, within two seconds. May be called at any time."""
         self._tapping.close()
         await self._server.close()
 
@@ -112,7 +117,7 @@ class Admin:
 
 
 def _json(answer: msgspec.Struct) -> bytes:
-    """Whatever stands in its texts."""
+    """A struct as JSON, even if its texts contain lone surrogates."""
     try:
         return msgspec.json.encode(answer)
     except UnicodeEncodeError:

@@ -1,10 +1,10 @@
-"""Connections of an HTTP server, bounded in what each may take and in how many there are.
+"""Limits an HTTP server's connections: how many there are, and what each may take.
 
-aiohttp waits for ever for the end of a request's head that has begun, and bounds no address. So
-each of its protocols stands behind one that watches the time: five seconds for a head, a byte a
-second as well, and a minute and a half between two requests. Where there is no place for somebody
-new, the connection goes that waits longest for a request; one whose request is being answered
-never does.
+aiohttp waits for the end of a request's head without a time limit, and has no limit per address. So
+an asyncio protocol stands in front of each of aiohttp's and measures: five seconds for a head, even
+if its bytes come one by one, and 90 seconds between two requests. Where a new connection finds no
+room, the one that has waited longest for a request is ended. One whose request is being answered
+never is.
 """
 
 from __future__ import annotations
@@ -30,42 +30,45 @@ from pipeline.support.rate_limit import RateLimit
 MOST = 100
 """Connections of one server."""
 KEPT = 20
-"""Of them, for whoever asks over a loopback address: the image's health check, and a proxy."""
+"""How many of them are reserved for loopback clients: the image's health check, and proxies."""
 OF_ONE = 25
-"""From one address, or one network of IPv6 (/64), beyond this host."""
+"""Connections from one address, or one IPv6 network (/64), other than this host."""
 HEAD_TIMEOUT = 5.0
-"""Seconds from a request's first byte, or from the connection's beginning, to the head's end."""
+"""Seconds from a request's first byte, or from the connection's start, to the end of the head."""
 IDLE_TIMEOUT = 90.0
-"""Seconds between two requests, longer than the usual interval between scrapes, so that they keep
-their connection. A client that reads an answer for longer loses it."""
+"""Seconds between two requests: longer than usual scrape intervals, so that scrapers keep their
+connection. A client that reads one answer for longer loses it."""
 LARGEST_REQUEST = 16 << 10
-"""Bytes that may come until a request is answered, those of the next ones included. No endpoint
-takes a body."""
+"""Bytes that may arrive until a request is answered, pipelined requests included. No endpoint has a
+request body."""
 
 Reason = Literal["slow", "large", "full"]
-"""Why a connection is ended: a request's head does not come in time, there is too much of it, or
-others need the place."""
+"""Why a connection is ended: the head takes too long (`slow`), it sends too much (`large`), or
+others need the place (`full`)."""
 
 log = logging.getLogger(__name__)
 
 
 class Connections:
-    """Of one server. `ended` is told of each that is not ended by its peer, or for being idle."""
+    """All connections of one server."""
 
     def __init__(self, ended: Callable[[Reason], object] = lambda reason: None) -> None:
+        """`ended` is called with the reason of each connection that the server ends, except idle
+        ones."""
         self.ended = ended
         self.bugs, self._full = RateLimit(), RateLimit()
         self._by_transport: dict[asyncio.BaseTransport, BoundedConnection] = {}
         self._waiting: dict[BoundedConnection, None] = {}
-        """For a request, or for its head's end; since when, in this order."""
+        """Connections that wait for a request or for the end of its head, the longest waiting
+        first."""
         self._of: Counter[str] = Counter()
-        """How many each address has. Of this host, they count together."""
+        """Connections by address or network. Those of this host count together."""
 
     def __len__(self) -> int:
         return len(self._by_transport)
 
     def admit(self, connection: BoundedConnection, transport: asyncio.BaseTransport) -> bool:
-        """Whether there is a place for it; another one may have to go."""
+        """Adds a connection, and ends another one if needed. False if there is no room."""
         origin, here = connection.origin, connection.is_here
         if not here and self._of[origin] >= OF_ONE:
             admitted = self._end_one(lambda other: other.origin == origin)
@@ -83,7 +86,7 @@ class Connections:
         return admitted
 
     def _end_one(self, goes: Callable[[BoundedConnection], bool]) -> bool:
-        """The one that has waited longest, of those that may go. False where there is none."""
+        """Ends the longest waiting connection for which `goes` is True. False if there is none."""
         for connection in self._waiting:
             if goes(connection):
                 connection.end()
@@ -104,7 +107,7 @@ class Connections:
             )
 
     def remove(self, connection: BoundedConnection, transport: asyncio.BaseTransport) -> None:
-        """It has ended, or is about to. Of one that has no place, nothing happens."""
+        """Removes a connection that has ended or is about to. Does nothing if it wasn't added."""
         self._waiting.pop(connection, None)
         if self._by_transport.pop(transport, None) is not None:
             self._of[connection.origin] -= 1
@@ -112,21 +115,21 @@ class Connections:
                 del self._of[connection.origin]
 
     def wait(self, connection: BoundedConnection) -> None:
-        """It waits for a request from now on."""
+        """Notes that the connection waits for a request from now on."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = None
 
     def work(self, connection: BoundedConnection) -> None:
-        """Its request is being answered."""
+        """Notes that its request is being answered."""
         self._waiting.pop(connection, None)
 
     def of(self, transport: asyncio.BaseTransport | None) -> BoundedConnection | None:
-        """The one whose transport this is, while it lasts."""
+        """The connection with that transport, until it ends; None otherwise."""
         return self._by_transport.get(transport) if transport is not None else None
 
 
 def watched(connections: Connections) -> Middleware:
-    """Tells a connection while its request is being answered."""
+    """Makes the middleware that tells each connection while its request is being answered."""
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -146,23 +149,26 @@ _HERE = "this host"
 
 
 class BoundedConnection(asyncio.Protocol):
-    """Stands before aiohttp's protocol for it."""
+    """The asyncio protocol of a connection: passes everything to aiohttp's, within the limits
+    above."""
 
     def __init__(self, connections: Connections, manager: web.Server) -> None:
+        """`manager` is aiohttp's server, whose protocol each connection gets."""
         self._connections = connections
         self._manager = manager
         self._inner: _Requests | None = None
-        """None of one that has no place."""
+        """None if there was no room for the connection."""
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._idle = False
-        """Nothing has come since the last answer."""
+        """Whether nothing has arrived since the last answer."""
         self._came = 0
         self.origin = ""
-        """Whose it is, as far as there is a bound for it."""
+        """Address or network that the connection counts for; `this host` for loopback."""
 
     @property
     def is_here(self) -> bool:
+        """Whether the client is on this host."""
         return self.origin == _HERE
 
     # ------------------------------------------------------------------- as asyncio calls it
@@ -213,19 +219,19 @@ class BoundedConnection(asyncio.Protocol):
     # ------------------------------------------------------------------------------- bounds
 
     def begin(self) -> None:
-        """A request is being answered."""
+        """Notes that a request is being answered: no time limit applies."""
         self._idle = False
         self._stop_timer()
         self._connections.work(self)
 
     def finish(self) -> None:
-        """It is answered, apart from what the client has not read yet."""
+        """Notes that the request is answered, except for what the client hasn't read yet."""
         self._idle, self._came = True, 0
         if not self._transport.is_closing():
             self._wait(IDLE_TIMEOUT, self.end)
 
     def end(self) -> None:
-        """At once."""
+        """Ends the connection at once."""
         self._forget()
         self._transport.abort()
 
@@ -249,7 +255,7 @@ class BoundedConnection(asyncio.Protocol):
 
 
 def _origin(address: str) -> str:
-    """What shares a bound with this address."""
+    """The address or network that a connection from this address counts for."""
     if is_loopback(address):
         return _HERE
     ip = ipaddress.ip_address(address.partition("%")[0])
@@ -266,27 +272,29 @@ _CLIENTS_FAULTS = (
 
 
 class _Requests(web.RequestHandler):
-    """aiohttp's, but for what it says and logs of a request that it cannot read: the text of its
-    own exceptions, with versions and tracebacks."""
+    """aiohttp's request handler without its own answers to broken requests and its log messages.
+
+    Those would contain the text of its exceptions, with versions and tracebacks.
+    """
 
     def __init__(self, manager: web.Server, bugs: RateLimit) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
-            keepalive_timeout=2 * IDLE_TIMEOUT,  # ours comes first
+            keepalive_timeout=2 * IDLE_TIMEOUT,  # our own limit ends them first
             lingering_time=HEAD_TIMEOUT,
         )
         self._bugs = bugs
         self._gone: ConnectionError | None = None
 
     async def start(self) -> None:
-        """As aiohttp calls it, for as long as there is a connection."""
+        """Handles requests until the connection ends. aiohttp calls it."""
         try:
             await super().start()
         finally:
             if self._gone is not None:
-                untraced(self._gone)  # it has aiohttp's frame, which has it
+                untraced(self._gone)  # error and aiohttp's frame keep each other alive
 
     def handle_error(
         self,
@@ -297,24 +305,24 @@ class _Requests(web.RequestHandler):
     ) -> web.StreamResponse:
         gone = exc if isinstance(exc, ConnectionError) else None
         if gone is None and status >= 500 and self._bugs():
-            log.error("%s %s has failed", request.method, request.path, exc_info=exc)
+            log.error("%s %s failed", request.method, request.path, exc_info=exc)
         if exc is not None:
-            untraced(exc)  # it has frames that have it, and the page that was to be sent
+            untraced(exc)  # its frames keep it alive, and the page to be sent
         if gone is None and request.writer.output_size > 0:
-            gone = ConnectionError("the answer has begun already")
-        if gone is not None:  # and is told nothing
+            gone = ConnectionError("part of the answer has been sent already")
+        if gone is not None:  # nothing can be answered any more
             self._gone = gone
             try:
                 raise gone
             finally:
-                gone = exc = None  # else they have this frame, and the frame them
-        text = "this is no request that can be read\n" if status == 400 else "this has failed\n"
+                gone = exc = None  # else this frame and the errors keep each other alive
+        text = "this request cannot be read\n" if status == 400 else "this failed\n"
         response = web.Response(status=status, text=text, headers={hdrs.SERVER: "dockline"})
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **settings: Any) -> None:
-        """What a client has done wrong is nobody's bug."""
+        """Logs an exception unless the client caused it."""
         error = settings.get("exc_info")
         if not isinstance(error, _CLIENTS_FAULTS) and self._bugs():
-            log.error("an HTTP request has failed", exc_info=error)
+            log.error("an HTTP request failed", exc_info=error)

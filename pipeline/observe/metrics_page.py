@@ -1,10 +1,10 @@
-"""Readings of stats in, a page of metrics out: Prometheus text 0.0.4 and OpenMetrics 1.0.
+"""Makes the page of `/metrics` from containers' stats: Prometheus text 0.0.4 and OpenMetrics 1.0.
 
-A reading becomes its lines at once, one string for each family, and is not kept: 40 to 60 µs for 40
-series. A scrape joins the strings by family, and lets the event loop run every few milliseconds.
-A collector of prometheus_client with `generate_latest` takes half a second for 1,000 containers, in
-one stall; made at the scrape, the same lines take 40 to 60 ms of it; and 1,000 decoded answers kept
-until then make the interpreter's full garbage collections last 20 to 50 ms.
+A container's stats become text at once, one string per metric family, and aren't kept: 40 to 60 µs
+for 40 series. A scrape joins the strings by family, and lets the event loop run every few
+milliseconds. For 1,000 containers, prometheus_client's `generate_latest` would hold the loop for
+half a second. Making the lines at each scrape would take 40 to 60 ms. Keeping the 1,000 decoded
+answers would make each full garbage collection last 20 to 50 ms.
 
 Reference: https://prometheus.io/docs/instrumenting/exposition_formats/,
 https://prometheus.io/docs/specs/om/open_metrics_spec/
@@ -39,23 +39,26 @@ from pipeline.model.samples import Samples
 from pipeline.support.selector import Pause
 
 TOGETHER = 500
-"""Series of the agent's own that are written between two looks at the time. The ledger has four
-for each container: 4,000 of them in one go took 11 ms, these take 1."""
+"""Series of the agent's own that are written between two pauses for the event loop. The ledger has
+four per container: 4,000 at once took 11 ms, 500 take 1 ms."""
 
 MOST = 256 << 20
-"""Bytes of memory for all lines: of 25,000 containers with 40 series each."""
+"""Bytes of memory for all lines: 25,000 containers with 40 series each."""
 LOOK = 1.0
-"""Seconds between two looks for room where there is none."""
+"""Seconds between two looks for outdated containers when there is no room."""
 
 FEW = 100
-"""Containers whose figures may be kept without a look at whether they still count."""
+"""Number of containers below which outdated ones are only looked for at a scrape."""
 
 _TEXT_TYPES = {"unknown": "untyped", "info": "gauge", "stateset": "gauge"}
 _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 
 class Exposition(Collector):
-    """The newest reading of each container, and what a scrape makes of them."""
+    """The newest stats of each container, and the page of `/metrics` with them.
+
+    It is a prometheus_client `Collector` too. Calls come from the event loop.
+    """
 
     def __init__(
         self,
@@ -66,25 +69,28 @@ class Exposition(Collector):
         max_age: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`labels` are those of a container that its series carry, as `container_label_NAME`.
-        `registry` is served on the same page. A container that is not `alive`, or whose last
-        reading came more than `max_age` seconds ago, is gone at the next scrape."""
+        """`labels`: names of container labels that the series carry, as `container_label_NAME`.
+        `registry`: its metrics are on the same page. A container disappears with the next scrape
+        when `alive(container_id)` is False, or when its stats are older than `max_age` seconds by
+        `clock`."""
         self._labels = label_names(labels)
         self._registry = registry
         self._alive = alive
         self._max_age = max_age
         self._clock = clock
         self._series: dict[str, tuple[float, list[str], int]] = {}
-        """When it was read, its lines, and their size."""
+        """By container id: when its stats came, its lines, and their size in bytes."""
         self._size = 0
         self._looked = -LOOK
         self._look_at = FEW
-        """Number of series above which those that do not count any more are looked for."""
+        """Number of containers above which outdated ones are looked for."""
         self._machine: list[Metric] = []
 
     def update(self, samples: Samples) -> bool:
-        """Takes a container's newest reading; whether there is room for it. Never raises for any
-        data."""
+        """Takes a container's newest stats. False if there is no room for them.
+
+        Never raises, whatever the Engine sent.
+        """
         container_id = samples.container.id
         lines = container_lines(samples, self._labels)
         size = sum(map(getsizeof, lines))
@@ -94,7 +100,7 @@ class Exposition(Collector):
             return False
         self._series[container_id] = self._clock(), lines, size
         self._size += size - before
-        if len(self._series) > self._look_at:  # nobody may ever ask for the page
+        if len(self._series) > self._look_at:  # the page may never be scraped
             self._look_at = max(FEW, 2 * len(self._rows()))
         return True
 
@@ -105,12 +111,12 @@ class Exposition(Collector):
         return self._size + size <= MOST
 
     def remove(self, container_id: str) -> None:
-        """Forgets a container; one that is unknown already is no error."""
+        """Forgets a container. Does nothing if it is unknown."""
         _, _, size = self._series.pop(container_id, (0.0, [], 0))
         self._size -= size
 
     def describe_machine(self, info: Mapping[str, Any]) -> None:
-        """Takes `machine_*` from the Engine's answer to `GET /info`."""
+        """Takes the `machine_*` metrics from the Engine's answer to `GET /info`."""
         self._machine = [
             GaugeMetricFamily(name, text, value=value)
             for name, text, key in (
@@ -121,7 +127,7 @@ class Exposition(Collector):
         ]
 
     async def render(self, *, openmetrics: bool = False) -> list[bytes]:
-        """The page, in one piece or more for each family that has any series."""
+        """The page in pieces of UTF-8 text, one or more for each family that has series."""
         pause = Pause()
         pieces = []
         for piece in self._pieces(openmetrics, registry=True):
@@ -130,16 +136,16 @@ class Exposition(Collector):
         return pieces
 
     def collect(self) -> Iterator[Metric]:
-        """The containers' and the machine's families, for a registry of prometheus_client.
+        """The containers' and the machine's metrics, for a prometheus_client registry.
 
-        They are parsed from the page: some 20 µs for each series. For those who embed this in
-        another exporter; the agent itself serves `render`.
+        They are parsed from the page, which takes about 20 µs per series. This is for those who
+        embed the class in another exporter; the agent uses `render`.
         """
         page = b"".join(self._pieces(openmetrics=True, registry=False))
         return text_string_to_metric_families(page.decode())  # type: ignore[no-untyped-call, no-any-return]
 
     def agent(self) -> Iterable[Metric]:
-        """The machine's families and the agent's own, as they are now."""
+        """The machine's metrics and the agent's own, with their present values."""
         return chain(self._machine, self._registry.collect() if self._registry else ())
 
     def _pieces(self, openmetrics: bool, registry: bool) -> Iterator[bytes]:
@@ -148,13 +154,13 @@ class Exposition(Collector):
             if lines := "".join([row[index] for row in rows]):
                 yield _encode(_header(family.name, family.kind, family.help, openmetrics) + lines)
         for metric in self.agent() if registry else self._machine:
-            yield b""  # collecting the 1,000 children of a counter takes 2 ms or more by itself
+            yield b""  # collecting a counter's 1,000 children takes 2 ms or more
             yield from map(_encode, _lines(metric, openmetrics))
         if openmetrics:
             yield b"# EOF\n"
 
     def _rows(self) -> list[list[str]]:
-        """The lines of every container that still counts."""
+        """The lines of each container, without outdated ones, which are removed."""
         oldest = self._clock() - self._max_age
         for container_id, (taken, _, _) in list(self._series.items()):
             if taken < oldest or not self._alive(container_id):
@@ -166,12 +172,16 @@ class Exposition(Collector):
 
 
 def escape(text: str) -> str:
-    """A label's value as it stands between quotes."""
+    """Escapes a label's value for the text format, where it stands between quotes."""
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def container_lines(samples: Samples, chosen: Labels) -> list[str]:
-    """Text for each of `FAMILIES`, empty where nothing was measured."""
+    """The lines of a container's stats for each of `FAMILIES`; an empty text where nothing was
+    measured.
+
+    `chosen`: the container labels to add to each series.
+    """
     labels = container_labels(samples, chosen)
     base = ",".join([f'{name}="{escape(value)}"' for name, value in labels.items()])
     reading = CadvisorSample(samples)
@@ -193,7 +203,7 @@ def _family_lines(family: Family, reading: CadvisorSample, base: str) -> str:
 
 
 def _figure(value: Number, family: Family) -> str:
-    """Digits in full: as a float, a counter of nanoseconds loses them from 104 days on."""
+    """The number with all of its digits. A float of nanoseconds would lose some after 104 days."""
     if family.nanoseconds and isinstance(value, int) and value >= 0:
         return f"{value // 10**9}.{value % 10**9:09d}"
     return str(value / 1e9 if family.nanoseconds else value)
@@ -206,15 +216,16 @@ def _header(name: str, kind: str, text: str, openmetrics: bool) -> str:
 
 
 def _openmetrics_name(name: str, kind: str) -> tuple[str, str]:
-    """There a counter's samples must end in `_total`, and its family is named without. cAdvisor's
-    one counter that does not keeps its name, and is of no known type."""
+    """Name and type of a family in OpenMetrics, where a counter's samples must end in `_total` and
+    its family is named without that. cAdvisor's one counter without `_total` keeps its name and
+    becomes `unknown`."""
     if kind != "counter":
         return name, kind
     return (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
 
 
 def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:
-    """A family of prometheus_client, `TOGETHER` series at a time."""
+    """The text of a prometheus_client metric, `TOGETHER` series at a time."""
     name, kind = metric.name, metric.type
     if not openmetrics:
         name += {"counter": "_total", "info": "_info"}.get(kind, "")
@@ -239,8 +250,8 @@ def _samples(samples: Iterable[Sample]) -> str:
 
 
 def _once(lines: str, seen: set[str]) -> str:
-    """Without series that were `seen`: labels that differ in what no text can have have become the
-    same, and Prometheus takes no page that has a series twice."""
+    """The lines without series that are in `seen`. Labels that differ only in invalid characters
+    become the same, and Prometheus rejects a page with the same series twice."""
     kept = []
     for line in lines.split("\n")[:-1]:
         series = line.rpartition(" ")[0]
@@ -253,5 +264,5 @@ def _once(lines: str, seen: set[str]) -> str:
 
 
 def _encode(text: str) -> bytes:
-    """A lone surrogate in one label would otherwise spoil the whole page."""
+    """UTF-8, even if a label contains a lone surrogate, which would spoil the whole page."""
     return plain.text(text).encode()

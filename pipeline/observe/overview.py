@@ -1,8 +1,9 @@
-"""What a running agent does just now, small enough to be asked for every second: `dockline top`.
+"""What a running agent does at the moment, small enough to be asked for every second (`dockline
+top`).
 
-Figures count up from where the agent began, and rates are made by whoever asks twice. With 1,000
-containers the answer is 100 KB and takes 15 ms, half of what a scrape without stats does, and the
-loop goes on in between, as it does there.
+Counters begin at 0 when the agent starts; clients compute rates from two answers. With 1,000
+containers the answer has 100 KB and takes 15 ms, half of a scrape without containers' stats. The
+event loop runs in between.
 """
 
 from __future__ import annotations
@@ -25,50 +26,54 @@ from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
 
 LOOK = 10_000
-"""Batches of each buffer that are looked at for the oldest of each container."""
+"""Batches of each buffer in which each container's oldest entry is looked for."""
 
 
 class SourceNow(msgspec.Struct, omit_defaults=True):
-    """One beside Docker."""
+    """The state of a source other than Docker."""
 
     name: str
     type: str
     problem: str = ""
     messages: int = 0
-    """Taken."""
+    """Messages taken."""
     entries: int = 0
-    """In them."""
+    """Entries in those messages."""
     open: int = 0
-    """Messages that are not settled."""
+    """Messages that aren't settled."""
     open_bytes: int = 0
     containers: int = 0
-    """That entries came of lately."""
+    """Containers that entries came from lately."""
     refused: dict[str, int] = {}
-    """Messages by reason."""
+    """Messages refused, by reason."""
 
 
 class RouteNow(msgspec.Struct, omit_defaults=True):
+    """What one route did so far."""
+
     name: str
     taken: int = 0
     filtered: dict[str, int] = {}
-    """By stage."""
+    """Entries filtered out, by stage."""
     made: int = 0
-    """What entries were split into, all but one each."""
+    """Entries made, by splitting others."""
 
 
 class ContainerNow(msgspec.Struct, omit_defaults=True):
+    """The state of one container."""
+
     id: str
     name: str
     lines: int = 0
-    """Of its log."""
+    """Lines read of its log."""
     bytes: int = 0
     dropped: int = 0
-    """Lost to any sink."""
+    """Entries dropped at any sink."""
     waiting: int = 0
-    """Not delivered to each sink yet, counted for each."""
+    """Entries not delivered yet, counted once per sink."""
     lag: float = 0.0
-    """As of a sink, for this container's entries. Of what is on disk, or far back in a long
-    buffer: the sink's, which is more."""
+    """Age in seconds of its oldest undelivered entry. If that is on disk or far back in a long
+    buffer, the sink's oldest entry counts instead."""
 
 
 class Overview(msgspec.Struct, omit_defaults=True):
@@ -76,11 +81,12 @@ class Overview(msgspec.Struct, omit_defaults=True):
 
     host: str
     began: float
-    """When the agent did, in seconds since the epoch."""
+    """When the agent started, in seconds since the epoch."""
     clock: float
-    """Seconds, for rates."""
+    """Seconds of a monotonic clock, to compute rates from two answers."""
     problem: str
-    """Why the Engine does not answer; empty while it does. Sinks have their own."""
+    """Why the Engine doesn't answer; empty while it does. Sinks and sources have fields of their
+    own."""
     containers: list[ContainerNow]
     routes: list[RouteNow]
     sinks: list[SinkNow]
@@ -88,7 +94,7 @@ class Overview(msgspec.Struct, omit_defaults=True):
 
 
 class Holding(Protocol):
-    """A sink's buffer."""
+    """A sink's buffer, as far as it is looked into here."""
 
     def envelopes(self) -> Iterable[Envelope]: ...
 
@@ -109,8 +115,9 @@ class Observer:
         host: str = "",
         sources: Callable[[], list[SourceNow]] = list,
     ) -> None:
-        """`sinks`: each with what is known beside its counters. `buffers`: by sink. `spooled`:
-        those that have entries on disk."""
+        """`routes`: names. `sinks` returns the sinks' states without counters, which are added
+        here. `buffers`: by sink. `spooled` returns the accounts with entries on disk. `host`: this
+        host's name. `sources` returns the sources' states."""
         self._ledger = ledger
         self._metrics = metrics
         self._routes = routes
@@ -122,10 +129,14 @@ class Observer:
         self._began = time.time()
 
     def change(self, routes: Sequence[str], buffers: Mapping[str, Holding]) -> None:
-        """There are others from now on."""
+        """Uses other routes and buffers from now on, after a reload."""
         self._routes, self._buffers = routes, buffers
 
     async def overview(self, problem: str) -> Overview:
+        """Makes an overview; lets the event loop run every few milliseconds.
+
+        `problem`: why the Engine doesn't answer; empty if it does.
+        """
         clock = time.monotonic()
         sinks = list(self._sinks())
         self._count(sinks)
@@ -207,7 +218,7 @@ class Observer:
         return ContainerNow(container_account.id[:12], name, read, size, dropped, waiting, lag)
 
     def _oldest(self) -> dict[str, bytes]:
-        """Time of the oldest entry in any buffer, by container."""
+        """The time of the oldest entry in any buffer, by container id, as in `Batch.times`."""
         oldest: dict[str, bytes] = {}
         for buffer in self._buffers.values():
             for envelope in islice(buffer.envelopes(), LOOK):
@@ -219,7 +230,7 @@ class Observer:
 
 
 def _values(counter: prometheus_client.Counter, *labels: str) -> Counter[tuple[str, ...]]:
-    """What a counter has for each combination of its labels."""
+    """A counter's values by the values of these labels; other labels are summed up."""
     values: Counter[tuple[str, ...]] = Counter()
     for metric in counter.collect():
         for sample in metric.samples:

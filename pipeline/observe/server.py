@@ -1,8 +1,8 @@
-"""A small HTTP server with bounds, and the page of metrics that it serves.
+"""A small HTTP server with limits, and the handler of `/metrics`.
 
-Used by the agent's own endpoints and by the `prometheus` sink. It serves no files, and cannot be
-held up: connections (see `connections`), scrapes at once, the time a client may take to read and
-the time that closing takes are all limited.
+The agent's own endpoints and the `prometheus` sink use it. It serves no files. Clients can't hold
+it up: the number of connections (see `connections`), concurrent scrapes, the time to read an
+answer, and the time to close are all limited.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 MAX_SCRAPES = 8
-"""At once. A page of 1,000 containers is 8 MB, so this bounds what slow clients hold."""
+"""Scrapes at the same time. A page of 1,000 containers has 8 MB, so this limits what slow clients
+hold in memory."""
 SLOW_SCRAPE = 2.0
-"""Seconds after which a page that is still being read gives its place to a new scrape, where that
-needs one. A quick client takes all of 8 MB in a tenth of that."""
+"""Seconds after which a scrape that is still being sent is ended if a new one needs its place. A
+quick client reads 8 MB in a tenth of that."""
 SEND_TIMEOUT = 15.0
-"""Seconds a client has to read its page, longer than Prometheus' own timeout of 10."""
+"""Seconds in which a client has to read its page; Prometheus' own timeout is 10."""
 CLOSE_TIMEOUT = 1.0
-"""Seconds that requests under way have when the server closes."""
+"""Seconds that requests in progress get when the server closes."""
 
 GZIP_LEVEL = 1
-"""Of 6.3 MB, level 1 leaves 1.83 MB after 43 ms, level 6 leaves 1.69 MB after 101 ms."""
+"""zlib's level for gzip. Of 6.3 MB, level 1 leaves 1.83 MB after 43 ms, level 6 leaves 1.69 MB
+after 101 ms."""
 
 
 class Server:
-    """Listens on one address until it is closed."""
+    """An HTTP server on one address."""
 
     def __init__(
         self,
@@ -52,8 +54,11 @@ class Server:
         middlewares: Sequence[Middleware] = (),
         ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
-        """`listen` is `host:port`; port 0 takes a free one. `ended` is told of connections, see
-        there. Raises `DocklineError`."""
+        """`listen`: `host:port`; port 0 takes a free one. `routes`: what it serves. `ended` is
+        called for each connection that the server ends, with the reason (see `Connections`).
+
+        Raises `DocklineError` if `listen` isn't an address.
+        """
         self._host, self._port = parse_listen(listen)
         self._connections = Connections(ended)
         self._app = web.Application(middlewares=[watched(self._connections), *middlewares])
@@ -65,7 +70,7 @@ class Server:
         """`host:port` as it is bound, once started."""
 
     async def start(self) -> None:
-        """Raises `DocklineError` where the address cannot be had."""
+        """Starts to listen. Raises `DocklineError` if the address can't be used."""
         runner = web.AppRunner(self._app, shutdown_timeout=CLOSE_TIMEOUT)
         await runner.setup()
         manager = runner.server
@@ -83,7 +88,8 @@ class Server:
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def close(self) -> None:
-        """Ends idle connections at once, busy ones soon. May be called at any time."""
+        """Ends idle connections at once, and busy ones within seconds. May be called at any
+        time."""
         runner, listener, self._runner, self._listener = self._runner, self._listener, None, None
         if listener is not None:
             listener.close()
@@ -92,7 +98,11 @@ class Server:
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:9114`, `[::1]:9114`. Raises `DocklineError`."""
+    """Splits `host:port` into host and port. IPv6 addresses are in brackets, which are removed:
+    `[::1]:9114`.
+
+    Raises `DocklineError` for anything else.
+    """
     host, colon, port = listen.rpartition(":")
     if colon and host and port.isascii() and port.isdigit() and int(port) < 65536:
         if host.startswith("[") and host.endswith("]"):
@@ -109,7 +119,7 @@ def _explain(error: OSError, address: str) -> str:
         return f"cannot listen on {address}: it is in use; stop what uses it, or choose another"
     if error.errno == errno.EACCES:
         return f"cannot listen on {address}: no permission; choose a port above 1023"
-    if error.errno in (errno.EADDRNOTAVAIL, None):  # asyncio loses the number from 3.12 on
+    if error.errno in (errno.EADDRNOTAVAIL, None):  # asyncio leaves out the number since 3.12
         return f"cannot listen on {address}: this host has no such address"
     return f"cannot listen on {address}: {error.strerror}"
 
@@ -123,9 +133,13 @@ async def _set_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 def metrics_page(exposition: Exposition) -> Handler:
-    """The handler of `/metrics`."""
+    """Makes the handler of `/metrics` (Prometheus text format 0.0.4 or OpenMetrics 1.0, gzip if
+    accepted).
+
+    It answers 503 when there are `MAX_SCRAPES` already and none of them is slow.
+    """
     under_way: dict[asyncio.Transport, float] = {}
-    """Since when, in this order."""
+    """Since when each scrape is in progress, oldest first."""
     pages = _Pages(exposition)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -144,7 +158,7 @@ def metrics_page(exposition: Exposition) -> Handler:
 
 
 def _give_way(under_way: dict[asyncio.Transport, float], now: float) -> bool:
-    """Ends the oldest scrape if it is slow; whether it was."""
+    """Ends the oldest scrape if it is slow. Returns whether it did."""
     oldest, began = next(iter(under_way.items()))
     if now - began < SLOW_SCRAPE:
         return False
@@ -154,25 +168,28 @@ def _give_way(under_way: dict[asyncio.Transport, float], now: float) -> bool:
 
 
 class _Pages:
-    """Makes one page at a time, and gives it to all who asked before it was begun: eight that are
-    made together are eight slices of each turn of the event loop, and eight pages in memory."""
+    """Makes one page at a time, shared by all scrapes that asked before it was begun.
+
+    Eight pages at the same time would take eight slices of each iteration of the event loop, and
+    eight times the memory.
+    """
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
         self._one = asyncio.Lock()
         self._begun = 0
         self._made: dict[bool, tuple[int, list[bytes]]] = {}
-        """The last one that somebody waits for, in OpenMetrics and not, and how many had been begun
-        then."""
+        """By format (OpenMetrics or not): the last page that a scrape still waits for, and its
+        number."""
         self._waiting: Counter[bool] = Counter()
 
     @cached_property
     def pause(self) -> SharedPause:
-        """One for all who send: together they hold the event loop no longer than one would."""
+        """Shared by all scrapes: together they hold the event loop no longer than one would."""
         return SharedPause()
 
     async def page(self, *, openmetrics: bool) -> list[bytes]:
-        """In pieces. What has happened before it was asked for is on it."""
+        """The page in pieces. It contains everything that happened before this call."""
         asked = self._begun
         self._waiting[openmetrics] += 1
         try:
@@ -206,7 +223,8 @@ async def _scrape(pages: _Pages, request: web.Request) -> web.StreamResponse:
 async def _send(
     request: web.Request, response: web.StreamResponse, body: list[bytes], pause: Pause
 ) -> None:
-    """A client that is quick takes all of 7 MB without ever making us wait: 10 ms in the kernel."""
+    """Sends the page. A quick client takes 7 MB without ever making this wait: 10 ms in the
+    kernel."""
     try:
         async with asyncio.timeout(SEND_TIMEOUT):
             await response.prepare(request)
@@ -221,7 +239,8 @@ async def _send(
 
 
 def _gzip(pieces: list[bytes]) -> list[bytes]:
-    """In a thread: zlib lets go of the interpreter's lock."""
+    """Compresses in this thread; zlib releases the interpreter's lock, so run it in a thread of its
+    own."""
     compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     return [*map(compressor.compress, pieces), compressor.flush()]
 
@@ -230,7 +249,8 @@ def _gzip(pieces: list[bytes]) -> list[bytes]:
 
 
 def weights(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Name, parameters and weight of each item of an `Accept…` header (RFC 9110, 12.4.2)."""
+    """Name, parameters and weight of each item of an `Accept…` header (RFC 9110, section
+    12.4.2)."""
     for item in header.lower().split(","):
         name, *rest = (part.strip() for part in item.split(";"))
         parameters = dict((part.partition("=")[::2]) for part in rest)
@@ -242,7 +262,10 @@ def weights(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Whether OpenMetrics 1.0 is asked for at least as much as text; text where neither is."""
+    """Whether an `Accept` header asks for OpenMetrics 1.0 at least as much as for text.
+
+    False if it asks for neither.
+    """
     text = openmetrics = 0.0
     for name, parameters, weight in weights(accept):
         version = parameters.get("version")
@@ -254,12 +277,13 @@ def prefers_openmetrics(accept: str) -> bool:
 
 
 def prefers_json(accept: str) -> bool:
-    """Whether JSON is asked for more than text."""
+    """Whether an `Accept` header asks for JSON more than for text."""
     asked = {name: weight for name, _, weight in weights(accept)}
     plain = max(asked.get(name, 0.0) for name in ("text/plain", "text/*", "text/html"))
     return asked.get("application/json", 0.0) > plain
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an `Accept-Encoding` header allows gzip."""
     found = {name: weight for name, _, weight in weights(accept_encoding)}
     return found.get("gzip", found.get("*", 0.0)) > 0

@@ -1,6 +1,7 @@
-"""`/tap`: entries on their way, as a stream of JSON lines, to those who may see them.
+"""`/tap`: streams entries on their way as JSON lines.
 
-Each line is an entry as a JSON sink writes it and where it was met, or is about the stream:
+Each line is an entry as a JSON sink writes it, with the place where it was seen, or a control line
+about the stream:
 
 ```json
 {"route":"all","sink":"logstash","entry":{"@timestamp":"…","message":"…"}}
@@ -13,7 +14,7 @@ Each line is an entry as a JSON sink writes it and where it was met, or is about
 {"control":"idle"}
 ```
 
-The query may have `route`, `sink` and `container`, each as often as needed, and `dropped=1`.
+The query may have `route`, `sink` and `container`, each any number of times, and `dropped=1`.
 """
 
 from __future__ import annotations
@@ -28,20 +29,21 @@ from pipeline.observe.access import Access, Guard
 from pipeline.topology.tap import ENTRIES, WINDOW, Choice, Tap, Tapper, any_of, control
 
 GATHER = 0.05
-"""Seconds between two pieces that are sent to one tapper."""
+"""Seconds between two writes to one tapper."""
 IDLE = 10.0
-"""Seconds after which the stream says that it is alive, though nothing comes."""
+"""Seconds without an entry after which the stream writes an `idle` line."""
 STALLED = 600.0
-"""Seconds that a tapper may read nothing, before his place is another's."""
+"""Seconds that a tapper may read nothing before its stream is ended."""
 
 INSTEAD = "run dockline tap where the agent runs (docker exec)"
 _PARAMETERS = {"route", "sink", "container", "dropped"}
 
 
 class Tapping:
-    """Handles the requests."""
+    """Handles requests for `/tap`."""
 
     def __init__(self, tap: Tap, access: Access = "all") -> None:
+        """`access`: who may tap, besides having the token (`http.tap`)."""
         self._tap = tap
         self._guard = Guard("tapping", "http.tap", INSTEAD, access)
 
@@ -50,6 +52,8 @@ class Tapping:
         self._tap.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Streams entries until the client leaves. Answers 403, 400 or 503 if the client may not
+        tap, for a wrong query, or when there are too many tappers."""
         if reason := self._guard.refusal(request):
             return web.Response(status=403, text=reason + "\n")
         try:
@@ -66,7 +70,8 @@ class Tapping:
             self._tap.leave(tapper)
 
     def _choice(self, request: web.Request) -> Choice:
-        """Raises `DocklineError` for what makes no sense."""
+        """What the query asks for. Raises `DocklineError` for an unknown parameter, route or
+        sink."""
         query = request.query
         if unknown := set(query) - _PARAMETERS:
             raise DocklineError(f'there is no parameter "{min(unknown)}"')
@@ -101,7 +106,8 @@ async def _stream(request: web.Request, tapper: Tapper) -> web.StreamResponse:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, tapper: Tapper) -> None:
-    """Until one of both ends it. Raises `TimeoutError` where nothing is read for long."""
+    """Writes lines until the tapper is closed or the client leaves. Raises `TimeoutError` when the
+    client reads nothing for `STALLED` seconds."""
     now = asyncio.get_running_loop().time
     said = now()
     while not (tapper.closed or request.transport is None or request.transport.is_closing()):

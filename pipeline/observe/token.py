@@ -1,6 +1,6 @@
-"""The token that opens what is not for everybody: entries, figures, reloading.
+"""The agent's token, which entries, figures and reloading need.
 
-It is the file `token` in the state folder, made at the first start with mode 0600, unless
+It is the file `token` in the state directory, made at the first start with mode 0600, unless
 `http.token` sets one. Whoever may read the file may ask the agent.
 """
 
@@ -20,18 +20,21 @@ from pipeline.support.private_folder import FILE, TOKEN
 
 NAME = TOKEN
 SHORTEST = 16
-"""Characters of one that the configuration sets. One that is made has 43, of 256 bits."""
+"""Characters that a token from the configuration has at least. A generated one has 43, from 256
+random bits."""
 LONGEST = 1024
 FORM = "^[A-Za-z0-9._~+/=-]+$"
-"""What can stand behind `Bearer` (RFC 6750, 2.1)."""
+"""Characters that may follow `Bearer` (RFC 6750, section 2.1)."""
 
 log = logging.getLogger(__name__)
 
 
 def kept(folder: Path) -> Secret:
-    """The token of this state folder, made where there is none. One that others may have put
-    there is replaced, which is said; one that they may have read is not there any more, see
-    `make_private`. Blocks. Raises `OSError`."""
+    """Returns the token of this state directory; makes one if there is none.
+
+    One that others may have written is replaced, with a warning. One that others may have read was
+    removed before (see `make_private`). Blocks. Raises `OSError`.
+    """
     try:
         return read(folder, own=True)
     except FileNotFoundError:
@@ -40,14 +43,15 @@ def kept(folder: Path) -> Secret:
         if isinstance(error, OSError) and error.errno != errno.ELOOP:
             raise
         why = "it is a link" if isinstance(error, OSError) else error
-        log.warning("%s is not used (%s), and another token is made", folder / NAME, why)
+        log.warning("%s is not used (%s), and a new token is made", folder / NAME, why)
     return _make(folder)
 
 
 def read(folder: Path, *, own: bool = False) -> Secret:
-    """The token of this state folder. `own`: only from a file that nobody else can have written.
+    """Reads the token of this state directory. `own`: only from a file that nobody else can have
+    written.
 
-    Raises `OSError` where it cannot be read, and `ValueError` with what is wrong with it.
+    Blocks. Raises `OSError` if it can't be read, and `ValueError` with what is wrong with it.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(folder / NAME, flags)
@@ -64,7 +68,7 @@ def read(folder: Path, *, own: bool = False) -> Secret:
 
 
 def _make(folder: Path) -> Secret:
-    """A new one, which is there as a whole or not at all."""
+    """Makes a new token. The file exists completely or not at all."""
     token, file = secrets.token_urlsafe(32), folder / NAME
     beside = file.with_suffix(".new")
     with suppress(FileNotFoundError):

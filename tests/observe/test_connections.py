@@ -365,9 +365,7 @@ async def test_malformed_http_is_answered_in_a_sentence_and_logged_nowhere(
             assert answer.count(b"Server: dockline\r\n") == heads, (request, answer)
         told = [one for one in answers if b" 400 " in one[:16]]
         assert len(told) > len(MALFORMED) / 2
-        assert {one.partition(b"\r\n\r\n")[2] for one in told} == {
-            b"this is no request that can be read\n"
-        }
+        assert {one.partition(b"\r\n\r\n")[2] for one in told} == {b"this request cannot be read\n"}
         assert (await said(address, REQUEST)).startswith(b"HTTP/1.1 ")
     said_in_log = [
         one.getMessage() for one in caplog.records if one.levelno > 20 or one.name != "asyncio"
@@ -439,9 +437,9 @@ async def test_a_bug_is_logged_and_told_without_what_it_says(
     for _ in range(3):
         answer = await said(serving.server.address, b"GET /bug HTTP/1.1\r\nHost: a\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 500 ")
-        assert answer.endswith(b"\r\n\r\nthis has failed\n")
+        assert answer.endswith(b"\r\n\r\nthis failed\n")
         assert b"Server: dockline\r\n" in answer
     [record] = caplog.records
-    assert record.getMessage() == "GET /bug has failed"
+    assert record.getMessage() == "GET /bug failed"
     assert record.exc_info
     assert aiohttp.__version__ not in str(answer)
