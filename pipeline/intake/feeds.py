@@ -20,9 +20,9 @@ IDLE = 3600.0
 """Seconds without an entry after which a container loses its lanes."""
 MANY = 1000
 IDLE_OF_MANY = 300.0
-"""The same, where there are more than `MANY` containers. A client may make up a hundred per minute,
-and the garbage collector looks at all their objects, thirty each, in one iteration of the event
-loop."""
+"""Seconds without an entry after which a container loses its lanes where there are more than `MANY`
+containers. A client may make up a hundred per minute, and the garbage collector looks at all their
+objects, thirty each, in one iteration of the event loop."""
 FEW = 4
 """How many of those lose their lanes with each new container: more than arrive."""
 LOOK = 100

@@ -195,7 +195,7 @@ class Intake:
         """Reports what is wrong with the source, in a few words; None when it is over."""
         self._trouble(problem)
 
-    # ------------------------------------------------------------------------ for its owner
+    # ----------------------------------------------------------------------- for the runner
 
     @property
     def unsettled(self) -> int:

@@ -148,6 +148,7 @@ class SourceGauges(Collector):
         self._runners = runners
 
     def collect(self) -> Iterator[Metric]:
+        """Yields the gauges: whether each source is up, what is in flight, and its containers."""
         up = _gauge("source_up", "1 while a source takes entries.")
         size = _gauge("source_in_flight_bytes", "Bytes of messages that are not settled.")
         messages = _gauge("source_in_flight_messages", "Messages that are not settled.")

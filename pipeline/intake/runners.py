@@ -83,7 +83,7 @@ class SourceRunners:
         """Each source's part in the ledger's report (`dockline audit`)."""
         return [runner.part() for runner in self]
 
-    # ------------------------------------------------------------------------- the beginning
+    # --------------------------------------------------------------------------------- start
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Starts to take entries, in tasks of `tasks`."""
@@ -102,7 +102,7 @@ class SourceRunners:
             for runner in self:
                 runner.intake.feeds.sweep()
 
-    # --------------------------------------------------------------------------- the changes
+    # ------------------------------------------------------------------------------- changes
 
     def plan(self, sources: Mapping[str, SourceConfig]) -> InletChange:
         """Prepares what a configuration adds and changes. Any thread may call this.
@@ -151,7 +151,7 @@ class SourceRunners:
             for runner in change.added:
                 self._start(runner)
 
-    # ------------------------------------------------------------------------------- the end
+    # ----------------------------------------------------------------------------------- end
 
     def stop(self) -> None:
         """Makes all sources stop taking entries."""

@@ -58,6 +58,7 @@ class Taking(AbstractAsyncContextManager[None]):
         self._cancelling = 0
 
     def stop(self) -> None:
+        """Cancels the code inside, once. The block then ends without raising."""
         if not self._stopped:
             self._stopped = True
             self._task.cancel()

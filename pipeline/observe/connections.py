@@ -171,7 +171,7 @@ class BoundedConnection(asyncio.Protocol):
         """Whether the client is on this host."""
         return self.origin == _HERE
 
-    # ------------------------------------------------------------------- as asyncio calls it
+    # --------------------------------------------------------------------- called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -216,7 +216,7 @@ class BoundedConnection(asyncio.Protocol):
         if self._inner is not None:
             self._inner.resume_writing()
 
-    # ------------------------------------------------------------------------------- bounds
+    # ------------------------------------------------------------------------------- limits
 
     def begin(self) -> None:
         """Notes that a request is being answered: no time limit applies."""

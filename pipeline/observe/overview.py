@@ -94,7 +94,7 @@ class Overview(msgspec.Struct, omit_defaults=True):
 
 
 class Holding(Protocol):
-    """A sink's buffer, as far as it is looked into here."""
+    """A sink's buffer, as the overview reads it (see `pipeline.buffer.MemoryBuffer`)."""
 
     def envelopes(self) -> Iterable[Envelope]: ...
 

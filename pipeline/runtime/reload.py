@@ -223,7 +223,7 @@ class Reloader:
 
 
 def _signature(file: Path) -> Signature | None:
-    """Identifies the file's contents: device, inode, size, time of change. None if it is
+    """Identifies the file's contents: device, inode, size, time of modification. None if it is
     missing."""
     try:
         found = file.stat()

@@ -28,8 +28,8 @@ class BoundStage:
         made: Series,
         route_account: RouteAccount,
     ) -> None:
-        """`filtered`: the stage's own series of `dockline_filtered_total`. `made`: the whole
-        metric, since few stages make entries."""
+        """`filtered`: the stage's own series of `dockline_filtered_entries_total`. `made`: the
+        whole metric, since few stages make entries."""
         self.name = name
         self.stage = stage
         self.guards = False

@@ -121,10 +121,11 @@ class ContainerLanes:
             self._left = 0
 
     def start(self, batch: Batch, ack: Acknowledgement) -> Coroutine[Any, Any, None] | None:
-        """Does what `distribute` does, but as far as possible before it returns.
+        """Takes a batch into the sinks' buffers, as far as possible without awaiting.
 
         None when the batch is in all buffers. Otherwise the caller awaits the coroutine that is
-        returned. This saves the event loop a coroutine per batch.
+        returned, which does the rest as `distribute` would. As a rule there is none, so this saves
+        a coroutine per batch.
         """
         if self._putting or (self._staged and self._turns.over):
             return self.distribute(batch, ack)

@@ -58,7 +58,7 @@ Refusals = Sequence[tuple[Batch, int, str]]
 
 
 class TakesFrom(Protocol):
-    """What a delivery takes batches from: the sink's buffer (see `MemoryBuffer`)."""
+    """What a delivery takes batches from: the sink's buffer, such as a `MemoryBuffer`."""
 
     @property
     def entries(self) -> int: ...
@@ -386,8 +386,8 @@ class Delivery:
         return _parts_of(waiting, await self._with_less_memory(left, waiting.of or shipment))
 
     async def _encoded(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:
-        """The same with its payload; nothing if there is nothing to send, or smaller parts that are
-        encoded when it is their turn."""
+        """The same envelopes with their payload; nothing if there is nothing to send, or smaller
+        parts that are encoded when it is their turn."""
         return _parts_of(waiting, await self._encode(waiting, waiting.of or shipment))
 
     async def _encode(self, waiting: _Waiting, shipment: _Shipment) -> list[_Waiting]:

@@ -289,6 +289,8 @@ class OutputGauges(Collector):
         self._outputs = outputs
 
     def collect(self) -> Iterator[Metric]:
+        """Yields the gauges: sizes of buffers, entries that wait, lag, and whether each sink is
+        up."""
         kinds = ["sink", "kind"]
         size = _gauge(
             "buffer_bytes", "Bytes in a sink's buffer, including those being sent.", kinds

@@ -105,7 +105,7 @@ class Outputs:
         """By sink, entries on disk that an earlier run left there."""
         return {one.name: one.carried for one in self}
 
-    # ------------------------------------------------------------------------- the beginning
+    # --------------------------------------------------------------------------------- start
 
     async def open(self) -> None:
         """Opens the spools. Raises `DocklineError` if another agent uses one of them."""
@@ -125,7 +125,7 @@ class Outputs:
                 )
             self._deliveries[one] = self._tasks.create_task(one.run(), name=f"sink {one.name}")
 
-    # --------------------------------------------------------------------------- the changes
+    # ------------------------------------------------------------------------------- changes
 
     def plan(self, sinks: Mapping[str, SinkConfig]) -> OutputChange:
         """Prepares what a configuration adds and changes. Any thread may call this.
@@ -201,7 +201,7 @@ class Outputs:
         if any(output.spool for output in leaving):
             await asyncio.to_thread(self._report_strays)
 
-    # ------------------------------------------------------------------------------- the end
+    # ----------------------------------------------------------------------------------- end
 
     async def drain(
         self, within: float, first: Callable[[], Awaitable[object]] | None = None

@@ -123,7 +123,7 @@ class Tap:
         for tapper in self.tappers:
             self.leave(tapper)
 
-    # ------------------------------------------------------------------- what is told of
+    # --------------------------------------------------------------------- what is shown
 
     def passed(self, batch: Batch, sink: str) -> None:
         """Shows a batch that goes into a sink's buffer."""
@@ -280,7 +280,7 @@ class Tapper:
         self.closed = True
         self._came.set()
 
-    # ----------------------------------------------------------------------- who reads
+    # ------------------------------------------------------------------ for the reader
 
     async def wait(self, seconds: float) -> None:
         """Waits until there is something to read, the tapper is closed, or `seconds` have
