@@ -1,1 +1,1 @@
-"""What is outstanding, where to resume, and what became of every entry."""
+"""Which batches are not settled, where to resume, and what became of every entry."""

@@ -1,11 +1,11 @@
-"""What has been read and not yet settled, in order.
+"""Acknowledgements in order: how far a container's log is settled, and how far each sink has it.
 
-A position moves over a batch only when that batch, and every one before it, has been settled by
-every place it went to. So what is written down is always safe to resume from.
+A position moves past a batch only when that batch and all before it are settled by every sink that
+they went to. So a saved position is always safe to resume from.
 
-Only what is not settled is kept: a batch that is settled before an older one leaves its position
-to that one. A destination that stands still for days, and drops what comes meanwhile, would
-otherwise hold a receipt for every batch of those days.
+Only batches that are not settled are kept. A batch that is settled before an older one hands its
+position to that one. Otherwise a sink that is down for days, and drops what comes meanwhile, would
+keep an acknowledgement for every batch of those days.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 Position = TypeVar("Position")
 
 NOTHING = -1
-"""Sequence number before all others."""
+"""The sequence number before the first entry's."""
 
 QUIET = 16
-"""Batches of a log in a row of which a sink got nothing: it says nothing then of how quickly sinks
-take what they get."""
+"""After this many batches in a row of which a sink got nothing, the sink no longer counts for
+`Offsets.unsettled`: it doesn't tell how fast sinks are."""
 
 
 class Ack(Generic[Position]):
-    """The acknowledgement of one batch (see `Acknowledgement`).
+    """The acknowledgement of one batch, in order with the others of its tracker (see
+    `Acknowledgement`).
 
-    Born held once, by whoever opened it and is still handing the batch out.
+    It begins held once, by the caller of `AckTracker.open`, who settles it after handing the batch
+    to all of its sinks.
     """
 
     __slots__ = ("_account", "_behind", "newer", "older", "pending", "position")
@@ -38,16 +40,19 @@ class Ack(Generic[Position]):
     ) -> None:
         self.pending = 1
         self.position = position
-        """Where reading would resume when this one, and all older ones, are settled."""
+        """Where reading resumes when this batch and all older ones are settled."""
         self.older: Ack[Position] | None = None
         self.newer: Ack[Position] | None = None
         self._account = account
         self._behind = behind
 
     def hold(self, places: int = 1) -> None:
+        """Asks for `places` more calls of `settle`."""
         self.pending += places
 
     def settle(self) -> None:
+        """Settles one place. The last call takes this out of the tracker and settles the
+        acknowledgement behind it."""
         self.pending -= 1
         if self.pending == 0:
             self._account.settled(self)
@@ -55,23 +60,29 @@ class Ack(Generic[Position]):
 
 
 class AckTracker(Generic[Position]):
-    """The receipts that are not settled, as a linked list in order: those of one container, of
-    one sink's part in it, of one spool."""
+    """The batches that are not settled, as a linked list in order.
+
+    There is one for each container, for each sink of a container's route, and for each spool.
+    """
 
     __slots__ = ("_count", "_moved", "_newest")
 
     def __init__(self, moved: Callable[[Position], None]) -> None:
+        """`moved`: called with the new position whenever the oldest batch is settled."""
         self._newest: Ack[Position] | None = None
         self._count = 0
         self._moved = moved
 
     def __len__(self) -> int:
-        """Batches that are not settled."""
+        """The number of batches that are not settled."""
         return self._count
 
     def open(self, position: Position, behind: Acknowledgement = UNTRACKED) -> Ack[Position]:
-        """For a batch after which reading would resume at `position`. `behind` is settled when
-        the receipt is."""
+        """Opens the acknowledgement of the next batch.
+
+        `position`: where reading resumes after this batch. `behind`: another acknowledgement,
+        settled when this one is.
+        """
         ack = Ack(position, self, behind)
         ack.older, self._newest = self._newest, ack
         if ack.older is not None:
@@ -80,14 +91,18 @@ class AckTracker(Generic[Position]):
         return ack
 
     def skip(self, position: Position) -> None:
-        """Like opening and settling at once: for what came to nothing."""
+        """Moves to `position` for a batch of which nothing is left: as if opened and settled at
+        once."""
         if self._newest is None:
             self._moved(position)
         else:
             self._newest.position = position
 
     def settled(self, ack: Ack[Position]) -> None:
-        """Called by a receipt, once: takes it out, and tells when it was the oldest."""
+        """Removes an acknowledgement whose last place has settled. `Ack.settle` calls this, once.
+
+        If it was the oldest, `moved` is called with its position.
+        """
         older, newer = ack.older, ack.newer
         ack.older = ack.newer = None
         if newer is None:
@@ -102,31 +117,36 @@ class AckTracker(Generic[Position]):
 
 
 class SinkOffset:
-    """How far one sink has the log of one container over one route, by `event.sequence`."""
+    """How far one sink has one container's log over one route, as a sequence number."""
 
     __slots__ = ("_account", "_moved", "known", "passed_over", "reached")
 
     def __init__(self, known: int, moved: Callable[[], None]) -> None:
-        """`known`: the last entry that the sink had, with all before it, when the agent began."""
+        """`known`: sequence number of the last entry that the sink had, with all before it, when
+        the agent started. `moved`: called whenever `reached` grows."""
         self.known = known
         self.reached = known
-        """Likewise, by now."""
+        """Sequence number of the last entry that the sink has now, with all before it."""
         self._moved = moved
         self._account: AckTracker[int] = AckTracker(self._move)
         self.passed_over = QUIET
-        """Batches since the last one of which it got anything."""
+        """Batches since the last one of which the sink got anything."""
 
     def open(self, sequence: int, behind: Acknowledgement) -> Ack[int]:
-        """For a batch that ends with that entry, or did before it was filtered."""
+        """Opens the acknowledgement of a batch for this sink.
+
+        `sequence`: the number of the batch's last entry, before any was filtered out. `behind`:
+        settled when this one is.
+        """
         self.passed_over = 0
         return self._account.open(sequence, behind)
 
     def __len__(self) -> int:
-        """Batches that the sink has not settled."""
+        """The number of batches that the sink has not settled."""
         return len(self._account)
 
     def skip(self, sequence: int) -> None:
-        """All to that entry was filtered, or is known."""
+        """Moves to `sequence`: all entries up to it were filtered out, or the sink has them."""
         self.passed_over += 1
         self._account.skip(sequence)
 
@@ -137,35 +157,41 @@ class SinkOffset:
 
 
 Ahead = Mapping[str, Mapping[str, int]]
-"""By route and sink, the last entry of a container that the sink has, with all before it."""
+"""By route and sink: the sequence number of the last entry of a container that the sink has, with
+all before it."""
 
 
 class Offsets:
-    """The reach of every sink in one container's log.
+    """How far every sink has one container's log: a `SinkOffset` for each route and sink.
 
-    The container's position waits for the slowest of its sinks, so after a restart entries are
-    read again that the others have. Read again, they have the same numbers, and so each sink is
-    given only what is new to it.
+    The container's position waits for its slowest sink. So after a restart, entries are read again
+    that faster sinks have already. They get the same sequence numbers as before, and each sink is
+    given only the entries that it doesn't have.
     """
 
     __slots__ = ("_before", "_doubtful", "_known", "_left", "_moved", "_sink_offsets", "began")
 
     def __init__(self, known: Ahead, moved: Callable[[], None] = lambda: None) -> None:
-        """`moved` is called whenever some reach has changed."""
+        """`known`: the offsets of an earlier run (`Checkpoint.ahead`). `moved`: called whenever one
+        of the offsets changes."""
         self._moved = moved
         self._doubtful = 0
         self._known = known
         self.began = NOTHING
-        """The last entry that was read when the lanes were bound last."""
+        """Sequence number of the last entry that was read when the lanes were last bound."""
         self._sink_offsets: dict[tuple[str, str], SinkOffset] = {}
         self._before: dict[tuple[str, str], SinkOffset] = {}
-        """Those of the binding before, whether they go on or not."""
+        """The offsets of the binding before this one, whether their sinks are still bound or not.
+        """
         self._left: dict[tuple[str, str], SinkOffset] = {}
-        """Of older bindings, as far as they have something that is not settled."""
+        """Offsets of older bindings that have batches which are not settled."""
 
     def bind(self, sequence: int) -> None:
-        """The log's lanes are bound anew, after that entry was read. A sink that they did not lead
-        to before begins there."""
+        """Starts a new set of offsets: the log's lanes are bound again, after entry `sequence` was
+        read.
+
+        A sink that the old lanes didn't lead to starts there.
+        """
         self._left |= self._before
         self._left = {
             key: sink_offset for key, sink_offset in self._left.items() if len(sink_offset)
@@ -174,6 +200,8 @@ class Offsets:
         self.began = sequence
 
     def of(self, route: str, sink: str) -> SinkOffset:
+        """The offset of a sink over a route. Made when first asked for; one of an earlier binding
+        is continued."""
         key = route, sink
         if key in self._sink_offsets:
             return self._sink_offsets[key]
@@ -190,13 +218,18 @@ class Offsets:
 
     @property
     def unsettled(self) -> int:
-        """Batches that the quickest of the sinks has not settled, of those that get any."""
+        """How many batches the fastest sink has not settled. Sinks that have got nothing for
+        `QUIET` batches don't count; 0 if there are no others."""
         sink_offsets = self._sink_offsets.values()
         return min((len(one) for one in sink_offsets if one.passed_over < QUIET), default=0)
 
     def doubt(self, sequence: int) -> None:
-        """From the entry after that one on, numbers may be others than they were before, or would
-        be if the log was read again from before it (lines are missing, or were taken for ended)."""
+        """Forgets all offsets, and reports none again until the position has reached `sequence`.
+
+        Call this when entries after `sequence` may not have the numbers that they had before, or
+        that they would have if the log was read again from an earlier position: lines are missing,
+        or unfinished lines were taken as finished.
+        """
         self._doubtful = sequence
         self._known = {}
         for sink_offsets in (self._sink_offsets, self._before, self._left):
@@ -205,7 +238,8 @@ class Offsets:
         self._moved()
 
     def ahead_of(self, sequence: int) -> dict[str, dict[str, int]]:
-        """The sinks that have more than all entries up to that one. Any thread may ask."""
+        """The sinks that have entries beyond `sequence`, with their offsets. May be called from any
+        thread."""
         ahead: dict[str, dict[str, int]] = {}
         if sequence < self._doubtful:
             return ahead

@@ -1,4 +1,4 @@
-"""The ledger as others see it: a report for `dockline audit`, and samples for `/metrics`."""
+"""The ledger's figures for users: a report for `dockline audit`, and metrics for `/metrics`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from pipeline.accounting.ledger import Balance, ContainerAccount, Ledger, RouteA
 from pipeline.model import plain
 
 MOST_SERIES = 1000
-"""Containers with series of their own; what is left is added up as one, `(others)`."""
+"""Containers that have their own series. The rest are added up as one, called `(others)`."""
 
 
 class SinkPart(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one sink had of one route and container. All figures are entries."""
+    """What one sink got of one container over one route, and what became of it. All counts are
+    entries."""
 
     sink: str
     routed: int = 0
@@ -28,77 +29,82 @@ class SinkPart(msgspec.Struct, frozen=True, omit_defaults=True):
     letters: int = 0
     """Came as dead letters of other sinks."""
     carried: int = 0
-    """Came from the spool of an earlier run."""
+    """Came from the spool, where an earlier run of the agent wrote them."""
     known: int = 0
-    """Read again after a restart, and the sink had them."""
+    """Read again after a restart, and the sink had them already."""
     delivered: int = 0
     dropped: dict[str, int] = {}
     """By reason."""
     dead_lettered: int = 0
     left: int = 0
-    """On the disk of a sink that was removed."""
+    """Still on disk, for a sink that was removed from the configuration."""
     buffered: int = 0
     unaccounted: int = 0
-    """Came and are nowhere; below 0, are in more places than one."""
+    """Came to the sink and are missing. Below 0: counted twice."""
 
 
 class RoutePart(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one route took of one container."""
+    """What one route took of one container, and what became of it. All counts are entries."""
 
     route: str
     source: str
     taken: int
     sinks: list[SinkPart]
     filtered: dict[str, int] = {}
-    """By stage."""
+    """Filtered out, by stage."""
     unaccounted: int = 0
-    """Read or made, and neither filtered nor held back nor given to a sink."""
+    """Taken or made by a stage, but not filtered, held back or routed to the sinks."""
     fed: bool = False
-    """It takes what other routes hand on, and nothing that is read."""
+    """Whether the route takes what other routes hand on, instead of what is read."""
     handed: dict[str, int] = {}
-    """On to other routes."""
+    """Handed on to other routes, by route."""
     held: int = 0
-    """In stages that wait for what comes next, such as `join`."""
+    """Held back by stages that wait for what comes next, such as `join`."""
     made: dict[str, int] = {}
-    """By stage: of what it split entries into, all but one each."""
+    """Made by each stage by splitting entries: an entry split into three counts as two made."""
 
 
 class ContainerPart(msgspec.Struct, frozen=True):
+    """What was read of one container, and what its routes took."""
+
     id: str
-    """Empty for the sum of all that are removed, or beyond the ledger's bounds."""
+    """The container's id. Empty for the sum of removed containers, and for the sum of those beyond
+    the ledger's limit."""
     name: str
     read: dict[str, int]
-    """By source."""
+    """Entries read, by source (`logs`, `events`, `stats`)."""
     routes: list[RoutePart]
 
 
 class SourcePart(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one source beside Docker has taken. All figures are messages."""
+    """What one configured source (other than Docker) took. All counts are messages."""
 
     source: str
     taken: int = 0
     settled: int = 0
-    """By every sink, so that the peer may forget them."""
+    """Settled by every sink, so the peer may forget them."""
     given_up: int = 0
-    """Left to the peer to send again."""
+    """Not settled when the agent stopped; the peer has to send them again."""
     open: int = 0
-    """On their way to the sinks."""
+    """Taken, and not settled yet."""
     refused: dict[str, int] = {}
     """Not taken, by reason."""
 
     @property
     def unaccounted(self) -> int:
+        """Taken and missing; 0 unless there is a bug."""
         return self.taken - self.settled - self.given_up - self.open
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """What `GET /audit` answers, as JSON."""
+    """The JSON answer of `GET /audit`."""
 
     balanced: bool
+    """Whether every `unaccounted` is 0."""
     containers: list[ContainerPart]
     carried: dict[str, int]
-    """By sink: entries on disk that an earlier run has written, whose containers are known when
-    they are sent."""
+    """By sink: entries on disk that an earlier run of the agent wrote. Their containers are known
+    once they are sent."""
     sources: list[SourcePart] = []
 
 
@@ -108,7 +114,12 @@ def report(
     carried: Mapping[str, int],
     sources: Sequence[SourcePart] = (),
 ) -> AuditReport:
-    """At this moment; nothing may happen between looking into the buffers and this."""
+    """Makes the report of this moment.
+
+    `buffered`: entries found in the sinks' buffers. Nothing else may run between counting those and
+    this call. `carried`: by sink, entries on disk from an earlier run. `sources`: the configured
+    sources.
+    """
     ledger.fold()
     lines = {line.account: line for line in ledger.lines(buffered)}
     containers = [_container(container_account, lines) for container_account in ledger]
@@ -165,8 +176,10 @@ def _sink(line: Balance) -> SinkPart:
 
 
 class _Entries:
-    """The samples of `dockline_container_entries_total`, each made when it is asked for: counting
-    4,000 of them must not be interrupted, writing them may be."""
+    """The samples of `dockline_container_entries_total`, each made when the page is written.
+
+    Counting 4,000 of them must happen in one turn of the event loop; writing them need not.
+    """
 
     name = "dockline_container_entries"
     labels = ("container", "route", "sink", "outcome")
@@ -180,7 +193,7 @@ class _Entries:
 
 
 class LedgerMetrics(Collector):
-    """Per container what became of its entries, and per sink what nobody can tell."""
+    """A Prometheus collector: entries by container and outcome, and unaccounted entries by sink."""
 
     def __init__(
         self,
@@ -188,13 +201,15 @@ class LedgerMetrics(Collector):
         buffered: Callable[[], Mapping[str, int]],
         unseen: Callable[[], int] = int,
     ) -> None:
-        """`buffered`: entries in each sink's buffer by the buffer's own count, without those that
-        an earlier run has left on disk. `unseen`: those that no stage has seen yet."""
+        """`buffered`: returns, by sink, the entries that the sink's buffer counts, without those
+        that an earlier run left on disk. `unseen`: returns the number of entries that were read and
+        have not been through any stage."""
         self._unseen = unseen
         self._ledger = ledger
         self._buffered = buffered
 
     def collect(self) -> Iterator[Metric]:
+        """Yields the metric families, all taken at the same moment."""
         entries = CounterMetricFamily(
             _Entries.name,
             "Entries of a container, by what became of them at a sink.",
@@ -211,7 +226,7 @@ class LedgerMetrics(Collector):
                 route = route_account.route
                 held[route] += route_account.held
                 for sink, account in route_account.accounts.items():
-                    # Written out: 40,000 of these are one turn of the loop.
+                    # Written out: 40,000 of these run in one turn of the event loop.
                     dropped = sum(account.dropped.values()) if account.dropped else 0
                     done = account.delivered + account.dead_lettered + dropped
                     came = account.routed + account.letters + account.carried
@@ -253,7 +268,7 @@ class LedgerMetrics(Collector):
             unaccounted,
             waiting,
             unseen,
-        )  # not before: between two of them other things happen
+        )  # all at the end: other tasks run between two of them
 
 
 _OUTCOMES = ("delivered", "dead_lettered", "dropped")

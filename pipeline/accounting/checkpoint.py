@@ -1,8 +1,8 @@
-"""The last position of each container that is safe to resume from, on disk.
+"""The checkpoint file: for each container, the last position that is safe to resume from.
 
-One small JSON file, replaced as a whole: written beside, fsynced, renamed, and the folder fsynced.
-What has changed since is in a journal, so that the end of the process costs nothing of it. A file
-that cannot be understood is set aside and said so; it never stops the agent.
+It is one small JSON file. To save it, a new file is written, fsynced and renamed over the old one,
+and the folder is fsynced. Changes since then are in a journal, so killing the process loses hardly
+any of them. A file that cannot be read is set aside with a warning; it never stops the agent.
 """
 
 from __future__ import annotations
@@ -24,80 +24,94 @@ from pipeline.support.private_folder import FILE, make_private
 from pipeline.support.rate_limit import RateLimit
 
 VERSION = 1
+"""Version of the file's format. A file of another version is set aside."""
 log = logging.getLogger(__name__)
 
 
 class FilePlace(msgspec.Struct, frozen=True, array_like=True):
-    """Where a position is in the files of a log. A hint: what reads the files looks whether it is
-    still true, and what does not has no need of it."""
+    """A position as a place in the files of a json-file log.
+
+    It is a hint. A reader of the files checks whether it still holds; a reader of the API ignores
+    it.
+    """
 
     inode: int
     offset: int
-    """Bytes from that file's beginning, to the end of a row behind which no line is open."""
+    """Bytes from the beginning of the file to the end of a row at which no partial line is open."""
     beyond: int
-    """Complete lines behind that which were consumed."""
+    """Complete lines after `offset` that were consumed."""
     seal: int
-    """CRC-32 of the last bytes before it."""
+    """CRC-32 of the last bytes before `offset`."""
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where to go on in one container's log.
+    """Where to resume in one container's log.
 
-    Reopened with `since`, which is inclusive, the Engine sends again the lines from the first one
-    at that time; `skip` of them have been consumed, the last of which has the fingerprint `mark`.
+    The Engine's `since` is inclusive. A log reopened with it begins with the first line of that
+    time; `skip` lines of it were consumed already, and `mark` is the CRC-32 of the last of these.
     """
 
     since: str = ""
-    """As in `Batch.times`; empty for the beginning."""
+    """A timestamp as in `Batch.times`; empty for the beginning of the log."""
     skip: int = 0
+    """Lines with the time `since` or later that were consumed."""
     mark: int = 0
-    """CRC-32 of the last line consumed; 0 for none."""
+    """CRC-32 of the last line that was consumed; 0 for none."""
     first: int = 0
-    """Where none was consumed yet: that of the line which comes next; 0 where it is not known."""
+    """If no line was consumed: CRC-32 of the next line; 0 if it is not known."""
     sequence: int = 0
-    """`event.sequence` of the last entry consumed."""
+    """`event.sequence` of the last entry that was consumed."""
     ended: str = ""
-    """Where the log was read to its end: when that run of the container had started."""
+    """If the log was read to its end: the start time of that run of the container."""
     place: FilePlace | None = None
-    """Where the log was read from its files."""
+    """The place in the log's files, if it was read from these."""
 
 
 class SavedState(msgspec.Struct):
-    """What the file holds."""
+    """The content of the checkpoint file."""
 
     version: int = VERSION
     engine: str = ""
-    """Id of the Engine that the containers belong to."""
+    """Id of the Engine that the containers belong to (`GET /info`)."""
     saved: float = 0.0
-    """Until when the agent had looked at containers, in seconds since the epoch; 0 for never. Not
-    the time of saving: a stopping agent saves what it delivered long after its last look."""
+    """The time up to which the agent has seen the Engine's containers, in seconds since the epoch;
+    0 for never.
+
+    This is not the time of saving: an agent that stops still delivers, and saves, long after its
+    last look.
+    """
     events: Position = Position()
+    """The position in the Engine's events."""
     containers: dict[str, Position] = {}
+    """The position in each container's log, by container id."""
     ahead: dict[str, Ahead] = {}
-    """By container: the sinks that have more of its log than its position says."""
+    """By container id: the sinks that have more of its log than its position says."""
     changes: int = 0
-    """How many there were, ever: those of the journal up to this number are in here."""
+    """The number of changes so far. Journal lines up to this number are already in this state."""
 
 
 class JournalLine(msgspec.Struct, frozen=True, array_like=True):
-    """One line of the journal."""
+    """One line of the journal: the state of one container after a change."""
 
     number: int
-    """How many changes there were when it was written."""
+    """The number of changes when the line was written."""
     container: str
-    """Its id; empty for the events."""
+    """The container's id; empty for the position in the events."""
     position: Position | None
-    """None where the container is forgotten."""
+    """None if the container was forgotten."""
     ahead: Ahead = {}
+    """The sinks that have more of the log than the position says."""
 
 
 class Checkpoint:
-    """The state in memory, and the file it is saved to now and then.
+    """Positions of all containers, in memory and in a file.
 
-    Without a folder, or one that cannot be written, it lives in memory alone.
+    Positions change in memory; `save` writes the file. Without a folder, or with one that cannot be
+    used, they are only in memory, and a restart begins anew.
     """
 
     def __init__(self, folder: Path | None) -> None:
+        """`folder`: the state directory; None for memory only. Call `open` before use."""
         self.state = SavedState()
         self._file = None if folder is None else folder / "checkpoint.json"
         self._lock: int | None = None
@@ -105,28 +119,29 @@ class Checkpoint:
         self._journal = Journal(folder, self._change_of) if folder is not None else None
         self._offsets: dict[str, Offsets] = {}
         self._generation, self._saved = 0, True
-        """Of the journal, and whether a state was saved since it was begun."""
+        """The journal's generation, and whether the state was saved since that generation began."""
         self._changes = 0
         self._moved: set[str] = set()
-        """Containers of which something has since the state was saved."""
+        """Containers whose offsets have changed since the state was saved."""
         self._writer = BlockingThread("checkpoint")
-        """A write that is still under way when its save was cancelled is over before the next one
-        begins, and one that hangs keeps nobody from ending."""
+        """If a save is cancelled while it writes, the next one waits for that write. A write that
+        hangs doesn't keep the process from exiting."""
         self._failures = RateLimit()
         self._stale = ""
-        """Why the file that is there is not ours to replace."""
+        """Why the existing file must not be overwritten; empty if it may be."""
         self.last_saved = 0.0
-        """Until when the agent before this one had looked at containers, in seconds since the
-        epoch; 0 when there was none."""
+        """The time up to which the previous run of the agent saw the Engine's containers, in
+        seconds since the epoch; 0 if there was none."""
         self.looked = 0.0
-        """Until when this one has: what was made before is known, or is not to be."""
+        """The time up to which this run has seen them, in seconds since the epoch. Containers
+        created before it are known, or are not to be read."""
 
     def open(self) -> None:
-        """Takes the folder's lock and reads the file. Blocks: call it before there is much to do,
-        or in a thread.
+        """Locks the folder and reads the checkpoint and the journal. Blocks: call it at startup, or
+        in a thread.
 
-        Raises `DocklineError` when another agent has the folder; a folder that cannot be used is
-        reported in the log, once, and the agent goes on without.
+        A folder that cannot be used is logged, once, and positions are kept in memory only. Raises
+        `DocklineError` when another agent has locked the folder.
         """
         if self._file is None:
             return
@@ -153,11 +168,11 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path | None:
-        """Where it is kept, and nobody else; None where it lives in memory alone."""
+        """The state directory, locked by this agent; None while positions are in memory only."""
         return self._file.parent if self._file is not None and self._lock is not None else None
 
     def _read(self) -> bool:
-        """Whether there is something to go on from."""
+        """Reads the file. Returns whether there is a state to resume from."""
         assert self._file is not None
         try:
             raw = self._file.read_bytes()
@@ -179,7 +194,8 @@ class Checkpoint:
         return False
 
     def _replay(self, *, wanted: bool) -> None:
-        """What the journal knows better than the file. Without a file it means nothing."""
+        """Applies the journal's changes that are newer than the file. `wanted`: whether the file
+        could be read; without it, the changes mean nothing and are not applied."""
         assert self._journal is not None
         try:
             for raw in self._journal.read():
@@ -188,7 +204,9 @@ class Checkpoint:
                 if wanted and change.number > self.state.changes:
                     self._apply(change)
         except (OSError, msgspec.MsgspecError) as error:
-            log.warning("what was noted since %s was saved is of no use: %s", self._file, error)
+            log.warning(
+                "the journal of changes since %s was saved cannot be used: %s", self._file, error
+            )
         self._journal.start()
 
     def _apply(self, change: JournalLine) -> None:
@@ -204,8 +222,11 @@ class Checkpoint:
                 state.ahead[container] = change.ahead
 
     def belongs_to(self, engine: str) -> None:
-        """Says which Engine the containers are of. A file of another Engine is set aside when the
-        next one is saved."""
+        """Sets the id of the Engine that the containers belong to.
+
+        If the positions are of another Engine, they are forgotten, and the file is set aside at the
+        next save.
+        """
         if self.state.engine and engine and self.state.engine != engine:
             self._stale = "it belongs to another Engine"
             self.state, self.last_saved, self.looked = SavedState(), 0.0, 0.0
@@ -224,32 +245,37 @@ class Checkpoint:
             log.warning("%s cannot be renamed: %s", self._file, error.strerror)
 
     def __getitem__(self, container_id: str) -> Position | None:
+        """The position in a container's log; None if there is none."""
         return self.state.containers.get(container_id)
 
     def move(self, container_id: str, position: Position) -> None:
+        """Sets the position in a container's log."""
         self.state.containers[container_id] = position
         self._changed(container_id)
 
     def ahead(self, container_id: str) -> Ahead:
-        """What some sinks have of a container's log beyond its position."""
+        """The sinks that have more of a container's log than its position says, as last saved."""
         return self.state.ahead.get(container_id, {})
 
     def follow(self, container_id: str) -> Offsets:
-        """Of the sinks in a container's log: kept with its position from now on."""
+        """Returns new offsets for the sinks of a container's log. They are saved with its position
+        from now on."""
         ahead = self.ahead(container_id)
         offsets = Offsets(ahead, lambda: self._changed(container_id))
         self._offsets[container_id] = offsets
         return offsets
 
     def move_events(self, position: Position) -> None:
+        """Sets the position in the Engine's events."""
         self.state.events = position
         self._changed("")
 
     def known(self) -> set[str]:
-        """Ids of all containers that have a position."""
+        """The ids of all containers that have a position."""
         return set(self.state.containers)
 
     def forget(self, container_id: str) -> None:
+        """Removes a container's position and offsets."""
         self._offsets.pop(container_id, None)
         self.state.ahead.pop(container_id, None)
         if self.state.containers.pop(container_id, None) is not None:
@@ -263,8 +289,10 @@ class Checkpoint:
             self._journal.note(container_id)
 
     def _change_of(self, container_id: str) -> bytes:
-        """Called by the journal's thread. The number comes first: what is newer than it says is
-        noted again."""
+        """The journal line for a container as it is now. The journal's thread calls this.
+
+        The number is taken first: a change that happens meanwhile is written again.
+        """
         number = self._changes
         if not container_id:
             return msgspec.json.encode(JournalLine(number, "", self.state.events))
@@ -279,7 +307,8 @@ class Checkpoint:
         return offsets.ahead_of(position.sequence)
 
     async def save(self) -> None:
-        """Writes the file if anything has moved. Trouble is reported, not raised."""
+        """Writes the file if anything has changed. An error is logged, not raised, and the next
+        call tries again."""
         if self._file is None or self._journal is None or not self._dirty:
             return
         self._dirty = False
@@ -314,10 +343,10 @@ class Checkpoint:
         if self._file is not None and self._journal is not None:
             _replace(self._file, raw)
             self._saved = True
-            self._journal.remove_before(generation - 1)  # a line may still be on its way to that
+            self._journal.remove_before(generation - 1)  # a line may still be written to that one
 
     def close(self) -> None:
-        """Lets go of the lock. `save` first."""
+        """Ends the threads and releases the lock. It doesn't save: call `save` first."""
         self._writer.stop()
         if self._journal is not None:
             self._journal.close()

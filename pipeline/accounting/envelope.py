@@ -1,4 +1,4 @@
-"""A batch on its way to one sink."""
+"""`Envelope`: a batch on its way to one sink."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pipeline.model.batch import Batch
 
 
 class Envelope:
-    """A batch as one sink's buffer and delivery have it: the same batch may be in the envelopes of
-    several sinks, and every envelope is another one.
+    """A batch, as one sink's buffer and delivery hold it.
 
-    What happens to a batch is said of its envelope: `account` counts it, and `ack` is settled once.
+    Several sinks may have the same batch, each in its own envelope. Its entries are counted in
+    `account`, and `ack` is settled exactly once.
     """
 
     __slots__ = ("account", "ack", "batch", "entries", "size")
@@ -23,21 +23,22 @@ class Envelope:
         ack: Acknowledgement = UNTRACKED,
         size: int | None = None,
     ) -> None:
-        """`account`: that sink's part in the ledger. `ack`: held for this envelope already.
-        `size`: the batch's in bytes, if it is known."""
+        """`account`: the sink's account in the ledger. `ack`: the batch's acknowledgement, already
+        held for this envelope. `size`: `batch.size`, if it is known."""
         self.batch = batch
         self.account = account
         self.ack = ack
         self.entries = len(batch.lines)
         """One or more."""
         self.size = batch.size if size is None else size
-        """Bytes of memory that it counts for in a buffer. Fixed, whatever becomes of the batch's
-        parsed fields: what a buffer has added, it takes off again."""
+        """Bytes of memory that the batch takes. Fixed, so that a buffer subtracts the number that
+        it has added."""
 
     def __len__(self) -> int:
+        """The number of entries, at least 1."""
         return self.entries
 
     def around(self, batch: Batch) -> Envelope:
-        """An envelope with other entries, or some of these, on the same account and with the same
-        acknowledgement."""
+        """Another envelope with the same account and acknowledgement, around other entries or some
+        of these."""
         return Envelope(batch, self.account, self.ack)

@@ -1,14 +1,14 @@
-"""What has changed since a state was saved, appended to a file as it happens.
+"""The journal: files to which changes of a saved state are appended as they happen.
 
-A state that is replaced as a whole and fsynced cannot be saved with every payload. Its changes can:
-they are written without fsync, so they outlive the process, and a machine that crashes is left with
-the state as it was saved last.
+A state that is replaced as a whole and fsynced cannot be saved with every payload. Its changes can.
+They are written without fsync: they survive the end of the process, but not a crash of the machine,
+which leaves the state as it was last saved.
 
-    journal.12      changes made since the 12th state was begun, or a little before
+    journal.12      changes since the 12th state was begun, or a little before
     journal.13
 
-Each line is a CRC-32 and a change as JSON. A change says how many there were before it, which tells
-those that a saved state has already from those that it has not.
+Each line is a CRC-32 and a change as JSON. A change contains the number of changes before it. By
+this number, changes that a saved state already has are told from newer ones.
 """
 
 from __future__ import annotations
@@ -29,36 +29,39 @@ from pipeline.support.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 LARGEST = 16 << 20
-"""Bytes of a file, which lasts for as long as no state can be saved."""
+"""Largest size of a file, in bytes. A file grows for as long as the state cannot be saved."""
 
 PAUSE = 0.01
-"""Seconds between two writes: what the end of the process may cost."""
+"""Seconds between two writes. Changes of this time are lost when the process is killed."""
 
 
 class Journal:
-    """Notes keys of what has changed; a thread of its own asks for their changes and writes them.
+    """Appends changes to a file in a thread of its own.
 
-    Noting never waits. A disk that hangs holds up nobody: what has changed meanwhile is a set of
-    keys.
+    `note` never waits: it adds a key to a set. The thread asks for the current state of each key
+    and writes it. A disk that hangs blocks nobody else.
     """
 
     def __init__(self, folder: Path, change_of: Callable[[str], bytes]) -> None:
-        """`change_of` is called in the thread, for what the state of a key is now."""
+        """`folder`: where the files are. `change_of`: called in the thread with a key; returns its
+        current state as one line of JSON."""
         self._folder = folder
         self._change_of = change_of
         self._keys: dict[str, None] = {}
         self._calls: SimpleQueue[bool] = SimpleQueue()
-        """To the thread: there is something to write; False is the end."""
+        """Wakes the thread: True if there is something to write, False to end it."""
         self._called = False
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self._generation = 0
         self._file: tuple[int, int] | None = None
-        """Generation and descriptor."""
+        """Generation and file descriptor."""
         self._failures = RateLimit()
 
     def read(self) -> Iterator[bytes]:
-        """The changes that were written, in order, without those that are torn or damaged. Before
-        `start`, so that it goes on behind them. Raises `OSError`."""
+        """Yields the changes that were written, in order, without torn or damaged lines.
+
+        Call it before `start`, which continues after the newest file read here. Raises `OSError`.
+        """
         for generation, path in self._files():
             self._generation = max(self._generation, generation)
             for line in path.read_bytes().splitlines(keepends=True):
@@ -67,34 +70,35 @@ class Journal:
                     yield change[:-1]
 
     def start(self) -> None:
-        """Starts the thread; what is noted before is written then. May block."""
+        """Starts the thread, which also writes what was noted before. May block."""
         self._generation += 1
         self._thread.start()
 
     def begin(self) -> int:
-        """What is noted from now on goes to a new file; its number."""
+        """Begins a new file for what is noted from now on. Returns its number."""
         self._generation += 1
         return self._generation
 
     def remove_before(self, generation: int) -> None:
-        """Removes older files: a saved state has what is in them. May block. Raises `OSError`."""
+        """Removes all files older than `generation`: a saved state contains their changes. May
+        block. Raises `OSError`."""
         for number, path in self._files():
             if number < generation:
                 path.unlink(missing_ok=True)
 
     def note(self, key: str) -> None:
-        """Its state has changed."""
+        """Notes that the state of `key` has changed."""
         self._keys[key] = None
         if not self._called:
             self._called = True
             self._calls.put(True)
 
     def close(self) -> None:
-        """Lets the thread end, when it has written what is noted."""
+        """Tells the thread to write what was noted and to end. Doesn't wait for it."""
         self._calls.put(False)
 
     def join(self) -> None:
-        """Waits for that."""
+        """Waits until the thread has ended."""
         self._thread.join()
 
     def _files(self) -> list[tuple[int, Path]]:
@@ -119,10 +123,10 @@ class Journal:
         try:
             file = self._open(self._generation)
             if os.fstat(file).st_size > LARGEST:
-                raise OSError(errno.EFBIG, "the state it belongs to is not saved any more")
+                raise OSError(errno.EFBIG, "the checkpoint cannot be saved")
             keys = list(self._keys)
             for key in keys:
-                self._keys.pop(key, None)  # before it is looked at: it may change again meanwhile
+                self._keys.pop(key, None)  # before reading its state: it may change again meanwhile
             changes = map(self._change_of, keys)
             data = b"".join([b"%08x %b\n" % (zlib.crc32(one), one) for one in changes])
             while data:
@@ -130,8 +134,8 @@ class Journal:
         except OSError as error:
             if self._failures():
                 log.warning("%s/journal cannot be written: %s", self._folder, error)
-        except Exception:  # a bug; what is noted next must not suffer for it
-            log.exception("a change cannot be noted in %s/journal", self._folder)
+        except Exception:  # a bug; later changes must still be written
+            log.exception("a change cannot be written to %s/journal", self._folder)
 
     def _open(self, generation: int) -> int:
         if self._file is None or self._file[0] != generation:

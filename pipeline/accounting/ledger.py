@@ -1,22 +1,23 @@
-"""What became of every entry: double-entry book-keeping, per container, route and sink.
+"""The ledger: what became of every entry, by container, route and sink.
 
-For each route that a container's entries take, and for each sink of it:
+It is double-entry book-keeping. For each route that takes a container's entries, and for each sink
+of the route:
 
     read + made by each stage = filtered by each stage + held back by stages + routed to the sink
     routed  = known + delivered + dropped for each reason + dead-lettered + left on disk + buffered
 
-Both sides are counted by different hands: what comes in by the lane, what goes out by the delivery,
-the buffer's policy and the spool, and what is buffered by looking into the buffers. An entry that
-somebody forgets shows as a difference, for as long as the process lives.
+The two sides are counted in different places. Lanes count what comes in; the delivery, the buffer's
+policy and the spool count what goes out; what is buffered is counted by looking into the buffers.
+So an entry that is forgotten anywhere shows as a difference for as long as the process lives.
 
-Lines that a stage has joined to others leave one entry, and count as filtered by it but for that
-one; those that it may yet join are held back. Of the entries that a stage has split one into, all
-but one count as made by it. What a route hands on to further routes is to each of
-them what was read, and to itself as if each were one more sink.
+When a stage joins lines, one entry goes on and the others count as filtered by it. Lines that it
+may still join count as held back. When a stage splits an entry, all of its parts but one count as
+made by it. What a route hands on to other routes counts as read for each of these, and for the
+route itself as if each of them was another sink.
 
-Nothing here knows an entry; everything is added to once per batch. Counts by name are plain
-dictionaries: the garbage collector does not look at one that has numbers alone, as it does at every
-`Counter`, and ten thousand containers have a hundred thousand of them.
+The ledger has no record of single entries; every count is updated once per batch. Counts by name
+are plain dictionaries. The garbage collector skips a dictionary that has only numbers and strings,
+but not a `Counter`, and ten thousand containers have a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -26,26 +27,28 @@ from itertools import islice
 from typing import NamedTuple
 
 MOST_PAGES = 10_000
-"""Containers with an account of their own, those that are removed and have entries in a buffer
-included. Further ones share one."""
+"""Containers that have their own account, including removed ones that still have entries in a
+buffer. Further containers share one account."""
 FEW = 4
-"""Pages that are looked at with each container that is removed: more than come, and no more, since
-of thousands whose entries wait for a sink none can be closed."""
+"""How many removed containers are checked whenever another one is removed. It is more than are
+added. It is no more than that, since thousands of them may be waiting for a sink, and none of those
+can be closed."""
 
 
 def add(counts: dict[str, int], name: str, count: int) -> None:
-    """Adds to one of several counts."""
+    """Adds `count` to the count called `name`."""
     counts[name] = counts.get(name, 0) + count
 
 
 def add_all(counts: dict[str, int], others: Mapping[str, int]) -> None:
-    """Adds several counts to those of the same names."""
+    """Adds several counts, each to the count of the same name."""
     for name, count in others.items():
         add(counts, name, count)
 
 
 class SinkAccount:
-    """One sink's part in what one route takes from one container."""
+    """What one sink got of one container over one route, and what became of it. All counts are
+    entries."""
 
     __slots__ = (
         "carried", "dead_lettered", "delivered", "dropped", "known", "left", "letters", "missed",
@@ -60,36 +63,38 @@ class SinkAccount:
         self.letters = 0
         """Came as dead letters of another sink."""
         self.carried = 0
-        """Came from the spool, written by an earlier run of the agent."""
+        """Came from the spool, where an earlier run of the agent wrote them."""
         self.known = 0
-        """Read again after a restart, and the sink had them."""
+        """Read again after a restart, and the sink had them already."""
         self.missed = 0
-        """Came over the route while it did not lead to the sink."""
+        """Went through the route while it didn't lead to this sink."""
         self.left = 0
-        """On the disk of a sink that was removed from the configuration."""
+        """Still on disk, for a sink that was removed from the configuration."""
         self.delivered = 0
         self.dropped: dict[str, int] = {}
         """Lost, by reason (see `drop`)."""
         self.dead_lettered = 0
         self.waiting = 0
-        """For room in the buffer."""
+        """Waiting for room in the buffer."""
 
     @property
     def came(self) -> int:
+        """Everything that came to the sink: over the route, as dead letters, and from the spool."""
         return self.routed + self.letters + self.carried
 
     @property
     def went(self) -> int:
+        """Everything that the sink is done with, delivered or not."""
         done = self.known + self.delivered + self.dead_lettered
         return done + sum(self.dropped.values()) + self.left
 
     @property
     def open(self) -> int:
-        """What must be in the buffer, or wait for room in it."""
+        """What must be in the buffer or waiting for room in it: `came - went`."""
         return self.came - self.went
 
     def add(self, other: SinkAccount) -> None:
-        """Takes over another's figures."""
+        """Adds the counts of another account to this one."""
         for name in (
             "routed", "letters", "carried", "known", "delivered", "dead_lettered", "left",
         ):  # fmt: skip
@@ -97,54 +102,61 @@ class SinkAccount:
         add_all(self.dropped, other.dropped)
 
     def drop(self, entries: int, reason: str) -> None:
-        """So many are lost."""
+        """Counts `entries` as lost. `reason`: a label of `dockline_dropped_entries_total`."""
         add(self.dropped, reason, entries)
 
     def beside(self, sink: str) -> SinkAccount:
-        """The same container's and route's, at another sink: where dead letters go."""
+        """The account of another sink for the same container and route. Dead letters go there."""
         return self.route_account.sink(sink)
 
 
 class FedRoute:
-    """What one route hands on to another one, of one container."""
+    """What one route hands on to another route, for one container."""
 
     def __init__(self, to: RouteAccount) -> None:
         self.to = to
         self.handed = 0
         self.missed = 0
-        """What it would have handed on before the other one took the container."""
+        """Entries that it would have handed on, from before the other route took the container."""
         self.bound = False
-        """The other one takes the container now."""
+        """Whether the other route takes the container now."""
 
 
 class RouteAccount:
-    """What one route takes from one container."""
+    """What one route takes from one container, and what became of it. All counts are entries."""
 
     def __init__(self, container_account: ContainerAccount, source: str, route: str) -> None:
         self.container_account = container_account
         self.source = source
         self.route = route
         self.missed = 0
-        """Read before the route took the container (it was renamed)."""
+        """Read before the route took the container, as after a rename."""
         self.bound = False
-        """The route takes the container now."""
+        """Whether the route takes the container now."""
         self.filtered: dict[str, int] = {}
-        """By stage: entries that came to it, less those that went on."""
+        """By stage: entries that came to it, minus those that went on."""
         self.made: dict[str, int] = {}
-        """By stage: entries that went on from it, less those that came."""
+        """By stage: entries that went on from it, minus those that came to it."""
         self.held = 0
-        """In stages that wait for what comes next."""
+        """Entries in stages that wait for what comes next."""
         self.taken = 0
+        """Entries that the route's lanes have taken."""
         self.sinks: tuple[str, ...] = ()
-        """Those that the route leads to."""
+        """Names of the sinks that the route leads to."""
         self.accounts: dict[str, SinkAccount] = {}
+        """The account of each sink, by its name. Sinks that the route no longer leads to are
+        included."""
         self.feeds: dict[str, FedRoute] = {}
-        """By the route that is handed something."""
+        """What is handed on to other routes, by route."""
         self.fed: int | None = None
-        """Handed to it by other routes; None where it takes what is read."""
+        """Entries that other routes handed to this one; None for a route that takes what is read.
+        """
 
     def bind(self, sinks: tuple[str, ...], *, fed: bool = False) -> None:
-        """The route takes the container from now on: what is read, or what it is handed."""
+        """The route takes the container from now on, and leads to `sinks`.
+
+        `fed`: it takes what other routes hand to it, instead of what is read.
+        """
         if not fed:
             self.fed = None
         elif self.fed is None:
@@ -158,18 +170,20 @@ class RouteAccount:
         self.sinks = sinks
 
     def _lead_to(self, sink: str, unaccounted: int) -> None:
-        """The sink misses what has passed so far and it was not given, but for that many."""
+        """Counts what has passed and was not routed to `sink` as missed by it, except for
+        `unaccounted` entries."""
         account = self.sink(sink)
         account.missed = self.passed - account.routed - unaccounted
 
     def passed_late(self, entries: int, sinks: Collection[str]) -> None:
-        """Entries that went to the sinks of an earlier binding: the others never see them."""
+        """Counts entries that went only to `sinks`, those of an earlier binding. The other sinks
+        never get them."""
         for sink in self.sinks:
             if sink not in sinks:
                 self.sink(sink).missed += entries
 
     def bind_feeds(self, routes: Collection[RouteAccount]) -> None:
-        """The routes that are handed what is left, from now on."""
+        """Sets the routes that this one hands its entries to from now on."""
         before = {name for name, feed in self.feeds.items() if feed.bound}
         for feed in self.feeds.values():
             feed.bound = False
@@ -182,7 +196,8 @@ class RouteAccount:
                 feed.missed = self.passed - feed.handed
 
     def hand_on(self, entries: int, routes: Collection[str]) -> None:
-        """To these routes, which may be others than those that are bound by now."""
+        """Counts entries that were handed to these routes, which may be those of an earlier
+        binding."""
         for name, feed in self.feeds.items():
             if name in routes:
                 feed.handed += entries
@@ -191,20 +206,22 @@ class RouteAccount:
                 feed.missed += entries
 
     def take_late(self, entries: int) -> None:
-        """Is handed entries, or takes what is read though others hand it entries by now."""
+        """Counts entries taken under an earlier binding: handed to the route, or read although
+        other routes feed it now."""
         if self.fed is not None:
             self.fed += entries
         else:
             self.missed -= entries
 
     def sink(self, sink: str) -> SinkAccount:
+        """The account of a sink, made when first asked for."""
         if sink not in self.accounts:
             self.accounts[sink] = SinkAccount(self, sink)
         return self.accounts[sink]
 
     @property
     def came(self) -> int:
-        """What was read while the route took the container, or handed to it."""
+        """Entries that were read while the route took the container, or that were handed to it."""
         if self.fed is not None:
             return self.fed
         if not self.bound:
@@ -213,25 +230,28 @@ class RouteAccount:
 
     @property
     def passed(self) -> int:
-        """What came or was made, and no stage has."""
+        """Entries that went through all stages: those that came or were made, minus those filtered
+        or held back."""
         made, filtered = sum(self.made.values()), sum(self.filtered.values())
         return self.came + made - filtered - self.held
 
     @property
     def unaccounted(self) -> int:
-        """Entries that came, and neither a stage nor a sink has; 0 where the account balances."""
+        """The largest difference at any sink or fed route; 0 if the account balances."""
         parts = [self._owed(sink) for sink in self.sinks]
         feeds = (feed for feed in self.feeds.values() if feed.bound)
         parts += [self.passed - feed.missed - feed.handed for feed in feeds]
         return max(parts or [self.came - self.taken], key=abs)
 
     def _owed(self, sink: str) -> int:
+        """Entries that passed the stages and were neither routed to `sink` nor missed by it."""
         if sink not in self.sinks:
             return 0
         account = self.accounts[sink]
         return self.passed - account.routed - account.missed
 
     def add(self, other: RouteAccount) -> None:
+        """Adds the counts of another container's account of this route to this one."""
         sinks = tuple(dict.fromkeys((*self.sinks, *other.sinks)))
         owed = {sink: self._owed(sink) + other._owed(sink) for sink in sinks}
         add_all(self.filtered, other.filtered)
@@ -250,36 +270,39 @@ class RouteAccount:
 
 
 class ContainerAccount:
-    """One container's account."""
+    """What was read of one container, and the accounts of the routes that take it."""
 
     def __init__(self, container_id: str, name: str, *, shared: bool = False) -> None:
-        """`shared` by containers of which some are taken by a route and some are not."""
+        """`shared`: whether several containers use this account. A route may take some of these and
+        not others."""
         self.id = container_id
         self.name = name
         self.shared = shared
         self.read: dict[str, int] = {}
-        """Entries by source: `logs`, `events`, `stats`."""
+        """Entries read, by source: `logs`, `events`, `stats`."""
         self.routes: dict[tuple[str, str], RouteAccount] = {}
-        """By source and route."""
+        """The account of each route, by source and route."""
         self.binding = 0
-        """How often its routes were bound."""
+        """How often the container's routes were bound."""
         self.followed = False
-        """Its container is read."""
+        """Whether the container is being read."""
 
     def route(self, source: str, route: str) -> RouteAccount:
+        """The account of a route for one source, made when first asked for."""
         key = source, route
         if key not in self.routes:
             self.routes[key] = RouteAccount(self, source, route)
         return self.routes[key]
 
     def unbind(self) -> None:
-        """No route takes the container, until it is bound anew."""
+        """Marks that no route takes the container until it is bound again."""
         self.binding += 1
         for route_account in self.routes.values():
             route_account.bound = False
 
     def read_late(self, source: str, entries: int, routes: Collection[str]) -> None:
-        """Entries that are taken by the routes of an earlier binding: the others never see them."""
+        """Counts entries that only `routes`, those of an earlier binding, take. The other routes
+        never get them."""
         for (of, route), route_account in self.routes.items():
             if of != source:
                 continue
@@ -290,51 +313,58 @@ class ContainerAccount:
 
     @property
     def accounts(self) -> Iterator[SinkAccount]:
+        """The accounts of all sinks, of all routes."""
         for route_account in self.routes.values():
             yield from route_account.accounts.values()
 
     @property
     def open(self) -> bool:
-        """Something is still on its way to a sink."""
+        """Whether any entry is still held back by a stage or on its way to a sink."""
         held = any(route_account.held for route_account in self.routes.values())
         return held or any(account.open for account in self.accounts)
 
     def close(self) -> None:
-        """Nothing will be added to it any more. What has a page for its page would otherwise wait
-        for the garbage collector."""
+        """Clears the account; nothing may be added to it afterwards.
+
+        Accounts refer to each other in cycles. Without this, the memory would be freed only when
+        the garbage collector runs.
+        """
         for route_account in self.routes.values():
             route_account.accounts.clear()
             route_account.feeds.clear()
         self.routes.clear()
 
     def add(self, other: ContainerAccount) -> None:
+        """Adds the counts of another container's account to this one."""
         add_all(self.read, other.read)
         for (source, route), route_account in other.routes.items():
             self.route(source, route).add(route_account)
 
 
 class Balance(NamedTuple):
-    """One sink's part, complete: what `dockline audit` shows."""
+    """One sink's account, and what was found in the sink's buffer: one line of the report."""
 
     account: SinkAccount
     buffered: int
-    """What was found in the sink's buffer, or waiting for room in it."""
+    """Entries found in the sink's buffer or waiting for room in it."""
 
     @property
     def unaccounted(self) -> int:
-        """Entries that came and are nowhere; below 0, that are in two places. 0 where all is
-        well."""
+        """Entries that came to the sink and are missing. 0 if all is well; below 0 if some are
+        counted twice."""
         return self.account.open - self.buffered
 
 
 class Ledger:
-    """All pages."""
+    """The accounts of all containers. Iterating yields every account, shared ones last if they have
+    any counts."""
 
     def __init__(self, most: int = MOST_PAGES) -> None:
+        """`most`: containers that have their own account."""
         self.containers: dict[str, ContainerAccount] = {}
-        """By the container's id."""
+        """Accounts by container id."""
         self.removed = ContainerAccount("", "(removed)", shared=True)
-        """Of containers that are gone, together."""
+        """The sum of all removed containers."""
         self._others = ContainerAccount("", "(others)", shared=True)
         self._most = most
         self._gone: dict[str, None] = {}
@@ -346,7 +376,8 @@ class Ledger:
                 yield container_account
 
     def container(self, container_id: str, name: str) -> ContainerAccount:
-        """The page of a container, from the first time that it is asked for."""
+        """The account of a container, made when first asked for. Beyond the limit, the account that
+        all further containers share."""
         container_account = self.containers.get(container_id)
         if container_account is None:
             if len(self.containers) >= self._most:
@@ -356,22 +387,24 @@ class Ledger:
         return container_account
 
     def forget(self, container_id: str) -> None:
-        """The container is removed: its figures stay, among those of all that are, from when
-        nothing of it is buffered any more."""
+        """Call this when a container is removed. Its counts are added to `removed` as soon as none
+        of its entries are buffered."""
         if container_id in self.containers:
             self.containers[container_id].followed = False
             self._gone[container_id] = None
         self.fold(FEW)
 
     def spooled(self, container_id: str, name: str) -> ContainerAccount:
-        """The page of a container of which entries come from a disk. It may be long gone."""
+        """The account of a container whose entries come from disk. The container may have been
+        removed long ago."""
         container_account = self.container(container_id, name)
         if container_id and not container_account.followed:
             self._gone[container_id] = None
         return container_account
 
     def fold(self, most: int = 100) -> None:
-        """Closes the pages of so many removed containers, if they can be."""
+        """Checks up to `most` removed containers, and closes the accounts of those that have no
+        entries left in a buffer."""
         for gone in list(islice(self._gone, most)):
             del self._gone[gone]
             container_account = self.containers.get(gone)
@@ -384,11 +417,12 @@ class Ledger:
                 container_account.close()
 
     def accounts(self) -> Iterator[SinkAccount]:
+        """The accounts of all sinks, of all containers."""
         for container_account in self:
             yield from container_account.accounts
 
     def lines(self, buffered: Mapping[SinkAccount, int]) -> list[Balance]:
-        """Every tally with what was found of it in the buffers just now."""
+        """The balance of every sink account. `buffered`: the entries just found in the buffers."""
         return [
             Balance(account, buffered.get(account, 0) + account.waiting)
             for account in self.accounts()
@@ -396,4 +430,4 @@ class Ledger:
 
 
 NOBODY = SinkAccount(RouteAccount(ContainerAccount("", "(nobody)"), "", ""), "")
-"""For entries that no ledger is kept of."""
+"""An account for entries that are not in any ledger."""

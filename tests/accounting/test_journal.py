@@ -185,7 +185,7 @@ def test_a_change_that_cannot_be_told_is_reported_and_the_next_one_is_written(
     noted.journal.start()
     noted.journal.note("unknown")
     until(lambda: caplog.records)
-    assert "a change cannot be noted" in caplog.records[0].getMessage()
+    assert "a change cannot be written" in caplog.records[0].getMessage()
     noted.set("a", 1)
     noted.close()
     assert found(tmp_path) == [["a", 1]]
