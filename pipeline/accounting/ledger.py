@@ -26,7 +26,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-MOST_PAGES = 10_000
+MOST_CONTAINERS = 10_000
 """Containers that have their own account, including removed ones that still have entries in a
 buffer. Further containers share one account."""
 FEW = 4
@@ -359,7 +359,7 @@ class Ledger:
     """The accounts of all containers. Iterating yields every account, shared ones last if they have
     any counts."""
 
-    def __init__(self, most: int = MOST_PAGES) -> None:
+    def __init__(self, most: int = MOST_CONTAINERS) -> None:
         """`most`: containers that have their own account."""
         self.containers: dict[str, ContainerAccount] = {}
         """Accounts by container id."""
