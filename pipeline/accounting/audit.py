@@ -245,22 +245,22 @@ class LedgerMetrics(Collector):
         entries.samples = cast("list[Sample]", _Entries(counts))
         unaccounted = GaugeMetricFamily(
             "dockline_unaccounted_entries",
-            "Entries that came to a sink and are nowhere: 0, or there is a bug.",
+            "Entries that came to a sink and are missing. Anything but 0 is a bug.",
             labels=["sink"],
         )
         for sink, buffered in self._buffered().items():
             unaccounted.add_metric([sink], open_[sink] - buffered)
         waiting = GaugeMetricFamily(
             "dockline_held_entries",
-            "Entries that a stage holds back, waiting for what comes next.",
+            "Entries that a stage holds back because it waits for what comes next.",
             labels=["route"],
         )
         for route, count in held.items():
             waiting.add_metric([route], count)
         unseen = GaugeMetricFamily(
             "dockline_waiting_entries",
-            "Entries that were read, and wait for their turn at the stages, or until the entries "
-            "before them have found room.",
+            "Entries that were read and have not been through any stage yet: they wait for their "
+            "turn, or for room for earlier entries.",
             value=self._unseen(),
         )
         yield from (

@@ -1,1 +1,1 @@
-"""What everybody may know: the nouns that travel, and what a source, a stage and a sink promise."""
+"""What everybody may know: the nouns that travel, and the interfaces of sources, stages and sinks."""

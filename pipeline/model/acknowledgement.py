@@ -1,4 +1,4 @@
-"""How whoever has taken a batch says that it has done with it."""
+"""`Acknowledgement`: how a source learns that a batch is settled."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from typing import Protocol
 
 
 class Acknowledgement(Protocol):
-    """What a batch's source waits for before it forgets the batch.
+    """A counter of the places that have a batch; the batch's source is told when all have settled
+    it.
 
-    Whoever passes a batch on to one more place calls `hold()` first; each place calls `settle()`
+    Before a batch is passed to one more place, `hold()` is called. Each place calls `settle()`
     exactly once, when the batch is delivered, dropped, dead-lettered or filtered down to nothing.
     Both are called on the event loop, and neither raises.
     """
 
     def hold(self, places: int = 1) -> None:
-        """So many more places have the batch."""
+        """`places` more places have the batch, and each will call `settle`."""
 
     def settle(self) -> None:
-        """One of them has done with it."""
+        """One place is done with the batch."""
 
 
 class _Untracked:
@@ -29,4 +30,5 @@ class _Untracked:
 
 
 UNTRACKED: Acknowledgement = _Untracked()
-"""For entries that no source can read again, such as events."""
+"""An acknowledgement that does nothing, for entries that no source can read again, such as
+events."""

@@ -1,7 +1,7 @@
-"""A `Batch`: entries of one container, as columns.
+"""`Batch`: entries of one container, as columns.
 
-Work per line is done in tight loops over the columns of a batch. What a line shares with its
-batch (container, labels, a rendered prefix) is computed once per container.
+Work per line is done in tight loops over the columns. What a line shares with its batch (container,
+labels, a rendered prefix) is computed once per container.
 """
 
 from __future__ import annotations
@@ -17,50 +17,54 @@ from pipeline.model.records import Fields, Records, nested
 from pipeline.model.samples import Samples
 
 STREAM_NAMES = ("", "stdout", "stderr")
-"""Name of each number in `Batch.streams`; 0 is for what no stream carried (events, stats)."""
+"""The name for each number in `Batch.streams`. 0 is for entries of no stream (events, stats)."""
 
 ENTRY_OVERHEAD = 120
-"""Bytes of interpreter memory that one entry costs beside its message: two bytes objects'
-headers, the timestamp, list slots (measured with tracemalloc: 115 on CPython 3.11)."""
+"""Bytes of memory for one entry in addition to its message: two headers of bytes objects, the
+timestamp, list slots (measured with tracemalloc: 115 on CPython 3.11)."""
 
 BYTES_OF_A_BATCH = 1000
-"""What a batch costs beside its entries, with the receipts and the place in a buffer that it has
-(measured with tracemalloc: 1,206 bytes for one of a single line of 47, 1,478 with two fields)."""
+"""Bytes of memory for a batch in addition to its entries, with its acknowledgements and its item in
+a buffer (measured with tracemalloc: 1,206 for a batch of one 47-byte line, 1,478 with two
+fields)."""
 
 LARGEST_PIECE = 4 << 20
-"""Bytes that the entries of one batch have in common, labels and tags, once each of them is written
-with its own."""
+"""Limit in bytes for what the entries of one batch have in common (labels and tags), written out
+with each of them. Larger batches are divided by `Batch.pieces`."""
 LARGEST_PAYLOAD = 8 << 20
-"""Bytes, by `Batch.written`, that are taken from a buffer at once, where a sink does not ask for
-more."""
+"""Limit in bytes, by `Batch.written`, for what is taken from a buffer at once, unless a sink asks
+for more."""
 
 BYTES_OF_FIELDS = 150
+"""Bytes of memory for an entry's dictionary of fields, without the fields."""
 BYTES_OF_A_FIELD = 25
-"""What a dictionary of fields costs, and each field in it; the values are shared, or of the size
-of the message (measured with tracemalloc: 216 bytes up to five fields, 303 for ten, 863 for
-thirty)."""
+"""Bytes of memory for each field in it. Values are shared, or as large as the message (measured
+with tracemalloc: 216 bytes for up to five fields, 303 for ten, 863 for thirty)."""
 
 BYTES_OF_A_NESTED = 150
-"""What a list or an object in a field costs beside its text (measured with tracemalloc: 53 bytes
-for an empty one, 137 for a short one in a list, 215 for a usual object)."""
+"""Bytes of memory for a list or an object in a field, in addition to its text (measured with
+tracemalloc: 53 for an empty one, 137 for a short one in a list, 215 for a usual object)."""
 USUAL_NESTED = 16
-"""Of those, in an entry: as many as any log has."""
+"""Lists and objects in an entry up to which each counts as `BYTES_OF_A_NESTED`. No usual log has
+more."""
 BYTES_OF_AN_UNUSUAL = 600
-"""What each of those that are more counts as: the garbage collector looks at all that is buffered
-in one turn of the event loop, and ten buffers of `[{},{},{},…]` were half a million of them."""
+"""Bytes that each further list or object counts as. The garbage collector visits everything in the
+buffers in one turn of the event loop, and ten buffers of `[{},{},{},…]` had half a million
+objects."""
 
 BYTES_OF_SAMPLES = 15_000
-"""What a reading of stats holds on to beside its message and fields (measured with tracemalloc:
-15,000 bytes of Docker's answer with cgroup v1, 12,000 with v2, 6,000 of Podman's)."""
+"""Bytes of memory for a reading of stats in addition to its message and fields (measured with
+tracemalloc: 15,000 for Docker's answer with cgroup v1, 12,000 with v2, 6,000 for Podman's)."""
 
 
 class Batch:
-    """A run of entries of one container, as columns of equal length: content, and nothing else.
-    Who accounts for it and who waits for it is said by its `Envelope`.
+    """Entries of one container, as columns of equal length.
 
-    Shared by every lane and sink that it reaches, so whoever holds one never changes its columns;
-    a stage returns a new batch (`select`, `replace`). The dictionaries in `fields` belong to the
-    lane: it copies them before its first stage, so stages may change them in place.
+    A batch is content only. Its `Envelope` has the account and the acknowledgement.
+
+    All lanes and sinks share one batch, so its columns must never be changed. A stage returns a new
+    batch (`select`, `replace`). The dictionaries in `fields` are an exception: the lane copies them
+    before its first stage, so stages may change them in place.
     """
 
     __slots__ = (
@@ -101,31 +105,34 @@ class Batch:
         self.container = container
         self.source = source
         self.lines = lines
-        """The messages, without their newline; any bytes at all."""
+        """The messages, without their newline. They may be any bytes."""
         self.times = times
-        """Exactly 30 bytes each, UTC: `2026-01-31T23:59:59.123456789Z`."""
+        """Timestamps in UTC, exactly 30 bytes each: `2026-01-31T23:59:59.123456789Z`."""
         self.streams = streams
         """One number per entry, an index into `STREAM_NAMES`."""
         self.sequences = sequences
-        """`event.sequence` of each entry; a `range` until something was filtered out."""
+        """`event.sequence` of each entry, ascending. A `range` until something is filtered out."""
         self.parts = parts
-        """`event.part` of each entry: 0 for one that is whole, from 1 on for those that one was
-        split into, in order; None where all are whole, as nearly always."""
+        """`event.part` of each entry: 0 for a whole entry; 1, 2, … for the parts that a stage split
+        an entry into. None if all entries are whole, as almost always."""
         self.parsed: list[Fields] | Records | None = fields
-        """The same as `fields`, as a stage has left it: for those who know how to read records."""
+        """The parsed fields as a stage left them, for code that can read `Records`. Others use
+        `fields`."""
         self.bare = bare
-        """The message was removed on purpose: JSON leaves it out, text shows the fields instead."""
+        """Whether the message was removed on purpose. JSON then leaves it out, and text shows the
+        fields instead."""
         self.flags = flags
-        """Rare remarks, such as `truncated`, by sequence number, and so for all parts of an entry;
-        None when there are none."""
+        """Flags of single entries, such as `truncated`, by sequence number; they hold for all parts
+        of an entry. None if there are none."""
         self.samples = samples
-        """For `source="stats"`: the reading that this one entry was made of."""
+        """For `source="stats"`: the reading that the one entry was made from."""
         self.tagged = tagged
-        """Bytes of the fields that each entry has because a label of its container says so."""
+        """Bytes of the fields that each entry has because of a label of its container
+        (`dockline.tag`)."""
         self.route = route
-        """Name of the route over which it came to the sinks that have it; empty before that."""
+        """Name of the route that led to the sinks; empty before that."""
         self.cache = cache
-        """What it was encoded to, where several sinks have it; None where one sink has it alone."""
+        """What it was encoded to, if several sinks share it; None for a single sink."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -135,18 +142,21 @@ class Batch:
 
     @property
     def fields(self) -> list[Fields] | None:
-        """Parsed fields of each entry (empty where nothing was parsed), or None before any stage
-        parsed. Values are what JSON has: str, int, float, bool, None, list, dict."""
+        """The parsed fields of each entry (empty if nothing was parsed), or None before any stage
+        parsed.
+
+        Values are those of JSON: str, int, float, bool, None, list, dict.
+        """
         parsed = self.parsed
         if type(parsed) is Records:
             parsed = parsed.dictionaries()
-            if self.cache is None:  # else other sinks have it too, and may write records faster
+            if self.cache is None:  # otherwise other sinks have it too, and write records faster
                 self.parsed = parsed
         return parsed
 
     @property
     def size(self) -> int:
-        """Bytes of memory it stands for, near enough to bound a buffer by."""
+        """Bytes of memory that the batch takes: an estimate, good enough to limit a buffer."""
         size = native.total(self.lines)
         if self.parsed is not None:
             # measured: a 142-byte JSON line of nine fields is a dict of 533 to 598 bytes, and a
@@ -157,10 +167,10 @@ class Batch:
             size += BYTES_OF_A_NESTED * nested
             size += (BYTES_OF_AN_UNUSUAL - BYTES_OF_A_NESTED) * unusual
         if type(self.parsed) is list:
-            # each has a dictionary of its own, however little of the message it was made of
+            # each entry has its own dictionary, however small the part of the message in it
             if self.parts is not None:
                 size += sum(BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(one) for one in self.parsed)
-            elif self.parsed:  # what stages have set is much the same in all of them
+            elif self.parsed:  # what stages have set is about the same in all entries
                 one = BYTES_OF_FIELDS + BYTES_OF_A_FIELD * len(self.parsed[0]) + self._set
                 size = max(size, one * len(self.parsed))
         if self.samples is not None:
@@ -170,18 +180,18 @@ class Batch:
 
     @property
     def _nested(self) -> int:
-        """Lists and objects in the fields, near enough: those in a message of JSON begin so."""
+        """Lists and objects in the fields: an estimate by the brackets in the messages."""
         lines = self.lines
         found = _brackets(b"".join(lines)) - len(lines)
-        if found > USUAL_NESTED * len(lines):  # or the text has as many
+        if found > USUAL_NESTED * len(lines):  # or they are brackets in plain text
             objects = [line for line in lines if line[:64].lstrip().startswith(b"{")]
             found = _brackets(b"".join(objects)) - len(objects)
         return max(0, found)
 
     @property
     def _set(self) -> int:
-        """Bytes of the texts in the first entry's fields, but for tags: a stage may have set them
-        to what the container's labels are."""
+        """Bytes of the strings in the first entry's fields, without tags. A stage may have set them
+        from the container's labels."""
         parsed = self.parsed
         if type(parsed) is not list or not parsed:
             return 0
@@ -190,13 +200,15 @@ class Batch:
 
     @property
     def dataset(self) -> str:
-        """`event.dataset` of its entries: `docker.logs`, `syslog.logs`."""
+        """`event.dataset` of the entries, such as `docker.logs` or `syslog.logs`."""
         return f"{self.container.module}.{self.source}"
 
     @property
     def values(self) -> int:
-        """Fields, and values in lists and objects of them, near enough: those in a message of JSON
-        stand between commas."""
+        """An estimate of the number of fields, and of values in their lists and objects.
+
+        The commas in the messages are counted for it, since values in JSON are separated by commas.
+        """
         parsed = self.parsed
         if parsed is None:
             return 0
@@ -208,13 +220,18 @@ class Batch:
 
     @property
     def identities(self) -> Sequence[Any]:
-        """What tells each entry from all others of its container and source."""
+        """For each entry, what tells it from all others of its container and source: its number, or
+        number and part."""
         if self.parts is None:
             return self.sequences
         return list(zip(self.sequences, self.parts, strict=True))
 
     def replace(self, **columns: Any) -> Batch:
-        """The same batch with other columns, such as `lines=` or `fields=`."""
+        """The same batch with other columns, such as `lines=` or `fields=`.
+
+        Other columns are shared with this batch; `cache` is None unless it is given. Raises
+        `TypeError` for a name that is no column.
+        """
         new = Batch.__new__(Batch)
         columns.setdefault("cache", None)
         if "fields" in columns:
@@ -226,16 +243,18 @@ class Batch:
         return new
 
     def owned(self) -> Batch:
-        """The same batch with fields that may be changed. Records are nobody's: who wants to change
-        them makes dictionaries of them."""
+        """The same batch with fields that may be changed: dictionaries are copied. Records stay as
+        they are, since nobody changes them in place; `fields` makes dictionaries of them."""
         parsed = self.parsed
         if type(parsed) is Records or parsed is None:
             return self.replace()
         return self.replace(parsed=[dict(fields) for fields in parsed])
 
     def routed(self, route: str, cache: EncodeCache | None) -> Batch:
-        """The same batch as the sinks of a route get it, with a `cache` where these are several.
-        Every batch goes through here for every route, hence written out: 0.5 µs instead of 3."""
+        """The same batch for the sinks of a route. `cache`: given if there are several sinks.
+
+        Every batch passes here once for every route. So it is written out: 0.5 µs instead of 3.
+        """
         new = Batch.__new__(Batch)
         new.container = self.container
         new.source = self.source
@@ -254,8 +273,10 @@ class Batch:
         return new
 
     def marked(self, name: str, values: Mapping[int, Any]) -> Batch:
-        """The same entries, the field `name` set on those at the indexes that have a value. For a
-        stage: it changes the dictionaries in `fields`."""
+        """The same entries, with the field `name` set for the indexes in `values`.
+
+        For stages: it changes the dictionaries in `fields`.
+        """
         fields = self.fields
         if fields is None:
             fields = [{} for _ in self.lines]
@@ -264,7 +285,10 @@ class Batch:
         return self.replace(fields=fields)
 
     def select(self, keep: Sequence[Any]) -> Batch | None:
-        """The entries whose item in `keep` is true, in order; None when none is left."""
+        """The entries for which the item in `keep` is true, in order; None if there are none.
+
+        `keep` has one item for each entry; a list of `True` and `False` is fastest.
+        """
         lines, times, streams, sequences, parts, parsed = self._cells(keep)
         if len(lines) == len(self.lines):
             return self
@@ -280,7 +304,7 @@ class Batch:
         )
 
     def _cells(self, keep: Sequence[Any]) -> tuple[Any, ...]:
-        """Those of each column that are kept."""
+        """For each column, the cells that are kept."""
         columns = self.lines, self.times, self.streams, self.sequences, self.parts, self.parsed
         if (cells := native.select(columns, keep)) is not None:
             return cells
@@ -294,15 +318,17 @@ class Batch:
         )
 
     def written(self, size: int) -> int:
-        """Bytes that most sinks make of it, at the most and near enough: each entry is written with
-        its container's facts and tags. `size`: its own."""
+        """An estimate of the bytes that most sinks write for this batch: each entry is written with
+        its container's facts and tags. `size`: the batch's `size`."""
         usual = min(self.container.facts_size, USUAL_LABELS)
         return size + usual * len(self.lines)
 
     def pieces(self, more: int = 0) -> Iterable[Batch]:
-        """The same entries in order, as batches that are no larger than they should be when
-        each entry is written with what all have in common: labels and tags, and so many bytes
-        `more` that each is going to get."""
+        """The same entries in order, as batches small enough to be written.
+
+        A sink writes each entry with what all have in common: labels and tags. A piece has at most
+        `LARGEST_PIECE` bytes of that. `more`: bytes that will be added to each entry.
+        """
         common = self.container.facts_size + self.tagged + self._set + more
         if len(self.lines) * common <= LARGEST_PIECE:
             return (self,)
@@ -313,7 +339,7 @@ class Batch:
             yield self.pick(range(start, min(start + most, len(self))))
 
     def part(self, start: int, stop: int) -> Batch:
-        """The entries from one index to before another, one or more."""
+        """The entries from index `start` up to but not including `stop`, at least one."""
         parsed = self.parsed
         some = parsed[start:stop] if parsed is not None else ()
         return self.replace(
@@ -326,7 +352,7 @@ class Batch:
         )
 
     def pick(self, indexes: Sequence[int]) -> Batch:
-        """The entries at these indexes, one or more: for a few of many, at their own cost."""
+        """The entries at `indexes`, at least one. Fast for a few entries of many."""
         parsed, parts = self.parsed, self.parts
         return self.replace(
             lines=[self.lines[index] for index in indexes],
@@ -341,7 +367,7 @@ class Batch:
 def _some(
     parsed: list[Fields] | Records | None, some: Iterable[Any]
 ) -> list[Fields] | Records | None:
-    """Those entries of a column."""
+    """Some of the entries of the `parsed` column, in a column of the same type."""
     if type(parsed) is Records:
         return Records(parsed.shape, some)
     return None if parsed is None else list(some)

@@ -1,12 +1,13 @@
-"""What a reading of stats is called in Prometheus: cAdvisor's metric families, as one table.
+"""cAdvisor's metrics for a container, made from a reading of its stats: one table of metric
+families.
 
-Names, labels and units are cAdvisor's (its `metrics/container.go`), so that dashboards and alerts
-made for it work. Where it would export a 0 that nothing measured, the series is left out: no limit
-where none is set, no health without a check, no throttling without a quota.
+Names, labels and units are those of cAdvisor's `metrics/container.go`, so dashboards and alerts
+made for cAdvisor work. Where cAdvisor exports a 0 that was not measured, there is no series here:
+no limit if none is set, no health without a health check, no throttling without a quota.
 
-Answers differ by control groups. Version 1 has `total_*` keys in `memory_stats.stats`; version 2
-has others, and bytes but no operations per device (moby's `daemon/stats_unix.go`); Podman has no
-`stats` there at all.
+Answers depend on the version of control groups (cgroups). Version 1 has `total_*` keys in
+`memory_stats.stats`. Version 2 has other keys there, and for each device bytes but no operations
+(moby's `daemon/stats_unix.go`). Podman has no `stats` there.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from pipeline.model.samples import Samples
 
 Number: TypeAlias = int | float
 Table: TypeAlias = Mapping[str, Any]
+"""A JSON object."""
 Points: TypeAlias = Iterable[tuple[tuple[str, ...], Any]]
-"""Values of a family's own labels, and the figure."""
+"""Pairs of the values of a family's own labels, and a figure."""
 
 _UNLIMITED = 2**62
-"""Limits from here on mean that there is none: version 2 says 2**64 - 1."""
+"""A limit from here on means no limit: version 2 has 2**64 - 1."""
 
 
 def table(value: Any, key: str) -> Table:
-    """The object under a key; empty where there is something else, or nothing."""
+    """The object under `key` in `value`; empty if `value` has none."""
     found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def number(value: Any) -> Number | None:
-    """The value where it is a number that can have been counted: 64 bits, or a finite float."""
+    """The value, if it is a number: an integer of at most 64 bits, or a finite float. None
+    otherwise."""
     kind = type(value)
     if (kind is int and -(2**63) <= value < 2**64) or (kind is float and value - value == 0):
         return value  # type: ignore[no-any-return]
@@ -50,7 +53,10 @@ def _first(values: Table, *keys: str) -> Any:
 
 
 def working_set(memory: Table) -> Number | None:
-    """Bytes that could not be reclaimed at once: usage less the inactive file cache."""
+    """Memory in bytes that cannot be reclaimed at once: the usage minus the inactive file cache.
+
+    `memory`: `memory_stats` of the Engine's answer. None if a figure is missing.
+    """
     usage = number(memory.get("usage"))
     inactive = number(_first(table(memory, "stats"), "total_inactive_file", "inactive_file"))
     if usage is None or inactive is None:
@@ -59,11 +65,12 @@ def working_set(memory: Table) -> Number | None:
 
 
 def cpu_cores(stats: Table) -> float | None:
-    """Cores in use since the reading before; None where that cannot be told.
+    """CPU use since the previous reading, in cores; None if it cannot be told.
 
-    docker/cli's formula, whose divisor is the host's CPU time, idle included. Podman, known by its
-    `cpu_stats.cpu`, counts the busy part only (measured: 5.4 s within 3.0 s on two cores, a
-    container limited to half a core shown as 0.56), so for it the divisor is the clock.
+    `stats`: the Engine's answer. The formula is docker/cli's: it divides by the host's CPU time,
+    including idle time. Podman (recognised by `cpu_stats.cpu`) counts only busy time there: a
+    container limited to half a core was shown as 0.56, with 5.4 s of CPU time in 3.0 s on two
+    cores. So for Podman it divides by the clock.
     """
     now, before = table(stats, "cpu_stats"), table(stats, "precpu_stats")
     used = _growth(table(now, "cpu_usage"), table(before, "cpu_usage"), "total_usage")
@@ -79,7 +86,7 @@ def cpu_cores(stats: Table) -> float | None:
 
 
 def _growth(now: Table, before: Table, key: str) -> Number | None:
-    """What a counter has grown by; None where it was not there before, or was reset."""
+    """By how much a counter has grown; None if it wasn't there before or was reset."""
     new, old = number(now.get(key)), number(before.get(key))
     if new is None or not old or new < old:
         return None
@@ -99,7 +106,7 @@ def _nanoseconds_between(old: Any, new: Any) -> float | None:
 
 
 class CadvisorSample:
-    """The parts of one answer that the families read from; each empty where there is none."""
+    """The parts of one reading that the families are made from. A part that is missing is empty."""
 
     __slots__ = (
         "blkio",
@@ -129,19 +136,20 @@ class CadvisorSample:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric family, and how its figures are read."""
+    """One metric family, and how to get its figures from a reading."""
 
     kind: Literal["counter", "gauge"]
     name: str
     help: str
     read: Callable[[CadvisorSample], Any]
-    """The figure, or None; with `labels`, `Points`."""
+    """Returns the figure or None; for a family with `labels`, `Points`."""
     labels: tuple[str, ...] = ()
     nanoseconds: bool = False
-    """The figures read are whole nanoseconds; those exported are seconds."""
+    """Whether `read` returns integer nanoseconds. They are exported as seconds."""
 
     def points(self, reading: CadvisorSample) -> list[tuple[tuple[str, ...], Number]]:
-        """What was measured, in what the Engine counts in."""
+        """The label values and figures of one reading, without those that were not measured. Times
+        are in nanoseconds."""
         found: Points = self.read(reading) if self.labels else (((), self.read(reading)),)
         return [(labels, value) for labels, value in found if number(value) is not None]
 
@@ -155,7 +163,8 @@ def _health(reading: CadvisorSample) -> int | None:
 
 
 def _throttling(key: str) -> Callable[[CadvisorSample], Any]:
-    """Only with a quota. Podman says 0 periods then, which no running container can have."""
+    """Only for a container with a quota. Podman reports 0 periods without one, which is impossible
+    for a running container."""
 
     def read(reading: CadvisorSample) -> Any:
         measured = reading.inspection.cpu_quota and reading.throttling.get("periods")
@@ -165,12 +174,12 @@ def _throttling(key: str) -> Callable[[CadvisorSample], Any]:
 
 
 def _memory(*keys: str) -> Callable[[CadvisorSample], Any]:
-    """Version 1's key, then version 2's."""
+    """`keys`: the key of version 1, then that of version 2."""
     return lambda reading: _first(reading.memory_stats, *keys)
 
 
 def _failcnt(reading: CadvisorSample) -> Any:
-    """Version 1 only, where the Engine leaves out a 0; version 2 has something else there."""
+    """Version 1 only: the Engine leaves out a 0 there. Version 2 has no such count."""
     return reading.memory.get("failcnt", 0) if "total_cache" in reading.memory_stats else None
 
 
@@ -190,7 +199,11 @@ def _network(key: str) -> Callable[[CadvisorSample], Points]:
 
 
 def per_device(reading: CadvisorSample, kind: str, operation: str) -> dict[str, Number]:
-    """By device, `major:minor`. Operations are capitalised in version 1 and not in 2."""
+    """One figure by device (`major:minor`).
+
+    `kind`: the key in `blkio_stats`. `operation`: in lower case; version 1 capitalises operations,
+    version 2 doesn't.
+    """
     totals: dict[str, Number] = {}
     rows = reading.blkio.get(kind)
     for row in rows if isinstance(rows, list) else ():
@@ -230,7 +243,7 @@ def _networks() -> Iterable[Family]:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("gauge", "container_last_seen", "When it was last read (Unix time).",
+    Family("gauge", "container_last_seen", "When its stats were last read (Unix time).",
            lambda reading: int(reading.time)),
     Family("gauge", "container_start_time_seconds", "When it was started (Unix time).",
            _inspection("started")),
@@ -293,24 +306,26 @@ FAMILIES: tuple[Family, ...] = (
     Family("gauge", "container_spec_memory_reservation_limit_bytes", "Its memory reservation.",
            _inspection("memory_reservation")),
 )  # fmt: skip
-"""Every family of a container, in the order in which they are exported."""
+"""All families of a container, in the order of export."""
 
 
 # ------------------------------------------------------------------------------- the labels
 
 Labels: TypeAlias = Sequence[tuple[str, str]]
-"""Chosen labels of a container, and what they are called on its series."""
+"""Labels of a container that are exported, each with its name as a metric's label."""
 
 
 def label_names(labels: Sequence[str]) -> Labels:
-    """As cAdvisor names them: `com.example/a` is `container_label_com_example_a`."""
+    """Names container labels as cAdvisor does: `com.example/a` becomes
+    `container_label_com_example_a`."""
     return [(key, "container_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", key)) for key in labels]
 
 
 def container_labels(samples: Samples, chosen: Labels) -> dict[str, str]:
     """The labels that all series of a container have, not escaped.
 
-    Of chosen labels that are called the same, the first one that the container has counts.
+    `chosen`: from `label_names`. If several have the same name, the first one that the container
+    has is taken.
     """
     container = samples.container
     labels = {

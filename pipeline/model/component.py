@@ -1,15 +1,15 @@
-"""What a source, a stage and a sink promise, and how they are found.
+"""The interfaces of sources, stages and sinks, and the data that passes between them.
 
 A component is one module in `pipeline/sources/`, `pipeline/stages/` or `pipeline/sinks/`. The
-file's name is its name in the configuration, its docstring is its page in the reference, and it
+file's name is its `type` in the configuration, its docstring is its page in the reference, and it
 defines two things:
 
 - `Config`: what the user may write. For a source, a subclass of `SourceConfig`; for a sink, of
   `SinkConfig`; for a stage, any type that msgspec can convert to (`str`, `list[str]`, a frozen
   Struct, a union of those).
-- one subclass of `Source`, `Sink` or `Stage`, made with that configuration.
+- One subclass of `Source`, `Sink` or `Stage`. It is constructed with that configuration.
 
-There is no list to edit: the folder is the registry (`registry`).
+There is no list to edit: components are found by their files (see `registry`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A container, or what stands for one, and what its entries come from."""
+"""`Container`: what is known of a container, or of another origin of entries."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from typing import Literal, get_args
 from pipeline.model.label_limits import size_of
 
 Source = Literal["logs", "events", "stats"]
+"""What kind of entries: lines of a log, events of a container, or readings of its stats."""
 
 DOCKER = "docker"
-"""What a container's entries come from."""
+"""The module of a real container: the first part of `event.dataset`."""
 MODULES = (DOCKER, "forward", "syslog", "nats")
-"""The same for what stands for a container and is none, by the type of its source."""
+"""Every possible `Container.module` that dockline itself sets: `docker`, or the type of the source
+that entries came from."""
 SOURCES: tuple[Source, ...] = get_args(Source)
+"""Every `Source`."""
 
 DATASETS: Mapping[str, tuple[str, Source]] = {
     f"{module}.{source}": (module, source) for module in MODULES for source in SOURCES
 }
-"""Each `event.dataset` that is written, and what it says."""
+"""Every `event.dataset` that is written, with its module and source."""
 
 LONGEST_NAME = 4096
-"""Characters of each fact of a container but its labels, where a network brings it."""
+"""Limit in characters for each fact of a container that came over a network, except labels."""
 USUAL_LABELS = 4096
-"""Bytes of labels that any container may have; what is more counts with each of its entries."""
+"""Bytes of labels that are not counted. What is beyond counts with each entry of the container."""
 
 
 @dataclass(frozen=True, eq=False)
 class Container:
-    """The fixed facts of one container. Built once; a rename makes a new one.
+    """The facts of one container, which never change. A rename makes a new object.
 
-    Compared and hashed by identity, so that what was rendered for it can be kept for as long as
-    it lives (see `rendered`).
+    Compared and hashed by identity, so that what was rendered for a container can be kept as long
+    as the container is in use (see `rendered`).
     """
 
     id: str
@@ -43,38 +46,40 @@ class Container:
     image: str
     """The reference it was started from, such as `shop/api:1.4`."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    """The container's labels, or as many of them as `label_limits` allows."""
     host: str = ""
-    """Name of the host that the Engine runs on, as the Engine gives it."""
+    """Name of the host that the Engine runs on, as `GET /info` has it."""
     tty: bool = False
+    """Whether it has a terminal: the log is one raw stream instead of frames."""
     module: str = DOCKER
-    """`docker`; or, for what stands for a container and is none, the way its entries came:
-    `forward`, `syslog`, `nats`."""
+    """`docker`. For entries that are not of a container: the source's type, such as `forward`,
+    `syslog` or `nats`."""
     left_out: int = 0
-    """Labels that it has beside those (see `label_limits`)."""
+    """Labels that were left out because there are too many (see `label_limits`)."""
 
     @cached_property
     def short_id(self) -> str:
+        """The first 12 digits of the id, as `docker ps` shows them."""
         return self.id[:12]
 
     @cached_property
     def label_size(self) -> int:
-        """Bytes of its labels as JSON writes them."""
+        """Bytes of the labels, written as JSON."""
         return size_of(self.labels) if self.labels else 0
 
     @cached_property
     def facts_size(self) -> int:
-        """Bytes of all its facts, near enough: most sinks write them with every entry."""
+        """About how many bytes all facts take together. Most sinks write them with every entry."""
         return self.label_size + len(self.name) + len(self.image) + len(self.host)
 
     @cached_property
     def burden(self) -> int:
-        """Bytes of its facts beyond those that any container may have: most sinks write them with
-        every entry."""
+        """Bytes of the facts beyond `USUAL_LABELS`. Most sinks write them with every entry."""
         return max(0, self.facts_size - USUAL_LABELS)
 
     @cached_property
     def project(self) -> str:
-        """Compose project, or Swarm stack, or empty."""
+        """The Compose project or Swarm stack; empty if there is none."""
         labels = self.labels
         return labels.get("com.docker.compose.project") or labels.get(
             "com.docker.stack.namespace", ""
@@ -82,7 +87,7 @@ class Container:
 
     @cached_property
     def service(self) -> str:
-        """Compose or Swarm service, or empty."""
+        """The Compose or Swarm service; empty if there is none."""
         labels = self.labels
         return labels.get("com.docker.compose.service") or labels.get(
             "com.docker.swarm.service.name", ""

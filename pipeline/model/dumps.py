@@ -1,7 +1,7 @@
-"""`dumps`: any value at all as JSON, compact, on one line. Never raises.
+"""`dumps`: writes any value as compact JSON. Never raises.
 
-orjson writes what JSON has, quickly, and refuses the rest; what it refuses is made fit, at the
-price of speed and only then.
+orjson writes what JSON has, fast, and refuses other values. Only if it refuses, the value is
+converted first, which is slow.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import orjson
 from pipeline.model.utf8 import without_surrogates
 
 DEEPEST = 100
-"""Levels of nesting that are kept of a value that had to be made fit (orjson's own limit: 254)."""
+"""Levels of nesting that are kept of a value that has to be converted (orjson's own limit: 254)."""
 
 _ELIDED = "…"
 _ROOM = 8192
-"""Bytes below which a text is copied: orjson gives back all of the 4 KiB that it has written it
-to, and ten thousand times `{}` held 40 MB."""
+"""Bytes below which the result is copied. orjson returns a bytes object with room for 4 KiB, so ten
+thousand times `{}` took 40 MB."""
 
 
 def dumps(value: Any) -> bytes:
-    """Any value as compact JSON, in UTF-8 and on one line. Lone surrogates become U+FFFD,
-    integers keep all their digits, NaN and the infinities become null, keys become strings,
-    levels below `DEEPEST` become an ellipsis, and what JSON does not have becomes its type's
-    name. Never raises."""
+    """Any value as compact JSON, in UTF-8 and on one line. Never raises.
+
+    Lone surrogates become U+FFFD, integers keep all their digits, NaN and infinities become null,
+    keys become strings, levels below `DEEPEST` become an ellipsis, and a value of any other type
+    becomes the type's name.
+    """
     try:
         written = orjson.dumps(value)
     except (TypeError, RecursionError):  # orjson.JSONEncodeError is a TypeError
@@ -35,9 +37,11 @@ def dumps(value: Any) -> bytes:
 
 
 def fit(value: Any, integer: Callable[[int], Any], levels: int = DEEPEST) -> Any:
-    """Any value, made of what JSON and MessagePack have: lone surrogates become U+FFFD, bytes
-    become text and keys strings, what neither has becomes its type's name, and what is deeper than
-    `levels` an ellipsis. `integer` says what stands for an integer."""
+    """A copy of any value that JSON and MessagePack can represent.
+
+    Lone surrogates become U+FFFD, bytes and keys become strings, a value of any other type becomes
+    the type's name, and levels below `levels` an ellipsis. `integer`: converts an integer.
+    """
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The few errors of our own. Each says in one sentence what is wrong and what to do about it."""
+"""The exceptions of dockline. Each message says in one sentence what is wrong and what to do."""
 
 import re
 import traceback
@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 Error = TypeVar("Error", bound=BaseException)
 
 _USERINFO: Final = re.compile(r'("[A-Za-z][A-Za-z0-9+.-]*://)[^"]*@|://([^\s"<>]++)')
-"""Up to the last `@`, since a password may have one. Each `://` that is no more than text takes all
-behind it with it, so that a text of nothing else takes no longer."""
+"""Matches up to the last `@`, since a password may contain one. A `://` without an `@` consumes all
+text behind it, so that matching takes linear time even for a text of nothing but `://`."""
 _QUERY: Final = re.compile(
     r"([?&][\w.-]{0,40}(?:token|key|secret|pass|pwd|auth|sig|cred)[\w.-]{0,40}=)[^&#\s\"'<>]+",
     re.IGNORECASE,
@@ -18,8 +18,8 @@ _QUERY: Final = re.compile(
 
 
 def without_credentials(text: str) -> str:
-    """`text` with stars for the user and password of every URL in it, and for what a URL's query
-    calls a token, a key, or the like. Libraries quote addresses in their errors."""
+    """Replaces credentials in URLs by stars: the user and password, and query parameters that are
+    called a token, a key or the like. Libraries quote addresses in their errors."""
     if "@" in text:
         text = _USERINFO.sub(_without_userinfo, text)
     return _QUERY.sub(r"\1***", text) if "=" in text else text
@@ -33,19 +33,22 @@ def _without_userinfo(found: re.Match[str]) -> str:
 
 
 LONGEST = 1000
-"""Characters of what is said of a destination, in the log or in a dead letter."""
+"""Limit in characters for what a destination has said, in the log or in a dead letter."""
 
 
 def one_line(text: str) -> str:
-    """What a peer has said may be part of it: without control characters, and not endless."""
+    """The text on one line: control characters become spaces, and a text longer than `LONGEST` is
+    cut. For texts that may contain what a peer has said."""
     if len(text) > LONGEST:
         text = text[: LONGEST - 1] + "…"
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 class DocklineError(Exception):
-    """Base of all below. `str(error)` is fit to be shown to a user as it stands: it has no
-    credentials of a URL."""
+    """Base of all exceptions below.
+
+    `str(error)` may be shown to a user as it is. Credentials in URLs are replaced by stars.
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(without_credentials(message))
@@ -54,14 +57,14 @@ class DocklineError(Exception):
 class ConfigError(DocklineError):
     """One value of the configuration is wrong.
 
-    `path` is the key inside the table that was being read, as the user wrote it (`"batch.bytes"`,
-    or empty for the table itself); whoever reads the file adds the table's own path and the line.
-    `column` is where in a string value the trouble is, counted from 0, where that helps. What a
-    user wrote may be part of `message`: it is kept on one line, and not endless.
+    `message`: a sentence. It may contain what the user wrote; control characters are escaped, and
+    it is cut to `LONGEST`. `path`: the key inside the table that was being read, as the user wrote
+    it (`"batch.bytes"`), or empty for the table itself. The reader of the file adds the table's own
+    path and the line. `column`: index of the character in a string value, from 0, if that helps.
     """
 
     LONGEST = 500
-    """Characters of a message."""
+    """Limit in characters for a message."""
 
     def __init__(self, message: str, path: str = "", column: int | None = None) -> None:
         message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
@@ -74,13 +77,16 @@ class ConfigError(DocklineError):
 
 
 class MissingPackage(ConfigError):
-    """A library that a component needs is not installed, or not in a version that it works with.
-    The message shows nothing that the user wrote."""
+    """A library that a component needs is not installed, or its version is not supported.
+
+    The message contains nothing that the user wrote.
+    """
 
 
 @contextmanager
 def at(path: str) -> Iterator[None]:
-    """What is found wrong inside is wrong at this key of the table that is being read."""
+    """A context that adds `path` to a `ConfigError` raised inside: the key of the table being read.
+    `MissingPackage` passes unchanged."""
     try:
         yield
     except MissingPackage:
@@ -90,7 +96,7 @@ def at(path: str) -> Iterator[None]:
 
 
 class EngineError(DocklineError):
-    """The Docker Engine cannot be used as things stand. `permanent`: waiting will not help."""
+    """The Docker Engine cannot be used. `permanent`: waiting will not help."""
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
@@ -98,9 +104,10 @@ class EngineError(DocklineError):
 
 
 class SinkError(DocklineError):
-    """Base of what a sink may raise from `open` and `send`; anything else is a bug in the sink.
+    """Base of what a sink may raise from `open` and `send`. Anything else is a bug in the sink.
 
-    What a destination has said may be part of `message`: it is kept on one line, and not endless.
+    `message` may contain what a destination has said: it is put on one line and cut (see
+    `one_line`).
     """
 
     def __init__(self, message: str = "") -> None:
@@ -108,18 +115,18 @@ class SinkError(DocklineError):
 
 
 class Unavailable(SinkError):
-    """The destination cannot take the payload now; the same payload is worth sending again.
+    """The destination cannot take the payload now. The same payload is worth sending again.
 
-    `retry_after` is the wait in seconds that the destination itself asked for, if it did.
+    `retry_after`: the delay in seconds that the destination asked for, if any.
     """
 
     doubts: int | None = None
-    """After how many attempts that fail so it may be for what is in the payload: what becomes of
-    others is to tell then. None where it never is."""
+    """After this many failed attempts, the payload itself may be the cause. Then it is tried
+    whether others are accepted. None if the payload cannot be the cause."""
 
     wants_mending = False
-    """Whether the destination answers and takes nothing of what it is sent, so that time mends
-    nothing: the configuration is wrong, or the server's."""
+    """Whether the destination answers, but accepts nothing that it is sent. Waiting doesn't help:
+    the sink's or the server's configuration is wrong."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -131,28 +138,31 @@ class Refused(SinkError):
 
 
 SHOWN = 20
-"""Calls of a traceback, the innermost ones: a recursion has a thousand."""
+"""The innermost calls of a traceback that are shown. A recursion has a thousand."""
 
 
 def calls(error: BaseException) -> str:
-    """The traceback of an exception without its text, in which something may stand that a stage is
+    """The traceback of an exception without its message. The message may contain what a stage has
     to hide."""
     return "".join(traceback.format_tb(error.__traceback__, -SHOWN)).rstrip()
 
 
 def whole_traceback(error: BaseException) -> str:
-    """With the text of the exception, and of those that led to it."""
+    """The traceback of an exception and its causes, with their messages."""
     return "".join(traceback.format_exception(error)).rstrip()
 
 
 _CAUSES: Final = 10
-"""Of an exception, one behind the other: they may go round."""
+"""Limit for a chain of causes, which may be circular."""
 
 
 def untraced(error: Error) -> Error:
-    """The same exception, which lets go of what it and its causes have come through. Whoever keeps
-    one in a frame or an object that is in its traceback keeps all that until the garbage collector
-    comes, what was to be sent included; aiohttp does."""
+    """Removes the tracebacks of an exception and its causes, and returns it.
+
+    An exception that is kept in a frame or an object of its own traceback keeps all of that alive
+    until the garbage collector runs, including what was to be sent. aiohttp keeps exceptions like
+    that.
+    """
     cause: BaseException | None = error
     for _ in range(_CAUSES):
         if cause is None:

@@ -1,4 +1,5 @@
-"""Libraries that only some components need, and that are installed with them: `dockline[kafka]`."""
+"""Optional libraries: imported only by the components that need them, and installed as extras such
+as `dockline[kafka]`."""
 
 from __future__ import annotations
 
@@ -16,14 +17,16 @@ SUPPORTED: Final = {
     "aiokafka": ">=0.13,<0.15",
     "nats-py": ">=2.10,<3",
 }
-"""Of packages that have private methods overridden, the versions that `pyproject.toml` allows."""
+"""Supported versions of packages whose private methods are overridden, as in `pyproject.toml`."""
 
 
 def needed(module: str, extra: str, what: str = "") -> ModuleType:
-    """The module, imported; `extra` names what installs it in `pyproject.toml`, and `what` needs
-    it, such as `compression = "zstd"`; by default all that the extra is named after does.
+    """Imports an optional module. Called when a component is constructed, so that nobody else needs
+    the library.
 
-    Called by a component as it is made, so that whoever does without it need not have it.
+    `extra`: the extra in `pyproject.toml` that installs it. `what`: what needs it, such as
+    `compression = "zstd"`; by default the extra's name.
+
     Raises `MissingPackage` with the command that installs it.
     """
     try:
@@ -38,9 +41,11 @@ def needed(module: str, extra: str, what: str = "") -> ModuleType:
 def overridden(
     package: str, extra: str, owner: type | ModuleType, **methods: tuple[str, ...] | None
 ) -> None:
-    """Sees that what is private to a library, and replaced here, is there: methods with their
-    parameters, or any attribute where that is None. One that is gone would be replaced in vain, and
-    nobody would notice. Called by a component as it is made.
+    """Checks that what is private to a library, and overridden here, exists. Called when a
+    component is constructed.
+
+    `methods`: for each name the parameters of the method; None for any attribute. Without this
+    check, overriding a method that is gone would have no effect, and nobody would notice.
 
     Raises `MissingPackage` with the version that is installed, and those that are supported.
     """

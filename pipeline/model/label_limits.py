@@ -1,5 +1,5 @@
-"""How large a container's labels may be: they are kept while it is in use, and most sinks write
-them with each of its entries."""
+"""Limits for a container's labels: they are in memory while it is in use, and most sinks write them
+with each of its entries."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from collections.abc import Mapping
 from typing import Final
 
 MOST_LABELS: Final = 256 << 10
-"""Bytes of one container's labels, by `size_of`. Further ones are left out."""
+"""Limit in bytes for one container's labels, by `size_of`. Further labels are left out."""
 
 
 def size_of(labels: Mapping[str, str]) -> int:
-    """Bytes of labels as JSON writes them: a control character is one in memory, and six there."""
+    """Bytes of labels when written as JSON, where a control character takes six bytes instead of
+    one."""
     text = json.dumps(dict(labels), ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass")) - 2
 
 
 def within_limit(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """All labels, or as many as fit. Those that dockline obeys come first, then those of Compose
-    and Swarm, then all others by name; so the same labels always leave out the same ones."""
+    """All labels, or as many as fit into `MOST_LABELS`.
+
+    Labels of dockline come first, then those of Compose and Swarm, then all others by name. So the
+    same labels always leave out the same ones.
+    """
     if size_of(labels) <= MOST_LABELS:
         return labels
     kept: dict[str, str] = {}

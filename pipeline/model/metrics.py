@@ -1,8 +1,8 @@
-"""The agent's own metrics: each named and described here, and nowhere else.
+"""The agent's own metrics: all of them are named and described in this file.
 
 Counters are incremented once per batch, through children bound at construction
-(`metrics.received.labels(container)`), never per line. Depths are read at scrape time: whoever
-has one registers a collector. Tests pass their own registry.
+(`metrics.received.labels(container)`), never per line. Depths are read when `/metrics` is scraped:
+each owner of a queue registers a collector. Tests pass their own registry.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from pipeline.model.stage_metrics import Derived
 
-# They are a second series for each counter, and half of the time of a scrape.
+# `_created` would be a second series for each counter, and takes half of the time of a scrape.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """`dockline_*`. Every label is bounded: container series go with their container."""
+    """The metrics called `dockline_*`. The number of series is limited: a container's series are
+    removed with the container."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """`registry`: where to register them; by default a new one."""
         self.registry = registry or CollectorRegistry()
         self.derived = Derived(self.registry)
-        """What the stages make out of entries."""
+        """Metrics that stages make from entries."""
         counter, gauge = self._counter, self._gauge
 
         self.received = counter("received_entries", "Entries read from a container.", "container")
@@ -34,19 +36,19 @@ class Metrics:
         self.log_gaps = counter(
             "log_gaps",
             "Places in a container's log where the Engine may have lost lines before they were "
-            "read: passed over, rotated away, or damaged.",
+            "read: skipped, rotated away, or damaged.",
             "container",
         )
         self.http_refused = counter(
             "http_refused_requests",
-            "Requests to the agent's HTTP endpoint that were refused: without its token, for a "
-            "host that is not its own, or from another site's page.",
+            "Requests to the agent's HTTP endpoint that were refused: without its token, for "
+            "another host name, or from a page of another site.",
             "reason",
         )
         self.http_ended = counter(
             "http_ended_connections",
-            "Connections of the agent's HTTP endpoint that it has ended: a request's head did not "
-            "come in time, was too large, or others needed the place.",
+            "Connections to the agent's HTTP endpoint that it closed: the head of a request came "
+            "too late or was too large, or there were too many connections.",
             "reason",
         )
         self.filtered = counter(
@@ -54,13 +56,14 @@ class Metrics:
         )
         self.made = counter(
             "made_entries",
-            "Entries that a stage made of others: those that one was split into, but for one.",
+            "Entries that a stage made by splitting others: all parts of an entry but one.",
             "route",
             "stage",
         )
         self.stage_errors = counter(
             "stage_errors",
-            "Batches that a stage failed on, a bug in it; entries, where it runs code of yours.",
+            "Batches on which a stage failed, which is a bug in it; entries, if the stage runs "
+            "your code.",
             "route",
             "stage",
         )
@@ -70,7 +73,7 @@ class Metrics:
         )
         self.memory_errors = counter(
             "memory_errors",
-            "How often there was not enough memory for something, which is done again in smaller "
+            "How often there was not enough memory for something. It is done again in smaller "
             "parts, or later.",
             "where",
         )
@@ -85,7 +88,7 @@ class Metrics:
         )
         self.retried = counter("retried_payloads", "Payloads that had to be sent again.", "sink")
         self.source_errors = counter(
-            "source_errors", "Trouble with one of the Engine's streams, by kind.", "kind"
+            "source_errors", "Errors of the Engine's streams, by kind.", "kind"
         )
         self.source_messages = counter(
             "source_taken_messages", "Messages that a source has taken from its peers.", "source"
@@ -94,16 +97,16 @@ class Metrics:
             "source_taken_entries", "Entries in messages that a source has taken.", "source"
         )
         self.source_bytes = counter(
-            "source_taken_bytes", "Bytes of the entries in messages taken.", "source"
+            "source_taken_bytes", "Bytes of entries in messages that a source has taken.", "source"
         )
         self.source_settled = counter(
             "source_settled_messages",
-            "Messages that every sink has settled, and the peer may forget.",
+            "Messages that every sink has settled, so that the peer may forget them.",
             "source",
         )
         self.source_refused = counter(
             "source_refused_messages",
-            "Messages or connections that make no sense or are too much, and why.",
+            "Messages or connections that were invalid or too many, by reason.",
             "source",
             "reason",
         )
@@ -120,19 +123,21 @@ class Metrics:
         )
         self.reload_time = gauge(
             "config_last_reload_success_timestamp_seconds",
-            "When the configuration that counts was loaded.",
+            "When the present configuration was loaded (Unix time).",
         )
         self.label_errors = gauge(
-            "label_errors", "dockline.* labels that are not understood.", "container", "label"
+            "label_errors", "dockline.* labels that are invalid.", "container", "label"
         )
         self.labels_left_out = gauge(
-            "labels_left_out", "Labels of a container beyond 256 KiB of them.", "container"
+            "labels_left_out",
+            "Labels of a container that are left out: those beyond 256 KiB.",
+            "container",
         )
         self._wrong: dict[str, set[str]] = {}
-        """Labels that are not understood, by container."""
+        """Names of invalid labels, by container name."""
 
     def forget_container(self, name: str) -> None:
-        """The container is gone, and its series with it."""
+        """Removes the series of a container. `name`: the container's name."""
         for metric in (self.received, self.received_bytes, self.log_gaps):
             with contextlib.suppress(KeyError):
                 metric.remove(name)
@@ -140,7 +145,7 @@ class Metrics:
         self.set_labels_left_out(name, 0)
 
     def set_label_errors(self, name: str, labels: Collection[str]) -> None:
-        """The labels of a container that are not understood; all others of it are."""
+        """Sets which labels of a container are invalid; all others are valid from now on."""
         before = self._wrong.pop(name, set())
         for label in before.difference(labels):
             self.label_errors.remove(name, label)
@@ -150,7 +155,7 @@ class Metrics:
             self._wrong[name] = set(labels)
 
     def set_labels_left_out(self, name: str, count: int) -> None:
-        """How many labels of a container are left out."""
+        """Sets how many labels of a container are left out."""
         if count:
             self.labels_left_out.labels(name).set(count)
         else:
@@ -158,7 +163,7 @@ class Metrics:
                 self.labels_left_out.remove(name)
 
     def forget_source(self, name: str) -> None:
-        """The source is gone, and its series with it."""
+        """Removes the series of a configured source."""
         for metric in (
             self.source_messages, self.source_entries, self.source_bytes, self.source_settled,
             self.source_restarts,

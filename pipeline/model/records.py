@@ -1,9 +1,9 @@
-"""Parsed fields of many entries as records: structs of the names that a container's lines have.
+"""Records: parsed fields of a batch, as structs with the names that a container's lines have.
 
-A program that logs JSON logs the same few names again and again. Read into structs of exactly
-these, its lines take a third less time than as dictionaries, and a third less memory; an expression
-reads an attribute instead of looking for a key, and they are written back four times as quickly
-(`benchmarks/bench_w2`). What needs dictionaries gets them, from `Batch.fields`.
+A program that logs JSON logs the same few names over and over. Read into structs with exactly these
+names, its lines take a third less time and memory than as dictionaries. An expression reads an
+attribute instead of looking up a key, and records are written four times as fast
+(`benchmarks/bench_w2`). Code that needs dictionaries gets them from `Batch.fields`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 Fields = dict[str, Any]
+"""Parsed fields of one entry: names and JSON values."""
 
 RESERVED: Final = frozenset(
     {
@@ -25,12 +26,12 @@ RESERVED: Final = frozenset(
         "container", "host", "orchestrator", "ecs", "fields",
     }
 )  # fmt: skip
-"""Names at the top level of what comes out that are the agent's own, by Elastic Common Schema. A
-parsed field of such a name is kept under `fields`."""
+"""Top-level names of the output that the agent sets itself, by the Elastic Common Schema. A parsed
+field with one of these names is written under `fields`."""
 
 
 class Missing:
-    """The value of a field that an entry does not have. False, and equal to nothing."""
+    """The type of `MISSING`: false, and equal to nothing else."""
 
     __slots__ = ()
 
@@ -42,19 +43,23 @@ class Missing:
 
 
 MISSING: Final = Missing()
+"""The value of a field that an entry doesn't have."""
 
 MOST_NAMES: Final = 64
-"""Names that a shape has at the most; a container whose lines have more gets dictionaries. Each
-name that a line does not have costs it 3 ns and 8 bytes."""
+"""Limit for the names of a shape. A container whose lines have more gets dictionaries. Each name
+that a line doesn't have costs 3 ns and 8 bytes."""
 MOST_SHAPES: Final = 256
-"""Shapes that are kept for containers that are still to come: many have the same."""
+"""How many shapes are kept for further containers: many have the same."""
 
 NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""The exceptions of reading something that is not a JSON object of the expected names."""
 
 
 def nested(fields: Fields, most: float = math.inf) -> int:
-    """Values in the lists and objects among these fields, at any depth; or some number above
-    `most`, where they are more."""
+    """The number of values in lists and objects among these fields, at any depth.
+
+    If there are more than `most`, counting stops and some number above `most` is returned.
+    """
     count = 0
     inner = [one for one in fields.values() if type(one) is list or type(one) is dict]
     while inner:
@@ -68,16 +73,18 @@ def nested(fields: Fields, most: float = math.inf) -> int:
 
 
 class Shape:
-    """Names of fields, in the order in which they are written, and the records that have them."""
+    """Names of fields in the order in which they are written, and the type of records with these
+    names."""
 
     __slots__ = ("__weakref__", "attributes", "decode", "names", "record")
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        """Raises `ValueError` for a name that a struct cannot have: with a quotation mark, a
-        backslash or a control character in it."""
+        """Raises `ValueError` for a name that a struct cannot have: one with a quotation mark, a
+        backslash or a control character."""
         self.names = names
         self.attributes: dict[str, str] = {name: f"f{place}" for place, name in enumerate(names)}
-        """The attribute of a record for each name. An absent field is `MISSING`."""
+        """The attribute of a record for each name. A field that an entry doesn't have is
+        `MISSING`."""
         self.record: Callable[..., Any] = msgspec.defstruct(
             "Record",
             [(attribute, Any, MISSING) for attribute in self.attributes.values()],
@@ -86,11 +93,13 @@ class Shape:
             omit_defaults=True,
             gc=False,
         )
+        """The struct's type."""
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(self.record).decode
-        """One line. Raises one of `NOT_JSON` for all but an object of these names."""
+        """Reads one line as a record. Raises one of `NOT_JSON` for anything but a JSON object with
+        names of this shape."""
 
     def of(self, fields: Mapping[str, Any]) -> Any:
-        """A record of these fields, whose names it has."""
+        """Makes a record of fields, all of whose names are in this shape."""
         attributes = self.attributes
         return self.record(**{attributes[name]: value for name, value in fields.items()})
 
@@ -99,7 +108,7 @@ _shape: Final = lru_cache(MOST_SHAPES)(Shape)
 
 
 class Records(list[Any]):
-    """Of one batch: a record for each entry, all of one shape."""
+    """The fields of a batch: one record for each entry, all of one shape."""
 
     __slots__ = ("shape",)
 
@@ -108,7 +117,7 @@ class Records(list[Any]):
         self.shape = shape
 
     def dictionaries(self) -> list[Fields]:
-        """The same as dictionaries that are nobody else's."""
+        """The fields as new dictionaries."""
         try:
             dictionaries: list[Fields] = msgspec.to_builtins(list(self))
         except RecursionError:
@@ -119,14 +128,15 @@ class Records(list[Any]):
         return dictionaries
 
     def column(self, name: str) -> list[Any]:
-        """That field of all, `MISSING` where there is none."""
+        """One field of all entries; `MISSING` where an entry doesn't have it."""
         attribute = self.shape.attributes.get(name)
         if attribute is None:
             return [MISSING] * len(self)
         return list(map(attrgetter(attribute), self))
 
     def only(self, names: Iterable[str]) -> list[Fields]:
-        """Those fields as dictionaries; absent ones may be in them as `MISSING`."""
+        """Some of the fields as dictionaries. A field that an entry doesn't have may be in its
+        dictionary as `MISSING`."""
         present = [name for name in names if name in self.shape.attributes]
         if not present:
             return [{}] * len(self)
@@ -135,10 +145,10 @@ class Records(list[Any]):
 
 
 class RecordReader:
-    """Reads one container's lines, and learns which names they have.
+    """Reads one container's lines into records, and learns which names they have.
 
-    Lines with a name that is new are read as dictionaries, with all of their batch; the next batch
-    finds it known.
+    If any line of a batch has a new name, the whole batch is read as dictionaries; from the next
+    batch on, the name is known.
     """
 
     def __init__(
@@ -148,18 +158,19 @@ class RecordReader:
         *,
         all_json: bool,
     ) -> None:
-        """`parse` reads lines as dictionaries, `parse_one` one of them as JSON, empty where it is
-        none. `all_json`: if one is not, `parse` is to see them."""
+        """`parse`: reads lines as dictionaries. `parse_one`: reads one line as JSON; returns an
+        empty dictionary if it is not JSON. `all_json`: whether a batch with a line that is not JSON
+        has to be read by `parse`."""
         self._parse = parse
         self._parse_one = parse_one
         self._all_json = all_json
         self._shape: Shape | None = None
         self._learns = True
         self._pause = self._paused = 0
-        """Batches that are left to `parse`, after one that was not all JSON."""
+        """Batches to leave to `parse`, after one that was not all JSON."""
 
     def read(self, lines: list[bytes]) -> Records | list[Fields]:
-        """The fields of each line, empty where there are none."""
+        """The fields of each line; empty for a line without any."""
         if self._paused:
             self._paused -= 1
         elif self._shape is not None:
@@ -175,7 +186,7 @@ class RecordReader:
         records = Records(shape)
         try:
             records.extend(map(shape.decode, lines))
-        except NOT_JSON:  # what came before is in the list
+        except NOT_JSON:  # the lines before this one are in the list already
             for line in lines[len(records) :]:
                 record = self._record(shape, line)
                 if record is None:

@@ -1,4 +1,4 @@
-"""How components are found: the folder is the registry."""
+"""Finds components by their files: the type `loki` of a sink is `pipeline/sinks/loki.py`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pipeline.model.source import Source
 from pipeline.model.stage import Stage, StageContext
 
 Kind = Literal["sources", "stages", "sinks"]
+"""The folder of a component."""
 _BASES: dict[Kind, type] = {"sources": Source, "stages": Stage, "sinks": Sink}
 
 
 def names(kind: Kind) -> list[str]:
     """The names of all components of a kind, sorted: the modules in its folder.
 
-    Not a component: a package (Docker is a source without a table), and a module whose name begins
-    with an underscore (what several components use).
+    Packages don't count (Docker is a source without a table), nor do modules with a leading
+    underscore (they are shared by several components).
     """
     package = importlib.import_module(f"pipeline.{kind}")
     found = pkgutil.iter_modules(package.__path__)
@@ -28,19 +29,20 @@ def names(kind: Kind) -> list[str]:
 
 
 def module(kind: Kind, name: str) -> ModuleType:
-    """The module of a component. Raises `ConfigError` when there is none of that name."""
+    """The module of a component. Raises `ConfigError` if there is no component of that name."""
     if name not in names(kind):
         raise ConfigError(f'there is no {kind[:-1]} "{name}"')
     return importlib.import_module(f"pipeline.{kind}.{name}")
 
 
 def config_type(kind: Kind, name: str) -> Any:
-    """The type of what the user may write for it."""
+    """The component's `Config`: the type of what the user may write. Raises `ConfigError`."""
     return module(kind, name).Config
 
 
 def implementation(kind: Kind, name: str) -> Any:
-    """The class that implements it."""
+    """The component's class. Raises `ConfigError` if there is no component of that name, and
+    `TypeError` if its module defines no such class."""
     found = module(kind, name)
     base = _BASES[kind]
     for value in vars(found).values():
@@ -51,7 +53,10 @@ def implementation(kind: Kind, name: str) -> Any:
 
 
 def stage(name: str, config: Any, context: StageContext) -> Stage:
-    """A stage of a route, ready to be bound. Raises `ConfigError`."""
+    """Makes a stage of a route, ready to be bound to containers.
+
+    `config`: the stage's own `Config`. Raises `ConfigError`.
+    """
     made: Stage = implementation("stages", name)(config)
     made.attach(context)
     return made

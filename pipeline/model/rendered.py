@@ -1,12 +1,12 @@
-"""What sinks write of a container's facts, made once for each container and kept while it lives.
+"""Keeps what sinks render of a container's facts, for as long as the container is in use.
 
-Ten sinks keep what ten thousand containers' labels look like in ten ways, and a client of a source
-may make up as many containers, with labels of its own. So all of it has one bound: where there is
-more than `MOST`, what is kept of some containers is forgotten, and made again when they log again.
+Ten sinks may render the labels of ten thousand containers in ten ways, and a client of a source may
+invent as many containers with labels of its own. So there is one limit for all of it, `MOST`.
+Beyond it, what was rendered for some containers is removed, and rendered again when they log again.
 
-Everything of a container is in one dictionary, for the garbage collector has to look at each object
-of each of them in one turn of the event loop. It does not look at keys of text, numbers and plain
-`object()`s.
+Everything of a container is in one dictionary, since the garbage collector visits each object of
+each container in one turn of the event loop. It doesn't visit keys that are strings, numbers or a
+plain `object()`.
 """
 
 from __future__ import annotations
@@ -20,51 +20,55 @@ from typing import Any, Final, TypeVar
 from pipeline.model.container import Container
 
 MOST: Final = 24 << 20
-"""Bytes. JSON has 1.5 KB of a container with twenty labels, of each of its streams."""
+"""Limit in bytes. JSON takes 1.5 KB for each stream of a container with twenty labels."""
 OVERHEAD: Final = 300
-"""Bytes that each thing kept costs beside its text: a key, and a place in a dictionary."""
+"""Bytes of memory for each thing kept in addition to its text: a key, and an item of a
+dictionary."""
 OF_A_CONTAINER: Final = 500
-"""Bytes that a container costs of which something is kept."""
+"""Bytes of memory for each container of which anything is kept."""
 SHARE: Final = 8
-"""A container with very large labels has this part of all at the most, or one thing alone."""
+"""One container may take this fraction (1/8) of the limit, or more for a single thing."""
 
 Value = TypeVar("Value")
 
 
 class _Parts(dict[Hashable, Any]):
-    """Of one container."""
+    """What is kept of one container."""
 
     __slots__ = ("size",)
 
     def __init__(self) -> None:
         super().__init__()
         self.size = OF_A_CONTAINER
-        """Bytes."""
+        """Bytes of memory."""
 
 
 class Rendered:
-    """By container, and by a key that names all else that it depends on, who has made it included.
+    """Rendered values by container and key.
 
-    Any thread may use it, and containers may die in any."""
+    The key names everything that the value depends on apart from the container, including who
+    rendered it. All methods may be called from any thread, and containers may be freed in any.
+    """
 
     def __init__(self, most: int = MOST) -> None:
+        """`most`: the limit in bytes."""
         self._most = most
         self._size = 0
         self._lock = threading.Lock()
         self._of: OrderedDict[weakref.ref[Container], _Parts] = OrderedDict()
         self._freed: deque[int] = deque()
-        """Bytes of containers that have died, which nobody has counted yet: that may happen in the
-        midst of anything."""
+        """Bytes of containers that were freed, not subtracted yet: a container may be freed at any
+        point of any code."""
         self._forget = self._died
         self._newest_goes = False
 
     def __len__(self) -> int:
-        """Containers of which there is something."""
+        """The number of containers of which anything is kept."""
         return len(self._of)
 
     @property
     def size(self) -> int:
-        """Bytes, near enough."""
+        """About how many bytes are kept."""
         with self._lock:
             return self._counted()
 
@@ -75,7 +79,10 @@ class Rendered:
         make: Callable[[], Value],
         size: Callable[[Value], int],
     ) -> Value:
-        """What is kept, or what `make` gives, which is kept: about `size` of it bytes."""
+        """The value that is kept, or the result of `make()`, which is then kept.
+
+        `size`: called with the value; returns about how many bytes it takes.
+        """
         value: Value | None = self.get(container, key)
         if value is None:
             value = make()
@@ -83,11 +90,11 @@ class Rendered:
         return value
 
     def get(self, container: Container, key: Hashable) -> Any:
-        """None where it has to be made."""
+        """The value that is kept; None if it has to be made."""
         return self._of.get(weakref.ref(container), _NOTHING).get(key)
 
     def keep(self, container: Container, key: Hashable, value: Value, size: int) -> Value:
-        """The value, which takes about so many bytes."""
+        """Keeps a value, and returns it. `size`: about how many bytes it takes."""
         with self._lock:
             parts = self._of.get(weakref.ref(container))
             if parts is None:
@@ -105,11 +112,14 @@ class Rendered:
         return value
 
     def _let_go(self) -> None:
-        """In turn of the container that came last and of that which came first: where all log in
-        turn, and are a few too many, each would otherwise be forgotten just before it is needed."""
+        """Removes one container's values: the newest and the oldest container in turn.
+
+        If only the oldest were removed and slightly too many containers log in turn, each would be
+        removed just before it is needed.
+        """
         try:
             _, parts = self._of.popitem(last=self._newest_goes)
-        except KeyError:  # all have died since
+        except KeyError:  # all were freed in the meantime
             return
         self._newest_goes = not self._newest_goes
         self._size -= parts.size
@@ -120,7 +130,8 @@ class Rendered:
         return self._size
 
     def _died(self, reference: weakref.ref[Container]) -> None:
-        """Takes no lock: whoever has it may be who let go of the container."""
+        """Called when a container is freed. It takes no lock: the thread that frees the container
+        may hold it."""
         parts = self._of.pop(reference, None)
         if parts is not None:
             self._freed.append(parts.size)
@@ -129,3 +140,4 @@ class Rendered:
 _NOTHING: Final = _Parts()
 
 RENDERED: Final = Rendered()
+"""What is kept in this process."""

@@ -1,4 +1,4 @@
-"""One reading of a container's stats, and what inspecting it tells beside."""
+"""`Samples`: one reading of a container's stats, and what inspecting the container adds."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from pipeline.model.container import Container
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What inspecting a container tells that its stats do not (`GET /containers/{id}/json`).
+    """Facts of a container that are not in its stats (`GET /containers/{id}/json`).
 
-    None wherever nothing is set or known: no limit, a default left to the kernel.
+    A value is None if nothing is set or known: no limit, or the kernel's default.
     """
 
     cgroup: str = ""
     """Path of its control group, such as `/docker/<id>`."""
     started: float | None = None
-    """Seconds since the epoch."""
+    """Start time, in seconds since the epoch."""
     health: str = ""
-    """`starting`, `healthy`, `unhealthy`, or empty without a health check."""
+    """`starting`, `healthy` or `unhealthy`; empty if there is no health check."""
     restarts: int | None = None
-    """By its restart policy."""
+    """Restarts by its restart policy."""
     out_of_memory: int | None = None
-    """How often the Engine told of it since the container is followed."""
+    """Out-of-memory events that the Engine has reported since the agent follows the container."""
     cpu_shares: int | None = None
+    """Relative CPU weight."""
     cpu_period: int | None = None
-    """Microseconds, like the quota."""
+    """Length of the CPU quota's period, in microseconds."""
     cpu_quota: int | None = None
+    """CPU time in a period, in microseconds."""
     memory_limit: int | None = None
+    """Limit in bytes."""
     memory_swap_limit: int | None = None
-    """Memory and swap together, as Docker counts it."""
+    """Limit in bytes of memory and swap together, as Docker counts it."""
     memory_reservation: int | None = None
+    """Soft limit in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,8 @@ class Samples:
 
     container: Container
     time: float
-    """Seconds since the epoch, by the Engine's clock."""
+    """When it was read, in seconds since the epoch by the Engine's clock."""
     stats: Mapping[str, Any]
-    """The Engine's JSON answer, as decoded. Where it came without `precpu_stats` and `preread`,
-    these are those of the reading before, if there was one."""
+    """The Engine's JSON answer, decoded. If it came without `precpu_stats` and `preread`, they are
+    filled in from the reading before, if there was one."""
     inspection: Inspection = Inspection()

@@ -1,5 +1,5 @@
-"""Stars for the secrets of a component in what others say: servers and libraries repeat passwords
-and tokens in their errors, which go to the log, to dead letters and over HTTP."""
+"""Hides a component's secrets in texts of others. Servers and libraries repeat passwords and tokens
+in their errors, which get into the log, into dead letters and into HTTP answers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from pipeline.model.values import Secret
 
 STARS: Final = "***"
 ENOUGH: Final = 8
-"""Characters in a row of a secret that give something away."""
+"""This many consecutive characters of a secret are hidden: they would give something away."""
 SHORT: Final = 4
-"""Shorter ones are hidden only in quotes: every word has an `a`."""
+"""Shorter secrets are hidden only in quotation marks: every other word contains an `a`."""
 
 _NAME: Final = re.compile(
     r"(?:.*_)?(?:nkey|password|passwd|passphrase|pwd|secret|token|credentials?|authorization|auth|cookie"
     r"|(?:api|auth|access|secret|private|shared|license|account|ingest(?:ion)?)_?key)"
 )
-"""Keys, in small letters and with `_` for `-`, whose values are for nobody else to see."""
+"""Keys whose values are secret, in lower case and with `_` for `-`."""
 
 
 def sounds_secret(key: str | int) -> bool:
-    """`password`, `api-key`, `SESSION_TOKEN`."""
+    """Whether a key's value is probably secret: `password`, `api-key`, `SESSION_TOKEN`."""
     return isinstance(key, str) and bool(_NAME.fullmatch(key.lower().replace("-", "_")))
 
 
 def starred(text: str, secrets: Iterable[str]) -> str:
-    """`text` with stars for every secret in it, and for a larger part of one."""
+    """The text with stars for every secret in it, and for larger parts of one."""
     marked = bytearray(len(text))
     for secret in secrets:
         for form in {secret, unquote(secret), _on_one_line(secret)}:
@@ -45,21 +45,26 @@ def starred(text: str, secrets: Iterable[str]) -> str:
 
 
 class Stars:
-    """The same for the secrets of one component, of which most texts have none, and for the
-    credentials of any URL."""
+    """Hides the secrets of one component, and the credentials of any URL.
+
+    It is fast for texts without secrets, as most are.
+    """
 
     def __init__(self, config: Struct) -> None:
+        """`config`: the component's configuration. Its `Secret` values are hidden, as are headers
+        whose names sound secret."""
         self._secrets = sorted({one for one in _secrets(config) if one.strip()})
         self._parts = [part for secret in self._secrets for part in _parts(secret)]
 
     def __call__(self, text: str) -> str:
+        """The text with stars for the secrets and for credentials of URLs."""
         if any(part in text for part in self._parts):
             text = starred(text, self._secrets)
         return without_credentials(text)
 
 
 def _secrets(value: Any, name: str = "") -> Iterator[str]:
-    """Every secret in a configuration. A header is none that is not called one."""
+    """All secrets of a configuration. A header is one only if its name sounds so."""
     if isinstance(value, Secret):
         yield str(value)
     elif isinstance(value, Struct):
@@ -78,7 +83,8 @@ def _secrets(value: Any, name: str = "") -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """One of these is in every text that has the secret, or twice as much as `ENOUGH` of it."""
+    """Parts of a secret. Every text that contains the secret, or `2 * ENOUGH` characters of it,
+    contains one of them."""
     if len(secret) < ENOUGH:
         yield secret
     for start in range(0, len(secret) - ENOUGH + 1, ENOUGH):
@@ -86,7 +92,7 @@ def _parts(secret: str) -> Iterator[str]:
 
 
 def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
-    """Where it is in the text, or a larger part of it is."""
+    """Where the secret, or a larger part of it, is in the text: start and end."""
     if len(secret) < SHORT:
         for found in re.finditer(rf"(?<=[\"']){re.escape(secret)}(?=[\"'])", text):
             yield found.span()
@@ -98,5 +104,5 @@ def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
 
 
 def _on_one_line(text: str) -> str:
-    """As messages quote it."""
+    """The text as messages quote it."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""What a sink promises, and what it is given."""
+"""The interface of a sink: `Sink`, and what it is given and returns."""
 
 from __future__ import annotations
 
@@ -18,111 +18,133 @@ Data = TypeVar("Data")
 
 @dataclass(slots=True)
 class Payload(Generic[Data]):
-    """Encoded entries, ready to be sent as often as needed."""
+    """Encoded entries, ready to be sent as often as needed.
+
+    `encode` makes it. `send` may change it, to remember what the destination has taken.
+    """
 
     data: Data
-    """Whatever the sink's `send` wants: bytes, a list of datagrams, an object that remembers
-    how much of it the peer has acknowledged."""
+    """Whatever the sink's `send` needs: bytes, a list of datagrams, an object that remembers how
+    much the peer has acknowledged."""
     entries: int
+    """The number of entries, without those in `refused`."""
     size: int
     """Bytes on the wire."""
     truncated: int = 0
-    """Entries cut to the destination's size limit."""
+    """Entries that were cut to the destination's size limit."""
     refused: list[tuple[Batch, int, str]] = field(default_factory=list)
-    """Entries that this destination will not take: batch, index in it, reason. `encode` puts those
-    here that cannot be encoded, `send` those that the destination has refused one by one."""
+    """Entries that the destination will not take, as (batch, index in the batch, reason). `encode`
+    adds those that cannot be encoded, `send` those that the destination has refused."""
 
     def refuse(self, batch: Batch, index: int, reason: str) -> None:
-        """For `send`: the destination has refused this entry for good, whatever becomes of the
-        others. What was refused is not to be sent again with the rest. `reason` is kept on one
-        line, and not endless."""
+        """Marks one entry as refused for good. For `send`, which must not send it again with the
+        rest.
+
+        `batch`, `index`: the entry. `reason`: a sentence; control characters are removed and long
+        ones are cut.
+        """
         self.refused.append((batch, index, one_line(reason)))
         self.entries -= 1
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a sink may know of the agent it runs in."""
+    """What a sink may know about the agent."""
 
     name: str
-    """The sink's name in the configuration, for messages."""
+    """The sink's name in the configuration, for use in messages."""
     host: str = ""
-    """Name of the host, for entries whose container does not tell."""
+    """Name of this host, for entries whose container has none."""
     alive: Callable[[str], bool] = lambda container_id: True
-    """Whether a container (by its 64-digit id) still exists."""
+    """Returns whether a container (by its 64-digit id) still exists."""
     metrics: Callable[[], Iterable[Metric]] = tuple
-    """The agent's own metrics, as they are now."""
+    """Returns the agent's own metrics with their present values."""
 
 
 class Sink(ABC, Generic[Data]):
-    """Knows one destination and nothing else. `Delivery` does all the rest: it calls `open` until
-    it succeeds, then `encode` and `send`, and `tend` between them, one at a time and never
-    concurrently, `open` again after any `Unavailable`, and `close` once at the end. Each may be
-    cancelled at every await."""
+    """A destination. A sink knows how to connect, encode and send, and nothing else.
+
+    The delivery does the rest: buffering, retrying, counting and acknowledging. It calls `open`
+    until it succeeds, then `encode` and `send`, and `tend` in between. Calls never overlap. After
+    any `Unavailable` it calls `open` again, and at the end it calls `close` once. Every call may be
+    cancelled at any await.
+    """
 
     takes: ClassVar[frozenset[Sort]] = frozenset(("logs", "events", "stats"))
-    """The sources whose entries it can use. Without a configured route, logs lead to every sink
-    that takes logs, and stats to one that takes nothing else."""
+    """The sources whose entries the sink can use. If no route is configured, logs go to every sink
+    that takes logs, and stats to sinks that take only stats."""
 
     most_values: ClassVar[int | None] = None
-    """Fields, and values in lists and objects of them, that `encode` is given at once, as far as
-    entries can be divided: for an encoder that writes each by itself, which would hold up the event
-    loop. None for one that leaves that to a library."""
+    """At most how many fields, and values in lists and objects of fields, `encode` gets at once, as
+    far as entries can be divided. For encoders that write each value in Python, which would block
+    the event loop. None for no limit."""
 
     tends: float | None = None
-    """Seconds between two calls of `tend`; None for a sink that has nothing to send of its own
-    accord."""
+    """Seconds between two calls of `tend`; None if it is never called."""
 
     def __init__(self, config: Any, context: Context) -> None: ...
 
     @abstractmethod
     async def open(self) -> None:
-        """Makes ready to send; called again after every failure, so it drops what was open before.
+        """Connects, and prepares whatever `send` needs.
 
-        Raises `Unavailable` with a sentence that says what is wrong and what to do."""
+        Called again after every failure, so it first closes what was open before. Raises
+        `Unavailable` with a sentence that says what is wrong and what to do.
+        """
 
     def reached(self) -> str:
-        """What `open` has reached, for `dockline check --live`: the address, and what was agreed
-        with the peer. Empty where there is nothing to say."""
+        """Describes what `open` has connected to, for `dockline check --live`: the address and what
+        was agreed with the peer. May be empty."""
         return ""
 
     async def probe(self) -> None:
-        """For `dockline check --live`, once opened: finds out whether the destination would take
-        what is sent there, as far as can be told without sending any entry.
+        """Checks whether the destination would accept what is sent to it, as far as possible
+        without sending any entry. Called after `open`, for `dockline check --live`.
 
-        Raises `Unavailable`, as `send` would."""
+        Raises `Unavailable`, as `send` would.
+        """
 
     @abstractmethod
     def encode(self, batches: Sequence[Batch]) -> Payload[Data]:
-        """All entries of `batches`, in order, as one payload. Synchronous and pure; must not raise
-        for any data. Batches may come from many containers and from any source."""
+        """Encodes all entries of `batches`, in order, as one payload.
+
+        Batches may be of different containers and sources, or none at all. It must not await, do
+        I/O, change a batch, or raise for any data; an entry that cannot be encoded goes into
+        `Payload.refused`.
+        """
 
     @abstractmethod
     async def send(self, payload: Payload[Data]) -> None:
-        """Returns when the destination has taken the payload, as far as its protocol can tell.
+        """Sends a payload. Returns when the destination has taken it, as far as its protocol can
+        tell.
 
-        Raises `Unavailable` (the same payload will be sent again after `open`) or `Refused`: all of
-        it. Single entries are refused with `Payload.refuse`, once each, and then it may return, or
-        raise because of the others. A sink whose peer acknowledges parts remembers them in the
-        payload, and sends the rest."""
+        Raises `Unavailable` if it may work later: the same payload is sent again after `open`.
+        Raises `Refused` if the destination will never take it. Single entries are refused with
+        `Payload.refuse`, once each; then it returns, or raises because of the others. If the peer
+        acknowledges parts, the sink remembers them in the payload and sends only the rest.
+        """
 
     def unconfirmed(self) -> int:
-        """How many of the payloads that `send` has returned for, the last ones, the destination
-        may not have yet: `open` sends those again by itself, without their being asked for.
+        """How many of the last payloads for which `send` returned the destination may not have
+        received. `open` sends these again by itself.
 
-        Raises `Unavailable` where the connection that they were sent on is no more. For a protocol
-        that acknowledges, and for one that never repeats, there are none."""
+        0 for a protocol with acknowledgements, and for one that never sends again. Raises
+        `Unavailable` if the connection that they were sent on is gone.
+        """
         return 0
 
     async def tend(self) -> None:
-        """Sends what is to be sent though nobody has put it, such as that a container is gone.
-        Called when it is time, once opened, whether entries come or not.
+        """Sends what is due without any new entry, such as that a container is gone.
 
-        Raises `Unavailable`: then it is called again later, and entries go on meanwhile."""
+        Called every `tends` seconds while the sink is open, whether entries come or not. Raises
+        `Unavailable`: it is called again later, and entries are sent meanwhile.
+        """
 
     def give_up(self) -> None:
-        """Forgets those payloads: they will not be asked for any more, and `open` sends none."""
+        """Forgets the unconfirmed payloads: `unconfirmed` no longer counts them, and `open` doesn't
+        send them."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Lets go of everything. Never raises, and may be called without or during `open`."""
+        """Closes everything. Never raises. May be called without `open`, or while `open` is
+        cancelled."""

@@ -1,4 +1,4 @@
-"""What a source beside Docker promises, and what it is given."""
+"""The interface of a configured source (one other than Docker): `Source`, and what it is given."""
 
 from __future__ import annotations
 
@@ -15,50 +15,60 @@ from pipeline.model.records import Fields
 
 
 class Taken(Protocol):
-    """One message that a source has taken: its entries are on their way."""
+    """A message that a source has handed to its intake. Its entries are on their way to the
+    sinks."""
 
     @property
     def size(self) -> int:
-        """Bytes that it counts for."""
+        """Bytes that the message counts as in `in_flight`."""
 
     def done(self) -> bool:
-        """Whether `settled` returns at once."""
+        """Whether `settled` would return without waiting."""
 
     async def placed(self) -> None:
-        """Waits until all of it has found room in the sinks' buffers, and there is room for more:
-        what whoever reads from a peer waits for before he reads on. Who is cancelled here has
-        cancelled nothing else."""
+        """Waits until all entries are in the sinks' buffers and there is room for more.
+
+        A source waits for it before it reads on from a peer. Cancelling the wait doesn't cancel the
+        message.
+        """
 
     async def settled(self) -> bool:
-        """Waits until every sink of every route has settled all of it, and all that came before it
-        of the same containers: delivered, dropped and counted, or safe on a disk. Only then may the
-        peer be told that it can forget the message. False when that will not come, since the
-        process ends: the peer is to send it again."""
+        """Waits until every sink of every route has settled this message and all earlier ones of
+        the same containers: delivered, dropped and counted, or safe on disk.
+
+        Only if it returns True may the peer be told to forget the message. It returns False if the
+        process ends before: the peer has to send it again.
+        """
 
     def when_settled(self, call: Callable[[bool], object]) -> None:
-        """Calls with what `settled` returns, at once where that is known: for one who has thousands
-        of messages on their way, and no task for each."""
+        """Calls `call` with what `settled` would return, now if that is known, or later. For
+        sources with thousands of messages in flight, which shouldn't have a task for each."""
 
 
 class Intake(Protocol):
-    """Where a source hands in what it takes. Each has its own."""
+    """Where a source hands in its messages. Each source has its own."""
 
     name: str
     """The source's name in the configuration."""
 
     @property
     def stopping(self) -> bool:
-        """Nothing more is to be taken."""
+        """Whether the source must take nothing more."""
 
     async def room(self) -> None:
-        """Waits until what is taken and not settled is less than `in_flight`. One who takes
-        something right then, without another await between, is the only one who does."""
+        """Waits until less than `in_flight` bytes are taken and not settled.
+
+        If the caller takes a message without another await in between, no other task takes one
+        before it.
+        """
 
     def taking(self, finish: Callable[[], None] | None = None) -> AbstractAsyncContextManager[None]:
-        """For whatever waits for peers or reads from them: when the source is to stop, what is
-        inside is cancelled, and the block left as if it had come to its end. `finish` is called
-        before that, while something may still be taken: for the rest of a message of which some is
-        taken already."""
+        """A context for code that waits for peers or reads from them.
+
+        When the source is to stop, the code inside is cancelled, and the block ends as if it had
+        finished. `finish` is called just before, while messages can still be taken: for the rest of
+        a message that is partly taken.
+        """
 
     def container(
         self,
@@ -69,9 +79,12 @@ class Intake(Protocol):
         host: str = "",
         module: str = DOCKER,
     ) -> Container:
-        """A container by its facts; the same object while they are the same and it is in use. An
-        id that is not 64 hexadecimal digits becomes such as stand for it and this source. What is
-        no container has the source's type for its `module`."""
+        """The container with these facts. It is the same object as long as the facts are the same
+        and it is in use.
+
+        An id that is not 64 hexadecimal digits is replaced by 64 digits that are the same for this
+        source and id. `module`: the source's type if the entries are not of a container.
+        """
 
     def batch(
         self,
@@ -84,61 +97,77 @@ class Intake(Protocol):
         truncated: Sequence[int] = (),
         source: Sort = "logs",
     ) -> Batch:
-        """Entries that have no numbers of their own: they get the container's next. `truncated`:
-        indexes of those that were cut. Columns as in `Batch`; times have their 30 bytes."""
+        """Makes a batch of entries, and gives them the container's next sequence numbers.
+
+        `lines`, `times`, `streams` and `fields` are as in `Batch`; each time has 30 bytes.
+        `truncated`: the indexes of entries that were cut.
+        """
 
     def take(self, batches: Sequence[Batch], size: int) -> Taken:
-        """Takes the entries of one message, which has so many bytes, and never waits. Entries of
-        one container go on in the order in which they were taken."""
+        """Takes the entries of one message. `size`: its bytes of memory.
+
+        It never waits. Entries of one container stay in the order in which they were taken.
+        """
 
     def refuse(self, reason: str, why: str = "", count: int = 1) -> None:
-        """Counts messages, or connections, that make no sense or are too much. `reason` is one of
-        a few words (a metric's label), `why` a sentence for the log, which is said now and then."""
+        """Counts messages or connections that are invalid or too many.
+
+        `reason`: one of a few words, used as a metric's label. `why`: a sentence for the log, where
+        it is rate-limited.
+        """
 
     def trouble(self, problem: str | None) -> None:
-        """What is wrong while it goes on, such as a server that is away; None when it is over."""
+        """Reports a problem that lasts, such as a server that is down; None when it is over."""
 
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source may know of the process it runs in."""
+    """What a source may know about the process."""
 
     name: str
-    """Its name in the configuration, for messages."""
+    """The source's name in the configuration, for use in messages."""
     host: str = ""
     """Name of this host."""
 
 
 class Source(ABC):
-    """Knows one way in which entries come, and nothing else. Whoever runs it calls `open`, `run`
-    and `close`, never concurrently, and again from the beginning, a little later each time, after
-    whatever one of them has raised. Each may be cancelled at every await."""
+    """One way in which entries come in, such as a protocol to listen for. A source knows nothing
+    else.
+
+    Its runner calls `open`, `run` and `close`; calls never overlap. When any of them raises, the
+    runner starts again with `open`, after a delay that grows. Every call may be cancelled at any
+    await.
+    """
 
     repeats: ClassVar[bool] = True
-    """Whether its peers send again what they were not told is settled. Where they do not, what is
-    left at the end is lost, and counted."""
+    """Whether peers send again what was not confirmed as settled. If not, what is left at the end
+    is lost, and counted."""
 
     def __init__(self, config: Any, context: SourceContext) -> None:  # noqa: B027 - as with stages
-        """Raises `ConfigError`."""
+        """`config`: the source's own `Config`. Raises `ConfigError`."""
 
     @abstractmethod
     async def open(self) -> None:
-        """Makes ready: listens, or connects.
+        """Listens or connects.
 
-        Raises `Unavailable` with a sentence that says what is wrong and what to do."""
+        Raises `Unavailable` with a sentence that says what is wrong and what to do.
+        """
 
     def reached(self) -> str:
-        """What `open` has reached, for `dockline check --live`: an address."""
+        """Describes what `open` has reached, for `dockline check --live`: an address. May be
+        empty."""
         return ""
 
     @abstractmethod
     async def run(self, intake: Intake) -> None:
-        """Takes entries, and answers its peers when they are settled, until `intake.taking()` ends.
-        Then it takes nothing more, answers what is still settled, and returns. Trouble with one
-        peer is not raised.
+        """Takes entries, and answers its peers when these are settled, until `intake.taking()`
+        ends.
 
-        Raises `Unavailable` where it cannot go on without being opened anew."""
+        Then it takes nothing more, still answers what is settled, and returns. An error of one peer
+        is not raised. Raises `Unavailable` if it cannot go on without being opened again.
+        """
 
     @abstractmethod
     async def close(self) -> None:
-        """Lets go of everything. Never raises, and may be called without or during `open`."""
+        """Closes everything. Never raises. May be called without `open`, or while `open` is
+        cancelled."""

@@ -1,4 +1,4 @@
-"""What a stage promises, and what it tells of itself."""
+"""The interface of a stage: `Stage`, and what it says about itself."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from pipeline.model.container import Container
 from pipeline.model.stage_metrics import Derived
 
 Python = Literal["allow", "refuse", "ignore"]
-"""What becomes of stages that are the user's own code: they run; the configuration is refused; they
-are not even imported, since nothing goes through them."""
+"""What to do with stages that are the user's own code. `allow`: run them. `refuse`: the
+configuration is an error. `ignore`: they are not even imported, since no entry will reach them."""
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage may know of the agent it runs in."""
+    """What a stage may know about the agent."""
 
     derived: Derived = field(default_factory=Derived)
-    """Where it registers the metrics that it makes out of entries."""
+    """Where the stage registers metrics that it makes from entries."""
     python: Python = "allow"
-    """Whether the user's own code may run. Where a configuration is read, that is asked for; where
-    one has been read, it was allowed."""
+    """Whether the user's own code may run. This is decided when a configuration is read."""
     failed: Callable[[int], object] = lambda count: None
-    """Counts entries that the user's own code failed for."""
+    """Called with the number of entries on which the user's own code failed."""
 
 
 @dataclass(frozen=True)
@@ -34,76 +33,91 @@ class FieldUse:
     """A place in a stage's configuration where a field of the entries is read."""
 
     field: str
-    """The field's own name: `http` of `http.status`."""
+    """The name of the field: `http` for `http.status`."""
     written: str
-    """The name as an expression has it, `http.status`, which may be the field's own as well."""
+    """The name as the expression has it: `http.status`. A field may also have this name."""
     key: str = ""
-    """The key in the stage's configuration, such as `rules[1].when`; empty for the whole of it."""
+    """The key in the stage's configuration, such as `rules[1].when`; empty if it is the whole
+    configuration."""
     column: int | None = None
-    """The character inside that string."""
+    """Index of the character inside that string."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a stage does, as far as `dockline check` wants to know. What it does not tell counts
-    as possible, so that nobody is warned without reason."""
+    """What a stage does to entries, for the warnings of `dockline check`.
+
+    What is not stated counts as possible, so that nobody is warned without reason.
+    """
 
     reads: Sequence[FieldUse] = ()
+    """The fields that it reads."""
     makes: frozenset[str] | None = None
-    """Names of fields that entries may have after it and had not before; None for any."""
+    """Names of fields that it may add to entries; None for any name."""
     condition: str = ""
-    """An expression that is true of what goes on. The stage does nothing else: entries that do go
-    on are as they were."""
+    """An expression that is true for the entries that go on. A stage with a condition does nothing
+    else: these entries are unchanged."""
     hides: bool = False
-    """Whether it takes out of entries what nobody is to see."""
+    """Whether it removes from entries what nobody may see, such as secrets."""
     removes: bool = False
-    """Whether it takes out of entries what is not to go on, for whatever reason."""
+    """Whether it removes from entries what must not go on, for any reason."""
 
     @property
     def guards(self) -> bool:
-        """Whether an entry that it fails on must not go on as it was."""
+        """Whether an entry on which the stage fails must not go on unchanged."""
         return self.hides or self.removes or bool(self.condition)
 
 
 class Stage(ABC):
-    """A step of a route: synchronous, pure CPU, no I/O, no awaiting, no clock but `now`."""
+    """One step of a route. It is synchronous and pure: no I/O, no awaiting, no clock except
+    `now`."""
 
     held: int = 0
-    """Entries that came and have neither gone on nor been filtered out: nothing forgets them, and
-    they count as held back, until `flush` or a later batch has let go of what became of them."""
+    """Entries that came in and have neither gone on nor been filtered out. They count as held back
+    until `flush` or a later batch lets them go."""
     oldest_held: int = 0
-    """The sequence number of the first of them, where there are any."""
+    """The sequence number of the first held entry, if there is any."""
     read: object = None
-    """What it was made of beside its configuration, such as a digest of a file. Where both are what
-    they were, a reload leaves the stage in its place, with all that it has in mind."""
+    """What the stage was made from in addition to its configuration, such as the digest of a file.
+    A reload keeps the stage, with its state, if both are unchanged."""
 
     def __init__(self, config: Any) -> None:  # noqa: B027 - nothing to prepare is common
-        """Prepares what is the same for all containers (compiles expressions, and so on).
+        """Prepares what is the same for all containers, such as compiled expressions.
 
-        Raises `ConfigError`, its `column` set for a place inside an expression.
+        `config`: the stage's own `Config`. Raises `ConfigError`; its `column` is set for a place
+        inside an expression.
         """
 
     def attach(self, context: StageContext) -> None:  # noqa: B027 - few need it
-        """Called once, before `bind`, by whoever builds a whole configuration. A stage that needs
-        something of the agent takes it here; without it, it works by itself.
+        """Gives the stage what it may need of the agent. Called once before `bind`, when a whole
+        configuration is built. A stage also works without it.
 
-        Raises `ConfigError` for what cannot be with the other stages."""
+        Raises `ConfigError` if it conflicts with other stages.
+        """
 
     def bind(self, container: Container) -> Stage:
-        """The stage for one container. One that holds state returns a new object each time."""
+        """Returns the stage for one container. A stage with state returns a new object each
+        time."""
         return self
 
     @abstractmethod
     def __call__(self, batch: Batch) -> Batch | None:
-        """What goes on to the next stage; None when nothing does. Never raises for bad data:
-        an entry that the stage cannot understand goes on unchanged (or marked in its fields)."""
+        """Processes a batch. Returns what goes on to the next stage; None if nothing does.
+
+        It never raises for bad data: an entry that the stage cannot understand goes on unchanged,
+        or is marked in its fields.
+        """
 
     def effect(self) -> Effect:
-        """For the warnings of `dockline check`. Called on a stage that is not bound."""
+        """What the stage does, for the warnings of `dockline check`. Called on a stage that is not
+        bound."""
         return Effect()
 
     def flush(self, now: float) -> Batch | None:
-        """What the stage held back and should now let go. `now` is the loop's clock. Lanes ask
-        about ten times a second while something is `held`, and with `math.inf` when all is to go:
-        the container has ended or the agent stops."""
+        """Returns held entries that must go on now; None if there are none.
+
+        `now`: the event loop's clock, in seconds. Lanes call it about ten times a second while
+        something is `held`. With `math.inf` everything must go: the container has ended or the
+        agent stops.
+        """
         return None

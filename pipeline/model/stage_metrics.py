@@ -1,7 +1,8 @@
-"""Metrics that stages make out of entries: each named once, and bounded in its series.
+"""Metrics that stages make from entries: each name is defined once, and the number of series is
+limited.
 
-They are on `/metrics` beside the agent's own. A family keeps plain numbers by the values of its
-labels, and is told once per batch: a batch of ten groups costs ten additions.
+They are on `/metrics` with the agent's own. A family keeps plain numbers by label values, and is
+updated once per batch: a batch of ten groups costs ten additions.
 """
 
 from __future__ import annotations
@@ -25,29 +26,30 @@ from pipeline.model.errors import ConfigError
 log = logging.getLogger(__name__)
 
 Values = tuple[str, ...]
-"""Of a series' labels, in the order of their names."""
+"""The label values of a series, in the order of the label names."""
 
 OTHER: Final = "other"
-"""The value of every label of the series that counts what is beyond a family's limit."""
+"""The value of every label of one more series, which counts what is beyond a family's limit."""
 
 LONGEST: Final = 200
-"""Characters of a label's value; what is beyond is cut off."""
+"""Limit in characters for a label's value. The rest is cut off."""
 
 _OURS: Final = ("dockline_", "container_", "machine_")
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _SUFFIXES: Final = ("_total", "_bucket", "_count", "_sum", "_created", "_info")
-"""What a histogram's own name cannot end in."""
+"""What a histogram's own name must not end in."""
 
 
 class Family(ABC):
-    """One metric, and its series."""
+    """A metric family: one metric with all its series."""
 
     kind: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    """What the names of its samples end in."""
+    """Suffixes of its samples' names."""
 
     def __init__(self, name: str, text: str, labels: Values, most: int) -> None:
-        """`name` without suffixes."""
+        """`name`: without suffixes. `text`: the help text. `labels`: the label names. `most`: limit
+        of series."""
         self.name = name
         self.text = text
         self.labels = labels
@@ -58,16 +60,19 @@ class Family(ABC):
 
     @property
     def names(self) -> set[str]:
-        """All that it is called on the page."""
+        """Every name that it has on the page."""
         return {self.name, *(self.name + suffix for suffix in self.suffixes)}
 
     def says(self) -> tuple[Any, ...]:
-        """What two stages that feed the same family must agree in."""
+        """What two stages must agree on to use the same family."""
         return self.kind, self.labels, self.text, self._most
 
     def series(self, values: Values, owner: str) -> Values:
-        """The labels of the series for these values, `OTHER` where there is no room for one more.
-        With an owner, a container's id, it goes when all of its owners are gone."""
+        """The label values of the series to count in; `OTHER` for all if there are too many series.
+
+        `owner`: a container's id, or empty. A series is removed when all containers that own it are
+        gone.
+        """
         if values not in self._known:
             values = tuple(map(_clean, values))
         if values not in self._known:
@@ -90,7 +95,7 @@ class Family(ABC):
         return (OTHER,) * len(self.labels)
 
     def forget(self, owner: str) -> None:
-        """The container is gone, and the series that were its own."""
+        """Removes the series that only this container owns. `owner`: its id."""
         gone = self._owned.pop(owner, set()).difference(*self._owned.values())
         for values in gone:
             self._known.discard(values)
@@ -98,13 +103,14 @@ class Family(ABC):
 
     @abstractmethod
     def _remove(self, values: Values) -> None:
-        """That series."""
+        """Removes one series."""
 
     @abstractmethod
     def samples(self) -> Iterator[Sample]:
-        """Of all series."""
+        """Yields the samples of all series."""
 
     def metric(self) -> Metric:
+        """The family for `prometheus_client`. Its samples are made while the page is written."""
         metric = Metric(self.name, self.text, self.kind)
         samples: Any = _Lazily(self.samples)
         metric.samples = samples
@@ -115,7 +121,7 @@ class Family(ABC):
 
 
 class Counter(Family):
-    """Counts entries."""
+    """A counter of entries."""
 
     kind = "counter"
     suffixes = ("_total",)
@@ -124,9 +130,11 @@ class Counter(Family):
         super().__init__(name, text, labels, most)
         self._counts: Counted[Values] = Counted()
         if not labels:
-            self._counts[()] = 0  # so that its first increase is one
+            self._counts[()] = 0  # so that `increase()` sees the first one
 
     def add(self, groups: Mapping[Values, int], owner: str = "") -> None:
+        """Adds the counts of a batch. `groups`: entries by label values. `owner`: as for
+        `series`."""
         for values, count in groups.items():
             self._counts[self.series(values, owner)] += count
 
@@ -139,7 +147,7 @@ class Counter(Family):
 
 
 class Histogram(Family):
-    """Counts values by size."""
+    """A histogram of values."""
 
     kind = "histogram"
     suffixes = ("_bucket", "_sum", "_count")
@@ -147,7 +155,7 @@ class Histogram(Family):
     def __init__(
         self, name: str, text: str, labels: Values, most: int, bounds: Sequence[float]
     ) -> None:
-        """`bounds`: the upper ones of the buckets, ascending; one without is added."""
+        """`bounds`: upper bounds of the buckets, ascending. `+Inf` is added."""
         super().__init__(name, text, labels, most)
         self._bounds = tuple(bounds)
         self._counts: dict[Values, list[int]] = {}
@@ -160,7 +168,8 @@ class Histogram(Family):
         return *super().says(), self._bounds
 
     def observe(self, groups: Mapping[Values, Sequence[float]], owner: str = "") -> None:
-        """The values of a group are finite."""
+        """Adds the values of a batch. `groups`: finite values by label values. `owner`: as for
+        `series`."""
         for values, observed in groups.items():
             series = self.series(values, owner)
             counts = self._counts.setdefault(series, [0] * (len(self._bounds) + 1))
@@ -170,7 +179,7 @@ class Histogram(Family):
 
     def samples(self) -> Iterator[Sample]:
         limits = [*map(floatToGoString, self._bounds), "+Inf"]
-        # all at once: a scrape pauses between samples, and those of a series belong together
+        # copied at once: a scrape pauses between samples, and those of a series belong together
         taken = [(key, counts.copy(), self._sums[key]) for key, counts in self._counts.items()]
         for values, counts, total in taken:
             labels, below = self._named(values), 0
@@ -189,20 +198,26 @@ OneFamily = TypeVar("OneFamily", bound=Family)
 
 
 class Derived(Collector):
-    """All of them."""
+    """A Prometheus collector with all families that stages make."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """`registry`: where to register it; None if it is not to be scraped."""
         self._families: dict[str, Family] = {}
         self._before: Mapping[str, Family] = {}
-        """Those that go on where they are asked for as they were."""
+        """The families of the configuration before. A family that is asked for unchanged is
+        continued."""
         if registry is not None:
             registry.register(self)
 
     def counter(
         self, name: str, text: str = "", labels: Iterable[str] = (), most: int = 1000
     ) -> Counter:
-        """The one of this name, made where there is none. Its samples are called `NAME_total`,
-        whether or not the name is given so. Raises `ConfigError`."""
+        """The counter of this name, made if there is none.
+
+        Its samples are called `NAME_total`, whether or not `name` ends in that. `text`: the help
+        text. `labels`: the label names. `most`: limit of series. Raises `ConfigError` if the name
+        is invalid, or used in another way.
+        """
         stem = name.removesuffix("_total")
         return self._add(Counter(_checked(stem, name), text, _sorted(labels), most))
 
@@ -214,7 +229,12 @@ class Derived(Collector):
         most: int = 1000,
         bounds: Sequence[float] = (),
     ) -> Histogram:
-        """The same for a histogram."""
+        """The histogram of this name, made if there is none.
+
+        `text`: the help text. `labels`: the label names. `most`: limit of series. `bounds`: upper
+        bounds of the buckets, ascending. Raises `ConfigError` if the name is invalid, or used in
+        another way.
+        """
         for suffix in _SUFFIXES:
             if name.endswith(suffix):
                 raise ConfigError(f'a histogram\'s name cannot end in "{suffix}"', "name")
@@ -228,7 +248,7 @@ class Derived(Collector):
             if both := other.names & family.names:
                 hint = ""
                 if other.kind == family.kind:
-                    hint = "; to count into the same, give it the same labels, help and limits"
+                    hint = "; to use the same one, give it the same labels, help and limits"
                 raise ConfigError(
                     f'another stage makes a {other.kind} "{other.name}", which has '
                     f'"{min(both)}" too{hint}',
@@ -241,28 +261,31 @@ class Derived(Collector):
         return family
 
     def draft(self) -> Derived:
-        """For the stages of another configuration: what they make as it was made before goes on
-        counting, and the rest is new. It counts when it is adopted."""
+        """A new collection for the stages of another configuration, to be passed to `adopt`.
+
+        Families that are unchanged go on counting; others are new.
+        """
         draft = Derived()
         draft._before = self._families
         return draft
 
     def adopt(self, draft: Derived) -> None:
-        """These are all, from now on."""
+        """Replaces all families by those of a draft."""
         self._families = draft._families
 
     def forget(self, container_id: str) -> None:
-        """The container is gone, and the series that were its own."""
+        """Removes the series of a container that is gone."""
         for family in self._families.values():
             family.forget(container_id)
 
     def collect(self) -> Iterator[Metric]:
+        """Yields all families."""
         for family in self._families.values():
             yield family.metric()
 
 
 class _Lazily:
-    """Samples that are made as they are written."""
+    """Samples that are made while they are written."""
 
     def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:
         self._make = make
@@ -297,5 +320,6 @@ def _sorted(labels: Iterable[str]) -> Values:
 
 
 def _clean(value: str) -> str:
-    """As it can stand on the page: two that look the same there would spoil the scrape."""
+    """The value as it appears on the page. Two values that look the same there would make the
+    scrape fail."""
     return value[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "\ufffd")

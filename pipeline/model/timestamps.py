@@ -1,7 +1,7 @@
-"""Timestamps as Docker, Podman and other writers put them before a line, made one form.
+"""Reads and writes timestamps, all in one form.
 
-The form is `2026-01-31T23:59:59.123456789Z` (RFC 3339, UTC, nanoseconds): 30 bytes, which compare
-as they sort.
+The form is `2026-01-31T23:59:59.123456789Z` (RFC 3339, UTC, nanoseconds): 30 bytes, and comparing
+the bytes compares the times. Docker, Podman and other writers use other forms of RFC 3339, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 NO_TIME = b""
-"""Where a line has no timestamp, or one of year 1: the reader gives it its own clock's time."""
+"""In place of a timestamp: the line has none, or one of year 1. The reader sets its own clock's
+time."""
 
 _TIMESTAMP = re.compile(
     rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\d*(?:Z|([+-])(\d\d):(\d\d))"
@@ -20,9 +21,11 @@ _TIMESTAMP = re.compile(
 
 
 def split_timestamp(payload: bytes) -> tuple[bytes, bytes]:
-    """The timestamp in its one form and the text behind it; `NO_TIME` and all where there is none.
+    """Splits a line into its timestamp, in the one form, and the text after it.
 
-    Takes fewer than nine digits, none, and any offset from UTC.
+    Any number of fractional digits and any offset from UTC are understood. Returns `NO_TIME` and
+    the whole line if there is no timestamp, and `NO_TIME` and the text for one of year 1 or out of
+    range.
     """
     found = _TIMESTAMP.match(payload)
     if found is None:
@@ -51,41 +54,48 @@ def _to_utc(seconds: bytes, sign: bytes, hours: int, minutes: int) -> bytes:
 
 
 def timestamp(seconds: float) -> bytes:
-    """The form for a number of seconds since the epoch."""
+    """The timestamp for a number of seconds since the epoch."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f").encode() + b"000Z"
 
 
 def from_nanoseconds(nanoseconds: int) -> bytes:
-    """The form for a number of nanoseconds since the epoch."""
+    """The timestamp for a number of nanoseconds since the epoch."""
     seconds, rest = divmod(nanoseconds, 10**9)
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S").encode() + b".%09dZ" % rest
 
 
 def nanoseconds(time: bytes) -> int:
-    """Since the epoch."""
+    """Nanoseconds since the epoch of a timestamp."""
     return whole_seconds(time[:19]) * 10**9 + int(time[20:29])
 
 
 def to_since(time: bytes) -> str:
-    """The same moment as the Engine's `since` takes it: `seconds.nnnnnnnnn` since the epoch."""
+    """A timestamp as the Engine's parameter `since` has it: seconds since the epoch, with nine
+    decimals."""
     return f"{whole_seconds(time[:19])}.{time[20:29].decode()}"
 
 
 def to_seconds(time: bytes) -> float:
-    """Seconds since the epoch."""
+    """Seconds since the epoch of a timestamp."""
     return whole_seconds(time[:19]) + int(time[20:29]) / 1e9
 
 
 @lru_cache(1024)
 def whole_seconds(time: bytes) -> int:
-    """The same of the form's first 19 bytes. Remembered: most times are of few seconds."""
+    """Seconds since the epoch of a timestamp's first 19 bytes.
+
+    Results are cached, since most times are of the same few seconds.
+    """
     return int(datetime.fromisoformat(time.decode()).replace(tzinfo=UTC).timestamp())
 
 
 def all_seconds(times: Iterable[bytes]) -> list[float]:
-    """As `to_seconds`, of many, most of them within few seconds: at two thirds of the cost."""
+    """Seconds since the epoch of many timestamps, like `to_seconds`.
+
+    Takes two thirds of the time if most are within a few seconds.
+    """
     found = []
     second, base = b"", 0
     for time in times:
@@ -97,7 +107,8 @@ def all_seconds(times: Iterable[bytes]) -> list[float]:
 
 
 def all_nanoseconds(times: Iterable[bytes]) -> list[int]:
-    """As `nanoseconds`, of many."""
+    """Nanoseconds since the epoch of many timestamps, like `nanoseconds`. Fastest if most are
+    within a few seconds."""
     found = []
     second, base = b"", 0
     for time in times:

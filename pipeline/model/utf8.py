@@ -1,10 +1,10 @@
-"""Bytes and texts as valid UTF-8: what is not becomes U+FFFD."""
+"""Makes bytes and texts valid UTF-8. Invalid parts become U+FFFD."""
 
 from __future__ import annotations
 
 
 def utf8(text: str) -> bytes:
-    """A text as UTF-8, with U+FFFD for each lone surrogate."""
+    """The text as UTF-8, with U+FFFD for each lone surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -12,12 +12,12 @@ def utf8(text: str) -> bytes:
 
 
 def without_surrogates(text: str) -> str:
-    """The same text, with U+FFFD for each lone surrogate."""
+    """The text with U+FFFD for each lone surrogate."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def utf8_lines(lines: list[bytes]) -> list[bytes]:
-    """The same lines, or a new list in which bytes that are not UTF-8 are U+FFFD."""
+    """The lines with U+FFFD for invalid bytes. Returns the same list if all lines are valid."""
     together = b"\n".join(lines)
     if together.isascii():
         return lines

@@ -1,4 +1,4 @@
-"""What a component's configuration is made of, beside what TOML has."""
+"""Types for values in a component's configuration that TOML doesn't have."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import ClassVar
 
 
 class Size(int):
-    """A number of bytes, written `512KiB`, `16MiB`, `1GB`, or a plain integer."""
+    """A number of bytes, written as `512KiB`, `16MiB`, `1GB`, or as an integer."""
 
     UNITS: ClassVar[dict[str, int]] = {
         "": 1, "B": 1,
         "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
         "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
     }  # fmt: skip
+    """Factor of each unit, in upper case."""
 
     @classmethod
     def parse(cls, text: str | int) -> Size:
-        """Raises `ValueError` with a sentence fit for the user."""
+        """Reads a size. Raises `ValueError` with a sentence for the user."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(text).strip())
         unit = found and cls.UNITS.get(found[2].upper())
         if not found or not unit:
@@ -26,15 +27,17 @@ class Size(int):
 
 
 class Duration(float):
-    """A time in seconds, written `200ms`, `5s`, `10m`, `2h`, `7d`."""
+    """A time in seconds, written as `200ms`, `5s`, `10m`, `2h`, `7d`, or several together:
+    `1h30m`."""
 
     UNITS: ClassVar[dict[str, float]] = {
         "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
     }  # fmt: skip
+    """Seconds of each unit."""
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Raises `ValueError` with a sentence fit for the user."""
+        """Reads a duration. Raises `ValueError` with a sentence for the user."""
         if not re.fullmatch(r"(\d+(\.\d+)?(us|ms|s|m|h|d))+", str(text)):
             raise ValueError(f'"{text}" is not a duration; write it like "200ms", "5s" or "10m"')
         parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", text)
@@ -42,7 +45,8 @@ class Duration(float):
 
 
 class Secret(str):
-    """A string that is never shown: its `repr` is stars. `str(secret)` is the value."""
+    """A string whose `repr` is stars, so that it is never shown by accident. `str(secret)` is the
+    value."""
 
     __slots__ = ()
 
