@@ -1,4 +1,7 @@
-"""What the tables of all sinks and sources have."""
+"""Configuration tables that all sinks or all sources have.
+
+The docstrings of the tables and of their keys are the text of the reference and of the JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -10,44 +13,46 @@ from pipeline.model.values import Duration, Size
 
 
 class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may wait between the routes and this sink, and what happens when that is full."""
+    """What may wait for this sink, and what happens when its buffer is full."""
 
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
-    """Bytes of memory, what is being sent included. Labels of a container beyond 4 KiB, and tags
-    that it asks for, count with each of its entries, since most destinations get them with each."""
+    """Bytes of memory, including what is being sent. A container's labels beyond 4 KiB, and its
+    tags, count with each of its entries, since most destinations get them with each."""
     disk: Size = Size(0)
-    """Bytes on disk, under the state directory, after the memory is full, or the destination has
-    taken nothing for ten seconds; 0 for none."""
+    """Bytes on disk, in the state directory; 0 for none. Used when the memory is full, or when the
+    destination has taken nothing for ten seconds."""
     when_full: Literal["block", "drop_newest", "drop_oldest"] = "block"
-    """`block` stops reading the containers that feed this sink; the others lose and count."""
+    """`block` stops reading the containers that feed this sink. The others drop entries and count
+    them."""
 
 
 class BatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many entries are sent at once: as soon as one of the limits is reached."""
+    """How many entries are sent at once: until one of these limits is reached."""
 
     bytes: Annotated[Size, msgspec.Meta(ge=1)] = Size(2**20)
-    """Bytes of messages. With labels and tags, which most destinations get with each entry, there
-    are no more at once than 8 MiB of them, or this, if it is more."""
+    """Bytes of messages. Together with labels and tags, which most destinations get with each
+    entry, at most 8 MiB are sent at once, or this if it is more."""
     entries: Annotated[int, msgspec.Meta(ge=1)] = 10_000
     """Number of entries."""
     linger: Duration = Duration(0)
-    """How long to wait for more. 0 sends what there is as soon as the sink is free, which under
-    load gathers by itself and costs no latency."""
+    """How long to wait for more entries. With 0, what there is is sent as soon as the sink is free.
+    Under load this forms batches by itself, without latency."""
 
 
 class RetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a payload that could not be sent is tried again: exponential, with full jitter."""
+    """How a payload that could not be sent is sent again: after exponential delays with full
+    jitter."""
 
     initial: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(0.5)
-    """Wait after the first failure; it doubles with each further one."""
+    """Delay after the first failure. It doubles with each further one."""
     max: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
-    """Longest wait."""
+    """Longest delay."""
     give_up_after: Annotated[Duration | None, msgspec.Meta(examples=["1h"])] = None
-    """Time after which a payload counts as refused; without it, it is tried for ever."""
+    """Time after which a payload counts as refused. By default it is tried for ever."""
 
 
 class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every sink's table may hold, beside what the sink's own `Config` adds."""
+    """Keys that every sink's table may have. A sink's own `Config` adds more."""
 
     type: str
     """Which sink this is."""
@@ -56,35 +61,38 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     batch: BatchConfig = BatchConfig()
     """How much is sent at once."""
     retry: RetryConfig = RetryConfig()
-    """How sending is tried again."""
+    """How a payload that could not be sent is sent again."""
     dead_letter: Annotated[str | None, msgspec.Meta(examples=["rejected"])] = None
-    """Name of another sink, for entries that this destination refuses for good."""
+    """Name of another sink, which gets entries that this destination refuses for good."""
 
 
 class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every source's table may hold, beside what the source's own `Config` adds."""
+    """Keys that every configured source's table may have. A source's own `Config` adds more."""
 
     type: str
     """Which source this is."""
     in_flight: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(32 * 2**20)
-    """Bytes of memory that messages take which are taken and not settled yet. At that many the
-    source reads no further, so that its peers wait; a message that is larger comes alone."""
+    """Bytes of memory for messages that are taken and not settled yet. At this limit the source
+    stops reading, so its peers wait. A larger message is taken alone."""
 
 
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS of a connection. The peer's certificate and name are always verified."""
 
     ca: Annotated[str | None, msgspec.Meta(examples=["/certs/ca.pem"])] = None
-    """PEM file of the authorities to trust instead of the system's."""
+    """PEM file of the authorities to trust, instead of the system's."""
     cert: Annotated[str | None, msgspec.Meta(examples=["/certs/cert.pem"])] = None
     """PEM file of the client's certificate, with its chain."""
     key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
     """PEM file of the client certificate's key."""
     server_name: Annotated[str | None, msgspec.Meta(examples=["logs.example.com"])] = None
-    """Name to verify, where it is not the address's host."""
+    """Name to verify, if it is not the address's host."""
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two parts of configurations say the same. To Python `1`, `1.0` and `true` are equal,
-    to a stage that sets a field they are not; and secrets that differ look the same."""
+    """Whether two parts of configurations are the same.
+
+    They are compared by value and by `repr`. `1`, `1.0` and `true` are equal in Python, but not to
+    a stage that sets a field; and secrets that differ have the same `repr`.
+    """
     return bool(old == new) and repr(old) == repr(new)
