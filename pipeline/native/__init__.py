@@ -1,8 +1,8 @@
-"""The hottest loops in C, where the package was built with a compiler.
+"""The hottest loops in C, if the package was built with a C compiler.
 
-Each stands beside a loop in Python that does the same, and that is the reference: it runs where the
-extension was not built, where `DOCKLINE_NATIVE=0` is set, and for all that is not of the common
-shape. Both pass the same tests. `docs/decisions/0008-native-loops.md` says why they are there.
+For each there is a loop in Python that does the same, which is the reference. It runs if the
+extension was not built, if `DOCKLINE_NATIVE=0` is set, and for data that the C loop doesn't handle.
+Both pass the same tests. `docs/decisions/0008-native-loops.md` says why they exist.
 """
 
 from __future__ import annotations
@@ -13,28 +13,36 @@ from importlib import import_module
 from typing import Any, Protocol
 
 INTERFACE = 3
-"""Of the extension that this version of the package knows how to use: what lies about from another
-is not used."""
+"""Version of the extension's interface. An extension with another version, left over from another
+build, is not used."""
 
 Column = list[bytes] | Sequence[int] | tuple[bytes, bytes]
-"""A cell for each row, or a run of pieces and what stands between them."""
+"""One cell for each row: a list of bytes, numbers, or a pair of all cells joined by a separator,
+and that separator."""
 
 
 class Loops(Protocol):
-    """What the extension has. Nothing in it raises for what the bytes are."""
+    """The functions of the C extension. None of them raises for any content of the bytes."""
 
     def rows(
         self, block: bytes | memoryview, longest: int, tty: bool, /
     ) -> tuple[list[bytes], list[bytes], bytearray] | None:
-        """Lines, times and streams of rows of a json-file, the last of which ends where `block`
-        does. None where any is not one whole line of up to `longest` bytes, as dockerd writes it.
-        `tty`: without the carriage return at their end."""
+        """Decodes rows of a json-file log. Returns lines, times and streams, as in `Batch`.
+
+        `block`: whole rows. `longest`: limit for a line, in bytes. `tty`: whether to remove the
+        carriage return at the end of lines. Returns None if any row is not a whole line of at most
+        `longest` bytes in exactly the form that dockerd writes.
+        """
 
     def frames(
         self, data: bytes, longest: int, /
     ) -> tuple[list[bytes], list[bytes], bytearray, int]:
-        """Lines, times and streams of the frames at the beginning of `data` that are whole lines
-        of up to `longest` bytes, and where the first that is not one begins."""
+        """Decodes frames of the Engine's log stream. Returns lines, times and streams as in
+        `Batch`, and the offset of the first frame that was not decoded.
+
+        It decodes frames from the beginning of `data` for as long as each is a whole line of at
+        most `longest` bytes.
+        """
 
     def syslog(
         self,
@@ -48,57 +56,71 @@ class Loops(Protocol):
         counted: bool,
         /,
     ) -> bytes | None:
-        """Messages, framed: the prefix for its severity, `time_size` bytes of its time, `after`,
-        and its line without control characters. None where a line is longer than `room`.
-        `counted`: octets are counted; else each ends with LF."""
+        """Encodes syslog messages (RFC 5424) with their framing (RFC 6587).
+
+        A message is the item of `prefixes` for its severity, `time_size` bytes of its time,
+        `after`, and its line without control characters. `severities`: an index into `prefixes` for
+        each line. `counted`: whether frames are octet-counted; otherwise each ends with LF. Returns
+        None if a line is longer than `room` bytes.
+        """
 
     def interleave(
         self, literals: tuple[bytes, ...], columns: tuple[Column, ...], count: int, /
     ) -> bytes | None:
-        """So many rows: the first literal, the first column's cell, the second literal, and so on
-        to the last literal. Before an empty piece, a comma at a literal's end is left out. None
-        where there are no columns, or they have fewer or more than `count` cells, or a number is
-        below 0 or large."""
+        """Joins literals and columns to `count` rows: first literal, first column's cell, second
+        literal, and so on to the last literal.
+
+        Before an empty cell, a comma at the end of the literal is left out. Returns None if there
+        are no columns, if they have more or fewer than `count` cells, or if a number is negative or
+        too large.
+        """
 
     def select(self, columns: tuple[Any, ...], keep: Sequence[Any], /) -> tuple[Any, ...] | None:
-        """The cells of each column where `keep` is True: of a list or a range a list, of bytes
-        bytes; of None None. None for anything else in `columns`, and where `keep` is no list of
-        True and False, of their length."""
+        """For each column, the cells for which `keep` is True: bytes from bytes, None from None,
+        and a list from a list or a range.
+
+        Returns None for any other column, and if `keep` is not a list of True and False with the
+        columns' length.
+        """
 
     def total(self, items: list[bytes], /) -> int:
-        """The bytes of all."""
+        """The sum of the lengths, in bytes."""
 
     def newest(self, times: list[bytes], /) -> int:
-        """Where the first of the greatest is."""
+        """The index of the first greatest item."""
 
 
 def total(items: list[bytes]) -> int:
-    """The bytes of all."""
+    """The sum of the lengths, in bytes."""
     return sum(map(len, items)) if loops is None else loops.total(items)
 
 
 def newest(times: list[bytes]) -> int:
-    """Where the first of the greatest is, of one or more."""
+    """The index of the first greatest timestamp. There must be at least one."""
     return times.index(max(times)) if loops is None else loops.newest(times)
 
 
 def select(columns: tuple[Any, ...], keep: Sequence[Any]) -> tuple[Any, ...] | None:
-    """See `Loops.select`; None where there is no extension, too."""
+    """For each column, the cells for which `keep` is True; see `Loops.select`. None if there is no
+    extension."""
     return None if loops is None else loops.select(columns, keep)
 
 
 def _load() -> tuple[Loops | None, str]:
     if os.environ.get("DOCKLINE_NATIVE") == "0":
-        return None, "loops in Python, as DOCKLINE_NATIVE says"
+        return None, "loops in Python, since DOCKLINE_NATIVE=0 is set"
     try:
         built: Any = import_module("pipeline.native._loops")
     except ImportError:
-        return None, "loops in Python: there is no extension"
+        return None, "loops in Python: there is no C extension"
     if built.INTERFACE != INTERFACE:
-        return None, "loops in Python: the extension is of another version"
+        return None, "loops in Python: the C extension is of another version"
     return built, "loops in C"
 
 
 loops, described = _load()
-"""The extension, or None where the loops in Python run; and that in words. Decoders and encoders
-bind it when they are made; tests put either there before."""
+"""`loops`: the extension, or None if the loops in Python run. `described`: the same in words, for
+messages.
+
+Decoders and encoders bind `loops` when they are constructed, so tests replace it before that.
+"""

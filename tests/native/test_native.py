@@ -14,13 +14,13 @@ NAME = "pipeline.native._loops"
 
 def test_the_environment_may_choose_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKLINE_NATIVE", "0")
-    assert native._load() == (None, "loops in Python, as DOCKLINE_NATIVE says")
+    assert native._load() == (None, "loops in Python, since DOCKLINE_NATIVE=0 is set")
 
 
 def test_without_an_extension_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKLINE_NATIVE", raising=False)
     monkeypatch.setitem(sys.modules, NAME, None)
-    assert native._load() == (None, "loops in Python: there is no extension")
+    assert native._load() == (None, "loops in Python: there is no C extension")
 
 
 @pytest.mark.parametrize(("interface", "used"), [(native.INTERFACE, True), (0, False)])
@@ -34,5 +34,5 @@ def test_an_extension_of_another_version_is_not_used(
     found, described = native._load()
     assert (found is built) is used
     assert described == (
-        "loops in C" if used else "loops in Python: the extension is of another version"
+        "loops in C" if used else "loops in Python: the C extension is of another version"
     )

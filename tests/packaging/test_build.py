@@ -85,7 +85,7 @@ def test_without_one_or_when_told_so_it_is_pure_and_runs_in_python(
     assert not [name for name in files_of(tmp_path) if name.endswith((".so", ".c", ".h"))]
     if environment is NO_COMPILER:
         said = loops_of(tmp_path, tmp_path / "venv")
-        assert said == "loops in Python: there is no extension\n"
+        assert said == "loops in Python: there is no C extension\n"
 
 
 def test_what_was_demanded_and_cannot_be_built_is_an_error(tmp_path: Path) -> None:
