@@ -1,1 +1,1 @@
-"""What is not about logs at all."""
+"""General parts that have nothing to do with logs: the event loop, threads, memory, wording."""

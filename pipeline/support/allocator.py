@@ -1,11 +1,11 @@
-"""What the C library keeps of memory that was freed, given back to the host.
+"""Returns freed memory to the host, with glibc's allocator.
 
-glibc takes a large block that was freed for a sign that more of its size will be asked for: from
-then on it cuts blocks of that size, up to 32 MiB, from its heaps, between small ones that stay. An
-agent under attack used 50 MiB and had 257 resident. With a fixed limit, as here, it has 132: each
-large block is pages of its own, which the host has back as soon as it is freed.
+When a large block is freed, glibc expects more of that size: from then on it takes blocks of up to
+that size (at most 32 MiB) from its heaps, between small ones that stay. An agent under attack used
+50 MiB and had 257 MiB resident. With the fixed limit set here it has 132: each large block has its
+own pages, which the host gets back as soon as the block is freed.
 
-Reference: https://man7.org/linux/man-pages/man3/mallopt.3.html and malloc_trim.3.html
+See mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html, and malloc_trim(3).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Final
 
 EVERY: Final = 10.0
-"""Seconds between two looks at how much memory is resident."""
+"""Seconds between two checks of the resident memory."""
 GROWN: Final = 16 << 20
-"""Bytes that it has to have grown by since the last look after which something was given back."""
+"""Bytes by which it must have grown since memory was last returned, before that is done again."""
 
 LARGE: Final = 1 << 20
-"""Bytes from which on a block is pages of its own: a large payload, or a long list. The host takes
-0.4 ms for each MiB of new pages, hence nothing smaller."""
+"""Blocks of this many bytes or more get their own pages: a large payload, or a long list. The host
+takes 0.4 ms for each MiB of new pages, so smaller blocks don't."""
 SPARE: Final = 4 << 20
-"""Bytes at the end of a heap that are kept for what is asked for next."""
+"""Bytes that are kept at the end of a heap for what is allocated next."""
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
@@ -36,8 +36,11 @@ _PAGE: Final = resource.getpagesize()
 
 
 def fix_limits(environment: Mapping[str, str]) -> None:
-    """Gives large blocks pages of their own from now on. Does nothing where the environment says
-    which ones glibc is to give them, nor with another C library."""
+    """Gives large blocks their own pages from now on, for the whole process.
+
+    `environment`: the process's. Does nothing if it sets glibc's limit (`MALLOC_MMAP_THRESHOLD_` or
+    `GLIBC_TUNABLES`), or with another C library.
+    """
     tunables = environment.get("GLIBC_TUNABLES", "")
     if "MALLOC_MMAP_THRESHOLD_" in environment or "malloc.mmap_threshold" in tunables:
         return
@@ -48,23 +51,26 @@ def fix_limits(environment: Mapping[str, str]) -> None:
 
 
 class Allocator:
-    """Gives back what is free whenever the process has grown."""
+    """Returns free memory to the host whenever the process has grown."""
 
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        """None of another C library than glibc."""
+        """None if the C library is not glibc."""
         self._least = 0
-        """Bytes that were resident after the last time."""
+        """The least that was resident since memory was last returned, in bytes."""
 
     async def run(self) -> None:
-        """Until it is cancelled; does nothing where the C library has no such call."""
+        """Checks every `EVERY` seconds until it is cancelled. Returns at once if the C library is
+        not glibc."""
         while self._trim is not None:
             await asyncio.sleep(EVERY)
             await asyncio.to_thread(self.look)
 
     def look(self) -> None:
-        """Gives back what is free, where it is worth it. In a thread: it takes milliseconds, for
-        which whoever asks the C library for memory waits."""
+        """Returns free memory if the process has grown by more than `GROWN`.
+
+        Call it in a thread: it takes milliseconds, during which every allocation waits.
+        """
         now = resident()
         if self._trim is not None and now - self._least > GROWN:
             self._trim(0)
@@ -74,7 +80,7 @@ class Allocator:
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory; 0 where that cannot be told."""
+    """Resident memory of this process in bytes; 0 if it is not known."""
     try:
         return int(_STATM.read_text().split()[1]) * _PAGE
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""Blocking calls, one after another, in a thread of their own."""
+"""`BlockingThread`: runs blocking calls in a thread of their own, one after another."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ Result = TypeVar("Result")
 
 
 class BlockingThread:
-    """Runs what may block (a disk, a pipe that nobody reads) without the event loop waiting.
+    """A thread for calls that may block (a disk, a pipe that nobody reads), so that the event loop
+    doesn't.
 
-    Unlike asyncio's own threads it keeps the order of the calls, whoever was cancelled meanwhile,
-    and one that hangs keeps neither the others' thread pool nor the end of the process waiting.
+    Unlike with `asyncio.to_thread`, calls keep their order even if some are cancelled, and a call
+    that hangs blocks neither the shared thread pool nor the end of the process.
     """
 
     def __init__(self, name: str) -> None:
+        """`name`: the thread's name. The thread starts with the first call."""
         self._name = name
         self._calls: SimpleQueue[Callable[[], None] | None] | None = None
 
     async def run(self, call: Callable[..., Result], *arguments: Any) -> Result:
-        """The call's result, or its exception. When cancelled, a call that has begun goes on to
-        its end, and one that has not is never made. Raises `OSError` where no thread can be
-        started, for want of memory or by a limit of processes; a later call may find one."""
+        """Runs `call(*arguments)` in the thread. Returns its result or raises its exception.
+
+        If cancelled, a call that has begun runs to its end, and one that has not begun is never
+        made. Raises `OSError` if no thread can be started, because of memory or a limit of
+        processes; a later call tries again.
+        """
         future: Future[Result] = Future()
 
         if self._calls is None:
@@ -39,11 +44,14 @@ class BlockingThread:
         try:
             return await waiting
         finally:
-            del waiting  # else an exception has this frame, and the frame it
+            del waiting  # otherwise an exception and this frame refer to each other
 
     def stop(self, last: Callable[[], None] | None = None) -> None:
-        """Lets the thread end after the calls it has, and after `last`, which must not raise. A
-        later `run` starts another."""
+        """Ends the thread after the calls that are queued, and after `last`, which must not raise.
+        Doesn't wait for it.
+
+        A later `run` starts a new thread.
+        """
         if self._calls is not None:
             if last is not None:
                 self._calls.put(last)
@@ -54,7 +62,7 @@ class BlockingThread:
 def _settle(
     future: Future[Result], call: Callable[..., Result], arguments: tuple[Any, ...]
 ) -> None:
-    """In the thread."""
+    """Makes the call, in the thread."""
     try:
         if future.set_running_or_notify_cancel():
             future.set_result(call(*arguments))

@@ -1,13 +1,13 @@
-"""Python's garbage collector, kept from holding the event loop.
+"""Limits how long Python's garbage collector stops the event loop.
 
-A full collection looks at every object there is, at once: 0.4 microseconds for each, three times as
-much where other processes use the same caches, so 60 to 200 ms with 150,000 of them. Next to
-nothing here needs it: what is let go leaves no cycles. So objects that outlived a collection of the
-young ones are set aside (`gc.freeze`), and looked at again only now and then.
+A full collection visits every object at once. It takes 0.4 µs for each, and three times as much
+when other processes use the same CPU caches: 60 to 200 ms for 150,000 objects. Almost nothing here
+needs it, since what is released leaves no reference cycles. So objects that survived a collection
+of the youngest generation are set aside (`gc.freeze`) and visited only now and then.
 
-From Python 3.14 on, which looks at the old ones a few at a time, it is left to itself.
+Python 3.14 and later visit old objects a few at a time. There the collector is left as it is.
 
-Reference: https://docs.python.org/3/library/gc.html
+See https://docs.python.org/3/library/gc.html.
 """
 
 from __future__ import annotations
@@ -21,44 +21,49 @@ from contextlib import suppress
 from typing import Any, Final
 
 YOUNG: Final = 10_000
-"""Objects made, less those gone, after which these are looked at. With Python's own 700 (2,000 from
-3.13 on), what is made of one read outlives such a look."""
+"""Objects created, minus those freed, after which the youngest generation is collected. With
+Python's default of 700 (2,000 from 3.13 on), objects of a single read survive a collection."""
 LOOKS: Final = 2
-"""Of those looks, so many and one more come before one that is at their survivors, too."""
+"""The middle generation is collected with every third (`LOOKS` + 1) collection of the youngest."""
 NEVER: Final = 1 << 30
+"""A threshold that is never reached."""
 
 MORE: Final = 200_000
-"""Objects set aside, beyond what the last full look left, after which the next one is due; half as
-many again as it left, where that is more."""
+"""Objects set aside since the last full collection, after which the next one is due; or half of
+what it left, if that is more."""
 FEW: Final = 80_000
-"""Objects that may be looked at without need: some 30 ms. An idle agent has 55,000."""
+"""Up to this many objects, a full collection is cheap (some 30 ms). An idle agent has 55,000."""
 SELDOM: Final = 600.0
-"""Seconds after which a few are looked at without need."""
+"""Seconds after which a cheap full collection is made even if it isn't due."""
 RARELY: Final = 4 * 3600.0
-"""Seconds after which all are, however many: a cycle may hold much that is no object."""
+"""Seconds after which any full collection is made: a cycle may hold a lot of memory in few
+objects."""
 CHECK_EVERY: Final = 1.0
-"""Seconds between two checks whether a full look is due."""
+"""Seconds between two checks whether a full collection is due."""
 
 SETS_ASIDE: Final = sys.version_info[:2] < (3, 14)
+"""Whether this Python needs objects to be set aside."""
 
 
 class Collector:
-    """Sets the garbage collector up for as long as the agent runs."""
+    """Controls the garbage collector while the agent runs."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: seconds, monotonic."""
         self._clock = clock
         self._looked = self._counted = 0.0
-        """When the last full look was, and when the objects set aside were counted last."""
+        """When the last full collection was, and when objects set aside were last counted."""
         self._limit = 0
-        """Objects set aside from which on all are to be looked at."""
+        """Objects set aside after which a full collection is due."""
         self._most = 0
-        """Objects that are set aside, at most: some may have gone. Counting them takes 1 ms for
-        15,000 to 100,000."""
+        """An upper bound of the objects set aside: some may have been freed. Counting them takes 1
+        ms for 15,000 to 100,000."""
         self._before: tuple[int, int, int] | None = None
-        """The thresholds to go back to; None where another one of this process has set ours."""
+        """The thresholds to restore; None if another collector of this process has set ours."""
 
     def start(self) -> None:
-        """What is alive now stays so, as a rule: it is set aside, without what importing left."""
+        """Collects once, sets aside all objects that are alive, and changes the collector's
+        thresholds."""
         self.look()
         if SETS_ASIDE:
             own = YOUNG, LOOKS, NEVER
@@ -68,7 +73,7 @@ class Collector:
         gc.enable()
 
     def stop(self) -> None:
-        """Leaves the collector to Python again, if it has been started."""
+        """Restores the collector's thresholds, if they were changed."""
         with suppress(ValueError):
             gc.callbacks.remove(self._noted)
         if self._before is not None:
@@ -76,14 +81,17 @@ class Collector:
         gc.unfreeze()
 
     async def run(self) -> None:
-        """Looks at all objects whenever that is due, until it is cancelled."""
+        """Makes full collections when they are due, until it is cancelled."""
         while SETS_ASIDE:
             await asyncio.sleep(CHECK_EVERY)
             self.check()
 
     def check(self) -> bool:
-        """A full look, where there are so many objects that some should go, or so few that it
-        costs little, or where the last one was long ago. True where there was one."""
+        """Makes a full collection if one is due. Returns whether it did.
+
+        It is due if many objects were set aside, if so few exist that it is cheap, or if the last
+        one was long ago.
+        """
         due = self._most > self._limit
         now = self._clock()
         if now - self._counted >= SELDOM:
@@ -95,7 +103,7 @@ class Collector:
         return due
 
     def look(self) -> None:
-        """A full look, at everything that was set aside as well. Holds the event loop."""
+        """Makes a full collection, of objects set aside as well. Blocks the event loop."""
         gc.unfreeze()
         gc.collect()
         gc.freeze()
@@ -108,7 +116,7 @@ class Collector:
         self._counted = self._clock()
 
     def _noted(self, phase: str, details: Mapping[str, Any]) -> None:
-        """Python calls this before and after each collection, in whichever thread that is."""
+        """Python calls this before and after each collection, in any thread."""
         if phase == "stop" and details["generation"] == 1:
             self._most += sum(len(gc.get_objects(generation=one)) for one in range(3))
             gc.freeze()
@@ -117,8 +125,11 @@ class Collector:
 
 
 def untie(transport: asyncio.BaseTransport) -> None:
-    """One that is done with goes at once. asyncio's transports of sockets keep a method of their
-    own, and so themselves, until the collector comes."""
+    """Breaks the reference cycles of a closed transport, so that it is freed at once.
+
+    asyncio's socket transports keep bound methods of their own, and so would wait for the garbage
+    collector.
+    """
     for method in _OWN_METHODS:
         if method in getattr(transport, "__dict__", ()):
             setattr(transport, method, None)

@@ -1,4 +1,4 @@
-"""What somebody meant who has mistyped a name."""
+"""Finds the name that was meant when one is mistyped."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 
 def meant(text: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `text`, if one is; letters may be of either case, and `-`
-    is as good as `_`. Takes time that grows with the square of the text."""
+    """The name in `known` that is most like `text`; None if none is.
+
+    Case is ignored, and `-` is the same as `_`. Takes time that is quadratic in the length of
+    `text`.
+    """
     by_look = {_look(name): name for name in known}
     found = difflib.get_close_matches(_look(text), by_look, n=1)
     return by_look[found[0]] if found else None

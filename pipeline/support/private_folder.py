@@ -1,9 +1,9 @@
-"""The folder of `state.directory` is for the agent's own user: what is in it tells which containers
-ran, has lines of their logs, and holds a token.
+"""Keeps `state.directory` private to the agent's user. It tells which containers ran, contains
+lines of their logs, and holds a token.
 
-Files are made with mode 0600 and folders with 0700, whatever the umask says. What an earlier
-version, a restored backup or an image has left wider is narrowed at each start. A token that was
-wider is one that others may know, and is removed.
+Files get mode 0600 and folders 0700, regardless of the umask. At each start, wider modes left by an
+earlier version, a restored backup or an image are narrowed. A token with a wider mode may be known
+to others, and is removed.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from pathlib import Path
 
 FOLDER, FILE = 0o700, 0o600
 TOKEN = "token"
-"""The file in which `token` keeps it."""
+"""Name of the file with the HTTP endpoint's token."""
 
 _OWN = re.compile(r"checkpoint\..+|journal\..+|lock|spools|token(?:\..+)?")
-"""What the agent makes there."""
+"""Names of what the agent creates in the folder."""
 _NOBODYS = frozenset(("lost+found",))
-"""What a volume has by itself."""
+"""Names that a volume has from the beginning."""
 
 log = logging.getLogger(__name__)
 
 
 def make_private(folder: Path) -> None:
-    """Makes the folder where there is none, and takes away what others may do with it and with what
-    the agent has made in it. What cannot be narrowed is said, once for all of it.
+    """Creates the folder if there is none, and takes other users' permissions from it and from
+    everything that the agent has created in it.
 
-    A folder that is also used for something else, such as `/tmp`, stays as it is, and only what is
-    the agent's in it is narrowed. Raises `OSError` where there is no folder and none can be made.
-    Blocks.
+    A folder that is also used for something else, such as `/tmp`, keeps its mode. What cannot be
+    changed is logged, in one message for all. Raises `OSError` if the folder doesn't exist and
+    cannot be created. Blocks.
     """
     folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     names = [path.name for path in folder.iterdir()]
     others = sorted(name for name in names if not _OWN.fullmatch(name) and name not in _NOBODYS)
     if others and _is_wide(folder.stat()):
         log.warning(
-            "%s is open to other users, and stays so because of what else is in it (%s): give "
-            "dockline a [state] directory of its own",
+            "%s can be accessed by other users; its mode is not changed because it also contains "
+            "%s. Give dockline its own [state] directory",
             folder,
             others[0],
         )
@@ -53,15 +53,15 @@ def make_private(folder: Path) -> None:
 
 
 def _forget_if_known(token: Path) -> None:
-    """Removes a token that others could read, or have written: another one is made."""
-    with suppress(OSError):  # then it is narrowed, or that is said
+    """Removes a token that others could read or have written. A new one is made later."""
+    with suppress(OSError):  # then its mode is narrowed later, or the failure is logged
         if _is_wide(token.lstat()):
             token.unlink()
-            log.warning("%s could be read by other users, and another token is made", token)
+            log.warning("%s could be read by other users: it is replaced by a new token", token)
 
 
 def _inside(folder: Path, names: Iterable[str]) -> Iterator[Path]:
-    """Everything that is the agent's, folders before what is in them."""
+    """Everything that the agent has created, folders before their content."""
     for name in names:
         path = folder / name
         yield path
@@ -73,7 +73,7 @@ def _narrow(paths: Iterable[Path], folder: Path) -> None:
     failed: list[tuple[Path, OSError]] = []
     for path in paths:
         try:
-            found = path.lstat()  # a link is nothing that the agent makes: what it leads to stays
+            found = path.lstat()  # the agent makes no links, so their targets are left alone
             if _is_wide(found):
                 path.chmod(stat.S_IMODE(found.st_mode) & (FOLDER if path.is_dir() else FILE))
         except FileNotFoundError:
@@ -83,8 +83,8 @@ def _narrow(paths: Iterable[Path], folder: Path) -> None:
     if failed:
         path, why = failed[0]
         log.warning(
-            "%s can be read by other users, and that cannot be changed (%s%s): let the agent's "
-            "user own all of %s",
+            "%s can be read by other users, and its mode cannot be changed (%s%s): make the "
+            "agent's user the owner of everything in %s",
             path,
             why.strerror,
             f", and {len(failed) - 1} more" if len(failed) > 1 else "",
@@ -93,6 +93,6 @@ def _narrow(paths: Iterable[Path], folder: Path) -> None:
 
 
 def _is_wide(found: os.stat_result) -> bool:
-    """Whether users other than its owner may do anything with a file or folder."""
+    """Whether users other than the owner have any permission for a file or folder."""
     kind = found.st_mode
     return bool(kind & 0o077) and (stat.S_ISREG(kind) or stat.S_ISDIR(kind))

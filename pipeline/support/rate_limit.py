@@ -1,4 +1,4 @@
-"""Limits for what the agent says of things that may happen with every batch, or all the time."""
+"""Rate limits for log messages about things that may happen with every batch, or all the time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from collections.abc import Callable
 EVERY = 10.0
 """Seconds between two messages of the same kind."""
 OFTEN = 10
-"""Times that something is said to be wrong, until that counts as all the time."""
+"""How many times a problem that comes and goes is logged before it is limited to once in `EVERY`
+seconds."""
 
 
 class RateLimit:
-    """Lets the first one through, then one every `EVERY` seconds, which stands for all since.
+    """Limits a message to one every `EVERY` seconds, and counts what happened in between.
 
-    if count := self._refusals(len(batch)):
-        log.warning("%d entries refused", count)
+    To log a message that way:
+
+        if count := self._refusals(len(batch)):
+            log.warning("%d entries refused", count)
     """
 
     __slots__ = ("_count", "_silent_until")
@@ -26,8 +29,8 @@ class RateLimit:
         self._silent_until = 0.0
 
     def __call__(self, count: int = 1) -> int:
-        """How often it has happened since it was last said, now included; 0 while it is too early
-        to say it again."""
+        """Counts `count` more. Returns how many there were since the last message, these included,
+        if one is due now; otherwise 0."""
         self._count += count
         now = time.monotonic()
         if now < self._silent_until:
@@ -38,15 +41,19 @@ class RateLimit:
 
 
 class Trouble:
-    """Says that something is wrong when that begins, and when it is over, and not at every attempt.
-    What comes and goes all the time is said every `EVERY` seconds, once it was said `OFTEN`."""
+    """Logs when a problem begins and when it is over, and not at every attempt in between.
+
+    A problem that comes and goes all the time is logged at most `OFTEN` times, then once in `EVERY`
+    seconds.
+    """
 
     __slots__ = ("_left", "_log", "_said", "_shown", "_since", "_what", "problem")
 
     def __init__(self, log: logging.Logger, what: str, shown: Callable[[str], str] = str) -> None:
-        """`what` has it: `sink papertrail`. `shown`: what of a sentence may be shown."""
+        """`log`: where to log. `what`: what has the problem, such as `sink papertrail`. `shown`:
+        makes a sentence fit to be shown, such as by hiding secrets in it."""
         self.problem: str | None = None
-        """What is wrong now."""
+        """The present problem; None if there is none."""
         self._log = log
         self._what = what
         self._shown = shown
@@ -55,7 +62,7 @@ class Trouble:
         self._since = time.monotonic()
 
     def __call__(self, problem: str | None) -> None:
-        """It is so now; None if nothing is wrong."""
+        """Reports the present state: a sentence that says what is wrong, or None."""
         problem = self._shown(problem) if problem else None
         if problem and not self._said and self._may_be_said():
             self._log.warning("%s: %s; retrying", self._what, problem)

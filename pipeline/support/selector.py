@@ -1,21 +1,21 @@
-"""Fewer, larger reads while data is flowing.
+"""The event loop's selector, changed so that reads are fewer and larger while data is flowing.
 
-The Engine writes each log line to its socket by itself, and a reader that wakes for each of them
-spends more on waking than on reading. With a pause of half a millisecond between two looks at the
-sockets a read finds 215 lines instead of 4, a million lines cost the reader 0.66 CPU seconds
-instead of 2.5, and they come sooner, in 3.4 s instead of 6.9 (`benchmarks/results/coalesce.md`).
-The socket holds about 280 lines, so a pause much longer than this starves the Engine instead.
-Where reads are small, though many, it may be longer. Nothing pauses while little flows.
+The Engine writes each log line to its socket separately, and a reader that wakes up for each line
+spends more time on waking up than on reading. With a pause of 0.5 ms between two calls of `select`,
+a read returns 215 lines instead of 4. A million lines take the reader 0.66 CPU seconds instead of
+2.5, and arrive sooner: in 3.4 s instead of 6.9 (`benchmarks/results/coalesce.md`). A socket holds
+about 280 lines, so with a much longer pause the Engine would have to wait. When reads are small,
+though many, the pause may be longer. There is no pause while little data is flowing.
 
-Many containers that log a little each are read one by one, at the price of a batch for each line.
-So small reads have a rate: beyond it a stream that was just read is left alone for a while, and its
-lines wait in its socket. The more streams there are, the longer; one that was silent is read at
-once.
+If many containers log a little each, each line would be read separately and become a batch. So
+small reads have a rate limit: beyond it, a stream that was just read is not read for a while (it
+rests), and its lines wait in its socket. The more streams there are, the longer it rests. A stream
+that was silent is read at once.
 
-The pause is a property of the event loop's selector, not of a stream: one pause serves all
-connections, and asyncio's own timers cannot wait for less than a millisecond. What flows so fast
-that it is worth several reads at once is read here, too, between pauses and without a turn of the
-loop for each.
+The pause belongs to the event loop's selector and not to a stream: one pause serves all
+connections, and asyncio's own timers are no finer than a millisecond. A stream with enough data for
+several reads in a row is read here, too, between pauses and without a turn of the event loop for
+each read.
 """
 
 from __future__ import annotations
@@ -26,59 +26,64 @@ import time
 from typing import Protocol
 
 PAUSE = 0.000_5
-"""Seconds. `benchmarks/bench_coalesce.py` measures its neighbours. The agent on W1 took 1.79 CPU
-seconds and 4.63 s with 0.35 ms, 1.72 and 4.68 with 0.5, 1.72 and 4.90 with 0.6 (medians of 3)."""
+"""Length of the pause in seconds. `benchmarks/bench_coalesce.py` measures its neighbours: W1 took
+1.79 CPU seconds with 0.35 ms, 1.72 with 0.5 and with 0.6."""
 SMALL_PAUSE = 0.001
-"""Seconds, where no read since the last pause was large: ten lines of a stream of ten thousand a
-second."""
+"""Length of the pause in seconds if no read since the last one was large: ten lines of a stream
+with ten thousand lines per second."""
 LARGE = 4096
-"""Bytes of a read that say that the socket is being filled quickly."""
+"""A read of this many bytes shows that the socket is filled fast."""
 LARGE_RESTED = 1 << 15
-"""Likewise, after a rest: some 180 lines, of the 280 that a socket holds."""
+"""The same for a stream that has rested, in bytes: some 180 of the 280 lines that a socket
+holds."""
 SMALL_READS = 1000
-"""Small reads a second, of all streams together: ten streams rest for a hundredth of a second, a
-hundred for a tenth. A hundred containers with 20,000 lines a second together took 7.6 µs of CPU a
-line, 10.2 with 2,000 reads and 15 with 8,000; 25 of them 7.2, 6.8 and 8.7."""
+"""Limit of small reads per second, for all streams together: ten streams rest for 10 ms, a hundred
+for 100 ms. A hundred containers with 20,000 lines per second together took 7.6 µs of CPU time per
+line; 10.2 with 2,000 reads, 15 with 8,000 (25 containers: 7.2, 6.8 and 8.7)."""
 BURST = 30
 """Small reads that may come at once without a rest."""
 LONGEST_REST = 0.25
-"""Seconds, whatever the rate: five hundred streams are read four times a second each. One that is
-left alone for longer might fill its socket."""
+"""Longest rest in seconds: five hundred streams are each read four times a second. A stream that
+rests longer might fill its socket."""
 FLOWING = 0.002
-"""Seconds; two reads no further apart than this say that more is on its way."""
+"""Two reads no more than this many seconds apart show that more data is coming."""
 LONGEST = 0.004
-"""Seconds that several reads may take, during which the loop does not turn."""
+"""Seconds that reads in a row may take. The event loop is blocked meanwhile."""
 
 SLICE = 0.003
-"""Seconds of work after which a long piece of it lets the event loop run."""
+"""Seconds of work after which a long task should let the event loop run."""
 
 
 class Flow(Protocol):
-    """A stream in which so much comes that it is worth several reads."""
+    """A stream with enough data for several reads in a row."""
 
     def more(self) -> bool:
-        """Reads once more; whether to go on. If not, what was read has been handed over."""
+        """Reads once. Returns whether to go on; if not, it has handed over what was read."""
 
     def end(self) -> None:
         """Hands over what was read."""
 
 
 class CoalescingSelector(selectors.DefaultSelector):
-    """Waits for a moment before the next look, once, whenever `read` has found data to flow."""
+    """A selector that pauses once before the next `select` if `read` has found that data is
+    flowing."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flowing = False
         self.flows: list[Flow] = []
-        """Those that are to be read from before the next look, and none after it."""
+        """The streams to read from before the next `select`. Empty afterwards."""
         self._large = False
         self._last_read = 0.0
         self._small_reads = 0.0
-        """Those that are not paid off yet, by the rate that they may have."""
+        """Small reads that are not yet allowed for by the rate limit."""
 
     def read(self, size: int, *, rested: bool = False) -> float:
-        """A stream that is worth coalescing has given so many bytes, `rested` after it was left
-        alone; for how many seconds it should be left alone."""
+        """Reports a read, of a stream for which larger reads are worth waiting. Returns for how
+        many seconds the stream should rest.
+
+        `size`: the bytes read. `rested`: whether the stream had rested before.
+        """
         now = time.monotonic()
         since = now - self._last_read
         self.flowing = self.flowing or since < FLOWING
@@ -91,6 +96,7 @@ class CoalescingSelector(selectors.DefaultSelector):
         return max(0.0, self._small_reads - BURST) / SMALL_READS
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Pauses or reads from `flows`, then waits for events as any selector does."""
         if self.flows:
             self._read_on()
             timeout = 0
@@ -113,7 +119,7 @@ class CoalescingSelector(selectors.DefaultSelector):
 
 
 class CoalescingLoop(asyncio.SelectorEventLoop):
-    """The standard event loop on a `CoalescingSelector`."""
+    """asyncio's event loop with a `CoalescingSelector`."""
 
     def __init__(self) -> None:
         self.coalescing = CoalescingSelector()
@@ -121,12 +127,12 @@ class CoalescingLoop(asyncio.SelectorEventLoop):
 
 
 def selector_of(loop: asyncio.AbstractEventLoop) -> CoalescingSelector | None:
-    """Whom to tell of reads; None on any other kind of loop."""
+    """The loop's selector, to report reads to; None if it is not a `CoalescingLoop`."""
     return loop.coalescing if isinstance(loop, CoalescingLoop) else None
 
 
 class Pause:
-    """Awaited between pieces of work: lets the event loop run once `SLICE` is used up."""
+    """Awaited between pieces of work: lets the event loop run if `SLICE` seconds are used up."""
 
     __slots__ = ("_loop", "_until")
 
@@ -135,15 +141,19 @@ class Pause:
         self._until = self._loop.time() + SLICE
 
     async def __call__(self) -> None:
+        """Returns at once, or after a turn of the event loop."""
         if self._loop.time() >= self._until:
-            await asyncio.sleep(0)  # what came due meanwhile is now queued, but behind us
+            await asyncio.sleep(0)  # callbacks that became due are now queued behind this task
             await asyncio.sleep(0)
             self._until = self._loop.time() + SLICE
 
 
 class SharedPause(Pause):
-    """The same for several that work side by side: each has a slice in its turn, first come, first
-    served, so that all together use no more of a turn of the loop than one would."""
+    """A `Pause` for several tasks that work at the same time.
+
+    Each gets a slice in turn, in the order in which they asked. So together they use no more of a
+    turn of the event loop than one would.
+    """
 
     __slots__ = ("_one",)
 
@@ -152,6 +162,7 @@ class SharedPause(Pause):
         self._one = asyncio.Lock()
 
     async def __call__(self) -> None:
+        """Returns at once, or when it is this task's turn."""
         while self._loop.time() >= self._until:
             async with self._one:
                 if self._loop.time() >= self._until:

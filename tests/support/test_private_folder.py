@@ -73,7 +73,7 @@ def test_a_folder_that_has_other_things_stays_open_and_this_is_said(
         (tmp_path / name).write_text("")
     make_private(tmp_path)
     assert modes(tmp_path) == {".": "755", "checkpoint.json": "600", "notes.txt": "644"}
-    assert "a [state] directory of its own" in caplog.text
+    assert "its own [state] directory" in caplog.text
 
 
 def test_what_cannot_be_narrowed_is_said_once_and_ends_nothing(
@@ -90,7 +90,9 @@ def test_what_cannot_be_narrowed_is_said_once_and_ends_nothing(
     monkeypatch.setattr(Path, "chmod", refused)
     make_private(tmp_path)
     [said] = caplog.messages
-    assert said.startswith(f"{tmp_path} can be read by other users, and that cannot be changed (")
+    assert said.startswith(
+        f"{tmp_path} can be read by other users, and its mode cannot be changed ("
+    )
     assert "Operation not permitted, and 2 more" in said
     monkeypatch.undo()
 
