@@ -1,1 +1,2 @@
-"""What tests, the demo and the benchmarks stand on: builders, kits, and a real private Engine."""
+"""Parts shared by tests, the demo and the benchmarks: builders, test kits, receivers, and a private
+Docker Engine."""

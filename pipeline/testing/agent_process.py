@@ -1,4 +1,4 @@
-"""The agent as users run it: a process with a configuration file."""
+"""`AgentProcess`: the agent as users run it, a process with a configuration file."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from typing import Any
 from pipeline.testing.ways import chosen
 
 PATIENCE = 120.0
-"""Seconds until what a test waits for counts as not happening."""
+"""Seconds until a wait fails."""
 
 _SHUTDOWN = '\n[agent]\nshutdown = "60s"\n'
-"""Where a test says nothing of it. A busy machine may take longer than users would wait."""
+"""Added to configurations without `[agent]`. A busy machine may need longer than the default."""
 
 _ENDPOINT = "metrics on http://"
 
 
 def whole_lines(path: Path) -> list[str]:
-    """Of a file that is being written: without one that has not ended yet. None of no file."""
+    """The complete lines of a file that may still be written to. Empty if there is no file."""
     text = path.read_text(errors="replace") if path.exists() else ""
     return text[: text.rfind("\n") + 1].splitlines()
 
 
 def whole_entries(path: Path) -> list[Any]:
-    """Of a file that a `file` sink writes. A line that a kill has cut short stands alone in it,
-    and is none."""
+    """The entries in a file that a `file` sink writes. Lines that were cut short by a kill are left
+    out."""
     found = []
     for line in whole_lines(path):
         with suppress(json.JSONDecodeError):
@@ -44,10 +44,10 @@ def whole_entries(path: Path) -> list[Any]:
 
 
 class AgentProcess:
-    """`dockline run` from `with` to its end, with its output in files beside the configuration.
+    """A process of `dockline run`, as a context manager. Its output goes to files next to its
+    configuration.
 
-    `config` is TOML; `[engine]`, `[state]` and `[http]` are added to it, and a patient `[agent]`
-    where it has none.
+    At the end of the `with` block it is killed, unless it has ended.
     """
 
     def __init__(
@@ -59,8 +59,11 @@ class AgentProcess:
         http: bool = True,
         tree: Path | None = None,
     ) -> None:
-        """`engine`: its URL; empty for none. `arguments`: further ones of `dockline run`. `tree`:
-        the folder that has the package, where it is not this one."""
+        """`folder`: for all of its files; created if needed. `engine`: the Engine's URL; empty for
+        none. `config`: TOML; `[engine]`, `[state]`, `[http]` and `[logs]` are added, and `[agent]`
+        with a long shutdown unless there is one. `arguments`: more arguments of `dockline run`.
+        `http`: whether it has an HTTP endpoint. `tree`: the folder that contains the package, if
+        not this one."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "dockline.toml"
@@ -71,14 +74,14 @@ class AgentProcess:
         self._listen = "127.0.0.1:0" if http else "off"
         self._arguments = arguments
         self._module: Sequence[str] = ("pipeline",)
-        """What Python runs, and what comes before the command."""
+        """What Python runs with `-m`, followed by arguments before the command."""
         self.configure(config)
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
         self._said_before = 0
 
     def configure(self, config: str) -> None:
-        """Puts another file in the place of the configuration."""
+        """Replaces the configuration file. `config`: as for the constructor."""
         config = config if "[logs]" in config else f"{config}\n[logs]\n"
         if "\nread = " not in config:
             config = config.replace("[logs]", f'[logs]\nread = "{chosen.way}"', 1)
@@ -106,6 +109,7 @@ class AgentProcess:
             self._process.wait()
 
     def start(self) -> None:
+        """Starts the process. Can be called again after it has ended."""
         self._starts += 1
         self._said_before = len(self.said) if self._starts > 1 else 0
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
@@ -128,55 +132,60 @@ class AgentProcess:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
+        """The process that was started last."""
         assert self._process is not None
         return self._process
 
     @property
     def said(self) -> str:
-        """What it has written to standard error."""
+        """Its standard error, of all starts."""
         return (self.folder / "err").read_text(errors="replace")
 
     @property
     def output(self) -> list[str]:
-        """Lines of its standard output, as far as they are whole."""
+        """The complete lines of its standard output."""
         return whole_lines(self.folder / "out")
 
     @property
     def entries(self) -> list[dict[str, object]]:
-        """Its standard output, as the JSON lines that it should be."""
+        """The lines of its standard output, parsed as JSON."""
         return [json.loads(line) for line in self.output]
 
     def reload(self, config: str) -> None:
-        """Gives it another configuration, and waits until it has it."""
+        """Replaces the configuration, sends SIGHUP, and waits until the agent has reloaded."""
         before = self.said.count("reloaded ")
         self.configure(config)
         self.process.send_signal(signal.SIGHUP)
         self.until(lambda: self.said.count("reloaded ") > before, "it was not reloaded")
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
-        """Sends a signal and waits for the end; the exit code."""
+        """Sends a signal and waits for the end. Returns the exit status.
+
+        `timeout`: seconds. Raises `subprocess.TimeoutExpired`.
+        """
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
     @property
     def token(self) -> str:
-        """What its HTTP endpoint asks for, as it keeps it."""
+        """The token of its HTTP endpoint, from its state directory."""
         return (self.state / "token").read_text().strip()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of `GET path` on its HTTP endpoint, with its token."""
+        """Sends `GET path` with the token to its HTTP endpoint. Returns status and body."""
         return self.ask("GET", path, {"Authorization": f"Bearer {self._token()}"})
 
     def post(self, path: str, **headers: str) -> tuple[int, str]:
-        """The same for `POST path`."""
+        """Sends `POST path` with the token and `headers` to its HTTP endpoint. Returns status and
+        body."""
         return self.ask("POST", path, {"Authorization": f"Bearer {self._token()}", **headers})
 
     def _token(self) -> str:
-        self.address  # noqa: B018 - once it has that, it has a token
+        self.address  # noqa: B018 - waits: once there is an address, there is a token
         return self.token
 
     def ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
-        """The same with these headers alone."""
+        """Sends a request to its HTTP endpoint with just these headers. Returns status and body."""
         url = f"http://{self.address}{path}"
         request = urllib.request.Request(url, headers=headers, method=method)
         try:
@@ -187,26 +196,31 @@ class AgentProcess:
 
     @property
     def address(self) -> str:
-        """Of its HTTP endpoint, from its log."""
+        """Host and port of its HTTP endpoint, from its log. Waits until it listens."""
         self.until(lambda: self.said.count(_ENDPOINT) == self._starts, "no HTTP endpoint")
         return self.said.rpartition(_ENDPOINT)[2].partition("/")[0]
 
     def metric(self, sample: str) -> float | None:
-        """The value of a line of `/metrics`, given up to its value."""
+        """The value of a sample on `/metrics`; None if it isn't there.
+
+        `sample`: name and labels as on the page, such as
+        `dockline_received_entries_total{container="web"}`.
+        """
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(sample + " "):
                 return float(line.rpartition(" ")[2])
         return None
 
     def connected(self) -> None:
-        """Waits until it has reached the Engine since it was started last."""
+        """Waits until it is connected to the Engine, since it was last started."""
         self.until(lambda: "connected to " in self.said[self._said_before :], "not connected")
 
     def until(self, holds: Callable[[], object], what: str = "it did not happen") -> None:
-        """Waits for something to become true; fails, with the agent's log, after `PATIENCE`.
+        """Waits until `holds()` is true. Fails after `PATIENCE` seconds, or when the agent has
+        ended, with the agent's log.
 
-        What takes long to look at is looked at less often: the receivers of a test are threads of
-        the same process, and would wait for that.
+        `what`: the message of the failure. A slow `holds` is called less often, since receivers run
+        in threads of this process and would have to wait for it.
         """
         began = time.monotonic()
         deadline = began + PATIENCE

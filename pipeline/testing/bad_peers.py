@@ -1,4 +1,4 @@
-"""Peers of a TCP sink that take a connection and then do not do what they should."""
+"""TCP servers that accept a connection and then misbehave."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Still(TcpReceiver):
-    """Accepts, and never reads."""
+    """Accepts connections and never reads."""
 
     def _serve(self, connection: socket.socket) -> None:
         pass
 
 
 class Trickle(TcpReceiver):
-    """Reads a byte a second."""
+    """Reads one byte per second."""
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
@@ -42,9 +42,9 @@ class Resetting(TcpReceiver):
 
 
 class HalfOpen(TcpReceiver):
-    """Is gone once it has accepted, as a host without power: it acknowledges nothing that comes.
+    """Accepts connections and then acknowledges nothing, like a host that has lost power.
 
-    A filter that lets no packet through stands before the socket.
+    A socket filter drops every packet that arrives.
     """
 
     def _serve(self, connection: socket.socket) -> None:

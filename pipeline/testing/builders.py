@@ -1,7 +1,9 @@
-"""Containers and batches for tests and benchmarks, and a plain reading of what came out.
+"""Makes containers and batches for tests and benchmarks, and reads batches as rows.
 
-batch(b"one", "two", streams="out err", fields=[{"a": 1}, {}])
-entries(result)  # [Entry(message=b"one", …), Entry(message=b"two", …)]
+For example:
+
+    batch(b"one", "two", streams="out err", fields=[{"a": 1}, {}])
+    entries(result)  # [Entry(message=b"one", …), Entry(message=b"two", …)]
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ class Entry(NamedTuple):
     stream: str
     sequence: int
     fields: dict[str, Any]
-    """Empty where nothing was parsed."""
+    """Empty if nothing was parsed."""
     part: int = 0
 
 
@@ -35,7 +37,7 @@ def container(
     host: str = "web-1",
     number: int = 1,
 ) -> Container:
-    """A container whose id is `number` in 64 hexadecimal digits."""
+    """A container whose id is `number` as 64 hexadecimal digits."""
     return Container(f"{number:064x}", name, image, labels or {}, host=host)
 
 
@@ -47,10 +49,10 @@ def batch(
     start: int = 0,
     **columns: Any,
 ) -> Batch:
-    """A batch of these lines, a microsecond apart.
+    """A batch of these lines, with times a microsecond apart.
 
-    `streams` names `out`, `err` or `none` for each line, separated by spaces (all `out` without
-    it); `start` is the first sequence number; further columns are passed on to `Batch`.
+    `of`: the container. `streams`: `out`, `err` or `none` for each line, separated by spaces; all
+    `out` by default. `start`: the first sequence number. `columns`: more arguments for `Batch`.
     """
     numbers = [_STREAMS[name] for name in streams.split()] or [1] * len(lines)
     return Batch(
@@ -65,7 +67,7 @@ def batch(
 
 
 def entries(batch: Batch | None) -> list[Entry]:
-    """The rows of a batch; none of None. Fails when its columns are not of equal length."""
+    """The rows of a batch; empty for None. Fails if the batch's columns differ in length."""
     if batch is None:
         return []
     streams = [STREAM_NAMES[number] for number in batch.streams]

@@ -1,18 +1,19 @@
-"""Ends an asyncio server without leaving a connection behind."""
+"""Closes an asyncio server without losing a connection."""
 
 from __future__ import annotations
 
 import asyncio
 
 _TURNS = 10
-"""Of the event loop, more than it takes from accepting a connection to serving it."""
+"""Turns of the event loop: more than pass between accepting a connection and serving it."""
 
 
 async def close(server: asyncio.Server) -> None:
-    """It accepts nothing more, and serves what it has accepted until now.
+    """Stops accepting connections, and serves those that were accepted.
 
-    `Server.close` alone lets go of a connection that was accepted in the same turn of the loop, and
-    whose transport, made after that, nobody ever closes (CPython 3.11 to 3.13)."""
+    With `Server.close` alone, a connection accepted in the same turn of the event loop is never
+    closed: its transport is made after that, and nobody owns it (CPython 3.11 to 3.13).
+    """
     loop = asyncio.get_running_loop()
     for sock in server.sockets:
         loop.remove_reader(sock.fileno())

@@ -1,4 +1,4 @@
-"""The `docker` command against one Engine, and an image made of nothing but busybox."""
+"""Runs the `docker` command against one Engine, and makes an image of nothing but busybox."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from pathlib import Path
 from pipeline.model.errors import EngineError
 
 BUSYBOX = "busybox:local"
-"""Tag of the image that `import_busybox` makes when it is told no other."""
+"""The default tag of `import_busybox`."""
 _UNPACKED = [
     Path(__file__).parents[2] / ".programs" / folder / "busybox" for folder in ("usr/bin", "bin")
 ]
-"""Where `scripts/debian-packages` puts one that cannot be installed beside the machine's own."""
+"""Where `scripts/debian-packages` puts a busybox that cannot be installed beside the machine's
+own."""
 
 
 class DockerClient:
-    """Runs the `docker` command against `url`, whatever the user's own context and variables say.
+    """Runs the `docker` command against one Engine, regardless of the user's Docker context and
+    environment.
 
-    Synchronous: for tests, the demo and benchmarks, never for the agent.
+    It blocks: for tests, the demo and benchmarks, never for the agent.
     """
 
     def __init__(self, url: str, environment: Mapping[str, str] | None = None) -> None:
+        """`url`: the Engine's. `environment`: more environment variables."""
         self.url = url
         ours = {"DOCKER_HOST": url} | dict(environment or {})
         theirs = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
         self.environment = {k: v for k, v in os.environ.items() if k not in theirs} | ours
-        """For a subprocess that is to talk to the same Engine."""
+        """The environment for any subprocess that is to use the same Engine."""
 
     def docker(self, *arguments: str, stdin: bytes | None = None, timeout: float = 120) -> str:
-        """The standard output of `docker ARGUMENTS`, without its last newline.
+        """Runs `docker ARGUMENTS`. Returns its standard output without the last newline.
 
-        Raises `EngineError` with what the command said, when it fails or takes longer than
-        `timeout` seconds.
+        `stdin`: its standard input. `timeout`: seconds. Raises `EngineError` with the command's own
+        message if it fails or takes longer.
         """
         asked = f"docker {' '.join(arguments[:3])}"
         try:
@@ -62,10 +65,10 @@ class DockerClient:
     def import_busybox(
         self, tag: str = BUSYBOX, files: Mapping[str, bytes] | None = None, change: str = ""
     ) -> str:
-        """Makes the image `tag` of this machine's static busybox and gives back its name.
+        """Makes an image of this machine's static busybox. Returns its tag.
 
-        `files` are added under their absolute paths, executable. `change` is a Dockerfile
-        instruction, such as `CMD ["/bin/web"]`. No registry and no network are needed.
+        `files`: added under their absolute paths, executable. `change`: a Dockerfile instruction,
+        such as `CMD ["/bin/web"]`. Needs no registry and no network. Raises `EngineError`.
         """
         changes = ["--change", change] if change else []
         self.docker("import", *changes, "-", tag, stdin=busybox_tar(files or {}))
@@ -73,9 +76,9 @@ class DockerClient:
 
 
 def busybox_tar(files: Mapping[str, bytes]) -> bytes:
-    """A root file system: the static busybox, a link for each of its applets, and `files`.
+    """A root file system as a tar archive: the static busybox, a link for each applet, and `files`.
 
-    Raises `EngineError` where there is no static busybox on this machine.
+    Raises `EngineError` if there is no static busybox on this machine.
     """
     binary = _static_busybox()
     listed = subprocess.run([binary, "--list"], capture_output=True, text=True, check=True)
@@ -100,7 +103,7 @@ def _static_busybox() -> Path:
     if not places:
         raise EngineError("there is no busybox on this machine: install busybox-static")
     for place in places:
-        # A dynamic one would start in no container: its program header names a loader.
+        # A dynamically linked one would not start in a container: its header names a loader.
         if not re.search(rb"/ld-[\w.-]+\.so", place.read_bytes()[:4096]):
             return place
     raise EngineError(f"{places[0]} is not static: install busybox-static instead of busybox")

@@ -1,4 +1,5 @@
-"""An Engine that does what a test wants of it, and what a real one cannot be made to do.
+"""`FakeEngine`: an Engine that does what a test tells it, including what a real one cannot be made
+to do.
 
     async with FakeEngine(tmp_path / "docker.sock") as fake:
         fake.containers["a" * 64] = {"name": "web", "running": True}
@@ -7,11 +8,11 @@
         fake.emit("start", "a" * 64, name="web")
         fake.cut_events()
 
-It answers `/_ping`, `/info`, `/containers/json`, `/containers/{id}/json` and `/events` (with the
-real one's ring of 256 events) by itself; `answer` scripts any path, those included. Everything
-else is a 404 as the Engine gives it. Every connection serves one request.
+It answers `/_ping`, `/info`, `/containers/json`, `/containers/{id}/json` and `/events` (with a real
+Engine's ring of 256 events) by itself. `answer` scripts the answers of any path, including these.
+Any other path is a 404 as the Engine sends it. Each connection serves one request.
 
-A test double for faults only: what a real Engine does is tested against a real one.
+It is for faults only. What a real Engine does is tested against a real one.
 """
 
 from __future__ import annotations
@@ -34,29 +35,29 @@ from urllib.parse import parse_qsl, urlsplit
 from pipeline.testing.closing import close
 
 RING = 256
-"""Events that the Engine keeps for those who ask for `since`."""
+"""Events that the Engine keeps for clients that ask for `since`."""
 
 
 class Fault(enum.Enum):
-    """What a script may do beside sending bytes."""
+    """What a script can do in addition to sending bytes."""
 
     RESET = "break the connection off"
     STALL = "keep it open and say no more"
 
 
 Step = bytes | float | asyncio.Event | Fault
-"""Bytes to send, seconds to wait, what the test is to set, or a fault. After the last step the
-connection is closed."""
+"""One step of a script: bytes to send, seconds to wait, an event to wait for, or a fault. After the
+last step the connection is closed."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """A request that the fake Engine has received."""
 
     path: str
-    """Without the version and the query."""
+    """Without version and query."""
     version: str
-    """Such as `v1.45`, or empty."""
+    """Such as `v1.45`; may be empty."""
     query: Mapping[str, str]
     protocol: str
     headers: Mapping[str, str]
@@ -69,20 +70,22 @@ class _Subscriber:
 
 
 class FakeEngine:
-    """Listens on a unix socket, or on a free port of 127.0.0.1, while in its `async with`."""
+    """An Engine on a unix socket or on a free port of 127.0.0.1, as an async context manager."""
 
     def __init__(
         self, path: Path | None = None, *, api: str = "1.45", tls: ssl.SSLContext | None = None
     ) -> None:
+        """`path`: of the unix socket; None to listen on TCP. `api`: the version of the Engine's
+        API. `tls`: for TCP with TLS."""
         self.url = f"unix://{path}"
         self.port = 0
         self.api = api
         self.requests: list[Request] = []
-        """All of them, in order."""
+        """All requests, in order."""
         self.containers: dict[str, dict[str, Any]] = {}
-        """By id: `name`, `running` and `labels`, for the list and for inspection."""
+        """Containers by id, for the list and for inspection: `name`, `running`, `labels`."""
         self.sent = 0
-        """Bytes of scripts that the other end, or the kernel in between, has taken."""
+        """Bytes of scripts that were sent, including what is still in the kernel."""
         self._path = path
         self._tls = tls
         self._scripts: dict[str, list[Sequence[Step]]] = {}
@@ -109,13 +112,17 @@ class FakeEngine:
     # ------------------------------------------------------------------- what a test says
 
     def answer(self, path: str, *scripts: Sequence[Step]) -> None:
-        """What requests for `path` get from now on: one script each, the last one ever after."""
+        """Sets the answers for `path`: one script for each request, the last one for all further
+        requests."""
         self._scripts[path] = list(scripts)
 
     def emit(
         self, action: str, container_id: str, *, nanoseconds: int = 0, **attributes: str
     ) -> None:
-        """An event of a container, to all who listen and into the ring."""
+        """Emits an event of a container to all listeners, and keeps it in the ring.
+
+        `nanoseconds`: its time since the epoch; by default now. `attributes`: of the event's actor.
+        """
         nanoseconds = nanoseconds or time.time_ns()
         event = {
             "Type": "container",
@@ -127,19 +134,19 @@ class FakeEngine:
         self.emit_raw(json.dumps(event).encode() + b"\n", nanoseconds)
 
     def emit_raw(self, line: bytes, nanoseconds: int = 0) -> None:
-        """Any bytes in the place of an event."""
+        """Emits any bytes in place of an event."""
         self._ring.append((nanoseconds or time.time_ns(), line))
         for subscriber in self._subscribers:
             subscriber.writer.write(chunk(line))
 
     @property
     def listeners(self) -> int:
-        """Connections that get events now."""
+        """The number of connections that get events now."""
         return len(self._subscribers)
 
     def cut_events(self, *, reset: bool = False) -> None:
-        """Ends every event stream, in order or by breaking it off. What is emitted from now on goes
-        to those that are opened after that."""
+        """Ends every event stream, properly or with a reset. Later events go only to streams opened
+        after that."""
         for subscriber in self._subscribers:
             if reset:
                 _reset(subscriber.writer)
@@ -162,7 +169,7 @@ class FakeEngine:
             writer.close()
             await writer.wait_closed()
         except (ConnectionError, asyncio.IncompleteReadError):
-            writer.close()  # the other end has had enough
+            writer.close()  # the peer has closed the connection
         except asyncio.CancelledError:
             writer.transport.abort()
             raise
@@ -242,7 +249,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """The peer gets an RST; over a unix socket, which has none, its connection just ends."""
+    """Sends an RST to the peer. A unix socket has none: the connection just ends."""
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -258,7 +265,11 @@ def head(
     length: int | None = None,
     **headers: str,
 ) -> bytes:
-    """The head of an answer, whose body ends after `length` bytes or with the connection."""
+    """The head of an HTTP answer.
+
+    `length`: of the body in bytes; None if the body ends with the connection. `headers`: more
+    headers, with `_` for `-`.
+    """
     lines = [f"HTTP/1.1 {status} Scripted", f"Content-Type: {content_type}", "Connection: close"]
     lines += [f"{name.replace('_', '-').title()}: {value}" for name, value in headers.items()]
     if length is not None:
@@ -267,18 +278,20 @@ def head(
 
 
 def chunk(data: bytes) -> bytes:
-    """Of a body with `Transfer-Encoding: chunked`; an empty one is its end (RFC 9112, 7.1)."""
+    """One chunk of a body with `Transfer-Encoding: chunked` (RFC 9112, 7.1). An empty one ends the
+    body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def json_answer(value: Any, status: int = 200) -> bytes:
-    """A whole answer."""
+    """A whole HTTP answer with `value` as JSON."""
     body = json.dumps(value).encode()
     return head(status, content_type="application/json", length=len(body)) + body
 
 
 def frame(payload: bytes, stream: int = 1, at: str = "2026-01-31T23:59:59.123456789Z") -> bytes:
-    """One frame of a log stream, its timestamp before it."""
+    """One frame of a log stream (as of `GET /containers/{id}/logs`). `payload`: the line, without
+    its timestamp `at`."""
     payload = at.encode() + b" " + payload
     return struct.pack(">BxxxI", stream, len(payload)) + payload
 

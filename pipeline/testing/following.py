@@ -1,4 +1,4 @@
-"""The whole source on a real Engine, with a sink that keeps everything."""
+"""Runs the whole Docker source on a real Engine, with an output that keeps everything."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pipeline.testing.ways import chosen
 from pipeline.topology import Route, Router
 
 PATIENCE = 120.0
-"""Seconds until what a test waits for counts as not happening."""
+"""Seconds until a wait fails."""
 
 
 class Kept:
-    """An outlet that keeps and settles everything, or holds it unsettled while `stuck`."""
+    """An output that keeps all batches. It settles them at once, unless `stuck`."""
 
     def __init__(self) -> None:
         self.name = "kept"
@@ -46,7 +46,7 @@ class Kept:
 
 
 class Following:
-    """A source that runs, and what has come out of it."""
+    """A Docker source that runs, and what it has delivered."""
 
     def __init__(self, source: DockerSource, kept: Kept, metrics: Metrics) -> None:
         self.source = source
@@ -54,7 +54,8 @@ class Following:
         self.metrics = metrics
 
     def lines(self, name: str, stream: int | None = None) -> list[str]:
-        """What the container of that name has logged."""
+        """What the container with this name has logged. `stream`: 1 for stdout, 2 for stderr, None
+        for both."""
         return [
             line.decode(errors="replace")
             for batch in self.kept.batches
@@ -64,7 +65,7 @@ class Following:
         ]
 
     def lines_of(self, container_id: str) -> list[str]:
-        """What that container has logged, whatever it was called meanwhile."""
+        """What the container with this id has logged, under any name."""
         return [
             line.decode(errors="replace")
             for batch in self.kept.batches
@@ -73,6 +74,7 @@ class Following:
         ]
 
     def sequences(self, name: str) -> list[int]:
+        """Sequence numbers of the log entries of the container with this name."""
         return [
             number
             for batch in self.kept.batches
@@ -81,7 +83,7 @@ class Following:
         ]
 
     def actions(self, name: str) -> list[str]:
-        """What has happened to it, by the events that came out as entries."""
+        """Actions of the container's events, in order."""
         return [
             batch.fields[0]["docker"]["event"]["action"]
             for batch in self.kept.batches
@@ -89,22 +91,24 @@ class Following:
         ]
 
     def errors(self, kind: str) -> float:
+        """The value of `dockline_source_errors_total` for this kind."""
         labels = {"kind": kind}
         return self.metrics.registry.get_sample_value("dockline_source_errors_total", labels) or 0
 
     def gaps(self, name: str) -> float:
-        """How often lines of it may have been lost."""
+        """The value of `dockline_log_gaps_total` for this container."""
         labels = {"container": name}
         return self.metrics.registry.get_sample_value("dockline_log_gaps_total", labels) or 0
 
     async def until(self, holds: Callable[[], object], what: str = "") -> None:
-        """Waits for something to become true; fails after `PATIENCE`."""
+        """Waits until `holds()` is true. Fails after `PATIENCE` seconds with the message `what`."""
         deadline = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < deadline, what or "it did not happen in time"
             await asyncio.sleep(0.02)
 
     async def until_lines(self, name: str, count: int) -> list[str]:
+        """Waits until the container has logged `count` lines, and returns its lines."""
         await self.until(
             lambda: len(self.lines(name)) >= count,
             f"{name} gave {len(self.lines(name))} lines of {count}",
@@ -112,7 +116,7 @@ class Following:
         return self.lines(name)
 
     async def until_follower(self, name: str) -> Follower:
-        """What reads the log of that container, once it does."""
+        """Waits until the container's log is followed, and returns the follower."""
 
         def found() -> list[Follower]:
             followers = (one.follower for one in self.source.followed.values())
@@ -122,8 +126,8 @@ class Following:
         return found()[0]
 
     async def connected(self) -> None:
-        """And has been through what there is: a container that starts earlier, and is in no list,
-        counts as removed."""
+        """Waits until the source is connected and has handled all containers that exist. A
+        container that is not in a list after that counts as removed."""
         source = self.source
         await self.until(
             lambda: source.watch.problem is None and source._caught_up, "not connected"
@@ -139,6 +143,11 @@ async def follow(
     takes: Sequence[Source] = ("logs", "events"),
     **reading: object,
 ) -> AsyncIterator[Following]:
+    """Runs a Docker source against an Engine, with one route that leads to `Kept`.
+
+    `url`: the Engine's. `state`: a folder for the checkpoint; None to keep it in memory. `stuck`:
+    nothing is settled. `takes`: the sources of the route. `reading`: arguments of `FollowOptions`.
+    """
     metrics, kept = Metrics(CollectorRegistry()), Kept()
     kept.stuck = stuck
     route = Route("all", frozenset(takes), lambda one: True, [], [kept])

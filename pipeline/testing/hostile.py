@@ -1,4 +1,4 @@
-"""Batches that no encoder and no sink may stumble over."""
+"""Batches with hostile content, which every encoder and sink must survive."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LINES: tuple[bytes, ...] = (
 )  # fmt: skip
 
 ODD = Container("a" * 64, "a\nb%s\x00\ud800é", "", {"a.b": "\udfff", "a_b": "%"}, host="h %d\n")
-"""Every fact of it holds something that breaks formats."""
+"""A container whose facts all contain something that breaks formats."""
 BARE = Container("b" * 64, "", "sha256:" + "0" * 64)
-"""Nothing is known of it but its id."""
+"""A container of which nothing but the id is known."""
 
 
 def hostile() -> list[Batch]:
-    """One batch for each kind of trouble: bytes, fields, names; and all sources."""
+    """Batches of hostile bytes, fields, names and flags, from all sources."""
     fields = _fields()
     return [
         batch(*LINES, of=ODD),
@@ -40,7 +40,7 @@ def hostile() -> list[Batch]:
 
 @cache
 def _deep() -> list[Any]:
-    """Nested deeper than anything recurses. Made once: that takes a while."""
+    """A list nested deeper than any recursion limit. Made once, since it takes a while."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -48,7 +48,7 @@ def _deep() -> list[Any]:
 
 
 def _fields() -> list[dict[str, Any]]:
-    """One for each of `LINES`."""
+    """Fields for each of `LINES`."""
     odd: dict[Any, Any] = {
         1: 2, None: 3, "\ud800": "\ud800", b"\xff": [b"\xff", {b"k": b"v"}], False: (1,),
     }  # fmt: skip

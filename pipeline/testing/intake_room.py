@@ -1,4 +1,4 @@
-"""A source that runs without an agent: its intake, one route, and sinks that a test holds shut."""
+"""Runs a source without an agent: with its intake, one route, and sinks that a test controls."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from pipeline.topology import Route, Router
 
 
 class Sink:
-    """An outlet: takes what it has room for, and settles it when it is told to."""
+    """An output that takes batches if it has room, and settles them when the test says so."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.batches: list[Batch] = []
-        """All that it took."""
+        """All batches that it took."""
         self.settles = True
-        """At once."""
+        """Whether it settles batches at once."""
         self._open = asyncio.Event()
         self._open.set()
         self._owed: list[Envelope] = []
 
     @property
     def lines(self) -> list[bytes]:
+        """The lines of all batches that it took."""
         return [line for batch in self.batches for line in batch.lines]
 
     def shut(self) -> None:
-        """There is no room, until `settle`."""
+        """Takes nothing more until `settle` is called."""
         self._open.clear()
 
     def settle(self) -> None:
-        """All that it has, and there is room again."""
+        """Settles all batches, and takes more from now on."""
         self._open.set()
         owed, self._owed = self._owed, []
         for envelope in owed:
@@ -48,13 +49,14 @@ class Sink:
             envelope.ack.settle()
 
     def settle_one(self, index: int = 0) -> Batch:
-        """Settles one of those that are not settled, the oldest by default, and returns it."""
+        """Settles one batch, by default the oldest that is not settled, and returns it."""
         one = self._owed.pop(index)
         one.account.delivered += len(one)
         one.ack.settle()
         return one.batch
 
     def offer(self, envelope: Envelope) -> bool:
+        """Takes a batch. Returns False if there is no room."""
         if not self._open.is_set():
             return False
         self.batches.append(envelope.batch)
@@ -64,6 +66,7 @@ class Sink:
         return True
 
     async def put(self, envelope: Envelope) -> None:
+        """Waits for room, and takes a batch."""
         while not self.offer(envelope):
             await self._open.wait()
 
@@ -74,7 +77,7 @@ class Sink:
 
 
 class Room:
-    """What runs, and what is to be seen of it."""
+    """A running source, and what it is connected to."""
 
     def __init__(self, source: Source, intake: Intake, sinks: Sequence[Sink], router: Router):
         self.source = source
@@ -84,7 +87,7 @@ class Room:
         self.running: asyncio.Task[None]
 
     async def stop(self) -> None:
-        """As an agent does."""
+        """Stops the source as an agent does."""
         self.intake.stop()
         await self.intake.placed()
         await self.router.flusher.finish()
@@ -94,7 +97,8 @@ class Room:
 
 
 async def until(holds: Callable[[], Any], within: float = 60.0) -> None:
-    """Waits for a condition; `holds` may be a coroutine function."""
+    """Waits until `holds()` is true; it may be a coroutine function. Raises `TimeoutError` after
+    `within` seconds."""
     async with asyncio.timeout(within):
         while True:
             result = holds()
@@ -114,7 +118,11 @@ async def room(
     stages: Sequence[tuple[str, Stage]] = (),
     name: str = "in",
 ) -> AsyncIterator[Room]:
-    """Open, and running; ended afterwards, in whatever state it is."""
+    """Opens and runs a source. At the end it is cancelled and closed, whatever its state.
+
+    `sinks`: how many. `limit`: the intake's `in_flight`, in bytes. `stages`: of the route, with
+    names. `name`: the source's.
+    """
     metrics = Metrics(CollectorRegistry())
     outputs = [Sink(f"sink {number}") for number in range(sinks)]
     route = Route("all", frozenset(("logs",)), lambda container: True, stages, outputs)

@@ -1,4 +1,4 @@
-"""Whether something leaves tasks, file descriptors or garbage behind."""
+"""Checks that nothing leaves tasks, file descriptors or reference cycles behind."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from types import FrameType
 
 _TURNS = 6000
 _OLD = {20, 200, _TURNS - 1}
-"""Turns that look at all there is. What was made just now is young garbage, and soon found."""
+"""In these turns all generations are collected. In the others only young ones, where recent garbage
+is."""
 
 
 async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
-    """Runs it; it leaves no more tasks and file descriptors than there were."""
+    """Runs `operation` and checks that there are no more tasks and file descriptors afterwards than
+    before."""
     gc.collect()
     before = held()
     await operation()
-    for turn in range(_TURNS):  # the other end, if it is in this process, notices a little later
+    for turn in range(_TURNS):  # a peer in this process notices a little later
         gc.collect(2 if turn in _OLD else 1)
         if all(now <= then for now, then in zip(held(), before, strict=True)):
             return
@@ -29,15 +31,17 @@ async def unchanged(operation: Callable[[], Awaitable[None]]) -> None:
 
 
 def held() -> tuple[int, int]:
-    """Tasks and file descriptors."""
+    """The numbers of tasks and of open file descriptors."""
     return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
 
 
 @contextmanager
 def no_garbage(but: Collection[str] = ()) -> Iterator[None]:
-    """What is let go of meanwhile, goes: nothing of ours waits for the garbage collector, which
-    looks at what is older only now and then (see `pipeline.support.garbage`). `but`: names of
-    classes."""
+    """Checks that objects of ours released in the block don't need the garbage collector.
+
+    It visits old objects only now and then (see `pipeline.support.garbage`). `but`: names of
+    classes that may need it.
+    """
     gc.collect()
     gc.disable()
     try:
@@ -53,7 +57,8 @@ def no_garbage(but: Collection[str] = ()) -> Iterator[None]:
 
 
 def _is_ours(one: object, but: Collection[str]) -> bool:
-    """Or a frame of ours, which has what was to be sent."""
+    """Whether it is an object of this package, or a frame of its code, which may hold what was to
+    be sent."""
     module = one.f_globals["__name__"] if type(one) is FrameType else type(one).__module__
     return str(module).startswith("pipeline.") and type(one).__name__ not in but
 

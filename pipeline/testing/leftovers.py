@@ -1,7 +1,7 @@
-"""Removes what a private Engine leaves behind however it ended: processes, mounts, files.
+"""Removes what a private Engine leaves behind, however it ended: processes, mounts, files.
 
-A killed dockerd leaves its containerd, the shims, the containers and their mounts. All of them
-can be told by the Engine's folder, whose name nothing else on the machine has.
+If dockerd is killed, its containerd, the shims, the containers and their mounts stay. All of them
+are recognised by the name of the Engine's folder, which nothing else on the machine has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _DAEMONS = ("dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy", 
 
 
 def clear(directory: Path) -> None:
-    """Ends every process of the Engine in `directory`, unmounts what it mounted, and removes it."""
+    """Kills every process of the Engine in `directory`, unmounts its mounts, and removes the
+    folder."""
     deadline = time.monotonic() + 20
     while (found := list(_processes(directory))) and time.monotonic() < deadline:
         for pid in found:
@@ -49,7 +50,7 @@ def _is_daemon(process: Path, name: str) -> bool:
 
 
 def _is_contained(process: Path, name: str) -> bool:
-    """Whether its root file system is one that the Engine mounted."""
+    """Whether the process's root file system was mounted by the Engine."""
     for line in (process / "mountinfo").read_text(errors="replace").splitlines():
         mount_point = line.split(" ", 5)[4]
         if mount_point == "/":
@@ -58,14 +59,14 @@ def _is_contained(process: Path, name: str) -> bool:
 
 
 def _mounts(directory: Path) -> list[str]:
-    """Mount points below the folder, the innermost first."""
+    """Mount points in the folder, innermost first."""
     lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
     mount_points = [line.split(" ", 5)[4] for line in lines]
     return [point for point in reversed(mount_points) if point.startswith(f"{directory}/")]
 
 
 def _shim_sockets(directory: Path) -> Iterator[Path]:
-    """A shim that was killed leaves its socket in a folder that all containerds share."""
+    """The sockets of killed shims, in a folder that all containerds share."""
     tasks = directory / "exec/containerd/daemon/io.containerd.runtime.v2.task"
     for address in tasks.glob("*/*/address"):
         yield Path(address.read_text().strip().removeprefix("unix://"))

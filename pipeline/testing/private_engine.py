@@ -1,7 +1,7 @@
-"""A real Docker Engine of one's own, in a temporary folder, that needs no registry and no network.
+"""`PrivateEngine`: a real Docker Engine in a temporary folder. It needs no registry and no network.
 
-It has no bridge and touches no firewall rule, so its containers run on `--network none` (or
-`host`). Beside it another Engine may run, with or without a containerd of the system's own.
+It has no bridge and changes no firewall rule, so containers run with `--network none` or `host`.
+Another Engine may run at the same time, with or without the system's containerd.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from pipeline.testing import leftovers
 from pipeline.testing.docker_client import DockerClient
 
 START_TIMEOUT = 120.0
-"""Seconds; measured 1 to 2 on an idle machine of two cores."""
+"""Seconds. It takes 1 to 2 on an idle machine with two cores."""
 
 _PREFIX = "dockline-engine-"
 _GAVE_UP = "failed to start containerd: timeout waiting for containerd to start"
-"""The last words of a dockerd whose containerd needed more than 15 s, as on a busy machine."""
+"""The last line of a dockerd whose containerd took more than 15 s to start, as on a busy
+machine."""
 _ISOLATE = ("unshare", "--net", "sh", "-c", 'busybox ip link set lo up && exec "$@"', "sh")
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"])
 
 
 def why_not() -> str | None:
-    """What keeps this machine from running a private Engine, in one sentence; None if nothing."""
+    """Why this machine cannot run a private Engine, in one sentence; None if it can."""
     if os.geteuid() != 0:
         return "a private Docker Engine needs root"
     for command in ("dockerd", "docker", "containerd", "runc"):
@@ -44,21 +45,23 @@ def why_not() -> str | None:
 
 
 class PrivateEngine(DockerClient):
-    """An Engine from `start` to `close`; as a context manager, from `with` to its end.
+    """A Docker Engine that runs from `start` to `close`, or in a `with` block.
 
-    `arguments` are given to dockerd after our own, such as `--live-restore`, or `--host` with
-    one more address. Containers survive `stop` and `kill` as they would on any host, and are
-    gone after `close`, whatever has happened before. What a crashed process has left behind is
-    cleared by the next one that starts an Engine.
-
-    `isolated` gives it a network namespace of its own, where it may have bridges, overlays and a
-    Swarm without leaving an interface on this machine; its published ports are not reachable
-    from here, and its containers reach nothing outside.
+    Containers survive `stop` and `kill` as on any host. `close` removes everything, whatever has
+    happened before. What a crashed process has left behind is removed when another one starts an
+    Engine.
     """
 
     def __init__(self, *arguments: str, isolated: bool = False) -> None:
-        # A short path: that of a unix socket may not be longer than 107 bytes. The name serves
-        # as containerd's namespace too, which takes no underscore at its end.
+        """`arguments`: more arguments for dockerd, such as `--live-restore`, or `--host` with
+        another address.
+
+        `isolated`: whether it gets its own network namespace. There it may have bridges, overlay
+        networks and a Swarm without any interface on this machine. Its published ports cannot be
+        reached from here, and its containers reach nothing outside.
+        """
+        # The path is short, since that of a unix socket is limited to 107 bytes. The name is also
+        # containerd's namespace, which must not end in an underscore.
         self.directory = Path(f"/tmp/{_PREFIX}{secrets.token_hex(4)}")
         unlocked = self.directory.with_name(f".{self.directory.name}")  # where nobody sweeps
         unlocked.mkdir(mode=0o700)
@@ -90,15 +93,15 @@ class PrivateEngine(DockerClient):
 
     @property
     def pid(self) -> int:
-        """Of dockerd. Raises `EngineError` while it is stopped."""
+        """The process id of dockerd. Raises `EngineError` while it is stopped."""
         if self._process is None:
             raise EngineError("the private Engine is stopped")
         return self._process.pid
 
     def start(self) -> None:
-        """Starts dockerd, unless it runs, and returns when it answers.
+        """Starts dockerd, unless it runs, and waits until it answers.
 
-        Raises `EngineError` with the end of dockerd's own log when it does not.
+        Raises `EngineError` with the end of dockerd's log if it doesn't.
         """
         if self._process is not None and self._process.poll() is None:
             return
@@ -125,8 +128,11 @@ class PrivateEngine(DockerClient):
         return self._process
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> None:
-        """Sends dockerd a signal and waits for its end. Without `--live-restore` an orderly stop
-        stops the containers too."""
+        """Sends dockerd a signal and waits for its end. Without `--live-restore`, SIGTERM stops the
+        containers, too.
+
+        `timeout`: seconds; then dockerd is killed and `EngineError` is raised.
+        """
         process, self._process = self._process, None
         if process is None:
             return
@@ -139,20 +145,23 @@ class PrivateEngine(DockerClient):
             raise EngineError(f"dockerd did not end within {timeout:g} s") from None
 
     def kill(self) -> None:
-        """SIGKILL, as the out-of-memory killer would; containers and containerd live on.
+        """Sends SIGKILL to dockerd, as the kernel does when memory runs out. Containers and
+        containerd go on.
 
-        The next start takes some 10 s (measured), for dockerd waits for the containerd it finds.
+        The next start takes about 10 s, since dockerd waits for the containerd that it finds.
         """
         self.stop(signal.SIGKILL)
 
     def restart(self) -> None:
+        """Stops dockerd with SIGTERM and starts it again."""
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """Removes the containers, the processes, the mounts and the folder. May be repeated."""
+        """Removes the containers, the processes, the mounts and the folder. May be called more than
+        once."""
         if self._process is not None and self._process.poll() is None:
-            with suppress(EngineError):  # what cannot be done in order is done by `leftovers`
+            with suppress(EngineError):  # `leftovers` removes what remains
                 self._remove_containers()
             with suppress(EngineError):
                 self.stop(timeout=30)
@@ -163,7 +172,7 @@ class PrivateEngine(DockerClient):
 
     @property
     def log_path(self) -> Path:
-        """What dockerd and containerd say."""
+        """The log of dockerd and containerd."""
         return self.directory / "log"
 
     def _command(self) -> list[str]:
@@ -176,7 +185,7 @@ class PrivateEngine(DockerClient):
             *("--data-root", f"{directory}/data"),
             *("--exec-root", f"{directory}/exec"),
             *("--pidfile", f"{directory}/pid"),
-            # dockerd takes the system's containerd where one runs: stay out of its "moby".
+            # dockerd uses the system's containerd if one runs: don't use its namespace "moby".
             *("--containerd-namespace", directory.name),
             *("--containerd-plugins-namespace", f"{directory.name}-plugins"),
             *("--iptables=false", "--ip6tables=false", "--bridge=none"),
@@ -184,7 +193,8 @@ class PrivateEngine(DockerClient):
         ]
 
     def _is_ready(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
-        """Whether it answers before it ends, or the time does."""
+        """Waits until it answers (True), or until it has ended or the deadline has passed
+        (False)."""
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 return False
@@ -207,7 +217,7 @@ class PrivateEngine(DockerClient):
 
 
 def sweep() -> None:
-    """Clears the folders of private Engines whose process has died without doing so."""
+    """Removes private Engines whose process has died without closing them."""
     for directory in Path("/tmp").glob(f"{_PREFIX}*"):
         try:
             lock = _lock(directory)
@@ -218,7 +228,8 @@ def sweep() -> None:
 
 
 def _lock(directory: Path) -> IO[bytes]:
-    """Held as long as this process lives: by it another knows whether a folder has an owner."""
+    """Locks an Engine's folder for as long as this process lives. By the lock, others know that it
+    is in use."""
     lock = (directory / "lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

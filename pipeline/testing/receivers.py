@@ -1,7 +1,7 @@
-"""Receivers for tests: strict about what they accept, and able to misbehave on request.
+"""TCP servers for tests. They accept only valid messages, count them, and can stop reading or break
+connections.
 
-Not a substitute for the real servers, which the sinks' own tests run against: these count, and
-they can stand still.
+They don't replace the real servers, against which the sinks' own tests run.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ _SYSLOG = re.compile(
 
 
 PATIENCE = 60.0
-"""Seconds that the end of a connection may take to be read."""
+"""Seconds to wait for the end of a connection."""
 
 
 class TcpReceiver:
-    """Accepts connections on a port of 127.0.0.1, each in a thread, from `with` to its end."""
+    """Accepts connections on a port of 127.0.0.1 inside its `with` block, with a thread for
+    each."""
 
     def __init__(self) -> None:
         self.port = 0
-        """0 until `with` for any that is free."""
+        """The port. If it is 0 at the start of `with`, any free one is taken."""
         self.errors: list[str] = []
-        """What was not as it should be."""
+        """Descriptions of everything that was invalid."""
         self.reading = threading.Event()
-        """Cleared, no byte more is read from any connection."""
+        """While it is cleared, nothing is read from any connection."""
         self.reading.set()
         self._connections: list[socket.socket] = []
         self._threads: dict[object, threading.Thread] = {}
-        """By the address of the client."""
+        """By the client's address."""
 
     def __enter__(self) -> Any:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -58,19 +59,19 @@ class TcpReceiver:
         self.reading.set()
 
     def vanish(self) -> None:
-        """Takes no connection any more, and breaks those there are."""
+        """Accepts no more connections, and breaks the existing ones."""
         _end(self._listener)
         self.reset()
 
     def reset(self) -> None:
-        """Breaks every connection."""
+        """Breaks all connections."""
         for connection in self._connections:
             _end(connection)
         self._connections.clear()
 
     def leave(self) -> None:
-        """Vanishes, and has read all that its kernel acknowledged: whoever sent that takes it for
-        delivered."""
+        """Vanishes after reading everything that the kernel has acknowledged, since the sender
+        takes that for delivered."""
         _end(self._listener)
         for connection in self._connections:
             with suppress(OSError):
@@ -79,8 +80,8 @@ class TcpReceiver:
         self.reset()
 
     def hear_out(self) -> None:
-        """Waits until all is here that clients have sent who have ended: the kernel may have taken
-        it, and nobody read it yet."""
+        """Waits until everything is read from clients that have closed their connections. Until
+        then it may be in the kernel only."""
         with socket.create_connection(("127.0.0.1", self.port)) as last:
             client = last.getsockname()
         deadline = time.monotonic() + PATIENCE
@@ -121,23 +122,25 @@ class TcpReceiver:
             rest = self.take(rest + data)
 
     def take(self, data: bytes) -> bytes:
-        """Takes what is complete; gives back the rest."""
+        """Takes what is complete of `data`, and returns the rest."""
         raise TypeError("a receiver has a protocol")
 
 
 def _end(sock: socket.socket) -> None:
-    """Closed for a thread, too, that waits on it."""
+    """Closes a socket, also for a thread that is blocked on it."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()
 
 
 class SyslogReceiver(TcpReceiver):
-    """RFC 5424 in octet-counted frames, and nothing else."""
+    """Receives syslog messages of RFC 5424 with octet counting (RFC 6587), and nothing else."""
 
     def __init__(self) -> None:
         super().__init__()
         self.messages: list[dict[str, bytes]] = []
+        """The parts of each message: `priority`, `time`, `host`, `app`, `process`, `id`, `data`,
+        `message`."""
 
     def take(self, data: bytes) -> bytes:
         while True:
@@ -152,16 +155,17 @@ class SyslogReceiver(TcpReceiver):
                 self.errors.append(f"not RFC 5424: {message[:200]!r}")
 
     def of(self, app: str) -> list[str]:
-        """Messages with that APP-NAME."""
+        """The messages with this APP-NAME."""
         return [m["message"].decode() for m in list(self.messages) if m["app"] == app.encode()]
 
 
 class JsonLinesReceiver(TcpReceiver):
-    """A JSON object on each line."""
+    """Receives a JSON object on each line."""
 
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[dict[str, Any]] = []
+        """The objects, in order of arrival."""
 
     def take(self, data: bytes) -> bytes:
         *lines, rest = data.split(b"\n")

@@ -1,4 +1,4 @@
-"""What every sink promises, as tests that it inherits.
+"""`SinkKit`: tests that every sink must pass. A sink's own test class inherits them.
 
     class TestSyslog(SinkKit):
         complaint = "refused the connection"
@@ -9,7 +9,7 @@
         @pytest.fixture
         def unreachable(self): ...           # its destination cannot be used
 
-Whether what arrives is right is for the sink's own tests.
+Whether the right data arrives is tested by the sink's own tests.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ from pipeline.testing.hostile import hostile
 from pipeline.testing.leaks import no_garbage, unchanged
 
 _PAUSES = (*[0.0] * 8, 0.001, 0.002, 0.005, 0.02, 0.1)
-"""Seconds after which an operation is cancelled; zeros count turns of the event loop."""
+"""Seconds after which an operation is cancelled. The nth zero means after n turns of the event
+loop."""
 
 
 class SinkKit:
-    """Subclasses define the two fixtures and `complaint`."""
+    """Inherit from it in the test of a sink. Define the fixtures `sink` and `unreachable`, and
+    `complaint`."""
 
     complaint: ClassVar[str]
-    """What the error of `unreachable` says, among other words."""
+    """A part of the error message for `unreachable`."""
     leaves: ClassVar[frozenset[str]] = frozenset()
-    """Names of classes that a library makes of ours, of which one for each connection is left to
-    the garbage collector."""
+    """Names of our classes, of which a library leaves one for each connection to the garbage
+    collector."""
 
     # -- encode --------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class SinkKit:
                     await to.send(to.encode([batch(f"{number}")]))
 
         try:
-            await send(sink)  # what is made once
+            await send(sink)  # makes what is made only once
             with no_garbage(self.leaves):
                 await send(sink)
             await send(unreachable)
@@ -165,11 +167,11 @@ class SinkKit:
 
 
 async def _problem(sink: Sink[Any]) -> str:
-    """What `open`, or failing that `send`, has to say."""
+    """The message of the `Unavailable` that `open` or `send` raises."""
     payload: Payload[Any] = sink.encode([batch("one"), batch("two")])
     try:
         await sink.open()
-        for _ in range(3):  # over UDP, only a second datagram learns of the first one's fate
+        for _ in range(3):  # over UDP, the failure of one datagram is reported for the next
             await sink.send(payload)
     except Unavailable as error:
         return str(error)

@@ -1,4 +1,5 @@
-"""What every source promises, as tests that it inherits.
+"""`SourceKit`: tests that every configured source must pass. A source's own test class inherits
+them.
 
     class TestForward(SourceKit):
         complaint = "address is in use"
@@ -13,7 +14,7 @@
         @pytest.fixture
         def unusable(self): ...              # cannot be opened
 
-Whether what comes is understood is for the source's own tests.
+Whether messages are understood is tested by the source's own tests.
 """
 
 from __future__ import annotations
@@ -31,37 +32,42 @@ from pipeline.testing.intake_room import room, until
 from pipeline.testing.leaks import unchanged
 
 _PAUSES = (*[0.0] * 6, 0.001, 0.005, 0.02, 0.1)
-"""Seconds after which an operation is cancelled; zeros count turns of the event loop."""
+"""Seconds after which an operation is cancelled. A zero means after some turns of the event
+loop."""
 
 
 class Peer(Protocol):
-    """Who sends to the source."""
+    """A client that sends to the source."""
 
     async def send(self, *lines: bytes) -> None:
-        """One message, whose entries are of one container, always the same; does not wait for the
-        answer. May wait where the source reads no further."""
+        """Sends one message, without waiting for its answer. May wait if the source doesn't read.
+
+        Its entries are of one container, the same for all messages.
+        """
 
     async def send_rubbish(self, data: bytes) -> None:
-        """As a message; on a connection of its own where it would end this one."""
+        """Sends `data` as a message; on another connection if it would end this one."""
 
     async def answered(self) -> int:
-        """How many messages may be forgotten by now."""
+        """How many messages the source has confirmed by now."""
 
     async def close(self) -> None: ...
 
 
 Connect = Callable[[], Awaitable[Peer]]
+"""Makes a peer of the source under test, which is open."""
 
 
 class SourceKit:
-    """Subclasses define the three fixtures and what follows."""
+    """Inherit from it in the test of a source. Define the fixtures `source`, `connect` and
+    `unusable`, and the attributes below."""
 
     complaint: ClassVar[str]
-    """What the error of `unusable` says, among other words."""
+    """A part of the error message for `unusable`."""
     answers: ClassVar[bool] = True
-    """Whether its protocol has answers at all."""
+    """Whether the protocol has answers at all."""
     rubbish: ClassVar[Sequence[bytes]] = ()
-    """What no peer in its senses sends. Each is refused and counted."""
+    """Invalid messages. Each is refused and counted."""
 
     async def _has_answered(self, peer: Peer, count: int) -> None:
         if not self.answers:
@@ -74,7 +80,7 @@ class SourceKit:
         assert await peer.answered() == count
 
     async def _has_not_answered(self, peer: Peer, count: int = 0) -> None:
-        """More than that; given a moment to do so wrongly."""
+        """Checks that no more than `count` messages were answered, after a moment."""
         await asyncio.sleep(0.1)
         if self.answers:
             assert await peer.answered() <= count

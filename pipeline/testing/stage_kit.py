@@ -1,10 +1,10 @@
-"""What every stage promises, as tests that it inherits.
+"""`StageKit`: tests that every stage must pass. A stage's own test class inherits them.
 
     class TestRename(StageKit):
         def make(self) -> Stage:
             return Stage({"msg": "message"})
 
-A stage that holds entries back (a multi-line join) is asked for them with `flush` at the end.
+If a stage holds entries back (such as `join`), they are taken from it with `flush` at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.model.component import Stage
 from pipeline.testing.builders import batch, container, entries
 
 LONG_AFTER = math.inf
-"""A time of the loop's clock at which nothing is worth holding back any more."""
+"""A time of the event loop's clock at which nothing is held back any longer."""
 
 LINES: tuple[bytes, ...] = (
     b"", b" ", b"plain text", b"\x00", b"\xff\xfe\xc3", b"\xed\xa0\x80", b"tab\there\r",
@@ -35,7 +35,7 @@ LINES: tuple[bytes, ...] = (
     b'level=info msg="a \\"b\\" c" empty= flag', b'a="unclosed', b"= =", b"==", b'"=', b"a=b=c",
     b"%s %d {} {0} {level}", b"\\", b"\x1b[31mred\x1b[0m", b"x" * 100_000, "größe=1 ☃".encode(),
 )  # fmt: skip
-"""Lines of the kinds that break parsers."""
+"""Lines that break parsers."""
 
 FIELDS: tuple[dict[str, Any], ...] = (
     {}, {"level": "error", "status": 503, "msg": "boom"}, {"level": None, "status": "503"},
@@ -43,18 +43,18 @@ FIELDS: tuple[dict[str, Any], ...] = (
     {"http.status": 503, "http": "text"}, {"msg": 10**400, "status": -1.5e308, "level": []},
     {"": "", "msg": "\x00☃", "message": "taken", "container": {"name": "not this"}},
 )  # fmt: skip
-"""Parsed fields of every type that JSON has."""
+"""Parsed fields of every JSON type."""
 
 
 class StageKit(ABC):
-    """Inherit it in the test of a stage; pytest finds the tests below."""
+    """Inherit from it in the test of a stage, and define `make`."""
 
     @abstractmethod
     def make(self) -> Stage:
-        """A new stage, configured so that it has something to do with `LINES` or `FIELDS`."""
+        """Returns a new stage, configured so that it does something to `LINES` or `FIELDS`."""
 
     def run(self, *batches: Batch) -> list[Batch]:
-        """What a new stage lets go of, in order."""
+        """Runs a new stage over the batches. Returns everything that goes on, in order."""
         stage = self.make().bind(batches[0].container)
         results = [*map(stage, batches), stage.flush(LONG_AFTER)]
         return [result for result in results if result is not None]
@@ -101,7 +101,7 @@ class StageKit(ABC):
                 assert result is None or result.container is of
 
     def check(self, *batches: Batch) -> None:
-        """Runs the stage over copies, and looks at what went in and at what came out."""
+        """Runs the stage over copies of the batches, and checks what went in and what came out."""
         before = [_columns(one) for one in batches]
         results = self.run(*[_owned(one) for one in batches])
         assert [_columns(one) for one in batches] == before, "a column that came in was changed"
@@ -121,13 +121,13 @@ class StageKit(ABC):
             assert len({id(row.fields) for row in rows}) == len(rows), "entries share their fields"
             names = {name for row in rows for name in row.fields}
             assert effect.makes is None or names <= had | effect.makes, (
-                "a field it does not tell of"
+                "a field that its effect doesn't name"
             )
             last = identities[-1]
 
 
 def _owned(batch: Batch) -> Batch:
-    """The same columns, the fields copied as a lane copies them."""
+    """The same columns, with fields copied as a lane copies them."""
     if batch.fields is None:
         return batch
     return batch.replace(fields=[dict(fields) for fields in batch.fields])

@@ -1,4 +1,4 @@
-"""Both ways of reading logs, for tests of what has to be the same in both."""
+"""Chooses how tests read logs: through the Engine's API, or from files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pipeline.sources.docker.logs.files.available import Way
 
 
 class Chosen:
-    """How the agents and sources of tests read, unless they say."""
+    """How the agents and sources of tests read, unless they choose themselves."""
 
     way: Way = "auto"
 
 
 chosen = Chosen()
+"""The present choice of this process."""
 
 
 @contextmanager
 def reading(way: Way) -> Iterator[None]:
-    """Those that are made within read in that way."""
+    """In this block, new agents and sources read in this way."""
     before, chosen.way = chosen.way, way
     try:
         yield
