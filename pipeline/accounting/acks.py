@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 
 Position = TypeVar("Position")
+"""What a position is: anything. `AckTracker` only passes it on."""
 
 NOTHING = -1
 """The sequence number before the first entry's."""

@@ -176,7 +176,7 @@ def _sink(line: Balance) -> SinkPart:
 
 
 class _Entries:
-    """The samples of `dockline_container_entries_total`, each made when the page is written.
+    """The samples of `dockline_container_entries_total`, each made when it is written.
 
     Counting 4,000 of them must happen in one turn of the event loop; writing them need not.
     """

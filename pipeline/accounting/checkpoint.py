@@ -157,8 +157,8 @@ class Checkpoint:
             ) from None
         except OSError as error:
             log.warning(
-                "%s cannot be used (%s): a restart will begin anew. Mount a volume there, or set "
-                "[state] directory",
+                "%s cannot be used (%s): a restarted agent will not know what was read before. "
+                "Mount a volume there, or set [state] directory",
                 folder,
                 error.strerror,
             )
@@ -179,7 +179,7 @@ class Checkpoint:
         except FileNotFoundError:
             return False
         except OSError as error:
-            log.warning("%s cannot be read (%s): beginning anew", self._file, error.strerror)
+            log.warning("%s cannot be read (%s): starting without it", self._file, error.strerror)
             return False
         try:
             version = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("version")

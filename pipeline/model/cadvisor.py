@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias
 from pipeline.model.samples import Samples
 
 Number: TypeAlias = int | float
+"""A figure."""
 Table: TypeAlias = Mapping[str, Any]
 """A JSON object."""
 Points: TypeAlias = Iterable[tuple[tuple[str, ...], Any]]

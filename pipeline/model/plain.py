@@ -21,6 +21,7 @@ DEEPEST: Final = 100
 """Levels of nesting that are kept of a value that has to be changed. Deeper levels become
 `ELIDED`."""
 ELIDED: Final = "…"
+"""Stands for levels that are nested too deeply."""
 FLAGS: Final = ("truncated",)
 """Flags (see `Batch.flags`) that a peer may set. Encoders keep what they render for each flag, so
 there must be few."""

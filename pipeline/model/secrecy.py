@@ -15,6 +15,7 @@ from pipeline.model.errors import without_credentials
 from pipeline.model.values import Secret
 
 STARS: Final = "***"
+"""Stands for a secret."""
 ENOUGH: Final = 8
 """This many consecutive characters of a secret are hidden: they would give something away."""
 SHORT: Final = 4

@@ -14,6 +14,7 @@ from pipeline.model.container import Source as Sort
 from pipeline.model.errors import one_line
 
 Data = TypeVar("Data")
+"""The type of a payload's `data`, which each sink chooses."""
 
 
 @dataclass(slots=True)

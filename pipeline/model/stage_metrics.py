@@ -60,7 +60,7 @@ class Family(ABC):
 
     @property
     def names(self) -> set[str]:
-        """Every name that it has on the page."""
+        """Every name that it has on `/metrics`."""
         return {self.name, *(self.name + suffix for suffix in self.suffixes)}
 
     def says(self) -> tuple[Any, ...]:
@@ -110,7 +110,7 @@ class Family(ABC):
         """Yields the samples of all series."""
 
     def metric(self) -> Metric:
-        """The family for `prometheus_client`. Its samples are made while the page is written."""
+        """The family for `prometheus_client`. Its samples are made while they are written."""
         metric = Metric(self.name, self.text, self.kind)
         samples: Any = _Lazily(self.samples)
         metric.samples = samples
@@ -139,6 +139,7 @@ class Counter(Family):
             self._counts[self.series(values, owner)] += count
 
     def samples(self) -> Iterator[Sample]:
+        """Yields one sample for each series."""
         for values, count in list(self._counts.items()):
             yield Sample(f"{self.name}_total", self._named(values), count)
 
@@ -165,6 +166,7 @@ class Histogram(Family):
             self.observe({(): []})
 
     def says(self) -> tuple[Any, ...]:
+        """What two stages must agree on to use the same family; the buckets, too."""
         return *super().says(), self._bounds
 
     def observe(self, groups: Mapping[Values, Sequence[float]], owner: str = "") -> None:
@@ -178,6 +180,7 @@ class Histogram(Family):
             self._sums[series] = self._sums.get(series, 0.0) + sum(observed)
 
     def samples(self) -> Iterator[Sample]:
+        """Yields the buckets, the count and the sum of each series."""
         limits = [*map(floatToGoString, self._bounds), "+Inf"]
         # copied at once: a scrape pauses between samples, and those of a series belong together
         taken = [(key, counts.copy(), self._sums[key]) for key, counts in self._counts.items()]
@@ -297,8 +300,7 @@ class _Lazily:
 def _checked(stem: str, written: str) -> str:
     if not _NAME.fullmatch(stem) or not stem.strip("_"):
         raise ConfigError(
-            f'"{written}" is no name for a metric; write letters, digits and "_", as in '
-            '"http_requests"',
+            f'"{written}" is not a metric name; use letters, digits and "_", as in "http_requests"',
             "name",
         )
     for prefix in _OURS:
@@ -312,14 +314,14 @@ def _sorted(labels: Iterable[str]) -> Values:
     for name in names:
         if not _NAME.fullmatch(name) or name.startswith("__"):
             raise ConfigError(
-                f'"{name}" is no name for a label; write letters, digits and "_"', "labels"
+                f'"{name}" is not a label name; use letters, digits and "_"', "labels"
             )
         if name in ("le", "quantile"):
-            raise ConfigError(f'Prometheus keeps the label "{name}" for itself', "labels")
+            raise ConfigError(f'the label "{name}" is reserved by Prometheus', "labels")
     return names
 
 
 def _clean(value: str) -> str:
-    """The value as it appears on the page. Two values that look the same there would make the
+    """The value as it appears on `/metrics`. Two values that look the same there would make the
     scrape fail."""
     return value[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -123,7 +123,7 @@ class AgentProcess:
                     str(self.config),
                     *self._arguments,
                 ],
-                cwd=self.tree,  # whose modules come before all others
+                cwd=self.tree,  # `python -m` looks for modules there first
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pipeline.testing.receivers import TcpReceiver
 
 SO_ATTACH_FILTER = 26
+"""The socket option of Linux, which `socket` doesn't define."""
 _RETURN_NOTHING = struct.pack("HBBI", 6, 0, 0, 0)
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)
 

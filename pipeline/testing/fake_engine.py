@@ -232,14 +232,14 @@ class FakeEngine:
             writer.write(chunk(b""))
             await writer.drain()
         finally:
-            with suppress(ValueError):  # it is cut
+            with suppress(ValueError):  # `cut_events` has removed it
                 self._subscribers.remove(subscriber)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request:
     raw = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = raw.split("\r\n")
-    _, target, protocol = first.split(" ")  # the first letter of GET is missing
+    _, target, protocol = first.split(" ")  # the G of GET was read before
     parts = urlsplit(target)
     version, _, path = parts.path.removeprefix("/").partition("/")
     if not version.startswith("v1."):

@@ -36,12 +36,14 @@ class Kept:
         self.stuck = False
 
     def offer(self, envelope: Envelope) -> bool:
+        """Takes a batch; there is always room."""
         self.batches.append(envelope.batch)
         if not self.stuck:
             envelope.ack.settle()
         return True
 
     async def put(self, envelope: Envelope) -> None:
+        """Never called, since `offer` always takes the batch."""
         raise AssertionError("there is always room")
 
 

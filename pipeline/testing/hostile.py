@@ -14,6 +14,8 @@ LINES: tuple[bytes, ...] = (
     b"", b"\0", b"\n\n", b"\r", b"\x7f", b'"\\', b"%s %d %%", b"\xff\xfe\xc3",
     b"\x1b[2J\x1b]0;x\7", "\ufeffé\u2028\U0001f600".encode(), b"x" * 200_000,
 )  # fmt: skip
+"""Lines that break formats: control characters, invalid UTF-8, format strings, and a very long
+one."""
 
 ODD = Container("a" * 64, "a\nb%s\x00\ud800é", "", {"a.b": "\udfff", "a_b": "%"}, host="h %d\n")
 """A container whose facts all contain something that breaks formats."""

@@ -32,7 +32,7 @@ def clear(directory: Path) -> None:
     for socket in _shim_sockets(directory):
         socket.unlink(missing_ok=True)
     for group in _control_groups(directory):
-        with suppress(OSError):  # a process that is still dying holds it
+        with suppress(OSError):  # a process that is still ending uses it
             group.rmdir()
     shutil.rmtree(directory, ignore_errors=True)
 

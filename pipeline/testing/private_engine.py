@@ -63,7 +63,7 @@ class PrivateEngine(DockerClient):
         # The path is short, since that of a unix socket is limited to 107 bytes. The name is also
         # containerd's namespace, which must not end in an underscore.
         self.directory = Path(f"/tmp/{_PREFIX}{secrets.token_hex(4)}")
-        unlocked = self.directory.with_name(f".{self.directory.name}")  # where nobody sweeps
+        unlocked = self.directory.with_name(f".{self.directory.name}")  # `sweep` ignores it
         unlocked.mkdir(mode=0o700)
         self._lock = _lock(unlocked)
         unlocked.rename(self.directory)
@@ -123,7 +123,7 @@ class PrivateEngine(DockerClient):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; the Engine is stopped in order
+                start_new_session=True,  # so that Ctrl-C doesn't reach dockerd
             )
         return self._process
 

@@ -143,6 +143,7 @@ class SyslogReceiver(TcpReceiver):
         `message`."""
 
     def take(self, data: bytes) -> bytes:
+        """Takes complete frames of `data`, and returns the rest."""
         while True:
             length, space, rest = data.partition(b" ")
             if not space or len(rest) < int(length):
@@ -168,6 +169,7 @@ class JsonLinesReceiver(TcpReceiver):
         """The objects, in order of arrival."""
 
     def take(self, data: bytes) -> bytes:
+        """Takes complete lines of `data`, and returns the rest."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             try:

@@ -253,7 +253,7 @@ class SourceKit:
             except Unavailable as error:
                 said = str(error)
             else:
-                raise AssertionError("it was not to be opened")
+                raise AssertionError("it should not have been opened")
             finally:
                 await unusable.close()
             assert self.complaint in said
