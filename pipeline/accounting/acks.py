@@ -34,17 +34,17 @@ class Ack(Generic[Position]):
     to all of its sinks.
     """
 
-    __slots__ = ("_account", "_behind", "newer", "older", "pending", "position")
+    __slots__ = ("_behind", "_tracker", "newer", "older", "pending", "position")
 
     def __init__(
-        self, position: Position, account: AckTracker[Position], behind: Acknowledgement
+        self, position: Position, tracker: AckTracker[Position], behind: Acknowledgement
     ) -> None:
         self.pending = 1
         self.position = position
         """Where reading resumes when this batch and all older ones are settled."""
         self.older: Ack[Position] | None = None
         self.newer: Ack[Position] | None = None
-        self._account = account
+        self._tracker = tracker
         self._behind = behind
 
     def hold(self, places: int = 1) -> None:
@@ -56,7 +56,7 @@ class Ack(Generic[Position]):
         acknowledgement behind it."""
         self.pending -= 1
         if self.pending == 0:
-            self._account.settled(self)
+            self._tracker.settled(self)
             self._behind.settle()
 
 
@@ -120,7 +120,7 @@ class AckTracker(Generic[Position]):
 class SinkOffset:
     """How far one sink has one container's log over one route, as a sequence number."""
 
-    __slots__ = ("_account", "_moved", "known", "passed_over", "reached")
+    __slots__ = ("_moved", "_tracker", "known", "passed_over", "reached")
 
     def __init__(self, known: int, moved: Callable[[], None]) -> None:
         """`known`: sequence number of the last entry that the sink had, with all before it, when
@@ -129,7 +129,7 @@ class SinkOffset:
         self.reached = known
         """Sequence number of the last entry that the sink has now, with all before it."""
         self._moved = moved
-        self._account: AckTracker[int] = AckTracker(self._move)
+        self._tracker: AckTracker[int] = AckTracker(self._move)
         self.passed_over = QUIET
         """Batches since the last one of which the sink got anything."""
 
@@ -140,16 +140,16 @@ class SinkOffset:
         settled when this one is.
         """
         self.passed_over = 0
-        return self._account.open(sequence, behind)
+        return self._tracker.open(sequence, behind)
 
     def __len__(self) -> int:
         """The number of batches that the sink has not settled."""
-        return len(self._account)
+        return len(self._tracker)
 
     def skip(self, sequence: int) -> None:
         """Moves to `sequence`: all entries up to it were filtered out, or the sink has them."""
         self.passed_over += 1
-        self._account.skip(sequence)
+        self._tracker.skip(sequence)
 
     def _move(self, sequence: int) -> None:
         if sequence > self.reached:

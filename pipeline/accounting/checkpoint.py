@@ -356,13 +356,13 @@ class Checkpoint:
 
 
 def _replace(file: Path, raw: bytes) -> None:
-    beside = file.with_suffix(".new")
+    replacement = file.with_suffix(".new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with os.fdopen(os.open(beside, flags, FILE), "wb") as new:
+    with os.fdopen(os.open(replacement, flags, FILE), "wb") as new:
         new.write(raw)
         new.flush()
         os.fsync(new.fileno())
-    beside.rename(file)
+    replacement.rename(file)
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

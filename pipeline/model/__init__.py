@@ -1,1 +1,1 @@
-"""What everybody may know: the nouns that travel, and the interfaces of sources, stages and sinks."""
+"""What everybody may know: the nouns that travel, and what sources, stages and sinks promise."""

@@ -108,10 +108,10 @@ class Rendered:
             parts.size += size + OVERHEAD
             self._size += size + OVERHEAD
             while self._counted() > self._most and self._of:
-                self._let_go()
+                self._evict_one()
         return value
 
-    def _let_go(self) -> None:
+    def _evict_one(self) -> None:
         """Removes one container's values: the newest and the oldest container in turn.
 
         If only the oldest were removed and slightly too many containers log in turn, each would be

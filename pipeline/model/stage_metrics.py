@@ -112,7 +112,7 @@ class Family(ABC):
     def metric(self) -> Metric:
         """The family for `prometheus_client`. Its samples are made while they are written."""
         metric = Metric(self.name, self.text, self.kind)
-        samples: Any = _Lazily(self.samples)
+        samples: Any = _LazySamples(self.samples)
         metric.samples = samples
         return metric
 
@@ -287,7 +287,7 @@ class Derived(Collector):
             yield family.metric()
 
 
-class _Lazily:
+class _LazySamples:
     """Samples that are made while they are written."""
 
     def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:

@@ -68,14 +68,14 @@ class Collector:
         if SETS_ASIDE:
             own = YOUNG, LOOKS, NEVER
             self._before = None if gc.get_threshold() == own else gc.get_threshold()
-            gc.callbacks.append(self._noted)
+            gc.callbacks.append(self._on_collection)
             gc.set_threshold(*own)
         gc.enable()
 
     def stop(self) -> None:
         """Restores the collector's thresholds, if they were changed."""
         with suppress(ValueError):
-            gc.callbacks.remove(self._noted)
+            gc.callbacks.remove(self._on_collection)
         if self._before is not None:
             gc.set_threshold(*self._before)
         gc.unfreeze()
@@ -115,7 +115,7 @@ class Collector:
         self._most = gc.get_freeze_count()
         self._counted = self._clock()
 
-    def _noted(self, phase: str, details: Mapping[str, Any]) -> None:
+    def _on_collection(self, phase: str, details: Mapping[str, Any]) -> None:
         """Python calls this before and after each collection, in any thread."""
         if phase == "stop" and details["generation"] == 1:
             self._most += sum(len(gc.get_objects(generation=one)) for one in range(3))

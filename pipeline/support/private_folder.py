@@ -22,7 +22,7 @@ TOKEN = "token"
 
 _OWN = re.compile(r"checkpoint\..+|journal\..+|lock|spools|token(?:\..+)?")
 """Names of what the agent creates in the folder."""
-_NOBODYS = frozenset(("lost+found",))
+_VOLUME_DEFAULTS = frozenset(("lost+found",))
 """Names that a volume has from the beginning."""
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ def make_private(folder: Path) -> None:
     """
     folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     names = [path.name for path in folder.iterdir()]
-    others = sorted(name for name in names if not _OWN.fullmatch(name) and name not in _NOBODYS)
+    others = sorted(
+        name for name in names if not _OWN.fullmatch(name) and name not in _VOLUME_DEFAULTS
+    )
     if others and _is_wide(folder.stat()):
         log.warning(
             "%s can be accessed by other users; its mode is not changed because it also contains "
@@ -48,11 +50,11 @@ def make_private(folder: Path) -> None:
         )
     own = [name for name in names if _OWN.fullmatch(name)]
     if TOKEN in own:
-        _forget_if_known(folder / TOKEN)
+        _remove_if_exposed(folder / TOKEN)
     _narrow([*([] if others else [folder]), *_inside(folder, own)], folder)
 
 
-def _forget_if_known(token: Path) -> None:
+def _remove_if_exposed(token: Path) -> None:
     """Removes a token that others could read or have written. A new one is made later."""
     with suppress(OSError):  # then its mode is narrowed later, or the failure is logged
         if _is_wide(token.lstat()):
