@@ -14,7 +14,7 @@ from calibration import json_lines, stopwatch
 
 from pipeline import native
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import Frames
+from pipeline.sources.docker.decode.frames import FrameDecoder
 
 TIME = b"2026-01-31T23:59:59.123456789Z "
 
@@ -28,7 +28,7 @@ def read_of(lines: list[bytes], *, mixed: bool) -> bytes:
     return b"".join(frames)
 
 
-def one_by_one(decoder: Frames, data: bytes) -> DecodedLines:
+def one_by_one(decoder: FrameDecoder, data: bytes) -> DecodedLines:
     return decoder._one_by_one(data, 0, DecodedLines())
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     for count in (200, 1000):
         alike, mixed = (read_of(lines[:count], mixed=mixed) for mixed in (False, True))
         rounds = 40_000 // count
-        decoder = Frames(1 << 20)
+        decoder = FrameDecoder(1 << 20)
         ways = {
             "all at once": (decoder.feed, alike),
             "one by one": (partial(one_by_one, decoder), alike),

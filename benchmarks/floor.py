@@ -38,9 +38,9 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.model.batch import Batch
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import Frames
-from pipeline.sources.docker.decode.rows import JsonRows
-from pipeline.sources.docker.logs.files.files import BLOCK
+from pipeline.sources.docker.decode.frames import FrameDecoder
+from pipeline.sources.docker.decode.rows import RowDecoder
+from pipeline.sources.docker.logs.files.log_files import BLOCK
 from pipeline.stages import keep, parse
 from pipeline.testing.builders import container
 
@@ -106,7 +106,7 @@ def work(clock: Clock, log: str) -> None:
     """All that is done with the lines, block by block, so that each step finds what the one before
     it has just made."""
     of, first = container(), 0
-    lines, frames = JsonRows(MAX_LINE), Frames(MAX_LINE)
+    lines, frames = RowDecoder(MAX_LINE), FrameDecoder(MAX_LINE)
     syslog, ecs = SyslogEncoder(), JsonEncoder()
     parser, half = parse.Stage("json").bind(of), keep.Stage("status == 200 and duration_ms >= 250")
     for block in blocks(log):
@@ -127,7 +127,7 @@ def work(clock: Clock, log: str) -> None:
 
 def send(clock: Clock, log: str) -> None:
     sizes = {"w1": 0, "w2": 0}
-    of, lines = container(), JsonRows(MAX_LINE)
+    of, lines = container(), RowDecoder(MAX_LINE)
     syslog, ecs = SyslogEncoder(), JsonEncoder()
     parser, half = parse.Stage("json").bind(of), keep.Stage("status == 200 and duration_ms >= 250")
     for block in blocks(log):

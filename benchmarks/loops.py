@@ -24,7 +24,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import Context, Payload, Sink, SinkConfig
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.frames import new_decoder
-from pipeline.sources.docker.decode.rows import JsonRows
+from pipeline.sources.docker.decode.rows import RowDecoder
 from pipeline.stages import keep, parse
 from pipeline.testing.builders import batch, container
 from pipeline.topology import delivery, send_pace
@@ -100,7 +100,7 @@ def _files(texts: Sequence[bytes]) -> Callable[[], object]:
     blocks = [content[at : at + BLOCK] for at in range(0, len(content), BLOCK)]
 
     def call() -> None:
-        decoder = JsonRows(MAX_LINE)
+        decoder = RowDecoder(MAX_LINE)
         decoder.begin_file(1)
         for block in blocks:
             decoder.feed(block)

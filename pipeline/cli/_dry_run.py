@@ -22,7 +22,7 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.model import registry
 from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.component import Stage, StageContext
-from pipeline.model.container import Container, Source
+from pipeline.model.container import Container, EntryKind
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
 from pipeline.model.records import Records
@@ -91,7 +91,7 @@ class DryRun:
     """One route with one container. Call `run` once, then ask for `steps` and `samples`."""
 
     def __init__(
-        self, name: str, config: Config, container: Container, source: Source = "logs"
+        self, name: str, config: Config, container: Container, source: EntryKind = "logs"
     ) -> None:
         """`name`: the route's, in `config`. `source`: the kind of the lines, such as "logs".
 
@@ -99,7 +99,7 @@ class DryRun:
         when a stage can't be made.
         """
         self._container = container
-        self._source: Source = source
+        self._source: EntryKind = source
         self._derived = Derived()
         context = StageContext(derived=self._derived)
         route_config = config.routes[name]
@@ -267,7 +267,7 @@ class _Outlet:
         self.batches.append(envelope.batch)
 
 
-def _batch(container: Container, lines: Sequence[Line], source: Source) -> Batch:
+def _batch(container: Container, lines: Sequence[Line], source: EntryKind) -> Batch:
     times: list[bytes] = []
     for line in lines:
         following = from_nanoseconds(nanoseconds(times[-1]) + BETWEEN) if times else FIRST_TIME

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from msgspec import Meta, Struct, field
 
 from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe import token
 from pipeline.topology.labels import NAMES as LABEL_NAMES
@@ -246,7 +246,7 @@ class StageConfig(Struct, frozen=True):
     """Of the type that the stage's module calls `Config`."""
 
 
-SORTS: Final = get_args(Source)
+SORTS: Final = get_args(EntryKind)
 """What entries are: logs, events, stats."""
 DOCKER: Final = "docker"
 """The name of the Engine where a route takes only what comes from there."""
@@ -330,7 +330,7 @@ class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is tested, for reports."""
     route: Annotated[str, Meta(examples=["all"])]
     """Name of the route."""
-    source: Source = "logs"
+    source: EntryKind = "logs"
     """What the lines are. For `events` and `stats` they are tables, with what these tell as
     `fields`."""
     container: CaseContainer = CaseContainer()

@@ -23,7 +23,7 @@ from pipeline.forward.partials import Partials
 from pipeline.forward.reading import MOST_VALUES, TOO_LARGE, entry
 from pipeline.model import plain
 from pipeline.model.batch import STREAM_NAMES
-from pipeline.model.container import DATASETS, DOCKER, LONGEST_NAME, Source
+from pipeline.model.container import DATASETS, DOCKER, LONGEST_NAME, EntryKind
 from pipeline.model.dumps import dumps
 from pipeline.model.label_limits import MOST_LABELS
 from pipeline.model.records import RESERVED, Fields, nested
@@ -70,7 +70,7 @@ class ForwardColumns:
         "times",
     )  # fmt: skip
 
-    def __init__(self, facts: Facts, source: Source, *, bare: bool) -> None:
+    def __init__(self, facts: Facts, source: EntryKind, *, bare: bool) -> None:
         self.facts = facts
         self.source = source
         self.bare = bare
@@ -84,7 +84,7 @@ class ForwardColumns:
         self.flags: dict[int, str] = {}
         """By sequence, or by index where there is none."""
 
-    def goes_on(self, source: Source, module: str, *, bare: bool) -> bool:
+    def goes_on(self, source: EntryKind, module: str, *, bare: bool) -> bool:
         """Whether such an entry with a number of its own can be added."""
         return (
             self.source == source
@@ -260,7 +260,7 @@ class Rows:
 
     # -- where they go -------------------------------------------------------------------------
 
-    def _new(self, identity: str, facts: Facts, source: Source, bare: bool) -> ForwardColumns:
+    def _new(self, identity: str, facts: Facts, source: EntryKind, bare: bool) -> ForwardColumns:
         self._count(RUN_COST if identity in self._current else CONTAINER_COST)
         own, name, image, labels, host, module = facts
         name, image, host = name[:LONGEST_NAME], image[:LONGEST_NAME], host[:LONGEST_NAME]

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.accounting.acks import Ack, AckTracker
 from pipeline.intake.message import PeerMessage
 from pipeline.model.batch import Batch
-from pipeline.model.container import Container, Source
+from pipeline.model.container import Container, EntryKind
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 from pipeline.topology import ContainerLanes, Router
@@ -64,7 +64,7 @@ class Feed:
         self._queue: deque[_Part] | None = None
         """While a batch waits for room: it and those behind it. A task for each of the thousands
         that a client may send would be twenty objects for the garbage collector."""
-        self._lanes: dict[Source, ContainerLanes] = router.bind(
+        self._lanes: dict[EntryKind, ContainerLanes] = router.bind(
             container, None, origin=origin, sources=()
         )
         """Lanes by source, bound when its first entry comes: logs, mostly."""
@@ -97,7 +97,7 @@ class Feed:
         self._router.forget(self.container.id, self._origin)
         del self._tracker  # a reference cycle otherwise, while anything is unsettled
 
-    def _lanes_of(self, source: Source) -> ContainerLanes:
+    def _lanes_of(self, source: EntryKind) -> ContainerLanes:
         lanes = self._lanes.get(source)
         if lanes is None:
             lanes = self._router.bind_source(self.container, source, self._origin)

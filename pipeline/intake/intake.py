@@ -14,7 +14,7 @@ from pipeline.intake.message import PeerMessage
 from pipeline.intake.taking import Takers
 from pipeline.model import plain
 from pipeline.model.batch import Batch
-from pipeline.model.container import DOCKER, Container, Source
+from pipeline.model.container import DOCKER, Container, EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.model.records import Fields
 from pipeline.support.rate_limit import RateLimit, Trouble
@@ -111,7 +111,7 @@ class Intake:
         *,
         fields: list[Fields] | None = None,
         truncated: Sequence[int] = (),
-        source: Source = "logs",
+        source: EntryKind = "logs",
     ) -> Batch:
         """A batch of entries that have no numbers of their own: they get the container's next ones.
 

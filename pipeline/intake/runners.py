@@ -1,8 +1,8 @@
 """All sources of an agent other than Docker: starts them, changes them while it runs, and ends
 them.
 
-Call in this order: `start`, any number of changes (`plan`, `apply`, `settle`), `stop`, `placed`,
-`finish`.
+Call in this order: `start`, any number of changes (`plan`, `apply`, `complete_change`), `stop`,
+`placed`, `finish`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SWEEP = 60.0
 
 
 @dataclass(frozen=True)
-class InletChange:
+class SourceChange:
     """What another configuration changes in the sources. It has no effect before `apply`."""
 
     runners: Mapping[str, SourceRunner]
     """All runners after the change, by name."""
     added: Collection[SourceRunner]
-    """Runners that are new or have another configuration; `settle` starts them."""
+    """Runners that are new or have another configuration; `complete_change` starts them."""
     gone: list[SourceRunner] = field(default_factory=list)
 
 
@@ -104,7 +104,7 @@ class SourceRunners:
 
     # ------------------------------------------------------------------------------- changes
 
-    def plan(self, sources: Mapping[str, SourceConfig]) -> InletChange:
+    def plan(self, sources: Mapping[str, SourceConfig]) -> SourceChange:
         """Prepares what a configuration adds and changes. Any thread may call this.
 
         `sources`: all of the new configuration, by name. Raises `DocklineError` if one can't be
@@ -118,12 +118,12 @@ class SourceRunners:
                 there = SourceRunner(config, context, self._router, self._metrics)
                 added.append(there)
             runners[name] = there
-        return InletChange(runners, added)
+        return SourceChange(runners, added)
 
-    def apply(self, change: InletChange) -> None:
+    def apply(self, change: SourceChange) -> None:
         """Makes these the sources. Removed and changed ones stop taking entries at once.
 
-        New ones start in `settle`, when the old ones have released their addresses.
+        New ones start in `complete_change`, when the old ones have released their addresses.
         """
         gone = [one for name, one in self.named.items() if change.runners.get(name) is not one]
         change.gone.extend(gone)
@@ -137,7 +137,7 @@ class SourceRunners:
         for runner in self:
             runner.intake.feeds.rebind()
 
-    async def settle(self, change: InletChange, within: float) -> None:
+    async def complete_change(self, change: SourceChange, within: float) -> None:
         """Completes a change: lets removed sources end within `within` seconds, then starts the new
         ones."""
         await self._end(change.gone, within)

@@ -11,7 +11,7 @@ from itertools import compress
 from typing import Any
 
 from pipeline import native
-from pipeline.model.container import USUAL_LABELS, Container, Source
+from pipeline.model.container import USUAL_LABELS, Container, EntryKind
 from pipeline.model.encode_cache import EncodeCache
 from pipeline.model.records import Fields, Records, nested
 from pipeline.model.samples import Samples
@@ -93,7 +93,7 @@ class Batch:
         sequences: Sequence[int],
         *,
         parts: Sequence[int] | None = None,
-        source: Source = "logs",
+        source: EntryKind = "logs",
         fields: list[Fields] | None = None,
         bare: bool = False,
         flags: Mapping[int, str] | None = None,

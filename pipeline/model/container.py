@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from pipeline.model.label_limits import size_of
 
-Source = Literal["logs", "events", "stats"]
+EntryKind = Literal["logs", "events", "stats"]
 """What kind of entries: lines of a log, events of a container, or readings of its stats."""
 
 DOCKER = "docker"
@@ -17,10 +17,10 @@ DOCKER = "docker"
 MODULES = (DOCKER, "forward", "syslog", "nats")
 """Every possible `Container.module` that dockline itself sets: `docker`, or the type of the source
 that entries came from."""
-SOURCES: tuple[Source, ...] = get_args(Source)
-"""Every `Source`."""
+SOURCES: tuple[EntryKind, ...] = get_args(EntryKind)
+"""Every `EntryKind`."""
 
-DATASETS: Mapping[str, tuple[str, Source]] = {
+DATASETS: Mapping[str, tuple[str, EntryKind]] = {
     f"{module}.{source}": (module, source) for module in MODULES for source in SOURCES
 }
 """Every `event.dataset` that is written, with its module and source."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from prometheus_client import Metric
 
 from pipeline.model.batch import Batch
-from pipeline.model.container import Source as Sort
+from pipeline.model.container import EntryKind
 from pipeline.model.errors import one_line
 
 Data = TypeVar("Data")
@@ -71,7 +71,7 @@ class Sink(ABC, Generic[Data]):
     cancelled at any await.
     """
 
-    takes: ClassVar[frozenset[Sort]] = frozenset(("logs", "events", "stats"))
+    takes: ClassVar[frozenset[EntryKind]] = frozenset(("logs", "events", "stats"))
     """The sources whose entries the sink can use. If no route is configured, logs go to every sink
     that takes logs, and stats to sinks that take only stats."""
 

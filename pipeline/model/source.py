@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from pipeline.model.batch import Batch
-from pipeline.model.container import DOCKER, Container
-from pipeline.model.container import Source as Sort
+from pipeline.model.container import DOCKER, Container, EntryKind
 from pipeline.model.records import Fields
 
 
@@ -95,7 +94,7 @@ class Intake(Protocol):
         *,
         fields: list[Fields] | None = None,
         truncated: Sequence[int] = (),
-        source: Sort = "logs",
+        source: EntryKind = "logs",
     ) -> Batch:
         """Makes a batch of entries, and gives them the container's next sequence numbers.
 

@@ -91,7 +91,7 @@ class Agent:
         routes = _routes(config, change.outputs, self._selection, metrics, metrics.derived)
         self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
         self.runners = SourceRunners(self._router, metrics, host)
-        self._inlet_change = sources = self.runners.plan(config.sources)
+        self._source_change = sources = self.runners.plan(config.sources)
         self.runners.apply(sources)
         metrics.registry.register(SourceGauges(self.runners))
         self._poller = self._make_poller()
@@ -279,7 +279,7 @@ class Agent:
             self.source.change(self._reading())
         self.runners.apply(sources)
         self.runners.rebind()
-        self._change, self._inlet_change = change, sources
+        self._change, self._source_change = change, sources
         return difference
 
     def _plan(
@@ -305,8 +305,10 @@ class Agent:
         """Waits until changed and removed sources and sinks have ended, after `reload`."""
         within = float(self._config.agent.shutdown)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.runners.settle(self._inlet_change, within), name="sources")
-            tasks.create_task(self.outputs.settle(self._change, within), name="sinks")
+            tasks.create_task(
+                self.runners.complete_change(self._source_change, within), name="sources"
+            )
+            tasks.create_task(self.outputs.complete_change(self._change, within), name="sinks")
 
     # ----------------------------------------------------------------------------- running
 

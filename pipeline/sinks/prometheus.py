@@ -30,7 +30,7 @@ from msgspec import Meta
 
 from pipeline.model.batch import Batch
 from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.model.errors import ConfigError, DocklineError, Unavailable
 from pipeline.observe.metrics_page import MOST, Exposition
 from pipeline.observe.server import Server, metrics_page
@@ -56,7 +56,7 @@ class Config(SinkConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Prometheus(Sink[list[Batch]]):
     """Serves the newest reading of each container that it was sent."""
 
-    takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
+    takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
 
     def __init__(self, config: Config, context: Context) -> None:
         self._exposition = Exposition(

@@ -59,7 +59,7 @@ from pipeline.encode.remote_write import (
 from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import label_names
 from pipeline.model.component import BatchConfig, Context, Duration, Payload
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.model.errors import ConfigError, untraced
 from pipeline.model.extras import needed
 from pipeline.support.rate_limit import RateLimit
@@ -158,7 +158,7 @@ class Readings(SplitRetry):
 class PrometheusRemoteWrite(OverHttp[Readings]):
     """Remembers of each container which series the receiver has, so that it can end them."""
 
-    takes: ClassVar[frozenset[Source]] = frozenset(("stats",))
+    takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
     tends = 1.0
 
     def __init__(self, config: Config, context: Context) -> None:

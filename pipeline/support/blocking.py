@@ -38,7 +38,7 @@ class BlockingThread:
 
         if self._calls is None:
             self._calls = _started(self._name)
-        self._calls.put(partial(_settle, future, call, arguments))
+        self._calls.put(partial(_run_call, future, call, arguments))
         waiting = asyncio.wrap_future(future)
         del future
         try:
@@ -59,7 +59,7 @@ class BlockingThread:
             self._calls = None
 
 
-def _settle(
+def _run_call(
     future: Future[Result], call: Callable[..., Result], arguments: tuple[Any, ...]
 ) -> None:
     """Makes the call, in the thread."""

@@ -14,7 +14,7 @@ from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.batch import Batch
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
@@ -142,7 +142,7 @@ async def follow(
     *,
     state: Path | None = None,
     stuck: bool = False,
-    takes: Sequence[Source] = ("logs", "events"),
+    takes: Sequence[EntryKind] = ("logs", "events"),
     **reading: object,
 ) -> AsyncIterator[Following]:
     """Runs a Docker source against an Engine, with one route that leads to `Kept`.

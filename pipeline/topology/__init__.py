@@ -8,7 +8,7 @@ Routes are matched once per container, when its lanes are bound, and never per l
 from pipeline.model.container import SOURCES
 from pipeline.topology.container_lanes import ContainerLanes
 from pipeline.topology.lane import Lane
-from pipeline.topology.route import Output, Route
+from pipeline.topology.route import Route, TakesBatches
 from pipeline.topology.router import Router
 
-__all__ = ["SOURCES", "ContainerLanes", "Lane", "Output", "Route", "Router"]
+__all__ = ["SOURCES", "ContainerLanes", "Lane", "Route", "Router", "TakesBatches"]

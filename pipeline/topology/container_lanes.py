@@ -14,14 +14,14 @@ from pipeline.accounting.ledger import ContainerAccount, SinkAccount, add
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics
 from pipeline.support.plural import plural
 from pipeline.topology.held_back import Flusher
 from pipeline.topology.labels import PREFIX
 from pipeline.topology.lane import Lane
-from pipeline.topology.route import Output, Put
+from pipeline.topology.route import Put, TakesBatches
 from pipeline.topology.stage_budget import PortionSize
 from pipeline.topology.tap import Tap
 
@@ -32,7 +32,7 @@ SHORTAGE = 1.0
 
 NO_TASKS: Final[Set[asyncio.Task[None]]] = frozenset()
 
-Waiting = Sequence[tuple[Output, Envelope]]
+Waiting = Sequence[tuple[TakesBatches, Envelope]]
 """Batches that wait for room, and the outputs that they go to."""
 
 
@@ -48,7 +48,7 @@ class ContainerLanes:
     def __init__(
         self,
         container_account: ContainerAccount,
-        source: Source,
+        source: EntryKind,
         lanes: Sequence[Lane],
         metrics: Metrics,
         flusher: Flusher,
@@ -162,7 +162,7 @@ class ContainerLanes:
     def _taken(self, piece: Batch, ack: Acknowledgement) -> Waiting:
         """Takes a piece through the lanes. Returns what of it has to wait for room."""
         self._left -= len(piece)
-        waiting: list[tuple[Output, Envelope]] = []
+        waiting: list[tuple[TakesBatches, Envelope]] = []
         if not self._staged:
             self._put_piece(piece, ack, self._offering(waiting))
             return waiting
@@ -252,7 +252,7 @@ class ContainerLanes:
         return [*self._behind, *(lane for lane in self._lanes if lane.ended)]
 
     def _flush(self, now: float) -> None:
-        refused: list[tuple[Output, Envelope]] = []
+        refused: list[tuple[TakesBatches, Envelope]] = []
         self._let_go(now, self._offering(refused))
         for _, left in refused:
             self._wait(left.account, len(left))
@@ -271,7 +271,7 @@ class ContainerLanes:
         Counts the batch as dropped (`backlog`) at the sinks whose buffers have no room. Returns how
         many those are.
         """
-        refused: list[tuple[Output, Envelope]] = []
+        refused: list[tuple[TakesBatches, Envelope]] = []
         self._put_piece(batch, UNTRACKED, self._offering(refused))
         for output, left in refused:
             self._drop(output, left, "backlog")
@@ -308,7 +308,7 @@ class ContainerLanes:
         if left:
             self.waiting[account] = left
 
-    async def _put(self, output: Output, envelope: Envelope) -> None:
+    async def _put(self, output: TakesBatches, envelope: Envelope) -> None:
         """Puts the batch and waits for room. If cancelled, the batch still counts as waiting: no
         buffer has it."""
         while True:
@@ -320,16 +320,16 @@ class ContainerLanes:
             await asyncio.sleep(SHORTAGE)
         self._wait(envelope.account, -envelope.entries)
 
-    def _note_shortage(self, output: Output) -> None:
+    def _note_shortage(self, output: TakesBatches) -> None:
         self._shortage.inc()
         if self._shortages():
             log.warning("sink %s: not enough memory to take more; it has to wait", output.name)
 
-    def _offering(self, waiting: list[tuple[Output, Envelope]]) -> Put:
+    def _offering(self, waiting: list[tuple[TakesBatches, Envelope]]) -> Put:
         """A `Put` that offers to the sinks' buffers, and adds what has to wait for room to
         `waiting`."""
 
-        def put(output: Output, envelope: Envelope) -> None:
+        def put(output: TakesBatches, envelope: Envelope) -> None:
             if self._tap.tappers:
                 self._tap.passed(envelope.batch, output.name)
             try:
@@ -394,7 +394,7 @@ class ContainerLanes:
             self._stage_errors.labels("", name).inc()
             return batch
 
-    def _drop(self, output: Output, envelope: Envelope, reason: str) -> None:
+    def _drop(self, output: TakesBatches, envelope: Envelope, reason: str) -> None:
         envelope.account.drop(envelope.entries, reason)
         self._dropped.labels(output.name, reason).inc(envelope.entries)
         if self._tap.tappers:

@@ -21,7 +21,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.support.plural import plural
 from pipeline.topology.bound_stage import BoundStage, in_halves
 from pipeline.topology.held_back import PendingAcks
-from pipeline.topology.route import Output, Put, Route
+from pipeline.topology.route import Put, Route, TakesBatches
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class LaneEnd:
     __slots__ = ("_sink_offset", "account", "output")
 
     def __init__(
-        self, output: Output, account: SinkAccount, sink_offset: SinkOffset | None
+        self, output: TakesBatches, account: SinkAccount, sink_offset: SinkOffset | None
     ) -> None:
         """`sink_offset` is None for entries that can't be read again after a restart (events,
         stats)."""

@@ -67,8 +67,8 @@ class SinkNow(msgspec.Struct, omit_defaults=True):
 class Output:
     """A sink's buffer, where lanes put batches, and the delivery that empties it.
 
-    `offer` and `put` are the buffer's own (see `pipeline.topology.route.Output`). Calls come from
-    the event loop, except `successor`.
+    `offer` and `put` are the buffer's own (see `pipeline.topology.route.TakesBatches`). Calls come
+    from the event loop, except `successor`.
     """
 
     def __init__(

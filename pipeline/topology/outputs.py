@@ -1,7 +1,7 @@
 """All sinks of an agent: starts them, changes them while it runs, and ends them.
 
-Call in this order: `open`, `start`, any number of changes (`prepare`, `apply`, `begin`, `settle`),
-`drain`, `finish`.
+Call in this order: `open`, `start`, any number of changes (`prepare`, `apply`, `begin`,
+`complete_change`), `drain`, `finish`.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Outputs:
 
     def apply(self, change: OutputChange) -> None:
         """Makes these the sinks. Removed ones still take what is on its way to them, until
-        `settle`."""
+        `complete_change`."""
         gone = [one for name, one in self.named.items() if name not in change.outputs]
         self.named = change.outputs
         self._leaving += gone
@@ -169,7 +169,7 @@ class Outputs:
         """Starts to deliver to the new sinks."""
         self._start(change.added)
 
-    async def settle(self, change: OutputChange, within: float) -> None:
+    async def complete_change(self, change: OutputChange, within: float) -> None:
         """Completes a change: hands over to changed sinks, and ends removed ones.
 
         Each gets `within` seconds to deliver what it has. What a removed sink can't deliver stays

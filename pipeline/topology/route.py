@@ -13,7 +13,7 @@ from pipeline.model.container import Container
 from pipeline.support.rate_limit import RateLimit
 
 
-class Output(Protocol):
+class TakesBatches(Protocol):
     """Where a lane puts batches: a sink's buffer (`pipeline.topology.output.Output`)."""
 
     name: str
@@ -30,7 +30,7 @@ class Output(Protocol):
         """Puts the batch into the buffer, and waits for room if it has to."""
 
 
-Put = Callable[[Output, Envelope], None]
+Put = Callable[[TakesBatches, Envelope], None]
 """A lane calls this for each sink that gets a batch, without awaiting and in order. Never
 raises."""
 
@@ -45,7 +45,7 @@ class Route:
     origin by its name in the configuration."""
     takes: Callable[[Container], bool]
     stages: Sequence[tuple[str, Stage]]
-    outputs: Sequence[Output]
+    outputs: Sequence[TakesBatches]
     feeds: Sequence[str] = ()
     """Names of the routes that get what this one's stages leave. They take entries from such routes
     only."""

@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.accounting.acks import NOTHING, Offsets
 from pipeline.accounting.ledger import ContainerAccount, Ledger
 from pipeline.model.component import Stage
-from pipeline.model.container import SOURCES, Container, Source
+from pipeline.model.container import SOURCES, Container, EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.topology.container_lanes import ContainerLanes
 from pipeline.topology.held_back import Flusher
@@ -28,7 +28,7 @@ class _Binding:
 
     container: Container
     container_account: ContainerAccount
-    source: Source
+    source: EntryKind
     words: frozenset[str]
     """Source and origin, such as `{"logs", "docker"}`; a route takes the container if it names
     either."""
@@ -83,10 +83,10 @@ class Router:
         container: Container,
         offsets: Offsets | None,
         sequence: int = NOTHING,
-        before: Mapping[Source, ContainerLanes] | None = None,
+        before: Mapping[EntryKind, ContainerLanes] | None = None,
         origin: str = DOCKER,
-        sources: Iterable[Source] = SOURCES,
-    ) -> dict[Source, ContainerLanes]:
+        sources: Iterable[EntryKind] = SOURCES,
+    ) -> dict[EntryKind, ContainerLanes]:
         """Binds the lanes of a container and returns them by source.
 
         `offsets`: the sinks' positions in the container's log; None if reading it can't be resumed.
@@ -113,7 +113,7 @@ class Router:
             )
         return bound
 
-    def bind_source(self, container: Container, source: Source, origin: str) -> ContainerLanes:
+    def bind_source(self, container: Container, source: EntryKind, origin: str) -> ContainerLanes:
         """Binds and returns the lanes of one more source of a container that is bound already.
 
         No entry of that source may have been read yet. It can't be resumed after a restart.
@@ -140,7 +140,7 @@ class Router:
         self,
         container: Container,
         container_account: ContainerAccount,
-        source: Source,
+        source: EntryKind,
         offsets: Offsets | None,
         before: ContainerLanes | None,
         origin: str,
@@ -200,7 +200,7 @@ class Router:
         )
 
     def _labelled(
-        self, container: Container, source: Source, origin: str
+        self, container: Container, source: EntryKind, origin: str
     ) -> tuple[Sequence[tuple[str, Stage]], Sequence[tuple[str, Stage]]]:
         """The stages that the container's labels ask for: those for each lane, and those to run
         once before all lanes.

@@ -154,7 +154,7 @@ async def test_a_change_goes_on_with_the_same_address_and_what_is_gone_is_forgot
         await (await it.connect("a")).close()
         staying = it.runners.named["b"]
         change = it.apply(a=Config(type="lines", port=port), b=ANY, d=ANY)
-        await it.runners.settle(change, 5)
+        await it.runners.complete_change(change, 5)
         assert it.runners.named["b"] is staying
         peer = await it.connect("a")
         assert it.runners.named["a"].source.port == port  # type: ignore[attr-defined]
@@ -175,7 +175,7 @@ async def test_a_source_that_is_removed_answers_what_its_sinks_settle_in_time() 
         await until(lambda: it.sink.held == 2)
         change = it.apply()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(it.runners.settle(change, 600.0), name="reload")
+            tasks.create_task(it.runners.complete_change(change, 600.0), name="reload")
             await asyncio.sleep(0.1)
             await _settle(it.sink, b"in time")
             while not await peer.answered():
@@ -197,7 +197,7 @@ async def test_a_stop_in_the_middle_of_a_change_ends_all_of_them() -> None:
         change = it.apply(b=ANY)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await it.runners.settle(change, 30)
+                await it.runners.complete_change(change, 30)
         await peer.close()
 
 

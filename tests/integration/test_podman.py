@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.container import Source
+from pipeline.model.container import EntryKind
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs.follower import Follower
@@ -179,7 +179,7 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
 
 @pytest.mark.parametrize("takes", [["logs", "events"], ["events"]], ids=str)
 async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
-    host: Host, takes: list[Source]
+    host: Host, takes: list[EntryKind]
 ) -> None:
     """Podman has no event `oom`; its inspection says it."""
     async with follow(host.url, takes=takes, last_lines=2) as following:

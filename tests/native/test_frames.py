@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.sources.docker.decode.frames import FrameError, Frames
+from pipeline.sources.docker.decode.frames import FrameDecoder, FrameError
 from tests.native.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
@@ -97,7 +97,7 @@ def test_a_stream_in_any_pieces_gives_the_same_either_way(
 def steps(loops: native.Loops | None, pieces: list[bytes], longest: int) -> list[object]:
     """All that can be seen of a decoder after each piece, up to an error."""
     before, native.loops = native.loops, loops
-    decoder = Frames(longest)
+    decoder = FrameDecoder(longest)
     found: list[object] = []
     try:
         found += [(decoder.feed(piece), decoder._rest, decoder.errors()) for piece in pieces]

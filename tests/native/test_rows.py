@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
-from pipeline.sources.docker.decode.rows import JsonRows
+from pipeline.sources.docker.decode.rows import RowDecoder
 from tests.native.examples import examples
 from tests.sources.docker.decode.json_rows import T1, row
 
@@ -81,7 +81,7 @@ TIMES = [
 
 
 def in_python(block: bytes, longest: int = ALL, tty: bool = False) -> object:
-    decoder = JsonRows(min(longest, 1 << 20), tty=tty)
+    decoder = RowDecoder(min(longest, 1 << 20), tty=tty)
     decoded = decoder._whole(memoryview(block))
     return decoded and (decoded.lines, decoded.times, decoded.streams)
 
@@ -217,7 +217,7 @@ def steps(loops: native.Loops | None, pieces: list[bytes]) -> list[object]:
     """All that can be seen of a decoder after each piece."""
     before, native.loops = native.loops, loops
     try:
-        decoder, found = JsonRows(1 << 20), []
+        decoder, found = RowDecoder(1 << 20), []
         for piece in pieces:
             found.append((decoder.feed(piece), decoder._safe, decoder.damaged, decoder.torn))
             while decoder.damaged:

@@ -51,10 +51,10 @@ def loops_of(folder: Path, where: Path) -> str:
     (site / "ours.pth").write_text(sysconfig.get_path("purelib"))
     program = (
         "import pipeline; from pipeline import native;"
-        "from pipeline.sources.docker.decode.rows import JsonLines;"
+        "from pipeline.sources.docker.decode.rows import RowDecoder;"
         f"assert pipeline.__file__.startswith({str(where)!r}), pipeline.__file__;"
         'row = b\'{"log":"a\\\\n","stream":"stdout","time":"2026-01-31T23:59:59Z"}\\n\';'
-        "assert JsonLines(99).feed(row).lines == [b'a'];"
+        "assert RowDecoder(99).feed(row).lines == [b'a'];"
         "print(native.described)"
     )
     environment = {name: os.environ[name] for name in os.environ if name != "DOCKLINE_NATIVE"}

@@ -52,7 +52,7 @@ async def test_a_stop_while_a_removed_sink_is_ending_ends_all_of_them(
         await until(lambda: leaving.delivery.problem)
         change = await plan(stays=stays)
         outputs.apply(change)
-        settling = tasks.create_task(outputs.settle(change, 0.05), name="reload")
+        settling = tasks.create_task(outputs.complete_change(change, 0.05), name="reload")
         await closing.wait()
         settling.cancel()
         await asyncio.wait([settling])

@@ -18,12 +18,12 @@ from pipeline.accounting.ledger import ContainerAccount, Ledger
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import LARGEST_PIECE, Batch
 from pipeline.model.component import Effect, Stage
-from pipeline.model.container import Container, Source
+from pipeline.model.container import Container, EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.stages import join, remove, split
 from pipeline.stages import set as set_
 from pipeline.testing.builders import batch, container
-from pipeline.topology import ContainerLanes, Lane, Output, Route, Router
+from pipeline.topology import ContainerLanes, Lane, Route, Router, TakesBatches
 from pipeline.topology.bound_stage import MOST_TRIES
 from pipeline.topology.labels import Labels, Wish
 from pipeline.topology.tap import Choice, Tap, Tapper
@@ -90,12 +90,12 @@ def metrics() -> Metrics:
 
 
 def route(
-    *outputs: Output,
+    *outputs: TakesBatches,
     stages: tuple[tuple[str, Stage], ...] = (),
     only: str = "",
     name: str = "r",
     feeds: tuple[str, ...] = (),
-    sources: tuple[Source, ...] = ("logs",),
+    sources: tuple[EntryKind, ...] = ("logs",),
 ) -> Route:
     def takes(one: Container) -> bool:
         return only in one.name
@@ -1110,8 +1110,8 @@ async def test_a_route_that_is_fed_and_takes_a_container_by_its_new_name_owes_no
 
 
 def reloaded(
-    router: Router, before: dict[Source, ContainerLanes], *routes: Route
-) -> dict[Source, ContainerLanes]:
+    router: Router, before: dict[EntryKind, ContainerLanes], *routes: Route
+) -> dict[EntryKind, ContainerLanes]:
     """The lanes of the same container, after a change of the routes."""
     router.change(routes, Labels(()))
     return router.bind(container(), PROGRESS[router], before=before)
@@ -1120,7 +1120,7 @@ def reloaded(
 PROGRESS: WeakKeyDictionary[Router, Offsets] = WeakKeyDictionary()
 
 
-def first_bound(router: Router) -> dict[Source, ContainerLanes]:
+def first_bound(router: Router) -> dict[EntryKind, ContainerLanes]:
     PROGRESS[router] = Offsets({})
     return router.bind(container(), PROGRESS[router])
 
@@ -1210,7 +1210,7 @@ async def test_a_route_that_is_fed_goes_on_behind_one_that_has_changed(
 async def test_what_routes_before_and_behind_one_that_stays_hold_keeps_its_order(
     metrics: Metrics, ledger: Ledger
 ) -> None:
-    def holding(name: str, *outputs: Output, feeds: tuple[str, ...] = ()) -> Route:
+    def holding(name: str, *outputs: TakesBatches, feeds: tuple[str, ...] = ()) -> Route:
         stages = (("join", join.Stage(join.Own(start="^[a-z]"))),)
         return route(*outputs, name=name, stages=stages, feeds=feeds)
 

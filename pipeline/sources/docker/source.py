@@ -34,7 +34,7 @@ from pipeline.sources.docker.logs.files.available import Refusals, Way
 from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.follower import Follower
 from pipeline.sources.docker.logs.log_end import LogEnd
-from pipeline.sources.docker.logs.stalls import StallWatch
+from pipeline.sources.docker.logs.silent_streams import SilentStreams
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 from pipeline.topology import Router
@@ -143,7 +143,7 @@ class DockerSource:
         self._start_positions = StartPositions(engine, checkpoint, reading.start)
         self._event_queue = EventQueue(checkpoint, metrics)
         self._draining = Draining(metrics, self._forget)
-        self._stalls = StallWatch(engine, self._followers, metrics)
+        self._silent_streams = SilentStreams(engine, self._followers, metrics)
         self._files = FromFiles(Inotify(), Refusals(reading.way)) if reading.way != "api" else None
         self._caught_up = False
         self._missed = RateLimit()
@@ -161,7 +161,7 @@ class DockerSource:
             self._tasks = tasks
             tasks.create_task(self.watch.run(), name="docker watch")
             tasks.create_task(self._event_queue.run(), name="docker events")
-            tasks.create_task(self._stalls.run(), name="docker stalls")
+            tasks.create_task(self._silent_streams.run(), name="docker stalls")
             if self._files is not None:
                 tasks.create_task(self._files.inotify.run(), name="docker log files")
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.checkpoint import Checkpoint, Position
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model.container import Container, Source
+from pipeline.model.container import Container, EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.engine.client import Engine
@@ -112,7 +112,11 @@ class Full(Kept):
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, takes: tuple[Source, ...] = ("logs",), kept: Kept | None = None, **reading: Any
+    folder: Path,
+    *,
+    takes: tuple[EntryKind, ...] = ("logs",),
+    kept: Kept | None = None,
+    **reading: Any,
 ) -> AsyncIterator[World]:
     metrics, polled, checkpoint = Metrics(CollectorRegistry()), Polled(), Checkpoint(None)
     kept = kept or Kept()

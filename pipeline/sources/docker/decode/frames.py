@@ -52,11 +52,11 @@ def new_decoder(
     out.
     """
     if first[0] > DAEMON_ERROR:
-        return TtyLines(max_line)
-    return Frames(max_line, podman=podman, one_time=one_time)
+        return TtyDecoder(max_line)
+    return FrameDecoder(max_line, podman=podman, one_time=one_time)
 
 
-class Frames:
+class FrameDecoder:
     """Decoder of a multiplexed stream."""
 
     def __init__(self, max_line: int, *, podman: bool = False, one_time: bool = False) -> None:
@@ -154,7 +154,7 @@ class Frames:
         return errors
 
 
-class TtyLines:
+class TtyDecoder:
     """Decoder of a TTY's stream.
 
     The Engine puts a timestamp before each piece it stored, so a line of several pieces has
@@ -228,7 +228,7 @@ class TtyLines:
         return []
 
 
-Decoder = Frames | TtyLines
+Decoder = FrameDecoder | TtyDecoder
 """A decoder of either kind of stream: has `feed`, `flush` and `errors`."""
 
 

@@ -71,7 +71,7 @@ def seal_of(before: bytes) -> int:
     return zlib.crc32(before[-SEAL:])
 
 
-class JsonRows:
+class RowDecoder:
     """Decoder of one log's json-files, one file after another."""
 
     def __init__(self, max_line: int, *, tty: bool = False, one_time: bool = True) -> None:

@@ -12,7 +12,7 @@ from pipeline import native
 from pipeline.accounting.acks import NOTHING, Offsets
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
-from pipeline.model.container import Container, Source
+from pipeline.model.container import Container, EntryKind
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.facts import from_inspect
@@ -74,7 +74,7 @@ class FollowedContainer:
         self._bound: list[ContainerLanes] = []
         """Lanes of its log: the current ones, and earlier ones that still wait for room in a
         buffer."""
-        self._lanes: Mapping[Source, ContainerLanes] = {}
+        self._lanes: Mapping[EntryKind, ContainerLanes] = {}
         self._count_as(facts.name)
         self.bind()
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.errors import EngineError, untraced
-from pipeline.sources.docker.decode.rows import JsonRows
+from pipeline.sources.docker.decode.rows import RowDecoder
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.logs.container_state import ContainerState
@@ -25,15 +25,15 @@ from pipeline.sources.docker.logs.files.available import (
     folder_of,
     read_facts,
 )
-from pipeline.sources.docker.logs.files.files import (
+from pipeline.sources.docker.logs.files.inotify import Inotify
+from pipeline.sources.docker.logs.files.log_files import (
     MOMENT,
     TRIES,
     Compressed,
-    Files,
     LogFile,
+    LogFiles,
     Lost,
 )
-from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.report import LogReport
 
 DAMAGED = "the log is damaged"
@@ -117,7 +117,7 @@ class FileReader:
         return False
 
     async def _read_on(self) -> bool:
-        files, folder = Files(), folder_of(self._engine, self._id)
+        files, folder = LogFiles(), folder_of(self._engine, self._id)
         try:
             decoder, begun = await self._open(files, folder)
             self._state.opened = self._state.starts
@@ -134,14 +134,14 @@ class FileReader:
         finally:
             files.close()
 
-    async def _open(self, files: Files, folder: Path) -> tuple[JsonRows, Begun]:
+    async def _open(self, files: LogFiles, folder: Path) -> tuple[RowDecoder, Begun]:
         facts = await asyncio.to_thread(read_facts, folder)
         begun = await asyncio.to_thread(_begin, files, facts, self._batcher.position)
         one_time = self._engine.lines_have_one_time
-        return JsonRows(self._max_line, tty=facts.tty, one_time=one_time), begun
+        return RowDecoder(self._max_line, tty=facts.tty, one_time=one_time), begun
 
 
-def _begin(files: Files, facts: Facts, position: Position) -> Begun:
+def _begin(files: LogFiles, facts: Facts, position: Position) -> Begun:
     with files.opening(facts.path):
         if position.place is not None and files.open_at(position.place):
             return Begun(found=True)
@@ -157,8 +157,8 @@ class _Following:
 
     def __init__(
         self,
-        files: Files,
-        decoder: JsonRows,
+        files: LogFiles,
+        decoder: RowDecoder,
         state: ContainerState,
         lines: Distributor,
         container: FollowedContainer,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.timestamps import NO_TIME
 from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine, concatenated
-from pipeline.sources.docker.decode.frames import FrameError, Frames, TtyLines, new_decoder
+from pipeline.sources.docker.decode.frames import FrameDecoder, FrameError, TtyDecoder, new_decoder
 from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
@@ -117,7 +117,7 @@ def test_any_lines_come_out_as_they_went_in(
 
 
 def test_what_the_daemon_says_of_itself_is_no_line() -> None:
-    decoder = Frames(1 << 20)
+    decoder = FrameDecoder(1 << 20)
     data = line(1, b"a") + frame(3, b"Error grabbing logs: invalid character\n") + line(1, b"b")
     assert decoder.feed(data).lines == [b"a", b"b"]
     assert decoder.errors() == [b"Error grabbing logs: invalid character"]
@@ -137,7 +137,7 @@ def test_an_empty_frame_is_an_empty_line() -> None:
 )
 def test_a_stream_out_of_step_is_refused(data: bytes) -> None:
     with pytest.raises(FrameError):
-        Frames(1 << 20).feed(data)
+        FrameDecoder(1 << 20).feed(data)
 
 
 def test_a_line_without_end_stays_within_the_limit_and_is_marked() -> None:
@@ -155,7 +155,7 @@ def test_a_line_of_one_frame_stays_within_the_limit_too() -> None:
 
 
 def test_an_open_partial_says_when_it_began_and_how_many_lines_were_complete() -> None:
-    decoder = Frames(1 << 20)
+    decoder = FrameDecoder(1 << 20)
     decoded = decoder.feed(line(1, b"a") + frame(1, T1 + b" " + LONG) + line(2, b"b", T2))
     assert (list(decoded.open), decoded.completed) == ([OpenLine(T1, 1)], 2)
     decoded = decoder.feed(line(1, b"end"))
@@ -220,7 +220,7 @@ TTY = (
 
 @pytest.mark.fault(6)
 def test_a_tty_is_split_into_lines_and_its_parts_joined() -> None:
-    assert isinstance(new_decoder(TTY[:1], 1), TtyLines)
+    assert isinstance(new_decoder(TTY[:1], 1), TtyDecoder)
     columns = decode(TTY)
     assert columns.lines == [b"prompt", LONG + LONG + b"end", b"bare newline", b"last"]
     assert columns.times == [T1, T1, T2, T2]
@@ -234,7 +234,7 @@ def test_any_split_of_a_tty_gives_the_same(cuts: list[int]) -> None:
 
 
 def test_a_tty_line_without_end_stays_within_the_limit() -> None:
-    decoder = TtyLines(10_000)
+    decoder = TtyDecoder(10_000)
     decoder.feed(T1 + b" ")
     for _ in range(100):
         assert decoder.feed(b"x" * 5000).lines == []
@@ -288,7 +288,7 @@ def test_a_piece_of_another_time_begins_another_line_where_a_line_has_one_time()
             (late, b"y\n"),
         )
     )
-    columns = Frames(1 << 20, one_time=True).feed(data)
+    columns = FrameDecoder(1 << 20, one_time=True).feed(data)
     assert columns.lines == [b"x" * 24576, b"y" * 16385]
     assert columns.times == [early, late]
-    assert Frames(1 << 20).feed(data).lines == [b"x" * 24576 + b"y" * 16385]
+    assert FrameDecoder(1 << 20).feed(data).lines == [b"x" * 24576 + b"y" * 16385]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import SINGLY, FrameError, Frames, whole_lines
+from pipeline.sources.docker.decode.frames import SINGLY, FrameDecoder, FrameError, whole_lines
 from tests.suite.examples import examples
 
 TIME = b"2026-01-31T23:59:59.000000001Z"
@@ -81,7 +81,7 @@ def test_it_gives_what_one_after_another_gives(
     data = b"".join(frame(*each) for each in frames)
     data = data[: max(0, len(data) - missing)]
     if (run := whole_lines(data)) is not None:
-        decoder = Frames(1 << 20)
+        decoder = FrameDecoder(1 << 20)
         columns = decoder._one_by_one(data, 0, DecodedLines())
         assert run.lines == columns.lines
         assert run.times == columns.times
@@ -94,7 +94,7 @@ def test_where_streams_mix_they_are_tried_together_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(native, "loops", None)
-    decoder = Frames(1 << 20)
+    decoder = FrameDecoder(1 << 20)
     assert decoder.feed(line(b"a") + line(b"b", 2)).lines == [b"a", b"b"]
     for _ in range(SINGLY):
         assert decoder.feed(line(b"c")).lines == [b"c"]
@@ -105,6 +105,6 @@ def test_where_streams_mix_they_are_tried_together_again_after_a_while(
 
 
 def test_a_size_beyond_all_sense_is_an_error() -> None:
-    decoder = Frames(1 << 20)
+    decoder = FrameDecoder(1 << 20)
     with pytest.raises(FrameError):
         decoder.feed(line(b"x") + b"\1\0\0\0\x7f\xff\xff\xff2026")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.model.timestamps import NO_TIME
 from pipeline.sources.docker.decode import rows as module
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import Frames
-from pipeline.sources.docker.decode.rows import SEAL, JsonRows
+from pipeline.sources.docker.decode.frames import FrameDecoder
+from pipeline.sources.docker.decode.rows import SEAL, RowDecoder
 from tests.sources.docker.decode.json_rows import T1, T2, at, row, together
 
 pytestmark = pytest.mark.usefixtures("either_loops")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("either_loops")
 MAX = 1 << 20
 
 
-def all_of(lines: JsonRows, *parts: bytes) -> list[bytes]:
+def all_of(lines: RowDecoder, *parts: bytes) -> list[bytes]:
     """Every line, damage passed over."""
     found: list[bytes] = []
     for part in parts:
@@ -32,7 +32,7 @@ def all_of(lines: JsonRows, *parts: bytes) -> list[bytes]:
 
 
 def test_a_row_is_a_line_without_its_newline() -> None:
-    columns = JsonRows(MAX).feed(row("one\n") + row("zwei ü \"'\\\n", "stderr", T2))
+    columns = RowDecoder(MAX).feed(row("one\n") + row("zwei ü \"'\\\n", "stderr", T2))
     assert columns.lines == [b"one", "zwei ü \"'\\".encode()]
     assert columns.times == [T1.encode(), T2.encode()]
     assert columns.streams == bytearray([1, 2])
@@ -50,24 +50,24 @@ def test_a_row_is_a_line_without_its_newline() -> None:
 def test_times_have_nine_digits_behind_the_point_whatever_was_written(
     written: str, given: bytes
 ) -> None:
-    columns = JsonRows(MAX).feed(row("a\n", time=written) + row("b\n"))
+    columns = RowDecoder(MAX).feed(row("a\n", time=written) + row("b\n"))
     assert columns.times == [given, T1.encode()]
     assert columns.lines == [b"a", b"b"]
 
 
 def test_attributes_are_passed_over_even_if_they_look_like_a_stream() -> None:
     data = row("a\n", "stderr", attrs={"stream": "stdout"}) + row("b\n")
-    columns = JsonRows(MAX).feed(data)
+    columns = RowDecoder(MAX).feed(data)
     assert (columns.lines, columns.streams) == ([b"a", b"b"], bytearray([2, 1]))
 
 
 def test_a_text_may_look_like_a_row() -> None:
     text = row("inner\n").decode()[:-1]
-    assert JsonRows(MAX).feed(row(text + "\n")).lines == [text.encode()]
+    assert RowDecoder(MAX).feed(row(text + "\n")).lines == [text.encode()]
 
 
 def test_pieces_of_a_long_line_are_joined_per_stream_and_keep_their_time() -> None:
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     long = "x" * 16384
     columns = lines.feed(row(long) + row("other\n", "stderr", T2) + row("end\n"))
     assert columns.lines == [b"other", long.encode() + b"end"]
@@ -76,31 +76,31 @@ def test_pieces_of_a_long_line_are_joined_per_stream_and_keep_their_time() -> No
 
 
 def test_what_a_process_writes_last_needs_no_newline() -> None:
-    assert JsonRows(MAX).feed(row("first\n") + row("last")).lines == [b"first", b"last"]
+    assert RowDecoder(MAX).feed(row("first\n") + row("last")).lines == [b"first", b"last"]
 
 
 def test_a_terminals_lines_lose_their_carriage_return_and_its_last_comes_at_the_end() -> None:
-    lines = JsonRows(MAX, tty=True)
+    lines = RowDecoder(MAX, tty=True)
     assert lines.feed(row("first\r\n") + row("$ ")).lines == [b"first"]
     assert lines.flush().lines == [b"$ "]
 
 
 def test_a_line_that_is_longer_than_may_be_is_cut_and_marked() -> None:
-    columns = JsonRows(1024).feed(row("a\n") + row("b" * 2000 + "\n") + row("c\n"))
+    columns = RowDecoder(1024).feed(row("a\n") + row("b" * 2000 + "\n") + row("c\n"))
     assert columns.lines == [b"a", b"b" * 1024, b"c"]
     assert columns.truncated == [1]
 
 
 def test_half_a_surrogate_is_a_question_mark_and_nothing_else_suffers() -> None:
     broken = row("x\n").replace(b"x", rb"\ud800")
-    lines = all_of(JsonRows(MAX), row("a\n") + broken + row("b\n"))
+    lines = all_of(RowDecoder(MAX), row("a\n") + broken + row("b\n"))
     assert (lines[0], lines[-1]) == (b"a", b"b")
 
 
 def test_bytes_that_are_no_utf_8_are_replaced_and_the_line_counts() -> None:
     """As for the Engine, whose positions are the same."""
     broken = row("x\n").replace(b"x", b"a\xffb")
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     assert lines.feed(row("a\n") + broken + row("b\n")).lines == [b"a", "a\ufffdb".encode(), b"b"]
     assert not lines.damaged
 
@@ -108,7 +108,7 @@ def test_bytes_that_are_no_utf_8_are_replaced_and_the_line_counts() -> None:
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("rubbish", [b"\0\0\0", b"\xff\xfe", b"{}", b'{"log":', b"null", b"[[[["])
 def test_what_is_no_row_is_damage_between_the_lines_around_it(rubbish: bytes) -> None:
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     assert lines.feed(row("a\n") + rubbish + b"\n" + row("b\n")).lines == [b"a"]
     assert lines.damaged
     assert lines.feed(b"").lines == [b"b"]
@@ -116,7 +116,7 @@ def test_what_is_no_row_is_damage_between_the_lines_around_it(rubbish: bytes) ->
 
 
 def test_damage_in_a_row_is_told_once_and_costs_no_more_the_more_there_is() -> None:
-    lines, times = JsonRows(MAX), 200_000
+    lines, times = RowDecoder(MAX), 200_000
     assert lines.feed(row("a\n") + b"x\n" * times + row("b\n")).lines == [b"a"]
     assert lines.damaged
     assert lines.feed(b"").lines == [b"b"]
@@ -125,7 +125,7 @@ def test_damage_in_a_row_is_told_once_and_costs_no_more_the_more_there_is() -> N
 
 def test_a_row_behind_half_a_row_is_read() -> None:
     """As where the Engine was killed while it wrote."""
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     assert lines.feed(row("a\n") + row("torn\n")[:20] + row("b\n") + row("c\n")).lines == [b"a"]
     assert lines.damaged
     assert lines.feed(b"").lines == [b"b", b"c"]
@@ -135,7 +135,7 @@ def test_bytes_without_a_newline_are_not_collected_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MOST_OF_ROW", 1000)
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     lines.feed(row("a\n") + b"x" * 900)
     assert not lines.damaged
     lines.feed(b"x" * 200)
@@ -147,7 +147,7 @@ def test_bytes_without_a_newline_are_not_collected_for_ever(
 
 
 def test_half_a_row_at_the_end_of_a_file_is_damage_in_front_of_the_next() -> None:
-    lines = JsonRows(MAX)
+    lines = RowDecoder(MAX)
     lines.begin_file(1)
     lines.feed(row("a\n") + b'{"log":"ha')
     lines.begin_file(2)
@@ -184,7 +184,7 @@ def rows_and_frames(pieces: list[tuple[str, int, int, str]]) -> tuple[bytes, byt
     return rows, frames
 
 
-def fed(decoder: JsonRows | Frames, data: bytes, cuts: list[int]) -> list[DecodedLines]:
+def fed(decoder: RowDecoder | FrameDecoder, data: bytes, cuts: list[int]) -> list[DecodedLines]:
     ends = sorted({min(cut, len(data)) for cut in cuts} | {len(data)})
     parts, start = [], 0
     for end in ends:
@@ -199,8 +199,8 @@ def test_rows_give_the_lines_that_frames_do_in_whatever_parts_they_come(
     pieces: list[tuple[str, int, int, str]], cuts: list[int], max_line: int
 ) -> None:
     rows, frames = rows_and_frames(pieces)
-    of_rows = fed(JsonRows(max_line), rows, cuts)
-    of_frames = fed(Frames(max_line, one_time=True), frames, [])
+    of_rows = fed(RowDecoder(max_line), rows, cuts)
+    of_frames = fed(FrameDecoder(max_line, one_time=True), frames, [])
     short = together(of_frames)
     assert together(of_rows) == short
 
@@ -211,15 +211,15 @@ def test_reading_on_from_any_place_gives_the_lines_behind_it(
     pieces: list[tuple[str, int, int, str]], cuts: list[int]
 ) -> None:
     data, _ = rows_and_frames(pieces)
-    whole = together(fed(JsonRows(MAX), data, []))
-    lines, done, start = JsonRows(MAX), 0, 0
+    whole = together(fed(RowDecoder(MAX), data, []))
+    lines, done, start = RowDecoder(MAX), 0, 0
     lines.begin_file(7)
     for cut in sorted(min(cut, len(data)) for cut in cuts):
         done += len(lines.feed(data[start:cut]).lines)
         start = cut
         safe = lines._safe
         assert safe.before == data[max(0, safe.offset - SEAL) : safe.offset]
-        behind = together(fed(JsonRows(MAX), data[safe.offset :], []))
+        behind = together(fed(RowDecoder(MAX), data[safe.offset :], []))
         beyond = lines.completed - safe.completed
         assert behind[beyond:] == whole[done:]
 
@@ -227,7 +227,7 @@ def test_reading_on_from_any_place_gives_the_lines_behind_it(
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
 def test_any_bytes_are_read_to_their_end(data: bytes, cuts: list[int]) -> None:
-    lines, start = JsonRows(MAX), 0
+    lines, start = RowDecoder(MAX), 0
     for cut in [*sorted(min(cut, len(data)) for cut in cuts), len(data)]:
         all_of(lines, data[start:cut])
         start = cut

@@ -11,7 +11,7 @@ from pipeline.accounting.checkpoint import Position
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import Frames
+from pipeline.sources.docker.decode.frames import FrameDecoder
 from pipeline.sources.docker.logs.batcher import Batcher, Gap, Numbered
 
 NOW = 1_800_000_000.5
@@ -28,7 +28,7 @@ class Batching:
         """`ahead`: seconds that the Engine's clock is ahead."""
         self.moved: list[Position] = []
         self.batcher = Batcher(position, AckTracker(self.moved.append), lambda: NOW + ahead)
-        self.decoder = Frames(8)
+        self.decoder = FrameDecoder(8)
         self.given: list[Numbered] = []
 
     def write(self, *lines: bytes, time: bytes = T1 + b" ") -> Numbered | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.accounting.checkpoint import Position
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import Frames
+from pipeline.sources.docker.decode.frames import FrameDecoder
 from pipeline.sources.docker.logs import cursor as module
 from pipeline.sources.docker.logs.cursor import Cursor, Replay, fingerprint
 from tests.suite.examples import examples
@@ -42,7 +42,7 @@ def read(
     """The lines that are new from `position` on, and the position after them. `stop`: bytes of
     the stream after which the connection breaks."""
     data = encode(since(frames, position))[:stop]
-    decoder, replay, cursor = Frames(1 << 20), Replay(position), Cursor(position)
+    decoder, replay, cursor = FrameDecoder(1 << 20), Replay(position), Cursor(position)
     lines: list[bytes] = []
     for at in range(0, len(data), step):
         columns = decoder.feed(data[at : at + step])
@@ -109,7 +109,7 @@ def test_a_stream_given_up_at_any_of_its_lines_is_resumed_exactly_there(
     frames = log_of(seed)
     everything, _ = read(frames, Position())
     data = encode(frames)
-    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    decoder, cursor = FrameDecoder(1 << 20), Cursor(Position())
     columns = decoder.feed(data[: round(share * len(data))])
     first = columns.first(round(at * len(columns.lines)))
     cursor.see(first)
@@ -147,7 +147,7 @@ def test_when_the_line_at_the_position_was_rotated_away_nothing_is_skipped_and_i
 
 def test_a_gap_leaves_a_number_out() -> None:
     cursor = Cursor(Position(sequence=7))
-    decoder = Frames(1 << 20)
+    decoder = FrameDecoder(1 << 20)
     columns = decoder.feed(encode([(stamp(1), 1, b"one\n")]))
     cursor.see(columns)
     cursor.gap()
@@ -158,7 +158,7 @@ def test_a_stream_that_begins_before_the_position_is_filtered_as_the_engine_woul
     frames = [(stamp(n), 1, b"line %d\n" % n) for n in range(50)]
     _, position = read(frames, Position(), stop=len(encode(frames[:30])))
     replay = Replay(position, from_before=True)
-    decoder, lines = Frames(1 << 20), list[bytes]()
+    decoder, lines = FrameDecoder(1 << 20), list[bytes]()
     data = encode(frames[10:])
     for at in range(0, len(data), 97):
         lines += replay.filter(decoder.feed(data[at : at + 97])).lines
@@ -168,7 +168,7 @@ def test_a_stream_that_begins_before_the_position_is_filtered_as_the_engine_woul
 
 def test_lines_given_up_on_while_open_are_read_again_and_keep_their_numbers() -> None:
     frames = [(stamp(1), 1, b"whole\n"), (stamp(2), 1, b"p" * 16384)]
-    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    decoder, cursor = FrameDecoder(1 << 20), Cursor(Position())
     columns = decoder.feed(encode(frames))
     cursor.see(columns)
     cursor.advance(columns)
@@ -182,7 +182,7 @@ def test_a_position_goes_back_to_where_the_oldest_open_line_begins_and_no_furthe
     part = b"p" * 16384
     first = [(stamp(1), 1, part), (stamp(2), 2, b"whole\n")]
     second = [(stamp(3), 2, part), (stamp(1), 1, b"end\n")]
-    decoder, cursor = Frames(1 << 20), Cursor(Position())
+    decoder, cursor = FrameDecoder(1 << 20), Cursor(Position())
     for frames in (first, second):
         columns = decoder.feed(encode(frames))
         cursor.see(columns)
@@ -221,7 +221,7 @@ def test_counting_through_millions_of_lines_holds_few_of_them(
     frames = [(stamp(0), 1, b"line %d\n" % n) for n in range(5000)]
     first, position = read(frames, Position(), stop=len(encode(frames[:4000])))
     assert (len(first), position.skip) == (4000, 4000)
-    decoder, replay = Frames(1 << 20), Replay(position)
+    decoder, replay = FrameDecoder(1 << 20), Replay(position)
     data, fresh, most = encode(frames), list[bytes](), 0
     for at in range(0, len(data), 1000):
         fresh += replay.filter(decoder.feed(data[at : at + 1000])).lines
@@ -236,7 +236,7 @@ def test_counting_through_millions_of_lines_holds_few_of_them(
 
 def columns_of(*lines: bytes, start: int = 0) -> DecodedLines:
     frames = [(stamp(start + number), 1, line + b"\n") for number, line in enumerate(lines)]
-    return Frames(1 << 20).feed(encode(frames))
+    return FrameDecoder(1 << 20).feed(encode(frames))
 
 
 def test_where_the_line_read_last_is_nowhere_nothing_is_skipped_and_a_gap_is_told() -> None:

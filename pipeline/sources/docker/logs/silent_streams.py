@@ -1,4 +1,4 @@
-"""Notices that a stream is silent while its log grows.
+"""Notices that a log was truncated from outside (copytruncate): its stream is silent.
 
 When a log is truncated from outside (`copytruncate`), all follows become silent: dockerd goes on
 looking after the place where it last wrote, and by its own count the file ends there. A new reading
@@ -66,7 +66,7 @@ class WatchedStream:
         """How many more times the stream is opened again without asking."""
 
 
-class StallWatch:
+class SilentStreams:
     """Watches the streams of all containers. Asks for the last line of one log at a time."""
 
     def __init__(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources.docker.logs import stalls as module
+from pipeline.sources.docker.logs import silent_streams as module
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine

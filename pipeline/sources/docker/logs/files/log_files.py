@@ -45,7 +45,7 @@ class Lost(Exception):
     """The file that was read last is not among the log's files any more."""
 
 
-class Truncated(Lost):
+class FileTruncated(Lost):
     """A file no longer has the bytes that were read from it."""
 
 
@@ -76,8 +76,8 @@ class LogFile:
         """Returns up to `BLOCK` next bytes, if they are in the page cache; empty at the end of the
         file.
 
-        None when reading would wait for the disk: then use `read` in a thread. Raises `Truncated`
-        and `OSError`.
+        None when reading would wait for the disk: then use `read` in a thread. Raises
+        `FileTruncated` and `OSError`.
         """
         known = bytearray(len(self.before))
         try:
@@ -97,7 +97,7 @@ class LogFile:
     def read(self) -> bytes:
         """Returns up to `BLOCK` next bytes; empty at the end of the file.
 
-        Raises `Truncated` and `OSError`.
+        Raises `FileTruncated` and `OSError`.
         """
         length = len(self.before)
         data = os.pread(self.descriptor, BLOCK + length, self.offset - length)
@@ -105,7 +105,7 @@ class LogFile:
 
     def _took(self, known: bytes | bytearray, data: bytes) -> bytes:
         if known != self.before:
-            raise Truncated
+            raise FileTruncated
         if data:
             self.offset += len(data)
             self.before = (self.before + data[-SEAL:])[-SEAL:]
@@ -156,7 +156,7 @@ class Compressed(LogFile):
         super().close()
 
 
-class Files:
+class LogFiles:
     """The open files of one log, from the one that is being read to the newest.
 
     The methods that begin with `open` block and are to be called in a thread, within `opening`. The
@@ -213,7 +213,7 @@ class Files:
 
         Raises `OSError`.
         """
-        taken = self._settled(place.inode)
+        taken = self._open_once_renamed(place.inode)
         if taken and taken[-1].inode == place.inode and taken[-1].is_at(place):
             self._held.extend(reversed(taken))
             return True
@@ -222,7 +222,7 @@ class Files:
 
     def open_oldest(self) -> None:
         """Opens all files, beginning with the oldest. Raises `OSError`, also when there is none."""
-        taken = self._settled(None)
+        taken = self._open_once_renamed(None)
         if not taken:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
         self._held.extend(reversed(taken))
@@ -248,7 +248,7 @@ class Files:
                 return
             back *= 4
 
-    def _settled(self, until: int | None) -> list[LogFile]:
+    def _open_once_renamed(self, until: int | None) -> list[LogFile]:
         """Opens the files down to that inode; waits while they are being renamed."""
         for _ in range(TRIES):
             if (taken := self._take(until)) is not None:

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.accounting.checkpoint import FilePlace
 from pipeline.sources.docker.decode.rows import SEAL, seal_of
-from pipeline.sources.docker.logs.files import files as module
-from pipeline.sources.docker.logs.files.files import Files, Lost, Truncated
+from pipeline.sources.docker.logs.files import log_files as module
+from pipeline.sources.docker.logs.files.log_files import FileTruncated, LogFiles, Lost
 from tests.sources.docker.decode.json_rows import at, row
 
 
@@ -22,8 +22,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files() -> Iterator[Files]:
-    made = Files()
+def files() -> Iterator[LogFiles]:
+    made = LogFiles()
     yield made
     made.close()
 
@@ -51,7 +51,7 @@ def write(path: Path, *numbers: int) -> None:
             log.write(row(f"line {number}\n", time=at(number)))
 
 
-def rest_of(files: Files) -> bytes:
+def rest_of(files: LogFiles) -> bytes:
     """All that there is from where it stands, through all files."""
     data = b""
     while True:
@@ -76,12 +76,14 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def oldest(files: Files, path: Path) -> None:
+def oldest(files: LogFiles, path: Path) -> None:
     with files.opening(path):
         files.open_oldest()
 
 
-def test_it_begins_with_the_oldest_file_and_ends_with_the_newest(files: Files, path: Path) -> None:
+def test_it_begins_with_the_oldest_file_and_ends_with_the_newest(
+    files: LogFiles, path: Path
+) -> None:
     write(path, 1, 2)
     rotate(path)
     squeeze(path)
@@ -95,7 +97,7 @@ def test_it_begins_with_the_oldest_file_and_ends_with_the_newest(files: Files, p
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("compress", [False, True])
 def test_files_that_were_noticed_are_read_when_they_are_long_removed(
-    files: Files, path: Path, compress: bool
+    files: LogFiles, path: Path, compress: bool
 ) -> None:
     write(path, 0)
     oldest(files, path)
@@ -109,7 +111,7 @@ def test_files_that_were_noticed_are_read_when_they_are_long_removed(
 
 
 def test_a_file_that_nobody_noticed_in_time_is_a_loss_and_not_a_guess(
-    files: Files, path: Path
+    files: LogFiles, path: Path
 ) -> None:
     write(path, 0)
     oldest(files, path)
@@ -122,7 +124,7 @@ def test_a_file_that_nobody_noticed_in_time_is_a_loss_and_not_a_guess(
 
 
 def test_no_more_files_are_held_than_may_be_and_the_others_are_found_later(
-    files: Files, path: Path, monkeypatch: pytest.MonkeyPatch
+    files: LogFiles, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_HELD", 3)
     before = descriptors()
@@ -136,7 +138,7 @@ def test_no_more_files_are_held_than_may_be_and_the_others_are_found_later(
     assert numbers(rest_of(files)) == list(range(10))
 
 
-def test_between_two_names_it_looks_again(files: Files, path: Path) -> None:
+def test_between_two_names_it_looks_again(files: LogFiles, path: Path) -> None:
     write(path, 0)
     oldest(files, path)
     path.rename(f"{path}.1")
@@ -148,7 +150,7 @@ def test_between_two_names_it_looks_again(files: Files, path: Path) -> None:
 
 @pytest.mark.parametrize("regrown", [False, True])
 def test_a_truncated_file_is_noticed_however_long_it_is_by_then(
-    files: Files, path: Path, regrown: bool
+    files: LogFiles, path: Path, regrown: bool
 ) -> None:
     write(path, *range(10))
     oldest(files, path)
@@ -156,9 +158,9 @@ def test_a_truncated_file_is_noticed_however_long_it_is_by_then(
         pass
     os.truncate(path, 0)
     write(path, *range(100, 150 if regrown else 102))
-    with pytest.raises(Truncated):
+    with pytest.raises(FileTruncated):
         files.current.read()
-    with pytest.raises(Truncated):
+    with pytest.raises(FileTruncated):
         assert files.current.read_cached() is None  # nothing is taken on trust
         files.current.read()
 
@@ -168,7 +170,7 @@ def place_in(path: Path, offset: int) -> FilePlace:
     return FilePlace(path.stat().st_ino, offset, 0, seal_of(data))
 
 
-def test_a_place_is_found_again_under_another_name(files: Files, path: Path) -> None:
+def test_a_place_is_found_again_under_another_name(files: LogFiles, path: Path) -> None:
     write(path, 0, 1, 2)
     place = place_in(path, len(path.read_bytes().splitlines(keepends=True)[0]))
     for number in range(3, 6):
@@ -179,7 +181,7 @@ def test_a_place_is_found_again_under_another_name(files: Files, path: Path) -> 
     assert numbers(rest_of(files)) == [1, 2, 3, 4, 5]
 
 
-def test_a_place_in_a_file_that_holds_something_else_is_none(files: Files, path: Path) -> None:
+def test_a_place_in_a_file_that_holds_something_else_is_none(files: LogFiles, path: Path) -> None:
     write(path, 0, 1, 2)
     place = place_in(path, path.stat().st_size)
     os.truncate(path, 0)
@@ -191,7 +193,7 @@ def test_a_place_in_a_file_that_holds_something_else_is_none(files: Files, path:
 
 
 def test_what_is_wanted_from_a_time_on_is_not_searched_for_from_the_beginning(
-    files: Files, path: Path
+    files: LogFiles, path: Path
 ) -> None:
     hundredth = 10**7
     write(path, *range(0, 1000 * hundredth, hundredth))
@@ -204,7 +206,7 @@ def test_what_is_wanted_from_a_time_on_is_not_searched_for_from_the_beginning(
     assert found == list(range(found[0], 30_000))
 
 
-def test_one_that_was_given_up_while_it_was_opened_is_closed(files: Files, path: Path) -> None:
+def test_one_that_was_given_up_while_it_was_opened_is_closed(files: LogFiles, path: Path) -> None:
     write(path, 0)
     before = descriptors()
     with files.opening(path):
@@ -213,7 +215,7 @@ def test_one_that_was_given_up_while_it_was_opened_is_closed(files: Files, path:
     assert descriptors() == before
 
 
-def test_a_page_that_is_not_in_memory_is_not_taken_for_the_end(files: Files, path: Path) -> None:
+def test_a_page_that_is_not_in_memory_is_not_taken_for_the_end(files: LogFiles, path: Path) -> None:
     """The bytes before it may be, and are read together with it."""
     write(path, *range(1000))
     data = path.read_bytes()
