@@ -57,6 +57,11 @@ BYTES_OF_SAMPLES = 15_000
 tracemalloc: 15,000 for Docker's answer with cgroup v1, 12,000 with v2, 6,000 for Podman's)."""
 
 
+def text_size(lines: list[bytes]) -> int:
+    """Bytes of these messages together."""
+    return native.total(lines)
+
+
 class Batch:
     """Entries of one container, as columns of equal length.
 
@@ -157,7 +162,7 @@ class Batch:
     @property
     def size(self) -> int:
         """Bytes of memory that the batch takes: an estimate, good enough to limit a buffer."""
-        size = native.total(self.lines)
+        size = text_size(self.lines)
         if self.parsed is not None:
             # measured: a 142-byte JSON line of nine fields is a dict of 533 to 598 bytes, and a
             # record of 414

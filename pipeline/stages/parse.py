@@ -38,10 +38,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pipeline import native
 from pipeline.expression.patterns import compile_pattern
 from pipeline.model import component
-from pipeline.model.batch import Batch
+from pipeline.model.batch import Batch, text_size
 from pipeline.model.container import Container
 from pipeline.model.records import Fields, RecordReader, Records
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
@@ -117,7 +116,7 @@ class _AsRecords(component.Stage):
 
 def _light(lines: list[bytes]) -> list[bytes]:
     """The lines, with empty ones in place of those that would take too long to parse."""
-    if native.total(lines) <= json.LONG:
+    if text_size(lines) <= json.LONG:
         return lines
     return [b"" if len(line) > json.LONG and _is_heavy(line) else line for line in lines]
 

@@ -13,8 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from pipeline import native
-from pipeline.model.batch import Batch
+from pipeline.model.batch import Batch, text_size
 from pipeline.model.records import Fields, nested
 
 BUDGET: Final = 0.010
@@ -156,7 +155,7 @@ def _first_beyond(lines: list[bytes], parsed: Sequence[Fields], start: int, most
 
 
 def _of_lines(lines: list[bytes]) -> int:
-    return native.total(lines) + OF_AN_ENTRY * len(lines)
+    return text_size(lines) + OF_AN_ENTRY * len(lines)
 
 
 def _of_fields(fields: Fields) -> int:
