@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.hostile_lines import KINDS
-from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.config.file import parse
 from pipeline.model import registry
 from pipeline.model.component import Stage, StageContext

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.accounting.acks import Ahead, Offsets
 from pipeline.accounting.journal import Journal
+from pipeline.accounting.offsets import Ahead, Offsets
 from pipeline.model.errors import DocklineError
 from pipeline.support.blocking import BlockingThread
 from pipeline.support.private_folder import FILE, make_private

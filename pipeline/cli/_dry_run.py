@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from prometheus_client.samples import Sample
 
-from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.config import Config
 from pipeline.encode.json import JsonEncoder
 from pipeline.model import registry

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from pipeline.accounting.acks import NOTHING, Offsets, SinkOffset
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import RouteAccount, SinkAccount
+from pipeline.accounting.offsets import NOTHING, Offsets, SinkOffset
 from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.accounting.acks import NOTHING, Offsets
 from pipeline.accounting.ledger import ContainerAccount, Ledger
+from pipeline.accounting.offsets import NOTHING, Offsets
 from pipeline.model.component import Stage
 from pipeline.model.container import SOURCES, Container, EntryKind
 from pipeline.model.metrics import Metrics

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Offsets
 from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart, report
 from pipeline.accounting.ledger import Ledger, SinkAccount
+from pipeline.accounting.offsets import Offsets
 from pipeline.model.batch import Batch
 from pipeline.model.component import BatchConfig, BufferConfig, Context, Payload, Size, Stage
 from pipeline.model.errors import Refused

@@ -46,6 +46,10 @@ ROOMS = {
             "tests/topology/test_output.py",
         ),
     ),
+    "pipeline/accounting/offsets.py": Room(
+        ("tests/accounting/test_offsets.py",),
+        ("tests/topology/test_router.py", "tests/accounting/test_checkpoint.py"),
+    ),
     "pipeline/accounting/checkpoint.py": Room(
         ("tests/accounting/test_checkpoint.py",),
         (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.accounting.acks import Offsets
+from pipeline.accounting.offsets import Offsets
 from pipeline.cli import main
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Offsets
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.expression.paths import Path
 from pipeline.model import registry
 from pipeline.model.batch import Batch

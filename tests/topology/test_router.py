@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import AckTracker, Offsets
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import ContainerAccount, Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import LARGEST_PIECE, Batch
 from pipeline.model.component import Effect, Stage

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import AckTracker, Offsets
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage

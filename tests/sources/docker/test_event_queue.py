@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import Offsets
 from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker import event_queue

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline import native
-from pipeline.accounting.acks import NOTHING, Offsets
+from pipeline.accounting.offsets import NOTHING, Offsets
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container, EntryKind

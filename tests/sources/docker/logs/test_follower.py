@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.acks import AckTracker, Offsets
+from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.checkpoint import Position
 from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.offsets import Offsets
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
