@@ -1,19 +1,21 @@
-"""The configuration: what it may say, and how a TOML file becomes it.
+"""The configuration: its settings, and how a TOML file is read into them.
 
 In reading order:
 
-1. ``settings``     one Struct per table; sinks and stages bring their own
-2. ``locate``       where each key of a TOML text stands
-3. ``problems``     what is wrong, where, and what was probably meant; ``syntax`` for no TOML at
-                    all; ``secrecy`` for what of a configuration is never shown
+1. ``settings``     one Struct per table; each sink, source and stage defines its own
+2. ``locate``       the line and text of each key in a TOML file
+3. ``problems``     error messages with their place and a hint; ``syntax`` for text that is not
+                    TOML; ``secrecy`` for the values that are never shown
 4. ``substitute``   `${NAME}` and `${file:...}`
-5. ``convert``      from TOML values to the Structs, every error noted; ``components`` for sinks and
-                    stages, ``scalars`` for single values, ``wording`` for what they are called
-6. ``check``        what no single value can tell, such as names that must exist; ``advice`` warns
-                    of what is valid, and probably not meant
+5. ``convert``      from TOML values to the Structs, collecting all errors; ``components`` for
+                    sinks, sources and stages, ``scalars`` for single values, ``wording`` for the
+                    names of types in messages
+6. ``check``        names that must exist, and routes that must not form a circle; ``advice`` for
+                    warnings about valid settings that are probably a mistake
 7. ``file``         all of the above, for one file
 
-and for those who document it: ``fields``, ``examples``, ``schema``.
+``compare`` tells what changes between two configurations, ``edit`` rewrites a TOML file in place.
+``fields``, ``examples`` and ``schema`` are for the documentation.
 """
 
 from pipeline.config.file import ConfigFile, find, load, read

@@ -1,6 +1,7 @@
-"""Warnings about a valid configuration: it does less than it seems to say, or shows too much.
+"""Warnings about a valid configuration that does less than it seems to, or exposes too much.
 
-Nothing here knows a stage or a sink by name: stages tell of themselves in `Stage.effect`.
+No stage or sink is known here by name: stages describe themselves in `Stage.effect`, sinks in
+`Sink.takes`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from pipeline.observe.access import names_this_host
 
 
 def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
-    """`tree`: what `config` was made from."""
+    """Adds warnings about `config` to `report`.
+
+    `tree` is the file's own tables, after substitution and defaults, that `config` was made from.
+    """
     if not config.engine.enabled and not config.sources:
         hint = "add [sources.NAME], or remove this"
         report.warning(("engine", "enabled"), "nothing is read: there is no source either", hint)
@@ -40,7 +44,10 @@ def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
 
 
 def takes_from(sink_type: str) -> frozenset[str]:
-    """The sources whose entries a sink can use."""
+    """What sinks of this type can use, of `logs`, `events` and `stats`.
+
+    `sink_type` is the `type` of the configuration, such as `loki`; it must exist.
+    """
     takes: frozenset[str] = registry.implementation("sinks", sink_type).takes
     return takes
 
@@ -67,14 +74,14 @@ def _sources(route: RouteConfig, config: Config, path: Path, report: ProblemRepo
     if not route.sources:
         report.warning(place, "this route takes nothing", 'write "logs", "events" or "stats"')
     if not config.engine.enabled and DOCKER in route.sources:
-        report.warning(place, "takes what Docker has, which engine.enabled turns off")
+        report.warning(place, "takes what comes from Docker, which engine.enabled turns off")
     if not config.sources and config.engine.enabled:
         if "stats" in route.sources and config.stats.every is None:
             report.warning(place, "takes stats, which stats.every turns off")
         if "events" in route.sources and not config.events.enabled:
             report.warning(place, "takes events, which events.enabled turns off")
     if not set(route.sources) <= set(SORTS):
-        return  # of a source, all that it has
+        return  # a named source may bring anything
     for index, target in enumerate(route.to):
         if target.startswith(FEED):
             takes = frozenset[str](config.routes[target.removeprefix(FEED)].sources)
@@ -86,7 +93,7 @@ def _sources(route: RouteConfig, config: Config, path: Path, report: ProblemRepo
 
 
 def _containers(route: RouteConfig, config: Config, path: Path, report: ProblemReport) -> None:
-    """A route that no container can match."""
+    """Warns of a route that no container can match."""
     text, of_all = route.containers, config.logs.containers
     if text is None or (route.labels and "route" in config.labels.honour):
         return
@@ -104,7 +111,7 @@ def _containers(route: RouteConfig, config: Config, path: Path, report: ProblemR
 def _stages(
     route: RouteConfig, config: Config, table: Any, path: Path, report: ProblemReport
 ) -> None:
-    """Stages that let nothing through, and fields that nothing has made."""
+    """Warns of stages that let nothing through, and of fields that no stage has made."""
     labels = sorted({"parse", "tag"} & set(config.labels.honour))
     fed = any(path[-1] in other.feeds for other in config.routes.values())
     bare = route.sources == ["logs"] and not config.sources and not fed
@@ -133,7 +140,7 @@ def _effect(stage: StageConfig) -> Effect:
 
 
 def _last_lines(config: Config, report: ProblemReport) -> None:
-    """What one route hides of logs, and another shows when a container ends."""
+    """Warns when a route hides parts of the logs that another shows as a container's last lines."""
     events = config.events
     if not config.engine.enabled or not events.enabled or not events.last_lines:
         return
@@ -141,9 +148,7 @@ def _last_lines(config: Config, report: ProblemReport) -> None:
     of_logs = [name for name in hiding if "logs" in config.routes[name].sources]
     for name, route in config.routes.items():
         if of_logs and "events" in route.sources and route.sinks and name not in hiding:
-            message = (
-                "a `die` has its container's last lines, and nothing here hides what the route "
-            )
+            message = "a `die` has its container's last lines, and no stage here hides what route "
             hint = "give it such stages too, or set events.last_lines = 0"
             report.warning(("routes", name, "from"), f"{message}{quote(of_logs[0])} does", hint)
 
@@ -160,7 +165,7 @@ def _report_end(condition: str, is_last: bool, place: Path, report: ProblemRepor
 
 
 def _missing(reads: Sequence[FieldUse], made: frozenset[str]) -> list[FieldUse]:
-    """Where each field that is not made is read first."""
+    """The first use of each field that no stage has made."""
     first: dict[str, FieldUse] = {}
     for use in reads:
         if not made & {use.field, use.written}:
@@ -169,26 +174,25 @@ def _missing(reads: Sequence[FieldUse], made: frozenset[str]) -> list[FieldUse]:
 
 
 def _how_to_make(labels: list[str]) -> str:
-    """`labels`: those by which a container may ask for fields."""
+    """A hint for a field that no stage makes. `labels` are the honoured ones that could make it."""
     if labels:
         names = listed((f"dockline.{name}" for name in labels), "or")
         return f'only a label of a container could ({names}); put {{ parse = "auto" }} before it'
     return 'it is always missing; put what reads it, such as { parse = "auto" }, before this'
 
 
-# ---------------------------------------------------------------- secrets, and open doors
+# ------------------------------------------------------- secrets and listening addresses
 
 _WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s@]+)@", re.IGNORECASE)
 
 _EVERYWHERE: Final = re.compile(r"(?:\w+://)?(?:0\.0\.0\.0|\[::\]|\*)?:\d+")
 
 _OF_USERS: Final = ("routes", "tests")
-"""Tables whose keys are fields and labels, and no settings."""
+"""Tables whose keys are names of fields and labels, not settings."""
 
 
 def _secrets(tree: dict[str, Any], report: ProblemReport) -> None:
-    """In plain text, where every reader of the file sees them. Those of the type `Secret` were
-    reported when they were converted."""
+    """Warns of secrets in plain text. Settings of the type `Secret` were reported on conversion."""
     known = {problem.path for problem in report.warnings}
     for path, value in _strings(tree):
         written = value.written if isinstance(value, Substituted) else str(value)
@@ -203,26 +207,29 @@ def _secrets(tree: dict[str, Any], report: ProblemReport) -> None:
 
 
 def _listeners(tree: dict[str, Any], report: ProblemReport) -> None:
-    """Written in the file: the image's own default is for a network of its own."""
+    """Warns of addresses that listen on every interface.
+
+    Only if the file says so: the image's default, 0.0.0.0, is meant for a container's own network.
+    """
     for path, value in _strings(tree):
         if path[-1] == "listen" and path in report.places and _EVERYWHERE.fullmatch(value):
-            message = "listens on every address of this host, for whoever can reach it"
+            message = "listens on every address of this host, for anyone who can reach it"
             hint = "listen on 127.0.0.1 or on one address, unless a firewall or a container's own "
-            report.warning(path, message, hint + "network stands before it")
+            report.warning(path, message, hint + "network protects it")
 
 
 def _token(config: Config, report: ProblemReport) -> None:
-    """One that is meant to be sent from elsewhere."""
+    """Warns of a token that other hosts would send over plain HTTP."""
     http, path = config.http, ("http", "listen")
     sent = http.token is not None or http.metrics == "token"
     if sent and http.listen and path in report.places and not names_this_host(http.listen):
-        message = "the token, and what it opens, go over plain HTTP to whoever asks from elsewhere"
-        hint = "listen on 127.0.0.1 behind a proxy with TLS, or on a network that nobody listens in"
+        message = "the token, and what it protects, go over plain HTTP from other hosts"
+        hint = "listen on 127.0.0.1 behind a proxy with TLS, or use a network that is trusted"
         report.warning(path, message, hint)
 
 
 def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every string of the configuration, but for those that are about entries."""
+    """Every string of the configuration and its path, without routes and tests."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if path or key not in _OF_USERS:

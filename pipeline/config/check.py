@@ -1,4 +1,4 @@
-"""What no single value can tell: names that must exist, and ways that must not lead in a circle."""
+"""Checks across tables: names that must exist, and routes that must not form a circle."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _REFERENCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("sinks", "*", "dead_letter"), "sinks"),
     (("tests", "*", "route"), "routes"),
 )
-"""Where names of other tables stand (`*` is any key or element), and which tables those are."""
+"""Settings that name an entry of another table (`*` is any key or element), and that table."""
 
 
 def check_names(tree: dict[str, Any], report: ProblemReport) -> None:
-    """Names of sinks and routes, and all that refers to them.
+    """Reports invalid names of sources, sinks and routes, unknown references, and circles.
 
-    Works on the file's own values, so that a table with other errors has its names checked too.
+    `tree` is the file's own tables, not yet converted, so that a table with other errors has its
+    names checked too.
     """
     for table in ("sources", "sinks", "routes"):
         for path, _ in _matches(tree, (table, "*")):
@@ -32,7 +33,7 @@ def check_names(tree: dict[str, Any], report: ProblemReport) -> None:
     for path, _ in _matches(tree, ("sources", "*")):
         if path[-1] in (*SORTS, DOCKER):
             message = f"{quote(str(path[-1]))} cannot be the name of a source"
-            hint = "a route that has it in its `from` means something else"
+            hint = "that word has another meaning in the `from` of a route"
             report.error(path, message, hint, about="key")
     _check_origins(tree, report)
     for pattern, table in _REFERENCES:
@@ -46,7 +47,7 @@ def check_names(tree: dict[str, Any], report: ProblemReport) -> None:
 
 
 def _check_origins(tree: Mapping[str, Any], report: ProblemReport) -> None:
-    """What routes take."""
+    """Reports unknown names in the `from` of routes."""
     known = [*SORTS, *_table(tree, "sources"), DOCKER]
     for path, name in _matches(tree, ("routes", "*", "from", "*")):
         if isinstance(name, str) and name not in known:
@@ -55,7 +56,7 @@ def _check_origins(tree: Mapping[str, Any], report: ProblemReport) -> None:
 
 
 def _check_ways(tree: Mapping[str, Any], report: ProblemReport) -> None:
-    """Where routes lead to: sinks, and other routes, never back to themselves."""
+    """Reports unknown names in the `to` of routes, and routes that lead back to themselves."""
     sinks, routes = _table(tree, "sinks"), _table(tree, "routes")
     feeds: dict[str, dict[str, Path]] = {route: {} for route in routes}
     for path, name in _matches(routes, ("*", "to", "*"), ("routes",)):
@@ -80,8 +81,11 @@ def _check_ways(tree: Mapping[str, Any], report: ProblemReport) -> None:
 
 
 def _way_back(start: str, feeds: Mapping[str, Mapping[str, Path]]) -> list[str]:
-    """The routes on the shortest way from a route to itself; that route where there are none
-    between; nothing where there is no way. Of a circle, only its first name finds one."""
+    """The routes on the shortest way from route `start` back to itself.
+
+    `[start]` if it leads directly to itself, an empty list if there is no way back. Of the routes
+    in a circle, only the alphabetically first finds it, so that it is reported once.
+    """
     ways: dict[str, list[str]] = {start: []}
     reached = [start]
     for route in reached:
@@ -100,7 +104,7 @@ def _table(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _matches(value: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Path and value of everything that the pattern fits."""
+    """Path and value of everything that matches the pattern; `*` is any key or element."""
     if not pattern:
         yield path, value
         return
@@ -115,7 +119,7 @@ def _matches(value: Any, pattern: tuple[str, ...], path: Path = ()) -> Iterator[
 
 
 def _check_dead_letters(sinks: Mapping[str, Any], report: ProblemReport) -> None:
-    """A refused entry goes to the dead-letter sink, and from there no way may lead back."""
+    """Reports sinks whose `dead_letter` leads back to themselves, directly or through others."""
     letters = {
         name: letter
         for name, sink in sinks.items()

@@ -1,7 +1,7 @@
-"""What another configuration means for an agent that runs.
+"""The difference between a running agent's configuration and a new one.
 
-Most of it can change while the agent runs. What cannot is kept as it was until the next start, and
-said; everything else applies.
+Most settings can change while the agent runs. Those that cannot keep their old value until the next
+start, and are reported.
 """
 
 from __future__ import annotations
@@ -23,25 +23,27 @@ FIXED = (
     ("state", "directory"), ("http", "listen"),
     ("http", "token"), ("http", "hosts"), ("http", "metrics"), ("http", "tap"), ("http", "reload"),
 )  # fmt: skip
-"""Settings that count only when the agent starts."""
+"""Paths of the settings that are only read when the agent starts."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """From one configuration to the next."""
+    """What changes from one configuration to the next. `str()` is a summary for the log."""
 
     config: Config
-    """The new one, with what cannot change as it was."""
+    """The configuration to apply: the new one, with the old values of what cannot change."""
     fixed: list[str]
-    """What that is, as the user writes it."""
+    """Paths of the changed settings that wait for a restart, as the user writes them, sorted."""
     added: list[str]
-    """Names of sinks, as in the two that follow."""
+    """Names of the sinks that are new."""
     removed: list[str]
+    """Names of the sinks that are gone."""
     changed: list[str]
+    """Names of the sinks whose settings differ."""
     routes: list[str]
-    """Those that are new, gone, or not what they were."""
+    """Names of the routes that are new, gone or different, sorted."""
     sources: list[str] = field(default_factory=list)
-    """Likewise."""
+    """Names of the configured sources that are new, gone or different, sorted."""
 
     def __str__(self) -> str:
         parts = (
@@ -56,7 +58,7 @@ class Difference:
 
 
 def compare(old: Config, new: Config) -> Difference:
-    """`old` is what the agent runs with."""
+    """The `Difference` between `old`, which the agent runs with, and `new`."""
     fixed = [path for path in FIXED if not same(_at(old, *path), _at(new, *path))]
     for table, key in fixed:
         one = msgspec.structs.replace(_at(new, table), **{key: _at(old, table, key)})
@@ -87,7 +89,7 @@ def _at(value: Any, *path: str) -> Any:
 
 
 def _with_disk_of(old: SinkConfig, new: SinkConfig) -> SinkConfig:
-    """What is in a buffer cannot move to one of another kind."""
+    """`new` with the old kind of buffer: entries cannot move between memory and disk."""
     buffer = msgspec.structs.replace(new.buffer, disk=old.buffer.disk)
     return msgspec.structs.replace(new, buffer=buffer)
 

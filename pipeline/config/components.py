@@ -1,7 +1,8 @@
-"""Tables whose type depends on what they say: a sink's on its `type`, a stage's on its one key.
+"""Converts the tables of sinks, sources and stages.
 
-Each component that converts is also constructed once, so that its own checks (an address that
-makes no sense, an expression that does not compile) are among the errors of the file.
+The Struct of a sink or source depends on its `type`, that of a stage on its one key. Each component
+is also constructed once, so that its own checks (an invalid address, an expression that does not
+compile) are among the errors of the file.
 """
 
 from __future__ import annotations
@@ -28,12 +29,18 @@ Convert = Callable[[Any, Any, Path], Any]
 
 
 def sink(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: ToStruct) -> Any:
-    """The sink's own `Config`, or `INVALID`."""
+    """Converts the table of a sink, at `path`, to the sink's own `Config`.
+
+    Returns `INVALID`, with the errors in `report`, if the table or the sink's own checks fail.
+    """
     return _typed(table, path, "sinks", Context(name=str(path[-1])), report, to_struct)
 
 
 def source(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: ToStruct) -> Any:
-    """The source's own `Config`, or `INVALID`."""
+    """Converts the table of a source, at `path`, to the source's own `Config`.
+
+    Returns `INVALID`, with the errors in `report`, if the table or the source's own checks fail.
+    """
     return _typed(table, path, "sources", SourceContext(name=str(path[-1])), report, to_struct)
 
 
@@ -45,7 +52,7 @@ def _typed(
     report: ProblemReport,
     to_struct: ToStruct,
 ) -> Any:
-    """A table that says with its `type` which component it is for."""
+    """Converts a table whose key `type` names the component."""
     known = registry.names(kind)
     if "type" not in table:
         own = [str(path[-1])] if path[-1] in known else known
@@ -73,7 +80,10 @@ def stage(
     convert: Convert,
     context: StageContext,
 ) -> Any:
-    """A `StageConfig`, or `INVALID`."""
+    """Converts the table of a stage, `{ NAME = … }` at `path`, to a `StageConfig`.
+
+    Returns `INVALID`, with the errors in `report`, if the table or the stage's own checks fail.
+    """
     if len(table) != 1:
         found = f"this one has {listed(map(quote, table))}" if table else "this one is empty"
         hint = f"write {', '.join(f'{{ {key} = … }}' for key in table)}" if table else ""
@@ -96,10 +106,13 @@ def stage(
 
 
 def rejected(error: Exception, value: Any, path: Path, report: ProblemReport) -> Invalid:
-    """Notes what a component, or a Struct's own check, has against a value that converted."""
+    """Reports an error that a component or a Struct raised for the value at `path`.
+
+    The message is withheld if it could show what was substituted for `${…}`.
+    """
     inner = inside(value, error.path) if isinstance(error, ConfigError) else ()
     if hides_something(value) and not isinstance(error, MissingPackage):
-        message = "what ${…} stands for is not accepted here; the reason could show it"
+        message = "the value of ${…} is not accepted; the reason is withheld, as it could show it"
         report.error((*path, *inner), message, about="key")
     elif isinstance(error, ConfigError):
         report.error((*path, *inner), error.message, column=error.column)
@@ -116,7 +129,7 @@ def _named(
     report: ProblemReport,
     about: About = "value",
 ) -> Any:
-    """The name of a component that there is, or `INVALID`."""
+    """`name` if it is one of `known`; otherwise `INVALID`, with an error in `report`."""
     if name is INVALID:
         return INVALID
     if not isinstance(name, str):
@@ -130,7 +143,7 @@ def _named(
 
 
 def hides_something(value: Any) -> bool:
-    """Whether something was put in for `${...}` anywhere in it."""
+    """Whether the value, or anything nested in it, has had a `${...}` substituted."""
     if isinstance(value, dict):
         return any(map(hides_something, value.values()))
     if isinstance(value, list):
@@ -139,8 +152,10 @@ def hides_something(value: Any) -> bool:
 
 
 def inside(value: Any, path: str) -> Path:
-    """What a component calls a place in its configuration, such as `batch.bytes` or
-    `rules[1].keep`, in keys and indices."""
+    """Splits a component's path such as `batch.bytes` or `rules[1].keep` into keys and indices.
+
+    A `path` that is itself a key of the table `value` stays whole.
+    """
     if isinstance(value, dict) and path in value:
         return (path,)
     parts = re.findall(r"[^.\[\]]+", path)

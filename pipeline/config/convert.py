@@ -1,7 +1,7 @@
-"""From what `tomllib` gives to the Structs of `settings`, every error noted and none raised.
+"""Converts what `tomllib` returns to the Structs of `settings`, collecting all errors.
 
-msgspec's own conversion stops at the first error, and names types as Python does. This one goes
-through the tables itself, key by key, and speaks of what the user wrote.
+msgspec's own conversion stops at the first error and names Python's types. This one goes through
+the tables key by key, and its messages use TOML's words and the user's keys.
 """
 
 from __future__ import annotations
@@ -34,14 +34,18 @@ from pipeline.model.errors import DocklineError
 
 
 class Converter:
-    """Converts the values of one file. What cannot be converted is in the report, and `INVALID`."""
+    """Converts the values of one file. What cannot be converted is reported and `INVALID`."""
 
     def __init__(self, report: ProblemReport, python: Python = "refuse") -> None:
+        """`python` says what happens to stages that are the user's own code: see `Python`."""
         self.report = report
         self.stage_context = StageContext(python=python)
 
     def convert(self, value: Any, type_: Any, path: Path) -> Any:
-        """`value`, standing at `path`, as `type_`."""
+        """Converts `value`, found at `path`, to `type_`, which may be `Annotated` or a union.
+
+        Returns `INVALID`, with the errors in the report, if it cannot be. Raises nothing.
+        """
         if value is INVALID:
             return INVALID
         if value == "off" and can_be_off(type_):
@@ -88,7 +92,11 @@ class Converter:
     def struct(
         self, table: dict[str, Any], cls: Any, path: Path, examples: Mapping[str, Any] | None = None
     ) -> Any:
-        """A table whose keys are the fields of `cls`; `examples` for those that are missing."""
+        """Converts a table to the Struct `cls`, whose fields are its keys.
+
+        `examples` has values to suggest for required keys that are missing. Returns `INVALID`, with
+        the errors in the report, if anything in the table is wrong.
+        """
         known = {field.encode_name: field for field in structs.fields(cls)}
         errors = len(self.report.errors)
         for key in table:

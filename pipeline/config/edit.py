@@ -1,4 +1,4 @@
-"""Changes in a TOML text that leave all else in it as it is, to the byte."""
+"""Edits arrays in a TOML text and leaves everything else as it is, to the byte."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from pipeline.config.locate import KeyPlace, Path, locate
 from pipeline.model.errors import DocklineError
 
 WIDTH = 100
-"""Columns; a longer array gets a line for each element."""
+"""Columns of an array on one line; a longer one gets a line per element."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One element of an array as it is to be: that of an index now, another text, or both for the
-    one in the place of the other."""
+    """One element of an array as it should become: an existing one, a new one, or a replacement."""
 
     index: int | None
+    """Index of the existing element to keep or to replace; None for a new one."""
     text: str | None = None
+    """TOML of the new element; None to keep the existing one."""
 
 
 class Document:
-    """A text that `tomllib` accepts, and the changes in it."""
+    """A TOML text and the edits to it. `str()` is the text with all edits applied."""
 
     def __init__(self, text: str) -> None:
-        """As it was read, with whatever ends its lines."""
+        """`text` must be accepted by `tomllib`; a byte order mark and CRLF are kept."""
         self._raw = text
         self._start = len(text) - len(text.removeprefix("\ufeff"))
         body = text[self._start :]
@@ -38,15 +39,16 @@ class Document:
         self._edits: list[tuple[int, int, str]] = []
 
     def line(self, path: Path) -> int | None:
-        """Where that stands, counted from 1; None where it does not."""
+        """The line of the key or element at `path`, counted from 1; None if there is none."""
         place = self._places.get(path)
         return place.line if place else None
 
     def set_array(self, path: Path, rows: Sequence[Row]) -> None:
-        """Makes an array that is written in brackets have these elements, in the order in which
-        they are now. Comments stay, those of elements that go as well.
+        """Gives the array at `path` these elements. Existing elements must keep their order.
 
-        Raises `DocklineError` for an array of `[[tables]]`, which has no place of its own."""
+        All comments stay, also those of elements that are removed. Raises `DocklineError` unless
+        the array is written in brackets: an array of `[[tables]]` cannot be rewritten.
+        """
         place = self._places.get(path)
         if place is None or not place.value.startswith("["):
             raise DocklineError("only an array in brackets can be rewritten, and no [[table]]")
@@ -63,7 +65,7 @@ class Document:
         self._edits.append((start, end, array.rewritten(rows)))
 
     def __str__(self) -> str:
-        """The text with all changes."""
+        """The text with all edits, in the newlines that most of its lines have."""
         newline = "\r\n" if 2 * len(self._returns) > self._text.count("\n") else "\n"
         text = self._raw
         for start, end, new in sorted(self._edits, reverse=True):
@@ -72,7 +74,7 @@ class Document:
         return text
 
     def _offset(self, position: int) -> int:
-        """In the text as it was read."""
+        """The offset in the text as it was read, with byte order mark and CRLF."""
         return self._start + position + bisect_left(self._returns, position)
 
 
@@ -82,14 +84,14 @@ def _span(place: KeyPlace) -> tuple[int, int]:
 
 @dataclass
 class _Comments:
-    """Those of one element: on lines of their own before it, and behind it."""
+    """The comments of one element: on the lines before it, and behind it on its own line."""
 
     before: list[str] = field(default_factory=list)
     behind: str = ""
 
 
 class _Array:
-    """An array of a text, its elements and their comments."""
+    """An array in a TOML text, with its elements and their comments."""
 
     def __init__(self, text: str, start: int, end: int, spans: Sequence[tuple[int, int]]) -> None:
         self._elements = [text[first:last] for first, last in spans]
@@ -131,7 +133,7 @@ class _Array:
         return "\n".join([*lines, f"{self._margin}]"])
 
     def _left(self, first: int, last: int) -> list[str]:
-        """Comments of elements that go."""
+        """The comments of elements that are removed, from index `first` up to `last`."""
         gone = self._comments[first:last]
         return self._indented([text for one in gone for text in (*one.before, one.behind) if text])
 

@@ -1,4 +1,4 @@
-"""The TOML in a component's documentation, which is the example for its keys."""
+"""The TOML examples in the docstring of a component's module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK = re.compile(
 
 
 def blocks(kind: registry.Kind, name: str) -> list[str]:
-    """Every fenced or indented block in the docstring of a component, but for other languages."""
+    """Every TOML block, fenced or indented, in the docstring of the component's module."""
     text = inspect.getdoc(registry.module(kind, name)) or ""
     found = [textwrap.dedent(block[1] or block[2] or "") for block in _BLOCK.finditer(text)]
     return [block for block in found if block.strip()]
@@ -25,8 +25,7 @@ def blocks(kind: registry.Kind, name: str) -> list[str]:
 
 @cache
 def table(kind: registry.Kind, name: str) -> dict[str, Any]:
-    """The first table of this type in the documentation of a sink or a source; empty when there is
-    none."""
+    """The first example table of a sink or source of the type `name`; empty if there is none."""
     for block in blocks(kind, name):
         for found in tomllib.loads(block).get(kind, {}).values():
             if found.get("type") == name:

@@ -1,7 +1,7 @@
-"""What a Struct says about its fields: the sentence below each, its default, its examples.
+"""Description, default and examples of each field of a Struct, for the documentation.
 
-Python keeps the docstring of a class, but not the string below a field, so that one is read from
-the source. Used for documentation only, never to read a configuration.
+Python does not keep the string below a field, so that is read from the source. Not used to read a
+configuration.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Field:
     type: Any
     required: bool
     default: Any
-    """None when it is required, and where there is no value by default."""
+    """None if the key is required, or if its default is no value."""
     description: str
-    """Paragraphs, each on one line."""
+    """The text below the field, each paragraph on one line."""
     examples: list[Any]
     inherited: bool
-    """Whether another Struct, which this one extends, declares it."""
+    """Whether a Struct that this one extends declares it."""
 
 
 @cache
 def fields(cls: Any) -> tuple[Field, ...]:
-    """Of a Struct, in the order of the source, inherited ones last."""
+    """The fields of the Struct `cls`, in the order of the source, inherited ones last."""
     said: dict[str, str] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(Struct)]):
         said |= descriptions(base)
@@ -61,7 +61,7 @@ def fields(cls: Any) -> tuple[Field, ...]:
 
 
 def own(cls: Any, base: Any) -> list[Field]:
-    """The keys that `cls` has and `base`, which it extends, has not."""
+    """The fields that the Struct `cls` adds to `base`, which it extends."""
     common = {field.key for field in fields(base)}
     return [field for field in fields(cls) if field.key not in common]
 
@@ -73,7 +73,7 @@ def _default(info: structs.FieldInfo) -> Any:
 
 
 def paragraphs(text: str | None) -> str:
-    """A docstring with each of its paragraphs on one line; lists and code keep their lines."""
+    """A docstring with each paragraph joined to one line; lists and code keep their lines."""
     result = []
     for piece in re.split(r"^(```.*?^```)$", inspect.cleandoc(text or ""), flags=re.DOTALL | re.M):
         parts = [piece] if piece.startswith("```") else re.split(r"\n\s*\n", piece.strip("\n"))
@@ -86,7 +86,7 @@ _KEPT = re.compile(r"\s|[-*#] |\||\d+\. |```")
 
 
 def descriptions(cls: type) -> dict[str, str]:
-    """The string below each field in the source of `cls`; inherited ones are not looked at."""
+    """The string below each field in the source of `cls`, by field name, without inherited ones."""
     body = _class(cls.__module__, cls.__qualname__)
     return {
         field.target.id: paragraphs(below.value.value)

@@ -1,4 +1,4 @@
-"""From a file to a `Config`, or to every error that it has."""
+"""Finds and reads a configuration file: the result is a `Config`, or all errors in the file."""
 
 from __future__ import annotations
 
@@ -21,51 +21,70 @@ from pipeline.model import registry
 from pipeline.model.component import Python
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
+"""The file that is read where neither `-c` nor `$DOCKLINE_CONFIG` names one, if it exists."""
 LARGEST_FILE = 4 * 2**20
-"""Bytes; a larger file is a mistake, such as a log given for a configuration."""
+"""Bytes of a configuration at most; a larger file is a mistake, such as a log file."""
 NO_FILE = "built-in defaults"
+"""What messages call the configuration if there is no file."""
 LISTEN = "DOCKLINE_HTTP_LISTEN"
-"""The environment variable that is the default of `http.listen`; the image sets it, for in a
-container nobody could reach 127.0.0.1."""
+"""The environment variable with the default of `http.listen`. The image sets it: 127.0.0.1 of a
+container cannot be reached from outside."""
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A valid configuration and what is worth saying about it."""
+    """A valid configuration, its warnings, and what of it must not be shown."""
 
     file: str
+    """The file's name, for messages."""
     config: Config
+    """The configuration, with all defaults."""
     warnings: list[Problem]
+    """What is valid and probably a mistake, by line."""
     hidden: dict[str, str]
-    """What was put in for `${...}`, never to be shown, and what to show instead."""
+    """The values substituted for `${...}`, which must not be shown, each with what was written."""
     secrets: Hidden
-    """What the file itself has that is not to be shown."""
+    """Secrets that the file has in plain text."""
 
     def conceal(self, text: str) -> str:
-        """`text` with `${...}` in the place of what it stands for."""
+        """`text` with each substituted value replaced by the `${...}` that the user wrote."""
         for value, written in sorted(self.hidden.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(value, without_defaults(written))
         return text
 
     def starred(self, text: str) -> str:
-        """The same for what servers and libraries say, with stars for secrets in plain text."""
+        """`text` with substituted values concealed, and stars for the file's secrets in plain text.
+
+        For texts of servers and libraries, such as error messages.
+        """
         return self.secrets.stars(self.conceal(text))
 
 
 def find(given: str | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to use: the one given, `$DOCKLINE_CONFIG`, the default one where it exists."""
+    """The configuration file to use, or None for the built-in defaults.
+
+    It is `given` (the option `-c`), else `$DOCKLINE_CONFIG`, else `DEFAULT_FILE` if that exists.
+    """
     if name := given or environ.get("DOCKLINE_CONFIG"):
         return Path(name)
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The configuration in `path`, or the built-in one. Raises `ConfigErrors`."""
+    """Reads the configuration in the file `path`; None is the built-in one.
+
+    `environ` has the variables for `${NAME}`. Raises `ConfigErrors` with all errors of the file.
+    """
     return read(path, environ).config
 
 
 def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "refuse") -> ConfigFile:
-    """The same with all that `check` tells. Raises `ConfigErrors`."""
+    """Reads the configuration in the file `path`, with warnings and what must not be shown.
+
+    None is the built-in configuration. `environ` has the variables for `${NAME}`; `python` says
+    what happens to stages that are the user's own code: see `Python`. Raises `ConfigErrors` with
+    all errors of the file.
+    """
     if path is None:
         return parse("", environ)
     return parse(_text(path), environ, str(path), python=python)
@@ -74,8 +93,11 @@ def read(path: Path | None, environ: Mapping[str, str], *, python: Python = "ref
 def parse(
     text: str, environ: Mapping[str, str], file: str = NO_FILE, *, python: Python = "refuse"
 ) -> ConfigFile:
-    """The configuration in a text; `file` is its name for messages. `python` is what becomes of
-    stages that are the user's own code. Raises `ConfigErrors`."""
+    """Reads the configuration in a TOML text. `file` is its name in messages.
+
+    `environ` has the variables for `${NAME}`; `python` says what happens to stages that are the
+    user's own code: see `Python`. Raises `ConfigErrors` with all errors of the text.
+    """
     try:
         return _parse(text, environ, file, python)
     except RecursionError:
@@ -86,7 +108,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
     text = text.replace("\r\n", "\n").removeprefix("\ufeff")  # as Windows editors write it
     try:
         written = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
+    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
         raise ConfigErrors(file, [explain(text, str(error))]) from None
     report = ProblemReport(file, locate(text), Hidden(written))
     tree = with_defaults(substitute(written, environ, report), environ)
@@ -100,9 +122,12 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the file leaves out, as a user would write it: the listening address that the
-    environment gives, a sink, and routes. A sink that takes no logs, such as `prometheus`, gets a
-    route of stats."""
+    """The file's tables with what it leaves out, as a user would write it.
+
+    That is `http.listen` from the environment, a `console` sink if there is no sink, and routes if
+    there are none: `all` for the logs, and `stats` for sinks that take no logs, such as
+    `prometheus`.
+    """
     http = tree.get("http", {})
     if isinstance(http, dict) and environ.get(LISTEN):
         tree = {**tree, "http": {"listen": environ[LISTEN], **http}}
@@ -137,7 +162,7 @@ def _hidden(value: Any) -> list[tuple[str, str]]:
 
 
 def _text(path: Path) -> str:
-    """Raises `ConfigErrors` for a file that is none, or whose text is none."""
+    """The text of a file. Raises `ConfigErrors` if it is unreadable, too large, or not UTF-8."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)

@@ -1,7 +1,7 @@
-"""Where each key of a TOML text stands, since `tomllib` does not tell.
+"""Finds the line and the text of each key in a TOML text, which `tomllib` does not report.
 
-A scanner of keys and values, for text that `tomllib` accepts. Text that it does not accept is
-scanned as far as it makes sense, which is enough to find where a repeated key stood first.
+The scanner expects text that `tomllib` accepts. Other text is scanned as far as it is valid, which
+is enough to find both places of a repeated key.
 
 Reference: https://toml.io/en/v1.0.0
 """
@@ -22,17 +22,21 @@ class KeyPlace:
     """One key and its value, as the user wrote them."""
 
     line: int
-    """Counted from 1: where the key begins; for an element of an array, the value."""
+    """The line on which the key begins (for an element of an array, its value), from 1."""
     key: str
-    """Empty for an element of an array; the whole header, brackets included, for a table's."""
+    """The key as written; for a table its header with brackets, for an array's element empty."""
     value: str
-    """Quotes and escapes included; empty for a table's header."""
+    """The value as written, with quotes and escapes; empty for the header of a table."""
     end: int = field(default=0, compare=False)
-    """Characters of the text up to the end of the value, or of the header."""
+    """The offset in the text, in characters, of the end of the value or header."""
 
 
 def locate(text: str) -> dict[Path, KeyPlace]:
-    """The place of every key, table and array element, and of the tables that only dots name."""
+    """The place of every key, table and array element, by path.
+
+    A table that only dotted keys or headers name (`a` in `a.b = 1`) has the place of its first
+    child. Lines must end with LF.
+    """
     found = list(scan(text))
     places: dict[Path, KeyPlace] = {}
     for path, place in found:
@@ -44,7 +48,7 @@ def locate(text: str) -> dict[Path, KeyPlace]:
 
 
 def first_repeated(text: str) -> tuple[Path, KeyPlace, KeyPlace] | None:
-    """The first key or table that is written twice: its path, and both places."""
+    """The first key or table that is written twice: its path and both places; None if none is."""
     seen: dict[Path, KeyPlace] = {}
     for path, place in scan(text):
         if path in seen:
@@ -54,8 +58,11 @@ def first_repeated(text: str) -> tuple[Path, KeyPlace, KeyPlace] | None:
 
 
 def scan(text: str) -> Iterator[tuple[Path, KeyPlace]]:
-    """Every key, table header and array element, in the order of the text (what is inside a value
-    before the value itself). Lines end with `\\n` alone."""
+    """Every key, table header and array element, with its path, in the order of the text.
+
+    What is inside a value comes before the value itself. Lines must end with LF. Stops without an
+    error where the text is not TOML.
+    """
     scanner = _Scanner(text)
     try:
         while scanner.statement():
@@ -66,8 +73,10 @@ def scan(text: str) -> Iterator[tuple[Path, KeyPlace]]:
 
 
 def last_statement(text: str) -> tuple[int, int]:
-    """Where the last header or key that can be made out begins, whole or broken: the line, counted
-    from 1, and the characters before it on that line, counted from 0."""
+    """Where the last recognisable header or key begins, complete or not.
+
+    Returns the line, counted from 1, and the column, counted from 0.
+    """
     scanner = _Scanner(text)
     try:
         while scanner.statement():
@@ -78,8 +87,10 @@ def last_statement(text: str) -> tuple[int, int]:
 
 
 def offset_within(value: str, index: int) -> int:
-    """Where character `index` of a string is in the string as written, quotes and escapes
-    included."""
+    """The offset of a string's character `index` in the string as written (`value`).
+
+    Counts opening quotes and escapes: character 1 of `"\\ta"` is at offset 3.
+    """
     opening = re.match(r"'''\n?|\"\"\"\n?|'|\"", value)
     if opening is None:
         return index
@@ -105,7 +116,7 @@ _SCALAR = re.compile(
     r"|'''.*?'{3,5}"
     r'|"(?:\\.|[^"\\\n])*"'
     r"|'[^'\n]*'"
-    r"|\d{4}-\d\d-\d\d \d\d[^\s,\]}#]*"  # the one literal with a space in it: a date and a time
+    r"|\d{4}-\d\d-\d\d \d\d[^\s,\]}#]*"  # a date and a time: the only literal with a space
     r"|[^\s,\[\]{}#=]+",
     re.DOTALL,
 )
@@ -122,14 +133,14 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.line = 1
-        """Where the newest statement begins."""
+        """The line on which the newest statement begins."""
         self.begin = 0
-        """The same in characters of the text."""
+        """The offset in the text at which it begins, in characters."""
         self.found: list[tuple[Path, KeyPlace]] = []
         self._line_ends = [end.start() for end in re.finditer("\n", text)]
         self._table: Path = ()
         self._last: dict[Path, int] = {}
-        """Index of the newest element of each array of tables."""
+        """The index of the newest element of each array of tables."""
 
     def statement(self) -> bool:
         """Reads one header or one key with its value; False at the end of the text."""
@@ -182,7 +193,7 @@ class _Scanner:
             self.at += 1
 
     def _value(self, path: Path) -> str:
-        """Reads one value, notes what is inside it, and gives its text."""
+        """Reads one value, notes the keys and elements inside it, and returns its text."""
         start = self.at
         if self.text.startswith("[", start):
             self._array(path)
@@ -205,7 +216,7 @@ class _Scanner:
             self._pair(path)
 
     def _closed(self, bracket: str) -> bool:
-        """Passes the opening bracket or a comma; True when `bracket` was next, and passed too."""
+        """Skips an opening bracket or a comma, then `bracket`; whether that was there."""
         self._skip(_BLANK)
         if self.text.startswith(("[", "{", ","), self.at):
             self.at += 1

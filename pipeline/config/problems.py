@@ -1,6 +1,7 @@
-"""What is wrong with a configuration, where, and what was probably meant.
+"""Errors and warnings of a configuration, each with its place and a hint.
 
-`ProblemReport` collects; `Problem` is one finding; `ConfigErrors` carries all of them to the user.
+`Problem` is one of them, `ProblemReport` collects those of a file, and `ConfigErrors` is raised
+with all errors.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from pipeline.model.errors import DocklineError
 
 
 class Invalid:
-    """Stands for a value that was reported already, so that it is reported only once."""
+    """The type of `INVALID`."""
 
     def __repr__(self) -> str:
         return "INVALID"
 
 
 INVALID: Final = Invalid()
+"""Takes the place of a value with an error that has been reported, so that it is reported once."""
 
 About = Literal["key", "value"]
-"""What of a key and its value to show and to mark."""
+"""Whether an excerpt shows and marks only the key, or the value too."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,24 @@ class Problem:
     path: str = ""
     """The key as the user wrote it, from the top: `sinks.logstash.buffer.memory`."""
     line: int | None = None
-    """Counted from 1; None where there is no file, or the trouble is with the whole of it."""
+    """The line, counted from 1; None without a file, or if the whole file is meant."""
     hint: str = ""
-    """What to do, such as `did you mean "buffer"?`; empty where the message says it."""
+    """What to do, such as `did you mean "buffer"?`; empty if the message says it."""
     excerpt: str = ""
-    """The key and value as the user wrote them; never a secret, nor a neighbour's value."""
+    """The key and value as the user wrote them; never a secret or another key's value."""
     mark: tuple[int, int] = (0, 0)
-    """Start and end of what is wrong, inside `excerpt`."""
+    """Start and end of what is wrong, as offsets in `excerpt`."""
 
     @property
     def sentence(self) -> str:
+        """The message and the hint, without a full stop."""
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def lines(self, file: str, kind: str = "") -> list[str]:
-        """As shown in a terminal: the place and the sentence; the excerpt; a mark below it."""
+        """The lines for a terminal: place and sentence, the excerpt, and a mark below it.
+
+        `file` is the file's name; `kind` a word to show before the path, such as `warning`.
+        """
         place = file if self.line is None else f"{file}:{self.line}"
         lines = [": ".join(part for part in (place, kind, self.path, self.sentence) if part)]
         if self.excerpt:
@@ -59,7 +65,7 @@ class Problem:
 
 
 class ConfigErrors(DocklineError):
-    """A configuration cannot be used. Carries every error that it has, in the file's order."""
+    """A configuration that cannot be used: `problems` has all of its errors, by line."""
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.file = file
@@ -69,13 +75,18 @@ class ConfigErrors(DocklineError):
 
 @dataclass
 class ProblemReport:
-    """Collects what is wrong with one file, and says where it stands."""
+    """Collects the errors and warnings of one file, and adds line and excerpt to each."""
 
     file: str
+    """The file's name, for messages."""
     places: Mapping[Path, KeyPlace] = field(default_factory=dict)
+    """The place of each key in the file: see `locate`."""
     hidden: Hidden = field(default_factory=Hidden)
+    """What must not appear in messages and excerpts."""
     errors: list[Problem] = field(default_factory=list)
+    """What makes the configuration unusable, in the order of discovery."""
     warnings: list[Problem] = field(default_factory=list)
+    """What is valid and probably a mistake, in the order of discovery."""
 
     def error(
         self,
@@ -86,14 +97,21 @@ class ProblemReport:
         about: About = "value",
         column: int | None = None,
     ) -> None:
-        """`about`: what to show and mark; a value is shown with its key, never the other way
-        round. `column`: the character inside a string value where the trouble is."""
+        """Adds an error about the key at `path`, which need not exist.
+
+        `message` and `hint` have no full stop. With `about="key"` the value is not shown. `column`
+        is the index of the wrong character in a string value.
+        """
         self.errors.append(self._problem(path, message, hint, about, column))
 
     def warning(
         self, path: Path, message: str, hint: str = "", *, column: int | None = None
     ) -> None:
-        """`column`: the character of a string value to mark; its key is marked without one."""
+        """Adds a warning about the key at `path`. `message` and `hint` have no full stop.
+
+        `column` is the index of the character to mark in a string value; without it, only the key
+        is shown and marked.
+        """
         about: About = "key" if column is None else "value"
         self.warnings.append(self._problem(path, message, hint, about, column))
 
@@ -106,7 +124,7 @@ class ProblemReport:
         column: int | None,
     ) -> Problem:
         place = self.places.get(path)
-        if place is None:  # a key that is missing: show the table that lacks it
+        if place is None:  # the key is missing: show the table around it
             place, about = self._nearest(path), "key"
         elif self.hidden.hides(path, place.value):
             about = "key"
@@ -116,7 +134,7 @@ class ProblemReport:
         return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark)
 
     def _nearest(self, path: Path) -> KeyPlace | None:
-        """Of the closest table around it that the user wrote."""
+        """The place of the closest table around `path` that the user wrote."""
         for length in range(len(path) - 1, 0, -1):
             if place := self.places.get(path[:length]):
                 return place
@@ -124,7 +142,7 @@ class ProblemReport:
 
 
 def dotted(path: Path) -> str:
-    """The path as the user would write it: `routes."my app".stages[0].keep`."""
+    """A path as the user would write it: `routes."my app".stages[0].keep`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -136,18 +154,20 @@ def dotted(path: Path) -> str:
 
 
 def quote(value: str, limit: int = 60) -> str:
-    """A user's text inside a message: in double quotes, on one line, without control characters
-    (which could write anywhere on a terminal), and not endless."""
+    """A user's text for a message: in double quotes, on one line, at most `limit` characters.
+
+    Control characters are escaped, since they could write anywhere on a terminal.
+    """
     text = value if len(value) <= limit else value[: limit - 1] + "…"
     return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + '"'
 
 
 _WIDTH = 96
-"""Columns of an excerpt; a longer one is cut on both sides of what is wrong."""
+"""Columns of an excerpt; a longer one is cut around the marked part."""
 
 
 def _excerpt(place: KeyPlace, about: About, column: int | None) -> tuple[str, tuple[int, int], int]:
-    """What to show of a place, which part of that to mark, and how many lines below it that is."""
+    """The excerpt of a place, the part of it to mark, and how many lines below the key it is."""
     if about == "key" or place.value.startswith(("[", "{")) or not place.value:
         key = place.key.replace("\t", " ")
         shown = f"{key} = …" if place.value and key else key
@@ -165,7 +185,7 @@ def _excerpt(place: KeyPlace, about: About, column: int | None) -> tuple[str, tu
 
 
 def _cut(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
-    """`text` on one line of bounded width, with the marked part in view."""
+    """`text` cut to `_WIDTH` columns with the marked part in view, and where that is then."""
     text = "".join(c if c.isprintable() else "·" for c in text)
     skip = max(0, start - _WIDTH // 2) if len(text) > _WIDTH else 0
     left = "…" if skip else ""

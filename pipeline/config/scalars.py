@@ -1,4 +1,4 @@
-"""Values that are no tables and no arrays: checked, read, and refused in a user's words."""
+"""Converts single values (strings, numbers, booleans, dates), and reports those that are wrong."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from pipeline.model.component import Duration, Secret, Size
 from pipeline.model.errors import DocklineError
 
 JUDGED_BY_NAME = ("headers",)
-"""The table whose values are never shown and may be no secrets: `advice` warns of those that are
-called one."""
+"""Tables whose values are `Secret` but often harmless: no warning about plain text here. `advice`
+warns if the key's name sounds secret."""
 
 
 def scalar(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
-    """`value` as `type_`, a type that takes this kind of value; `INVALID` when it is refused."""
+    """Converts `value` to `type_`, which must accept this kind of value (see `wording.accepts`).
+
+    Returns `INVALID`, with an error in `report`, if it cannot be converted.
+    """
     if get_origin(type_) is Literal:
         return _choice(value, get_args(type_), path, report)
     if type_ is Secret:
@@ -46,7 +49,10 @@ def scalar(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
 
 
 def any_of(value: Any, takers: list[Any], path: Path, report: ProblemReport) -> Any:
-    """`value` as one of several types that all take its kind: the choices first, then the rest."""
+    """Converts `value` to one of several types that accept its kind, `Literal` choices first.
+
+    Returns `INVALID`, with an error in `report`, if none fits.
+    """
     named = [arm for arm in takers if get_origin(arm) is Literal]
     choices = tuple(choice for arm in named for choice in get_args(arm))
     rest = [arm for arm in takers if arm not in named]
@@ -81,7 +87,7 @@ def _mismatch(
 
 
 def _parsed(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
-    """A type that reads its text itself: a size, a duration, an address, an expression."""
+    """Converts to a type with a `parse` of its own: a size, duration, address or expression."""
     column = None
     try:
         result = type_.parse(value if isinstance(value, int) else str(value))
@@ -100,7 +106,7 @@ def _parsed(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
 
 
 def _literal(value: Substituted, type_: Any, path: Path, report: ProblemReport) -> Any:
-    """A number or a truth value out of `${...}`, which can only give text."""
+    """Converts a substituted string to a number or boolean: `${...}` can only give text."""
     try:
         return msgspec.convert(str(value), type_, strict=False)
     except msgspec.ValidationError:
@@ -115,7 +121,7 @@ def _does_not_stand_for(
 
 
 def as_json(value: Any) -> Any:
-    """A value of any depth in what JSON has: dates as text, substituted strings as plain ones."""
+    """A TOML value in JSON's types, at any depth: dates as text, substituted strings as plain."""
     if isinstance(value, dict):
         return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -126,7 +132,7 @@ def as_json(value: Any) -> Any:
 
 
 def beyond(limits: Mapping[str, Any], value: Any) -> str:
-    """What is wrong with `value` by the limits of its type (see `msgspec.Meta`), or nothing."""
+    """Which of the limits (see `msgspec.Meta`) `value` breaks: `must be at least 1`; else empty."""
     if value is None:
         return ""
     for name, bound in limits.items():
@@ -155,7 +161,7 @@ _WORDS = {
 
 
 def translate(message: str) -> str:
-    """One of msgspec's messages in TOML's words."""
+    """An error message of msgspec in TOML's words: `str` becomes `a string`."""
     text, _, place = message.partition(" - at `$")
     text = re.sub(
         r"`([^`]*)`",

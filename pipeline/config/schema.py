@@ -1,8 +1,8 @@
-"""The JSON Schema of the configuration: made from the same Structs that it is read with.
+"""The JSON Schema of the configuration, made from the Structs of `settings`.
 
-It keeps to what Taplo, the language server for TOML, makes use of: that one overlooks what stands
-beside a `$ref`, so tables stand where they are used, and only whole sinks and stages are referred
-to; and it knows nothing of `if`, and no `allOf` with more to it.
+It uses only what Taplo, the language server for TOML, supports. Taplo ignores keywords next to a
+`$ref`, so tables are written inline and only whole sinks and stages are referenced; and it supports
+neither `if` nor an `allOf` beside other keywords.
 
 References: https://json-schema.org/draft/2020-12 and https://taplo.tamasfe.dev
 """
@@ -23,7 +23,7 @@ from pipeline.model.component import Duration, SinkConfig, Size, SourceConfig
 Schema = dict[str, Any]
 
 _SUBSTITUTED = r"\$\{.+\}"
-"""The pattern of a string with `${...}` in it, which may stand wherever its value may."""
+"""The pattern of a string with `${...}`, which is allowed in the place of any value."""
 
 _BOUNDS = {
     "ge": "minimum",
@@ -36,7 +36,7 @@ _SIZE = r"^\s*\d+(\.\d+)?\s*([KkMmGgTt]?[Ii]?[Bb])?\s*$"
 
 
 def schema() -> Schema:
-    """The schema of a whole configuration file; the same for the same code, to the byte."""
+    """The schema of a whole configuration file. The same code always gives the same bytes."""
     definitions = _Definitions()
     root = definitions.table(Config)
     return {
@@ -48,18 +48,18 @@ def schema() -> Schema:
 
 
 def render() -> str:
-    """The schema as a file, as `dockline schema` prints it."""
+    """The schema as JSON text with a final newline, as `dockline schema` prints it."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 class _Definitions:
-    """Makes the schemas of types, and keeps those that are used in many places."""
+    """Makes the schemas of types; `found` has those that are referenced."""
 
     def __init__(self) -> None:
         self.found: dict[str, Schema] = {}
 
     def table(self, cls: Any, constants: dict[str, str] | None = None) -> Schema:
-        """A Struct; `constants` are fields that have one value only."""
+        """The schema of a Struct. `constants` has the keys that allow one value only."""
         constants = constants or {}
         all_fields = fields(cls)
         properties = {field.key: self._property(field) for field in all_fields}
@@ -88,11 +88,11 @@ class _Definitions:
     def _describe(self, schema: Schema, text: str) -> None:
         schema["description"] = text
         if "anyOf" in schema:
-            # Without it Taplo offers the alternatives only, which have no description.
+            # Without it Taplo shows only the alternatives, which have no description.
             schema["properties"] = {}
 
     def of(self, type_: Any) -> Schema:
-        """Any type of a field; a new dictionary each time."""
+        """The schema of any type of a field, as a new dictionary."""
         members = [member for arm in arms(type_) for member in self._members(arm)]
         if can_be_off(type_) and "pattern" in members[-1]:
             members[-1]["pattern"] += "|^off$"
@@ -113,7 +113,7 @@ class _Definitions:
         return result
 
     def _members(self, type_: Any) -> list[Schema]:
-        """Of one type of a union; choices are offered apart from what may be substituted."""
+        """The schemas of one type of a union; `${...}` is an alternative apart from the choices."""
         if get_origin(type_) is Literal:
             return [{"enum": list(get_args(type_))}, {"type": "string", "pattern": _SUBSTITUTED}]
         return [self._one(type_)]
@@ -139,8 +139,11 @@ class _Definitions:
         return self._scalar(type_)
 
     def _items(self, type_: Any) -> Schema:
-        """Of an array. Taplo counts the place in an array of tables twice, so a table that stands
-        in one says that its own items are the same; it has none, being no array."""
+        """The schema of an array's elements.
+
+        Taplo looks up the index in an array of tables twice, so the schema of such a table says
+        that its own `items` are of the same schema; a table has none, so this allows nothing more.
+        """
         if not is_struct(type_):
             return self.of(type_)
         name = "stage" if type_ is StageConfig else type_.__name__
@@ -165,8 +168,7 @@ class _Definitions:
         return _ref(name)
 
     def _kind(self, kind: registry.Kind) -> Schema:
-        """One table for each module in `pipeline/sinks` or `pipeline/sources`, told apart by
-        `type`."""
+        """A table per module in `pipeline/sinks` or `pipeline/sources`, chosen by its `type`."""
         known, one = registry.names(kind), kind[:-1]
         for name in known:
             self._ref(f"{one}.{name}", lambda name=name: self._typed(kind, name))
@@ -181,7 +183,7 @@ class _Definitions:
         return {"title": name} | found | {"description": text}
 
     def _stages(self) -> Schema:
-        """A table with one key for each module in `pipeline/stages`."""
+        """A table with exactly one of the stages' names as its key."""
         properties = {name: self._stage(name) for name in registry.names("stages")}
         return {
             "type": "object",

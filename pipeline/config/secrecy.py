@@ -1,8 +1,7 @@
-"""What of a configuration is never shown, whatever is wrong with it.
+"""Hides secrets in error messages and excerpts of a configuration.
 
-A message may quote what a user wrote, and so may an excerpt of its line. Both go to terminals, logs
-and over HTTP, so in doubt a value is hidden: one whose type is secret, one whose key sounds secret,
-and the credentials in an address.
+Both may quote what a user wrote, and go to terminals, logs and over HTTP. So in doubt a value is
+hidden: if its type is `Secret`, if its key sounds secret, and credentials in an address.
 """
 
 from __future__ import annotations
@@ -17,50 +16,50 @@ from pipeline.model.errors import without_credentials
 from pipeline.model.secrecy import SHORT, sounds_secret, starred
 
 _USERINFO: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/*)?(.*)@", re.DOTALL)
-"""All that may be meant as one, since a password need not be written as a URL wants it."""
+"""Everything before an `@`: the password in it may have characters that a URL does not allow."""
 _IN_URL: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN")
 _QUERY: Final = re.compile(r"\?.*=", re.DOTALL)
 _DEFAULT: Final = re.compile(r"\$\{\w+:-")
-"""What `${NAME:-default}` has for one may be a secret, whatever it is the value of."""
+"""The start of `${NAME:-default}`; the default of any setting may be a secret."""
 
 _REFERENCE: Final = re.compile(r"\$\{(?:[A-Za-z_][A-Za-z0-9_]*|file:[^}]*)\}")
-"""Without a default, which may be a secret."""
+"""A `${...}` without a default, which may be shown."""
 
 _OF_USERS: Final = (("routes",), ("tests",))
-"""Tables whose keys are fields and labels, and no settings: an `@` in them is no user's."""
+"""Tables whose keys are names of fields and labels, not settings: an `@` in them is no login."""
 
 
 def has_credentials(written: str, path: Path) -> bool:
-    """Whether a value, as it stands in the file, may have some in an address, or be a key."""
+    """Whether a value, as written in the file, may have credentials in a URL, or be a PEM key."""
     return bool(_IN_URL.search(written)) or (
         path[:1] not in _OF_USERS and ("@" in written or bool(_QUERY.search(written)))
     )
 
 
 class Hidden:
-    """What one file says that must not be shown."""
+    """The paths and texts of one file that must not be shown."""
 
     def __init__(self, tree: Mapping[str, Any] | None = None) -> None:
-        """`tree`: what the file says, before anything is put in for `${...}`."""
+        """`tree` is the file as `tomllib` read it, before `${...}` is substituted."""
         self._paths: set[Path] = set()
         self.texts: list[str] = []
-        """Secrets that the file has in plain text, and what of addresses is to be hidden."""
+        """Secrets in plain text, and credentials in addresses."""
         for path, text in strings(tree or {}):
             if any(map(sounds_secret, path)) and path[:1] not in _OF_USERS:
-                if not text.startswith("/"):  # the file that it is in
+                if not text.startswith("/"):  # otherwise a file that has the secret
                     self._note(text)
             elif has_credentials(text, path):
                 for part in _credentials(text, path):
                     self._note(part)
 
     def hide(self, path: Path, value: Any) -> None:
-        """A value that is secret, or that stands where a table with secrets belongs."""
+        """Hides the value at `path` from now on, and every string in it wherever it occurs."""
         self._paths.add(path)
         for _, text in strings(value):
             self._note(text)
 
     def hides(self, path: Path, written: str) -> bool:
-        """Whether a value, as it stands in the file, must not be shown there."""
+        """Whether the value at `path`, `written` as in the file, must not be shown."""
         return (
             any(path[:length] in self._paths for length in range(1, len(path) + 1))
             or any(map(sounds_secret, path))
@@ -70,12 +69,15 @@ class Hidden:
         )
 
     def stars(self, text: str) -> str:
-        """`text` with stars for every secret in it, and for a larger part of one."""
+        """`text` with stars for every secret in it, or a large part of one, and for credentials."""
         return without_credentials(starred(text, self.texts))
 
     def _note(self, text: str) -> None:
-        """Not what was put in for `${…}`: what quotes that shows how it was written instead. Nor a
-        reference itself, which says where a secret is and not what."""
+        """Remembers a text as secret, without its `${...}` references.
+
+        A reference says where a secret is, not what it is. Substituted values need not be
+        remembered: whatever quotes one shows the reference instead.
+        """
         if isinstance(text, Secret):
             return
         for literal in _REFERENCE.split(text):
@@ -84,7 +86,7 @@ class Hidden:
 
 
 def strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every string in it, and where."""
+    """The path and text of every string in a value, at any depth."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from strings(inner, (*path, key))

@@ -1,7 +1,7 @@
-"""Everything that a configuration may say, apart from what each sink and each stage adds.
+"""The settings of the configuration, except those of each source, sink and stage.
 
-One Struct per table. The sentence below a field is its description in the reference and in the
-JSON Schema, its default is the one that is documented, and its examples are shown.
+One Struct per table. The text below a field is its description in the reference and in the JSON
+Schema, where its default and examples are shown too.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pipeline.topology.labels import Name as LabelName
 
 
 class EngineURL(str):
-    """Where a Docker Engine listens."""
+    """The address of a Docker Engine: `unix://`, `tcp://`, `http://`, `https://`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> EngineURL:
-        """Raises `EngineError` with a sentence fit for the user."""
+        """Checks an address. Raises `EngineError` with a message for the user."""
         from pipeline.sources.docker.engine.endpoint import resolve
 
         resolve(text, None, {})
@@ -36,13 +36,13 @@ class EngineURL(str):
 
 
 class ListenAddress(str):
-    """Where to wait for HTTP requests: `HOST:PORT` or `[IPV6]:PORT`."""
+    """An address to listen on for HTTP: `HOST:PORT` or `[IPV6]:PORT`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> ListenAddress:
-        """Raises `ValueError` with a sentence fit for the user."""
+        """Checks an address. Raises `ValueError` with a message for the user."""
         found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):([0-9]{1,5})", text)
         if not found or int(found[2]) > 65535:
             raise ValueError(f'"{text}" is not HOST:PORT; write it like "127.0.0.1:9114"')
@@ -50,13 +50,13 @@ class ListenAddress(str):
 
 
 class HostName(str):
-    """A name or an address of a host, as it stands in a URL, without a port."""
+    """A host as in a URL, without the port: a name in lower case, or an IP address."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> HostName:
-        """Raises `ValueError` with a sentence fit for the user."""
+        """Checks a host. Raises `ValueError` with a message for the user."""
         name = text.strip("[]").lower()
         with suppress(ValueError):
             return cls(ip_address(name))
@@ -66,13 +66,13 @@ class HostName(str):
 
 
 class ContainerExpression(str):
-    """Chooses containers by `name`, `id`, `image`, `labels`, `project` and `service`."""
+    """An expression over `name`, `id`, `image`, `labels`, `project` and `service`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> ContainerExpression:
-        """Raises `ConfigError`, with the column where the expression is wrong."""
+        """Checks an expression. Raises `ConfigError` with the column of the error."""
         from pipeline.expression import compile_container
 
         compile_container(text)
@@ -80,13 +80,13 @@ class ContainerExpression(str):
 
 
 class EntryTime(str):
-    """When a line was written, in the form of `pipeline.model.timestamps`."""
+    """The time of an entry, in the form of `pipeline.model.timestamps`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> EntryTime:
-        """Raises `ValueError` with a sentence fit for the user."""
+        """Checks a time in RFC 3339. Raises `ValueError` with a message for the user."""
         time, rest = split_timestamp(str(text).encode())
         try:
             nanoseconds(time)
@@ -101,108 +101,106 @@ class EngineConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The Docker Engine whose containers are followed, or Podman through the same API."""
 
     enabled: bool = True
-    """`false` for a process that has its entries from other sources alone, such as a hub: no Engine
-    is looked for."""
+    """`false` turns it off, for a process that only reads other sources, such as a hub."""
     url: Annotated[
         EngineURL | None, Meta(examples=["unix:///var/run/docker.sock", "tcp://10.0.0.5:2376"])
     ] = None
-    """Where it listens. Without it: `DOCKER_HOST`, then the current Docker context, then the
-    usual sockets, those of a rootless Engine and of Podman included."""
+    """Its address. Without it: `DOCKER_HOST`, then the current Docker context, then the usual
+    sockets, also of a rootless Engine and of Podman."""
     tls: Annotated[
         TLSConfig | None,
         Meta(examples=[{"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}]),
     ] = None
-    """For an Engine on TCP with TLS. Without it: `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`, as
-    the Docker command line has them."""
+    """Certificates, for an Engine on TCP with TLS. Without it: `DOCKER_TLS_VERIFY` and
+    `DOCKER_CERT_PATH`, as for the Docker command line."""
 
 
 class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which containers' logs are read, and from where on."""
+    """Which containers' logs are read, how, and from where on."""
 
     start: Annotated[Literal["now", "beginning"] | Duration, Meta(examples=["now", "10m"])] = "now"
-    """For a container that is first seen already running: from `now` on, from the `beginning` of
-    its log, or as far back as a duration says. A container that starts later is always read from
-    its first line, and one seen before from where the checkpoint is."""
+    """Where to begin with a container that is already running when it is first seen: `now`, the
+    `beginning` of its log, or as far back as a duration says. A container that starts later is
+    always read from its first line; one that was read before continues at its checkpoint."""
     read: Literal["auto", "api", "file"] = "auto"
-    """How logs are read. `api` asks the Engine; `file` reads the files of the driver `json-file`,
-    which costs the Engine nothing and the agent half as much, and asks the Engine where there are
-    none to be read, saying so; `auto` does the same and takes that for granted."""
+    """How logs are read. `api` asks the Engine. `file` reads the files of the `json-file` driver,
+    which costs the Engine nothing and the agent half as much; where these cannot be read it warns
+    and asks the Engine. `auto` does the same without the warning."""
     containers: Annotated[
         ContainerExpression | None, Meta(examples=['name.startswith("shop-") and project != ""'])
     ] = None
-    """An expression; containers for which it is false are not followed at all. Without it every
-    container is, but for those labelled `dockline.enable = "false"`, which an expression overrules;
-    never the agent's own."""
+    """An expression; only containers for which it is true are followed. Without it all are, except
+    those labelled `dockline.enable = "false"`; an expression overrides that label. The agent's own
+    container is never followed."""
     max_line: Annotated[Size, Meta(ge=1024)] = Size(2**20)
-    """A longer line is cut to this and marked `truncated`."""
+    """Longest line. A longer one is cut to this and marked `truncated`."""
     reconcile: Annotated[Duration, Meta(gt=0)] = Duration(30)
-    """How often the list of containers is asked for again, since the Engine's events can be
-    lost."""
+    """How often the list of containers is requested, in case an event of the Engine was lost."""
 
 
 class LabelsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What containers may ask for by themselves, with labels such as `dockline.parse`: see
+    """What containers may configure themselves, with labels such as `dockline.parse`: see
     docs/labels.md."""
 
     honour: Annotated[
         Literal["off"] | list[LabelName], Meta(examples=[["enable", "tag"], "off"])
     ] = field(default_factory=lambda: [*LABEL_NAMES])
-    """Which of them count; `"off"` for none."""
+    """Labels that are honoured; `"off"` for none. Others are ignored without warning."""
     containers: Annotated[
         ContainerExpression | None,
         Meta(examples=['project == "shop"', 'image.startswith("acme/")']),
     ] = None
-    """An expression; of containers for which it is false, no label counts. Without it, those of
-    every container do."""
+    """An expression; only containers for which it is true may use labels. Without it, all may."""
 
 
 class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """CPU, memory, network and disk figures of every container, for `/metrics` and for routes."""
+    """CPU, memory, network and disk usage of every container, for `/metrics` and for routes."""
 
     every: Annotated[Duration | None, Meta(gt=0, examples=["5s", "off"])] = Duration(5)
-    """How often; `"off"` for never."""
+    """How often they are read; `"off"` for never."""
     labels: Annotated[list[str], Meta(examples=[["com.docker.compose.project"]])] = field(
         default_factory=lambda: ["com.docker.compose.project", "com.docker.compose.service"]
     )
-    """Container labels that become labels of the metrics, as `container_label_NAME`. A few:
-    every value that differs makes a series of its own."""
+    """Container labels that become labels of the metrics, as `container_label_NAME`. Choose few:
+    every different value makes a series of its own."""
 
 
 class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens to containers (start, die, oom, rename, health), as entries for routes.
+    """The Engine's container events (start, die, oom, rename, health), as entries for routes.
 
-    An entry has a sentence as its message, and under `docker.event` an `action` and what is special
-    to it. A `die` has `exit_code`, `oom_killed` (left out where nobody can tell), `last_lines` and
-    `last_lines_complete`. Logs may come after the event, so a `die` waits up to half a second until
-    the container's log is read to its end; `last_lines_complete` says whether it was. Where no
-    route takes the container's logs, the Engine is asked for these lines alone. A container whose
-    log cannot be read has neither. For example `keep = "docker.event.exit_code != 0"`.
+    The message of an entry is a sentence; `docker.event` has the `action` and its details. A `die`
+    has `exit_code`, `oom_killed` (missing if unknown), `last_lines` and `last_lines_complete`. Logs
+    may arrive after the event, so a `die` waits up to half a second until the container's log is
+    read to its end; `last_lines_complete` says whether it was. If no route takes the container's
+    logs, the Engine is asked for these lines only. If its log cannot be read, both are missing. To
+    select failures: `keep = "docker.event.exit_code != 0"`.
     """
 
     enabled: bool = True
-    """Whether they reach the routes with `from = ["events"]`."""
+    """Whether events reach the routes with `from = ["events"]`."""
     last_lines: Annotated[int, Meta(ge=0, le=50)] = 5
-    """How many of a container's last lines go with its `die`, as `docker.event.last_lines`, each
-    cut to 1 KiB; 0 for none. They are as they were read: no stage of a route for logs has seen
-    them."""
+    """Number of a container's last lines in its `die` event, as `docker.event.last_lines`, each cut
+    to 1 KiB; 0 for none. They have not been through any stage: what stages of a route for logs
+    redact is still in them."""
 
 
 class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the agent remembers from one run to the next."""
+    """What the agent keeps from one run to the next."""
 
     directory: str = "/var/lib/dockline"
-    """Checkpoints (how far each log has been delivered) and spools. When it cannot be made or
-    written, the agent says so and keeps them in memory: a restart then begins at `logs.start`."""
+    """Directory of the checkpoints (how far each log has been delivered) and disk buffers. If it
+    cannot be created or written, the agent warns and keeps checkpoints in memory: a restart then
+    begins at `logs.start`."""
 
 
 class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The agent's own HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, and what commands ask."""
+    """The agent's own HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, and the API of commands."""
 
     listen: Annotated[ListenAddress | None, Meta(examples=["0.0.0.0:9114", "[::]:9114", "off"])] = (
         ListenAddress("127.0.0.1:9114")
     )
-    """`HOST:PORT`; host `0.0.0.0` or `[::]` for every address; `"off"` for no endpoint. Where
-    `$DOCKLINE_HTTP_LISTEN` is set, that is the default; the image sets it to `0.0.0.0:9114`."""
+    """`HOST:PORT` to listen on; host `0.0.0.0` or `[::]` is every address; `"off"` is no endpoint.
+    `$DOCKLINE_HTTP_LISTEN`, if set, is the default; the image sets it to `0.0.0.0:9114`."""
     token: Annotated[
         Secret | None,
         Meta(
@@ -212,85 +210,85 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             examples=["${file:/run/secrets/dockline_token}"],
         ),
     ] = None
-    """What has to be sent (`Authorization: Bearer …`) by whoever asks for anything but `/metrics`,
-    `/healthz` and `/readyz`: entries, figures, a reload. Without it, one is made at the first start
-    and kept in the file `token` of `state.directory`, where `dockline tap`, `top` and `audit` find
-    it."""
+    """The token (`Authorization: Bearer …`) that every request needs, except for `/metrics`,
+    `/healthz` and `/readyz`. Without it, one is made at the first start and kept in the file
+    `token` of `state.directory`, where `dockline tap`, `top` and `audit` find it."""
     hosts: Annotated[list[HostName], Meta(examples=[["web-1.example.com", "10.0.0.7"]])] = []
-    """Names by which the agent may be asked for what needs the token, without ports. Loopback
-    addresses, `localhost`, and the address or name that is listened on, always count."""
+    """Host names, without ports, that a request with the token may be addressed to (`Host`).
+    Loopback addresses, `localhost`, and the host in `listen` are always allowed."""
     metrics: Literal["open", "token"] = "open"
-    """Who may read `/metrics`: everybody who reaches the endpoint, or who has the token."""
+    """Who may read `/metrics`: everyone who reaches the endpoint, or only with the token."""
     tap: Literal["all", "local", "off"] = "all"
-    """Who may look at entries with `dockline tap`: `all` who have the token; those of them who ask
-    over a loopback address and through no proxy (in a container: from the same container, as with
-    `docker exec`); or nobody."""
+    """Who may look at entries with `dockline tap`: `all` with the token; `local` for those of them
+    who connect over a loopback address without a proxy (with a container: from inside it, as by
+    `docker exec`); `off` for nobody."""
     reload: Literal["all", "local", "off"] = "all"
-    """Who may have the configuration read again with `POST /-/reload`, and is told what is wrong
-    with it: the same choice. SIGHUP and `--watch` do not depend on it."""
+    """Who may reload the configuration with `POST /-/reload`, whose answer has the errors in it:
+    `all`, `local` and `off` as for `tap`. SIGHUP and `--watch` always work."""
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The agent as a process."""
 
     shutdown: Annotated[Duration, Meta(ge=0)] = Duration(10)
-    """How long a stopping agent goes on delivering what it has already read. Keep it below the
-    time after which the process is killed (`stop_grace_period` in Compose, 10s there too)."""
+    """How long a stopping agent continues to deliver what it has read. Keep it below the time after
+    which the process is killed (`stop_grace_period` in Compose, also 10s by default)."""
 
 
 class StageConfig(Struct, frozen=True):
     """One step of a route: a table with one key, the stage's name."""
 
     name: str
+    """The stage's name: that of its module in `pipeline/stages/`."""
     config: Any
-    """Of the type that the stage's module calls `Config`."""
+    """The stage's settings, of the type `Config` of its module."""
 
 
 SORTS: Final = get_args(EntryKind)
-"""What entries are: logs, events, stats."""
+"""The kinds of entries: `logs`, `events`, `stats`."""
 DOCKER: Final = "docker"
-"""The name of the Engine where a route takes only what comes from there."""
+"""The name of the Docker Engine in the `from` of a route."""
 
 FEED = "route:"
-"""What a route's name begins with where it stands beside sinks."""
+"""The prefix of a route's name in the `to` of another route."""
 
 
 class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A way from containers, through stages, to sinks."""
+    """A route: takes entries of some containers, applies stages, and sends the rest to sinks."""
 
     sources: Annotated[list[str], Meta(examples=[["logs", "events"], ["hub"]])] = field(
         name="from", default_factory=lambda: ["logs"]
     )
-    """What it takes: any of `logs`, `events` and `stats`, wherever they come from, and names of
-    sources, for all that comes from these and from nowhere else; `docker` is the Engine."""
+    """What it takes: any of `logs`, `events` and `stats`, from every source; and names of sources,
+    to take everything from these and nothing from others. `docker` is the Engine."""
     containers: Annotated[
         ContainerExpression | None,
         Meta(examples=['project == "shop" and service != "db"']),
     ] = None
-    """An expression; without it, every container that is followed."""
+    """An expression that selects containers; without it, the route takes all that are followed."""
     labels: bool = False
-    """Whether a container may also choose this route by itself, with the label
-    `dockline.route = "NAME"`."""
+    """Whether a container may also choose this route with its label `dockline.route = "NAME"`."""
     stages: Annotated[
         list[StageConfig],
         Meta(examples=[[{"parse": "json"}, {"keep": "level in ('error', 'fatal')"}]]),
     ] = []
-    """What is done to the entries, in this order."""
+    """Stages that are applied to the entries, in this order."""
     to: Annotated[
         list[str],
         Meta(min_length=1, examples=[["papertrail", "logstash"], ["archive", "route:errors"]]),
     ]
-    """Names of the sinks that get what is left, and of further routes, written `route:NAME`: what
-    is left goes through their stages and to their sinks, too. A route that others lead to has its
-    entries from them alone, and its `from` and `containers` still choose among what comes."""
+    """Names of the sinks that get the entries, and of other routes, written `route:NAME`, whose
+    stages and sinks get them too. A route that others feed takes entries only from them; its `from`
+    and `containers` still select among these."""
 
     @property
     def sinks(self) -> list[str]:
+        """Names of the sinks in `to`."""
         return [name for name in self.to if not name.startswith(FEED)]
 
     @property
     def feeds(self) -> list[str]:
-        """The routes that it leads to."""
+        """Names of the routes in `to`, without the prefix `route:`."""
         return [name.removeprefix(FEED) for name in self.to if name.startswith(FEED)]
 
 
@@ -300,7 +298,7 @@ class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str = "test"
     """Its name, without a slash."""
     image: str = ""
-    """The reference it was started from."""
+    """Its image, as in `docker run`."""
     labels: Annotated[dict[str, str], Meta(examples=[{"com.docker.compose.project": "shop"}])] = {}
     """Its labels."""
     id: str = "0" * 64
@@ -310,17 +308,17 @@ class CaseContainer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CaseLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a test with more to it than its text."""
+    """A line of a test with its stream, time and fields."""
 
     line: Annotated[str, Meta(examples=["ready"])]
     """The text."""
     stream: Literal["stdout", "stderr"] = "stdout"
-    """Where the container writes it."""
+    """The stream that it is written to."""
     time: Annotated[EntryTime | None, Meta(examples=["2026-01-31T12:00:00Z"])] = None
-    """When; without it, a millisecond after the line before."""
+    """Its time; without it, one millisecond after the previous line."""
     fields: dict[str, Any] = {}
-    """What it has beside its text: what an event tells, or what the routes have made of a line that
-    lead to this one."""
+    """Fields that the entry has before the first stage: those of an event, or those that the stages
+    of a route that feeds this one have made."""
 
 
 class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -331,36 +329,35 @@ class CaseConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     route: Annotated[str, Meta(examples=["all"])]
     """Name of the route."""
     source: EntryKind = "logs"
-    """What the lines are. For `events` and `stats` they are tables, with what these tell as
-    `fields`."""
+    """What the lines are. For `events` and `stats` write tables, with the details as `fields`."""
     container: CaseContainer = CaseContainer()
-    """Where the lines come from. The route has to take it, unless `taken` says otherwise."""
+    """The container of the lines. The test fails if the route does not take it."""
     taken: bool = True
-    """`false` where the route is not to take the container; then nothing else is asked."""
+    """`false` to test that the route does not take the container; nothing else is tested then."""
     input: Annotated[
         list[str | CaseLine], Meta(examples=[['{"level":"error","msg":"boom"}', "plain text"]])
     ] = []
-    """The lines, as a container would write them; a text of several lines is several. For one with
-    more to it, a table: `{ line = "text", stream = "stderr", time = "2026-01-31T12:00:00Z" }`, of
-    which the last two may be left out; and `fields` that it has before the first stage, such as
+    """The lines, as a container would write them; a text with newlines is several lines. A table
+    gives more: `{ line = "text", stream = "stderr", time = "2026-01-31T12:00:00Z" }`, of which only
+    `line` is required, and `fields` that the entry has before the first stage, such as
     `{ line = "died", fields = { docker.event.action = "die" } }`."""
     expect: Annotated[
         list[dict[str, Any]], Meta(examples=[[{"level": "error", "msg": "boom"}]])
     ] = []
-    """One table for each entry that comes out, in order; `[]` where nothing does. A table names
-    the fields to compare, of what a JSON sink would get; the entry may have others. Those inside
-    of objects are written `log.level = "error"` or `log = { level = "error" }`."""
+    """The entries that should come out, in order; `[]` for none. Each table has the fields to
+    compare, as a JSON sink writes them; the entry may have others. Nested fields are written
+    `log.level = "error"` or `log = { level = "error" }`."""
     absent: Annotated[list[str], Meta(examples=[["password", "http.headers"]])] = []
-    """Fields that no entry that comes out may have."""
+    """Fields that no resulting entry may have."""
     metrics: Annotated[
         dict[str, int | float], Meta(examples=[{'http_requests_total{status="503"}': 2}])
     ] = {}
-    """Series that stages make (`count`, `observe`), by their names on `/metrics`, and what they
-    stand at after these lines; one that is not there stands at 0."""
+    """Values of the series that stages make (`count`, `observe`) after these lines, by their names
+    on `/metrics`; a series that does not exist is 0."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything has a default: an empty file, and no file at all, make a useful agent."""
+    """The whole configuration. Everything has a default: an empty file, or none, is useful."""
 
     engine: EngineConfig = EngineConfig()
     logs: LogsConfig = LogsConfig()
@@ -371,16 +368,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HTTPConfig = HTTPConfig()
     agent: AgentConfig = AgentConfig()
     sources: dict[str, SourceConfig] = {}
-    """Where entries come from beside Docker, each with a name of your choice. What they are (logs,
-    mostly) takes the same routes, and a route may name one in its `from`. A source answers its
-    peers when all sinks have settled what it took: delivered, refused and counted, or safe on a
+    """Where entries come from beside Docker, each under a name of your choice. They take the same
+    routes as Docker's, and a route may name a source in its `from`. A source acknowledges entries
+    to its peer when every sink has delivered them, refused and counted them, or has them safely on
     disk."""
     sinks: dict[str, SinkConfig] = {}
-    """Where entries can go, each with a name of your choice. Without any: one sink named
-    `console`, which writes to standard output."""
+    """Where entries go, each under a name of your choice. Without any: a sink `console`, which
+    writes to standard output."""
     routes: dict[str, RouteConfig] = {}
-    """Which entries go where, each with a name of your choice. Without any: a route `all` takes
-    all logs to all sinks (but not to one that is another's `dead_letter`), and a route `stats`
-    takes the stats to the sinks that want nothing else, such as `prometheus`."""
+    """Which entries go to which sinks, each under a name of your choice. Without any: a route `all`
+    sends all logs to all sinks (except those that are a `dead_letter`), and a route `stats` sends
+    stats to the sinks that take nothing else, such as `prometheus`."""
     tests: list[CaseConfig] = []
     """Tests of the routes, for `dockline test`."""

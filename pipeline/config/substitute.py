@@ -1,7 +1,7 @@
-"""`${NAME}`, `${NAME:-default}` and `${file:/run/secrets/x}` in the strings of a configuration.
+"""Substitutes `${NAME}`, `${NAME:-default}` and `${file:/run/secrets/x}` in strings.
 
-What is put in is never shown: errors show the string as the user wrote it. `$${` stands for a
-plain `${`.
+Substituted values are never shown: errors show the string as the user wrote it. `$${` is a literal
+`${`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from pipeline.config.problems import INVALID, ProblemReport, quote
 from pipeline.model.component import Secret
 
 LARGEST_FILE = 64 * 1024
-"""Bytes that a `${file:...}` may have; it is a password or a token, not a data set."""
+"""Bytes of a `${file:...}` at most: it is a password or a token."""
 
 
 class Substituted(Secret):
-    """A string that something was put into."""
+    """A string in which `${...}` has been substituted. It is a `Secret`, so never shown."""
 
     written: str
-    """The string as it stands in the configuration."""
+    """The string as written in the configuration."""
     parts: dict[str, str]
-    """What was put in, and what stood there: `{"db.example": "${HOST}"}`."""
+    """Each substituted value and what was written: `{"db.example": "${HOST}"}`."""
 
 
 def substitute(
     value: Any, environ: Mapping[str, str], report: ProblemReport, path: Path = ()
 ) -> Any:
-    """`value` as `tomllib` gave it, with its strings (not its keys) filled in.
+    """`value`, as `tomllib` returned it, with `${...}` substituted in its strings (not its keys).
 
-    A string that cannot be filled in is reported and becomes `INVALID`.
+    `environ` has the environment's variables; `path` is where the value stands. A string that
+    cannot be substituted is reported and becomes `INVALID`.
     """
     if isinstance(value, dict):
         return {key: substitute(v, environ, report, (*path, key)) for key, v in value.items()}
@@ -49,7 +50,11 @@ def substitute(
 
 
 def fill(text: str, environ: Mapping[str, str]) -> str:
-    """One string filled in. Raises `ValueError` with a sentence fit for the user."""
+    """Substitutes `${...}` in one string; the result is `Substituted` if there was any.
+
+    Raises `ValueError`, with a message for the user, for a variable that is not set, a file that
+    cannot be read, and a `${` that is not understood.
+    """
     parts: dict[str, str] = {}
 
     def put_in(found: re.Match[str]) -> str:
@@ -72,7 +77,7 @@ _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 def without_defaults(written: str) -> str:
-    """A string as it stands in the configuration, to be shown: a default may be a secret."""
+    """A string as written, with `…` for the defaults in `${NAME:-default}`, which may be secret."""
     return _DEFAULT.sub(r"\1…}", written)
 
 
@@ -82,14 +87,14 @@ _DEFAULT = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*:-)[^}]*\}")
 def _value(found: re.Match[str], environ: Mapping[str, str]) -> str:
     inside = found[1]
     if not found[2]:
-        raise ValueError("a ${ has no closing brace; a plain ${ is written $${")
+        raise ValueError("a ${ has no closing brace; a literal ${ is written $${")
     if inside.startswith("file:"):
         return _file(inside.removeprefix("file:"))
     name = _NAME.fullmatch(inside)
     if name is None:
         raise ValueError(
             "what stands between ${ and } is not understood; write ${NAME}, ${NAME:-default} or "
-            "${file:/path}, and $${ for a plain ${"
+            "${file:/path}, and $${ for a literal ${"
         )
     if name[2] is not None:
         return environ.get(name[1]) or name[2]
@@ -102,7 +107,7 @@ def _value(found: re.Match[str], environ: Mapping[str, str]) -> str:
 
 
 def _file(name: str) -> str:
-    """The text of a file, without the newline that editors and `echo` put at its end."""
+    """The text of a file, without one final newline, which editors and `echo` add."""
     shown, file = quote(name), FilePath(name)
     try:
         if "\0" in name or (file.exists() and not file.is_file()):  # a pipe would block for ever

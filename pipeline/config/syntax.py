@@ -1,4 +1,4 @@
-"""What `tomllib` says of a text that is no TOML, in words that help."""
+"""Helpful messages for text that is not TOML, made from those of `tomllib`."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _HINTS = {
 
 
 def explain(text: str, message: str) -> Problem:
-    """The one problem that `tomllib` found in `text`, from its message.
+    """The problem that `tomllib` found in `text`, made from its error message.
 
-    tomllib stops at the first; what follows in the file is not known. Of the line only the key or
-    the header is shown.
+    tomllib stops at the first problem, so there is only one. The excerpt has at most the key or the
+    header: without TOML's quotation marks, any other part of the line may be a secret.
     """
     if message.startswith(("Cannot ", "Duplicate ")):
         return _repeated(text, message)
@@ -47,7 +47,7 @@ def explain(text: str, message: str) -> Problem:
         ("this is not TOML", ""),
     )
     found = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    if found is None:  # at the end of the document, so show where it began
+    if found is None:  # at the end of the document: show where the statement began
         return Problem(sentence, line=last_statement(text)[0], hint=_HINTS.get(hint, hint))
     line, column = int(found[1]), int(found[2])
     whole = text.split("\n")[line - 1]
@@ -75,8 +75,7 @@ def _repeated(text: str, message: str) -> Problem:
 
 
 def _beginning(line: str) -> str:
-    """The key at the beginning of a statement, or its header: all else may be a secret, and where
-    quotation marks are missing nobody knows what is."""
+    """The key or the header at the beginning of a line; empty if there is none."""
     found = _STATEMENT.match(line)
     return "" if found is None else f"{found[1]}…" if found[1] else found[0]
 

@@ -1,4 +1,4 @@
-"""How types and values are called in front of a user, in TOML's words."""
+"""The names of types and values in messages and documentation, in TOML's words."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceC
 from pipeline.support.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
-"""Types whose absence is written `"off"`, TOML having no null."""
+"""Types for which None is written `"off"`, since TOML has no null."""
 
 ARRAYS = (list, tuple, set, frozenset)
-"""What an array of the file may become; a tuple is `tuple[X, ...]`."""
+"""Types that a TOML array may be converted to; a tuple is `tuple[X, ...]`."""
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
@@ -50,14 +50,14 @@ _PARSED: dict[type, str] = {
 
 
 def unwrap(type_: Any) -> Any:
-    """The type without what `Annotated` says about it."""
+    """The type inside `Annotated[...]`, at any depth; other types as they are."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
     return type_
 
 
 def arms(type_: Any) -> tuple[Any, ...]:
-    """The members of a union, `None` left out; the type itself when it is no union."""
+    """The members of a union without `None`; for any other type, that type alone."""
     type_ = unwrap(type_)
     if get_origin(type_) not in (Union, UnionType):
         return (type_,)
@@ -65,19 +65,22 @@ def arms(type_: Any) -> tuple[Any, ...]:
 
 
 def is_optional(type_: Any) -> bool:
+    """Whether the type is a union with `None`."""
     return NoneType in get_args(unwrap(type_))
 
 
 def can_be_off(type_: Any) -> bool:
+    """Whether the user may write `"off"` for the type: it is optional, and one of `CAN_BE_OFF`."""
     return is_optional(type_) and any(arm in CAN_BE_OFF for arm in arms(type_))
 
 
 def is_struct(type_: Any) -> bool:
+    """Whether the type is a msgspec Struct: a table in TOML."""
     return isinstance(type_, type) and issubclass(type_, Struct)
 
 
 def is_secret(type_: Any) -> bool:
-    """A secret, or an array or table of nothing but secrets."""
+    """Whether the type is `Secret`, or an array or dictionary of secrets."""
     type_ = unwrap(type_)
     if type_ is Secret:
         return True
@@ -85,8 +88,10 @@ def is_secret(type_: Any) -> bool:
 
 
 def may_hold_secrets(type_: Any) -> bool:
-    """Whether a value for it may have a secret in it, in the right form or in a wrong one. That of
-    a component may: its own type is not known before its table is read."""
+    """Whether a value of the type may contain a secret, even if the value has errors.
+
+    True for sinks, sources and stages, whose own type is not known before the table is read.
+    """
     type_ = unwrap(type_)
     if type_ in (Secret, SinkConfig, SourceConfig, StageConfig):
         return True
@@ -96,7 +101,7 @@ def may_hold_secrets(type_: Any) -> bool:
 
 
 def limits(type_: Any) -> dict[str, Any]:
-    """What `Annotated[..., Meta(...)]` says about a type: `{"ge": 1, "examples": [100]}`."""
+    """The contents of `Annotated[..., Meta(...)]`: `{"ge": 1, "examples": [100]}`."""
     found: dict[str, Any] = {}
     while get_origin(type_) is Annotated:
         type_, *notes = get_args(type_)
@@ -110,7 +115,10 @@ _META = ("gt", "ge", "lt", "le", "pattern", "min_length", "max_length", "example
 
 
 def accepts(type_: Any, value: Any) -> bool:
-    """Whether a value of this kind may become this type (no union)."""
+    """Whether a value of this kind can be converted to `type_`, which must not be a union.
+
+    Looks at the kind only: a string is accepted for a size, whatever it says.
+    """
     origin = get_origin(type_) or type_
     if type_ is Any:
         return True
@@ -134,12 +142,12 @@ def accepts(type_: Any, value: Any) -> bool:
 
 
 def kind(value: Any) -> str:
-    """What a value of the file is: `a string`."""
+    """What kind of value this is, in TOML's words: `a string`."""
     return next((name for type_, name in _KINDS if isinstance(value, type_)), "a date or a time")
 
 
 def expected(type_: Any) -> str:
-    """What a value should be: `a duration such as "5s" or "off"`."""
+    """What a value of the type should be: `a duration such as "5s" or "off"`."""
     parts = [_expected(arm) for arm in arms(type_)]
     if can_be_off(type_):
         parts.append('"off"')
@@ -163,12 +171,15 @@ def _expected(type_: Any) -> str:
 
 
 def shown(value: str) -> str:
-    """A user's string inside a message; one that something was substituted in, as written."""
+    """A user's string, quoted for a message; one with substitutions as it was written."""
     return quote(without_defaults(value.written) if isinstance(value, Substituted) else value)
 
 
 def nearest(value: str, choices: Iterable[str]) -> str:
-    """`did you mean "buffer"?`, or nothing when no choice is near (or the value is hidden)."""
+    """`did you mean "buffer"?` for the choice most like `value`.
+
+    Empty if none is similar, or if the value is a secret.
+    """
     if isinstance(value, Secret):
         return ""
     found = meant(value, choices)
@@ -176,13 +187,13 @@ def nearest(value: str, choices: Iterable[str]) -> str:
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:
-    """`a, b and c`; `none`."""
+    """Joins words for a sentence: `a, b and c`; `none` if there are none."""
     *first, last = list(words) or ["none"]
     return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
 def size(value: int) -> str:
-    """As `Size.parse` reads it: `16MiB`."""
+    """A number of bytes as `Size.parse` reads it: `16MiB`."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         factor = Size.UNITS[unit.upper()]
         if value and value % factor == 0:
@@ -191,7 +202,7 @@ def size(value: int) -> str:
 
 
 def duration(value: float) -> str:
-    """As `Duration.parse` reads it: `500ms`."""
+    """A number of seconds as `Duration.parse` reads it: `500ms`."""
     for unit in ("d", "h", "m", "s", "ms"):
         count = value / Duration.UNITS[unit]
         if value and count == int(count):
@@ -200,7 +211,7 @@ def duration(value: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A default or an example as the file would say it, in what JSON has; None stays None."""
+    """A default or an example as the user would write it, in JSON's types; None stays None."""
     if isinstance(value, Size):
         return size(value) if value and value % 1024 == 0 else int(value)
     if isinstance(value, Duration):
@@ -216,7 +227,7 @@ def plain(value: Any) -> Any:
 
 
 def toml(value: Any) -> str:
-    """A value of the file, on one line."""
+    """A value as TOML, on one line."""
     value = plain(value)
     if isinstance(value, dict):
         inner = ", ".join(f"{_key(key)} = {toml(one)}" for key, one in value.items())
@@ -236,5 +247,5 @@ def _key(key: str) -> str:
 
 
 def _string(value: str) -> str:
-    """JSON's escapes are TOML's too; but TOML takes no DEL as it is."""
+    """A TOML string. TOML has JSON's escapes, but does not allow a plain DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -281,8 +281,8 @@ EVENTS = '[routes.events]\nfrom = ["events"]\nto = ["out"]\n'
 def test_last_lines_that_come_around_what_hides_something_are_warned_of() -> None:
     (warning,) = warnings(HIDING + EVENTS)
     assert warning == (
-        "routes.events.from: a `die` has its container's last lines, and nothing here hides what "
-        'the route "logs" does; give it such stages too, or set events.last_lines = 0'
+        "routes.events.from: a `die` has its container's last lines, and no stage here hides what "
+        'route "logs" does; give it such stages too, or set events.last_lines = 0'
     )
 
 

@@ -61,7 +61,9 @@ def test_what_the_sinks_constructor_refuses_is_among_the_errors() -> None:
 def test_what_the_sinks_constructor_says_of_a_substituted_value_is_kept_back() -> None:
     address = fill("${A}", {"A": "s3cr3t"})
     (error,) = convert({"type": "probe", "address": address}, SinkConfig)[1]
-    assert error == "x.address: what ${…} stands for is not accepted here; the reason could show it"
+    assert error == (
+        "x.address: the value of ${…} is not accepted; the reason is withheld, as it could show it"
+    )
 
 
 def test_a_package_that_a_sink_needs_is_named_whatever_was_substituted(

@@ -261,7 +261,7 @@ def test_no_hint_gives_a_substituted_value_away() -> None:
 
 def test_an_error_from_a_check_of_many_values_does_not_show_what_was_substituted() -> None:
     error = bad(inner={"name": substituted("forbidden")})
-    kept_back = "what ${…} stands for is not accepted here; the reason could show it"
+    kept_back = "the value of ${…} is not accepted; the reason is withheld, as it could show it"
     assert error == f"inner.name: {kept_back}"
 
 
