@@ -1,1 +1,1 @@
-"""Where entries go. One destination, one file; the file name is the `type` in the configuration."""
+"""Sinks, the destinations of entries. The name of a file is its `type` in the configuration."""

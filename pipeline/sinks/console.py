@@ -6,9 +6,9 @@ type = "console"
 ```
 
 This is where logs go when nothing is configured. On a terminal each container has a colour and
-stderr a red bar; `NO_COLOR` in the environment is respected. In a pipe or a file it is the JSON
-that all JSON sinks write. A reader that is slow makes this sink slow, and nothing else. When the
-reader goes away it will not come back: what is left counts as refused.
+stderr a red bar; `NO_COLOR` in the environment is respected. Into a pipe or a file it writes the
+same JSON as all JSON sinks. A slow reader slows this sink and no other. When the reader has closed
+the pipe, the remaining entries count as refused.
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ from pipeline.support.blocking import BlockingThread
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """How lines on standard output look."""
+    """The format of the lines on standard output."""
 
     format: Literal["auto", "text", "json"] = "auto"
-    """`auto` is `text` on a terminal and `json` elsewhere."""
+    """Format of the lines; `auto` is `text` on a terminal and `json` elsewhere."""
     color: Literal["auto", "always", "never"] = "auto"
-    """Colours of `text`; `auto` has them on a terminal, unless `NO_COLOR` is set."""
+    """Whether `text` has colours; `auto` is on a terminal only, unless `NO_COLOR` is set."""
 
 
 class Console(Sink[bytes]):
-    """Writes in a thread: a pipe that nobody reads must not stop the event loop, and making
-    standard output non-blocking would do so for the shell that it is shared with."""
+    """Writes to standard output, in a thread.
+
+    So a pipe that nobody reads does not block the event loop. Non-blocking mode is no alternative:
+    it would also apply to the shell, which shares the output.
+    """
 
     def __init__(self, config: Config, context: Context) -> None:
         terminal = _is_terminal()
@@ -75,7 +78,7 @@ class Console(Sink[bytes]):
 
 
 def _is_terminal() -> bool:
-    with suppress(ValueError, OSError, AttributeError):  # closed, or there is none at all
+    with suppress(ValueError, OSError, AttributeError):  # standard output is closed, or None
         return os.isatty(sys.stdout.fileno())
     return False
 
@@ -85,5 +88,5 @@ def _write(descriptor: int, data: bytes) -> None:
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # somebody else has made it non-blocking
+        except BlockingIOError:  # another process has made it non-blocking
             select.select([], [descriptor], [])

@@ -1,4 +1,4 @@
-"""Elasticsearch and OpenSearch, and whatever else takes their bulk requests.
+"""Elasticsearch, OpenSearch, and other servers that take their bulk requests.
 
 ```toml
 [sinks.search]
@@ -10,22 +10,22 @@ index = "logs-docker.{source}-default"       # a data stream; "docker-%Y.%m.%d" 
 
 - **Documents** have the names of the Elastic Common Schema.
 - **The index** is a text with expressions in braces, and with `%Y`, `%m`, `%d` and `%H` of the
-  entry's time (UTC). It comes out in lower case, `_` for characters that a name cannot have. The
-  default fits the data streams that Elasticsearch makes by itself of `logs-*-*`; OpenSearch makes
-  indices of these names, or data streams where there is a template for them.
+  entry's time (UTC). The result is in lower case, with `_` for characters that a name cannot have.
+  The default matches the data streams that Elasticsearch creates for `logs-*-*`; OpenSearch creates
+  indices with these names, or data streams if there is a template for them.
 - **Each document has an `_id`** made of its container, source, route, time, sequence and part, and
-  is sent with `create`: what is sent again is answered with 409, and not stored twice. Within an
-  index, that is: when a data stream has rolled over in between, it may be.
-- **Several nodes** are used in turn; one that fails is left alone for half a minute.
+  is sent with `create`: if it is sent again, the answer is 409, and it is not stored twice. This
+  holds within an index: if a data stream has rolled over in between, a document may be duplicated.
+- **Several nodes** are used in turn; one that fails is skipped for half a minute.
 
 An entry counts as delivered when its result in the answer is 2xx or 409. Entries with 429 or 5xx
-are sent again, alone; those with another status are refused with Elasticsearch's type and reason,
-and may go to the `dead_letter` sink: documents that do not fit the index at once, for any other
-reason when something else was taken, since the index or its template may be wrong. 401, 403, 404
-and 500 may be the configuration's or the server's own fault: entries with these are sent again too,
-and refused only after ten times, where others have been taken. An answer that is cut short, no
-JSON, or of another number of results is no success: all is sent again; one that comes for ever is
-dealt with as 500 is. What whole requests are answered with means what it does for the `http` sink.
+are sent again, without the others. Those with another status are refused with Elasticsearch's type
+and reason, and may go to the `dead_letter` sink: documents that do not fit the index at once,
+others only when something else was taken, since the index or its template may be wrong. 401, 403,
+404 and 500 may be caused by the configuration or the server: entries with these are sent again too,
+and refused only after ten times, if others have been taken. An answer that is cut short, not JSON,
+or has another number of results is no success: everything is sent again; if it persists, it is
+treated like 500. The status of a whole request means the same as for the `http` sink.
 The API: https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-bulk.html
 """
 
@@ -68,61 +68,68 @@ from pipeline.transport.split_retry import (
 )
 
 WANTED = "items.*.status,items.*.error.type,items.*.error.reason"
-"""Of an answer: a twentieth of it."""
+"""The `filter_path`: it makes an answer twenty times smaller."""
 ALREADY_STORED = 409
+"""The status of a document whose `_id` exists already."""
 OF_THE_DOCUMENT = (
     "document_parsing_exception",
     "mapper_parsing_exception",
     "strict_dynamic_mapping_exception",
 )
-"""Errors that no configuration of a sink is the cause of."""
+"""Error types that are always caused by the document, not by the configuration of the sink."""
 DUBIOUS = frozenset((401, 403, 404, 500))
-"""Results that may be the fault of the entry, the configuration or the server."""
+"""Statuses of a result that the entry, the configuration or the server may have caused."""
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where the nodes are, and which index takes what."""
+    """The nodes, the credentials, and the name of the index."""
 
     urls: Annotated[list[str], msgspec.Meta(min_length=1, examples=[["https://es-1:9200"]])]
-    """Addresses of the nodes that take requests, and the path before `/_bulk` if there is one."""
+    """Addresses of the nodes, each with the path before `/_bulk` if there is one."""
     api_key: Annotated[Secret | None, msgspec.Meta(examples=["${ES_API_KEY}"])] = None
-    """An API key, as `id:key` or encoded, instead of `auth`."""
+    """API key, as `id:key` or encoded, instead of `auth`."""
     index: str = "logs-docker.{source}-default"
     """Name of the index, or of the data stream."""
     ids: bool = True
-    """Whether documents have an `_id` of ours. Without, Elasticsearch indexes more quickly, and
-    stores twice what is sent twice."""
+    """Whether the sink sets the `_id` of documents. Without it, Elasticsearch indexes faster, and
+    stores an entry twice that is sent twice."""
     parameters: Annotated[dict[str, str], msgspec.Meta(examples=[{"pipeline": "docker"}])] = (
         msgspec.field(default_factory=dict)
     )
     """Parameters of the requests, such as `pipeline` for an ingest pipeline."""
     compression: Literal["none", "gzip"] = "gzip"
-    """How requests are compressed; neither Elasticsearch nor OpenSearch takes anything else."""
+    """Compression of requests. Elasticsearch and OpenSearch take nothing but gzip."""
 
 
 class BulkSplitRetry(SplitRetry):
-    """Remembers what has been said of entries that may or may not be to blame."""
+    """A payload of a bulk request, with the results of entries that may or may not be at fault."""
 
     def __init__(self, whole: bytes, batches: Sequence[Batch], evidence: Evidence) -> None:
         super().__init__(whole, batches, pairs, evidence=evidence)
         self.taken = False
-        """Whether any entry has been."""
+        """Whether any entry of the payload has been taken."""
         self.doubts: Counter[int] = Counter()
-        """How often an entry's result was dubious."""
+        """How often each entry, by index, had a result of `DUBIOUS`."""
         self.taken_before: int | None = None
-        """How many requests had been taken when all of it was first rejected."""
+        """How many requests had been taken when all entries were first rejected; None before."""
 
     def is_proven(self) -> bool:
-        """Whether anything was taken that speaks for the configuration: of this payload, or since
-        all of it was rejected."""
+        """Whether the configuration is proven to work, so that a rejection is an entry's fault.
+
+        It is if an entry of this payload was taken, or another request since all entries of this
+        one were rejected.
+        """
         if self.taken_before is None:
             self.taken_before = self.evidence.taken
         return self.taken or self.evidence.taken > self.taken_before
 
 
 class Elasticsearch(OverHttp[BulkSplitRetry]):
-    """Says what a request looks like, and what the results in its answer mean; the transport knows
-    what whole answers mean."""
+    """Makes bulk requests, and decides what the results in an answer mean.
+
+    What the status of a whole request means is decided in `pipeline.transport.http` and
+    `split_retry`.
+    """
 
     def __init__(self, config: Config, context: Context) -> None:
         self._http = HttpClient(config.urls, _with_key(config), key="urls")
@@ -164,7 +171,7 @@ class Elasticsearch(OverHttp[BulkSplitRetry]):
                 left.append(index)
             else:
                 bad[index] = _reason(result)
-        if not left and not any(taken):  # of which nothing is known but that
+        if not left and not any(taken):  # everything is rejected: let `SplitRetry` decide
             raise EntriesRejected(Rejected(bad[0], found[0].status), bad)
         for index, reason in bad.items():
             payload.refuse(*data.place(part, index, payload), reason)
@@ -181,7 +188,7 @@ def _results(answer: Answer, count: int) -> list[Result]:
         return results(answer.body, count)
     except ValueError as error:
         if len(answer.body) >= LARGEST_ANSWER:
-            raise TooLarge(f"{answer.where} has more to say than is read", answer.status) from error
+            raise TooLarge(f"the answer of {answer.where} is too long", answer.status) from error
         said = printable(answer.body[:1000].decode("utf-8", "replace")) or "nothing"
         raise ServerFault(
             f"what {answer.where} says {error}: {said}; check that it is Elasticsearch"
@@ -200,7 +207,7 @@ def _reason(result: Result) -> str:
 
 
 def _with_key(config: Config) -> Config:
-    """The key as a header like any other."""
+    """The configuration with `api_key` as a header `Authorization`."""
     if config.api_key is None:
         return config
     if config.auth is not None:

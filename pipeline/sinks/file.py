@@ -8,17 +8,17 @@ rotate = { size = "100MiB", every = "1d", keep = 7 }
 fsync = "batch"
 ```
 
-- **Rotation** comes before the payload that would go over `size`, or that is the first of a new
-  period of `every` (in UTC, so `1d` is at midnight): `containers.json` becomes
-  `containers.json.1`, that `.2`, and so on; what is beyond `keep` is removed. Another program such
+- **Rotation** happens before a payload that would make the file larger than `size`, or that is the
+  first of a new period of `every` (in UTC, so `1d` is midnight): `containers.json` becomes
+  `containers.json.1`, that `.2`, and so on; files beyond `keep` are removed. Another program such
   as logrotate may move the file instead: the sink notices, and starts a new one.
 - **fsync**: `never` leaves it to the kernel, which writes within about half a minute, so a crash of
   the host loses that much. `rotate` writes each file to the disk before it is moved aside. `batch`
-  does so for each payload before it counts as delivered: nothing is lost, at the price of the
-  disk's latency per payload.
-- **Crashes**: a line that was cut short is ended when the file is opened, so that what follows
-  stands on a line of its own. A payload that could not be written to its end is taken back before
-  it is tried again, so nothing stands there twice.
+  writes each payload to the disk before it counts as delivered: nothing is lost, at the price of
+  the disk's latency per payload.
+- **Crashes**: a line that was cut short gets a newline when the file is opened, so that the next
+  entry begins on a line of its own. A payload that was only written in part is removed before it is
+  tried again, so nothing is stored twice.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ from pipeline.transport.rotating_file import RotatingFile, file_sentence
 
 
 class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When the file is moved aside, and how many of those stay."""
+    """When the file is rotated, and how many old files are kept."""
 
     size: Size = Size(100 * 2**20)
-    """Bytes that a file may have, unless a single payload is larger; 0 for any number."""
+    """Largest size of a file, unless a single payload is larger; 0 for no limit."""
     every: Annotated[Duration | None, msgspec.Meta(examples=["1h", "1d"])] = None
-    """Length of the period that one file is for, such as `1h` or `1d`."""
+    """Period of one file, such as `1h` or `1d`; without it, only the size matters."""
     keep: Annotated[int, msgspec.Meta(ge=0)] = 5
-    """Files that stay beside the current one."""
+    """Number of old files to keep."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Which file, in which form, and how safely."""
+    """The file, its format, and when it is forced to the disk."""
 
     path: Annotated[str, msgspec.Meta(examples=["/var/log/dockline/containers.json"])]
-    """The file. Its folder is made where it does not exist."""
+    """Path of the file. Its folder is created if it does not exist."""
     format: Literal["json", "text"] = "json"
     """`json` is one object per line, `text` is time, container, stream and message."""
     rotate: RotateConfig = RotateConfig()
-    """When the file is moved aside."""
+    """When the file is rotated."""
     fsync: Literal["never", "rotate", "batch"] = "rotate"
     """When entries are forced to the disk."""
 
 
 class File(Sink[bytes]):
-    """All that touches the disk happens in one thread, in order."""
+    """Appends to a rotated file. All work on the disk happens in one thread, in order."""
 
     def __init__(self, config: Config, context: Context) -> None:
         if not config.path.strip() or config.path.endswith("/"):

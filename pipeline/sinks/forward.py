@@ -1,30 +1,30 @@
-"""The Fluent forward protocol, to Fluentd, Fluent Bit, Vector, or the `forward` source of another
-dockline.
+"""The Fluent forward protocol, to Fluentd, Fluent Bit, Vector, or a `forward` source of dockline.
 
 ```toml
 [sinks.fluentd]
 type = "forward"
 address = "tls://fluentd.example.com"      # port 24224, for tcp:// too
 tag = "docker.{container.name}"
-shared_key = "${FLUENTD_KEY}"              # only where the server asks for one
+shared_key = "${FLUENTD_KEY}"              # only if the server asks for one
 ```
 
-- **Chunks**: what is sent at once is PackedForward, or CompressedPackedForward with
-  `compression = "gzip"`: one chunk for each tag. Times are EventTime, to the nanosecond.
-- **Records** have the names that JSON has, but for `@timestamp`: `message`, `stream`, `container`,
-  `host`, `event.sequence` and the parsed fields. Messages are the bytes that they were.
+- **Chunks** are PackedForward, or CompressedPackedForward with `compression = "gzip"`: one chunk
+  per tag and payload. Times are EventTime, to the nanosecond.
+- **Records** have the same names as JSON, except `@timestamp`: `message`, `stream`, `container`,
+  `host`, `event.sequence` and the parsed fields. Messages keep their bytes.
 - **`tag`** is a template over the container and the entry, such as
-  `"{container.project}.{container.service}.{stream}"`. Slashes and control characters of what a
-  placeholder gives become `_`.
-- **Acknowledgements** are always asked for. All chunks are sent, then each is waited for; after a
-  break only those are sent again that were not acknowledged. A server that never acknowledges
-  (Logstash's `fluent` codec is one) cannot be used: after `ack_timeout` it is as if it were away.
+  `"{container.project}.{container.service}.{stream}"`. Slashes and control characters in the values
+  become `_`.
+- **Acknowledgements** are always requested. All chunks of a payload are sent, then the sink waits
+  for each; after a broken connection only chunks without an acknowledgement are sent again. A
+  server that never acknowledges (such as Logstash's `fluent` codec) cannot be used: after
+  `ack_timeout` it counts as unavailable.
 - **Shared key**: Fluentd's `<security>`. Both ends prove that they know it; `user` and `password`
-  are for a server that asks for users, too. It protects nothing of what follows: TLS does. A server
-  that closes the connection meanwhile does not say why (Fluent Bit never does for a wrong key); the
-  log says what to check.
-- **Delivery**: what was not acknowledged is sent again, so a chunk can come twice, and none is
-  lost.
+  are for a server that also asks for users. It does not protect the entries: TLS does. A server
+  that closes the connection during the handshake gives no reason (Fluent Bit never does for a wrong
+  key); the log says what to check.
+- **Delivery**: chunks without an acknowledgement are sent again, so a chunk can be duplicated, and
+  none is lost.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from pipeline.transport.net.tls import tls_of
 
 PORTS = {"tcp": 24224, "tls": 24224}
 NO_TAG = "docker"
-"""In the place of a tag that is empty, which Fluentd would not route."""
+"""The tag to use if the template gives an empty one, which Fluentd would not route."""
 GZIP_LEVEL = 3
 SILENT = (
     "does not ask for the shared key; check that it has one, or remove shared_key, and check "
@@ -61,54 +61,56 @@ SILENT = (
 )
 UNASKED = (
     "closed the connection before it asked for the shared key; check whether it expects TLS, and "
-    "whether it lets this host in"
+    "whether it allows this host"
 )
 UNANSWERED = "does not answer to the shared key; check that the port is that of a forward input"
 UNWANTED = (
-    "closed the connection when it was shown the shared key; check shared_key, user and password, "
-    "and whether it lets this host in"
+    "closed the connection after it was sent the shared key; check shared_key, user and password, "
+    "and whether it allows this host"
 )
 GREETING = 0.5
-"""Seconds in which a server has asked for its key, as far as `probe` waits for that."""
+"""Seconds that `probe` waits for a server to ask for a shared key."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Where to send entries, under which tags."""
+    """The server's address, the tag of entries, and the credentials."""
 
     address: Annotated[str, msgspec.Meta(examples=["tcp://fluentd:24224", "tls://fluentd"])]
-    """`host`, `host:port`, or either after `tcp://` or `tls://`. Without a scheme it is TLS where
+    """`host` or `host:port`, optionally after `tcp://` or `tls://`. Without a scheme it is TLS if
     there is a `tls` table, else TCP."""
     tag: Annotated[str, msgspec.Meta(min_length=1)] = "docker.{container.name}"
-    """Template of the tag that an entry is sent under."""
+    """Template of the tag of an entry."""
     compression: Literal["none", "gzip"] = "none"
-    """How chunks are packed."""
+    """Compression of chunks."""
     shared_key: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_KEY}"])] = None
-    """Key of the server's `<security>`."""
+    """Shared key of the server's `<security>`."""
     user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
-    """Name to give where the server asks for users."""
+    """User, if the server asks for users."""
     password: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_PASSWORD}"])] = None
     """Password of that user."""
     hostname: Annotated[str | None, msgspec.Meta(examples=["web-1"])] = None
-    """Name to give with the shared key, by default that of this host."""
+    """Host name to send with the shared key, by default that of this host."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     timeout: Duration = Duration(10)
-    """For connecting, again for the TLS handshake, and again for that with the shared key."""
+    """Time limit for connecting, again for the TLS handshake, and again for that with the shared
+    key."""
     ack_timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(60)
-    """Longest silence while acknowledgements are waited for."""
+    """Longest silence of the server while waiting for acknowledgements."""
 
 
 @dataclass(slots=True)
 class Chunks:
-    """What a payload remembers from one attempt to the next."""
+    """The data of a payload: its chunks, and which of them are acknowledged."""
 
     unacknowledged: dict[str, bytes] = field(default_factory=dict)
-    """By chunk id."""
+    """Encoded chunks that are still to be acknowledged, by chunk id."""
     acknowledged: set[str] = field(default_factory=set)
+    """Ids of the chunks that the server has acknowledged."""
 
 
 class Forward(Sink[Chunks]):
-    """One connection, which is made anew after any trouble."""
+    """Sends chunks over one connection, which is reopened after any error."""
 
     def __init__(self, config: Config, context: Context) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
@@ -130,7 +132,7 @@ class Forward(Sink[Chunks]):
         self._stream = Stream(address, tls, timeout=config.timeout, resend=False)
         self._answers = Answers()
         self._last: set[str] = set()
-        """Chunks of the payload before, which may be acknowledged twice."""
+        """Ids of the previous payload's chunks, whose acknowledgements may come twice."""
 
     # -- the connection ------------------------------------------------------------------------
 
@@ -150,13 +152,13 @@ class Forward(Sink[Chunks]):
                 client.check_pong(await self._answer(), hello, salt)
         except TimeoutError as error:
             raise await self._broken(SILENT if hello is None else UNANSWERED) from error
-        except Unavailable as error:  # it has hung up
+        except Unavailable as error:  # the server has closed the connection
             raise await self._broken(UNASKED if hello is None else UNWANTED) from error
         except ProtocolError as error:
             raise await self._broken(f"cannot be used with this shared_key: {error}") from error
 
     async def _answer(self) -> Any:
-        """The next object. What would come behind it is nothing that the protocol has here."""
+        """The server's next object. In the handshake, no other can follow it."""
         while not (said := self._answers.feed(await self._stream.receive())):
             pass
         return said[0]
@@ -165,7 +167,7 @@ class Forward(Sink[Chunks]):
         return self._stream.reached()
 
     async def probe(self) -> None:
-        """A server that wants a shared key asks for it at once."""
+        """Finds out whether the server asks for a shared key, which it would do at once."""
         if self._client is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GREETING):
@@ -196,7 +198,7 @@ class Forward(Sink[Chunks]):
         return Payload(chunks, sum(map(len, batches)), size)
 
     def _containers(self, parts: Sequence[Batch]) -> dict[str, Any]:
-        """What another dockline is to know exactly of each: see `forward.columns`."""
+        """Name, image, labels and host of each container, by id: for the `forward` source."""
         facts = {}
         for container in dict.fromkeys(one.container for one in parts):
             host = container.host or self._host
@@ -232,7 +234,7 @@ class Forward(Sink[Chunks]):
                     raise await self._wrong(identity)
 
     async def _ready(self) -> None:
-        """A server may close what was idle, which is no trouble worth reporting."""
+        """Reconnects if the server has closed the idle connection, which is not an error."""
         try:
             said = self._stream.pending()
         except Closed:
@@ -274,13 +276,15 @@ _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 def _part_of_tag(text: str) -> str:
-    """What a placeholder gives, without what would lead elsewhere where a tag is a file's name, as
-    in `out_file` of Fluent Bit and Fluentd."""
+    """The value of a placeholder, safe in a path: some outputs make file names of tags.
+
+    Examples are `out_file` of Fluent Bit and Fluentd.
+    """
     if text.isalnum():
         return text
     return "_" if text in (".", "..") else _UNFIT.sub("_", text)
 
 
 def _clean(tag: str) -> str:
-    """A tag that can be sent."""
+    """The tag as valid UTF-8, and not empty."""
     return tag.encode("utf-8", "replace").decode() or NO_TAG

@@ -6,17 +6,18 @@ type = "gelf"
 address = "tcp://graylog.example.com"      # port 12201, for udp:// and tls:// too
 ```
 
-- **Fields**: `host`, `short_message` (never empty; the first line, where `full_message` has
-  several), `timestamp` to the nanosecond, `level` as a number; and all that JSON has, parsed fields
-  too, as additional fields: `_container_name`, `_event_sequence`, `_status`. Objects are taken
-  apart, what a name may not have becomes `_`, and `_id`, which is forbidden, `_id_`.
-- **UDP**: a message is a datagram, by default compressed with gzip, which costs ten times what all
-  else does: `compression = "none"` is for networks that have room. What is longer than `chunk` is
-  sent in chunks, 128 at the most; an entry that would need more is refused, and may go to the
-  `dead_letter` sink. Graylog forgets a message of which a chunk is missing for five seconds.
-- **TCP and TLS**: each message ends with a NUL. GELF has no compression there.
-- **Delivery**: nothing acknowledges. Over TCP and TLS, what Graylog's kernel had not taken when a
-  connection broke is sent again. UDP promises nothing.
+- **Fields** are `host`, `short_message` (never empty; the first line, if `full_message` has
+  several), `timestamp` to the nanosecond, and `level` as a number. Everything else that JSON sinks
+  write, parsed fields too, becomes additional fields: `_container_name`, `_event_sequence`,
+  `_status`. Objects are flattened, characters that a name may not have become `_`, and `_id`, which
+  is forbidden, becomes `_id_`.
+- **UDP**: a message is a datagram, by default compressed with gzip, which costs ten times as much
+  as the rest: use `compression = "none"` if the network has bandwidth to spare. A message longer
+  than `chunk` is sent in chunks, at most 128; an entry that would need more is refused, and may go
+  to the `dead_letter` sink. Graylog drops a message if a chunk is missing for five seconds.
+- **TCP and TLS**: each message ends with NUL. GELF has no compression here.
+- **Delivery**: GELF has no acknowledgements. Over TCP and TLS, what Graylog's kernel had not
+  confirmed when a connection broke is sent again. UDP guarantees nothing.
 """
 
 from __future__ import annotations
@@ -40,36 +41,38 @@ from pipeline.transport.net.sink import OverSocket
 PORTS = {"udp": 12201, "tcp": 12201, "tls": 12201}
 
 MAGIC = b"\x1e\x0f"
+"""The first bytes of a chunk."""
 CHUNK_HEAD = 12
-"""Bytes before each chunk: `MAGIC`, the message's id, which chunk this is and of how many."""
+"""Bytes of a chunk's header: `MAGIC`, the message's id, the chunk's number, and their count."""
 MOST_CHUNKS = 128
+"""Chunks of a message at most, by GELF's specification."""
 LEVEL = 1
-"""Of gzip and zlib: the next ones cost twice as much for messages a tenth smaller."""
+"""Level of gzip and zlib: the next ones cost twice as much for messages that are 10 % smaller."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Where Graylog listens, and how messages are packed."""
+    """The address of Graylog, and the compression of messages."""
 
     address: Annotated[
         str, msgspec.Meta(examples=["tcp://graylog:12201", "udp://graylog", "tls://graylog:12202"])
     ]
-    """`host`, `host:port`, or either after `tcp://`, `tls://` or `udp://`. Without a scheme it is
-    TLS where there is a `tls` table, else TCP."""
+    """`host` or `host:port`, optionally after `tcp://`, `tls://` or `udp://`. Without a scheme it
+    is TLS if there is a `tls` table, else TCP."""
     compression: Annotated[
         Literal["gzip", "zlib", "none"] | None, msgspec.Meta(examples=["zlib"])
     ] = None
-    """Of messages over UDP, by default `gzip`; TCP and TLS have none."""
+    """Compression of messages over UDP, by default `gzip`; TCP and TLS have none."""
     chunk: Annotated[Size, msgspec.Meta(ge=512, le=LARGEST)] = Size(1420)
-    """Bytes of a datagram at the most, as they fit into a packet of the usual networks. On one of
-    your own, 8192 costs less."""
+    """Largest datagram; the default fits into a packet on most networks. On a local network, 8192
+    costs less."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     timeout: Duration = Duration(10)
-    """For connecting, and again for the TLS handshake."""
+    """Time limit for connecting, and again for the TLS handshake."""
 
 
 class Gelf(OverSocket):
-    """A datagram for each message, or chunk of one; or a stream of messages, each with its NUL."""
+    """Sends datagrams over UDP, one per message or chunk, or messages ended by NUL over TCP."""
 
     most_values = 50_000  # some 50 ms
 
@@ -110,7 +113,11 @@ class Gelf(OverSocket):
 
 
 def chunks(message: bytes, longest: int) -> list[bytes]:
-    """The datagrams of a message that is too long for one."""
+    """The chunks of a packed message, as datagrams of at most `longest` bytes.
+
+    The message must need no more than `MOST_CHUNKS` chunks. See
+    https://go2docs.graylog.org/current/getting_in_log_data/gelf.html
+    """
     step = longest - CHUNK_HEAD
     count = -(-len(message) // step)
     head = MAGIC + os.urandom(8)

@@ -1,4 +1,4 @@
-"""Any server that takes entries as JSON over HTTP, such as a collector or a script of your own.
+"""Any server that takes JSON over HTTP, such as a collector or a script of your own.
 
 ```toml
 [sinks.collector]
@@ -8,17 +8,17 @@ auth = { bearer = "${COLLECTOR_TOKEN}" }
 compression = "zstd"
 ```
 
-A request has many entries, with names of the Elastic Common Schema: a line each
-(`application/x-ndjson`), or with `format = "array"` all in one JSON array (`application/json`). A
-`Content-Type` in `headers` stands in for these.
+A request has many entries, with the names of the Elastic Common Schema: one per line
+(`application/x-ndjson`), or with `format = "array"` in one JSON array (`application/json`). A
+`Content-Type` in `headers` replaces these.
 
-An entry counts as delivered when its request was answered with 2xx. 408, 425, 429, 5xx and no
-answer are tried again, as `Retry-After` says, and so are redirects, 401, 403, 404, 405, 407 and
-415, since mostly the configuration is wrong then. A request that is answered with 413 or another
-4xx is halved, down to the entries that are to blame: those are refused, and may go to the
-`dead_letter` sink; the rest is delivered. While nothing at all is taken nothing is refused, and
-the sink counts as down: it is the configuration that is wrong. One entry that makes the server
-answer 403, 500 or 503 for ever is found in the same way, once others have been taken.
+An entry counts as delivered when its request was answered with 2xx. After 408, 425, 429, 5xx or no
+answer the request is retried, as `Retry-After` says; so it is after redirects, 401, 403, 404, 405,
+407 and 415, which mostly mean a wrong configuration. After 413 or another 4xx it is split in
+halves until the rejected entries are found: these are refused, and may go to the `dead_letter`
+sink; the others are delivered. While the server takes nothing at all, the configuration is probably
+wrong: nothing is refused, and the sink counts as down. A single entry that always makes the server
+answer 403, 500 or 503 is found in the same way, once others have been taken.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ _TYPES = {"ndjson": "application/x-ndjson", "array": "application/json"}
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where to send what."""
+    """The address, and the format of the requests."""
 
     url: Annotated[str, msgspec.Meta(examples=["https://collector.example.com/ingest"])]
-    """Where each request goes, with its path and query."""
+    """Address of the requests, with path and query."""
     method: Literal["POST", "PUT"] = "POST"
     """Method of the requests."""
     format: Literal["ndjson", "array"] = "ndjson"
-    """A line for each entry, or one JSON array of all."""
+    """Body of a request: a line per entry, or one JSON array."""
 
 
 class HttpSink(OverHttp[SplitRetry]):
-    """Says what a request looks like; the transport knows what answers mean."""
+    """Sends entries as JSON over HTTP.
+
+    What answers mean is decided in `pipeline.transport.http` and `split_retry`.
+    """
 
     def __init__(self, config: Config, context: Context) -> None:
         self._http = HttpClient([config.url], config, own=())

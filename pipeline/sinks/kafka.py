@@ -1,4 +1,4 @@
-"""Kafka (or Redpanda, or what else speaks its protocol): a record for each entry.
+"""Kafka, Redpanda and others with Kafka's protocol: one record per entry.
 
 ```toml
 [sinks.kafka]
@@ -16,29 +16,29 @@ tls = {}                                      # the system's authorities
 
 It needs the extra: `pip install 'dockline[kafka]'`; the image has it.
 
-- **A record**: its value is the entry as ECS JSON, its key the container's id, its timestamp the
-  entry's time in milliseconds; headers are `content-type`, `source` (`logs`, `events`, `stats`) and
-  `host`. A key always goes to the same partition, by the hash of Kafka's own clients, so a
-  container's entries stay in order, as long as the topic's number of partitions does.
-- **Topics** are named by the template `topic`, whose placeholders are those of the stage `set`.
-  What they give is kept to letters, digits, `_`, `.` and `-`, anything else becoming `_`, as does
-  nothing at all. A topic that is not there, and that the brokers do not make, makes all wait.
-- **Delivery**: `acks=all`, idempotent. An entry counts as delivered when all replicas in sync have
-  it (how many these are at least is up to the topic's `min.insync.replicas`). A batch whose answer
-  was lost is sent again with the same producer id and sequence numbers, over a new connection, too:
-  a broker that has it does not store it twice. An agent that is started again has a new id, so
-  after a kill what was in flight comes twice; `event.sequence` and `@timestamp` tell.
-- **Errors**: records that are too large, that have a time the topic does not take, or that are
-  invalid to it, are found by halving, and refused one by one; they may go to `dead_letter`. While
-  a topic calls all records invalid, none is refused: it may want others than these. All
-  else (no leader, too few replicas, authorization, quotas) makes wait, and nothing is lost. Nothing
-  is tried again behind your back: `retry` decides.
+- **A record** has the entry as ECS JSON for its value, the container's id for its key, and the
+  entry's time in milliseconds for its timestamp; its headers are `content-type`, `source` (`logs`,
+  `events`, `stats`) and `host`. A key always goes to the same partition, by the hash of Kafka's own
+  clients, so a container's entries stay in order while the topic's number of partitions stays.
+- **Topics** are named by the template `topic`, with the placeholders of the stage `set`. In their
+  values, characters other than letters, digits, `_`, `.` and `-` become `_`, and so does an empty
+  value. While a topic does not exist, and the brokers do not create it, all entries wait.
+- **Delivery** is idempotent, with `acks=all`. An entry counts as delivered when all in-sync
+  replicas have it (their least number is the topic's `min.insync.replicas`). A batch whose answer
+  was lost is sent again with the same producer id and sequence numbers, also over a new connection:
+  a broker that has it does not store it twice. A restarted agent has a new producer id, so after a
+  kill, what was in flight is stored twice; `event.sequence` and `@timestamp` identify duplicates.
+- **Errors**: records that are too large, that have a timestamp which the topic does not take, or
+  that it calls invalid, are found by splitting batches in halves, and are refused; they may go to
+  `dead_letter`. While a topic calls all records invalid, none is refused: the topic may expect
+  another format. All other errors (no leader, too few replicas, authorization, quotas) make entries
+  wait, and nothing is lost. The client does not retry by itself: `retry` is all there is.
 - **Compression** is of whole batches, outside of the event loop.
-- **Access**: `sasl` and `tls`, each by itself or both. PLAIN without TLS shows the password to the
-  network. An ACL needs Write and Describe on the topics, and on brokers before 2.8 IdempotentWrite.
+- **Access**: `sasl` and `tls`, either or both. PLAIN without TLS shows the password to the network.
+  An ACL needs Write and Describe on the topics, and on brokers before 2.8 IdempotentWrite.
 
-Tried with the mock cluster of librdkafka, and for SASL, TLS and bad answers with a double; not with
-a broker of Apache's, nor with Redpanda, for want of one that could be installed here.
+Tested with the mock cluster of librdkafka, and with a test server for SASL, TLS and bad answers;
+not yet with a broker of Apache Kafka or Redpanda.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ _ANY = Batch(Container("", "", ""), [b""], [b"2026-01-31T23:59:59.123456789Z"], 
 
 
 class SaslConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who connects."""
+    """User and password for SASL."""
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    """How the password is shown to be known; `PLAIN` sends it."""
+    """How to prove knowledge of the password; `PLAIN` sends it."""
     user: Annotated[str, msgspec.Meta(min_length=1, examples=["dockline"])]
     """Name of the user."""
     password: Annotated[Secret, msgspec.Meta(examples=["${KAFKA_PASSWORD}"])]
@@ -87,33 +87,33 @@ class SaslConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Where the brokers are, and what their records are like."""
+    """The brokers' addresses, and the topic and format of the records."""
 
     bootstrap_servers: Annotated[
         list[str], msgspec.Meta(min_length=1, examples=[["kafka-1:9092", "kafka-2:9092"]])
     ]
-    """`host:port` of one or more of the brokers, which tell of the others."""
+    """`host:port` of one or more brokers; these know the addresses of the others."""
     topic: Annotated[str, msgspec.Meta(min_length=1, examples=["logs.{container.project}"])] = (
         "dockline"
     )
     """Name of the topic; may be a template."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
-    """How batches are compressed. `zstd` and `lz4` are the quickest."""
+    """Compression of batches. `zstd` and `lz4` are the fastest."""
     max_batch: Annotated[Size, msgspec.Meta(ge=1)] = Size(1_000_000)
-    """Bytes of one batch of a partition, before compression; no more than the topic's
-    `max.message.bytes`. What is too large for the broker is halved."""
+    """Largest batch of a partition, before compression; not more than the topic's
+    `max.message.bytes`. A batch that is too large for the broker is split in halves."""
     sasl: SaslConfig | None = None
-    """User and password."""
+    """User and password for SASL."""
     tls: TLSConfig | None = None
-    """Certificates; with this table, even an empty one, connections are over TLS. Each broker is
+    """Certificates. With this table, even an empty one, connections use TLS. Each broker is
     verified by its own name."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
-    """For each answer, such as that all replicas have a batch. A broker that does not greet a new
-    connection within five seconds counts as away, sooner than that."""
+    """Time limit for each answer, such as for all replicas to have a batch. A broker that does not
+    answer a new connection within five seconds is already considered unavailable then."""
 
 
 class Kafka(Sink["PendingRecords"]):
-    """`Payload.data` knows which of its records the brokers have not acknowledged."""
+    """Produces records. `Payload.data` knows which of them the brokers have not acknowledged."""
 
     def __init__(self, config: Config, context: Context) -> None:
         servers = [_server(text) for text in config.bootstrap_servers]
@@ -137,7 +137,7 @@ class Kafka(Sink["PendingRecords"]):
             self._cluster,
             codec=producer.CODECS[config.compression],
             largest=int(config.max_batch),
-            timeout=timeout * 0.75,  # so that a broker's answer comes before ours is given up
+            timeout=timeout * 0.75,  # the broker must give up before the client does
         )
         self._pending = producer.PendingRecords
 

@@ -16,10 +16,10 @@ address = "tcp://logstash:5000"            # input { tcp { port => 5000 codec =>
 | `tcp://`, `tls://`                      | `tcp` with codec `json_lines`  | no           |
 | `udp://`                                | `udp` with codec `json`        | no           |
 
-Prefer Lumberjack: an event counts as delivered when Logstash has acknowledged it, and of a window
-that was acknowledged in part only the rest is sent again. Over TCP and TLS nothing is acknowledged;
-what Logstash's kernel had not taken when a connection broke is sent again. Over UDP an entry of
-more than 65,487 bytes is refused, and may go to the `dead_letter` sink.
+Prefer Lumberjack: an event counts as delivered when Logstash has acknowledged it, and if a window
+was only acknowledged in part, only the rest is sent again. Over TCP and TLS nothing is
+acknowledged; what Logstash's kernel had not confirmed when a connection broke is sent again. Over
+UDP an entry of more than 65,487 bytes is refused, and may go to the `dead_letter` sink.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ PORTS = {"lumberjack": 5044, "lumberjack+tls": 5044, "tcp": None, "tls": None, "
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Where Logstash listens, and what it speaks there."""
+    """The address and protocol of Logstash."""
 
     address: Annotated[
         str, msgspec.Meta(examples=["lumberjack://logstash:5044", "tcp://logstash:5000"])
     ]
-    """`lumberjack://host:5044`, `lumberjack+tls://`, `tcp://`, `tls://` or `udp://`; one without a
-    scheme is `tcp://`."""
+    """`lumberjack://host:5044`, `lumberjack+tls://`, `tcp://`, `tls://` or `udp://`; without a
+    scheme it is `tcp://`."""
     compression: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3
-    """zlib level of Lumberjack; 0 for none."""
+    """zlib level for Lumberjack; 0 for none."""
     window: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 2048
-    """Events of Lumberjack that are sent before an acknowledgement is waited for. A server may have
-    a limit: those made with go-lumber close the connection at more than 10,000. One that never
-    acknowledges a window of this size gets half as many, and half of that, down to 256."""
+    """Events that are sent over Lumberjack before waiting for an acknowledgement. A server may have
+    a limit: those made with go-lumber close the connection above 10,000. If a server never
+    acknowledges a window of this size, the size is halved again and again, down to 256."""
     tls: TLSConfig | None = None
     """Certificates, for the schemes with TLS."""
     timeout: Duration = Duration(10)
-    """For connecting, and again for the TLS handshake."""
+    """Time limit for connecting, and again for the TLS handshake."""
     ack_timeout: Duration = Duration(30)
-    """Longest silence while an acknowledgement of Lumberjack is waited for. Logstash says every
-    few seconds that it is still at work."""
+    """Longest silence while waiting for an acknowledgement over Lumberjack. Logstash reports every
+    few seconds that it is still working."""
 
 
 class Logstash(Sink[Any]):
-    """The scheme of the address decides on the wire."""
+    """Sends JSON lines over TCP, TLS or UDP, or Lumberjack, by the scheme of the address."""
 
     def __init__(self, config: Config, context: Context) -> None:
         address = parse(config.address, PORTS, "tcp")
@@ -154,11 +154,12 @@ class _Udp:
 
 @dataclass(slots=True)
 class Events:
-    """What a Lumberjack payload remembers from one attempt to the next."""
+    """The data of a Lumberjack payload: its events, and how many are acknowledged."""
 
     events: list[bytes]
+    """One JSON object per entry."""
     acknowledged: int = 0
-    """How many of them, from the first on."""
+    """Number of events, from the first on, that the server has acknowledged."""
 
 
 class _Lumberjack:
@@ -190,7 +191,7 @@ class _Lumberjack:
                 if sent.acknowledged > start or not self._window.failed(len(events)):
                     raise
                 said = f"; it has acknowledged none of the {len(events)} events of a window, "
-                raise Unavailable(f"{error}{said}and gets {self._window.size} next") from error
+                raise Unavailable(f"{error}{said}so the next has {self._window.size}") from error
 
     def unconfirmed(self) -> int:
         return 0
@@ -199,7 +200,7 @@ class _Lumberjack:
         pass
 
     async def _ready(self) -> None:
-        """Logstash closes what was idle for a minute, which is no trouble worth reporting."""
+        """Reconnects if Logstash has closed the connection, as it does after a minute idle."""
         try:
             said = self._stream.pending()
         except Closed:
@@ -209,7 +210,7 @@ class _Lumberjack:
             raise await self._broken("acknowledged events that were not sent")
 
     async def _acknowledged(self, sent: Events, start: int, count: int) -> None:
-        """Waits until the whole window is, and notes each part of it that is."""
+        """Waits until the whole window is acknowledged, and notes each acknowledged part."""
         while sent.acknowledged < start + count:
             for sequence in self._read(await self._answer()):
                 if sequence > count:
@@ -241,4 +242,4 @@ class _Lumberjack:
 
     async def _broken(self, what: str) -> Unavailable:
         await self._stream.close()
-        return Unavailable(f"{self._stream.address} {what}; the connection is made anew")
+        return Unavailable(f"{self._stream.address} {what}; reconnecting")

@@ -1,4 +1,4 @@
-"""Grafana Loki, and whatever else takes its push requests.
+"""Grafana Loki, and other servers that take its push requests.
 
 ```toml
 [sinks.loki]
@@ -8,27 +8,27 @@ labels = { container_name = "{container.name}", team = "{container.labels.team}"
 metadata = { trace_id = "{trace_id}" }
 ```
 
-- **Labels** make streams, of which Loki keeps its index: few of them, and with few values. Each is
-  a text with expressions in braces, and is left out where it is empty. Where one is made of what
-  entries say, such as `"{stream}"`, a container may have `max_streams` streams; an entry that would
-  begin one more keeps those labels as structured metadata.
+- **Labels** define the streams, which Loki indexes: choose few labels with few values. Each is a
+  text with expressions in braces, and is left out if it is empty. If a label depends on the entry,
+  such as `"{stream}"`, a container may have up to `max_streams` streams; an entry that would begin
+  another one has those labels as structured metadata instead.
 - **Structured metadata** has the rest: `container_id`, `stream`, `level`, `event_sequence`,
-  `event_part`, `log_flags`, and what `metadata` adds. It takes Loki 3, or 2.9 with
-  `allow_structured_metadata`; without, set `structured_metadata = false`.
+  `event_part`, `log_flags`, and what `metadata` adds. It needs Loki 3, or 2.9 with
+  `allow_structured_metadata`; otherwise set `structured_metadata = false`.
 - **The line** is the message, or with `line = "json"` the whole entry with the names of the Elastic
   Common Schema.
 - **Order**: entries of a stream are sent together, in the order in which they were read. stdout and
-  stderr of one container may be some milliseconds out of step, which Loki takes by default.
+  stderr of one container may be out of order by some milliseconds, which Loki accepts by default.
 
-An entry counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
-tried again, as `Retry-After` says; 413 is halved. Of a request that is answered with 400, the
-entries that Loki names as too old, too far behind or too long are refused, and may go to the
-`dead_letter` sink. The rest is stored already where it has named all that was too old or too long;
-else it is sent again. Loki keeps once what comes twice in a stream that it does not shard, which it
-does by default above 1.5 MB/s (`limits_config.shard_streams`): a copy may go to another shard then.
-With 260 Loki says that it is told to block a tenant: all of the request is refused. While nothing
-is taken, nothing else is refused. Redirects, 401, 403, 404, 405, 407 and 415 are tried again, since
-mostly the configuration is wrong then.
+An entry counts as delivered when its request was answered with 2xx. After 429, 5xx or no answer the
+request is retried, as `Retry-After` says; after 413 it is split in halves. After 400, the entries
+that Loki names as too old, too far behind or too long are refused, and may go to the `dead_letter`
+sink. If Loki named all entries that were too old or too long, it has stored the others; otherwise
+these are sent again. Loki drops a duplicate within a stream, unless it shards the stream, as it
+does by default above 1.5 MB/s (`limits_config.shard_streams`): then a copy may end up in another
+shard. 260 means that Loki is configured to block the tenant: all of the request is refused. While
+Loki takes nothing, nothing else is refused. Redirects, 401, 403, 404, 405, 407 and 415 are retried,
+since they mostly mean a wrong configuration.
 The API: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs
 """
 
@@ -63,20 +63,20 @@ log = logging.getLogger(__name__)
 
 PUSH = "/loki/api/v1/push"
 BLOCKED = 260
-"""Loki's answer for a tenant that it is told to block, unless another is configured there."""
+"""Loki's default status for a tenant that it is configured to block."""
 IN_THREAD = 2**17
-"""Bytes from which on compressing is left to a thread; it takes a third of a millisecond."""
+"""Bytes from which a request is compressed in a thread; that many take a third of a millisecond."""
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where Loki is, and what makes its streams."""
+    """The address of Loki, and the labels and content of its streams."""
 
     url: Annotated[str, msgspec.Meta(examples=["http://loki:3100"])]
-    """Address of Loki, and the path before `/loki/api/v1/push` if there is one."""
+    """Address of Loki, with the path before `/loki/api/v1/push` if there is one."""
     tenant: Annotated[str | None, msgspec.Meta(pattern=r"^[!-~]{1,150}$", examples=["shop"])] = None
-    """`X-Scope-OrgID`, where Loki serves several tenants."""
+    """Tenant (`X-Scope-OrgID`), if Loki has several."""
     labels: dict[_Name, str] = msgspec.field(
         default_factory=lambda: {
             "container_name": "{container.name}",
@@ -85,27 +85,27 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
             "host": "{container.host}",
         }
     )
-    """Labels of the streams; a table of one's own replaces all of these."""
+    """Labels of the streams. A table of your own replaces all of these."""
     level_label: bool = False
-    """Makes the level a label `level` instead of structured metadata: up to nine streams for each
-    one."""
+    """Makes the level a label `level` instead of structured metadata. Each stream becomes up to
+    nine."""
     max_streams: Annotated[int, msgspec.Meta(ge=1)] = 100
-    """Streams that one container may have by labels that its entries make."""
+    """Most streams of one container, if labels depend on the entry."""
     metadata: dict[_Name, str] = msgspec.field(default_factory=dict)
-    """Further structured metadata: `{ trace_id = "{trace_id}" }`."""
+    """Additional structured metadata: `{ trace_id = "{trace_id}" }`."""
     structured_metadata: bool = True
-    """Whether there is any."""
+    """Whether to send structured metadata."""
     line: Literal["message", "json"] = "message"
-    """What stands in the line."""
+    """Content of the line: the message, or the whole entry as JSON."""
     encoding: Literal["protobuf", "json"] = "protobuf"
-    """`protobuf` is what Loki's own agents send, compressed with snappy; `json` is for servers that
-    take nothing else."""
+    """`protobuf`, compressed with snappy, is what Loki's own agents send; `json` is for servers
+    that do not take protobuf."""
     compression: Literal["none", "gzip"] = "gzip"
-    """How bodies of JSON are compressed."""
+    """Compression of requests in JSON."""
 
 
 class LokiSplitRetry(SplitRetry):
-    """Entries one by one are wanted only where one of them is bad: then they are encoded anew."""
+    """A payload of a Loki push request. Entries are only separated if one of them is rejected."""
 
     def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
         whole = encoder.encode(batches)
@@ -114,6 +114,7 @@ class LokiSplitRetry(SplitRetry):
         self._entries: list[Entry] = []
 
     def entries(self, part: Part) -> list[Entry]:
+        """The entries of `part`, in the order of its indexes."""
         entries = self._all()
         return [entries[index] for index in part.indexes]
 
@@ -122,17 +123,23 @@ class LokiSplitRetry(SplitRetry):
         return self._entries
 
     def split(self, whole: bytes) -> list[bytes]:
-        """Stand for the entries: what those are put together to depends on their streams."""
+        """The entries' indexes as text, in place of the entries.
+
+        Their bytes cannot be cut out of a request, which groups entries by stream.
+        """
         return [b"%d" % number for number in range(len(self._all()))]
 
     def join(self, pieces: Sequence[bytes]) -> bytes:
+        """A request with the entries of these indexes, encoded anew."""
         entries = self._all()
         return self._encoder.request(entries[int(number)] for number in pieces)
 
 
 class Loki(OverHttp[LokiSplitRetry]):
-    """Says what a request looks like, and which entries an answer is about; the transport knows
-    what answers mean."""
+    """Makes push requests, and finds the entries that an answer rejects.
+
+    What other answers mean is decided in `pipeline.transport.http` and `split_retry`.
+    """
 
     def __init__(self, config: Config, context: Context) -> None:
         self._name = context.name
@@ -183,7 +190,7 @@ class Loki(OverHttp[LokiSplitRetry]):
             raise EntriesRejected(rejected, reasons, taken=stored) from rejected
         if answer.status == BLOCKED:
             said = printable(answer.body.decode("utf-8", "replace"))
-            reason = f"{answer.where} answers 260, is told to block this tenant: {said}"
+            reason = f"{answer.where} answers 260, as it is configured to block this tenant: {said}"
             raise EntriesRejected(
                 Rejected(reason, BLOCKED), dict.fromkeys(range(len(part)), reason)
             )
@@ -196,8 +203,8 @@ class Loki(OverHttp[LokiSplitRetry]):
     def _overflows(self, container: Container) -> None:
         if self._warnings():
             log.warning(
-                "sink %s: %s would have more than max_streams streams; labels that its entries "
-                "make are structured metadata from now on",
+                "sink %s: container %s has reached max_streams; labels that depend on the entry "
+                "are structured metadata from now on",
                 self._name,
                 container.name,
             )
@@ -216,7 +223,7 @@ def _metadata(config: Config) -> StreamFields | None:
     found = _columns(config.metadata, "metadata")
     if not config.structured_metadata:
         if found.names:
-            raise ConfigError("there is none with structured_metadata = false", "metadata")
+            raise ConfigError("metadata needs structured_metadata = true", "metadata")
         return None
     for name in found.names & (config.labels.keys() | ({"level"} if config.level_label else set())):
         raise ConfigError("that is the name of a label", f"metadata.{name}")

@@ -8,31 +8,31 @@ auth = { user = "agent", password = "${NATS_PASSWORD}" }
 stream = { replicas = 3, max_bytes = "50GiB" }
 ```
 
-- **The stream** is made where there is none. One that exists is never changed: what it has
-  otherwise than configured is said in the log. By default it is a work queue that refuses messages
-  while it is full: they wait in this sink's `buffer`, and nothing is lost. With
-  `retention = "limits"` it keeps what was read for others to read again; set `max_age` or
-  `max_bytes` and `discard = "old"`, and know that it then removes what nobody has read yet.
-- **Messages**: with `format = "columns"`, what a payload has of one container, route and source is
-  one message, compressed; a dockline with a `nats` source reads from it all that was there: the
-  container, times, streams, sequence numbers, parts, parsed fields and readings of stats. With
-  `format = "json"` each entry is a message of its own, an ECS document for any other consumer, at
-  many times the cost for both sides.
-- **Subjects** are made of `subject`. Its placeholders are `{container.id}`, `{container.name}`,
+- **The stream** is created if it does not exist. An existing one is never changed: differences from
+  the configuration are logged. By default it is a work queue that refuses messages while it is
+  full: they wait in this sink's `buffer`, and nothing is lost. With `retention = "limits"` the
+  stream keeps messages after they were read; then set `max_age` or `max_bytes` and
+  `discard = "old"`, which also removes messages that nobody has read yet.
+- **Messages**: with `format = "columns"`, the entries of one container, route and source in a
+  payload are one compressed message. A dockline with a `nats` source reads everything from it: the
+  container, times, streams, sequence numbers, parts, parsed fields and samples of stats. With
+  `format = "json"` each entry is a message, an ECS document for any other consumer, at many times
+  the cost for both sides.
+- **Subjects** are made from `subject`. Its placeholders are `{container.id}`, `{container.name}`,
   `{container.image}`, `{container.project}`, `{container.service}`, `{container.host}`,
   `{container.labels["…"]}`, `{source}` (`logs`, `events`, `stats`), `{route}`, and `{partition}`, a
-  number below `partitions` that is always the same for a container: readers that each take some of
-  the partitions have every container's entries in order. What is not an ASCII letter, a digit, `-`
-  or `_` in a value becomes `_`.
+  number below `partitions` that is always the same for a container: readers that share the
+  partitions get each container's entries in order. In values, anything but ASCII letters, digits,
+  `-` and `_` becomes `_`.
 - **Delivery**: an entry counts as delivered when the stream has acknowledged it. Many messages are
-  on their way at once; of a payload that was cut short only what was not acknowledged is sent
-  again, under the same `Nats-Msg-Id`, by which the stream knows what it has: within
-  `duplicate_window`, which the servers keep in memory (half a kilobyte for each message).
+  in flight at once. If a payload is interrupted, only messages without an acknowledgement are sent
+  again, with the same `Nats-Msg-Id`, so that the stream drops duplicates within its
+  `duplicate_window`, which takes half a kilobyte of the servers' memory for each message.
 - **Size**: a message larger than the server's `max_payload`, or than the 32 MiB that hubs take
-  before compression, is split between entries; one entry that is larger by itself is refused, and
-  may go to the `dead_letter` sink.
-- **Order**: a container's messages are published in order on one connection. After a message that
-  the stream did not take, those that were on their way behind it may be before it.
+  before compression, is split between entries; a single entry that is larger is refused, and may go
+  to the `dead_letter` sink.
+- **Order**: a container's messages are published in order on one connection. If the stream does not
+  take one of them, those in flight behind it may be stored before it.
 """
 
 from __future__ import annotations
@@ -63,22 +63,22 @@ from pipeline.transport.nats.streams import StreamConfig, Streams
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Which servers, which stream, and what the messages are."""
+    """The servers, the stream, and the subject and format of the messages."""
 
     urls: Annotated[
         list[str], msgspec.Meta(min_length=1, examples=[["nats://nats-1:4222", "tls://nats-2"]])
     ]
-    """`nats://host:4222` or `tls://host:4222`; of several, any that can be used."""
+    """`nats://host:4222` or `tls://host:4222`; of several, any that is available."""
     subject: str = "dockline.{partition}.{source}.{container.id}"
-    """Of each message; a hub's `nats` source wants the default."""
+    """Subject of the messages; a hub's `nats` source expects the default."""
     partitions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
-    """How many there are; readers have to know the same number."""
+    """Number of partitions; must be the same for readers."""
     format: Literal["columns", "json"] = "columns"
-    """`columns` for a dockline with a `nats` source, `json` for all else."""
+    """`columns` is for a dockline with a `nats` source, `json` for everything else."""
     stream: StreamConfig = StreamConfig()
-    """Where the messages are kept."""
+    """The stream that keeps the messages."""
     auth: NatsAuth | None = None
-    """Who we are."""
+    """Credentials for the servers."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     domain: Annotated[str | None, msgspec.Meta(examples=["hub"], pattern=r"^[A-Za-z0-9_-]+$")] = (
@@ -86,15 +86,15 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     )
     """JetStream domain, for a stream beyond a leaf node."""
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
-    """Messages that are published before an acknowledgement is waited for."""
+    """Messages that are published before waiting for acknowledgements."""
     timeout: Duration = Duration(10)
-    """For connecting, the login included, to each server."""
+    """Time limit for connecting to each server, with the login."""
     ack_timeout: Duration = Duration(10)
-    """Longest silence while acknowledgements are waited for."""
+    """Longest silence of the server while waiting for acknowledgements."""
 
 
 class NatsSink(Sink[list[Published]]):
-    """`Payload.data` are the messages, those that are stored marked so."""
+    """Publishes to a JetStream stream. `Payload.data` has the messages still to be stored."""
 
     def __init__(self, config: Config, context: Context) -> None:
         subjects = Subjects(config.subject, partitions=config.partitions, host=context.host)
@@ -140,7 +140,7 @@ class NatsSink(Sink[list[Published]]):
             for message, problem in problems:
                 if problem.err_code != MESSAGE_TOO_LARGE:
                     raise self._unavailable(message, problem)
-                replaced = self._smaller(payload, message, f"as the stream says: {problem}")
+                replaced = self._smaller(payload, message, f"the stream refuses it: {problem}")
                 place = payload.data.index(message)
                 payload.data[place : place + 1] = replaced
 
@@ -148,14 +148,14 @@ class NatsSink(Sink[list[Published]]):
         await self._jetstream.close()
 
     def _left(self, payload: Payload[list[Published]]) -> list[Published]:
-        """What is still to be published, none larger than the server takes, and hubs."""
+        """The messages still to be published, split so that the server and hubs take them."""
         most = self._jetstream.max_payload
         left: list[Published] = []
         todo = [message for message in reversed(payload.data) if not message.stored]
         while todo:
             message = todo.pop()
             if message.plain > LARGEST:
-                reason = f"before compression it is longer than hubs take, {LARGEST} bytes"
+                reason = f"before compression it is longer than the {LARGEST} bytes that hubs take"
                 todo += reversed(self._smaller(payload, message, reason))
             elif message.size <= most:
                 left.append(message)
@@ -170,7 +170,7 @@ class NatsSink(Sink[list[Published]]):
     def _smaller(
         self, payload: Payload[list[Published]], message: Published, reason: str
     ) -> list[Published]:
-        """The two halves of a message; none where it is of one entry, which is refused."""
+        """The two halves of a message; none if it has only one entry, which is refused."""
         halves = self._messages.halves(message)
         if not halves:
             batch, index, _ = message.pieces[0]
@@ -181,14 +181,14 @@ class NatsSink(Sink[list[Published]]):
         stream, address = self._stream, self._nats.address
         if problem is NO_RESPONDERS:
             return Unavailable(
-                f"no stream at {address} takes the subject {message.subject}: stream {stream} is "
-                "gone, or JetStream is"
+                f"no stream at {address} takes the subject {message.subject}: stream {stream} was "
+                "removed, or JetStream is not available"
             )
         if problem is NO_ACKNOWLEDGEMENT:
-            return Unavailable(f"{address} answers a message with what is no acknowledgement")
+            return Unavailable(f"{address} answers a message with no valid acknowledgement")
         if problem.err_code == STREAM_FULL:
             return Unavailable(
-                f"stream {stream} is full ({problem}): who reads it is behind, or its limits are "
+                f"stream {stream} is full ({problem}): its readers are behind, or its limits are "
                 "too small"
             )
         if problem.err_code == STREAM_NOT_MATCH:

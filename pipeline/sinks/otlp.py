@@ -1,9 +1,9 @@
-"""OpenTelemetry: logs and metrics over OTLP/HTTP, to a Collector or to any store that speaks it.
+"""OpenTelemetry: logs and metrics over OTLP/HTTP, to a Collector or any compatible store.
 
 ```toml
 [sinks.collector]
 type = "otlp"
-url = "http://collector:4318"            # /v1/logs and /v1/metrics are put behind it
+url = "http://collector:4318"            # /v1/logs and /v1/metrics are appended
 
 [sinks.victorialogs]
 type = "otlp"
@@ -14,42 +14,43 @@ from = ["stats"]
 to = ["collector"]
 ```
 
-**Resource.** One for each container, by OpenTelemetry's conventions: `service.name` (the Compose or
+**Resource.** One per container, by OpenTelemetry's conventions: `service.name` (the Compose or
 Swarm service, else the container's name), `service.namespace` (the Compose project or Swarm stack),
 `service.instance.id` and `container.id` (64 digits), `container.name`, `container.runtime.name`,
 `container.image.name`, `container.image.tags`, `container.label.NAME` (see `labels`), `host.name`.
 
-**Log records**, of logs and events. The body is the message, and parsed fields are attributes (or
-the other way round: see `body`). Attributes beside them are `log.iostream`, `event.sequence`, and,
-where there is one, `event.part` and `log.flags`; a parsed field of such a name is kept under
-`fields`, and so are those beyond a thousand. A list or an object of over 4 KiB is JSON text, as is
-one that is deeper than 16 levels. `severity_text` is one of dockline's words for levels, or `fatal`
-or `trace`; `severity_number` is what OpenTelemetry has for it. Fields called `trace_id`, `traceId`,
-`traceid`, `trace.id`, and `span_id` and so on become the record's own where they hold a valid id.
+**Log records** are made of logs and events. The body is the message, and parsed fields are
+attributes (or the other way round: see `body`). More attributes are `log.iostream`,
+`event.sequence`, and, if present, `event.part` and `log.flags`; parsed fields with these names are
+moved under `fields`, and so are those beyond a thousand. A list or object of more than 4 KiB, or
+deeper than 16 levels, becomes JSON text. `severity_text` is one of dockline's levels, or `fatal` or
+`trace`; `severity_number` is OpenTelemetry's number for it. Fields called `trace_id`, `traceId`,
+`traceid`, `trace.id`, and `span_id` and so on become the record's ids if they are valid.
 
-**Metrics**, of stats, by the semantic conventions for containers where they name them
+**Metrics** are made of stats, with the names of the semantic conventions for containers
 (`container.cpu.time`, `container.cpu.usage`, `container.memory.usage`, `container.network.io`, …),
-and for the rest as the Collector's `docker_stats` receiver does (`container.pids.count`, …).
+or else of the Collector's `docker_stats` receiver (`container.pids.count`, …).
 
-Logs wait while the server does not take metrics, and metrics while it does not take logs: two sinks
-keep them apart. Choose `compression = "zstd"` only where the server takes it, as the Collector
-does. A VictoriaLogs of before April 2025 does not, and refuses what it cannot read; it also keeps
-the ids of traces as raw bytes: `rename` them for it.
+Logs wait while the server does not take metrics, and metrics while it does not take logs: use two
+sinks to separate them. Use `compression = "zstd"` only if the server supports it, as the Collector
+does. VictoriaLogs before April 2025 does not, and refuses what it cannot read; it also stores trace
+ids as raw bytes: `rename` them for it.
 
-| answer                     | what becomes of the entries                                         |
+| answer                     | what happens to the entries                                         |
 |----------------------------|---------------------------------------------------------------------|
 | 2xx                        | delivered                                                           |
-| 2xx, some rejected         | as many are refused, with the server's words, and never sent again  |
-| 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` where there is one; an entry that   |
-|                            | alone is the cause is refused, once others have been taken          |
-| 413                        | sent again in halves; one that is too large alone is refused        |
-| 400 and others of 4xx      | sent again in halves, and refused one by one, once others are taken |
-| 3xx, 401, 403-5, 407, 415  | as 5xx: mostly it is the configuration that is wrong                |
-| 2xx with something else    | sent again: it is not a server of OTLP that says so                 |
+| 2xx, some rejected         | that many are refused, with the server's reason; not sent again     |
+| 429, 502, 503, 504, 5xx    | sent again, after `Retry-After` if present; a single entry that is  |
+|                            | the cause is refused, once others have been taken                   |
+| 413                        | sent again in halves; a single entry that is too large is refused   |
+| 400 and other 4xx          | sent again in halves; single entries are refused, once others have  |
+|                            | been taken                                                          |
+| 3xx, 401, 403-5, 407, 415  | like 5xx: the configuration is probably wrong                       |
+| 2xx, not an OTLP answer    | sent again: this is not an OTLP server                              |
 
-A server that rejects some of a request does not say which. The last ones of it stand for them in
-the counters; of metrics, whose points it counts, as many readings as points. With a `dead_letter`
-sink all entries of such a request go there, so that those rejected are among them.
+A server that rejects part of a request does not say which entries. The last ones of the request are
+counted instead; of metrics, as many samples as the server has rejected data points. With a
+`dead_letter` sink all entries of the request go there, so that the rejected ones are among them.
 """
 
 from __future__ import annotations
@@ -85,11 +86,11 @@ from pipeline.transport.split_retry import Part, SplitRetry
 log = logging.getLogger(__name__)
 
 _VERSION: Final = version("dockline")
-NO_READING: Final = "no reading of stats came with it"
+NO_READING: Final = "it has no sample of stats"
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where to send what."""
+    """The server's address, and the content of the records."""
 
     url: Annotated[
         str,
@@ -97,7 +98,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
             examples=["http://collector:4318", "http://victoriametrics:8428/opentelemetry"]
         ),
     ]
-    """Address of the server, `logs_path` and `metrics_path` not included."""
+    """Address of the server, without `logs_path` and `metrics_path`."""
     body: Literal["message", "fields"] = "message"
     """Body of log records: the message, with parsed fields as attributes; or the parsed fields as a
     map, with the message as the attribute `log.record.original`."""
@@ -106,26 +107,29 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
     ] = None
     """Container labels that become `container.label.NAME`; without this, all of them."""
     logs_path: Annotated[str, msgspec.Meta(pattern="^/")] = "/v1/logs"
-    """Where log records go, behind `url`."""
+    """Path for log records, appended to `url`."""
     metrics_path: Annotated[str, msgspec.Meta(pattern="^/", examples=["/api/v1/push"])] = (
         "/v1/metrics"
     )
-    """Where metrics go, behind `url`."""
+    """Path for metrics, appended to `url`."""
 
 
 @dataclass(slots=True)
 class Signal:
-    """What of a payload goes to one path."""
+    """The part of a payload that goes to one path: its logs or its metrics."""
 
     path: str
+    """Path of the requests, appended to `url`."""
     unit: str
-    """What its server counts."""
+    """What the server counts in partial successes: `log record` or `data point`."""
     batches: Sequence[Batch]
+    """The batches that the part is made of."""
     payload: Payload[SplitRetry]
+    """The part's own payload."""
 
 
 class Otlp(OverHttp[list[Signal]]):
-    """One server; logs and metrics are requests of their own."""
+    """Sends logs and metrics to one server, in separate requests."""
 
     most_values = 25_000  # some 25 ms
 
@@ -139,7 +143,7 @@ class Otlp(OverHttp[list[Signal]]):
         self._logs_taken, self._metrics_taken = Evidence(), Evidence()
 
     async def probe(self) -> None:
-        """Many a server takes only logs, or only metrics."""
+        """Succeeds if the server takes logs or metrics: many servers take only one of them."""
         headers = {"Content-Type": self._requests.content_type}
         try:
             await self._http.probe(self._config.logs_path, b"", headers)
@@ -193,7 +197,7 @@ class Otlp(OverHttp[list[Signal]]):
             except Unavailable as error:
                 if error.doubts is None:
                     raise
-                trouble = trouble or untraced(error)  # which the other signal need not have
+                trouble = trouble or untraced(error)  # the other signal is sent all the same
             finally:
                 for one in inner.refused[known:]:
                     payload.refuse(*one)
@@ -201,7 +205,7 @@ class Otlp(OverHttp[list[Signal]]):
             if trouble is not None:
                 raise trouble
         finally:
-            trouble = None  # else it has this frame, and the frame it
+            trouble = None  # breaks the reference cycle of exception and frame
 
     async def _post(self, signal: Signal, part: Part) -> None:
         kind = self._requests.content_type
@@ -210,7 +214,7 @@ class Otlp(OverHttp[list[Signal]]):
             said = read_answer(answer.body, answer.headers.get("Content-Type", kind))
         except ValueError as error:
             raise RequestFailed(
-                f"{answer.where} answers {answer.status} as no server of OTLP does ({error}); "
+                f"{answer.where} answers {answer.status} in a form that is not OTLP ({error}); "
                 "check the path in `url`"
             ) from error
         if said.rejected:
@@ -220,7 +224,7 @@ class Otlp(OverHttp[list[Signal]]):
             log.warning("sink %s: %s says: %s", self._name, answer.where, printable(said.message))
 
     def _reject(self, signal: Signal, part: Part, said: Partial, answer: Answer) -> None:
-        """Refuses as many as were rejected, or all, where those are to be kept elsewhere."""
+        """Refuses as many entries as were rejected, or all if there is a `dead_letter` sink."""
         count = min(said.rejected, len(part))
         rejected = f"{said.rejected} {plural(said.rejected, signal.unit)}"
         reason = f"{answer.where} rejected {rejected} of {len(part)} {plural(len(part), 'entry')}"
@@ -233,7 +237,7 @@ class Otlp(OverHttp[list[Signal]]):
 
 
 def _by_container(batches: Sequence[Batch]) -> list[Batch]:
-    """The same, those of a container one behind the other."""
+    """The batches grouped by container, otherwise in the same order."""
     groups: dict[int, list[Batch]] = {}
     for batch in batches:
         groups.setdefault(id(batch.container), []).append(batch)

@@ -11,8 +11,8 @@ address = "syslog.collector.na-01.cloud.solarwinds.com:6514"
 token = "${SWO_TOKEN}"
 ```
 
-Messages are RFC 5424, ended by LF, as their own clients send them; so line feeds, carriage returns
-and NUL in a message become spaces. Messages over 100,000 bytes (1,024 over UDP) are cut and
+Messages are RFC 5424, each ended by LF, as their own clients send them; so line feeds, carriage
+returns and NUL in a message become spaces. Messages over 100,000 bytes (1,024 over UDP) are cut and
 counted. `tcp://` and `udp://` are accepted, and not encrypted.
 """
 
@@ -30,29 +30,29 @@ from pipeline.sinks import syslog
 from pipeline.transport.net.address import parse
 
 _SOLARWINDS = 41058
-"""Their private enterprise number, which makes a token an SD-ID."""
+"""SolarWinds' private enterprise number, for the SD-ID that has the token (RFC 5424, 6.3.2)."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """An address is all that Papertrail needs; SolarWinds Observability also wants a token."""
+    """The address, which is all Papertrail needs, and the token for SolarWinds Observability."""
 
     address: Annotated[str, Meta(examples=["logs7.papertrailapp.com:12345"])]
-    """Host and port, from the account's log destination: `logs7.papertrailapp.com:12345`. TLS
-    unless it starts with `tcp://` or `udp://`."""
+    """Host and port of the account's log destination: `logs7.papertrailapp.com:12345`. TLS unless
+    it starts with `tcp://` or `udp://`."""
     token: Annotated[Secret | None, Meta(examples=["${SWO_TOKEN}"])] = None
-    """Token of the account, for hosts that want one; sent as `[TOKEN@41058]`."""
+    """Token of the account, for hosts that need one; sent as `[TOKEN@41058]`."""
     facility: Facility = "daemon"
     """Facility of all messages."""
     proc_id: ProcId = "container"
-    """PROCID: the container's short id, `pid`, the agent's process id, or `-` for none."""
+    """PROCID: the container's short id; `pid`, the agent's process id; or `-` for none."""
     tls: TLSConfig | None = None
-    """Certificates, where the system's authorities will not do."""
+    """Certificates, instead of the system's authorities."""
     timeout: Duration = Duration(10)
-    """For connecting, and again for the TLS handshake."""
+    """Time limit for connecting, and again for the TLS handshake."""
 
 
 class Papertrail(syslog.Syslog):
-    """All but the configuration is the syslog sink's."""
+    """The syslog sink with the settings of Papertrail."""
 
     def __init__(self, config: Config, context: Context) -> None:
         address = parse(config.address, {"tls": None, "tcp": None, "udp": None}, "tls")

@@ -1,9 +1,9 @@
-"""A second exporter of container metrics, with its own address and its own choice of containers.
+"""A separate exporter of container metrics, with its own address and choice of containers.
 
-Container metrics are on the agent's own `/metrics` whenever stats are on; this sink is for showing
-some of them to somebody else. It serves the containers of the routes that lead to it, under the
-same names (cAdvisor's), until they stop; those of other hosts, which a `nats` source brings and
-nobody tells when they stop, until `max_age`:
+The agent's own `/metrics` has container metrics whenever stats are on; this sink offers some of
+them elsewhere. It serves the containers of its routes, under the same names (cAdvisor's), until
+they stop. Containers of other hosts, which a `nats` source reads, are served until `max_age`, since
+the agent does not know when they stop:
 
     [sinks.team-shop]
     type = "prometheus"
@@ -15,9 +15,9 @@ nobody tells when they stop, until `max_age`:
     containers = 'project == "shop"'
     to = ["team-shop"]
 
-It takes stats only; logs and events that a route sends here are refused, and counted. Stages of
-the route have no effect on the figures, except that a dropped entry leaves its reading out. What
-would make the page take more than 256 MiB, of some 25,000 containers, is refused.
+It takes stats only; logs and events that a route sends here are refused, and counted. Stages of the
+route do not change the values; if a stage drops an entry, its sample is left out. Samples that
+would make the page take more than 256 MiB, about 25,000 containers, are refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.model.errors import ConfigError, DocklineError, Unavailable
 from pipeline.observe.metrics_page import MOST, Exposition
 from pipeline.observe.server import Server, metrics_page
 
-FULL = f"the page has as much as it may: {MOST >> 20} MiB"
+FULL = f"the metrics page has reached its limit of {MOST >> 20} MiB"
 NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'
 
 
@@ -45,16 +45,16 @@ class Config(SinkConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listen: Annotated[str, Meta(examples=["127.0.0.1:9115", "[::]:9115"])] = "127.0.0.1:9115"
     """Address and port to listen on."""
     path: Annotated[str, Meta(pattern="^/[A-Za-z0-9/_.-]*$", examples=["/metrics"])] = "/metrics"
-    """Path of the page."""
+    """Path of the metrics page."""
     labels: Annotated[tuple[str, ...], Meta(examples=[["com.docker.compose.service"]])] = ()
-    """Container labels that become labels of the metrics, as `container_label_NAME`. A few:
-    every value that differs makes a series of its own."""
+    """Container labels that become labels of the metrics, as `container_label_NAME`. Choose few:
+    every different value makes a series of its own."""
     max_age: Annotated[Duration, Meta(gt=0, examples=["5m"])] = Duration(300)
-    """A container whose last reading is older is no longer shown."""
+    """Age of its last sample at which a container is no longer shown."""
 
 
 class Prometheus(Sink[list[Batch]]):
-    """Serves the newest reading of each container that it was sent."""
+    """Serves the newest sample of each container that was sent to it."""
 
     takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
 
@@ -70,7 +70,7 @@ class Prometheus(Sink[list[Batch]]):
 
     @property
     def address(self) -> str:
-        """`host:port` as it is bound, once open."""
+        """`host:port` that it listens on, once open."""
         return self._server.address
 
     async def open(self) -> None:

@@ -13,24 +13,24 @@ from = ["stats"]
 to = ["metrics"]
 ```
 
-It is for where nobody can scrape `/metrics`: behind a NAT, or many hosts into one store. A
-Prometheus takes it with `--web.enable-remote-write-receiver`; VictoriaMetrics at the same path.
+Use it if `/metrics` cannot be scraped: behind a NAT, or for many hosts into one store. Prometheus
+accepts it with `--web.enable-remote-write-receiver`, VictoriaMetrics at the same path.
 
-Series are those of `/metrics`, under cAdvisor's names, with `job="dockline"` and the host's name as
-`instance`; `external_labels` has others, or an empty text for none. One that is no more, because
-its container was removed or stopped, is ended with a stale marker. `agent_metrics` sends the
-agent's own, `dockline_*`, too; there is no `up` then, so alert on
-`absent_over_time(dockline_engine_up{instance="web-1"}[5m])`. What is read within a second is sent
-together (`batch.linger`).
+Series are those of `/metrics`, with cAdvisor's names, `job="dockline"`, and the host's name as
+`instance`; `external_labels` replaces these labels, or removes one with an empty text. When a
+container has stopped or was removed, its series end with a stale marker. `agent_metrics` also sends
+the agent's own metrics, `dockline_*`. There is no `up` with remote write, so alert on
+`absent_over_time(dockline_engine_up{instance="web-1"}[5m])`. Samples that are read within a second
+are sent together (`batch.linger`).
 
-A reading counts as delivered when its request was answered with 2xx. 429, 5xx and no answer are
-tried again. Of a request that is answered with 400 nothing is stored, for one bad sample, one that
-is too old or out of order: it is halved, down to the readings, and of those to the series that are
-to blame. Such a reading is refused with the answer, and may go to the `dead_letter` sink; all
-others are delivered. While nothing is taken, only what the receiver calls out of order, out of
-bounds or too old is refused; for anything else the configuration may be wrong. After a long outage
-Prometheus refuses what is more than an hour behind what it has; with `sample_age_limit` that is not
-even tried.
+A container's stats at one time are an entry here. It counts as delivered when its request was
+answered with 2xx. After 429, 5xx or no answer the request is retried. After 400 the receiver has
+stored nothing, because one sample is bad, too old or out of order: the request is split in halves
+down to single entries, and these down to the series at fault. Such an entry is refused with the
+answer, and may go to the `dead_letter` sink; all others are delivered. While the receiver takes
+nothing, only samples that it calls out of order, out of bounds or too old are refused; for other
+reasons the configuration may be wrong. After a long outage Prometheus refuses samples more than an
+hour older than its newest; with `sample_age_limit` they are not even sent.
 
 Stats only: logs and events that a route sends here are refused, and counted. The protocol:
 https://prometheus.io/docs/specs/prw/remote_write_spec/
@@ -78,61 +78,61 @@ HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 TOGETHER = 5000
-"""Series of the agent's own in a request."""
+"""Series of the agent's own metrics in a request, and stale markers' snapshots in a request."""
 AT_ONCE = 500
-"""Of them that are encoded between two looks at the time."""
+"""Series of the agent's own metrics that are encoded before the event loop may run other tasks."""
 ENDINGS = 100
-"""Containers whose end is told in a request."""
+"""Containers whose series are ended in a request."""
 LOOKBACK = 300.0
-"""Seconds after which Prometheus by itself takes a series for ended that has no new samples."""
+"""Seconds after which Prometheus considers a series without new samples stale."""
 REMEMBERED = 3600.0
-"""Seconds for which it is remembered at least that a container was there. What was waiting for the
-receiver may come long after its end."""
+"""Seconds for which a container is remembered after it was last alive. Its samples may wait for the
+receiver until long after its end."""
 _OF_ITS_TIME = re.compile(
     rb"out of order|out-of-order|out of bounds|too old|too far in|duplicate sample", re.IGNORECASE
 )
-"""What Prometheus, Mimir and Thanos say of samples that they have read, and no configuration of a
-sink can mend."""
+"""Reasons of Prometheus, Mimir and Thanos that are always the sample's fault, not the
+configuration's."""
 TRIES = 16
-"""Requests that are made to find which series of a reading are to blame."""
+"""Most requests that are made to find the series at fault."""
 LARGE = 2**18
-"""Bytes from which on compressing is left to a thread; it takes half a millisecond."""
+"""Bytes from which a request is compressed in a thread; that many take half a millisecond."""
 
 
 class SeriesBatchConfig(BatchConfig, frozen=True, kw_only=True):
-    """How many readings are sent at once: as soon as one of the limits is reached."""
+    """How many samples are sent at once: as soon as one of the limits is reached."""
 
     linger: Duration = Duration(1)
     """How long to wait for more. Containers are read one after another."""
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where to send which labels and metrics."""
+    """The receiver's address, and the labels and metrics to send."""
 
     url: Annotated[str, msgspec.Meta(examples=["http://prometheus:9090/api/v1/write"])]
-    """The address that takes remote write, with its path."""
+    """Address of the remote-write receiver, with its path."""
     labels: Annotated[list[str], msgspec.Meta(examples=[["com.docker.compose.service"]])] = (
         msgspec.field(default_factory=list)
     )
-    """Container labels that become labels of the series, as `container_label_NAME`. A few: every
-    value that differs makes a series of its own."""
+    """Container labels that become labels of the series, as `container_label_NAME`. Choose few:
+    every different value makes a series of its own."""
     external_labels: Annotated[
         dict[str, str], msgspec.Meta(examples=[{"cluster": "west", "instance": "web-1:9114"}])
     ] = msgspec.field(default_factory=dict)
-    """Labels of every series that has none of that name; an empty text takes away `job` or
+    """Labels for every series that has no label of that name; an empty text removes `job` or
     `instance`."""
     sample_age_limit: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["1h"])] = None
-    """Readings older than that are refused without being sent; without it, none is too old."""
+    """Age at which samples are refused without being sent; without it, no sample is too old."""
     agent_metrics: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["15s", "off"])] = None
     """How often the agent's own metrics are sent; `"off"` for never."""
     compression: Literal["snappy"] = "snappy"  # type: ignore[assignment]
-    """The protocol knows no other."""
+    """Compression of requests; the protocol has only this one."""
     batch: SeriesBatchConfig = SeriesBatchConfig()
     """How much is sent at once."""
 
 
 class Readings(SplitRetry):
-    """A payload: the reading of each entry, and what of them is still to be sent."""
+    """A payload of a write request: a `Snapshot` per entry, and which are still to be sent."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Readings(SplitRetry):
         of: Sequence[Batch],
         evidence: Evidence,
     ) -> None:
-        """`sources` are the containers' ids."""
+        """`sources` has each snapshot's container id, `of` the batches that they are from."""
         self.sources = sources
         self.snapshots = snapshots
         whole = write_request(snapshots)
@@ -149,14 +149,16 @@ class Readings(SplitRetry):
         super().__init__(whole, of, evidence=evidence, hopeless=hopeless)
 
     def split(self, whole: bytes) -> list[bytes]:
+        """The snapshots' indexes as text, in place of the snapshots."""
         return [b"%d" % index for index in range(len(self.snapshots))]
 
     def join(self, pieces: Sequence[bytes]) -> bytes:
+        """A write request with the snapshots of these indexes."""
         return write_request([self.snapshots[int(number)] for number in pieces])
 
 
 class PrometheusRemoteWrite(OverHttp[Readings]):
-    """Remembers of each container which series the receiver has, so that it can end them."""
+    """Writes series to the receiver, and ends those of each container that has stopped."""
 
     takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
     tends = 1.0
@@ -174,11 +176,11 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         self._age_limit = config.sample_age_limit
         self._agent_every = config.agent_metrics
         self._agent_at = 0.0
-        """When the agent's own metrics are sent next, by the monotonic clock."""
+        """When to send the agent's own metrics next, by the monotonic clock."""
         self._shown = Shown(context)
         self._refusals, self._evidence = RateLimit(), Evidence()
         self._divides = True
-        """Whether a reading that was refused is looked into: not while nothing good is found."""
+        """Whether to look for the series at fault in a rejected snapshot: not if none was good."""
 
     async def probe(self) -> None:
         body = bytes(self._snappy.compress_raw(write_request([])))
@@ -233,7 +235,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             raise EntriesRejected(Rejected(reason, 0), dict.fromkeys(old, reason))
 
     async def _what_is_good(self, snapshot: Snapshot, rejected: Rejected) -> Snapshot:
-        """Sends what is good of a reading that was refused, and raises that it was."""
+        """Sends the good series of a rejected snapshot, and always raises `Rejected`."""
         series = list(snapshot.values.items())
         middle = (len(series) + 1) // 2
         parts, good, tries = [series[middle:], series[:middle]], 0, 0
@@ -257,7 +259,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         try:
             raise rejected
         finally:
-            del rejected  # else it has this frame, and the frame it
+            del rejected  # breaks the reference cycle of exception and frame
 
     async def _write(self, body: bytes) -> None:
         compress = self._snappy.compress_raw
@@ -271,7 +273,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
             rejected.certain = bool(_OF_ITS_TIME.search(rejected.body))
             raise
 
-    # ------------------------------------------------------------- what nobody has put
+    # ------------------------------------------- stale markers, and the agent's own metrics
 
     async def tend(self) -> None:
         self._shown.look()
@@ -300,7 +302,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         self._shown.take("", own)
 
     async def _write_what_is_taken(self, snapshots: Sequence[Snapshot]) -> None:
-        """What is refused of it is nobody's entry: it is left out."""
+        """Sends snapshots that belong to no entry; what is rejected is dropped and logged."""
         todo, tries = [list(snapshots)], 0
         while todo and tries < TRIES:
             some = todo.pop()
@@ -311,7 +313,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
                 if self._refusals():
                     name = self._context.name
                     log.warning(
-                        "sink %s: the agent's own metrics, or ends of series: %s", name, rejected
+                        "sink %s: the agent's own metrics, or stale markers: %s", name, rejected
                     )
                 middle = len(some) // 2
                 if middle:
@@ -319,20 +321,29 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
 
 
 class Shown:
-    """Which series the receiver has, by container; those of the agent's own under an empty id."""
+    """The series that the receiver has, by container, and the stale markers to send.
+
+    The agent's own series have an empty id.
+    """
 
     def __init__(self, context: Context) -> None:
         self._alive = context.alive
         self._newest: dict[str, tuple[Snapshot, float]] = {}
-        """With the time it came."""
+        """The newest snapshot of each container, and when it was sent, by the monotonic clock."""
         self._been: dict[str, float] = {}
-        """Containers that were there, and when last: one of another host is, as far as can be told
-        here, for as long as anything comes of it."""
+        """Containers that were alive when a snapshot was sent, and when last.
+
+        One of another host counts as alive while samples of it arrive.
+        """
         self.ended: list[tuple[float, Snapshot]] = []
-        """Markers that are still to be sent, and since when."""
+        """Stale markers that are still to be sent, each with the time it was made."""
 
     def take(self, source: str, snapshot: Snapshot) -> None:
-        """Has been sent."""
+        """Notes that a container's snapshot was sent. Series that it no longer has are ended.
+
+        `source` is the container's id, empty for the agent. Ignores a snapshot that is older than
+        the newest one.
+        """
         before, _ = self._newest.get(source, (None, 0.0))
         if before is not None and before.time > snapshot.time:
             return
@@ -344,12 +355,12 @@ class Shown:
             self.ended.append((now, stale(snapshot.time, gone)))
 
     def look(self) -> None:
-        """Ends the series of containers that are no more, or have not been read for long."""
+        """Ends the series of containers that are gone, or had no samples for `LOOKBACK` seconds."""
         now = time.monotonic()
         for source, (snapshot, heard) in list(self._newest.items()):
             if now - heard > LOOKBACK or (source in self._been and not self._alive(source)):
                 del self._newest[source]
-                # just behind the last one, since others of that container may still be waiting
+                # right after the last sample, since later ones may still be waiting
                 self.ended.append((now, stale(snapshot.time + 1, snapshot.values)))
         self.ended = [(since, one) for since, one in self.ended if now - since < LOOKBACK]
         if len(self._been) > 2 * len(self._newest) + 100:

@@ -1,46 +1,44 @@
-"""Redis Streams (or Valkey's), one XADD for each entry, many at a time.
+"""Redis or Valkey streams: one XADD per entry, many in a pipeline.
 
 ```toml
 [sinks.redis]
 type = "redis"
-address = "redis://redis"                       # port 6379; rediss:// for TLS, unix:///run/redis.sock
-user = "dockline"                               # an ACL user; without it, password alone
+address = "redis://redis"   # port 6379; rediss:// for TLS, or unix:///run/redis.sock
+user = "dockline"           # an ACL user; without it, password alone
 password = "${REDIS_PASSWORD}"
 stream = "logs:{container.project}"
 max_length = 1_000_000
 ```
 
-- **Streams** are named by the template `stream`, whose placeholders are those of the stage `set`.
-  What they give is kept to letters, digits, `_`, `.` and `-`, anything else becoming `_`, as does
-  nothing at all.
+- **Streams** are named by the template `stream`, with the placeholders of the stage `set`. In their
+  values, characters other than letters, digits, `_`, `.` and `-` become `_`, and so does an empty
+  value.
 - **An entry** of a stream has two fields: `event.id`, and `json` with the entry as ECS JSON. With
-  `format = "fields"` it has `event.id`, and each ECS name (`container.name`, `event.sequence`) and
-  each parsed field as a field of its own, which is larger.
-- **Ids**: the server gives each entry its id in the stream (`*`), which has to grow. Docker's times
-  do not: several containers share a stream, and the two outputs of one are apart by microseconds.
-  Ids made of them would be refused as too small. What tells a repetition is the field `event.id`:
-  container, source, route, time, sequence and part, the same whenever the entry is sent. Consumers
-  that must have it once remember the last few thousand. XADD's own IDMP needs Redis 8.6, and is not
+  `format = "fields"` it has `event.id`, and a field for each ECS name (`container.name`,
+  `event.sequence`) and each parsed field, which takes more memory.
+- **Ids** are assigned by the server (`*`), since they must increase. Docker's times do not: several
+  containers share a stream, and stdout and stderr of one differ by microseconds. Ids made of them
+  would be refused as too small. To detect duplicates there is the field `event.id`: container,
+  source, route, time, sequence and part, the same whenever an entry is sent. A consumer that must
+  see each entry once remembers the last few thousand. XADD's own IDMP needs Redis 8.6, and is not
   used.
 - **Delivery**: an entry counts as delivered when the server has answered its XADD with an id, and,
-  with `replicas`, when WAIT says that so many replicas have it too. Of what was sent when a
-  connection broke, up to `pipeline` entries, what was not answered is sent again: it may be there
-  twice. What the server itself makes of a crash is up to its `appendfsync`: with `always` nothing
-  that was answered is lost.
-- **Trimming**: `max_length` keeps so many entries (MAXLEN), `max_age` those that are not older
-  (MINID, reckoned from the times of the entries). Redis drops whole nodes, of a hundred entries,
-  unless `trim = "exact"`.
-- **Errors** come for each entry by itself; those that were taken are not sent again. Entries of a
-  stream whose key holds something else (WRONGTYPE) are refused one by one if `stream` is a
-  template, and may go to `dead_letter`; so are those with another error (ERR) if the server took
-  others that were sent with them. All other errors are about the server (OOM, READONLY, LOADING,
-  MISCONF, MOVED, NOAUTH, NOPERM and so on): everything waits, and nothing is lost.
+  with `replicas`, when WAIT reports that many replicas have it too. When a connection breaks, up to
+  `pipeline` entries without an answer are sent again, and may be stored twice. What survives a
+  crash of the server depends on its `appendfsync`: with `always`, everything that was answered.
+- **Trimming**: `max_length` limits the number of entries (MAXLEN), `max_age` their age (MINID, by
+  the times of the entries). Redis removes whole nodes of a hundred entries unless `trim = "exact"`.
+- **Errors** are per entry; entries that were taken are not sent again. An entry for a key that is
+  not a stream (WRONGTYPE) is refused if `stream` is a template, and may go to `dead_letter`; so is
+  one with another error (ERR) if the server took others of the same pipeline. All other errors are
+  the server's (OOM, READONLY, LOADING, MISCONF, MOVED, NOAUTH, NOPERM and so on): everything waits,
+  and nothing is lost.
 - **Sentinel**: with `address = ["redis://s1:26379", "redis://s2:26379"]` and
-  `sentinel = { master = "mymaster" }` the master is asked for at each connection.
+  `sentinel = { master = "mymaster" }` each new connection asks them for the master.
 - **ACL**: the user needs `+ping +xadd` on the streams' keys (`~logs:*`), `+select` for a
   `database`, and `+wait` for `replicas`.
 - **Cluster**: a stream is on one node. Give that node's address, and a `stream` without
-  placeholders. Tried with Redis 8.0.
+  placeholders. Tested with Redis 8.0.
 """
 
 from __future__ import annotations
@@ -69,10 +67,10 @@ SENTINEL_PORTS = {"redis": 26379, "rediss": 26379}
 
 
 class SentinelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who knows where the master is."""
+    """The Sentinels that know the address of the master."""
 
     master: Annotated[str, msgspec.Meta(min_length=1, examples=["mymaster"])]
-    """The name by which they know it."""
+    """Name of the master, as configured in the Sentinels."""
     user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
     """ACL user at the Sentinels."""
     password: Annotated[Secret | None, msgspec.Meta(examples=["${file:/run/secrets/sentinel}"])] = (
@@ -82,16 +80,16 @@ class SentinelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Where the server is, and what its streams are like."""
+    """The server's address, and the names and format of the streams."""
 
     address: Annotated[
         str | list[str],
         msgspec.Meta(examples=["redis://redis:6379", "unix:///run/redis/redis.sock"]),
     ]
-    """`redis://host:port`, `rediss://` for TLS, or `unix://` and a path. With `sentinel`, those of
-    the Sentinels."""
+    """`redis://host:port`, `rediss://` for TLS, or `unix://` and a path. With `sentinel`, the
+    addresses of the Sentinels."""
     sentinel: SentinelConfig | None = None
-    """The master is to be asked for, as one of the Sentinels at `address` knows it."""
+    """Asks the Sentinels at `address` for the master."""
     user: Annotated[str | None, msgspec.Meta(examples=["dockline"])] = None
     """ACL user, for Redis 6 and newer."""
     password: Annotated[Secret | None, msgspec.Meta(examples=["${REDIS_PASSWORD}"])] = None
@@ -103,35 +101,40 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     )
     """Key of the stream; may be a template."""
     format: Literal["json", "fields"] = "json"
-    """`json` is one field with ECS JSON, `fields` a field for each name."""
+    """`json` is one field with ECS JSON, `fields` is a field for each name."""
     max_length: Annotated[int | None, msgspec.Meta(ge=1, examples=[1_000_000])] = None
-    """Entries that a stream may have."""
+    """Most entries of a stream; older ones are removed."""
     max_age: Annotated[Duration | None, msgspec.Meta(gt=0, examples=["7d"])] = None
-    """Age of the entries that a stream keeps."""
+    """Age at which a stream's entries are removed."""
     trim: Literal["approximate", "exact"] = "approximate"
-    """`exact` keeps not one entry more, at some cost to the server."""
+    """`exact` keeps no entry beyond the limit, at some cost for the server."""
     pipeline: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
-    """Entries that are sent before their answers are waited for."""
+    """Entries that are sent before waiting for their answers."""
     replicas: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Replicas that must have an entry before it counts as delivered (WAIT)."""
     tls: TLSConfig | None = None
-    """Certificates, for `rediss://`. Where Sentinels are spoken to over TLS, so is the master."""
+    """Certificates, for `rediss://`. If the Sentinels use TLS, so does the master."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(10)
-    """For connecting, for the TLS handshake, and for the answers to what was sent at once, those of
-    replicas included."""
+    """Time limit for connecting, for the TLS handshake, and for the answers to one pipeline, with
+    those of replicas."""
 
 
 @dataclass(slots=True)
 class Entries:
-    """What a payload remembers from one attempt to the next."""
+    """The data of a payload: its commands, and which of them are still to be sent."""
 
     commands: list[bytes]
+    """One XADD per entry, encoded in RESP."""
     left: Sequence[int]
-    """Which of them the server has not taken yet, in order."""
+    """Indexes of the commands that the server has not taken yet, in order."""
     batches: Sequence[Batch]
+    """The batches that the commands are made of, without empty ones."""
 
     def place(self, index: int) -> tuple[Batch, int]:
-        """The batch that a command's entry is from, and its index there."""
+        """The batch of the entry of a command, and the entry's index in it.
+
+        Raises `IndexError` for an index that no command has.
+        """
         for batch in self.batches:
             if index < len(batch):
                 return batch, index
@@ -140,7 +143,7 @@ class Entries:
 
 
 class Redis(Sink[Entries]):
-    """Sends windows of `pipeline` commands, each when the one before was answered."""
+    """Sends up to `pipeline` commands at a time, and waits for their answers before the next."""
 
     def __init__(self, config: Config, context: Context) -> None:
         self._config = config
@@ -164,7 +167,7 @@ class Redis(Sink[Entries]):
         self._connection = connection = await self._connect()
         await connection.open()
         if connection.fact(b"mode") == "sentinel":
-            raise Unavailable(f"{connection.address} is a Sentinel; name it in sentinel.addresses")
+            raise Unavailable(f"{connection.address} is a Sentinel; set sentinel.master")
         if connection.fact(b"role") in ("slave", "replica"):
             raise refusal(connection.address, Error("READONLY it says so of itself"))
         if self._config.replicas:
@@ -199,7 +202,7 @@ class Redis(Sink[Entries]):
         replies: list[Reply],
         address: Address,
     ) -> None:
-        """Forgets what was taken, refuses what never will be, and raises for what is left."""
+        """Removes what was taken, refuses entries at fault; raises `Unavailable` if any is left."""
         sent, rest = payload.data, payload.data.left[len(window) :]
         if not any(type(reply) is not bytes for reply in replies):
             sent.left = rest
@@ -221,7 +224,10 @@ class Redis(Sink[Entries]):
             raise refusal(address, trouble)
 
     def _is_to_blame(self, error: Error, taken: bool) -> bool:
-        """Whether an entry, rather than the server or the configuration, is the cause."""
+        """Whether the entry, rather than the server or the configuration, caused the error.
+
+        `taken`: whether the server took other entries of the same pipeline.
+        """
         if error.code == "WRONGTYPE":
             return not self._constant
         return error.code == "ERR" and taken
@@ -229,8 +235,11 @@ class Redis(Sink[Entries]):
     async def _replicated(
         self, connection: RedisConnection, commands: bytes, count: int
     ) -> list[Reply]:
-        """Asks, and has it be replicated; with no commands, sees that there are replicas at all, so
-        that nothing is sent again and again to a master that has none."""
+        """Sends commands followed by WAIT; raises `Unavailable` if too few replicas have them.
+
+        With no commands it only checks that there are enough replicas, so that entries are not
+        sent again and again to a master without any.
+        """
         wanted, patience = self._config.replicas, int(self._config.timeout * 500) or 1
         wait = command(b"WAIT", b"%d" % wanted, b"%d" % (patience if count else 1))
         *replies, have = await connection.ask(commands + wait, count + 1)
@@ -250,7 +259,7 @@ class Redis(Sink[Entries]):
 
 
 def _way(config: Config, login: Login) -> Callable[[], Awaitable[RedisConnection]]:
-    """How to find the server. Raises `ConfigError`."""
+    """A function that makes a connection to the server. Raises `ConfigError`."""
     timeout = float(config.timeout)
     written = [config.address] if isinstance(config.address, str) else config.address
     asked = config.sentinel

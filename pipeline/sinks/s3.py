@@ -1,4 +1,4 @@
-"""Objects in a bucket of S3, or of what speaks its protocol: MinIO, Ceph, R2, Google's.
+"""Objects in a bucket of S3, or of a compatible store: MinIO, Ceph, R2, Google Cloud Storage.
 
 ```toml
 [sinks.archive]
@@ -17,26 +17,26 @@ access_key_id = "${MINIO_USER}"
 secret_access_key = "${MINIO_PASSWORD}"
 ```
 
-An object has JSON lines with names of the Elastic Common Schema, compressed, or a table as Parquet
-(`format = "parquet"`, which needs `pip install 'dockline[parquet]'`). Those that
-`prefix` gives different texts for go into different objects: there is one for each container, or
-with `prefix = "%Y/%m/%d/"` one of all. Times in it (`%Y %m %d %H %M`) are the entries', in UTC.
-What a placeholder gives stays within its part of the prefix: slashes and control characters in it
-become `_`, and so does all of it where it is empty, `.` or `..`; of a long one 128 characters are
-used.
+An object has compressed JSON lines with the names of the Elastic Common Schema, or is a Parquet
+table (`format = "parquet"`, which needs `pip install 'dockline[parquet]'`). Entries with different
+prefixes go into different objects: by default one per container, with `prefix = "%Y/%m/%d/"` one
+for all. Times in `prefix` (`%Y %m %d %H %M`) are those of the entries, in UTC. The value of a
+placeholder cannot add levels to the prefix: slashes and control characters become `_`, and so does
+a value that is empty, `.` or `..`; of a long value 128 characters are used.
 
-Entries gather for five minutes or up to 32 MiB of memory: unless said otherwise `batch.linger` is
-`5m` here, `batch.bytes` `32MiB`, `batch.entries` 1,000,000, and `buffer.memory` `128MiB`.
+Entries are collected for five minutes or up to 32 MiB of memory: the defaults here are `5m` for
+`batch.linger`, `32MiB` for `batch.bytes`, 1,000,000 for `batch.entries`, and `128MiB` for
+`buffer.memory`.
 
-A key ends in the time of the object's first entry, its container and its number. The same entries,
-sent again, replace their object instead of adding one; so does, for an object of one container,
-what a killed agent reads again from its first entry on. Entries count as delivered when S3 has
-stored their object.
+A key ends in the time of the object's first entry, its container and its sequence number. If the
+same entries are sent again, they replace their object; so do, for an object of one container, the
+entries that a killed agent reads again from the first one on. Entries count as delivered when S3
+has stored their object.
 
-Credentials are found as by the AWS CLI: `access_key_id` and `secret_access_key` here, else the
+Credentials are found in the order of the AWS CLI: `access_key_id` and `secret_access_key` here, the
 environment, `profile` or the default one in `~/.aws`, a web identity, the role of the container or
-of the instance. They need `s3:PutObject`. An object that is too large is halved; for any other
-answer entries wait, since S3 does not look at them, and the configuration is wrong.
+instance. They need `s3:PutObject`. An object that is too large is split in halves; after any other
+answer entries wait, since S3 does not look into objects, so the configuration must be wrong.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ _OF_THE_CONTAINER = re.compile(r'\s*container\.[a-z_.]+(\[("[^"]*"|\'[^\']*\')\]
 
 
 class S3BatchConfig(BatchConfig, frozen=True, kw_only=True):
-    """How much is gathered for objects: until one of the limits is reached."""
+    """How much is collected for objects: until one of the limits is reached."""
 
     bytes: Annotated[Size, msgspec.Meta(ge=1)] = Size(32 * 2**20)
-    """Bytes of memory; a quarter of `buffer.memory`, which has what is being sent, too."""
+    """Bytes of memory; a quarter of `buffer.memory`, which also has what is being sent."""
     entries: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
     """Number of entries."""
     linger: Duration = Duration(300)
@@ -85,79 +85,81 @@ class S3BatchConfig(BatchConfig, frozen=True, kw_only=True):
 
 
 class Waiting(BufferConfig, frozen=True, kw_only=True):
-    """What may wait between the routes and this sink, and what happens when that is full."""
+    """The buffer of this sink, and what happens when it is full."""
 
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(128 * 2**20)
-    """Bytes of memory, what is being sent included."""
+    """Bytes of memory, with what is being sent."""
 
 
 class EncryptionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the server encrypts objects, where it does not by itself."""
+    """Server-side encryption of objects, if it is not the bucket's default."""
 
     type: Annotated[
         Literal["AES256", "aws:kms", "aws:kms:dsse"], msgspec.Meta(examples=["aws:kms"])
     ] = "AES256"
-    """With a key of S3's own, or one of KMS."""
+    """Encryption with a key of S3 (`AES256`) or of KMS."""
     key: Annotated[str | None, msgspec.Meta(examples=["alias/logs"])] = None
-    """Of KMS: its id, ARN or alias; without it, the account's own."""
+    """Id, ARN or alias of a KMS key; without it, the account's default key."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
-    """Which bucket, as whom, and what objects are like."""
+    """The bucket, the credentials, and the keys and format of objects."""
 
     bucket: Annotated[str, msgspec.Meta(min_length=1, examples=["logs"])]
-    """Its name, or the ARN of an access point."""
+    """Name of the bucket, or ARN of an access point."""
     prefix: Annotated[str, msgspec.Meta(examples=["logs/{container.host}/%Y/%m/%d/"])] = (
         "{container.name}/%Y/%m/%d/"
     )
-    """What keys begin with: a text with expressions in braces, as in `set`, and parts of times."""
+    """Start of the keys: a text with expressions in braces, as in `set`, and parts of the time."""
     format: Literal["ndjson", "parquet"] = "ndjson"
-    """Lines of JSON, or a table."""
+    """JSON lines, or a Parquet table."""
     compression: Literal["zstd", "gzip", "none"] = "zstd"
-    """How objects are compressed; of Parquet, its pages."""
+    """Compression of objects; with Parquet, of its pages."""
     region: Annotated[str | None, msgspec.Meta(examples=["eu-west-1"])] = None
-    """By default what `AWS_REGION` or the profile says, else `us-east-1`."""
+    """Region of the bucket; by default that of `AWS_REGION` or the profile, else `us-east-1`."""
     endpoint: Annotated[str | None, msgspec.Meta(examples=["https://minio:9000"])] = None
-    """Address of what is not Amazon's."""
+    """Address of a store other than Amazon's."""
     path_style: Annotated[bool | None, msgspec.Meta(examples=[True])] = None
-    """Whether the bucket stands in the path instead of the host's name; MinIO and Ceph mostly want
-    it. By default it does where an endpoint is an IP address."""
+    """Whether the bucket is in the path of a URL instead of the host name, as MinIO and Ceph mostly
+    need. The default is to do so only if the endpoint is an IP address."""
     profile: Annotated[str | None, msgspec.Meta(examples=["logs"])] = None
-    """A profile of `~/.aws/config`, which may say to take a role."""
+    """Profile of `~/.aws/config`, which may assume a role."""
     access_key_id: Annotated[str | None, msgspec.Meta(examples=["AKIAIOSFODNN7EXAMPLE"])] = None
-    """With `secret_access_key`: whose requests they are."""
+    """Access key, together with `secret_access_key`."""
     secret_access_key: Annotated[
         Secret | None, msgspec.Meta(examples=["${file:/run/secrets/s3}"])
     ] = None
-    """The key that goes with it."""
+    """Secret of the access key."""
     session_token: Annotated[Secret | None, msgspec.Meta(examples=["${S3_SESSION_TOKEN}"])] = None
-    """Where they are temporary."""
+    """Session token, for temporary credentials."""
     storage_class: Annotated[
         str | None, msgspec.Meta(examples=["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"])
     ] = None
-    """Of objects; by default `STANDARD`."""
+    """Storage class of objects; by default `STANDARD`."""
     encryption: EncryptionConfig | None = None
-    """How the server encrypts objects; without it, as the bucket says."""
+    """Server-side encryption of objects; without it, the bucket's default."""
     checksum: Literal["crc32", "sha256", "none"] = "crc32"
-    """What the server verifies what it got by; `none` for one that does not know it."""
+    """Checksum that the server verifies; `none` for a server that does not support it."""
     tls: TLSConfig | None = None
     """Certificates, for `https://`."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(60)
-    """Longest silence while an answer is waited for."""
+    """Longest silence of the server while waiting for an answer."""
     batch: S3BatchConfig = S3BatchConfig()
-    """How much is gathered for objects."""
+    """How much is collected for objects."""
     buffer: Waiting = Waiting()
-    """What may wait for this sink."""
+    """The buffer of this sink."""
 
 
 @dataclass(slots=True)
 class Item:
-    """One object that is still to be stored."""
+    """An object that is still to be stored. Its length is the number of entries."""
 
     prefix: str
+    """Start of its key."""
     slices: list[BatchSlice]
+    """Its entries, in order."""
     body: bytes | None = None
-    """Once it was tried."""
+    """Its content, once it was encoded for the first attempt."""
 
     def __len__(self) -> int:
         return sum(len(each.indexes) for each in self.slices)
@@ -165,19 +167,22 @@ class Item:
 
 @dataclass(slots=True)
 class Items:
-    """A payload: what of it is still to be stored."""
+    """The data of a payload: the objects that are still to be stored."""
 
     left: list[Item]
+    """Objects to store, in order."""
     stored: int = 0
-    """Bytes."""
+    """Bytes of the objects that were stored."""
 
 
 class S3(Sink[Items]):
-    """Objects are made as they are sent, a piece at a time: what has gathered for minutes is too
-    much to be encoded in one go."""
+    """Stores objects in a bucket. An object is encoded when it is sent, a piece at a time.
+
+    Entries that were collected for minutes are too many to encode at once.
+    """
 
     tends = 30.0
-    """Nothing has to be sent, but a bucket that is not there is said before minutes have passed."""
+    """So a missing bucket is reported within 30 s, not after minutes; `tend` sends nothing."""
 
     def __init__(self, config: Config, context: Context) -> None:
         if (config.access_key_id is None) != (config.secret_access_key is None):
@@ -230,7 +235,7 @@ class S3(Sink[Items]):
 
 
 def _halves(item: Item) -> list[Item]:
-    """Two items with half of the entries each; none of a single one."""
+    """Two items with half of the entries each; none if there is only one entry."""
     if len(item) == 1:
         return []
     slices = list(item.slices) if len(item.slices) > 1 else list(item.slices[0].halves())

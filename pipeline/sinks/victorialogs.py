@@ -1,4 +1,4 @@
-"""VictoriaLogs, as JSON lines: the quickest of the ways it takes logs.
+"""VictoriaLogs, over its JSON stream API: the fastest of its APIs.
 
 ```toml
 [sinks.store]
@@ -6,15 +6,15 @@ type = "victorialogs"
 url = "http://victorialogs:9428"
 ```
 
-Each container is a stream of its own: `stream_fields` names what tells streams apart, and should
-change rarely. All else of an entry can be searched too, such as `status:500` or `log.level:error`:
-names are those of the Elastic Common Schema, with dots for what JSON nests. A multi-tenant server
-wants `tenant = "7:1"`.
+Each container is a stream: `stream_fields` has the fields that define a stream, whose values should
+change rarely. All other fields can be searched too, such as `status:500` or `log.level:error`. They
+have the names of the Elastic Common Schema, with dots for nested objects. A multi-tenant server
+needs `tenant = "7:1"`.
 
-What an answer means: as for the `http` sink; but a web page, such as that of a login, is no
-success, whatever its status. VictoriaLogs does not tell of single lines that it cannot use: those
-it counts itself, in `vl_rows_dropped_total`. It keeps entries twice that came twice, which
-`event.sequence` shows. The API:
+Answers mean the same as for the `http` sink, except that a web page, such as a login page, is not a
+success, whatever its status. VictoriaLogs does not report single lines that it cannot use: it
+counts them in its own `vl_rows_dropped_total`. It stores an entry twice that was sent twice;
+`event.sequence` identifies duplicates. The API:
 https://docs.victoriametrics.com/victorialogs/data-ingestion/#json-stream-api
 """
 
@@ -36,32 +36,32 @@ from pipeline.transport.split_retry import Part, SplitRetry, lines
 
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
-    """Where it is, and how its streams are told apart."""
+    """The address of VictoriaLogs, and the fields of its streams."""
 
     url: Annotated[str, msgspec.Meta(examples=["http://victorialogs:9428"])]
-    """Address of VictoriaLogs, `vlinsert` or `vlagent`, and the path before `/insert` if there is
+    """Address of VictoriaLogs, `vlinsert` or `vlagent`, with the path before `/insert` if there is
     one."""
     stream_fields: list[str] = msgspec.field(
         default_factory=lambda: ["host.name", "container.name", "stream"]
     )
-    """Fields whose values make a stream (`_stream`): few, and such as change rarely."""
+    """Fields that define a stream (`_stream`): few, with values that change rarely."""
     ignore_fields: list[str] = msgspec.field(default_factory=list)
     """Fields that are not stored."""
     compression: Literal["none", "gzip"] = "gzip"
-    """How bodies are compressed. Versions that do not know a compression say that they have taken
-    what they throw away, so that `zstd` is not to be had here."""
+    """Compression of requests. There is no `zstd`, since versions that do not know it drop the
+    entries and answer with success."""
     tenant: Annotated[
         str | None, msgspec.Meta(pattern=r"^\d{1,10}(:\d{1,10})?$", examples=["7:1"])
     ] = None
-    """`AccountID` or `AccountID:ProjectID`."""
+    """Tenant, as `AccountID` or `AccountID:ProjectID`."""
 
 
 class VictoriaLogs(OverHttp[SplitRetry]):
-    """One request for each payload, to `/insert/jsonline`."""
+    """Sends a request for each payload, to `/insert/jsonline`."""
 
     def __init__(self, config: Config, context: Context) -> None:
         if not config.stream_fields:
-            raise ConfigError("at least one field has to tell streams apart", "stream_fields")
+            raise ConfigError("at least one field must define the streams", "stream_fields")
         query = {
             "_stream_fields": ",".join(config.stream_fields),
             "_msg_field": "message",

@@ -232,7 +232,7 @@ async def test_too_many_streams_are_said_and_become_metadata(
         ('{job="dockline"}', "w"),
     ]
     (said,) = caplog.messages
-    assert said.startswith("sink loki: api-1 would have more than max_streams streams")
+    assert said.startswith("sink loki: container api-1 has reached max_streams")
 
 
 async def test_without_structured_metadata_there_is_none() -> None:
@@ -248,7 +248,11 @@ async def test_without_structured_metadata_there_is_none() -> None:
         ({"metadata": {"host": "x"}}, "metadata.host", "the name of a label"),
         ({"metadata": {"level": "x"}, "level_label": True}, "metadata.level", "of a label"),
         ({"labels": {"level": "{level}"}, "level_label": True}, "level_label", "already"),
-        ({"metadata": {"a": "x"}, "structured_metadata": False}, "metadata", "there is none"),
+        (
+            {"metadata": {"a": "x"}, "structured_metadata": False},
+            "metadata",
+            "metadata needs structured_metadata",
+        ),
         ({"url": "loki:3100"}, "url", "is not a URL"),
         (
             {"tenant": "shop", "headers": {"x-scope-orgid": Secret("x")}},
@@ -385,7 +389,7 @@ async def test_260_is_no_success() -> None:
     assert len(to.requests) == 1
     assert payload.entries == 0
     assert list(refused(payload)) == ["one", "two", "three"]
-    assert "told to block this tenant: blocked until then" in refused(payload)["one"]
+    assert "configured to block this tenant: blocked until then" in refused(payload)["one"]
 
 
 async def test_what_is_too_large_is_divided_with_its_streams_together() -> None:

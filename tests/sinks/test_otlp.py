@@ -264,7 +264,7 @@ async def test_what_no_server_of_otlp_says_is_no_success(said: bytes) -> None:
         one = sink(to.url)
         payload = one.encode([batch("a", "b")])
         await one.open()
-        with pytest.raises(Unavailable, match=r"as no server of OTLP does .*; check the path"):
+        with pytest.raises(Unavailable, match=r"in a form that is not OTLP .*; check the path"):
             await one.send(payload)
         await one.open()
         await one.send(payload)
