@@ -1,5 +1,5 @@
-"""Formats of lines, one module each: from the lines of a batch to the fields of each.
+"""Parsers for the formats of log lines, one module each: `parse` turns lines into fields.
 
-Plain functions of bytes, without a clock and without I/O. None raises, whatever the bytes: a line
-that is not of a format has no fields. The stage `parse` chooses among them.
+They are functions of bytes, without clock or I/O, and never raise: a line that is not in the format
+has no fields. The stage `parse` and the sources use them.
 """

@@ -1,4 +1,4 @@
-"""Access logs in the common and the combined format, as Apache and nginx write them.
+"""Access logs in the common and combined formats of Apache and nginx.
 
 https://httpd.apache.org/docs/2.4/logs.html#accesslog,
 https://nginx.org/en/docs/http/ngx_http_log_module.html
@@ -20,7 +20,7 @@ _ACCESS: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 """Client, identity, user, time, request, status, size; referer, agent; and, as in nginx's `main`,
-`X-Forwarded-For`. What else a format puts behind these is passed over."""
+`X-Forwarded-For`. Further parts of a custom format are ignored."""
 
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -28,7 +28,7 @@ _MONTHS: Final = (
 
 
 def certain(line: bytes) -> Fields:
-    """The fields of a line of an access log."""
+    """The fields of a line of an access log; none if the line is anything else."""
     if b'] "' not in line:
         return {}
     found = _ACCESS.match(line.decode("utf-8", "replace"))
@@ -52,8 +52,11 @@ def certain(line: bytes) -> Fields:
 
 
 def add_request(fields: Fields, request: str) -> None:
-    """`method`, `path` and `protocol` of a request line, or all of one that is none as `request`:
-    such as what a TLS client says to a port without TLS."""
+    """Adds `method`, `path` and `protocol` of a request line, or `request` if it is malformed.
+
+    A malformed one is, for example, the first bytes of a TLS client on a port without TLS. Adds
+    nothing for `-`.
+    """
     method, _, rest = request.partition(" ")
     path, _, protocol = rest.rpartition(" ")
     if path and protocol.startswith("HTTP/"):
@@ -64,7 +67,7 @@ def add_request(fields: Fields, request: str) -> None:
 
 @lru_cache(1024)
 def _rfc3339(time: str) -> str:
-    """Of `31/Jan/2026:23:59:59 +0000`. The lines of one second share it."""
+    """A time such as `31/Jan/2026:23:59:59 +0000` in RFC 3339. Cached: lines share a second."""
     if time[3:6] not in _MONTHS:
         return time
     month = _MONTHS.index(time[3:6]) + 1

@@ -18,6 +18,7 @@ _ERROR: Final = re.compile(
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line of an access log or error log; none for other lines."""
     return [access.certain(line) or _error(line) for line in lines]
 
 

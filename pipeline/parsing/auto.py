@@ -1,4 +1,4 @@
-"""Whatever a line is for certain: JSON, klog, syslog, an access log, logfmt."""
+"""Detects the format of each line: JSON, klog, syslog, an access log, or logfmt."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from pipeline.model.records import Fields
 from pipeline.parsing import access, json, klog, logfmt, syslog
 
 Format = Callable[[bytes], Fields]
+"""Parses one line: its fields, or none if it is not in the format."""
 
 _BY_FIRST: Final[dict[bytes, Format]] = {
     **dict.fromkeys((b"{", b" ", b"\t", b"\r", b"\n", b"\xef"), json.parse_one),
     **dict.fromkeys((b"I", b"W", b"E", b"F"), klog.certain),
     b"<": syslog.certain,
 }
-"""Formats that a line's first byte may tell. No line is of two, so the order in which they are
-tried is a matter of speed alone: with all of them in turn, plain text costs twice as much."""
+"""The format that a line's first byte indicates. No line fits two formats, so this only saves time:
+trying all of them would make plain text cost twice as much."""
 
 
 class Auto:
-    """Of one container: remembers which format its last line had, and tries that first."""
+    """Parses lines of one container in any of the formats. Tries that of the last line first."""
 
     def __init__(self) -> None:
         self._last: Format = json.parse_one
 
     def parse(self, lines: list[bytes]) -> list[Fields]:
+        """The fields of each line, of which there must be at least one; none if undetected."""
         if lines[0].startswith(b"{"):
             parsed = json.parse(lines)
             if all(parsed):

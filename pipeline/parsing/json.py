@@ -1,4 +1,4 @@
-"""JSON: a line that is one object, as a whole."""
+"""JSON: lines that are one object each."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ import msgspec
 from pipeline.model.records import NOT_JSON, Fields
 
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
-"""Per line of 142 bytes 0.42 µs, where `orjson.loads` takes 0.50, and 0.44 for all lines joined to
-one array; but then `[1` and `2]` have to be told from `[1,2]`, which costs what it saves (see
-`benchmarks/bench_parse.py`). And it keeps the digits of integers beyond 64 bits."""
+"""Decodes an object and keeps integers beyond 64 bits. Measured with `benchmarks/bench_parse.py`: a
+line of 142 bytes takes 0.42 µs, with `orjson.loads` 0.50; joining the lines to one array saves
+nothing, since `[1` and `2]` must not become `[1,2]`."""
 
 _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 """White space, and the bytes of a byte order mark."""
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line that is a JSON object; none for other lines."""
     parsed: list[Fields] = []
     try:
         parsed.extend(map(_object, lines))
-    except NOT_JSON:  # what came before is in the list
+    except NOT_JSON:  # the lines before are in the list already
         parsed += [parse_one(line) for line in lines[len(parsed) :]]
     return parsed
 
 
 def parse_one(line: bytes) -> Fields:
+    """The fields of a line that is a JSON object, with `U+FFFD` for what is not UTF-8.
+
+    None for any other line. White space and a byte order mark may come first.
+    """
     line = line.lstrip(_BEFORE)
     if not line.startswith(b"{"):
         return {}
@@ -39,17 +44,17 @@ def parse_one(line: bytes) -> Fields:
 
 
 LONG: Final = 64 << 10
-"""Bytes of a line that may take long."""
+"""Bytes above which a line is checked for its number of values."""
 MOST_VALUES: Final = 20_000
-"""Commas and opening brackets of a long line: each value takes up to half a microsecond here, and
-as much again in each stage that looks at all of them."""
+"""Commas and opening brackets of a long line at most: a value takes up to half a microsecond here,
+and as much again in each stage that looks at all values."""
 
 
 def is_heavy(line: bytes) -> bool:
-    """Whether it is long, and has more values than anybody writes."""
+    """Whether parsing the line could block the event loop: it is long and has too many values."""
     return len(line) > LONG and line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_VALUES
 
 
 def may_be(line: bytes) -> bool:
-    """Whether it begins as JSON does."""
+    """Whether the line begins like a JSON object."""
     return line[:64].lstrip(_BEFORE).startswith(b"{")

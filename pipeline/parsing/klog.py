@@ -1,4 +1,4 @@
-"""klog and glog, as the programs of Kubernetes write: `I0131 23:59:59.000000 1 file.go:10] text`.
+"""klog and glog, the formats of Kubernetes: `I0131 23:59:59.000000 1 file.go:10] text`.
 
 https://github.com/kubernetes/klog (`formatHeader`); structured messages,
 `"Pod updated" pod="kube-system/dns"`: https://github.com/kubernetes/community, `logging.md`.
@@ -22,10 +22,12 @@ _LEVELS: Final = {b"I": "info", b"W": "warning", b"E": "error", b"F": "fatal"}
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line in klog's format; none for other lines."""
     return [certain(line) for line in lines]
 
 
 def certain(line: bytes) -> Fields:
+    """The fields of a line in klog's format; none if the line is anything else."""
     if line[:1] not in _LEVELS or not line[1:5].isdigit():
         return {}
     found = _HEADER.match(line)

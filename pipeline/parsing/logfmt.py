@@ -1,4 +1,4 @@
-"""logfmt: `level=info msg="a text" cached`."""
+"""logfmt: lines of pairs such as `level=info msg="a text" cached`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ _TOKEN: Final = re.compile(
     r"""([^\s="]++)(?:(=)(?:"((?:[^"\\]++|\\.)*+)"|((?:[^\s"=][^\s"]*+)?+)))?+(?!\S) | (\S++)""",
     re.VERBOSE | re.DOTALL,
 )
-"""Key, `=`, quoted value, plain value; or what fits nowhere. Possessive, so it never goes back."""
+"""Key, `=`, quoted value, plain value; or anything else. Possessive, so it never backtracks."""
 
 _KEY: Final = re.compile(r"[A-Za-z_@][\w.@/-]*")
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line in logfmt with at least one pair; none for other lines."""
     return [_line(line) if line.find(b"=") > 0 else {} for line in lines]
 
 
 def certain(line: bytes) -> Fields:
-    """The fields of a line that is logfmt for certain, and not a text with some `=` in it."""
+    """The fields of a line that is certainly logfmt, not just a text with some `=`; else none."""
     if line.count(b"=") < 2 or line.startswith(b"{"):
         return {}
     fields = _line(line)
@@ -32,12 +33,15 @@ def certain(line: bytes) -> Fields:
 
 
 def pairs(text: str) -> Fields:
-    """The fields of a text of which every word fits; a word without `=` is one that is true."""
+    """The fields of a text in logfmt; a word without `=` is a field that is true.
+
+    None if any word of the text does not fit.
+    """
     return _with_quotes(text) if '"' in text else _without_quotes(text)
 
 
 def _line(line: bytes) -> Fields:
-    """The fields of a line of which every word fits, at least one being a pair."""
+    """The fields of a line; none if a word does not fit, or if no word is a pair."""
     fields = pairs(line.decode("utf-8", "replace"))
     return {} if all(value is True for value in fields.values()) else fields
 
@@ -63,7 +67,10 @@ def _with_quotes(text: str) -> Fields:
 
 
 def unescape(quoted: str) -> str:
-    """As in JSON; where that fails, a backslash stands for the character after it."""
+    """Resolves the escapes of a quoted text, given without its quotes, as in JSON.
+
+    If they are not JSON's, every backslash is removed and the character after it is kept.
+    """
     try:
         return str(msgspec.json.decode(f'"{quoted}"'))
     except msgspec.DecodeError:

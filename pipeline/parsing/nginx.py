@@ -20,7 +20,7 @@ _CONTEXT: Final = re.compile(
     )
     + r"\s*+\Z"
 )
-"""How ngx_http_log_error ends a message about a request."""
+"""The end of a message about a request, as `ngx_http_log_error` writes it."""
 
 _CONTEXT_NAMES: Final = (
     "client", "server", "request", "subrequest", "upstream", "http_host", "referer",
@@ -28,6 +28,7 @@ _CONTEXT_NAMES: Final = (
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line of an access log or error log; none for other lines."""
     return [access.certain(line) or _error(line) for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""The named groups of a pattern of the user's own."""
+"""Fields from the named groups of a user's regular expression."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from pipeline.model.records import Fields
 
 
 def parser(text: str) -> Callable[[list[bytes]], list[Fields]]:
-    """Raises `ConfigError` for a pattern that is wrong, could be slow, or names nothing."""
+    """A function that searches each line for the pattern `text` and returns its named groups.
+
+    A line without a match has no fields. Raises `ConfigError` for a pattern that is invalid, could
+    be slow, or has no group.
+    """
     try:
         pattern = compile_pattern(text)
     except ConfigError as error:
         raise ConfigError(error.message, "regex") from None
     if not pattern.groups:
-        raise ConfigError('name what is to become fields, as in "(?P<status>\\d+)"', "regex")
+        raise ConfigError('name the groups for the fields, as in "(?P<status>\\d+)"', "regex")
     search = pattern.search
 
     def parse(lines: list[bytes]) -> list[Fields]:

@@ -1,4 +1,4 @@
-"""Syslog messages as text: RFC 5424, and RFC 3164 in the spellings that are met with."""
+"""Syslog messages: RFC 5424, and RFC 3164 with its common variations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _RFC5424: Final = re.compile(
     r'(-|(?:\[[^\s=\]"]{1,32}(?: [^\s=\]"]{1,32}="(?:[^"\\\]]++|\\.)*+")*+\])++)(?: (.*))?+\Z',
     re.ASCII | re.DOTALL,
 )
-"""Behind the priority: version, time, host, application, process, message id, structured data and
-message."""
+"""What follows the priority: version, time, host, application, process id, message id, structured
+data and message."""
 
 _ELEMENT: Final = re.compile(r'\[([^\s=\]"]++)((?:[^"\]]++|"(?:[^"\\]++|\\.)*+")*+)\]', re.DOTALL)
 _PARAMETER: Final = re.compile(r' ([^\s=\]"]++)="((?:[^"\\]++|\\.)*+)"', re.DOTALL)
@@ -30,8 +30,8 @@ _RFC3164: Final = re.compile(
     r"(?:([^\s:\[\]]{1,48})(?:\[([^\]\s]{1,128})\])?:(?:\s|\Z))?(.*)",
     re.ASCII | re.DOTALL,
 )
-"""Time, host, tag, process and message. Programs that write to a local socket leave out the host,
-rsyslog writes the time by RFC 3339."""
+"""Time, host, tag, process id and message. Programs on a local socket leave out the host; rsyslog
+writes the time as in RFC 3339."""
 
 _UNTIMED: Final = re.compile(
     r"([^\s:\[\]]{1,48})(?:\[([^\]\s]{1,128})\])?: ?(.*)", re.ASCII | re.DOTALL
@@ -46,11 +46,15 @@ _SEVERITIES: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "inf
 
 
 def parse(lines: list[bytes]) -> list[Fields]:
+    """The fields of each line that is a syslog message; none for other lines.
+
+    Also accepts messages without a priority, or without a time.
+    """
     return [certain(line) or _loose(line) for line in lines]
 
 
 def certain(line: bytes) -> Fields:
-    """The fields of a message with priority and time, as in `<34>1 2026-…` or `<34>Oct 11 …`."""
+    """The fields of a message with priority and time, `<34>1 2026-…` or `<34>Oct 11 …`, or none."""
     if not line.startswith(b"<"):
         return {}
     text = line.decode("utf-8", "replace")
@@ -67,8 +71,10 @@ def certain(line: bytes) -> Fields:
 
 
 def _loose(line: bytes) -> Fields:
-    """Without a priority, as syslog daemons write to files; or without a time, as `sd-daemon(3)`
-    has it, and the kernel."""
+    """The fields of a message without priority, as in the files of syslog daemons, or without time.
+
+    The latter are written by the kernel, and by programs that follow `sd-daemon(3)`.
+    """
     text = line.decode("utf-8", "replace")
     fields, at = _priority(text)
     if at:
@@ -82,7 +88,7 @@ def _loose(line: bytes) -> Fields:
 
 
 def _priority(text: str) -> tuple[Fields, int]:
-    """Facility and severity, and where they end; 0 where there are none."""
+    """Facility and severity, and the offset behind the priority; 0 if there is none."""
     found = _PRIORITY.match(text)
     if found is None or (number := int(found[1])) > 191:
         return {}, 0
@@ -115,7 +121,7 @@ def _add(
     procid: str | None = None,
     msgid: str | None = None,
 ) -> None:
-    """Those that there are; a process that is a number, as one."""
+    """Adds the values that are present, not `-`; a numeric process id as a number."""
     said = (
         ("timestamp", timestamp), ("hostname", hostname), ("appname", appname),
         ("procid", procid), ("msgid", msgid),

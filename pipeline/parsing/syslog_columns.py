@@ -1,4 +1,4 @@
-"""Syslog messages as columns of one sender each: host and application."""
+"""Groups syslog messages by sender, into the columns of a batch for each host and application."""
 
 from __future__ import annotations
 
@@ -12,37 +12,45 @@ from pipeline.parsing.syslog import parse
 from pipeline.parsing.syslog_time import moment
 
 KEPT: Final = ("facility", "severity", "appname", "procid", "msgid", "structured_data")
-"""Fields of a message; what it says of time, host and itself stands elsewhere."""
+"""Fields of a message that an entry keeps; its time, host and text are elsewhere in the entry."""
 
 
 BESIDE: Final = 1000
 ELEMENT: Final = 400
 PARAMETER: Final = 200
 """Bytes of memory that a message's fields, an element of structured data and a parameter take
-beside their text: many times what they are in a message (measured with `sys.getsizeof` on
-CPython 3.11)."""
+besides their text (measured with `sys.getsizeof` on CPython 3.11)."""
 
 
 @dataclass(slots=True)
 class SyslogColumns:
-    """Of one sender."""
+    """The messages of one sender as columns: `lines`, `times` and `fields` have one item each."""
 
     host: str
+    """The host in the messages, or else the sender's address."""
     app: str
+    """The application; empty if the messages have none."""
     lines: list[bytes] = field(default_factory=list)
+    """The texts of the messages, without their headers."""
     times: list[bytes] = field(default_factory=list)
+    """The times of the messages, in the form of `pipeline.model.timestamps`."""
     fields: list[Fields] = field(default_factory=list)
+    """The fields of the messages, of those in `KEPT`."""
     cut: list[int] = field(default_factory=list)
-    """Indexes of those that were too long."""
+    """Indexes of the messages that were cut."""
     weight: int = 0
-    """Bytes of memory, near enough, of what stands in messages beside their text."""
+    """About how many bytes of memory the messages take besides their lines."""
 
 
 def columns(
     messages: Sequence[bytes], peer: str, now: float, cut: Sequence[int] = ()
 ) -> list[SyslogColumns]:
-    """`peer`: the sender's address, for messages that name no host; `now` in seconds since the
-    epoch, for those that tell no time; `cut`: indexes of those that were."""
+    """Groups messages by host and application, in the order of each one's first message.
+
+    `peer` is the sender's address, for messages without a host; `now` is in seconds since the
+    epoch, for messages without a time; `cut` has the indexes of messages that were cut. Empty
+    messages are left out.
+    """
     found: dict[tuple[str, str], SyslogColumns] = {}
     for index, said in enumerate(messages):
         message = said.rstrip(b"\r\n\0")
@@ -72,12 +80,12 @@ def _weight(message: bytes, fields: Fields) -> int:
 
 
 def _read(message: bytes) -> tuple[bytes, Fields]:
-    """The message's own text, and what stands before it."""
+    """The text of a message, with its bytes, and all its fields."""
     if _is_utf8(message):
         (fields,) = parse([message])
         text = fields.get("msg")
         return (message if text is None else text.encode("utf-8", "replace")), fields
-    # Each byte as a character of its own, so that the text's are found again as they were.
+    # Decode each byte as one character, so that the text can be encoded to the same bytes again.
     (fields,) = parse([message.decode("latin-1").encode()])
     text = fields.get("msg")
     line = message if text is None else text.encode("latin-1", "replace")

@@ -1,6 +1,6 @@
-"""Syslog messages out of a stream, RFC 6587: with their length before them, or each ended by LF.
+"""Splits a stream into syslog messages (RFC 6587): octet counting, or messages ended by LF.
 
-Which of the two a sender uses its first byte tells: a digit, or anything else.
+The stream's first byte decides: a digit means octet counting.
 """
 
 from __future__ import annotations
@@ -9,40 +9,42 @@ from collections.abc import Sequence
 from typing import Final
 
 MOST_DIGITS: Final = 10
+"""Digits of an octet count at most."""
 
 
 class SyslogFrameError(ValueError):
-    """The stream cannot be read any further; `kind` is a word for metrics."""
+    """The stream is invalid and cannot be read any further. `kind` is the reason for metrics."""
 
     def __init__(self, message: str, kind: str, before: Sequence[bytes] = ()) -> None:
-        """`before`: messages that were whole, and came in the same piece."""
+        """`before` has the complete messages that came before the error, in the same data."""
         super().__init__(message)
         self.kind = kind
         self.before = before
 
 
 class SyslogFrames:
-    """Of one connection."""
+    """Splits the stream of one connection into messages."""
 
     def __init__(self, longest: int) -> None:
-        """`longest`: bytes of a message. Of a longer line the rest is left out, and it is marked; a
-        longer length is an error."""
+        """`longest`: most bytes of a message. A longer line is cut; a longer count is an error."""
         self._longest = longest
         self._buffer = bytearray()
         self._counted: bool | None = None
         self._skipping = False
-        """What comes is the rest of a line that was too long."""
+        """Whether the rest of a line that was cut is being skipped."""
         self._needed = 0
-        """Bytes in the buffer before which no message is whole."""
+        """Bytes that the buffer must have before the next message is complete."""
 
     @property
     def pending(self) -> int:
-        """Bytes of a message that is not whole yet."""
+        """Bytes of an incomplete message in the buffer."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> tuple[list[bytes], list[int]]:
-        """The messages that are whole now, and the indexes of those that were cut. Raises
-        `SyslogFrameError`."""
+        """Adds data; returns the messages that are complete now, and the indexes of those cut.
+
+        Raises `SyslogFrameError`; the stream cannot be read any further then.
+        """
         if self._counted is None and data:
             self._counted = data[:1].isdigit()
         if not self._counted:
@@ -51,7 +53,7 @@ class SyslogFrames:
         return self._of_counted()
 
     def end(self) -> list[bytes]:
-        """What came last without an end: a message where LF ends them, nothing otherwise."""
+        """The last message, at the end of the stream: a line without LF, if lines are used."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return [] if self._counted or self._skipping or not rest.strip() else [rest]
@@ -72,7 +74,7 @@ class SyslogFrames:
                 break
             length = int(digits)
             if length > self._longest:
-                message = f"a message has {length} bytes, and {self._longest} are the most"
+                message = f"a message has {length} bytes, more than {self._longest}"
                 raise SyslogFrameError(message, "too_large", found)
             end = space + 1 + length
             if end > len(buffer):
@@ -99,7 +101,7 @@ class SyslogFrames:
         return lines + more, cut + [len(lines) + index for index in too_long]
 
     def _of_rest(self, rest: bytes) -> tuple[list[bytes], list[int]]:
-        """What no LF has ended yet: a message if it is too long by now."""
+        """Buffers what no LF has ended yet; returns it, cut, as soon as it is too long."""
         if self._skipping:
             return [], []
         self._buffer += rest

@@ -1,4 +1,4 @@
-"""The time of a syslog message: RFC 3339, or RFC 3164's without a year and a zone."""
+"""Times of syslog messages: RFC 3339, or those of RFC 3164 without year and zone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pipeline.model.timestamps import NO_TIME, from_nanoseconds, nanoseconds, sp
 
 
 def moment(text: str, now: float) -> bytes:
-    """As the 30 bytes of an entry; `NO_TIME` where it is none. A time without a zone is local, one
-    without a year is of the year in which it is nearest to `now`, in seconds since the epoch."""
+    """A time in the form of `pipeline.model.timestamps`; `NO_TIME` if it is invalid.
+
+    A time without a zone is local. One without a year is in the year in which it is nearest to
+    `now`, in seconds since the epoch.
+    """
     if text[:1].isdigit():
         found = split_timestamp(text.replace(",", ".").encode("ascii", "replace"))[0]
         return _possible(found if found != NO_TIME else _local(text, 0, 0))
@@ -20,7 +23,7 @@ def moment(text: str, now: float) -> bytes:
 
 
 def _possible(found: bytes) -> bytes:
-    """If it is a date that there is, and one that destinations take: from 1970 to 2261."""
+    """`found` if it is a date from 1970 to 2261, which destinations accept; else `NO_TIME`."""
     try:
         return found if 0 <= nanoseconds(found) < 2**63 else NO_TIME
     except ValueError:
@@ -29,7 +32,7 @@ def _possible(found: bytes) -> bytes:
 
 @lru_cache(4096)
 def _local(text: str, year: int, month: int) -> bytes:
-    """`year` and `month` of now; 0 where the text has its own year."""
+    """A local time. `year` and `month` are the current ones, or 0 if the text has a year."""
     seconds, _, fraction = text.replace(",", ".").partition(".")
     if not year:
         return _read(f"{seconds[:10]} {seconds[11:]}", "%Y-%m-%d %H:%M:%S", fraction)

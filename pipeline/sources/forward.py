@@ -1,4 +1,4 @@
-"""The Fluent forward protocol: from Docker's fluentd logging driver, Fluentd, Fluent Bit, the
+"""The Fluent forward protocol: from Docker's `fluentd` logging driver, Fluentd, Fluent Bit, the
 libraries of many languages, and the `forward` sink of another dockline.
 
 ```toml
@@ -9,39 +9,38 @@ shared_key = "${FLUENTD_KEY}"
 tls = { cert = "/certs/cert.pem", key = "/certs/key.pem" }
 ```
 
-- **Whose an entry is**: another dockline's keep their container, time, sequence and fields, all as
-  they were. Docker's driver tells a container's id and name, and what its options `labels` and
-  `env` choose, which become labels; lines of more than 16 KiB are put together again, and times are
-  exact with its option `fluentd-sub-second-precision=true`. For all others the tag and the
-  client's host stand for a container; `message`, `log` or `msg` is the message, and all else are
-  fields. Their `event.dataset` is `forward.logs` and not `docker.logs`, and they have neither
-  `container.runtime` nor `container.image`. A message keeps its bytes; in all else `U+FFFD` stands
-  for what is not UTF-8, and bytes are text.
-- **Acknowledgements**: a chunk is acknowledged when every sink has all of it, or its spool has.
-  What is not acknowledged when the process ends is sent again by the client, so chunks can come
-  twice. A client that does not ask for it (Docker's driver without `fluentd-request-ack=true`)
-  loses what was on its way when a connection breaks. A part of a line is acknowledged at once,
-  since Docker sends the next one only then: a process that ends in the middle of a line, however
-  it ends, loses its beginning; the rest is marked as truncated.
-- **What `fluentd-request-ack=true` costs**: Docker sends one line, and the next one when that is
-  acknowledged, at some 2,000 lines a second of a container (`benchmarks/results/driver_acks.md`);
-  one that writes more, or whose sinks are away, waits with its writes. With `buffer.disk` a sink
-  that is away acknowledges what is on its disk, which begins after ten seconds, and then 16 lines a
-  second of each container, since fsync is done for 50 ms together. When a container has ended
-  Docker goes on for some seconds, and what is left then is lost; with `fluentd-async=true`, which
-  keeps a container from waiting, nearly all that was not sent when it ended.
-- **Limits**: of connections, of a message, of what it has unpacked, of nesting, of a tag, of all
-  that is not complete yet, and of silence. A client that goes beyond one is refused: counted in
-  `dockline_source_refused_messages_total{reason}`, said in the log, and its connection is ended.
-  One entry may have 50,000 values, its fields and what is in them: another is left out, counted as
-  `too_large`, and the others are taken. One larger than 64 KiB may have 20,000 lists and objects,
-  or the client is refused.
-  With `idle`, mind that Docker's driver without `fluentd-request-ack` loses the first line that it
-  has for a connection that was ended.
-- **Heartbeats**: those over TCP need nothing. Fluentd's over UDP (`heartbeat_type udp`, which is no
-  default) are answered with `heartbeat = true`: three a second for each client, and none that
-  comes from a port below 1024, from 24224 or from the port that is listened on, since anybody can
-  write another server's address on a datagram. Others are counted as refused, `heartbeat`.
+- **Container**: entries of another dockline keep their container, time, sequence and fields.
+  Docker's driver sends the container's id and name, and what its options `labels` and `env` choose,
+  which become labels; lines of more than 16 KiB are joined again, and times are exact with its
+  option `fluentd-sub-second-precision=true`. For all other clients, the tag and the client's host
+  take the place of a container; `message`, `log` or `msg` is the message, and everything else
+  becomes fields. Their `event.dataset` is `forward.logs`, not `docker.logs`, and they have neither
+  `container.runtime` nor `container.image`. A message keeps its bytes; elsewhere bytes become text,
+  with `U+FFFD` for what is not UTF-8.
+- **Acknowledgements**: a chunk is acknowledged when every sink has delivered it, or has it in its
+  disk buffer. Chunks without an acknowledgement when the process ends are sent again by the client,
+  so there may be duplicates. A client that does not request acknowledgements (Docker's driver
+  without `fluentd-request-ack=true`) loses what was in flight when a connection breaks. A part of a
+  line is acknowledged at once, since Docker only sends the next part then: a process that ends in
+  the middle of a line loses its beginning; the rest is marked as truncated.
+- **Cost of `fluentd-request-ack=true`**: Docker waits for the acknowledgement of each line, which
+  allows about 2,000 lines per second and container (`benchmarks/results/driver_acks.md`); a
+  container that writes more, or whose sinks are not available, is blocked. With `buffer.disk`, a
+  sink that is not available acknowledges what is on disk. That begins after ten seconds, and then
+  allows 16 lines per second and container, since fsync runs once in 50 ms. When a container has
+  ended, Docker continues for some seconds, and the rest is lost; with `fluentd-async=true`, which
+  does not block the container, nearly everything that was not sent by then is lost.
+- **Limits** apply to connections, a message, its unpacked size, nesting, a tag, all incomplete
+  messages together, and silence. A client that exceeds one is refused: it is counted in
+  `dockline_source_refused_messages_total{reason}` and logged, and its connection is closed. An
+  entry may have 50,000 values, nested ones included: one with more is left out and counted as
+  `too_large`, the others are taken. An entry larger than 64 KiB may have 20,000 lists and objects,
+  or the client is refused. If you set `idle`, note that Docker's driver without
+  `fluentd-request-ack` loses the first line that it sends on a closed connection.
+- **Heartbeats** over TCP need no setting. Fluentd's over UDP (`heartbeat_type udp`, not the
+  default) are answered with `heartbeat = true`: three per second and client, and none from a port
+  below 1024, from 24224 or from the source's own port, since a datagram's sender can be forged.
+  Others are counted as refused, with the reason `heartbeat`.
 """
 
 from __future__ import annotations
@@ -76,41 +75,41 @@ PORTS: dict[str, int | None] = {"tcp": 24224, "tls": 24224}
 
 
 class Config(SourceConfig, frozen=True, kw_only=True):
-    """Where to listen, and for whom."""
+    """The address to listen on, the credentials, and limits for clients."""
 
     listen: Annotated[str, msgspec.Meta(examples=["0.0.0.0:24224", "[::]:24224"])] = (
         "127.0.0.1:24224"
     )
-    """`host:port`. Only this host reaches the default."""
+    """`host:port` to listen on. The default can only be reached from this host."""
     shared_key: Annotated[Secret | None, msgspec.Meta(examples=["${FLUENTD_KEY}"])] = None
-    """Key that clients have to know, as in Fluentd's `<security>`. Docker's driver has none."""
+    """Shared key that clients need, as in Fluentd's `<security>`. Docker's driver has none."""
     users: dict[str, Secret] = msgspec.field(default_factory=dict)
-    """Passwords by user, one of which clients have to know as well."""
+    """Passwords by user; if there are any, clients also need a user and its password."""
     hostname: Annotated[str | None, msgspec.Meta(examples=["hub-1"])] = None
-    """Name to give with the shared key, by default that of this host. Fluentd does not send to a
-    server that has the name that it has itself: set another one for a Fluentd on this host."""
+    """Host name to send with the shared key, by default that of this host. Fluentd does not send to
+    a server with its own host name: set another one for a Fluentd on this host."""
     tls: ListenTLSConfig | None = None
     """Certificates, for TLS."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 1024
-    """Connections at a time. Beyond, a client that has not shown the key, or not finished the
-    handshake of TLS, gives way to a new one."""
+    """Most connections at a time. Beyond that, a new one replaces a client that has not sent the
+    key or not finished its TLS handshake."""
     idle: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(86400)
-    """Time after which a connection is ended that says nothing."""
+    """Time without data after which a connection is closed."""
     max_message: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
-    """Bytes of one message, as it comes: Fluentd's `chunk_limit_size` and some more."""
+    """Largest message, as received; more than Fluentd's `chunk_limit_size`."""
     max_unpacked: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(64 * 2**20)
-    """Bytes of memory for the entries of one message."""
+    """Most memory for the entries of one message."""
     max_pending: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(64 * 2**20)
-    """Bytes of messages that are not complete yet, of all connections."""
+    """Most bytes of incomplete messages, of all connections together."""
     max_line: Annotated[Size, msgspec.Meta(ge=2**14)] = Size(2**20)
-    """Bytes of a line that Docker sends in parts; what is longer is cut, and marked."""
+    """Longest line that Docker may send in parts; a longer one is cut and marked `truncated`."""
     heartbeat: bool = False
-    """Answer heartbeats over UDP, on the same port. Only a Fluentd with `heartbeat_type udp` needs
-    it."""
+    """Whether to answer heartbeats over UDP, on the same port. Only a Fluentd with
+    `heartbeat_type udp` needs it."""
 
 
 class Forward(Source):
-    """Listens, and has a task for each connection."""
+    """Listens for clients, and handles each connection in a task."""
 
     def __init__(self, config: Config, context: SourceContext) -> None:
         self._address = listen_address(config.listen, PORTS, config.tls)
@@ -136,7 +135,7 @@ class Forward(Source):
 
     @property
     def port(self) -> int:
-        """That it listens on."""
+        """The port that it listens on, once open."""
         return self._listener.port
 
     async def open(self) -> None:

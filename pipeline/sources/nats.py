@@ -1,4 +1,4 @@
-"""Entries out of a stream of NATS JetStream: what makes processes of dockline a hub.
+"""A stream of NATS JetStream: reads what agents have published, as a hub.
 
 ```toml
 [engine]
@@ -10,39 +10,37 @@ urls = ["nats://nats-1:4222", "nats://nats-2:4222", "nats://nats-3:4222"]
 auth = { user = "hub", password = "${NATS_PASSWORD}" }
 ```
 
-Agents publish with the `nats` sink; any number of processes with this source share what they have
-published, each entry with its container, time, `event.sequence` and fields.
+Agents publish with the `nats` sink. Any number of processes with this source, the hubs, share the
+stream. Each entry keeps its container, time, `event.sequence` and fields.
 
 - **Acknowledged end to end**: a message is acknowledged when every sink of every route has settled
-  its entries: delivered, refused and counted, or safe in a spool. While sinks are slow, the server
-  is told that the work goes on (`+WPI`, every quarter of `ack_wait`), and no more is asked for than
-  `in_flight` allows. What a hub has not acknowledged when it stops is given back (`-NAK`); when it
-  dies, the server delivers it again after `ack_wait`. So after a kill of a hub, or of the server,
-  entries may come twice and none is missing; their numbers are those of the agents, by which sinks
-  with deterministic ids know them.
-- **In order**: all entries of a container are in one of `partitions`, by a hash of its id, and each
-  partition has a consumer of its own (`durable`, a dash, its number), which is read by one hub at a
-  time. Who reads which is agreed on with leases, in a small stream `durable-leases`: a hub that
-  comes takes its part when others have finished with it, and what one that died had is taken over
-  after two and a half times `ack_wait`, when the server delivers again what it had not
-  acknowledged, before all that came later. `partitions` is also how many hubs can share the work;
-  it is the same in the sinks, and not to be changed while there is something in the stream. The
-  sink that makes a stream notes its number there (`metadata`, NATS 2.10); a hub that has fewer
-  reads nothing and says so. (A `max_ack_pending` of 1 would keep the order with less, and pass one
-  message at a time.)
-- `ordered = false` has every hub read every partition, with no leases: for where order does not
-  matter.
-- **Any other message** is an entry as well: its body is the message, its subject the container's
-  name, and `event.sequence` its place in the stream; `event.dataset` is `nats.logs`. For a stream
-  of others, `subject` without `{partition}` means one consumer, called as `durable`; of several
-  hubs one reads it, and others wait to take its place, unless `ordered = false`.
-- The stream has to be there, made by the first agent or by you; a consumer is made where there is
-  none. Where somebody removes either while a hub runs, it says so, and goes on when the stream is
-  there again.
-- **Messages that cannot be read** are ended (`+TERM`), counted in
-  `dockline_source_refused_messages_total`, and one in ten seconds is said in the log. So are
-  columns of more than 32 MiB before compression, or that would take more than 128 MiB of memory;
-  and entries of a container whose name is longer than 4096 characters, or its facts than 256 KiB.
+  its entries: delivered, refused and counted, or stored in a disk buffer. While sinks are slow, the
+  hub reports progress to the server (`+WPI`, every quarter of `ack_wait`), and requests no more
+  than `in_flight` allows. When a hub stops, it returns messages that it has not acknowledged
+  (`-NAK`); when it dies, the server redelivers them after `ack_wait`. So after a kill of a hub, or
+  of the server, entries may be duplicated and none is missing. They keep the agents' sequence
+  numbers, by which sinks with deterministic ids detect duplicates.
+- **In order**: all entries of a container are in one of `partitions`, by a hash of its id. Each
+  partition has a consumer (`durable`, a dash, its number), which one hub at a time reads. Hubs
+  agree on who reads which partition with leases, in a small stream `durable-leases`. A new hub gets
+  its share when the others have finished with those partitions. The partitions of a hub that died
+  are taken over after two and a half times `ack_wait`, when the server redelivers its
+  unacknowledged messages before all later ones. `partitions` is also the most hubs that can share
+  the work; it must be the same in the sinks, and must not be changed while the stream has messages.
+  The sink that creates a stream stores the number in its `metadata` (NATS 2.10); a hub with fewer
+  partitions reads nothing and logs the reason. (A `max_ack_pending` of 1 would also keep the order,
+  with only one message at a time.)
+- **Without order**: with `ordered = false` every hub reads every partition, without leases.
+- **Any other message** becomes an entry too: its body is the message, its subject the container's
+  name, and its sequence in the stream `event.sequence`; `event.dataset` is `nats.logs`. For a
+  stream of other publishers, set a `subject` without `{partition}`: there is one consumer then,
+  named `durable`. One hub reads it, and others stand by, unless `ordered = false`.
+- **The stream** must exist, created by the first agent or by you; a missing consumer is created. If
+  either is removed while a hub runs, the hub logs it, and continues when the stream exists again.
+- **Messages that cannot be read** are terminated (`+TERM`) and counted in
+  `dockline_source_refused_messages_total`; at most one in ten seconds is logged. So are columns of
+  more than 32 MiB before compression, or that would take more than 128 MiB of memory, and entries
+  of a container with a name of more than 4096 characters, or more than 256 KiB of metadata.
 """
 
 from __future__ import annotations
@@ -82,46 +80,47 @@ from pipeline.transport.net.errors import printable
 log = logging.getLogger(__name__)
 
 PARTITION: Final = "{partition}"
+"""The placeholder for the number of a partition in `subject`."""
 LEASE: Final = 1.5
-"""Times `ack_wait` that a partition is somebody's who is not heard of."""
+"""Length of a lease that is not renewed, in multiples of `ack_wait`."""
 SLACK: Final = 1.1
-"""Times `ack_wait` after which the server has seen that it is over."""
+"""Multiple of `ack_wait` after which the server has noticed that it has passed."""
 CATCH_UP: Final = 2.0
-"""Seconds in which the leader of a stream has what its other replicas have."""
+"""Seconds for a stream's new leader to catch up with the other replicas."""
 PATIENCE: Final = 3.0
-"""Times `ack_wait` in which the server has to deliver again what others had."""
+"""Multiple of `ack_wait` in which the server must have redelivered what other hubs had."""
 SMALLEST_PULL: Final = 1 << 18
-"""Bytes."""
+"""Least bytes of a pull request."""
 PAUSE: Final = 0.02
-"""Seconds after a pull that brought nothing: the server may say so at once."""
+"""Seconds to wait after a pull without messages, which the server may answer at once."""
 
 
 class Config(SourceConfig, frozen=True, kw_only=True):
-    """Which servers, which stream, and how it is shared."""
+    """The servers, the stream, and how hubs share it."""
 
     urls: Annotated[
         list[str], msgspec.Meta(min_length=1, examples=[["nats://nats-1:4222", "tls://nats-2"]])
     ]
-    """`nats://host:4222` or `tls://host:4222`; of several, any that can be used."""
+    """`nats://host:4222` or `tls://host:4222`; of several, any that is available."""
     stream: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "DOCKLINE"
     """Name of the stream."""
     subject: Annotated[str, msgspec.Meta(pattern=r"^[^\s]{1,512}$")] = "dockline.{partition}.>"
-    """What is read of it, with `*` for any one token and `>` for all that follow."""
+    """Subjects to read, with `*` for any one token and `>` for all that follow."""
     partitions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 16
-    """How many there are, as in the sinks."""
+    """Number of partitions; must be the same as in the sinks."""
     durable: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "hub"
-    """What those who share have in common: the name of their consumers."""
+    """Name of the consumers; the same for all hubs that share the stream."""
     ordered: bool = True
     """Whether a partition is read by one process at a time."""
     ack_wait: Annotated[Duration, msgspec.Meta(ge=1)] = Duration(10)
-    """How long the server waits for a sign of life before it delivers a message again. What a
-    consumer has that is there already counts for more."""
+    """How long the server waits for an acknowledgement or progress before it redelivers a message.
+    An existing consumer keeps its own value."""
     batch: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
-    """Messages that are asked for at a time, of each partition."""
+    """Messages of a partition that are requested at a time."""
     max_ack_pending: Annotated[int, msgspec.Meta(ge=1)] = 1000
-    """Messages of a partition that may be unacknowledged, for a consumer that is made."""
+    """Messages of a partition that may be unacknowledged, for a consumer that is created."""
     auth: NatsAuth | None = None
-    """Who we are."""
+    """Credentials for the servers."""
     tls: TLSConfig | None = None
     """Certificates, for TLS."""
     domain: Annotated[str | None, msgspec.Meta(examples=["hub"], pattern=r"^[A-Za-z0-9_-]+$")] = (
@@ -129,12 +128,15 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     )
     """JetStream domain, for a stream beyond a leaf node."""
     timeout: Duration = Duration(10)
-    """For connecting to each server, and for each answer."""
+    """Time limit for connecting to each server, and for each answer."""
 
 
 class NatsSource(Source):
-    """Reads the partitions that are ours. What is not acknowledged is known over reconnections: if
-    it comes again, it is not taken again."""
+    """Reads the partitions that this process holds a lease of.
+
+    Unacknowledged messages are remembered over reconnections: one that is redelivered is not taken
+    again.
+    """
 
     def __init__(self, config: Config, context: SourceContext) -> None:
         self._config = config
@@ -159,10 +161,10 @@ class NatsSource(Source):
         self._replicas = 1
         self._leases: Leases | None = None
         self._leaving: set[int] = set()
-        """Partitions of which nothing more is asked for, since others are to have them."""
+        """Partitions that other hubs will get: nothing more of them is requested."""
         self._pullers: dict[int, Puller] = {}
         self._seen: set[str] = set()
-        """Consumers that were there."""
+        """Names of the consumers that have existed."""
         self._remade = RateLimit()
 
     # ------------------------------------------------------------------ opening and closing
@@ -182,17 +184,17 @@ class NatsSource(Source):
         await self._leases.ensure(self._jetstream, self._replicas)
 
     async def _stream(self) -> tuple[int, int]:
-        """Its replicas, and its last place. Raises `Unavailable`."""
+        """The stream's number of replicas and last sequence. Raises `Unavailable`."""
         stream = self._config.stream
         info = await stream_info(self._jetstream, stream)
         if info is None:
-            hint = "the first agent that publishes makes it"
+            hint = "the first agent that publishes creates it"
             raise Unavailable(f"there is no stream {stream}; {hint}")
         theirs = partitions_of(info.config)
         if self._partitioned and theirs is not None and theirs > self._shares:
             raise Unavailable(
-                f"stream {stream} is shared out into {theirs} partitions, and of {self._shares} "
-                f"nobody would read the rest; set partitions = {theirs}, as in the sinks"
+                f"stream {stream} has {theirs} partitions, and with {self._shares} nobody would "
+                f"read the rest; set partitions = {theirs}, as in the sinks"
             )
         return max(1, number(info.config, "num_replicas")), number(info.state, "last_seq")
 
@@ -208,8 +210,8 @@ class NatsSource(Source):
         )
         if consumer.made and name in self._seen and self._remade():
             log.warning(
-                "consumer %s of stream %s was removed, or all of them; it is made anew and "
-                "delivers all that is there",
+                "consumer %s of stream %s was removed, perhaps with the stream; it is created "
+                "again and delivers everything in the stream",
                 *(name, stream),
             )
         self._seen.add(name)
@@ -247,7 +249,7 @@ class NatsSource(Source):
                 helper.cancel()
 
     async def _share(self, intake: Intake) -> None:
-        """Reads the partitions that are ours, for as long as they are."""
+        """Reads the partitions that this process holds, for as long as it holds them."""
         async with asyncio.TaskGroup() as tasks:
             readers: dict[int, asyncio.Task[None]] = {}
 
@@ -277,8 +279,10 @@ class NatsSource(Source):
                 await asyncio.sleep(self._ack_wait / 4)
 
     async def _let_go(self, leases: Leases, readers: dict[int, asyncio.Task[None]]) -> None:
-        """Of what is more than our part, when all of it is acknowledged. Meanwhile it stays ours,
-        and nothing more is asked for."""
+        """Releases partitions beyond this hub's share, once all their messages are acknowledged.
+
+        Until then the hub keeps them, and requests nothing more of them.
+        """
         staying = sorted(leases.held.keys() - self._leaving)
         self._leaving.update(staying[leases.part :])
         busy = {one.partition for one in self._unacknowledged}
@@ -289,7 +293,7 @@ class NatsSource(Source):
                 await leases.release(self._jetstream, partition)
 
     async def _forget(self, partition: int, reader: asyncio.Task[None] | None) -> None:
-        """It is not ours any more. What was taken of it goes on."""
+        """Stops reading a partition that this hub lost. What was taken of it is still delivered."""
         if reader is not None:
             reader.cancel()
             await asyncio.wait([reader])
@@ -299,14 +303,13 @@ class NatsSource(Source):
         self._unacknowledged.forget_waiting(partition)
 
     async def _read(self, partition: int, intake: Intake) -> None:
-        """One partition, until it is left."""
+        """Reads one partition until it is to be released."""
         consumer = await self._within_the_stream(partition)
         left_behind = self._leases is not None and partition not in self._leases.clean
         if left_behind and consumer.pending:
-            # Somebody has died with them, or they were lost with the connection. When they are to
-            # be delivered again, they come before all others; until then, others would. Ours may
-            # be among them, but how many cannot be told: a server that was killed forgets of some
-            # that it has delivered them.
+            # Another hub died with them, or they were lost with the connection. Once they are due
+            # for redelivery they come first; until then, later messages would. Ours may be among
+            # them, but their number is unknown: a server that was killed forgets some deliveries.
             await asyncio.sleep(SLACK * consumer.ack_wait)
         puller = Puller(
             self._jetstream,
@@ -329,10 +332,12 @@ class NatsSource(Source):
                 await asyncio.sleep(PAUSE)
 
     async def _within_the_stream(self, partition: int) -> Consumer:
-        """Its consumer, made anew where it is further than the stream. A server that was killed may
-        come back with a stream that counts from 1 again, and consumers that count on: they would
-        deliver nothing until the stream is as long as it was (2.10.27, where the stream was just
-        empty, about once in three hundred times)."""
+        """The partition's consumer, created again if it is ahead of the stream.
+
+        A server that was killed may come back with a stream that counts from 1 again, and consumers
+        that keep their position: they would deliver nothing until the stream is as long as before
+        (seen with 2.10.27 and an empty stream, about once in three hundred kills).
+        """
         consumer = await self._ensure(partition)
         _, last = await self._stream()
         if consumer.delivered > last and self._replicas > 1:
@@ -342,8 +347,8 @@ class NatsSource(Source):
             return consumer
         name, stream = self._consumer(partition), self._config.stream
         log.warning(
-            "stream %s of %s ends at %d and consumer %s was at %d: the server has lost its place; "
-            "the consumer is made anew and delivers all that is there",
+            "stream %s of %s ends at %d and consumer %s was at %d: the server has lost its "
+            "position; the consumer is created again and delivers everything in the stream",
             *(stream, self._nats.address, last, name, consumer.delivered),
         )
         await remove(self._jetstream, stream, name)
@@ -351,21 +356,22 @@ class NatsSource(Source):
         return await self._ensure(partition)
 
     async def _pull(self, puller: Puller) -> None:
-        # A message that is larger than a pull may be comes with one that has no such bound.
+        # A message larger than a pull's limit in bytes needs a pull of one message, without limit.
         batch = 1 if puller.too_large else self._config.batch
         size = int(self._config.in_flight) // (2 * max(1, len(self._pullers)))
         await puller.pull(batch, max(SMALLEST_PULL, size))
 
     async def _others_have(self, partition: int) -> bool:
-        """Whether the server waits for more of it to be acknowledged than we have."""
+        """Whether the server waits for more acknowledgements of a partition than this hub owes."""
         consumer = await self._ensure(partition)
         return consumer.pending > self._unacknowledged.count(partition)
 
     async def _gather(self, puller: Puller, partition: int, *, more: bool) -> list[Delivered]:
-        """What others had, and had not acknowledged, and what came with it, in order: the server
-        delivers it again as it misses one acknowledgement after the other, and what is new in
-        between. Gives up in the end, where it does not. `more`: there may be some, whatever the
-        server counts."""
+        """Messages that other hubs have not acknowledged, and new ones in between, in order.
+
+        The server redelivers each when its acknowledgement is overdue. Stops after `PATIENCE`, or
+        when `in_flight` bytes have come. `more`: try at least once, whatever the server counts.
+        """
         found: list[Delivered] = []
         size, until = 0, asyncio.get_running_loop().time() + PATIENCE * self._ack_wait
         while size < self._config.in_flight and asyncio.get_running_loop().time() < until:
@@ -396,10 +402,10 @@ class NatsSource(Source):
         await taken.placed()
 
     def _batches(self, delivered: Delivered) -> tuple[list[Batch], int]:
-        """And the bytes that they stand for. Raises `ValueError`."""
+        """A message's batches, and the bytes to account for. Raises `ValueError` if malformed."""
         headers, body = delivered.headers, delivered.body
         if UNREADABLE in headers:
-            raise ValueError("its headers are none")
+            raise ValueError("its headers are malformed")
         form = headers.get("Dockline-Format")
         if form == "columns/1":
             length, entries = (
@@ -416,8 +422,7 @@ class NatsSource(Source):
         return [self._received.foreign(body, stream, subject, time, place)], len(body)
 
     async def _finish(self) -> None:
-        """Nothing more is asked for: what is on its way comes and is given back, what was taken is
-        answered."""
+        """Ends the pulls, returns messages that still arrive, and acknowledges what was taken."""
         for puller in self._pullers.values():
             await puller.over()
         await self._unacknowledged.finish()
@@ -429,5 +434,5 @@ class NatsSource(Source):
 def _number(headers: Mapping[str, str], name: str) -> int:
     value = headers.get(name, "")
     if not value.isdecimal() or len(value) > 12:
-        raise ValueError(f"its header {name} is no number")
+        raise ValueError(f"its header {name} is not a number")
     return int(value)

@@ -1,4 +1,4 @@
-"""Syslog over UDP, TCP or TLS, for what is not in a container: hosts, routers, programs.
+"""Syslog over UDP, TCP or TLS, from senders outside of containers: hosts, routers, programs.
 
 ```toml
 [sources.hosts]
@@ -11,20 +11,21 @@ listen = "tls://0.0.0.0"                  # port 6514
 tls = { cert = "/certs/cert.pem", key = "/certs/key.pem", client_ca = "/certs/clients.pem" }
 ```
 
-- **Messages** are RFC 5424 or RFC 3164, in the spellings that are met with. Fields are `facility`,
-  `severity` (and so the entry's level), `appname`, `procid`, `msgid` and `structured_data`; the
-  message is what follows them. What is neither is a message as a whole. A time without a zone is
-  local, one without a year is of the nearest year, one that is missing is that of reading.
-- **Whose it is**: the sender's host and application stand for a container: `container.name` is the
-  application, `host.name` the host that the message names, or else the sender's address. The
+- **Messages** are RFC 5424 or RFC 3164, with its common variations. Fields are `facility`,
+  `severity` (which sets the entry's level), `appname`, `procid`, `msgid` and `structured_data`; the
+  message is the text after them. A message in another format is kept as a whole. A time without a
+  zone is local, one without a year is in the nearest year; a missing time is that of reading.
+- **Container**: the sender's host and application take the place of a container: `container.name`
+  is the application, `host.name` the host in the message, or else the sender's address. The
   `event.dataset` is `syslog.logs`; there is no `container.runtime` and no `container.image`.
-- **Framing** over TCP and TLS is octet counting or LF, told by the first byte of a connection.
-- **Nothing is answered**, as syslog has no answers. While the sinks are full a connection is read
-  no further, so that its sender waits; datagrams are dropped by the kernel meanwhile, which tells
-  how many: `dockline_source_refused_messages_total{reason="dropped"}`. A process that is killed
-  loses what it had read and not delivered; `buffer.disk` keeps that short.
-- **Limits**: connections, the length of a message (a longer line is cut and marked, a longer length
-  ends the connection), all that is not complete, and silence.
+- **Framing** over TCP and TLS is octet counting or LF (RFC 6587), detected from the first byte of a
+  connection.
+- **No acknowledgements**: syslog has none. While the sinks are full, connections are not read, so
+  that senders wait; datagrams are dropped by the kernel, which counts them:
+  `dockline_source_refused_messages_total{reason="dropped"}`. A process that is killed loses what it
+  has read and not delivered; `buffer.disk` keeps that short.
+- **Limits** apply to connections, the length of a message (a longer line is cut and marked, a
+  longer octet count closes the connection), incomplete messages, and silence.
 """
 
 from __future__ import annotations
@@ -56,32 +57,33 @@ from pipeline.transport.net.udp_server import UdpServer
 PORTS: dict[str, int | None] = {"udp": 514, "tcp": 514, "tls": 6514}
 
 STALLED = 60.0
-"""Seconds that the rest of a message may take to come."""
+"""Seconds to wait for the rest of an incomplete message."""
 
 
 class Config(SourceConfig, frozen=True, kw_only=True):
-    """Where to listen, and for whom."""
+    """The address to listen on, and limits for senders."""
 
     listen: Annotated[
         str, msgspec.Meta(examples=["udp://0.0.0.0:514", "tcp://0.0.0.0:514", "tls://[::]:6514"])
     ] = "udp://127.0.0.1:514"
-    """`udp://`, `tcp://` or `tls://` and `host:port`. Only this host reaches the default."""
+    """`udp://`, `tcp://` or `tls://` and `host:port`. The default can only be reached from this
+    host."""
     tls: ListenTLSConfig | None = None
     """Certificates, for TLS."""
     max_message: Annotated[Size, msgspec.Meta(ge=480, le=2**24)] = Size(2**16)
-    """Bytes of a message over TCP and TLS."""
+    """Longest message over TCP and TLS."""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 1024
-    """Connections at a time. Beyond, a client that has not finished the handshake of TLS gives way
-    to a new one."""
+    """Most connections at a time. Beyond that, a new one replaces a client that has not finished
+    its TLS handshake."""
     idle: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(86400)
-    """Time after which a connection is ended that says nothing."""
+    """Time without data after which a connection is closed."""
     receive_buffer: Annotated[Size, msgspec.Meta(ge=2**12, le=2**30)] = Size(8 * 2**20)
-    """Bytes of datagrams that may wait in the kernel. Without the capability CAP_NET_ADMIN it is at
-    most the host's `net.core.rmem_max`."""
+    """Size of the kernel's receive buffer for datagrams. Without the capability CAP_NET_ADMIN it is
+    at most the host's `net.core.rmem_max`."""
 
 
 class Syslog(Source):
-    """A task for each connection, or one for all datagrams."""
+    """Listens for messages. Each connection has a task; over UDP there is one for all datagrams."""
 
     repeats: ClassVar[bool] = False
 
@@ -97,7 +99,7 @@ class Syslog(Source):
 
     @property
     def port(self) -> int:
-        """That it listens on."""
+        """The port that it listens on, once open."""
         return self._listener.port
 
     async def open(self) -> None:
@@ -130,7 +132,7 @@ async def _receive(receiver: UdpServer, host: str, intake: Intake) -> None:
     while True:
         datagrams, dropped = await receiver.receive()
         if dropped:
-            intake.refuse("dropped", "datagrams came quicker than sinks took them", dropped)
+            intake.refuse("dropped", "datagrams came faster than sinks took them", dropped)
         by_peer: dict[str, list[bytes]] = {}
         for data, peer in datagrams:
             by_peer.setdefault(peer, []).append(data)
@@ -145,8 +147,8 @@ async def _read(connection: AcceptedConnection, host: str, config: Config, intak
     try:
         while data := await _next(connection, frames, float(config.idle)):
             try:
-                await intake.room()  # or each connection would take what it has read
-            finally:  # what has come is counted, whatever becomes of it
+                await intake.room()  # otherwise every connection would add what it has read
+            finally:  # what was received is counted in any case
                 messages, cut = frames.feed(data)
                 taken = _take(intake, messages, host, cut) if messages else None
             if taken is not None:
@@ -156,7 +158,7 @@ async def _read(connection: AcceptedConnection, host: str, config: Config, intak
             _take(intake, error.before, host)
         intake.refuse(error.kind, f"{connection.peer}: {error}")
     except OSError:
-        pass  # what has come before is dealt with all the same
+        pass  # what was received before is still taken
     if rest := frames.end():
         _take(intake, rest, host)
 
