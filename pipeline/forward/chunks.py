@@ -1,4 +1,4 @@
-"""What a client sends, and the acknowledgements that it reads."""
+"""The client's side: makes chunks and reads acknowledgements. Also makes acknowledgements."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.forward.framing import PIECE, Framer, ProtocolError
 _pack: Final = msgspec.msgpack.Encoder().encode
 
 LARGEST_ANSWER: Final = 2**16
-"""Bytes that a server says at once: an acknowledgement has some forty."""
+"""Most bytes of an object from a server: an acknowledgement has about forty."""
 
 
 def chunk_id() -> str:
-    """One that no other chunk has: 128 random bits, as base64."""
+    """A new chunk id: 128 random bits, in base64."""
     return base64.b64encode(os.urandom(16)).decode()
 
 
@@ -33,9 +33,12 @@ def chunk(
     level: int = 0,
     containers: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """PackedForward, or with a gzip `level` above 0 CompressedPackedForward. `entries` are the
-    `[time, record]` of so many entries, one after the other; `containers` is the option `dockline`:
-    by id, the facts that another dockline is to have exactly, and all others pass over."""
+    """A chunk as PackedForward, or with a gzip `level` above 0 as CompressedPackedForward.
+
+    `entries` has `count` entries, each `[time, record]` in MessagePack, one after the other.
+    `identity` is the chunk id to acknowledge. `containers` becomes the option `dockline`: name,
+    image, labels and host of each container, by id. Only another dockline reads it.
+    """
     option: dict[str, Any] = {"size": count, "chunk": identity}
     if containers:
         option["dockline"] = containers
@@ -46,24 +49,27 @@ def chunk(
 
 
 class Answers:
-    """Reads what a server says."""
+    """Decodes the objects that a server sends."""
 
     def __init__(self) -> None:
         self._framer = Framer(LARGEST_ANSWER)
 
     def feed(self, data: bytes) -> list[Any]:
-        """Each object that is whole now. Raises `ProtocolError`."""
+        """Adds data; returns the objects that are complete now.
+
+        Raises `ProtocolError` for what is not MessagePack, or an object over `LARGEST_ANSWER`.
+        """
         try:
             unpacker = msgpack.Unpacker(unicode_errors="surrogateescape")
             for start in range(0, len(data), PIECE):
                 unpacker.feed(self._framer.feed(data[start : start + PIECE])[0])
             return list(unpacker)
         except (ValueError, TypeError) as error:
-            raise ProtocolError("it is not MessagePack that means anything") from error
+            raise ProtocolError("it is not valid MessagePack") from error
 
 
 def acknowledged(answer: Any) -> str:
-    """Which chunk an answer acknowledges. Raises `ProtocolError` for any other answer."""
+    """The id of the chunk that an answer acknowledges. Raises `ProtocolError` for other answers."""
     said = answer.get("ack") if isinstance(answer, dict) else None
     if isinstance(said, bytes):
         said = said.decode("utf-8", "replace")
@@ -73,16 +79,19 @@ def acknowledged(answer: Any) -> str:
 
 
 def acknowledgement(identity: str) -> bytes:
-    """The answer to a chunk. Of a string: given bytes, Docker sends the same records for ever.
-    Its bytes are the same, and need not be UTF-8."""
+    """The acknowledgement of a chunk, `{"ack": identity}` in MessagePack.
+
+    The id is sent as a str with the bytes that it had, which need not be UTF-8: Docker does not
+    accept a bin, and would send the same records for ever.
+    """
     packed = msgpack.packb({"ack": identity}, unicode_errors="surrogateescape")
     return bytes(packed)
 
 
 def shown(value: Any) -> str:
-    """Something of what a peer said, for a message."""
+    """A peer's value for an error message, at most 60 characters."""
     try:
         text = repr(value)
     except RecursionError:
-        return "what is nested deep"
+        return "a deeply nested value"
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,15 +1,15 @@
-"""Entries of the protocol as columns of one container each.
+"""Groups the entries of messages by container, into columns.
 
-Whose an entry is, its record tells, in one of three ways:
+The record of an entry determines its container in one of three ways:
 
-- **dockline's own** has `event` and `container`: container, number, part, flags and fields are as
-  they were. Labels, image and host stand in the option `dockline` of the chunk, exactly; a record
-  that came through a third program has them still, its labels' names without their dots.
-- **Docker's fluentd driver** writes `container_id`, `container_name`, `source` and `log`, and what
-  its options `labels` and `env` choose, which become the container's labels. Lines that it has cut
-  are put together again.
-- **Any other**: its tag and host stand for a container. `message`, `log` or `msg` is the message,
-  all else fields; where there is none of these, it has fields only.
+- **From dockline**: it has `event` and `container`. Container, sequence, part, flags and fields are
+  kept. Labels, image and host are in the option `dockline` of the chunk; a record that was relayed
+  by another program has them too, but dots in the labels' names became underscores.
+- **From Docker's fluentd driver**: it has `container_id`, `container_name`, `source` and `log`, and
+  what the driver's options `labels` and `env` choose, which become the container's labels. Lines
+  that the driver has cut are joined again.
+- **From others**: the tag and the client's host take the place of a container. `message`, `log` or
+  `msg` is the message, everything else fields; without any of these, the entry has only fields.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from pipeline.model.records import RESERVED, Fields, nested
 from pipeline.model.timestamps import from_nanoseconds
 
 DEEPEST: Final = plain.DEEPEST
-"""Levels of nesting of a record, as many as JSON keeps; below, there is an ellipsis."""
+"""Levels of nesting that are kept of a record, as in JSON; deeper values become an ellipsis."""
 ENTRY_COST, NODE_COST, VALUE_COST = 250, 100, 25
-"""Bytes of memory that an entry, a list or an object in it, and each value of these, cost beside
-their bytes."""
+"""Bytes of memory, besides their content, of an entry, a list or object in it, and each value."""
 CONTAINER_COST, RUN_COST, LABEL_COST = 2500, 400, 120
-"""Those of a container, with what is made of it until it is delivered, of each further run of its
-entries, and of each label."""
+"""Bytes of memory of a container until its entries are delivered, of each further
+`ForwardColumns` of it, and of each label."""
 
 MESSAGES: Final = ("message", "log", "msg")
-"""Fields that are an entry's message, in this order."""
+"""Fields that may be an entry's message; the first one present is."""
 STREAMS: Final = {"stdout": 1, "stderr": 2}
+"""The number of each stream in `Batch.streams`."""
 LABELS: Final = {
     name.replace(".", "_"): name
     for name in (
@@ -48,10 +48,10 @@ LABELS: Final = {
         "com.docker.stack.namespace", "com.docker.swarm.service.name",
     )
 }  # fmt: skip
-"""Labels that mean something here, by what is left of them in a record."""
+"""Labels that dockline uses, by their names in a record, without dots."""
 
 Facts = tuple[str, str, str, Mapping[str, str], str, str]
-"""Id, name, image, labels, host and module."""
+"""A container's id, name, image, labels, host and module (that of `event.dataset`)."""
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _DRIVERS: Final = frozenset(
@@ -63,7 +63,7 @@ _TEXT: Final = frozenset((str,))
 
 
 class ForwardColumns:
-    """A run of entries of one container, of one kind."""
+    """Consecutive entries of one container and one source, as columns."""
 
     __slots__ = (
         "bare", "facts", "fields", "flags", "lines", "parts", "sequences", "source", "streams",
@@ -71,6 +71,7 @@ class ForwardColumns:
     )  # fmt: skip
 
     def __init__(self, facts: Facts, source: EntryKind, *, bare: bool) -> None:
+        """`bare`: the entries have no message; their lines are the fields as JSON."""
         self.facts = facts
         self.source = source
         self.bare = bare
@@ -79,13 +80,14 @@ class ForwardColumns:
         self.streams = bytearray()
         self.fields: list[Fields] = []
         self.sequences: list[int] = []
-        """Empty where entries have no numbers of their own."""
+        """Sequence numbers of the entries; empty if they have none."""
         self.parts: list[int] = []
+        """Part number of each entry, as in `Batch.parts`; empty without sequence numbers."""
         self.flags: dict[int, str] = {}
-        """By sequence, or by index where there is none."""
+        """Flag of an entry by its sequence, or by its index without sequence numbers."""
 
     def goes_on(self, source: EntryKind, module: str, *, bare: bool) -> bool:
-        """Whether such an entry with a number of its own can be added."""
+        """Whether an entry like this, with a sequence number, can be added."""
         return (
             self.source == source
             and self.bare == bare
@@ -95,32 +97,37 @@ class ForwardColumns:
 
 
 class Rows:
-    """Takes entries of one connection, and gives columns."""
+    """Collects the entries of one connection as columns."""
 
     def __init__(self, host: str, partials: Partials, most: int) -> None:
-        """`host`: of the client, for records that tell none. `most`: what may be added before it is
-        taken, in bytes of memory."""
+        """`host` is the client's, for records without one.
+
+        `most` is how many bytes of memory entries may cost between two calls of `take`.
+        """
         self._host = host
         self._most = most
         self._partials = partials
         self._columns: list[ForwardColumns] = []
         self._current: dict[str, ForwardColumns] = {}
-        """Those that are added to, by container."""
+        """The columns that entries are added to, by container id."""
         self._seconds: dict[int, bytes] = {}
+        """Formatted times by second, up to the fraction."""
         self._facts: Mapping[Any, Any] = {}
-        """What the option of the message says, by container."""
+        """The option `dockline` of the current message, by container id."""
         self._exact: dict[str, tuple[str, str, str, Mapping[str, str], str]] = {}
-        """What was made of that: labels stand for a container once, however often it changes."""
+        """Facts made of that option, by container id, so that labels are decoded only once."""
         self.cost = 0
-        """Bytes of memory of what was added."""
+        """Bytes of memory of the entries since the last `take`."""
         self.malformed = 0
-        """What stood for an entry and was none."""
+        """Number of entries that were malformed, and left out."""
         self.too_large = 0
-        """Entries of too many values, which are left out."""
+        """Number of entries with too many values, which were left out."""
 
     def add(self, tag: str, option: Mapping[Any, Any], entries: list[Any], size: int = 0) -> None:
-        """Some entries of a message, of so many bytes. Raises `ProtocolError` where they are too
-        many."""
+        """Adds entries of a message, decoded by `reading.entries`; `size` is their bytes.
+
+        Raises `ProtocolError` if all entries since the last `take` cost too much memory.
+        """
         ours = option.get("dockline")
         if ours is not self._facts:
             self._facts, self._exact = ours if isinstance(ours, dict) else {}, {}
@@ -134,14 +141,14 @@ class Rows:
                 self._add(tag, *one)
 
     def take(self) -> list[ForwardColumns]:
-        """All that was added since."""
+        """All columns since the last call, in order."""
         taken, self._columns, self._current = self._columns, [], {}
         self._seconds.clear()
         self._exact = {}
         self.cost = 0
         return taken
 
-    # -- whose they are ------------------------------------------------------------------------
+    # -- the container of an entry ---------------------------------------------------------------
 
     def _add(self, tag: str, time: int, record: dict[Any, Any]) -> None:
         event, container = record.get("event"), record.get("container")
@@ -179,7 +186,7 @@ class Rows:
     def _facts_of(
         self, identity: str, record: Fields, container: Fields
     ) -> tuple[str, str, str, Mapping[str, str], str]:
-        """Without the module."""
+        """The facts of a container except its module."""
         if known := self._exact.get(identity):
             return known
         exact = self._facts.get(identity)
@@ -253,12 +260,12 @@ class Rows:
         )
 
     def _is_too_large(self, fields: Fields) -> bool:
-        """Counts it, where it is."""
+        """Whether an entry has too many values; counts it then."""
         is_it = len(fields) + nested(fields, MOST_VALUES) > MOST_VALUES
         self.too_large += is_it
         return is_it
 
-    # -- where they go -------------------------------------------------------------------------
+    # -- adding to columns -----------------------------------------------------------------------
 
     def _new(self, identity: str, facts: Facts, source: EntryKind, bare: bool) -> ForwardColumns:
         self._count(RUN_COST if identity in self._current else CONTAINER_COST)
@@ -294,7 +301,7 @@ class Rows:
         self._count(VALUE_COST * len(fields) + (len(line) if into.bare else 0))
 
     def _labels(self, value: Any) -> dict[str, str]:
-        """Those that are text, as many as a container may have; further ones are left out."""
+        """The labels that are text, up to the limit of a container; further ones are left out."""
         kept, size = dict[str, str](), 0
         for key, said in _dict(value).items():
             if type(said) in (str, bytes):
@@ -313,7 +320,7 @@ class Rows:
             raise ProtocolError(message, "too_large")
 
     def _plain(self, value: Any, levels: int) -> Any:
-        """The same value as JSON has it."""
+        """The value in JSON's types, down to so many levels."""
         kind = type(value)
         if kind is not dict and kind is not list:
             if kind not in _PLAIN:

@@ -1,8 +1,8 @@
-"""Where objects end in a stream of MessagePack that may be cut anywhere, and hostile.
+"""Finds the ends of objects in a stream of MessagePack, which may be cut anywhere and hostile.
 
-Objects are passed over first, which makes none of them, and decoded only when they are whole. So a
-length that is never followed by anything, and an array of four billion elements, cost nothing; and
-an array that is whole is no longer than its bytes.
+Objects are skipped first, without decoding them, and decoded only when they are complete. So a
+length without content, or an array of four billion elements, costs nothing; and a complete array
+has no more elements than bytes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import msgpack  # type: ignore[import-untyped]
 from pipeline.model.errors import DocklineError
 
 PIECE = 2**18
-"""Bytes that are looked at in one go."""
+"""Most bytes that `Framer.feed` takes at once."""
 BUFFER = 2**16
-"""Bytes of memory to begin with."""
+"""Initial size of msgpack's buffer, in bytes."""
 
 
 class ProtocolError(DocklineError):
-    """The peer sent what the protocol does not have, or more than is allowed.
+    """The peer violated the protocol, or exceeded a limit.
 
-    `kind` is a word for metrics: `malformed`, `too_large` or `too_deep`."""
+    `kind` is the reason for metrics, such as `malformed`, `too_large`, `too_deep` or `handshake`.
+    """
 
     def __init__(self, message: str, kind: str = "malformed") -> None:
         super().__init__(message)
@@ -31,31 +32,34 @@ class ProtocolError(DocklineError):
 
 
 class Framer:
-    """Of one stream."""
+    """Splits one stream into complete objects."""
 
     def __init__(self, largest: int) -> None:
-        """`largest`: bytes of one object, near enough. Nesting is bounded by msgpack: 1024."""
+        """`largest`: about how many bytes an object may have. msgpack allows 1024 levels."""
         self.before: tuple[bytes, list[int]] = b"", []
-        """What was whole where `feed` has raised, as it would have returned it."""
+        """After `feed` has raised: the complete objects before the error, as it returns them."""
         self._largest = largest
         self._buffer = bytearray()
         self._start = 0
-        """Where the buffer begins in the stream."""
+        """The offset of the buffer in the stream."""
         self._passing = self._unpacker()
         self._grown = False
-        """It has memory for a large object, which it never gives back."""
+        """Whether the unpacker has grown for a large object; it never frees that memory."""
 
     def _unpacker(self) -> Any:
         return msgpack.Unpacker(read_size=BUFFER, max_buffer_size=self._largest + PIECE)
 
     @property
     def pending(self) -> int:
-        """Bytes of an object that is not whole yet."""
+        """Bytes of an incomplete object in the buffer."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> tuple[bytes, list[int]]:
-        """All objects that are whole now, and where in them each ends; `data` is a `PIECE` at the
-        most. Raises `ProtocolError`; after that, the stream cannot be read any further."""
+        """Adds data; returns the bytes of all complete objects, and the offset of each one's end.
+
+        `data` has at most `PIECE` bytes. Raises `ProtocolError`; the stream cannot be read any
+        further then.
+        """
         self._buffer += data
         ends, start = list[int](), self._start
         try:
@@ -82,7 +86,7 @@ class Framer:
         return whole
 
     def _pass(self, data: bytes) -> Iterator[int]:
-        """Where in the stream objects end."""
+        """The offset in the stream of the end of each object."""
         passing = self._passing
         try:
             passing.feed(data)

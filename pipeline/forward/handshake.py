@@ -1,12 +1,11 @@
-"""HELO, PING and PONG: each end shows that it knows the shared key without saying it, and the
-client who it is, where the server asks for users.
+"""HELO, PING and PONG: both ends prove that they know the shared key without sending it.
 
-The digests are SHA-512, as hexadecimal. That shows who is there, and no more: what follows is
-neither encrypted nor signed, which is for TLS to do.
+If the server asks for users, the client also proves that it knows a user's password. The digests
+are SHA-512 in hexadecimal. What follows is neither encrypted nor signed: use TLS for that.
 
-Peers pack the same bytes as different types: Fluentd's nonce is a MessagePack bin, Fluent Bit's a
-str that is not UTF-8. Either is taken, and digests are over the bytes. In PING and PONG nothing but
-str is sent, since Fluent Bit takes no bin there.
+Peers encode the same bytes as different types: Fluentd's nonce is a MessagePack bin, Fluent Bit's a
+str that is not UTF-8. Both are accepted, and digests are made of the bytes. In PING and PONG only
+str is sent, since Fluent Bit does not accept bin there.
 """
 
 from __future__ import annotations
@@ -29,22 +28,25 @@ SALT: Final = 16
 
 @dataclass(frozen=True)
 class Hello:
-    """What the server begins with."""
+    """HELO, the first message of a server that needs a shared key."""
 
     nonce: bytes
+    """Random bytes for the digests of the shared key."""
     auth: bytes = b""
-    """Another salt, where it asks for a user and a password."""
+    """Random bytes for the digest of a password; empty if the server does not ask for users."""
 
     @classmethod
     def new(cls, *, users: bool) -> Hello:
+        """A HELO with new random bytes, which asks for a user and password if `users` is true."""
         return cls(os.urandom(SALT), os.urandom(SALT) if users else b"")
 
     def message(self) -> bytes:
+        """The HELO in MessagePack."""
         return _pack(("HELO", {"nonce": self.nonce, "auth": self.auth, "keepalive": True}))
 
 
 def read_hello(said: Any) -> Hello:
-    """Raises `ProtocolError`."""
+    """Reads a decoded HELO. Raises `ProtocolError` for any other object."""
     if not is_hello(said) or len(said) != 2 or not isinstance(said[1], Mapping):
         raise ProtocolError("it did not begin with HELO")
     options = {name_of(key): value for key, value in said[1].items()}
@@ -52,25 +54,28 @@ def read_hello(said: Any) -> Hello:
 
 
 def new_salt() -> str:
-    """Text, as that of Fluentd and Fluent Bit."""
+    """A random salt for PING, in hexadecimal like those of Fluentd and Fluent Bit."""
     return os.urandom(SALT).hex()
 
 
 def is_hello(said: Any) -> bool:
-    """Whether it is meant to be one."""
+    """Whether a decoded object is a HELO, well-formed or not."""
     return isinstance(said, list) and len(said) > 0 and said[0] in ("HELO", b"HELO")
 
 
 @dataclass(frozen=True)
 class Client:
-    """Its side."""
+    """The client's side of the handshake."""
 
     host: str
+    """Name of the client's host."""
     shared_key: str
     user: str = ""
+    """User to log in as, if the server asks for users."""
     password: str = ""
 
     def ping(self, hello: Hello, salt: str) -> bytes:
+        """The PING that answers a HELO, in MessagePack. `salt` is from `new_salt`."""
         user = password = ""
         if hello.auth:
             user = self.user
@@ -79,13 +84,16 @@ class Client:
         return _pack(("PING", self.host, salt, digest, user, password))
 
     def check_pong(self, said: Any, hello: Hello, salt: str) -> None:
-        """Raises `ProtocolError` for a server that does not accept, or does not know the key."""
+        """Checks a decoded PONG, with the `hello` and `salt` of the PING.
+
+        Raises `ProtocolError` if the server refuses, or does not know the key.
+        """
         if not isinstance(said, list) or len(said) != 5 or said[0] not in ("PONG", b"PONG"):
             raise ProtocolError("it did not answer PING with PONG")
         _, accepted, reason, host, digest = said
         if accepted is not True:
-            why = name_of(reason)[:200] if isinstance(reason, (str, bytes)) else "for no reason"
-            raise ProtocolError(f"it does not let us in: {why}")
+            why = name_of(reason)[:200] if isinstance(reason, (str, bytes)) else "no reason given"
+            raise ProtocolError(f"it refuses the login: {why}")
         expected = _digest(salt, _bytes(host), hello.nonce, self.shared_key)
         if not _same(digest, expected):
             raise ProtocolError("it does not know the shared key")
@@ -93,15 +101,20 @@ class Client:
 
 @dataclass(frozen=True)
 class Server:
-    """Its side. `users` are passwords by name; none for everybody who has the key."""
+    """The server's side of the handshake."""
 
     host: str
+    """Name of the server's host."""
     shared_key: str
     users: Mapping[str, str]
+    """Passwords by user; if empty, the shared key is enough."""
 
     def pong(self, said: Any, hello: Hello) -> tuple[bytes, str]:
-        """What to answer a PING, and why the client is not let in; empty if it is. Raises
-        `ProtocolError` for what is no PING."""
+        """The PONG for a decoded PING, in MessagePack, and why the client is refused.
+
+        The reason is empty for a client that is accepted. Raises `ProtocolError` for an object that
+        is not a PING.
+        """
         if not isinstance(said, list) or len(said) != 6 or said[0] not in ("PING", b"PING"):
             raise ProtocolError("it did not answer HELO with PING")
         host, salt, digest, user, password = map(_bytes, said[1:])
@@ -121,7 +134,10 @@ class Server:
 
 
 def name_of(value: Any) -> str:
-    """A text of the peer's, as valid Unicode. Raises `ProtocolError` for what is none."""
+    """A peer's str or bin as text, with `U+FFFD` for what is not UTF-8.
+
+    Raises `ProtocolError` for any other type.
+    """
     return _bytes(value).decode("utf-8", "replace")
 
 

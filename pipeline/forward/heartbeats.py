@@ -1,10 +1,9 @@
-"""Heartbeats over UDP: a client of Fluentd with `heartbeat_type udp` sends a byte every second, and
-takes a server that answers with the same byte for alive.
+"""Heartbeats over UDP: a Fluentd with `heartbeat_type udp` sends a byte every second, and considers
+a server alive that answers with the same byte.
 
-Anybody can write anybody's address on a datagram, and question and answer are the same byte. So two
-servers that answer everything could be made to answer each other for ever, by one datagram. Here
-nothing else is answered than a heartbeat, no port where a server may be, and each peer only some
-times a second: a datagram that is not answered ends such a circle.
+The sender of a datagram can be forged, and request and answer are the same byte. So a single
+datagram could make two servers answer each other for ever. To prevent such a loop, only heartbeats
+are answered, never to ports that servers use, and only a few times per second and peer.
 """
 
 from __future__ import annotations
@@ -15,25 +14,27 @@ from typing import Any, Final
 from pipeline.transport.net.tcp_server import Refuse
 
 HEARTBEAT: Final = b"\0"
+"""The content of a heartbeat, and of its answer."""
 PER_SECOND: Final = 3
-"""Answers to one address and port in a second: Fluentd sends one."""
+"""Most answers per second to one address and port: Fluentd sends one heartbeat."""
 PEERS: Final = 1024
-"""Addresses and ports that are answered in one second."""
+"""Most addresses and ports that are answered in one second."""
 SYSTEM_PORTS: Final = 1024
-"""Below are those of servers (RFC 6335)."""
+"""Ports below this one are servers' (RFC 6335)."""
 USUAL_PORT: Final = 24224
-"""Where others of this protocol listen."""
+"""The default port of the protocol."""
 
 
 class Heartbeats(asyncio.DatagramProtocol):
-    """Answers those that come to `port`."""
+    """Answers heartbeats. Must be made while an event loop runs."""
 
     def __init__(self, port: int) -> None:
+        """`port` is the source's own port, which is never answered."""
         self.refuse: Refuse | None = None
-        """To be told of what is not answered."""
+        """Called with the reason for each datagram that is not answered."""
         self._servers = {port, USUAL_PORT}
         self._answered: dict[tuple[Any, ...], int] = {}
-        """How often, in this second."""
+        """Number of answers to each peer in the current second."""
         self._second = 0
         self._now = asyncio.get_running_loop().time
 
@@ -48,11 +49,11 @@ class Heartbeats(asyncio.DatagramProtocol):
             self.refuse("heartbeat", f"{address[0]}, port {address[1]}: {why}")
 
     def _objection(self, data: bytes, address: tuple[Any, ...]) -> str:
-        """Why it is not to be answered; empty if it is."""
+        """Why a datagram must not be answered; empty if it may."""
         if data != HEARTBEAT:
-            return "a datagram that is no heartbeat"
+            return "a datagram that is not a heartbeat"
         if address[1] < SYSTEM_PORTS or address[1] in self._servers:
-            return "a heartbeat from the port of a server, as which somebody else may pose"
+            return "a heartbeat from the port of a server, which may be forged"
         if (second := int(self._now())) != self._second:
             self._answered.clear()
             self._second = second

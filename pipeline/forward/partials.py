@@ -1,4 +1,4 @@
-"""Lines that Docker's fluentd driver has cut at 16 KiB, put together again."""
+"""Joins the lines that Docker's fluentd driver has cut at 16 KiB."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 MOST: Final = 1000
-"""Lines that are open at a time: one for each stream of so many containers."""
+"""Most incomplete lines at a time: one for each stream of that many containers."""
 MOST_BYTES: Final = 32 * 2**20
-"""Of all of them."""
+"""Most bytes of all incomplete lines."""
 LONGEST_ID: Final = 256
-"""Characters of a line's id that are looked at: Docker's have 64."""
+"""Characters of a line's id that are compared: Docker's have 64."""
 
 
 @dataclass(slots=True)
 class _Open:
     time: int
     headless: bool
-    """Its beginning went to somebody who has ended since."""
+    """Whether its first part is missing: another process took it, and has ended."""
     kept: bytearray = field(default_factory=bytearray)
     size: int = 0
-    """Of all parts, with what was not kept."""
+    """Bytes of all parts, with those beyond the limit, which are not kept."""
     ordinal: int = 0
-    """Of the last part."""
+    """Number of the last part, from 1."""
 
 
 class Partials:
-    """Of all connections of a source: a container that goes on with another connection goes on with
-    its line."""
+    """The incomplete lines of all connections of a source.
+
+    They are shared, since a container may continue its line on another connection.
+    """
 
     def __init__(self, max_line: int) -> None:
-        """`max_line`: bytes of a line, beyond which it is cut for good."""
+        """`max_line`: bytes at which a line is cut."""
         self._max_line = max_line
         self._open: OrderedDict[tuple[str, str | bytes, int], _Open] = OrderedDict()
         self._held = 0
-        """Bytes."""
+        """Bytes of all incomplete lines."""
         self.lost = 0
-        """Lines that were never ended, and had to make room."""
+        """Number of lines that never ended, and were dropped to make room."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -45,8 +47,12 @@ class Partials:
     def add(
         self, container_id: str, stream: int, time: int, record: dict[str, Any]
     ) -> tuple[int, bytes, bool] | None:
-        """The line with the time of its first part, if this one is its last, and whether it was
-        cut. None while it goes on."""
+        """Adds a part; returns the line if this is its last part, otherwise None.
+
+        `time` is in nanoseconds; `record` has the driver's `log`, `partial_id`, `partial_ordinal`
+        and `partial_last`. Returns the time of the first part, the line, and whether it was cut or
+        lacks its beginning.
+        """
         ordinal = _number(record.get("partial_ordinal"))
         key = container_id, _identity(record.get("partial_id")), stream
         line = self._open.get(key)
@@ -54,7 +60,7 @@ class Partials:
             line = self._open[key] = _Open(time, ordinal > 1)
         self._open.move_to_end(key)
         part = record["log"]
-        if ordinal != line.ordinal or not ordinal:  # one that comes twice is there already
+        if ordinal != line.ordinal or not ordinal:  # skips a part that was sent twice
             line.ordinal = ordinal
             part = part.encode("utf-8", "surrogateescape") if type(part) is str else part
             self._append(line, part)

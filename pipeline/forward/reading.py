@@ -1,7 +1,7 @@
-"""What a client sends: entries in one of four modes, heartbeats, and its part of the handshake.
+"""Decodes what a client sends: entries in one of four modes, heartbeats, and its handshake.
 
-Only as much of it is decoded at a time as makes no more than some megabytes of objects: a byte can
-become seventy-odd, where it is an empty map. A message that is large is taken apart by its heads,
+Only as much is decoded at a time as makes a few megabytes of objects: a single byte, an empty map,
+becomes more than seventy bytes of memory. A large message is divided by the headers of its arrays,
 and its entries are decoded some at a time.
 """
 
@@ -20,64 +20,68 @@ from pipeline.forward.framing import Framer, ProtocolError
 from pipeline.model import plain
 
 SMALL: Final = 2**16
-"""Bytes that are decoded, or unpacked, in one go."""
+"""Bytes that are decoded or decompressed at once."""
 LARGEST_ENTRY: Final = 2 * 2**20
-"""Bytes of one entry."""
+"""Most bytes of one entry."""
 MOST_NESTED: Final = 20_000
-"""Lists and objects of what is decoded at once, which is one entry where it is large. Two million,
-in as many bytes, took 330 ms."""
+"""Most lists and objects that are decoded at once; of a large entry, that is all of it. Two
+million, in as many bytes, took 330 ms."""
 MOST_VALUES: Final = 50_000
-"""Fields of one entry, and values in them, at any depth: stages look at each."""
+"""Most fields of one entry, with the values in them at any depth: stages look at each."""
 LONGEST_TAG: Final = 4096
-"""Characters. It is looked at with each entry."""
+"""Most characters of a tag, which is used with each entry."""
 MOST_MEMBERS: Final = 10_000
-"""Of gzip in a chunk: Fluentd appends one with each that it has got."""
+"""Most gzip members of a chunk: Fluentd appends one for each piece that it receives."""
 
 _HEADS: Final = bytes(range(128, 256))
-"""What all lists and objects begin with, and no byte of ASCII."""
+"""The first bytes of all lists and objects; none of them is ASCII."""
 _ARRAY_OF_TWO: Final = b"\x92"
 _EXCEEDS: Final = "exceeds max_"
-"""Stands in msgpack's error for an array or a map that is longer than it may be."""
+"""Part of msgpack's error for an array or map that is too long."""
 _EVENT_TIME: Final = Struct(">II").unpack
 _SECOND: Final = 10**9
 _LAST: Final = 2**33
-"""Seconds since the epoch, in the year 2242: later ones, many destinations do not take."""
+"""Seconds since the epoch in the year 2242: many destinations do not accept later times."""
 
 Entry = tuple[int, dict[str, Any]]
-"""Nanoseconds since the epoch, and the record. Strings that are not UTF-8 have surrogates, of which
-`surrogateescape` makes the same bytes again."""
+"""Nanoseconds since the epoch, and the record. Strings that are not UTF-8 have surrogates, as of
+the error handler `surrogateescape`."""
 
 
 TOO_LARGE: Final = object()
-"""Stands for an entry that has not been decoded."""
+"""Takes the place of an entry that is too large to be decoded."""
 
 
 class EventTime(int):
-    """Nanoseconds since the epoch, told from other numbers."""
+    """Nanoseconds since the epoch. The type tells them from a time in seconds."""
 
 
 @dataclass(slots=True)
 class ForwardMessage:
-    """One object that has entries."""
+    """A client's message with entries, in any of the four modes."""
 
     tag: str
     entries: list[Any] | bytes
-    """Each of which is to be `[time, record]`; or they in MessagePack."""
+    """A list, each item of which should be `[time, record]`; or such items in MessagePack."""
     option: dict[Any, Any]
+    """The options; empty if there are none."""
     compressed: Any = None
-    """How those bytes are."""
+    """The compression of `entries`, if these are bytes: the option `compressed`."""
     size: int = 0
-    """Bytes of a list's entries, as they came."""
+    """Bytes of the message, if `entries` is a list."""
 
     @property
     def chunk(self) -> str:
-        """What is to be acknowledged; empty for nothing."""
+        """The chunk id to acknowledge; empty if the client did not request it."""
         asked = self.option.get("chunk")
         return asked if isinstance(asked, str) else ""
 
 
 def messages(whole: bytes, ends: list[int]) -> Iterator[ForwardMessage]:
-    """What a `Framer` found, without heartbeats. Raises `ProtocolError`."""
+    """Decodes the messages in what `Framer.feed` returned, without heartbeats.
+
+    Entries of large messages stay encoded. Raises `ProtocolError` at the first malformed message.
+    """
     start = end = 0
     for end_of_this in ends:
         if end_of_this - end > SMALL or end_of_this - start > 2 * SMALL:
@@ -91,7 +95,10 @@ def messages(whole: bytes, ends: list[int]) -> Iterator[ForwardMessage]:
 
 
 def end_of_first(said: bytes) -> int:
-    """Where the first object ends; 0 where it does not. None is made. Raises `ProtocolError`."""
+    """The offset of the end of the first object, without decoding it; 0 if it is incomplete.
+
+    Raises `ProtocolError` for what is not MessagePack.
+    """
     unpacker = _unpacker(said)
     try:
         unpacker.skip()
@@ -103,8 +110,11 @@ def end_of_first(said: bytes) -> int:
 
 
 def objects(whole: bytes) -> list[Any]:
-    """Each object that there is; `TOO_LARGE` for one with a list or map of more than `MOST_VALUES`.
-    Raises `ProtocolError`."""
+    """Decodes complete objects; one with a list or map of over `MOST_VALUES` is `TOO_LARGE`.
+
+    Raises `ProtocolError` for what is not valid MessagePack, or has more than `MOST_NESTED` lists
+    and objects.
+    """
     _check_nested(whole)
     try:
         return list(_unpacker(whole, most=MOST_VALUES))
@@ -113,7 +123,7 @@ def objects(whole: bytes) -> list[Any]:
 
 
 def _each(whole: bytes) -> Iterator[Any]:
-    """The same, one by one: something is the matter with one of them."""
+    """Decodes complete objects one by one, since one of them cannot be decoded as usual."""
     skipping, start = _unpacker(whole), 0
     while start < len(whole):
         skipping.skip()
@@ -136,15 +146,15 @@ def _object(whole: bytes) -> Any:
 
 
 def _check_nested(whole: bytes) -> None:
-    """Raises `ProtocolError` where more is in it than may be decoded in one go."""
+    """Raises `ProtocolError` for more lists and objects than may be decoded at once."""
     if len(whole) <= MOST_NESTED or len(whole) - len(whole.translate(None, _HEADS)) <= MOST_NESTED:
-        return  # nor is there room for more
+        return  # too few bytes can begin one
     for any_key in (False, True):
         try:
             _count(whole, any_key=any_key)
         except (ValueError, TypeError) as error:
             if _EXCEEDS in str(error):
-                return  # it is not decoded
+                return  # `objects` will not decode it
             if any_key:
                 raise _meaningless(error) from error
         else:
@@ -152,7 +162,10 @@ def _check_nested(whole: bytes) -> None:
 
 
 def _count(whole: bytes, *, any_key: bool) -> None:
-    """Keeps nothing. `any_key` as for `_unpacker`. Raises `ProtocolError` and what msgpack does."""
+    """Counts lists and objects without keeping them. `any_key` is as for `_unpacker`.
+
+    Raises `ProtocolError` for more than `MOST_NESTED`, and msgpack's errors.
+    """
     left = MOST_NESTED
 
     def one(value: Any) -> None:
@@ -177,10 +190,12 @@ def _count(whole: bytes, *, any_key: bool) -> None:
 
 
 def _unpacker(whole: bytes, *, any_key: bool = False, most: int | None = None) -> Any:
-    """`most`: members that a list or a map may have; room for all is made before they are there.
-    With `any_key`, which takes longer, keys may be numbers, and come as text: a map of numbers
-    that somebody has chosen can take time with the square of their count. Else they are text or
-    bytes."""
+    """An unpacker for these bytes.
+
+    `most` limits the members of a list or map, since msgpack allocates room for all in advance.
+    Keys must be str or bin. With `any_key`, which is slower, they may be numbers and become text: a
+    map of chosen numbers could take time quadratic in their count.
+    """
     unpacker = msgpack.Unpacker(
         unicode_errors="surrogateescape",
         ext_hook=_extension,
@@ -194,7 +209,7 @@ def _unpacker(whole: bytes, *, any_key: bool = False, most: int | None = None) -
 
 
 def _maps(hook: Callable[[Any], Any] | None, *, any_key: bool) -> dict[str, Any]:
-    """How maps are decoded: where keys may be anything, first to pairs."""
+    """Options of an unpacker for maps. With `any_key` the hook gets pairs, otherwise a dict."""
     if any_key:
         return {"strict_map_key": False, "object_pairs_hook": hook}
     return {"strict_map_key": True, "object_hook": hook}
@@ -211,7 +226,7 @@ def _map(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def _meaningless(error: Exception) -> ProtocolError:
-    return ProtocolError(f"it is not MessagePack that means anything: {str(error)[:200]}")
+    return ProtocolError(f"it is not valid MessagePack: {str(error)[:200]}")
 
 
 def _extension(code: int, data: bytes) -> Any:
@@ -225,7 +240,7 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 def _small(whole: bytes, *, any_key: bool = False) -> Iterator[ForwardMessage]:
-    """Each before the next one is looked at, which may be none."""
+    """Decodes small messages, yielding each before the next one, which may be malformed."""
     unpacker, start = _unpacker(whole, any_key=any_key), 0
     while True:
         try:
@@ -275,7 +290,7 @@ def _made(tag: Any, entries: Any, rest: list[Any]) -> ForwardMessage:
 
 
 def _large(whole: bytes) -> ForwardMessage:
-    """One whose entries stay as they are for now."""
+    """A large message, whose entries stay encoded."""
     unpacker = _unpacker(whole)
     try:
         parts = unpacker.read_array_header()
@@ -304,7 +319,7 @@ def _large(whole: bytes) -> ForwardMessage:
 
 
 def _pair(whole: bytes, unpacker: Any) -> bytes:
-    """A time and a record, as the entry that they are."""
+    """A time and a record, encoded as one entry."""
     start = unpacker.tell()
     unpacker.skip()
     unpacker.skip()
@@ -312,7 +327,7 @@ def _pair(whole: bytes, unpacker: Any) -> bytes:
 
 
 def _inside(whole: bytes, unpacker: Any) -> bytes:
-    """The elements of an array."""
+    """The encoded elements of an array."""
     count = unpacker.read_array_header()
     start = unpacker.tell()
     for _ in range(count):
@@ -332,15 +347,18 @@ def _is_array(head: int) -> bool:
 
 
 def entries(one: ForwardMessage, most: int) -> Iterator[tuple[list[Any], int]]:
-    """What a message has, some at a time and with their bytes, yet to be looked at with `entry`.
-    `most`: bytes that they may have when they are unpacked. Raises `ProtocolError`."""
+    """The decoded entries of a message, some at a time, and how many bytes these had.
+
+    Each may be malformed or `TOO_LARGE`: check it with `entry`. `most` limits the decompressed
+    bytes. Raises `ProtocolError` for what cannot be decoded, or exceeds a limit.
+    """
     if isinstance(one.entries, list):
         yield one.entries, one.size
         return
     framer = Framer(LARGEST_ENTRY)
     for piece in _unpacked(one.entries, one.compressed, most):
         whole, ends = framer.feed(piece)
-        if len(whole) > 2 * SMALL and len(ends) > 1:  # one that is large, and small ones behind it
+        if len(whole) > 2 * SMALL and len(ends) > 1:  # a large entry, followed by small ones
             yield objects(whole[: ends[0]]), ends[0]
             whole = whole[ends[0] :]
         if whole:
@@ -350,7 +368,7 @@ def entries(one: ForwardMessage, most: int) -> Iterator[tuple[list[Any], int]]:
 
 
 def _unpacked(packed: bytes, compressed: Any, most: int) -> Iterator[bytes]:
-    """In small pieces."""
+    """The decompressed bytes, in small pieces."""
     if compressed in (None, "text"):
         return (packed[start : start + SMALL] for start in range(0, len(packed), SMALL))
     if compressed != "gzip":
@@ -359,7 +377,7 @@ def _unpacked(packed: bytes, compressed: Any, most: int) -> Iterator[bytes]:
 
 
 def _gunzipped(packed: bytes, most: int) -> Iterator[bytes]:
-    """Of one member or many."""
+    """The decompressed bytes of one gzip member or more, in small pieces."""
     total, members, member = 0, 0, None
     for start in range(0, len(packed), SMALL):
         rest = packed[start : start + SMALL]
@@ -383,11 +401,11 @@ def _decompressed(member: Any, packed: bytes) -> bytes:
     try:
         return bytes(member.decompress(packed, SMALL))
     except zlib.error as error:
-        raise ProtocolError("the gzip of a chunk is none") from error
+        raise ProtocolError("a chunk is not valid gzip") from error
 
 
 def entry(said: Any) -> Entry | None:
-    """One entry; None where it is none."""
+    """The time and record of a decoded entry, `[time, record]`; None if it is malformed."""
     if not isinstance(said, list) or len(said) != 2:
         return None
     time, record = said

@@ -1,4 +1,4 @@
-"""One client's connection: it is let in, what it sends is taken, and acknowledged when safe."""
+"""The connection of one client: handshake, entries, and acknowledgements when these are safe."""
 
 from __future__ import annotations
 
@@ -29,68 +29,77 @@ from pipeline.transport.net.accepted import READ_BEFORE, AcceptedConnection
 from pipeline.transport.net.address import peer_name
 
 HANDSHAKE = 10.0
-"""Seconds that a client may take to show that it knows the shared key."""
+"""Seconds that a client may take for the handshake with the shared key."""
 LONGEST_PING = 4096
-"""Bytes of what it shows: two names and three digests, some hundred bytes."""
+"""Most bytes of a PING: two names and three digests take a few hundred."""
 STALLED = 60.0
-"""Seconds that the next part of a message may take to come, and a client to read its answers."""
+"""Seconds to wait for the rest of a message, and for a client to read its acknowledgements."""
 TLS_HELLO = b"\x16\x03"
-"""What a client of TLS begins with, and no client of this protocol."""
+"""The first bytes of a TLS client, and of no client of this protocol."""
 TOGETHER = 256
-"""Entries that are looked at between two looks at the time: a message of 64 KiB may have twenty
-thousand, which took 200 ms."""
+"""Entries that are handled before the event loop may run other tasks: a message of 64 KiB may have
+twenty thousand, which took 200 ms."""
 MOST_WAITING = 1000
-"""Messages that are not acknowledged yet, beyond which a client is read no further."""
+"""Unacknowledged messages at which no more is read from a client."""
 
 
 @dataclass(slots=True)
 class _Handing:
-    """What is being handed in, container by container."""
+    """Columns that are being given to the intake, container by container."""
 
     columns: deque[ForwardColumns]
     chunks: list[str]
-    """To be acknowledged when all of it is settled."""
+    """Chunk ids to acknowledge when all of the columns are settled."""
     size: int
+    """Bytes of memory of the columns."""
     untold: Taken | None = None
-    """A part for whose place among those that are to be acknowledged there is no room yet."""
+    """A part that was taken, and waits for room in the queue of acknowledgements."""
 
 
 @dataclass
 class Door:
-    """What all clients of a source share."""
+    """What all clients of a source share: the server's side of the handshake, and limits."""
 
     server: Server | None
-    """Who knows the shared key; None where there is none."""
+    """The server's side of the handshake; None without a shared key."""
     host: str
     """Name of this host."""
     partials: Partials
+    """Incomplete lines of Docker's driver."""
     idle: float
-    """Seconds that a client may say nothing."""
+    """Seconds without data after which a client is refused."""
     max_message: int
+    """Most bytes of a message."""
     max_unpacked: int
+    """Most bytes of memory of the entries of a message."""
     max_pending: int
+    """Most bytes of incomplete messages, of all clients together."""
     pending: int = 0
-    """Bytes of messages that are not complete yet, of all clients."""
+    """Bytes of incomplete messages, of all clients together."""
 
 
 class Session:
-    """Of one connection."""
+    """Serves one connection: takes its messages and acknowledges chunks."""
 
     def __init__(self, connection: AcceptedConnection, door: Door, intake: Intake) -> None:
+        """Entries are given to `intake`, which also counts what is refused."""
         self._connection = connection
         self._door = door
         self._intake = intake
         self._framer: Framer
-        """Once it is let in: 100 kB."""
+        """Made after the handshake, since it takes 100 kB."""
         self._rows = Rows(peer_name(connection.peer, door.host), door.partials, door.max_unpacked)
         self._pending = 0
         self._handing: _Handing | None = None
         self._waiting: asyncio.Queue[tuple[Taken, list[str]] | None] = asyncio.Queue(MOST_WAITING)
-        """What was taken, and the chunks to acknowledge with it."""
+        """What was taken, with the chunk ids to acknowledge when it is settled; None at the end."""
 
     async def run(self) -> None:
-        """Until the client has ended it and is told of all that is settled, or nothing more is to
-        be taken, or it does not keep to the protocol."""
+        """Serves the connection until its end, and then until everything taken is settled.
+
+        The end is when the client closes the connection, when the source stops, or when the client
+        violates the protocol, which is counted as refused.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._answer(), name=f"answers to {self._connection.peer}")
@@ -112,7 +121,7 @@ class Session:
         except ProtocolError as error:
             self._intake.refuse(error.kind, f"{self._connection.peer}: {error}")
         except OSError:
-            pass  # what it has sent before is dealt with all the same
+            pass  # what the client has sent before is still taken
 
     async def _read(self) -> bytes:
         patience = STALLED if self._framer.pending else self._door.idle
@@ -137,13 +146,15 @@ class Session:
         answer, why = server.pong(ping, hello)
         await self._connection.write(answer)
         if why:
-            raise ProtocolError(f"it is not let in: {why}", "handshake")
+            raise ProtocolError(f"its login is refused: {why}", "handshake")
         self._rows = Rows(name_of(ping[1]), self._door.partials, self._door.max_unpacked)
         return True
 
     async def _ping(self) -> bytes:
-        """What it answers HELO with; empty where it says nothing. A `Framer` would take ten times
-        the memory."""
+        """The bytes of the client's PING; empty if it closes the connection without one.
+
+        A `Framer` would take ten times the memory.
+        """
         said = b""
         while data := await self._connection.read(None, READ_BEFORE):
             said += data
@@ -158,10 +169,10 @@ class Session:
             raise ProtocolError("it ended in the middle of PING", "handshake")
         return b""
 
-    # -- what comes ----------------------------------------------------------------------------
+    # -- taking entries --------------------------------------------------------------------------
 
     async def _take(self, data: bytes) -> None:
-        """A piece at a time: each byte of it may be an object, and is passed over in 0.3 µs."""
+        """Takes data in pieces: every byte may be an object, which takes 0.3 µs to skip."""
         pause = Pause()
         for start in range(0, len(data), SMALL):
             await self._take_piece(data[start : start + SMALL] if len(data) > SMALL else data)
@@ -171,7 +182,7 @@ class Session:
         broken: ProtocolError | None = None
         try:
             whole, ends = self._framer.feed(data)
-        except ProtocolError as error:  # of what comes behind all that is whole
+        except ProtocolError as error:  # the complete objects before the error are still taken
             broken, (whole, ends) = error, self._framer.before
         try:
             self._count_pending()
@@ -182,7 +193,7 @@ class Session:
             if broken is not None:
                 raise broken
         finally:
-            broken = None  # else it has this frame, and the frame it, with all that has come
+            broken = None  # breaks the reference cycle of exception and frame, which has the data
 
     async def _take_whole(self, whole: bytes, ends: list[int]) -> None:
         chunks: list[str] = []
@@ -196,18 +207,18 @@ class Session:
                 else:
                     try:
                         await self._add(message, message.entries, message.size, pause)
-                    except ProtocolError:  # a part of it may be there
+                    except ProtocolError:  # drop the part of the message that was added
                         self._rows.take()
                         chunks = []
                         raise
                     chunks += [message.chunk] if message.chunk else []
         except ProtocolError:
-            await self._hand_in(chunks)  # what came before it
+            await self._hand_in(chunks)  # the messages before the error
             raise
         await self._hand_in(chunks)
 
     async def _take_packed(self, message: ForwardMessage) -> None:
-        """All of it, or nothing."""
+        """Takes all entries of a message, or none."""
         pause = Pause()
         try:
             for some, size in entries(message, self._door.max_unpacked):
@@ -218,15 +229,18 @@ class Session:
         await self._hand_in([message.chunk] if message.chunk else [])
 
     async def _add(self, message: ForwardMessage, some: list[Any], size: int, pause: Pause) -> None:
-        """To the rows, a few at a time."""
+        """Adds entries to the rows, a few at a time."""
         for start in range(0, len(some), TOGETHER):
             part = some[start : start + TOGETHER] if len(some) > TOGETHER else some
             self._rows.add(message.tag, message.option, part, size if not start else 0)
             await pause()
 
     async def _hand_in(self, chunks: list[str]) -> None:
-        """A few containers at a time: a message may name thousands, and each is bound to its routes
-        when it is new. The chunks are acknowledged when all are settled."""
+        """Gives the collected columns to the intake; acknowledges `chunks` when all are settled.
+
+        One container at a time: a message may have thousands, and each new one is bound to its
+        routes.
+        """
         self._report()
         size, columns = self._rows.cost, self._rows.take()
         if not columns and not chunks:
@@ -246,13 +260,15 @@ class Session:
         await taken.placed()
 
     def _finish(self) -> None:
-        """The source is to stop: the rest of what is being handed in, at once, so that the client
-        need not send the message again of which some is delivered."""
+        """The source stops: gives the rest of a message to the intake at once.
+
+        So the client need not send a message again that is delivered in part.
+        """
         it, self._handing = self._handing, None
         if it is None:
             return
         taken = self._intake.take([self._batch(one) for one in it.columns], it.size)
-        with suppress(asyncio.QueueFull):  # then it is sent again
+        with suppress(asyncio.QueueFull):  # then the client sends it again
             self._waiting.put_nowait((taken, it.chunks if it.untold is None else []))
 
     def _batch(self, columns: ForwardColumns) -> Batch:
@@ -281,7 +297,7 @@ class Session:
         """Counts the entries that were left out."""
         rows, partials, peer = self._rows, self._door.partials, self._connection.peer
         if rows.malformed:
-            self._intake.refuse("malformed_entry", f"{peer}: an entry is none", rows.malformed)
+            self._intake.refuse("malformed_entry", f"{peer}: an entry is malformed", rows.malformed)
         if rows.too_large:
             why = f"{peer}: an entry has more than {MOST_VALUES:,} values"
             self._intake.refuse("too_large", why, rows.too_large)
@@ -294,14 +310,17 @@ class Session:
         door.pending += now - self._pending
         self._pending = now
         if door.pending > door.max_pending and now > SMALL:
-            message = f"messages that are not complete are more than {door.max_pending} bytes"
+            message = f"incomplete messages have more than {door.max_pending} bytes"
             raise ProtocolError(message, "pending")
 
-    # -- what it is told -----------------------------------------------------------------------
+    # -- acknowledging ---------------------------------------------------------------------------
 
     async def _answer(self) -> None:
-        """In order. Where something is not settled and will not be, nothing after it is
-        acknowledged, and nothing to a client that does not listen."""
+        """Acknowledges chunks in order, as they are settled.
+
+        Stops acknowledging after the first chunk that will never be settled, and if the client does
+        not read.
+        """
         listens = True
         while (waiting := await self._waiting.get()) is not None:
             taken, chunks = waiting
@@ -314,7 +333,7 @@ class Session:
             async with asyncio.timeout(STALLED):
                 await self._connection.write(acknowledgements)
         except TimeoutError:
-            why = f"{self._connection.peer}: it does not read what it is told"
+            why = f"{self._connection.peer}: it does not read its acknowledgements"
             self._intake.refuse("unread", why)
             self._connection.abort()
             return False

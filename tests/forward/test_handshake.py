@@ -78,5 +78,5 @@ def test_a_server_may_answer_with_text_or_binary(pack: Any) -> None:
     fine = b"\x95" + pack(b"PONG") + b"\xc3" + pack(b"") + pack(b"fluentd") + pack(digest)
     CLIENT.check_pong(one(fine), hello, salt)
     refused = b"\x95" + pack(b"PONG") + b"\xc2" + pack(b"no, \xff!") + pack(b"") + pack(b"")
-    with pytest.raises(ProtocolError, match=r"^it does not let us in: no, \ufffd!$"):
+    with pytest.raises(ProtocolError, match=r"^it refuses the login: no, \ufffd!$"):
         CLIENT.check_pong(one(refused), hello, salt)

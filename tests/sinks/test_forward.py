@@ -146,7 +146,7 @@ async def test_a_user_shows_the_password() -> None:
     key = {"shared_key": Secret("secret"), "user": "dockline"}
     async with serve(server) as port:
         await deliver(forward(port, **key, password=Secret("pass")), "one")
-        with pytest.raises(Unavailable, match="does not let us in: username/password mismatch"):
+        with pytest.raises(Unavailable, match="refuses the login: username/password mismatch"):
             await deliver(forward(port, **key, password=Secret("wrong")), "two")
     assert server.messages == ["one"]
 
@@ -154,7 +154,7 @@ async def test_a_user_shows_the_password() -> None:
 @pytest.mark.parametrize(
     ("server", "key", "says"),
     [
-        (Fluentd(shared_key="secret"), "wrong", "does not let us in: shared_key mismatch"),
+        (Fluentd(shared_key="secret"), "wrong", "refuses the login: shared_key mismatch"),
         (Fluentd(shared_key="secret", knows_the_key=False), "secret", "does not know the shared"),
         (Fluentd(), "secret", "does not ask for the shared key"),
         (Fluentd(shared_key="secret"), None, "asks for a shared key; set shared_key"),
@@ -336,7 +336,7 @@ async def test_one_that_is_late_costs_a_repetition_and_nothing_else() -> None:
         (b"\xc1", "it is not MessagePack"),
         (b"\xdd\xff\xff\xff\xff" * 2000, "nested too deep"),
         (b"\xdb\xff\xff\xff\xff" + b"x" * 200_000, "longer than 65536 bytes"),
-        (b"\x81\x90\x01", "MessagePack that means anything"),
+        (b"\x81\x90\x01", "it is not valid MessagePack"),
         (msgpack.packb({"ack": 7}), "expected an acknowledgement, got {'ack': 7}"),
         (msgpack.packb({"ack": "x" * 1000}), "xxx…"),
         (msgpack.packb({"nack": "chunk"}), "expected an acknowledgement"),
@@ -397,7 +397,7 @@ class TestForward(SinkKit):
 
 
 class TestForwardWithAKeyOverTls(SinkKit):
-    complaint = "does not let us in"
+    complaint = "refuses the login"
 
     @pytest.fixture
     async def sink(self, authority: Authority) -> AsyncIterator[Forward]:
