@@ -1,24 +1,24 @@
-"""Expressions: a small, safe subset of Python that says which entries or containers are meant.
+"""Expressions: a small, safe subset of Python that selects entries or containers.
 
     level in ("error", "fatal") or status >= 500
     http.status // 100 == 5 and not http["path"].startswith("/health")
     stream == "stderr" and matches(message, r"time(out|d out)")
 
-They hold comparisons (chained too), `in`, `and`, `or`, `not`, arithmetic (`+ - * / // %`),
-literals, lists of literals, `a.b` and `a["b"]`, and calls of the functions in `functions`. Nothing
-else can be said, so nothing else can happen: text becomes a syntax tree of bounded size (`syntax`),
-whose allowed parts become Python source (`translate`, with the names of `scope`), compiled once. No
-name but ours and no builtin is in reach of it, and it runs as one comprehension over the columns of
-a batch.
+They consist of comparisons (chained too), `in`, `and`, `or`, `not`, arithmetic (`+ - * / // %`),
+literals, lists of literals, `a.b` and `a["b"]`, and calls of the functions in `functions`.
+Everything else is refused: the text is parsed into a syntax tree of bounded size (`syntax`), whose
+allowed nodes are translated to Python source (`translate`, with the names of `scope`) and compiled
+once. The code can reach only the names in `code.Namespace`, and no builtins. It runs as one
+comprehension over the columns of a batch.
 
 Names in a stage are the entry's parsed fields, and `message`, `stream`, `time`, `source`,
 `container` (`container.name`, `.id`, `.image`, `.project`, `.service`, `.host`, `.labels["key"]`)
 and `fields`, for fields with other names: `fields["weird-key"]`, `"level" in fields`. `http.status`
 is the `status` in the object `http`, or else the field "http.status". In `containers = …` names are
-the container's facts: `name`, `labels["key"]` and so on; a label that is absent reads as "".
+the container's properties: `name`, `labels["key"]` and so on; a missing label is "".
 
-A comparison with a field that is missing is false, `!=` and `not in` as well; `not (level ==
-"debug")` is true without a level. How else values compare is told in `values`.
+A comparison with a missing field is false, also with `!=` and `not in`; `not (level == "debug")` is
+true without a level. All other rules of comparison are in `values`.
 """
 
 from __future__ import annotations
@@ -48,27 +48,34 @@ __all__ = [
 
 
 class Predicate:
-    """Which entries of a batch are meant."""
+    """An expression that is true or false for each entry of a batch."""
 
     def __init__(self, text: str) -> None:
-        """Raises `ConfigError`, with the column, for what is not an expression about entries."""
+        """Raises `ConfigError`, with the column, for text that is not a valid expression."""
         self.text = text
+        """The expression as the user wrote it."""
         self._mask = OverEntries(lambda scope: _truth(translate(text, scope)))
         self.fields = self._mask.fields
-        """Names of all fields at the top level that it may read."""
+        """Names of the top-level fields that it may read."""
 
     def __call__(self, batch: Batch) -> list[bool]:
-        """One truth value for each entry. Never raises, whatever the entries hold."""
+        """Whether the expression is true, for each entry of the batch. Never raises."""
         return self._mask(batch)
 
 
 def compile_predicate(text: str) -> Predicate:
-    """Raises `ConfigError`, with the column, for what is not an expression about entries."""
+    """Compiles an expression about entries, such as `level == "error"`, to a `Predicate`.
+
+    Raises `ConfigError`, with the column, for text that is not a valid expression.
+    """
     return Predicate(text)
 
 
 def compile_container(text: str) -> Callable[[Container], bool]:
-    """Raises `ConfigError`, with the column, for what is not an expression about containers."""
+    """Compiles an expression about containers to a function that says whether it is true of one.
+
+    Raises `ConfigError`, with the column, for text that is not a valid expression.
+    """
     scope = ContainerScope(Namespace())
     code = _truth(translate(text, scope))
     takes: Callable[[Container], bool] = scope.namespace.function(
@@ -78,10 +85,11 @@ def compile_container(text: str) -> Callable[[Container], bool]:
 
 
 def compile_template(text: str, clean: Callable[[str], str] | None = None) -> OverEntries:
-    """The text for each entry, its placeholders filled in; what is missing is empty. `clean` gets
-    what each placeholder gives, and not the text around them.
+    """Compiles a template such as `{container.name}-{stream}` to a text for each entry.
 
-    Raises `ConfigError`, with the column, for a brace or an expression that is wrong."""
+    Missing values are empty. `clean` is applied to the value of each placeholder, not to the text
+    around them. Raises `ConfigError`, with the column, for an invalid brace or expression.
+    """
 
     def code(scope: EntryScope) -> Code:
         parts = [one.source for one in pieces(text, scope.namespace, scope, clean)]
@@ -91,9 +99,10 @@ def compile_template(text: str, clean: Callable[[str], str] | None = None) -> Ov
 
 
 def compile_value(text: str) -> OverEntries:
-    """What an expression gives for each entry; `MISSING` where that is nothing.
+    """Compiles an expression to its value for each entry, `MISSING` if there is none.
 
-    Raises `ConfigError`, with the column, for what is not an expression about entries."""
+    Raises `ConfigError`, with the column, for text that is not a valid expression.
+    """
     return OverEntries(lambda scope: translate(text, scope))
 
 
@@ -104,17 +113,20 @@ def _truth(code: Code) -> Code:
 
 
 class OverEntries:
-    """From a batch to the value for each of its entries: one function where fields are
-    dictionaries, and one for each shape of records."""
+    """A function from a batch to a list with a value for each entry.
+
+    It is compiled once for fields that are dictionaries, and once for each `Shape` of records.
+    """
 
     fields: frozenset[str]
-    """Names of all fields at the top level that it may read."""
+    """Names of the top-level fields that it may read."""
     facts: frozenset[str]
-    """What it may read of the container, such as `container.name`."""
+    """Properties of the container that it may read, such as `container.name`."""
     is_constant: bool
-    """Whether it gives the same for all entries of a container and source."""
+    """Whether it has the same value for all entries of a container and source."""
 
     def __init__(self, code: Callable[[EntryScope], Code]) -> None:
+        """`code` makes the expression's code in a scope; it is called once for each shape."""
         self._code = code
         scope = EntryScope(Namespace())
         self._of_dictionaries = _function(code(scope), scope)
@@ -124,6 +136,7 @@ class OverEntries:
         self.is_constant = scope.is_constant
 
     def __call__(self, batch: Batch) -> list[Any]:
+        """The value for each entry of the batch. Never raises."""
         records = batch.parsed
         if type(records) is not Records or not self.fields:
             return self._of_dictionaries(batch)

@@ -1,7 +1,7 @@
-"""Sets of characters, as the bits of an integer, of what one item of a parsed pattern matches.
+"""The set of characters that one item of a parsed pattern matches, as bits of an integer.
 
-A bit stands for each ASCII character, and one for each kind of the others. A set is never smaller
-than what the item matches, so two that do not overlap have no character in common.
+There is a bit for each ASCII character, and one for each class of other characters. A set has at
+least the characters that the item matches, so two sets that do not overlap share no character.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from typing import Any, Final
 
 _LETTERS: Final = [*map(chr, range(128)), "é", "٣", "\u2003", "☃"]
-"""ASCII; and a word character, a digit, a space and a character of no class for all others."""
+"""The character of each bit: ASCII, then a word character, a digit, a space, and one of no class,
+each for all others of its class."""
 
 EVERY: Final = (1 << len(_LETTERS)) - 1
+"""The set of all characters."""
 _OTHERS: Final = EVERY & ~((1 << 128) - 1)
 _OTHER_WORD: Final = 1 << 128
 _ALIKE: Final = sum(1 << ord(letter) for letter in "IKSiks")
-"""Also match another letter where case does not matter: k the Kelvin sign, i a dotless one, s the
-long one."""
+"""Letters that also match another one if case is ignored: k the Kelvin sign, i the dotless i, s the
+long s."""
 _NEWLINE: Final = 1 << ord("\n")
 
 TEXT_END: Final = 1 << len(_LETTERS)
-"""Not a character: where `$` may match."""
+"""The bit for the end of the text, where `$` may match."""
 DONE: Final = TEXT_END << 1
-"""Not a character: the end of the pattern."""
+"""The bit for the end of the pattern."""
 CONDITION: Final = DONE << 1
-"""Not a character: a condition on the place, such as a word boundary."""
+"""The bit for a condition on the position, such as a word boundary."""
 LINE_END: Final = _NEWLINE | TEXT_END
+"""The set of a newline and the end of the text."""
 
 SINGLE: Final = frozenset((sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY))
-"""Items that match one character."""
+"""Operations of items that match exactly one character."""
 
 _CATEGORIES: Final = {
     sre.CATEGORY_DIGIT: r"\d",
@@ -43,7 +46,10 @@ _CATEGORIES: Final = {
 
 
 def characters(operation: Any, argument: Any, flags: int) -> int:
-    """What an item of `SINGLE` matches."""
+    """The set of characters that an item matches; its operation is one of `SINGLE`.
+
+    `operation` and `argument` are the item's in `re`'s parsed pattern, `flags` those of `re`.
+    """
     if operation is sre.ANY:
         return EVERY if flags & re.DOTALL else EVERY & ~_NEWLINE
     if operation is sre.LITERAL:
@@ -56,7 +62,7 @@ def characters(operation: Any, argument: Any, flags: int) -> int:
 
 
 def others(operation: Any, argument: Any, flags: int) -> int:
-    """What an item of `SINGLE` does not match."""
+    """The set of characters that an item does not match; its operation is one of `SINGLE`."""
     if operation is sre.ANY:
         return 0 if flags & re.DOTALL else _NEWLINE
     if operation is sre.LITERAL:
@@ -69,7 +75,7 @@ def others(operation: Any, argument: Any, flags: int) -> int:
 
 
 def _one_of(items: list[Any], flags: int) -> int:
-    """At least all that one of the items matches."""
+    """A set with at least the characters that any of the items matches."""
     found = _wholly(items, flags)
     for operation, argument in items:
         if operation is sre.LITERAL and argument > 127:
@@ -84,7 +90,10 @@ def _one_of(items: list[Any], flags: int) -> int:
 
 
 def _wholly(items: list[Any], flags: int) -> int:
-    """At most what one of the items matches, bits for many characters only where all match."""
+    """A set with at most the characters that any of the items matches.
+
+    The bit of a class of characters is only set if all of them match.
+    """
     found = 0
     for operation, argument in items:
         if operation is sre.CATEGORY:

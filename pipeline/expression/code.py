@@ -9,7 +9,7 @@ from pipeline.expression import values
 from pipeline.model.batch import STREAM_NAMES
 
 Kind = Literal["text", "number", "boolean", "any"]
-"""Of what type its values are. `any`: anything that JSON has, or `MISSING`."""
+"""The type of an expression's values. `any` is any JSON value, or `MISSING`."""
 
 
 class _NoLiteral:
@@ -17,26 +17,30 @@ class _NoLiteral:
 
 
 NO_LITERAL: Final = _NoLiteral()
+"""`Code.literal` of code that is not a literal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A Python expression, in brackets where it needs them."""
+    """A piece of generated Python: an expression, in brackets if it needs them."""
 
     source: str
+    """The Python source."""
     kind: Kind = "any"
+    """The type of its values."""
     literal: Any = NO_LITERAL
-    """The value, for a literal (a tuple of values, for a list of them)."""
+    """The value of a literal; for a list of literals, a tuple of values."""
     encoded: str = ""
-    """For the message: the same text as UTF-8, which it is before it is decoded."""
+    """Python source of the same text as UTF-8 bytes, before decoding; only for the message."""
 
     @property
     def is_literal(self) -> bool:
+        """Whether this is a literal, or a list of literals."""
         return self.literal is not NO_LITERAL
 
 
 def quote(value: Any) -> str:
-    """A literal as Python source. Only for text, numbers, truth values, None and bytes."""
+    """A literal as Python source, for str, bytes, int, float, bool and None only."""
     return repr(value)
 
 
@@ -47,13 +51,13 @@ _OPERATIONS: Final = (
     "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "negative",
     "to_int", "to_float", "length", "lower", "upper", "startswith", "endswith",
 )  # fmt: skip
-"""What generated code uses of `values`."""
+"""Names in `values` that generated code may use."""
 
 
 class Namespace:
-    """The global names of generated code: operations on values, and constants of its own.
+    """The global names of generated code: operations on values, and its constants.
 
-    There are no builtins but those listed here, and no text of the user's becomes a name.
+    Only the builtins listed here are available, and no text of the user becomes a name.
     """
 
     _SHARED: Final = {
@@ -72,19 +76,19 @@ class Namespace:
         self._fresh = 0
 
     def fresh(self) -> str:
-        """A name for a variable that no other code uses."""
+        """A new name for a variable."""
         self._fresh += 1
         return f"x{self._fresh}"
 
     def constant(self, value: Any) -> str:
-        """A name under which generated code finds a value."""
+        """Makes a value available to generated code; returns its name."""
         self._fresh += 1
         name = f"k{self._fresh}"
         self._globals[name] = value
         return name
 
     def function(self, parameter: str, body: list[str]) -> Any:
-        """Compiles a function of one parameter with these lines."""
+        """Compiles a function with one parameter of this name, and these lines as its body."""
         lines = [f"def run({parameter}):", *[f"    {line}" for line in body]]
         scope = dict(self._globals)
         exec(compile("\n".join(lines), "<expression>", "exec"), scope)

@@ -1,4 +1,4 @@
-"""Why an expression about a container is false: the parts that made it so, and what they saw."""
+"""Explains why an expression about a container is false: its false parts, and their values."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pipeline.model.container import Container
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an expression that would have to be otherwise."""
+    """A part of an expression that makes it false."""
 
     text: str
-    """As the user wrote it."""
+    """The part as the user wrote it, on one line."""
     values: dict[str, str]
-    """The names in it, and what they stand for; an absent label is empty."""
+    """The names in the part and their values; a missing label is empty."""
 
 
 def why_false(text: str, container: Container) -> list[Part]:
-    """The smallest parts that make an expression false, in order; none where it is true.
+    """The smallest parts that make an expression false for a container; none if it is true.
 
-    Of `a and b` those that are false, of `a or b` both. Raises `ConfigError` like
-    `compile_container`.
+    They are in the order of the text. Of `a and b` these are the false ones, of `a or b` both.
+    Raises `ConfigError`, with the column, for text that is not a valid expression.
     """
     explained = _Explained(text, container)
     tree = parse(explained.source)
@@ -36,7 +36,7 @@ def why_false(text: str, container: Container) -> list[Part]:
 
 
 class _Explained:
-    """One expression, any part of which can be computed by itself."""
+    """An expression whose parts can be evaluated one by one."""
 
     def __init__(self, text: str, container: Container) -> None:
         self.source = ExpressionText(text)
@@ -47,7 +47,7 @@ class _Explained:
         return bool(self._value(node))
 
     def parts(self, node: ast.expr) -> Iterator[Part]:
-        """Of a node that is false."""
+        """The smallest false parts of a node that is false."""
         if isinstance(node, ast.BoolOp):
             for operand in node.values:
                 if not self.truth(operand):
@@ -65,12 +65,12 @@ class _Explained:
         return run(self._container)
 
     def _written(self, node: ast.expr) -> str:
-        """On one line."""
+        """A node as the user wrote it, on one line."""
         return " ".join((ast.get_source_segment(self._text, node) or "").split())
 
 
 def _names(node: ast.expr) -> Iterator[ast.expr]:
-    """The whole names in it, such as `labels["a.b"]`, each once by its place."""
+    """The names in a node, with their keys, such as `labels["a.b"]`."""
     match node:
         case ast.Name() | ast.Attribute() | ast.Subscript():
             yield node

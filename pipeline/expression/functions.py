@@ -1,4 +1,4 @@
-"""The functions of expressions. Those of a text may stand behind it: `name.startswith("a")`."""
+"""The functions of expressions. Some can be called as methods: `name.startswith("a")`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from pipeline.expression.patterns import compile_pattern
 from pipeline.model.errors import ConfigError
 
 Build = Callable[[Namespace, tuple[Code, ...]], Code]
+"""Makes the code of a call from its arguments. Raises `ConfigError` for invalid ones."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """One function, and how its calls become Python."""
+    """A function of expressions, and how its calls are translated."""
 
     usage: str
+    """A call as it is written, for messages."""
     build: Build
+    """Makes the code of a call; it gets as many arguments as `usage` has."""
     is_method: bool = False
+    """Whether it can be called on its first argument."""
 
     @property
     def arguments(self) -> int:
+        """The number of arguments."""
         return self.usage.count(",") + 1
 
 
@@ -76,7 +81,7 @@ def _ip_in(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
 
 
 def _plain(helper: str) -> Build:
-    """A call of what `values` has under this name, with one argument."""
+    """A call of the function in `values` with this name and one argument."""
 
     def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
         (value,) = arguments

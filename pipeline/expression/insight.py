@@ -1,5 +1,6 @@
-"""What can be told of an expression without an entry: which fields it reads, and whether anything
-can make it true. `dockline check` warns of what is certain; all else counts as possible.
+"""Analyses expressions without entries: which fields one reads, and whether it can ever be true.
+
+`dockline check` warns only of what is certain; everything else counts as possible.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ _ONE_ENTRY: Final = Batch(Container("0" * 64, "", ""), [b""], [b""], b"\1", rang
 
 
 def fields_read(text: str, key: str = "") -> list[FieldUse]:
-    """Where an expression about entries reads a field, but for one of which it also asks whether
-    there is any. `key`: its own place in the stage's configuration."""
+    """Where an expression about entries reads fields, in order.
+
+    Leaves out fields that the expression also tests for, as in `"level" in fields`. `key` is the
+    expression's path in the stage's configuration. Raises `ConfigError` for invalid expressions.
+    """
     return sorted(_uses(text, key, 0), key=lambda use: use.column or 0)
 
 
 def fields_of_template(text: str, key: str = "") -> list[FieldUse]:
-    """The same of a text with expressions in braces."""
+    """Where the expressions in a template read fields, in order: see `fields_read`."""
     return [
         use for column, expression in placeholders(text) for use in _uses(expression, key, column)
     ]
@@ -65,17 +69,17 @@ def _uses(text: str, key: str, start: int) -> Iterator[FieldUse]:
 
 
 def _called_on(call: ast.Call) -> list[ast.expr]:
-    """The text of a function that stands behind it."""
+    """The object of a method call, as a list; empty for a plain call."""
     return [call.func.value] if isinstance(call.func, ast.Attribute) else []
 
 
 def _asks_for_a_field(node: ast.AST) -> TypeGuard[ast.Compare]:
-    """`"level" in fields`: for one that may be missing."""
+    """Whether a node tests for a field, as in `"level" in fields`."""
     return isinstance(node, ast.Compare) and _keys(node.comparators[-1]) == ("fields",)
 
 
 def _keys(node: ast.AST) -> Keys:
-    """A name and what follows it; nothing for what is no name."""
+    """A name and its keys, such as `("http", "status")`; empty for other nodes."""
     match node:
         case ast.Name(id=name):
             return (name,)
@@ -92,7 +96,10 @@ def _keys(node: ast.AST) -> Keys:
 
 
 def never_true(*texts: str, containers: bool = False) -> bool:
-    """Whether these cannot all be true of one entry (or container) at once, for certain."""
+    """Whether these expressions can certainly not all be true of the same entry (or container).
+
+    False if that is not certain, also for invalid expressions.
+    """
     try:
         trees = [parse(ExpressionText(text)) for text in texts]
         both = trees[0] if len(trees) == 1 else ast.BoolOp(ast.And(), trees)
@@ -102,29 +109,33 @@ def never_true(*texts: str, containers: bool = False) -> bool:
 
 
 def opposite(text: str) -> str:
-    """The expression that is true where this one is not."""
+    """An expression that is true where this one is false."""
     return f"not ({text}\n)"
 
 
 @dataclass
 class _Demands:
-    """What the parts of an `and` ask of one value."""
+    """What the parts of an `and` require of one value."""
 
     is_text: bool
-    """It cannot be anything else."""
+    """Whether the value is always a text."""
     allowed: list[set[str]] = field(default_factory=list)
-    """Sets of texts, one of each of which it has to be."""
+    """Sets of texts; the value must be in each of them."""
     banned: set[str] = field(default_factory=set)
+    """Texts that the value must not be."""
     beginnings: list[tuple[str, ...]] = field(default_factory=list)
+    """Tuples of prefixes; the value must have one of each."""
     endings: list[tuple[str, ...]] = field(default_factory=list)
+    """Tuples of suffixes; the value must have one of each."""
     low: tuple[float, bool] = (float("-inf"), False)
-    """The least number, and whether it is not allowed itself."""
+    """The lower bound, and whether the bound itself is excluded."""
     high: tuple[float, bool] = (float("inf"), True)
-    """The largest number, and whether it is allowed itself."""
+    """The upper bound, and whether the bound itself is included."""
     is_number: bool = False
+    """Whether the value must be a number."""
 
     def take(self, operator: type[ast.cmpop], value: Any) -> None:
-        """A comparison with a literal."""
+        """Adds a comparison of the value with a literal."""
         many = value if isinstance(value, tuple) else (value,)
         if operator in (ast.Eq, ast.In) and self._are_words(many):
             self.allowed.append(set(many))
@@ -134,7 +145,7 @@ class _Demands:
             self._bound(operator, min(many), max(many))
 
     def _are_words(self, many: tuple[Any, ...]) -> bool:
-        """Texts that nothing else is equal to, as 503 is to "503"."""
+        """Whether all are texts that only equal themselves, unlike "503", which equals 503."""
         return all(isinstance(one, str) and (self.is_text or is_word(one)) for one in many)
 
     def _bound(self, operator: type[ast.cmpop], least: float, most: float) -> None:
@@ -148,6 +159,7 @@ class _Demands:
         return self.low <= (value, False) and (value, True) <= self.high
 
     def contradict(self) -> bool:
+        """Whether no value can meet the requirements."""
         (low, is_above), (high, reached) = self.low, self.high
         if low > high or (low == high and (is_above or not reached)):
             return True
@@ -167,7 +179,7 @@ class _Demands:
 
 
 def _overlap(demands: list[tuple[str, ...]], affix: str) -> bool:
-    """Whether one text can have an affix of each."""
+    """Whether a text can have a prefix (or suffix) of each tuple."""
     return all(
         any(getattr(a, affix)(b) or getattr(b, affix)(a) for a in one for b in other)
         for index, one in enumerate(demands)
@@ -176,11 +188,13 @@ def _overlap(demands: list[tuple[str, ...]], affix: str) -> bool:
 
 
 class _Judge:
+    """Decides whether a node is always true, always false, or depends on the entry."""
+
     def __init__(self, containers: bool) -> None:
         self._containers = containers
 
     def truth(self, node: ast.expr) -> bool | None:
-        """None where it depends."""
+        """The truth of a node; None if it depends on the entry."""
         match node:
             case ast.BoolOp(op=ast.And(), values=parts):
                 found = [self.truth(part) for part in parts]
@@ -196,7 +210,7 @@ class _Judge:
         return False if self._contradict([node]) else self._constant(node)
 
     def _constant(self, node: ast.expr) -> bool | None:
-        """The truth of what has no names in it."""
+        """The truth of a node without names; None if it has any."""
         called = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
         names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
         if any(id(name) not in called for name in names):
@@ -222,7 +236,7 @@ class _Judge:
         return any(one.contradict() for one in demands.values())
 
     def _note(self, part: ast.expr, demands: dict[str, _Demands]) -> None:
-        """What one part asks of which value."""
+        """Adds what a part of an `and` requires, by value."""
         if isinstance(part, ast.Compare):
             sides = [part.left, *part.comparators]
             for left, operator, right in zip(sides, part.ops, sides[1:], strict=False):
@@ -250,11 +264,11 @@ class _Judge:
         if value is None or _literal(left) is not None:
             return
         if operator in (ast.In, ast.NotIn) and not isinstance(value, tuple):
-            return  # a part of a text
+            return  # a substring test
         self._demands(left, demands).take(operator, value)
 
     def _demands(self, node: ast.expr, demands: dict[str, _Demands]) -> _Demands:
-        """Those on one value, by what it is called."""
+        """The requirements of a node's value, by the name of the node."""
         keys = _keys(node)
         name = ".".join(map(str, keys)) if keys else ast.dump(node)
         text = bool(keys) and (
@@ -274,7 +288,7 @@ _MIRRORED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 
 
 def _flat(parts: list[ast.expr]) -> Iterator[ast.expr]:
-    """The parts of an `and`, of those inside it too."""
+    """The parts of an `and`, with those of nested ones."""
     for part in parts:
         if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And):
             yield from _flat(part.values)
@@ -283,7 +297,7 @@ def _flat(parts: list[ast.expr]) -> Iterator[ast.expr]:
 
 
 def _literal(node: ast.expr) -> Any:
-    """A literal's value, a tuple for a list; None for null and for what is none."""
+    """The value of a literal, a tuple for a list; None for `None` and for other nodes."""
     try:
         value = ast.literal_eval(node)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether an address is in one of some networks."""
+"""Tests whether an IP address is in one of several networks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 from pipeline.model.errors import ConfigError
 
 _REMEMBERED = 4096
-"""Addresses whose answer is kept for each use of `ip_in`; reading one takes 2 µs."""
+"""Addresses that are cached for each use of `ip_in`; parsing one takes 2 µs."""
 
 
 def compile_networks(texts: tuple[str, ...]) -> Callable[[Any], bool]:
-    """Takes any value; false for what is no address. `::ffff:10.0.0.1` is `10.0.0.1`.
+    """A function that says whether a value is an address in one of these networks.
 
-    Raises `ConfigError` for a text that is neither a network nor an address.
+    It takes any value, and is false for one that is not an address as text. `::ffff:10.0.0.1`
+    counts as `10.0.0.1`. Raises `ConfigError` for a text that is neither a network nor an address.
     """
     networks = []
     for text in texts:
@@ -37,7 +38,7 @@ def compile_networks(texts: tuple[str, ...]) -> Callable[[Any], bool]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    if len(text) > 64:  # the longest there is: 45 characters, and a scope
+    if len(text) > 64:  # the longest address has 45 characters, and a scope id
         return None
     try:
         address = ip_address(text)

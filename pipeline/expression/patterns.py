@@ -1,19 +1,20 @@
-"""Regular expressions that cannot stall the agent: Python's `re`, with a look at the pattern first.
+"""Regular expressions that cannot block the agent: Python's `re`, after a check of the pattern.
 
-`re` backtracks. What it may cost is estimated from the parsed pattern: in how many ways it can have
-come to each place of the pattern (`ways`), and how many steps that takes on a text of `LONGEST`
-characters. The rules, by which almost every pattern of practice costs little:
+`re` backtracks. Its worst-case cost is estimated from the parsed pattern: in how many ways a search
+can reach each position of the pattern (`ways`), and how many steps that takes on a text of
+`LONGEST` characters. These are the rules; most patterns in practice cost little:
 
 - A search that is not anchored starts at every character.
 - A repeat multiplies the ways by how often it may repeat, unless what must follow it cannot be part
-  of it, as in `\\S+ ` and `[^"]*"`: then it ends in one place only.
+  of it, as in `\\S+ ` and `[^"]*"`: then it can only end in one place.
 - A repeat that begins after a character which cannot be part of it, as in `=\\w+`, runs over
   different characters from each start, so that all its runs together are no longer than the text.
 - A group that is repeated without limit must match in one way: `(?:\\w+\\.)*` does, `(\\w+\\s?)*`
   and `(a|a)*` do not, and would take time that doubles with every character.
 
-A pattern above `MOST_STEPS` is refused. One below it whose steps still grow with the square of the
-text is not tried on a text longer than `LONGEST`. See docs/decisions/0001-regular-expressions.md.
+A pattern with more than `MOST_STEPS` is refused. One with fewer whose steps are still quadratic in
+the text is not tried on a text longer than `LONGEST`. See
+docs/decisions/0001-regular-expressions.md.
 """
 
 from __future__ import annotations
@@ -28,23 +29,27 @@ from pipeline.expression import steps
 from pipeline.model.errors import ConfigError
 
 MOST_CHARACTERS = 4096
-"""Length of a pattern."""
+"""Most characters of a pattern."""
 
 Search = Callable[[str], "re.Match[str] | None"]
+"""Finds the leftmost match of a pattern in a text; None if there is none."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A compiled pattern."""
+    """A compiled pattern, safe to search any text."""
 
     search: Search
-    """The leftmost match in a text, or None."""
+    """Finds the leftmost match. May always find none in texts longer than `steps.LONGEST`."""
     groups: Mapping[str, int]
-    """Number of each named group."""
+    """The number of each named group, by name."""
 
 
 def compile_pattern(text: str) -> Pattern:
-    """Raises `ConfigError` for a pattern that is wrong, or could take too long."""
+    """Compiles a regular expression in Python's syntax.
+
+    Raises `ConfigError` for a pattern that is invalid, or could take too long.
+    """
     compiled, cost = _compile(text)
     if cost > steps.LINEAR and (sooner := _from_where_it_begins(text)) is not None:
         compiled, cost = sooner, steps.of_search(sooner.pattern)
@@ -53,8 +58,10 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def compile_linear(text: str) -> re.Pattern[str]:
-    """For a pattern that has to be tried on every text, however long. Raises `ConfigError` also
-    where its steps grow with the square of the text."""
+    """Compiles a pattern whose steps are linear in the text, so that it can search any text.
+
+    Raises `ConfigError` for a pattern that is invalid, or whose steps may be quadratic.
+    """
     compiled, cost = _compile(text)
     if cost > steps.LINEAR:
         raise ConfigError(
@@ -65,7 +72,7 @@ def compile_linear(text: str) -> re.Pattern[str]:
 
 
 def _compile(text: str) -> tuple[re.Pattern[str], int]:
-    """And the steps it may take."""
+    """A compiled pattern, and how many steps a search may take."""
     if len(text) > MOST_CHARACTERS:
         raise ConfigError(f"the pattern is longer than {MOST_CHARACTERS} characters")
     if "\b" in text:
@@ -74,7 +81,7 @@ def _compile(text: str) -> tuple[re.Pattern[str], int]:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what some later Python might read otherwise
+            warnings.simplefilter("ignore")  # about syntax that may change in a later Python
             return re.compile(text), steps.of_search(text)
     except (re.error, OverflowError) as error:
         raise ConfigError(f"the pattern cannot be read: {error}") from None
@@ -86,14 +93,16 @@ _LEADING: Final = re.compile(
     r"(?P<flags>\(\?[aimsu]+\))?(?P<groups>(?:\((?:\?P<\w+>|\?:)?)*)"
     r"(?P<one>\\[wWdDsS]|\[\^?[\w .,:;/=@-]+\])[+*](?!\+)"
 )
-"""Of a pattern: a repeat without limit of one of some characters."""
+"""Matches the start of a pattern that begins with an unlimited repeat of a set of characters."""
 
 
 def _from_where_it_begins(text: str) -> re.Pattern[str] | None:
-    """A pattern that begins with such a repeat, as `\\w+=` does, is found first where the repeat
-    begins: from one character further on, it would be found from this one as well. So a search need
-    not begin behind one of its characters, and its steps are fewer, often no more than the text's.
-    None for other patterns."""
+    """A faster pattern with the same matches, for one that begins with an unlimited repeat.
+
+    A match of `\\w+=`, for example, always begins where the repeat begins: a match from one
+    character later is also one from here. So a search need not start after a character of the
+    repeat, which makes the steps linear for many patterns. None for other patterns.
+    """
     found = _LEADING.match(text)
     if found is None or not steps.begins_with_repeat(text, found["one"]):
         return None

@@ -1,6 +1,6 @@
-"""What the names in an expression mean: in a stage (`Entry`), and in `containers = …`.
+"""The names in an expression: `EntryScope` for stages, `ContainerScope` for `containers = …`.
 
-Names that are ours win over fields of the same name, which `fields["name"]` reaches.
+Built-in names take precedence over fields with the same name; use `fields["name"]` for these.
 """
 
 from __future__ import annotations
@@ -16,35 +16,39 @@ from pipeline.model.records import Shape
 from pipeline.support.mistyped import meant
 
 Keys = tuple[str | int, ...]
-"""A name and what follows it: `http.tags[0]` is `("http", "tags", 0)`."""
+"""A name and its keys: `http.tags[0]` is `("http", "tags", 0)`."""
 
 _FACTS: Final = ("id", "name", "image", "labels", "project", "service", "host")
 _NOT_NAMES: Final = {"true": "True", "false": "False", "null": "None"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean "known"?`, or nothing."""
+    """` Did you mean "known"?`, with a leading space, for the known name most like `name`.
+
+    Empty if none is similar.
+    """
     found = meant(name, known)
     return f' Did you mean "{found}"?' if found is not None else ""
 
 
 class Scope(ABC):
-    """Finds what names mean, and keeps what the code around the expression has to prepare."""
+    """Resolves the names of an expression to code."""
 
     def __init__(self, namespace: Namespace) -> None:
+        """`namespace` has the constants and variables of the generated code."""
         self.namespace = namespace
 
     @abstractmethod
     def resolve(self, keys: Keys) -> Code:
-        """Raises `ConfigError` for a name that means nothing here."""
+        """The code of a name and its keys. Raises `ConfigError` for an unknown name."""
 
     def has(self, key: str) -> Code:
-        """Whether `fields` have it."""
+        """The code of `"key" in fields`. Raises `ConfigError` where there are no fields."""
         raise ConfigError('there are no "fields" here: this is about a container, not its entries')
 
 
 class ContainerScope(Scope):
-    """The container's facts. An absent label reads as empty text, as an absent service does."""
+    """A container's properties. A missing label is empty text, like a missing service."""
 
     def resolve(self, keys: Keys) -> Code:
         name, *rest = keys
@@ -65,9 +69,10 @@ class ContainerScope(Scope):
 
 
 class EntryScope(Scope):
-    """An entry's fields and columns, and its container."""
+    """An entry's fields, the columns of its batch, and its container."""
 
     RESERVED: Final = ("message", "stream", "time", "source", "container", "fields")
+    """Names that are not those of fields."""
 
     _COLUMNS: Final = {
         "message": ("line", "batch.lines"),
@@ -82,11 +87,11 @@ class EntryScope(Scope):
     }
 
     def __init__(self, namespace: Namespace, shape: Shape | None = None) -> None:
-        """`shape`: the entries' fields are records of it, and not dictionaries."""
+        """With `shape`, the entries' fields are records of it, otherwise dictionaries."""
         super().__init__(namespace)
         self._shape = shape
         self.fields: set[str] = set()
-        """Names of the fields at the top level that the code may read."""
+        """Names of the top-level fields that the code may read."""
         self._columns: dict[str, str] = {}
         self._facts: dict[str, str] = {}
         self._container = ContainerScope(namespace)
@@ -145,18 +150,18 @@ class EntryScope(Scope):
         self._columns[variable] = values
 
     def _once(self, code: Code) -> Code:
-        """The same for all entries of a batch: computed before the loop."""
+        """A variable for code that has the same value for a whole batch; set before the loop."""
         if code.source not in self._facts:
             self._facts[code.source] = self.namespace.fresh()
         return Code(self._facts[code.source], code.kind)
 
     def preparation(self) -> list[str]:
-        """Lines that stand before the loop."""
+        """Lines of Python to run before the loop."""
         facts = [f"{variable} = {source}" for source, variable in self._facts.items()]
         return ["container = batch.container", *facts]
 
     def loop(self) -> str:
-        """What follows `for` so that all that is used has a value."""
+        """The loop after `for`, which sets a variable for each column that is used."""
         columns = self._columns or {"line": "batch.lines"}
         if len(columns) == 1:
             ((variable, values),) = columns.items()
@@ -165,10 +170,10 @@ class EntryScope(Scope):
 
     @property
     def facts(self) -> frozenset[str]:
-        """What it uses of the container and the batch, as `container.name`."""
+        """Properties of the container and the batch that are used, such as `container.name`."""
         return frozenset(self._facts)
 
     @property
     def is_constant(self) -> bool:
-        """Whether all entries of a batch give the same."""
+        """Whether the value is the same for all entries of a batch."""
         return not self._columns

@@ -1,4 +1,4 @@
-"""How many steps a search may take: an upper bound from the parsed pattern (see `patterns`)."""
+"""An upper bound on the steps of a regular expression's search (see `patterns`)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from pipeline.expression.alphabet import (
 from pipeline.model.errors import ConfigError
 
 LONGEST: Final = 8192
-"""Characters of a text for which steps are counted."""
+"""Characters of the text for which steps are counted."""
 LINEAR: Final = 128 * LONGEST
-"""Up to here steps are taken to grow with the text, not with its square."""
+"""Steps up to which a pattern counts as linear in the text, not quadratic."""
 MOST_STEPS: Final = 16 * LONGEST**2
+"""Steps above which a pattern is refused."""
 
 _CAP: Final = 2**100
 
@@ -45,9 +46,9 @@ Items = Sequence[Item]
 
 
 def of_search(text: str) -> int:
-    """Steps to find nothing in a text of `LONGEST` characters, at worst.
+    """Most steps of a search without a match in a text of `LONGEST` characters.
 
-    Raises `ConfigError` for more than `MOST_STEPS`, and `re.error` for what is no pattern.
+    Raises `ConfigError` for more than `MOST_STEPS`, and `re.error` for an invalid pattern.
     """
     parsed = _parser.parse(text)
     flags = parsed.state.flags
@@ -59,7 +60,10 @@ def of_search(text: str) -> int:
 
 
 def begins_with_repeat(text: str, one: str) -> bool:
-    """Whether every match begins with an endless repeat of the single item that is `one`."""
+    """Whether every match begins with an unlimited repeat of the single item `one`.
+
+    Both are patterns, such as `\\w+=` and `\\w`. Raises `re.error` for an invalid one.
+    """
     parsed = _parser.parse(text)
     flags, items = parsed.state.flags, parsed
     while len(items) and items[0][0] is sre.SUBPATTERN and not any(items[0][1][1:3]):
@@ -72,36 +76,39 @@ def begins_with_repeat(text: str, one: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is known at a place in the pattern."""
+    """What is known at a position in the pattern."""
 
     ways: int
-    """In how many ways a search can have come here, over the whole text."""
+    """Number of ways in which a search can reach this position, over the whole text."""
     each: int = 1
-    """In how many ways it can have come here at one and the same character."""
+    """Number of ways in which it can reach this position at the same character."""
     steps: int = 0
-    """How many steps that took."""
+    """Number of steps until here."""
     rate: int = 0
-    """The same steps, a repeat counted once: what an outer repeat pays for each character."""
+    """The same with each repeat counted once: the steps per character of an outer repeat."""
     before: int = EVERY
-    """What the last character may have been."""
+    """The set of characters that may be the previous one."""
     walked: int = 0
-    """Steps that have been counted for repeats which all of these ways have gone through one after
-    the other, as in `\\S+ \\S+ \\S+ `: together they are no longer than the text."""
+    """Steps counted for repeats that all ways have passed one after the other, as in
+    `\\S+ \\S+ \\S+ `: together these are no longer than the text."""
 
     def then(
         self, ways: int, steps: int, rate: int, before: int, each: int | None = None
     ) -> _State:
-        """After an item that leaves `ways`, and took so many steps more. Without `each`, all its
-        matches are of one length."""
+        """The state after an item with this many ways and additional steps.
+
+        Without `each`, all matches of the item have the same length.
+        """
         added, rated = min(self.steps + steps, _CAP), min(self.rate + rate, _CAP)
         ways = min(ways, _CAP)
         return _State(ways, min(ways, self.each if each is None else each), added, rated, before)
 
 
 def _sequence(items: Items, state: _State, follow: int, flags: int) -> _State:
-    """The state after the items. `follow`: the characters that can come after them.
+    """The state after a sequence of items. `follow` is the set of characters that may come next.
 
-    A run of single characters counts as one step, since on most texts its first one fails."""
+    Consecutive single characters count as one step, since in most texts the first one fails.
+    """
     in_run = False
     for index, item in enumerate(items):
         steps, rate = state.steps, state.rate
@@ -118,7 +125,7 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
     if operation in SINGLE:
         matched = state.then(ways, ways, ways, characters(operation, argument, flags))
         return replace(matched, walked=state.walked)
-    if operation in (sre.AT, sre.FAILURE):  # the latter is `(?!)`
+    if operation in (sre.AT, sre.FAILURE):  # FAILURE is `(?!)`
         return replace(state.then(ways, ways, ways, state.before), walked=state.walked)
     if operation is sre.SUBPATTERN:
         _, added, removed, body = argument
@@ -141,8 +148,10 @@ def _item(item: Item, state: _State, follow: int, flags: int) -> _State:
 
 
 def _before(item: Item, flags: int) -> int:
-    """What the last character may be where a look around has succeeded: of one that looks back at
-    one character, that is known."""
+    """The set of characters before a position where a lookaround has succeeded.
+
+    It is only known for a lookbehind at a single character.
+    """
     operation, (direction, body) = item
     if direction > 0 or len(body) != 1 or body[0][0] not in SINGLE:
         return EVERY
@@ -152,7 +161,7 @@ def _before(item: Item, flags: int) -> int:
 
 
 def _one_way(state: _State, ways: int) -> _State:
-    """After what leaves no more ways than there were before."""
+    """The state after an item that never backtracks: it adds no ways to the `ways` before it."""
     return replace(state, ways=ways, each=min(ways, state.each))
 
 
@@ -176,16 +185,16 @@ def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
         steps, rate = ways * high * inner.steps, ways * inner.steps
         return state.then(ways * choices, steps, rate, before, each * inside * choices)
     if follow == DONE and len(body) == 1 and body[0][0] in SINGLE:
-        # the first to come here has matched
+        # the first way to get here has matched
         return state.then(ways, ways + high, ways, before, each)
     runs, after = ways * high, ways * choices
     if endless and not state.before & within:
         each = state.each
-        runs = after = max(ways, each * high)  # all that begin at one character run over the same
+        runs = after = max(ways, each * high)  # all ways from one character repeat the same ones
     if not begins & follow:
         after = ways
     if can_be_empty and choices > 1:
-        after, each = after * 2, each * 2  # not repeated, and repeated once with nothing
+        after, each = after * 2, each * 2  # no repeat, and one repeat that matches nothing
     steps = runs * inner.rate if endless else runs * inner.steps
     walked = 0
     if endless and after == ways:
@@ -197,13 +206,13 @@ def _repeat(argument: Any, state: _State, follow: int, flags: int) -> _State:
 
 
 def _lengths(body: Any, low: int, high: int) -> int:
-    """Of how many lengths a repeat can be: from so many characters it can come to the same one."""
+    """Number of lengths of a repeat: from that many characters it can end at the same one."""
     shortest, longest = body.getwidth()
     return int(min(high * min(longest, LONGEST) - low * shortest + 1, LONGEST))
 
 
 def _branch(alternatives: Sequence[Items], state: _State, follow: int, flags: int) -> _State:
-    """As many ways as the alternatives that may match at one place have together."""
+    """The state after alternatives: ways add up for those that can match at the same position."""
     ends = [
         _sequence(items, replace(state, steps=0, rate=0, walked=0), follow, flags)
         for items in alternatives
@@ -221,14 +230,16 @@ def _branch(alternatives: Sequence[Items], state: _State, follow: int, flags: in
     before = 0
     for end in ends:
         before |= end.before
-    each = sum(end.each for end in ends)  # alternatives of many lengths can end at one character
+    each = sum(end.each for end in ends)  # alternatives of different lengths can end at the same
     steps, rate = sum(end.steps for end in ends), sum(end.rate for end in ends)
     return state.then(ways, steps, rate, before, each)
 
 
 def _word(items: Items, flags: int) -> tuple[int, ...] | None:
-    """The letters of an alternative that is nothing but letters; where case does not matter, all
-    that each of them matches."""
+    """The letters of an alternative that consists of literals; None for others.
+
+    Each is a set of characters, with all that it matches if case is ignored.
+    """
     if not all(operation is sre.LITERAL for operation, _ in items):
         return None
     if flags & re.IGNORECASE:
@@ -237,14 +248,14 @@ def _word(items: Items, flags: int) -> tuple[int, ...] | None:
 
 
 def _differ(word: tuple[int, ...] | None, other: tuple[int, ...] | None) -> bool:
-    """Whether two alternatives are words neither of which begins the other."""
+    """Whether two alternatives are words of which neither is a prefix of the other."""
     if word is None or other is None:
         return False
     return any(not letter & another for letter, another in zip(word, other, strict=False))
 
 
 def _first(items: Items, follow: int, flags: int) -> int:
-    """The characters that the items can begin with, `follow` where they can match nothing."""
+    """The set of characters that the items can begin with; with `follow` if they can be empty."""
     found = 0
     for item in items:
         begins = _begins(item, flags)
@@ -255,7 +266,7 @@ def _first(items: Items, follow: int, flags: int) -> int:
 
 
 def _begins(item: Item, flags: int) -> int:
-    """The characters that an item can begin with; and `DONE` where it can match nothing."""
+    """The set of characters that an item can begin with; with `DONE` if it can be empty."""
     operation, argument = item
     if operation in SINGLE:
         return characters(operation, argument, flags)
@@ -278,11 +289,11 @@ def _begins(item: Item, flags: int) -> int:
         return _first(body, DONE, flags) | (0 if low else DONE)
     if operation is sre.AT:
         return CONDITION | DONE
-    return EVERY  # a look around, which takes its steps wherever it is tried
+    return EVERY  # a lookaround, which takes its steps at any character
 
 
 def _within(items: Items, flags: int) -> int:
-    """All characters that the items can match."""
+    """The set of all characters that the items can match."""
     found = 0
     for operation, argument in items:
         if operation in SINGLE:
@@ -301,7 +312,7 @@ def _within(items: Items, flags: int) -> int:
 
 
 def _anchored(items: Items, flags: int) -> bool:
-    """Whether a match can only be at the beginning of the text."""
+    """Whether a match can only begin at the start of the text."""
     if not items:
         return False
     operation, argument = items[0]

@@ -1,4 +1,4 @@
-"""From text to a syntax tree of bounded size. What the tree may hold is decided in `translate`."""
+"""Parses an expression to a syntax tree of bounded size, whose nodes `translate` checks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Final
 from pipeline.model.errors import ConfigError
 
 MOST_CHARACTERS: Final = 8192
+"""Most characters of an expression."""
 MOST_NODES: Final = 2000
+"""Most nodes of an expression's tree."""
 DEEPEST: Final = 32
-"""Levels of nesting. Each becomes at most four brackets of generated code; CPython reads 200."""
+"""Most levels of nesting. Each makes up to four brackets in generated code; CPython allows 200."""
 
 _SLIPS: Final = (
     (r"&&", 'write "and" for "&&"'),
@@ -21,31 +23,33 @@ _SLIPS: Final = (
     (r"(?<![=!<>:])=(?![=~])", 'write "==" to compare'),
     (r"=~|~", 'write matches(text, r"…") for a regular expression'),
 )
-"""What users of other languages write, and what it is here."""
+"""Operators of other languages, and a hint for each."""
 
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-"""What Python's own reader takes for one."""
+"""A line end in Python's parser."""
 
 _NO_CHARACTER: Final = re.compile("[\0\ud800-\udfff]")
 
 
 class ExpressionText:
-    """The text of an expression, and the places in it that its tree tells of."""
+    """The text of an expression, with conversions from the parser's positions to columns."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._bytes = ("[" + text).encode("utf-8", "surrogatepass")
         self._rows = [0, *(end.end() for end in _LINE_END.finditer(self._bytes))]
-        """Where each begins."""
+        """The offset of the start of each row, in bytes."""
 
     def column(self, row: int, offset: int) -> int:
-        """Characters before a place given as the parser does: row from 1, offset in bytes."""
+        """The index of a character, given a node's row (from 1) and its offset in bytes."""
         before = self._bytes[: self._start(row) + offset]
         return min(len(before.decode("utf-8", "replace")) - 1, len(self.text))
 
     def place(self, row: int, letter: int) -> int:
-        """The same for a letter of the row, counted from 1, as a `SyntaxError` has it. The end of
-        the text for a row below it."""
+        """The index of a character, given the row and the letter in it, both from 1.
+
+        These are the positions of a `SyntaxError`. The end of the text for a row after the last.
+        """
         if row > len(self._rows):
             return len(self.text)
         return min(max(self.column(row, 0) + letter - 1, 0), len(self.text))
@@ -54,19 +58,22 @@ class ExpressionText:
         return self._rows[min(row, len(self._rows)) - 1]
 
     def is_written(self, name: str, node: ast.expr) -> bool:
-        """Whether the name that a node ends with stands there in these letters. Python takes other
-        letters for them too, such as full-width ones."""
+        """Whether the text of a node really ends with this name.
+
+        Python normalises names: full-width letters, for example, become ASCII.
+        """
         end = self._start(node.end_lineno or 1) + (node.end_col_offset or 0)
         return self._bytes[:end].endswith(name.encode())
 
     def error(self, message: str, node: ast.expr) -> ConfigError:
+        """An error with the column of a node."""
         return ConfigError(message, column=self.column(node.lineno, node.col_offset))
 
 
 def parse(source: ExpressionText) -> ast.expr:
-    """The tree of exactly one expression, which may go over several lines.
+    """Parses a text that must be exactly one expression, on one line or several.
 
-    Raises `ConfigError` for all else, and for what is too long, too large or too deep.
+    Raises `ConfigError` for anything else, and for an expression that is too long or too deep.
     """
     text = source.text
     if len(text) > MOST_CHARACTERS:
@@ -80,7 +87,7 @@ def parse(source: ExpressionText) -> ast.expr:
 
 
 def _tree(source: ExpressionText) -> ast.expr:
-    """The text between brackets, as Python reads it. Within them a line may end anywhere."""
+    """Parses the text inside brackets, so that a line may end anywhere."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -117,7 +124,7 @@ def _unreadable(source: ExpressionText, error: SyntaxError) -> ConfigError:
 
 
 def _only_item(tree: ast.expr, source: ExpressionText) -> ast.expr:
-    """The expression between our own brackets, which a text such as `1] + [2` would get around."""
+    """The expression inside the brackets added by `_tree`. Refuses texts such as `1] + [2`."""
     if not isinstance(tree, ast.List):
         raise ConfigError("a bracket is closed that was not opened")
     if not tree.elts:
@@ -132,7 +139,7 @@ def _only_item(tree: ast.expr, source: ExpressionText) -> ast.expr:
 
 
 def _measure(node: ast.expr, source: ExpressionText) -> None:
-    """Refuses what is too large. A loop, since the tree may be too deep for recursion."""
+    """Refuses a tree that is too large. A loop, since the tree may be too deep for recursion."""
     level: list[ast.AST] = [node]
     nodes = depth = 0
     while level:

@@ -1,4 +1,4 @@
-"""Texts with expressions in braces: `{container.name}-{stream}`. Braces of its own are doubled."""
+"""Templates, texts with expressions in braces: `{container.name}-{stream}`; `{{` is a brace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.records import MISSING
 
 MOST_CHARACTERS: Final = 8192
+"""Most characters of a template."""
 MOST_PLACEHOLDERS: Final = 100
+"""Most placeholders of a template."""
 
 _PIECE: Final = re.compile(
     r"""(?P<text>(?:[^{}]|\{\{|\}\})+)
@@ -25,12 +27,12 @@ _BRACES: Final = {"{{": "{", "}}": "}"}
 
 
 def has_placeholders(text: str) -> bool:
-    """Whether a text is anything but itself: has a brace in it."""
+    """Whether a text contains a brace, so that it must be compiled as a template."""
     return "{" in text or "}" in text
 
 
 def placeholders(text: str) -> list[tuple[int, str]]:
-    """Column and text of each expression in a template that is in order."""
+    """The column and text of each expression in a valid template."""
     return [
         (found.start("expression"), found["expression"])
         for found in _PIECE.finditer(text)
@@ -44,9 +46,11 @@ def pieces(
     scope: EntryScope,
     clean: Callable[[str], str] | None = None,
 ) -> list[Code]:
-    """The parts of a template, each a text; those that are expressions have gone through `clean`.
+    """The code of each part of a template, whose value is a text; at least one part.
 
-    Raises `ConfigError`, with the column."""
+    `clean` is applied to the values of expressions. Raises `ConfigError`, with the column, for an
+    invalid template or expression.
+    """
     if len(text) > MOST_CHARACTERS:
         message = f"the text is longer than {MOST_CHARACTERS} characters"
         raise ConfigError(message, column=MOST_CHARACTERS)
@@ -82,7 +86,7 @@ def _placeholder(expression: str, scope: EntryScope, position: int) -> Code:
 
 
 def text_of(value: Any) -> str:
-    """A value as text: nothing for `MISSING` and null, compact JSON for lists and objects."""
+    """A value as text: empty for `MISSING` and None, compact JSON for anything but text."""
     if type(value) is str:
         return value
     if value is MISSING or value is None:

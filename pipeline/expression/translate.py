@@ -1,4 +1,4 @@
-"""From syntax tree to Python source, by a list of what is allowed: all else is refused."""
+"""Translates a syntax tree to Python source: nodes on a list of allowed ones, and no others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 
 
 def translate(text: str, scope: Scope) -> Code:
-    """Raises `ConfigError`, with the column, for all that is not an expression of ours."""
+    """Translates an expression to Python, with the names of `scope`.
+
+    Raises `ConfigError`, with the column, for text that is not a valid expression.
+    """
     source = syntax.ExpressionText(text)
     try:
         code = Translator(source, scope).code(syntax.parse(source))
@@ -61,7 +64,7 @@ def translate(text: str, scope: Scope) -> Code:
 
 
 class Translator:
-    """Translates the tree of one expression. Recursive: the tree's depth is bounded already."""
+    """Translates the tree of one expression, recursively; `syntax` has limited its depth."""
 
     def __init__(self, source: syntax.ExpressionText, scope: Scope) -> None:
         self._source = source
@@ -69,6 +72,7 @@ class Translator:
         self._namespace: Namespace = scope.namespace
 
     def code(self, node: ast.expr) -> Code:
+        """The code of a node. Raises `ConfigError`, with the column, if it is not allowed."""
         match node:
             case ast.Constant(value=value):
                 return self._literal(value, node)
@@ -190,14 +194,14 @@ class Translator:
         return Code(f"{helper}({codes[0].source}, {codes[1].source})")
 
     def _value(self, node: ast.expr) -> Code:
-        """The code of what is one value, and not a list of them."""
+        """The code of a node that must be a single value, not a list."""
         code = self.code(node)
         if isinstance(code.literal, tuple):
             raise self._source.error('a list stands only after "in"', node)
         return code
 
     def _comparison(self, operands: list[ast.expr], operators: list[ast.cmpop]) -> Code:
-        """`a < b < c` is `a < b and b < c`, the middle computed once."""
+        """The code of a comparison. `a < b < c` is `a < b and b < c`, with `b` evaluated once."""
         if len(operators) == 1 and (member := self._in_fields(operators[0], *operands)):
             return member
         parts = []
@@ -216,7 +220,7 @@ class Translator:
         return Code(parts[0] if len(parts) == 1 else f"({' and '.join(parts)})", "boolean")
 
     def _in_fields(self, operator: ast.cmpop, item: ast.expr, node: ast.expr) -> Code | None:
-        """`"key" in fields`, which is about the keys and not about a value."""
+        """The code of `"key" in fields`, which tests for a field; None for other comparisons."""
         if not isinstance(node, ast.Name) or node.id != "fields":
             return None
         if not isinstance(operator, (ast.In, ast.NotIn)):

@@ -1,15 +1,14 @@
-"""How values compare, convert and read, while an expression runs.
+"""Comparison, arithmetic and conversion of values in a running expression.
 
-The rules, for the values that JSON has and for `MISSING`:
+The rules for JSON's values and `MISSING`:
 
-- A comparison with what is missing is false, whatever the operator.
-- Text is compared with a number as the number that it spells (`"503" >= 500`), and with a truth
-  value as the word (`"true" == True`). Two texts compare as texts.
-- A truth value is no number. Null equals null and nothing else. A list or an object equals
-  nothing.
-- What has no order, has no sum or cannot be converted gives false or `MISSING`, never an exception.
+- A comparison with a missing value is false, whatever the operator.
+- A text is compared with a number as a number (`"503" >= 500`), and with a boolean as the word
+  (`"true" == True`). Two texts compare as texts.
+- A boolean is not a number. None equals only None. Lists and objects equal nothing.
+- Values without an order, a sum or a conversion give false or `MISSING`, never an exception.
 
-Generated code calls these only where its own quick comparison does not apply.
+Generated code calls these functions only if its own fast comparison does not apply.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from typing import Any, Final
 from pipeline.model.records import MISSING
 
 NUMBERS: Final = frozenset((int, float))
-"""Types that are numbers; `bool` is not one."""
+"""The types of numbers; `bool` is not one."""
 
 LARGEST: Final = 2**64
-"""Whole numbers of a larger magnitude go on as floating point, so that no product can grow."""
+"""Larger whole numbers become floating point, so that products cannot grow without limit."""
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _SPELLED: Final = re.compile(r"\s*[-+]?\d{1,30}(\.\d{0,30})?([eE][-+]?\d{1,3})?\s*", re.ASCII)
@@ -36,6 +35,7 @@ _SPELLED: Final = re.compile(r"\s*[-+]?\d{1,30}(\.\d{0,30})?([eE][-+]?\d{1,3})?\
 
 
 def equal(a: Any, b: Any) -> bool:
+    """`a == b` by the rules above."""
     kind, other = type(a), type(b)
     if kind is other:
         return kind in _SCALARS and bool(a == b)
@@ -47,24 +47,29 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def unequal(a: Any, b: Any) -> bool:
+    """`a != b`: false if either is missing."""
     return a is not MISSING and b is not MISSING and not equal(a, b)
 
 
 def less(a: Any, b: Any) -> bool:
+    """`a < b`: false for values without an order."""
     pair = _ordered(a, b)
     return pair is not None and pair[0] < pair[1]
 
 
 def at_most(a: Any, b: Any) -> bool:
+    """`a <= b`: false for values without an order."""
     pair = _ordered(a, b)
     return pair is not None and pair[0] <= pair[1]
 
 
 def greater(a: Any, b: Any) -> bool:
+    """`a > b`: false for values without an order."""
     return less(b, a)
 
 
 def at_least(a: Any, b: Any) -> bool:
+    """`a >= b`: false for values without an order."""
     return at_most(b, a)
 
 
@@ -75,7 +80,7 @@ def _spells(text: str, value: Any) -> bool:
 
 
 def _ordered(a: Any, b: Any) -> tuple[Any, Any] | None:
-    """The two as values that have an order."""
+    """Both values in a form that can be ordered: two texts or two numbers; None if neither fits."""
     if type(a) is str and type(b) is str:
         return a, b
     a, b = number(a), number(b)
@@ -86,24 +91,26 @@ def _ordered(a: Any, b: Any) -> tuple[Any, Any] | None:
 
 
 def contains(container: Any, item: Any) -> bool:
-    """Whether a text has the part, a list the item, an object the key."""
+    """Whether a text contains the substring, a list the item, or an object the key."""
     if type(container) is str or isinstance(container, Mapping):
         return type(item) is str and item in container
     return type(container) is list and any(equal(one, item) for one in container)
 
 
 def lacks(container: Any, item: Any) -> bool:
-    """The opposite of `contains`; false where that makes no sense."""
+    """`not in`: the opposite of `contains`, but false for missing items and other containers."""
     if item is MISSING or not isinstance(container, (str, list, Mapping)):
         return False
     return not contains(container, item)
 
 
 def one_of(value: Any, options: tuple[Any, ...]) -> bool:
+    """Whether the value equals one of the options."""
     return any(equal(value, option) for option in options)
 
 
 def none_of(value: Any, options: tuple[Any, ...]) -> bool:
+    """Whether the value is present and equals none of the options."""
     return value is not MISSING and not one_of(value, options)
 
 
@@ -111,7 +118,7 @@ def none_of(value: Any, options: tuple[Any, ...]) -> bool:
 
 
 def number(value: Any) -> int | float | None:
-    """The number that a value is or spells; None for all else, "inf" and "nan" included."""
+    """A number, or a text that is one, as a number; None for anything else, "inf" and "nan" too."""
     kind = type(value)
     if kind is str:
         found = _SPELLED.fullmatch(value)
@@ -124,16 +131,18 @@ def number(value: Any) -> int | float | None:
 
 
 def to_int(value: Any) -> Any:
+    """A number, or a text that is one, as a whole number, truncated; otherwise `MISSING`."""
     found = number(value)
     return MISSING if found is None else int(found)
 
 
 def to_float(value: Any) -> Any:
+    """A number, or a text that is one, as floating point; otherwise `MISSING`."""
     return multiply(value, 1.0)
 
 
 def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The operation on two numbers; `MISSING` without them, or without a finite result."""
+    """An operation on two numbers; its result is `MISSING` for other values, or if not finite."""
 
     def run(a: Any, b: Any) -> Any:
         if type(a) not in NUMBERS or type(b) not in NUMBERS:
@@ -161,6 +170,7 @@ remainder = _arithmetic(operator.mod)
 
 
 def negative(value: Any) -> Any:
+    """`-value`, or `MISSING` for anything but a number."""
     return subtract(0, value)
 
 
@@ -168,20 +178,25 @@ def negative(value: Any) -> Any:
 
 
 def length(value: Any) -> Any:
+    """The length of a text, list or object; otherwise `MISSING`."""
     return len(value) if isinstance(value, (str, list, Mapping)) else MISSING
 
 
 def lower(value: Any) -> Any:
+    """A text in lower case; otherwise `MISSING`."""
     return value.lower() if type(value) is str else MISSING
 
 
 def upper(value: Any) -> Any:
+    """A text in upper case; otherwise `MISSING`."""
     return value.upper() if type(value) is str else MISSING
 
 
 def startswith(value: Any, prefix: Any) -> bool:
+    """Whether both are texts, and `value` starts with `prefix`."""
     return type(value) is str and type(prefix) is str and value.startswith(prefix)
 
 
 def endswith(value: Any, suffix: Any) -> bool:
+    """Whether both are texts, and `value` ends with `suffix`."""
     return type(value) is str and type(suffix) is str and value.endswith(suffix)

@@ -91,7 +91,7 @@ def test_a_name_with_an_empty_part_is_refused(text: str) -> None:
 )
 def test_a_name_of_the_outputs_own_is_no_target(text: str) -> None:
     assert Path.parse(text)
-    with pytest.raises(ConfigError, match="dockline's own"):
+    with pytest.raises(ConfigError, match="that dockline uses in its output"):
         Path.target(text)
 
 

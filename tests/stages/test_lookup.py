@@ -164,7 +164,7 @@ def test_what_does_not_fit_names_its_place(
     assert caught.value.path == path
     with pytest.raises(ConfigError, match="leave this out"):
         made(tmp_path, "{}", "users.json", key="user")
-    with pytest.raises(ConfigError, match="dockline's own"):
+    with pytest.raises(ConfigError, match="that dockline uses in its output"):
         made(tmp_path, "user,container\nann,x\n", key="user")
 
 

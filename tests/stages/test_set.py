@@ -80,7 +80,7 @@ def test_half_a_surrogate_pair_in_a_label_does_not_reach_the_message() -> None:
     "name", ["@timestamp", "container", "container.name", "stream", "host", "log.level"]
 )
 def test_a_name_of_the_outputs_own_cannot_be_set(name: str) -> None:
-    with pytest.raises(ConfigError, match="dockline's own") as caught:
+    with pytest.raises(ConfigError, match="that dockline uses in its output") as caught:
         set_.Stage({"a": 1, name: "x"})
     assert caught.value.path == name
 
