@@ -81,8 +81,6 @@ TOGETHER = 5000
 """Series of the agent's own metrics in a request, and stale markers' snapshots in a request."""
 AT_ONCE = 500
 """Series of the agent's own metrics that are encoded before the event loop may run other tasks."""
-ENDINGS = 100
-"""Containers whose series are ended in a request."""
 LOOKBACK = 300.0
 """Seconds after which Prometheus considers a series without new samples stale."""
 REMEMBERED = 3600.0

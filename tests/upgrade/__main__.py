@@ -1,5 +1,6 @@
 """`python -m tests.upgrade --from COMMIT`: 0 when an agent of that commit gave way to one of this
-tree without a line lost or repeated, and `dockline check` prints the same; else 1. Prints a table.
+tree without a line lost or repeated, and `dockline check` finds as much as before; else 1. Prints a
+table, and what is said in other words.
 
 A run that failed leaves its folder, and says where.
 """
@@ -20,6 +21,9 @@ from pipeline.testing.private_engine import PrivateEngine, why_not
 from tests.upgrade.course import ALLOWED, SCRIPT, Outcome, change
 from tests.upgrade.earlier import differences, unpack
 from tests.upgrade.tally import good
+
+MOST_SHOWN = 40
+"""Lines of a difference that are printed."""
 
 
 def main() -> int:
@@ -81,18 +85,24 @@ def _lines(outcomes: dict[str, Outcome]) -> list[str]:
 
 
 def _same(earlier: Path, outcomes: list[Outcome]) -> list[str]:
-    """Prints what differs from the earlier tree. Metrics and settings may; what `check` says may
-    not."""
+    """Prints what differs from the earlier tree. Metrics, settings and words may; how many
+    problems `check` finds, and its exit status, may not."""
     old = set().union(*(outcome.old_metrics for outcome in outcomes))
     new = set().union(*(outcome.new_metrics for outcome in outcomes))
     gone, added = (", ".join(sorted(names)) or "none" for names in (old - new, new - old))
     print(f"{len(old & new)} metrics have the same name; gone: {gone}; new: {added}.")
     found = dict(differences(earlier))
     for command, lines in found.items():
-        print(f"`dockline {command}` differs:\n{lines}")
+        print(f"`dockline {command}` differs:", *lines[:MOST_SHOWN], sep="\n")
     if not found:
         print("`dockline schema`, and `dockline check` for each file in config/, print the same.")
-    return [f"`dockline {command}` differs" for command in found if command != "schema"]
+    return [f"`dockline {it}` differs" for it in found if it != "schema" and _differs(found[it])]
+
+
+def _differs(lines: list[str]) -> bool:
+    """Whether the lines of a difference are more than other words for the same."""
+    gone, new = (sum(line.startswith(sign) for line in lines) for sign in ("-", "+"))
+    return gone != new or any(line[1:].startswith("exit status") for line in lines)
 
 
 def _say(text: str) -> None:

@@ -37,7 +37,7 @@ def _sources(tree: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-def differences(earlier: Path) -> Iterator[tuple[str, str]]:
+def differences(earlier: Path) -> Iterator[tuple[str, list[str]]]:
     """Of `dockline schema`, and of `dockline check` for each file in `config/`: the command, and
     the lines that both trees print differently."""
     files = sorted((ROOT / "config").rglob("*.toml"))
@@ -45,7 +45,7 @@ def differences(earlier: Path) -> Iterator[tuple[str, str]]:
         old, new = (_printed(tree, *command) for tree in (earlier, ROOT))
         lines = difflib.unified_diff(old, new, "old", "new", n=0, lineterm="")
         if old != new:
-            yield " ".join(command), "\n".join(lines)
+            yield " ".join(command), list(lines)
 
 
 def _printed(tree: Path, *command: str) -> list[str]:
