@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks.lines import cpu_of
 from pipeline.model import registry
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.container import Container
 from pipeline.testing.agent_process import AgentProcess
 from tests.servers.nats import NatsServer
@@ -99,7 +99,7 @@ def batches(lines: int, containers: int, size: int = LARGE) -> list[Batch]:
 async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float]:
     """Seconds, and CPU seconds."""
     config = registry.config_type("sinks", "nats")(type="nats", urls=[url])
-    sink = registry.implementation("sinks", "nats")(config, Context("queue", host="web"))
+    sink = registry.implementation("sinks", "nats")(config, SinkContext("queue", host="web"))
     await sink.open()
     began, cpu = time.monotonic(), _own_cpu()
     step = PAYLOAD // len(all_of_them[0])

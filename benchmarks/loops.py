@@ -21,7 +21,7 @@ from pipeline.buffer import MemoryBuffer
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Sink, SinkConfig
+from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.frames import new_decoder
 from pipeline.sources.docker.decode.rows import RowDecoder
@@ -133,7 +133,7 @@ def _delivery() -> Callable[[], object]:
         config = SinkConfig(type="nowhere")
         buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
         metrics = Metrics(CollectorRegistry())
-        sink: Any = Nowhere(None, Context("nowhere"))
+        sink: Any = Nowhere(None, SinkContext("nowhere"))
         for one in some:
             buffer.offer(Envelope(one))
         buffer.close()

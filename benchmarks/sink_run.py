@@ -23,7 +23,7 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.config.file import parse
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.topology.output import Output
@@ -100,7 +100,7 @@ def used() -> float:
 async def run(folder: Path, lines: int) -> dict[str, float]:
     config = parse((folder / "sink.toml").read_text(), {}).config.sinks["it"]
     metrics = Metrics(CollectorRegistry())
-    output = Output(config, Context("it", host="web-1"), metrics, Ledger())
+    output = Output(config, SinkContext("it", host="web-1"), metrics, Ledger())
     feed = Feed(output)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(output.delivery.run(), name="delivery")

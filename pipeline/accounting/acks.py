@@ -49,7 +49,7 @@ class Ack(Generic[Position]):
         acknowledgement behind it."""
         self.pending -= 1
         if self.pending == 0:
-            self._tracker.settled(self)
+            self._tracker.remove(self)
             self._behind.settle()
 
 
@@ -92,7 +92,7 @@ class AckTracker(Generic[Position]):
         else:
             self._newest.position = position
 
-    def settled(self, ack: Ack[Position]) -> None:
+    def remove(self, ack: Ack[Position]) -> None:
         """Removes an acknowledgement whose last place has settled. `Ack.settle` calls this, once.
 
         If it was the oldest, `moved` is called with its position.

@@ -19,7 +19,7 @@ from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import listed, nearest, shown
 from pipeline.model import registry
-from pipeline.model.component import Context, SourceContext, StageContext
+from pipeline.model.component import SinkContext, SourceContext, StageContext
 from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
 
 ToStruct = Callable[[dict[str, Any], Any, Path, Mapping[str, Any]], Any]
@@ -33,7 +33,7 @@ def sink(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: To
 
     Returns `INVALID`, with the errors in `report`, if the table or the sink's own checks fail.
     """
-    return _typed(table, path, "sinks", Context(name=str(path[-1])), report, to_struct)
+    return _typed(table, path, "sinks", SinkContext(name=str(path[-1])), report, to_struct)
 
 
 def source(table: dict[str, Any], path: Path, report: ProblemReport, to_struct: ToStruct) -> Any:

@@ -14,7 +14,7 @@ There is no list to edit: components are found by their files (see `registry`).
 
 from __future__ import annotations
 
-from pipeline.model.sink import Context, Data, Payload, Sink
+from pipeline.model.sink import Data, Payload, Sink, SinkContext
 from pipeline.model.source import Intake, Source, SourceContext, Taken
 from pipeline.model.stage import Effect, FieldUse, Python, Stage, StageContext
 from pipeline.model.tables import (
@@ -30,7 +30,6 @@ from pipeline.model.values import Duration, Secret, Size
 __all__ = [
     "BatchConfig",
     "BufferConfig",
-    "Context",
     "Data",
     "Duration",
     "Effect",
@@ -42,6 +41,7 @@ __all__ = [
     "Secret",
     "Sink",
     "SinkConfig",
+    "SinkContext",
     "Size",
     "Source",
     "SourceConfig",

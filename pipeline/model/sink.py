@@ -49,7 +49,7 @@ class Payload(Generic[Data]):
 
 
 @dataclass(frozen=True)
-class Context:
+class SinkContext:
     """What a sink may know about the agent."""
 
     name: str
@@ -83,7 +83,7 @@ class Sink(ABC, Generic[Data]):
     tends: float | None = None
     """Seconds between two calls of `tend`; None if it is never called."""
 
-    def __init__(self, config: Any, context: Context) -> None: ...
+    def __init__(self, config: Any, context: SinkContext) -> None: ...
 
     @abstractmethod
     async def open(self) -> None:

@@ -1,4 +1,4 @@
-/* Frames of the Engine's stream to columns: the common branch of `Frames._one_by_one`, up to the
+/* Frames of the Engine's stream to columns: the common branch of `FrameDecoder._one_by_one`, up to the
    first frame that is anything else than a whole line behind a timestamp. */
 
 #include "native.h"

@@ -255,7 +255,7 @@ class Agent:
     # --------------------------------------------------------------------------- reloading
 
     async def reload(self, config: Config) -> Difference:
-        """Applies another configuration while the agent runs; call `settle` afterwards.
+        """Applies another configuration while the agent runs; call `finish_reload` afterwards.
 
         Settings that can't change without a restart keep their values. Returns what has changed,
         and the names of those settings. Raises `DocklineError`, and then nothing has changed.
@@ -301,7 +301,7 @@ class Agent:
         )
         return there if kept else route
 
-    async def settle(self) -> None:
+    async def finish_reload(self) -> None:
         """Waits until changed and removed sources and sinks have ended, after `reload`."""
         within = float(self._config.agent.shutdown)
         async with asyncio.TaskGroup() as tasks:

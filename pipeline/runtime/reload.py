@@ -33,7 +33,7 @@ class Reloadable(Protocol):
     async def reload(self, config: Config) -> Difference:
         """Applies another configuration. Raises `DocklineError`, and then the present one stays."""
 
-    async def settle(self) -> None:
+    async def finish_reload(self) -> None:
         """Waits until what the last reload replaced or removed has ended."""
 
 
@@ -137,7 +137,7 @@ class Reloader:
         if outcome.difference is None:
             return
         try:
-            await agent.settle()
+            await agent.finish_reload()
         except Exception:  # a bug; the agent must go on
             log.exception("ending what the reload replaced failed")
 

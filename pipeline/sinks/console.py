@@ -24,7 +24,7 @@ from typing import Literal
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Sink, SinkConfig
+from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.support.blocking import BlockingThread
 
@@ -45,7 +45,7 @@ class Console(Sink[bytes]):
     it would also apply to the shell, which shares the output.
     """
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         terminal = _is_terminal()
         self._thread = BlockingThread(f"sink {context.name}")
         if config.format == "text" or (config.format == "auto" and terminal):

@@ -43,7 +43,7 @@ from yarl import URL
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.expression import compile_template
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Secret
+from pipeline.model.component import Payload, Secret, SinkContext
 from pipeline.model.errors import ConfigError
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
@@ -131,7 +131,7 @@ class Elasticsearch(OverHttp[BulkSplitRetry]):
     `split_retry`.
     """
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._http = HttpClient(config.urls, _with_key(config), key="urls")
         parameters = config.parameters | {"filter_path": WANTED}
         self._path = str(URL("/_bulk").with_query(parameters))

@@ -31,7 +31,7 @@ import msgspec
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, Size
+from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.support.blocking import BlockingThread
 from pipeline.transport.rotating_file import RotatingFile, file_sentence
@@ -64,7 +64,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class File(Sink[bytes]):
     """Appends to a rotated file. All work on the disk happens in one thread, in order."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         if not config.path.strip() or config.path.endswith("/"):
             raise ConfigError("the path of a file is needed", path="path")
         if config.rotate.every is not None and config.rotate.every < 1:

@@ -45,7 +45,15 @@ from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, show
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.handshake import Client, Hello, is_hello, new_salt, read_hello
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.model.component import (
+    Duration,
+    Payload,
+    Secret,
+    Sink,
+    SinkConfig,
+    SinkContext,
+    TLSConfig,
+)
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.stream import Closed, Stream
@@ -112,7 +120,7 @@ class Chunks:
 class Forward(Sink[Chunks]):
     """Sends chunks over one connection, which is reopened after any error."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
         tls = tls_of(address, config.tls)
         if config.user is not None and config.shared_key is None:

@@ -32,7 +32,7 @@ import msgspec
 
 from pipeline.encode.gelf import GelfEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
+from pipeline.model.component import Duration, Payload, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
@@ -76,7 +76,7 @@ class Gelf(OverSocket):
 
     most_values = 50_000  # some 50 ms
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
         super().__init__(address, config.tls, config.timeout)
         if config.compression not in (None, "none") and address.scheme != "udp":

@@ -30,7 +30,7 @@ import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload
+from pipeline.model.component import Payload, SinkContext
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
 from pipeline.transport.split_retry import Part, SplitRetry, lines
@@ -55,7 +55,7 @@ class HttpSink(OverHttp[SplitRetry]):
     What answers mean is decided in `pipeline.transport.http` and `split_retry`.
     """
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._http = HttpClient([config.url], config, own=())
         self._json = JsonEncoder(host=context.host)
         self._method = config.method

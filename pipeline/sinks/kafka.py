@@ -54,12 +54,12 @@ from pipeline.encode.plain_name import plain_name
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
-    Context,
     Duration,
     Payload,
     Secret,
     Sink,
     SinkConfig,
+    SinkContext,
     Size,
     TLSConfig,
 )
@@ -115,7 +115,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class Kafka(Sink["PendingRecords"]):
     """Produces records. `Payload.data` knows which of them the brokers have not acknowledged."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         servers = [_server(text) for text in config.bootstrap_servers]
         _check(config)
         self._constant = [] if has_placeholders(config.topic) else [config.topic]

@@ -35,7 +35,7 @@ import msgspec
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
+from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
@@ -73,7 +73,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class Logstash(Sink[Any]):
     """Sends JSON lines over TCP, TLS or UDP, or Lumberjack, by the scheme of the address."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         address = parse(config.address, PORTS, "tcp")
         tls = tls_of(address, config.tls)
         self._json = JsonEncoder(host=context.host)

@@ -49,7 +49,7 @@ from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.expression import compile_template
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload
+from pipeline.model.component import Payload, SinkContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
@@ -141,7 +141,7 @@ class Loki(OverHttp[LokiSplitRetry]):
     What other answers mean is decided in `pipeline.transport.http` and `split_retry`.
     """
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._name = context.name
         url = config.url.rstrip("/").removesuffix(PUSH)
         self._protobuf = config.encoding == "protobuf"

@@ -46,7 +46,7 @@ from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig, TLSConfig
+from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, TLSConfig
 from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection
@@ -96,7 +96,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class NatsSink(Sink[list[Published]]):
     """Publishes to a JetStream stream. `Payload.data` has the messages still to be stored."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         subjects = Subjects(config.subject, partitions=config.partitions, host=context.host)
         takes = config.stream.subjects or [subjects.takes]
         self._stream = config.stream.name

@@ -69,7 +69,7 @@ from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload
+from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import Unavailable, untraced
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
@@ -133,7 +133,7 @@ class Otlp(OverHttp[list[Signal]]):
 
     most_values = 25_000  # some 25 ms
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._config = config
         self._name = context.name
         self._http = HttpClient([config.url], config, said=failure)

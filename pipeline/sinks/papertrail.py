@@ -24,7 +24,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pipeline.encode.syslog import Facility, ProcId
-from pipeline.model.component import Context, Duration, Secret, SinkConfig, Size, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks import syslog
 from pipeline.transport.net.address import parse
@@ -54,7 +54,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class Papertrail(syslog.Syslog):
     """The syslog sink with the settings of Papertrail."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         address = parse(config.address, {"tls": None, "tcp": None, "udp": None}, "tls")
         if config.token is not None and not re.fullmatch(r"[!#-<>-\\^-~]+", config.token):
             raise ConfigError("a token has no spaces, quotes, or other odd characters", "token")

@@ -29,7 +29,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Sink, SinkConfig
+from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.container import EntryKind
 from pipeline.model.errors import ConfigError, DocklineError, Unavailable
 from pipeline.observe.metrics_page import MOST, Exposition
@@ -58,7 +58,7 @@ class Prometheus(Sink[list[Batch]]):
 
     takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._exposition = Exposition(
             labels=config.labels, alive=context.alive, max_age=float(config.max_age)
         )

@@ -58,7 +58,7 @@ from pipeline.encode.remote_write import (
 )
 from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import label_names
-from pipeline.model.component import BatchConfig, Context, Duration, Payload
+from pipeline.model.component import BatchConfig, Duration, Payload, SinkContext
 from pipeline.model.container import EntryKind
 from pipeline.model.errors import ConfigError, untraced
 from pipeline.model.extras import needed
@@ -161,7 +161,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
     takes: ClassVar[frozenset[EntryKind]] = frozenset(("stats",))
     tends = 1.0
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         for name in config.external_labels:
             if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ConfigError(f'"{name}" is not the name of a label', "external_labels")
@@ -324,7 +324,7 @@ class Shown:
     The agent's own series have an empty id.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: SinkContext) -> None:
         self._alive = context.alive
         self._newest: dict[str, tuple[Snapshot, float]] = {}
         """The newest snapshot of each container, and when it was sent, by the monotonic clock."""

@@ -54,7 +54,15 @@ from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, Secret, Sink, SinkConfig, TLSConfig
+from pipeline.model.component import (
+    Duration,
+    Payload,
+    Secret,
+    Sink,
+    SinkConfig,
+    SinkContext,
+    TLSConfig,
+)
 from pipeline.model.errors import ConfigError, Unavailable, at
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.errors import printable
@@ -145,7 +153,7 @@ class Entries:
 class Redis(Sink[Entries]):
     """Sends up to `pipeline` commands at a time, and waits for their answers before the next."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         self._config = config
         self._login = Login(config.user, config.password, config.database)
         if config.user is not None and config.password is None:

@@ -57,12 +57,12 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import (
     BatchConfig,
     BufferConfig,
-    Context,
     Duration,
     Payload,
     Secret,
     Sink,
     SinkConfig,
+    SinkContext,
     Size,
     TLSConfig,
 )
@@ -184,7 +184,7 @@ class S3(Sink[Items]):
     tends = 30.0
     """So a missing bucket is reported within 30 s, not after minutes; `tend` sends nothing."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         if (config.access_key_id is None) != (config.secret_access_key is None):
             raise ConfigError("write both access_key_id and secret_access_key", "access_key_id")
         self._bucket = Bucket(_settings(config), f"sink {context.name}")

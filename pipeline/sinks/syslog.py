@@ -33,7 +33,7 @@ import msgspec
 
 from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, structured_data
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Payload, SinkConfig, Size, TLSConfig
+from pipeline.model.component import Duration, Payload, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
@@ -77,7 +77,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class Syslog(OverSocket):
     """Sends a datagram per message over UDP, or a stream of framed messages over TCP and TLS."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         address = parse(config.address, PORTS, "tls" if config.tls else "tcp")
         super().__init__(address, config.tls, config.timeout)
         udp = address.scheme == "udp"

@@ -28,7 +28,7 @@ from yarl import URL
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload
+from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import ConfigError
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
@@ -59,7 +59,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
 class VictoriaLogs(OverHttp[SplitRetry]):
     """Sends a request for each payload, to `/insert/jsonline`."""
 
-    def __init__(self, config: Config, context: Context) -> None:
+    def __init__(self, config: Config, context: SinkContext) -> None:
         if not config.stream_fields:
             raise ConfigError("at least one field must define the streams", "stream_fields")
         query = {

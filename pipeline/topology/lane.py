@@ -52,7 +52,7 @@ class LaneEnd:
         self.account = account
         self._sink_offset = sink_offset
 
-    def address(
+    def envelope_for(
         self, batch: Batch, size: int | None, until: int, behind: Acknowledgement
     ) -> Envelope | None:
         """An envelope for this sink with what the stages left; None if the sink has all of it
@@ -314,7 +314,7 @@ class Lane:
             if cache is not None:
                 behind, size = cache, routed.size
             for lane_end in self.lane_ends:
-                if (envelope := lane_end.address(routed, size, until, behind)) is not None:
+                if (envelope := lane_end.envelope_for(routed, size, until, behind)) is not None:
                     put(lane_end.output, envelope)
         if self._route_account.feeds:
             self._route_account.hand_on(entries, self._fed)

@@ -21,7 +21,7 @@ from pipeline.buffer.columns import Origin
 from pipeline.buffer.folders import folder_of
 from pipeline.model import registry
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, SinkConfig
+from pipeline.model.component import SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.timestamps import to_seconds
 from pipeline.support.plural import plural
@@ -74,7 +74,7 @@ class Output:
     def __init__(
         self,
         config: SinkConfig,
-        context: Context,
+        context: SinkContext,
         metrics: Metrics,
         ledger: Ledger,
         state: Path = Path(),

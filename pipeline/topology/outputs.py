@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
-from pipeline.model.component import Context, SinkConfig
+from pipeline.model.component import SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.tables import same
 from pipeline.support.plural import plural
@@ -79,7 +79,7 @@ class Outputs:
         self._keeping: dict[SpooledBuffer, asyncio.Task[None]] = {}
 
     def _make(self, name: str, config: SinkConfig) -> Output:
-        context = Context(name, self._host, self._alive, self._own)
+        context = SinkContext(name, self._host, self._alive, self._own)
         return Output(config, context, self._metrics, self._ledger, self._state, self._tap)
 
     def __iter__(self) -> Iterator[Output]:

@@ -15,7 +15,7 @@ from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart, repo
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.accounting.offsets import Offsets
 from pipeline.model.batch import Batch
-from pipeline.model.component import BatchConfig, BufferConfig, Context, Payload, Size, Stage
+from pipeline.model.component import BatchConfig, BufferConfig, Payload, SinkContext, Size, Stage
 from pipeline.model.errors import Refused
 from pipeline.model.metrics import Metrics
 from pipeline.sinks import file
@@ -46,7 +46,7 @@ class World:
         self.sent = 0
 
     def _output(self, config: file.Config, name: str) -> Output:
-        return Output(config, Context(name), self.metrics, self.ledger)
+        return Output(config, SinkContext(name), self.metrics, self.ledger)
 
     def _entries(self) -> dict[str, int]:
         return {one.name: one.buffer.entries for one in self.outputs}
@@ -228,7 +228,7 @@ def _part(one: AuditReport, sink: str) -> SinkPart:
 def test_an_outlet_with_a_disk_counts_what_is_there_too(tmp_path: Path) -> None:
     buffer = BufferConfig(memory=Size(2**16), disk=Size(2**20))
     config = file.Config(type="file", path=str(tmp_path / "out"), buffer=buffer)
-    output = Output(config, Context("out"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
+    output = Output(config, SinkContext("out"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
     assert output.spool is not None
     account = Ledger().container("1", "api").route("logs", "r").sink("out")
     output.spool.disk.accounts[account] = 7

@@ -12,12 +12,12 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     BatchConfig,
-    Context,
     Duration,
     Payload,
     RetryConfig,
     Sink,
     SinkConfig,
+    SinkContext,
     Size,
 )
 from pipeline.model.errors import Refused, Unavailable
@@ -31,7 +31,7 @@ class Switched(Sink[list[int]]):
     """A destination that is there or not, as the test says. Odd entries may be refused."""
 
     def __init__(self) -> None:
-        super().__init__(None, Context("test"))
+        super().__init__(None, SinkContext("test"))
         self.there = False
         self.refuses = False
         self.taken: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import shutil
 import signal
@@ -110,8 +111,8 @@ class Agent:
             self.end(signal.SIGKILL)
 
     def metrics(self) -> str:
-        """Nothing while it does not answer."""
-        with suppress(OSError, urllib.error.URLError):
+        """Nothing while it does not answer, or is killed in the middle of an answer."""
+        with suppress(OSError, urllib.error.URLError, http.client.HTTPException):
             url = f"http://127.0.0.1:{self.port}/metrics"
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return str(answer.read().decode())

@@ -17,7 +17,7 @@ from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
 from pipeline.model.cadvisor import FAMILIES
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection
 from pipeline.observe.access import Gate
@@ -171,7 +171,7 @@ def test_the_dashboard_asks_for_nothing_that_is_not_exported() -> None:
 def metrics() -> Metrics:
     """Those of an agent with one sink."""
     metrics = Metrics(CollectorRegistry())
-    output = Output(Config(type="prometheus"), Context("papertrail"), metrics, Ledger())
+    output = Output(Config(type="prometheus"), SinkContext("papertrail"), metrics, Ledger())
     metrics.registry.register(OutputGauges([output]))
     ledger = Ledger()
     ledger.container(CONTAINER.id, CONTAINER.name).route("logs", "shop").held = 1

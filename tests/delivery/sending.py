@@ -14,7 +14,14 @@ from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model import registry
-from pipeline.model.component import BatchConfig, BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.model.component import (
+    BatchConfig,
+    BufferConfig,
+    Duration,
+    RetryConfig,
+    SinkContext,
+    Size,
+)
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
 from pipeline.topology.output import Output
@@ -51,7 +58,7 @@ class Sending:
         }
         config = registry.config_type("sinks", kind)(type=kind, **settings)
         self.metrics = Metrics(CollectorRegistry())
-        self.output = Output(config, Context("out"), self.metrics, Ledger())
+        self.output = Output(config, SinkContext("out"), self.metrics, Ledger())
         self.sink: Any = self.output.delivery._sink
         self.put = 0
         self.settled = 0

@@ -8,7 +8,7 @@ import struct
 
 from aiohttp import ClientSession
 
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.container import Container
 from pipeline.sinks.prometheus import Config, Prometheus
 from pipeline.sources.docker.stats import stats_batch
@@ -18,7 +18,7 @@ REQUEST = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 async def test_a_scrape_that_breaks_takes_nothing_from_the_next() -> None:
-    sink = Prometheus(Config(type="prometheus", listen="127.0.0.1:0"), Context("exporter"))
+    sink = Prometheus(Config(type="prometheus", listen="127.0.0.1:0"), SinkContext("exporter"))
     await sink.open()
     try:
         shown = [Container(f"{number:064x}", f"c-{number}", "image", {}) for number in range(300)]

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.batch import Batch
-from pipeline.model.component import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.model.component import BufferConfig, Duration, RetryConfig, SinkContext, Size
 from pipeline.model.metrics import Metrics
 from pipeline.sinks.prometheus_remote_write import Config, SeriesBatchConfig
 from pipeline.sources.docker.stats import stats_batch
@@ -59,7 +59,7 @@ async def output(url: str, state: Path = Path(), **settings: Any) -> Output:
         **settings,
     )
     metrics = Metrics(CollectorRegistry())
-    return await asyncio.to_thread(Output, config, Context("out"), metrics, Ledger(), state)
+    return await asyncio.to_thread(Output, config, SinkContext("out"), metrics, Ledger(), state)
 
 
 @pytest.mark.parametrize("trouble", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", answer(503)])

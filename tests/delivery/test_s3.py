@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Size
+from pipeline.model.component import Duration, SinkContext, Size
 from pipeline.sinks.s3 import S3, Config, S3BatchConfig
 from pipeline.testing.builders import batch, container
 from tests.delivery.sending import line, numbers, sending, until
@@ -47,7 +47,7 @@ async def test_an_object_that_was_not_answered_is_stored_again_under_its_key(
 async def put(server: S3Server, *batches: Batch, prefix: str = "{container.name}/") -> None:
     """As an agent that is killed when the store has it and nobody knows of that yet."""
     config = Config(type="s3", bucket="logs", endpoint=server.url, prefix=prefix, **PLAIN)
-    one = S3(config, Context("out"))
+    one = S3(config, SinkContext("out"))
     await one.open()
     await one.send(one.encode(batches))
     await one.close()

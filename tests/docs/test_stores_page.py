@@ -13,7 +13,7 @@ from pipeline.config import Config
 from pipeline.config.file import parse
 from pipeline.model import registry
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Sink
+from pipeline.model.component import Sink, SinkContext
 from pipeline.testing.builders import batch, container
 from tests.servers import graylog
 from tests.servers.elasticsearch import Elasticsearch
@@ -72,7 +72,7 @@ def prepared(store: str, addresses: dict[str, str]) -> tuple[Sink[Any], Batch]:
     config = config_of(store, addresses)
     (name,) = config.routes["everything"].to
     settings: Any = config.sinks[name]
-    sink: Sink[Any] = registry.implementation("sinks", settings.type)(settings, Context(name))
+    sink: Sink[Any] = registry.implementation("sinks", settings.type)(settings, SinkContext(name))
     labels = {"com.docker.compose.project": "shop"}
     return sink, through(config, batch(*LINES, of=container("api", labels=labels)))
 

@@ -18,7 +18,7 @@ import pytest
 from pipeline.config.file import read
 from pipeline.model import registry
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Secret
+from pipeline.model.component import Secret, SinkContext
 from pipeline.model.errors import Unavailable
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
@@ -132,7 +132,7 @@ def queue(server: NatsServer) -> Any:
     config = read(FLEET / "agent.toml", NEEDED).config.sinks["queue"]
     stream = msgspec.structs.replace(config.stream, max_bytes=10**8)
     config = msgspec.structs.replace(config, urls=[server.url], stream=stream)
-    return registry.implementation("sinks", "nats")(config, Context("queue", host="here"))
+    return registry.implementation("sinks", "nats")(config, SinkContext("queue", host="here"))
 
 
 async def test_the_agents_user_may_publish_and_make_the_stream(nats: ShippedNats) -> None:

@@ -17,7 +17,7 @@ from aiokafka.conn import AIOKafkaConnection
 from nats.aio.client import Client
 from nats.protocol import parser
 
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.errors import ConfigError, MissingPackage
 from pipeline.model.extras import SUPPORTED, needed, overridden
 from pipeline.sinks import kafka
@@ -63,7 +63,7 @@ def test_a_library_without_what_is_overridden_is_named_with_versions(expected: A
 
 
 def made_kafka() -> None:
-    Kafka(kafka.Config(type="kafka", bootstrap_servers=["x"]), Context("kafka"))
+    Kafka(kafka.Config(type="kafka", bootstrap_servers=["x"]), SinkContext("kafka"))
 
 
 def made_s3() -> None:

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.observe import connections as module
 from pipeline.observe.connections import HEAD_TIMEOUT, KEPT, MOST, OF_ONE, Reason
 from pipeline.observe.server import Server
@@ -340,7 +340,7 @@ async def said(address: str, request: bytes) -> bytes:
 @pytest_asyncio.fixture
 async def sink() -> AsyncIterator[prometheus.Prometheus]:
     config = prometheus.Config(type="prometheus", listen="127.0.0.1:0")
-    sink = prometheus.Prometheus(config, Context("sink"))
+    sink = prometheus.Prometheus(config, SinkContext("sink"))
     await sink.open()
     yield sink
     await sink.close()

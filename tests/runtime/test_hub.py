@@ -129,7 +129,7 @@ async def test_a_reload_changes_sources_and_routes(tmp_path: Path) -> None:
         )
         config = await asyncio.to_thread(read, other.replace("'noise'", "'other'"), tmp_path)
         difference = await hub.agent.reload(config)
-        await hub.agent.settle()
+        await hub.agent.finish_reload()
         assert (difference.sources, difference.routes) == (["other"], ["all"])
         assert str(difference) == "routes changed: all; sources changed: other"
         new = await hub.connect("other")

@@ -37,7 +37,7 @@ class Agent:
         self.taken.append(config)
         return compare(Config(), config)
 
-    async def settle(self) -> None:
+    async def finish_reload(self) -> None:
         await self.busy.wait()
         self.settled += 1
         if self.bug is not None:

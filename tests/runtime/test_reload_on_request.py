@@ -31,7 +31,7 @@ class Agent:
             raise ValueError("token=hunter2")
         return compare(Config(), config)
 
-    async def settle(self) -> None:
+    async def finish_reload(self) -> None:
         pass
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Sink
+from pipeline.model.component import Sink, SinkContext
 from pipeline.model.errors import Refused, Unavailable
 from pipeline.sinks import console
 from pipeline.sinks.console import Config, Console
@@ -26,7 +26,7 @@ from pipeline.testing.sink_kit import SinkKit
 
 
 def sink(**options: Any) -> Console:
-    return Console(Config(type="console", **options), Context("console"))
+    return Console(Config(type="console", **options), SinkContext("console"))
 
 
 def redirect(monkeypatch: pytest.MonkeyPatch, output: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Secret, TLSConfig
+from pipeline.model.component import Payload, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import elasticsearch
 from pipeline.sinks.elasticsearch import Config, Elasticsearch
@@ -36,7 +36,7 @@ OF_VICTORIALOGS = {
 
 def sink(*urls: str, **options: Any) -> Elasticsearch:
     config = Config(type="elasticsearch", urls=list(urls), **options)
-    return Elasticsearch(config, Context("search", host="web-1"))
+    return Elasticsearch(config, SinkContext("search", host="web-1"))
 
 
 async def deliver(to: Elasticsearch, *batches: Batch, attempts: int = 1) -> Payload[Any]:
@@ -223,7 +223,7 @@ def test_what_is_wrong_is_said_with_its_place(
 ) -> None:
     config = Config(**({"type": "elasticsearch", "urls": ["http://es:9200"]} | options))
     with pytest.raises(ConfigError, match=message) as error:
-        Elasticsearch(config, Context("search"))
+        Elasticsearch(config, SinkContext("search"))
     assert error.value.path == path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Duration, Size
+from pipeline.model.component import Duration, SinkContext, Size
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.file import Config, File, RotateConfig
 from pipeline.testing.builders import batch
@@ -20,7 +20,7 @@ from pipeline.testing.sink_kit import SinkKit
 
 
 def sink(path: Path | str, **options: Any) -> File:
-    return File(Config(type="file", path=str(path), **options), Context("archive"))
+    return File(Config(type="file", path=str(path), **options), SinkContext("archive"))
 
 
 async def deliver(to: File, *payloads: str) -> None:

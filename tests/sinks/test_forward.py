@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from pipeline.model.component import Context, Duration, Secret, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.timestamps import nanoseconds
 from pipeline.sinks import forward as module
@@ -27,7 +27,7 @@ from tests.servers.receivers import serve, server_context, something_came
 
 def forward(port: int, **options: Any) -> Forward:
     options = {"address": f"tcp://127.0.0.1:{port}", "timeout": Duration(60), **options}
-    return Forward(Config(type="forward", **options), Context("forward", host="web-1"))
+    return Forward(Config(type="forward", **options), SinkContext("forward", host="web-1"))
 
 
 async def deliver(to: Forward, *lines: str) -> None:

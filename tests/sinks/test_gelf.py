@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Duration, Size, TLSConfig
+from pipeline.model.component import Duration, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks.gelf import Config, Gelf, chunks
 from pipeline.testing.builders import batch
@@ -22,7 +22,7 @@ from tests.servers.receivers import Collector, serve, server_context, udp
 
 def gelf(address: str, **options: Any) -> Gelf:
     options = {"timeout": Duration(60), **options}
-    return Gelf(Config(type="gelf", address=address, **options), Context("gelf", host="web-1"))
+    return Gelf(Config(type="gelf", address=address, **options), SinkContext("gelf", host="web-1"))
 
 
 def incompressible(size: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Secret
+from pipeline.model.component import Secret, SinkContext
 from pipeline.model.errors import Unavailable
 from pipeline.sinks.http import Config, HttpSink
 from pipeline.testing.builders import batch
@@ -76,7 +76,7 @@ def nginx(tmp_path: Path) -> Iterator[Nginx]:
 
 
 def sink(url: str, **options: Any) -> HttpSink:
-    return HttpSink(Config(type="http", url=url, **options), Context("http", host="web-1"))
+    return HttpSink(Config(type="http", url=url, **options), SinkContext("http", host="web-1"))
 
 
 ME = AuthConfig(user="me", password=Secret("secret"))

@@ -18,7 +18,7 @@ import pytest
 
 import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Secret, Size, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.kafka import Config, Kafka, SaslConfig
 from pipeline.testing.builders import batch, container
@@ -40,7 +40,7 @@ def sink(*servers: str, **options: Any) -> Kafka:
     options = {"timeout": Duration(60), **options}
     return Kafka(
         Config(type="kafka", bootstrap_servers=list(servers), **options),
-        Context("kafka", host="here"),
+        SinkContext("kafka", host="here"),
     )
 
 
@@ -528,7 +528,9 @@ def test_a_setting_that_makes_no_sense_is_named(
     options: dict[str, Any], path: str, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
-        Kafka(Config(**{"type": "kafka", "bootstrap_servers": ["x"], **options}), Context("kafka"))
+        Kafka(
+            Config(**{"type": "kafka", "bootstrap_servers": ["x"], **options}), SinkContext("kafka")
+        )
     assert caught.value.path == path
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.model.component import Context, Duration, TLSConfig
+from pipeline.model.component import Duration, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import logstash
 from pipeline.sinks.logstash import Config, Logstash
@@ -41,7 +41,7 @@ Answers = Callable[[int], AsyncIterator[bytes | None]]
 
 def sink(address: str, **options: Any) -> Logstash:
     options = {"timeout": Duration(60), "ack_timeout": Duration(60), **options}
-    return Logstash(Config(type="logstash", address=address, **options), Context("logstash"))
+    return Logstash(Config(type="logstash", address=address, **options), SinkContext("logstash"))
 
 
 def beats(port: int, **options: Any) -> Logstash:

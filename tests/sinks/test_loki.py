@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Secret, TLSConfig
+from pipeline.model.component import Payload, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.loki import Config, Loki
 from pipeline.testing.builders import batch, container
@@ -29,7 +29,7 @@ NO_CONTENT = answer(204)
 
 
 def sink(url: str, **options: Any) -> Loki:
-    return Loki(Config(type="loki", url=url, **options), Context("loki", host="web-1"))
+    return Loki(Config(type="loki", url=url, **options), SinkContext("loki", host="web-1"))
 
 
 def store(server: VictoriaLogs, **options: Any) -> Loki:

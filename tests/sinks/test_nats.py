@@ -12,7 +12,7 @@ from typing import Any
 import nats
 import pytest
 
-from pipeline.model.component import Context, Duration, Secret, Size, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.nats import Config, NatsSink
 from pipeline.testing.builders import batch, container, entries
@@ -31,7 +31,9 @@ pytestmark = pytest.mark.server
 
 def sink(*urls: str, **options: Any) -> NatsSink:
     options = {"timeout": Duration(60), "ack_timeout": Duration(60), **options}
-    return NatsSink(Config(type="nats", urls=list(urls), **options), Context("queue", host="here"))
+    return NatsSink(
+        Config(type="nats", urls=list(urls), **options), SinkContext("queue", host="here")
+    )
 
 
 @pytest.fixture
@@ -283,7 +285,7 @@ async def test_an_answer_that_is_no_acknowledgement_delivers_nothing(
 )
 def test_a_setting_that_makes_no_sense_is_named(options: dict[str, Any], path: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        NatsSink(Config(type="nats", **{"urls": ["nats://x"], **options}), Context("queue"))
+        NatsSink(Config(type="nats", **{"urls": ["nats://x"], **options}), SinkContext("queue"))
     assert caught.value.path == path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Secret
+from pipeline.model.component import Payload, Secret, SinkContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.otlp import NO_READING, Config, Otlp
@@ -29,7 +29,7 @@ SHOP = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api
 
 
 def sink(url: str, **options: Any) -> Otlp:
-    return Otlp(Config(type="otlp", url=url, **options), Context("store", host="web-9"))
+    return Otlp(Config(type="otlp", url=url, **options), SinkContext("store", host="web-9"))
 
 
 async def send(to: Otlp, *batches: Batch) -> Payload[Any]:

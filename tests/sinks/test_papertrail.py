@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Duration, Secret, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks.papertrail import Config, Papertrail
 from pipeline.testing.builders import batch
@@ -23,7 +23,9 @@ TOKEN = "t0ken-" + "x" * 70
 
 def sink(address: str, **options: Any) -> Papertrail:
     options = {"timeout": Duration(60), **options}
-    return Papertrail(Config(type="papertrail", address=address, **options), Context("papertrail"))
+    return Papertrail(
+        Config(type="papertrail", address=address, **options), SinkContext("papertrail")
+    )
 
 
 @pytest.mark.server

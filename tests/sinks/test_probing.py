@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.model import registry
-from pipeline.model.component import Context, Secret, Sink
+from pipeline.model.component import Secret, Sink, SinkContext
 from pipeline.model.errors import Unavailable
 from pipeline.transport.http import AuthConfig
 from tests.servers.http_receiver import Request, answer, http_receiver
@@ -31,7 +31,9 @@ WITH_REQUESTS = [kind for kind in ALL if kind != "http"]
 def made(kind: str, url: str, **options: Any) -> Sink[Any]:
     address = {"urls": [url]} if kind == "elasticsearch" else {"url": url}
     config_type, implementation = MADE[kind]
-    one: Sink[Any] = implementation(config_type(type=kind, **address, **options), Context("out"))
+    one: Sink[Any] = implementation(
+        config_type(type=kind, **address, **options), SinkContext("out")
+    )
     return one
 
 

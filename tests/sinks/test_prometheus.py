@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from pipeline.config import ConfigErrors, load
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, SinkConfig
+from pipeline.model.component import SinkConfig, SinkContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.model.registry import config_type, implementation
@@ -32,7 +32,7 @@ async def opened(
     alive: Callable[[str], bool] = everybody, **settings: Any
 ) -> AsyncIterator[Prometheus]:
     config = Config(type="prometheus", **{"listen": "127.0.0.1:0", **settings})
-    sink = Prometheus(config, Context("exporter", alive=alive))
+    sink = Prometheus(config, SinkContext("exporter", alive=alive))
     await sink.open()
     try:
         yield sink
@@ -143,7 +143,7 @@ async def test_readings_that_the_page_has_no_room_for_are_refused_until_there_is
 async def test_an_address_in_use_is_unavailable_until_it_is_free() -> None:
     async with opened() as first:
         taken = first.address
-        second = Prometheus(Config(type="prometheus", listen=taken), Context("second"))
+        second = Prometheus(Config(type="prometheus", listen=taken), SinkContext("second"))
         with pytest.raises(Unavailable, match=f"cannot listen on {taken}: it is in use"):
             await second.open()
     await second.open()
@@ -160,12 +160,12 @@ async def test_opening_again_keeps_what_was_sent() -> None:
 
 
 async def test_it_may_be_closed_without_having_been_opened() -> None:
-    await Prometheus(Config(type="prometheus"), Context("exporter")).close()
+    await Prometheus(Config(type="prometheus"), SinkContext("exporter")).close()
 
 
 def test_an_address_that_is_none_is_an_error_of_the_configuration() -> None:
     with pytest.raises(ConfigError, match="not an address to listen on") as found:
-        Prometheus(Config(type="prometheus", listen="9115"), Context("exporter"))
+        Prometheus(Config(type="prometheus", listen="9115"), SinkContext("exporter"))
     assert found.value.path == "listen"
 
 

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration
+from pipeline.model.component import Duration, SinkContext
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks import prometheus_remote_write
 from pipeline.sinks.prometheus_remote_write import NOT_STATS, Config, PrometheusRemoteWrite
@@ -44,7 +44,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 def sink(url: str, **options: Any) -> PrometheusRemoteWrite:
     alive = options.pop("alive", lambda container_id: True)
     metrics = options.pop("metrics", tuple)
-    context = Context("metrics", "web-9", alive, metrics)
+    context = SinkContext("metrics", "web-9", alive, metrics)
     return PrometheusRemoteWrite(
         Config(type="prometheus_remote_write", url=url, **options), context
     )

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Secret, TLSConfig
+from pipeline.model.component import Duration, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.redis import Config, Redis, SentinelConfig
 from pipeline.testing.builders import batch, container
@@ -34,7 +34,9 @@ pytestmark = pytest.mark.server
 
 def sink(address: str | list[str], **options: Any) -> Redis:
     options = {"timeout": Duration(60), **options}
-    return Redis(Config(type="redis", address=address, **options), Context("redis", host="here"))
+    return Redis(
+        Config(type="redis", address=address, **options), SinkContext("redis", host="here")
+    )
 
 
 @pytest.fixture

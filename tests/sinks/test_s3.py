@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.config import load
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, TLSConfig
+from pipeline.model.component import SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.s3 import S3, Config, EncryptionConfig
 from pipeline.testing.builders import batch, container
@@ -45,7 +45,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def sink(url: str, **options: Any) -> S3:
     options = {"bucket": "logs", "endpoint": url, "path_style": True, **KEYS, **options}
-    return S3(Config(type="s3", **options), Context("archive", host="here"))
+    return S3(Config(type="s3", **options), SinkContext("archive", host="here"))
 
 
 async def deliver(to: S3, *batches: Batch) -> None:

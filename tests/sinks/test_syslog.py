@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context, Duration, TLSConfig
+from pipeline.model.component import Duration, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.syslog import Config, Syslog
 from pipeline.testing.builders import batch, container
@@ -32,7 +32,7 @@ LINES = (
 
 def sink(address: str, **options: Any) -> Syslog:
     options = {"timeout": Duration(60), **options}
-    return Syslog(Config(type="syslog", address=address, **options), Context("central"))
+    return Syslog(Config(type="syslog", address=address, **options), SinkContext("central"))
 
 
 async def deliver(sink: Syslog, *lines: bytes, **columns: Any) -> None:

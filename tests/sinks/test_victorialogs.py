@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.component import Context
+from pipeline.model.component import SinkContext
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.victorialogs import Config, VictoriaLogs
 from pipeline.testing.builders import batch, container
@@ -18,7 +18,7 @@ from tests.servers.victoria import VictoriaLogs as Server
 
 
 def sink(url: str, **options: Any) -> VictoriaLogs:
-    context = Context("store", host="web-1")
+    context = SinkContext("store", host="web-1")
     return VictoriaLogs(Config(type="victorialogs", url=url, **options), context)
 
 

@@ -23,7 +23,7 @@ import pytest
 from pipeline.encode.json import JsonEncoder
 from pipeline.forward.columns import DEEPEST
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Duration, Secret, Size, SourceContext
+from pipeline.model.component import Duration, Secret, SinkContext, Size, SourceContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, Unavailable
 from pipeline.sinks.forward import Config as SinkConfig
@@ -290,7 +290,7 @@ async def both(**options: Any) -> AsyncIterator[tuple[Room, Sink]]:
     it = source(in_flight=Size(2**24))
     async with room(it) as one:
         config = SinkConfig(type="forward", address=f"tcp://127.0.0.1:{it.port}", **options)
-        sink = Sink(config, Context("out", host="web-1"))
+        sink = Sink(config, SinkContext("out", host="web-1"))
         await sink.open()
         try:
             yield one, sink

@@ -21,13 +21,13 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import (
     BatchConfig,
     BufferConfig,
-    Context,
     Duration,
     Payload,
     RetryConfig,
     Secret,
     Sink,
     SinkConfig,
+    SinkContext,
     Size,
 )
 from pipeline.model.errors import Refused, Unavailable
@@ -47,7 +47,7 @@ class Scripted(Sink[list[bytes]]):
     since the faults must come in a given order."""
 
     def __init__(self, *answers: Answer, opening: Sequence[Answer] = ()) -> None:
-        super().__init__(None, Context("test"))
+        super().__init__(None, SinkContext("test"))
         self.answers, self.opening = list(answers), list(opening)
         self.taken: list[bytes] = []
         self.payloads: list[Payload[list[bytes]]] = []

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.acks import AckTracker
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
-from pipeline.model.component import BufferConfig, Context, Duration, RetryConfig, Size
+from pipeline.model.component import BufferConfig, Duration, RetryConfig, SinkContext, Size
 from pipeline.model.metrics import Metrics
 from pipeline.sinks.console import Config
 from pipeline.sinks.syslog import Config as SyslogConfig
@@ -36,7 +36,7 @@ class Made:
         buffer = BufferConfig(memory=Size(ROOM), when_full=policy)
         self.output = Output(
             Config(type="console", buffer=buffer),
-            Context(name),
+            SinkContext(name),
             self.metrics,
             self.ledger,
             tap=self.tap,
@@ -149,7 +149,9 @@ async def test_a_dead_letter_without_room_in_time_is_refused_and_settled(
 def test_no_name_of_a_sink_leads_its_spool_out_of_the_state_directory(tmp_path: Path) -> None:
     buffer = BufferConfig(disk=Size(2**20))
     config = Config(type="console", buffer=buffer)
-    output = Output(config, Context("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
+    output = Output(
+        config, SinkContext("../../x"), Metrics(CollectorRegistry()), Ledger(), tmp_path
+    )
     assert output.spool is not None
     assert output.spool.disk.folder.resolve().parent == (tmp_path / "spools").resolve()
 
@@ -192,7 +194,7 @@ def at(port: int) -> SyslogConfig:
 async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_trouble_he_has(
     there: bool,
 ) -> None:
-    make = partial(Output, at(1), Context("out"), Metrics(CollectorRegistry()), Ledger())
+    make = partial(Output, at(1), SinkContext("out"), Metrics(CollectorRegistry()), Ledger())
     output = await asyncio.to_thread(make)
 
     async def replace(port: int) -> None:

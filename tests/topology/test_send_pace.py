@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
 from pipeline.model.batch import Batch
-from pipeline.model.component import Context, Payload, Sink, SinkConfig
+from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.testing.builders import batch
 from pipeline.topology.delivery import Delivery
@@ -79,7 +79,7 @@ def delivered(*feeds: Feed) -> list[tuple[float, int]]:
     """Seconds and payloads that each took, one after the other."""
 
     async def main() -> list[tuple[float, int]]:
-        config, sink = SinkConfig(type="test"), Quick(None, Context("test"))
+        config, sink = SinkConfig(type="test"), Quick(None, SinkContext("test"))
         buffer = MemoryBuffer(config.buffer, lambda dropped, why: None)
         delivery = Delivery("test", sink, buffer, config, Metrics(CollectorRegistry()))
         now, found = asyncio.get_running_loop().time, []

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.config import ConfigFile
 from pipeline.model import registry
-from pipeline.model.component import Context, Sink, Source, SourceContext
+from pipeline.model.component import Sink, SinkContext, Source, SourceContext
 from pipeline.model.errors import DocklineError
 from pipeline.model.secrecy import Stars
 from pipeline.sources.docker.engine.client import Engine
@@ -72,7 +72,7 @@ def reach(reading: ConfigFile, environ: Mapping[str, str]) -> list[Answer]:
         shown[f"source {name}"] = Stars(table)
         attempts[f"source {name}"] = partial(_open, source, table.type)
     for name, sink in config.sinks.items():
-        made = registry.implementation("sinks", sink.type)(sink, Context(name))
+        made = registry.implementation("sinks", sink.type)(sink, SinkContext(name))
         shown[f"sink {name}"] = Stars(sink)
         attempts[f"sink {name}"] = partial(_open, made, sink.type)
     return [

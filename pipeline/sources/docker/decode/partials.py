@@ -87,10 +87,10 @@ class PartialLines:
 def _is_last_of_write(text: bytes) -> bool:
     """Whether a piece without a newline ends its line: it is the last that a process wrote.
 
-    Docker cuts a long line where its buffer is full, at 16 KiB or more. Any other size means that
-    nothing more was to come. Deciding by the size, not at the stream's end, gives the same lines
-    whenever the log is read again. Podman cuts wherever its read of the pipe ends (measured: in the
-    middle of any line of a burst), so there the size says nothing.
+    Docker cuts a long line where its buffer is full: at 16 KiB, or at a multiple of 4 KiB. Any
+    other size means that nothing more was to come. Deciding by the size, not at the stream's end,
+    gives the same lines whenever the log is read again. Podman cuts wherever its read of the pipe
+    ends (measured: in the middle of any line of a burst), so there the size says nothing.
     """
     return len(text) < _BUFFER and len(text) % _SMALLEST_BUFFER != 0
 

@@ -254,12 +254,12 @@ class LogFiles:
             if (taken := self._take(until)) is not None:
                 return taken
             time.sleep(MOMENT)
-        return self._take(until, settled=True) or []
+        return self._take(until, stable=True) or []
 
-    def _take(self, until: int | None, *, settled: bool = False) -> list[LogFile] | None:
+    def _take(self, until: int | None, *, stable: bool = False) -> list[LogFile] | None:
         """Opens files, the newest first, down to the inode `until` or to the oldest.
 
-        None while they are being renamed. `settled`: they are not, even if one in between is
+        None while they are being renamed. `stable`: they are not, even if one in between is
         missing.
         """
         files: list[LogFile] = []
@@ -268,7 +268,7 @@ class LogFiles:
                 files.append(one)
                 if one.inode == until:
                     break
-            all_there = settled or (files and files[-1].inode == until)
+            all_there = stable or (files and files[-1].inode == until)
             if (
                 files
                 and self._is_newest(files[0])
