@@ -80,7 +80,7 @@ def test_a_route_that_wants_to_may_be_chosen() -> None:
         ("dockline.", "", "known: dockline.enable, "),
         ("dockline.tag.a b", "x", "is no name of a field"),
         ("dockline.tag.a..b", "x", "is no name of a field"),
-        ("dockline.tag.container.x", "x", '"container" is a name of dockline\'s own'),
+        ("dockline.tag.container.x", "x", '"container" is a name that dockline uses in its output'),
         ("dockline.tag.a", "x" * 257, "at most 256 characters"),
         ("dockline.tag.a", "two\nlines", "one line"),
         ("dockline.tag.a", "\udc80", "one line"),
