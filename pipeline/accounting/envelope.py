@@ -39,6 +39,6 @@ class Envelope:
         return self.entries
 
     def around(self, batch: Batch) -> Envelope:
-        """Another envelope with the same account and acknowledgement, around other entries or some
-        of these."""
-        return Envelope(batch, self.account, self.ack)
+        """Another envelope with the same account and acknowledgement, around some of these entries.
+        Its size is 0: a buffer has counted these entries already, and isn't given them again."""
+        return Envelope(batch, self.account, self.ack, 0)

@@ -187,10 +187,10 @@ class Batch:
     def _nested(self) -> int:
         """Lists and objects in the fields: an estimate by the brackets in the messages."""
         lines = self.lines
-        found = _brackets(b"".join(lines)) - len(lines)
+        found = _all_brackets(lines) - len(lines)
         if found > USUAL_NESTED * len(lines):  # or they are brackets in plain text
             objects = [line for line in lines if line[:64].lstrip().startswith(b"{")]
-            found = _brackets(b"".join(objects)) - len(objects)
+            found = _all_brackets(objects) - len(objects)
         return max(0, found)
 
     @property
@@ -376,6 +376,15 @@ def _some(
     if type(parsed) is Records:
         return Records(parsed.shape, some)
     return None if parsed is None else list(some)
+
+
+def _all_brackets(lines: list[bytes]) -> int:
+    """Those in all lines: counted together, which is quicker, or one by one if there is not enough
+    memory for that. A batch has a size, however little memory there is."""
+    try:
+        return _brackets(b"".join(lines))
+    except MemoryError:
+        return sum(map(_brackets, lines))
 
 
 def _brackets(text: bytes) -> int:

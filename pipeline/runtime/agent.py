@@ -467,7 +467,7 @@ def _routes(
             sources=frozenset(route.sources),
             takes=selection.takes(name),
             stages=[stage(name, one) for one in route.stages],
-            outputs=[outputs[sink] for sink in route.sinks],
+            outputs=[outputs[sink] for sink in dict.fromkeys(route.sinks)],
             feeds=route.feeds,
         )
         for name, route in config.routes.items()

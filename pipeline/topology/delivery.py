@@ -352,7 +352,7 @@ class Delivery:
         """Sends everything in the envelopes, and what is taken meanwhile beside a payload in
         doubt."""
         shipment = _Shipment(taken)
-        shipment.later.append(_Waiting(taken))
+        shipment.later.append(_Waiting(list(taken)))
         while shipment.later:
             waiting = shipment.later.popleft()
             if waiting.payload is None:
@@ -659,7 +659,7 @@ def _parts_of(waiting: _Waiting, parts: list[_Waiting]) -> list[_Waiting]:
 
 
 def _beside(taken: Sequence[Envelope], of: _Shipment) -> _Waiting:
-    return _Waiting(taken, size=sum(envelope.size for envelope in taken), of=of)
+    return _Waiting(list(taken), size=sum(envelope.size for envelope in taken), of=of)
 
 
 def _refused(envelopes: Sequence[Envelope], refused: Refusals) -> Iterator[tuple[Envelope, str]]:

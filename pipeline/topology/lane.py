@@ -75,6 +75,7 @@ class LaneEnd:
                 return None
             if new is not batch:
                 batch, size = new, None
+        size = batch.size if size is None else size  # before anything is held
         behind.hold()
         return Envelope(batch, self.account, sink_offset.open(until, behind), size)
 

@@ -200,9 +200,9 @@ class Output:
         """
         if self.dead_letter is None:
             return False
-        refused.ack.hold()
         account = refused.account.beside(self.dead_letter.name)
         letter = Envelope(_letter(refused.batch, self.name, reason), account, refused.ack)
+        refused.ack.hold()
         if await self.dead_letter.take_in(letter):
             return True
         refused.ack.settle()

@@ -198,6 +198,13 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
     assert {route.name for route in routes if id(route) in there} == stay
 
 
+def test_a_sink_that_a_route_names_twice_gets_its_entries_once(tmp_path: Path) -> None:
+    text = STAYS.format(folder=tmp_path).replace('["more"]', '["more", "more"]')
+    (tmp_path / "t.csv").write_text("k,v\na,1\n")
+    agent = Agent(parse(f'{text}[state]\ndirectory = "{tmp_path}/state"\n', {}).config, {})
+    assert [one.name for one in agent._router.routes["fed"].outputs] == ["more"]
+
+
 async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

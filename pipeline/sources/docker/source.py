@@ -345,6 +345,7 @@ class DockerSource:
         if container.id == self._myself or not self._reading.selects(container):
             return None
         followed = self._left.pop(container.id, None)
+        before = followed.facts.name if followed is not None else container.name
         if followed is not None:
             followed.container.change(container)
         else:
@@ -360,6 +361,8 @@ class DockerSource:
             followed = Followed(made)
         self.followed[container.id] = followed
         self._metrics.containers.set(len(self.followed))
+        if before != container.name:
+            self._forget_series(before)
         return followed
 
     def _start(self, followed: Followed, position: Position) -> None:

@@ -121,16 +121,14 @@ async def test_what_is_known_of_a_container_that_is_removed_goes_at_once(host: H
         try:
             name = await host.run("echo here; sleep 60", "--label", "large=" + "x" * 10_000)
             await following.until_lines(name, 1)
-            known = [
-                weakref.ref(one)
-                for one in following.source.followed.values()
-                if one.facts.name == name
-            ]
-            assert len(known) == 1
+            (one,) = (it for it in following.source.followed.values() if it.facts.name == name)
+            assert one.follower is not None
+            known = [weakref.ref(it) for it in (one, one.container, one.follower)]
+            del one
             await host.docker("rm", "--force", name)
             await following.until(lambda: "destroy" in following.actions(name))
             following.kept.batches.clear()
-            await following.until(lambda: known[0]() is None)
+            await following.until(lambda: not any(it() for it in known))
         finally:
             gc.enable()
 

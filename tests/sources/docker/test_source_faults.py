@@ -101,7 +101,7 @@ class World:
 
 
 class Full(Kept):
-    """An outlet that never has room."""
+    """An output that never has room."""
 
     def offer(self, envelope: Envelope) -> bool:
         return False
@@ -521,3 +521,74 @@ async def test_what_waits_for_room_is_given_up_and_counted_after_a_rename_too(
         labels = {"sink": "kept", "reason": "abandoned"}
         value = made.metrics.registry.get_sample_value
         assert value("dockline_dropped_entries_total", labels) == 1
+
+
+class Narrow(Kept):
+    """An output in which each batch has to wait for room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = asyncio.Semaphore(0)
+
+    def offer(self, envelope: Envelope) -> bool:
+        return False
+
+    async def put(self, envelope: Envelope) -> None:
+        await self.room.acquire()
+        super().offer(envelope)
+
+
+async def test_a_log_that_is_paused_behind_a_full_buffer_goes_on_with_the_next_line(
+    tmp_path: Path,
+) -> None:
+    """Its task ends when what is being handed out is settled, and not in the middle of what the
+    stream has ready behind that."""
+    narrow = Narrow()
+    times = [f"2026-01-31T23:59:{number:02}.123456789Z" for number in range(5)]
+    lines = [frame(b"%d\n" % number, at=time) for number, time in enumerate(times)]
+    async with world(tmp_path, kept=narrow, start="beginning") as made:
+        more = asyncio.Event()
+        made.fake.answer(
+            logs(ONE),
+            [head(), lines[0], more, *lines[1:4], Fault.STALL],
+            [head(), *lines, Fault.STALL],
+        )
+        made.fake.containers[ONE] = {"name": "web", "running": True}
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.series("web"))
+        more.set()
+        await asyncio.sleep(0.1)  # the next lines are in the stream's buffer
+        made.source.change(FollowOptions(selects=lambda one: False, start="beginning"))
+        narrow.room.release()
+        await made.until(lambda: made.lines(ONE))
+        await made.looks_twice()
+        made.source.change(FollowOptions(start="beginning"))
+        for _ in lines:
+            narrow.room.release()
+        await made.until(lambda: len(made.lines(ONE)) >= len(lines))
+        assert made.lines(ONE) == [b"%d" % number for number in range(len(lines))]
+
+
+async def test_a_container_of_which_nothing_is_read_has_no_series(tmp_path: Path) -> None:
+    async with world(tmp_path, takes=("stats",)) as made:
+        made.fake.containers[ONE] = {"name": "web", "running": True}
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: ONE in made.source.followed)
+        await made.looks_twice()
+        assert made.series("web") is None
+
+
+async def test_the_series_of_a_name_go_when_it_changes_while_the_container_is_left_out(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        made.fake.answer(logs(ONE), [head(), frame(b"one\n"), Fault.STALL])
+        made.fake.containers[ONE] = {"name": "web", "running": True}
+        made.fake.emit("start", ONE, name="web")
+        await made.until(lambda: made.series("web"))
+        made.source.change(FollowOptions(selects=lambda one: one.name != "web"))
+        await made.until(lambda: ONE not in made.source.followed)
+        made.fake.containers[ONE]["name"] = "other"
+        made.fake.emit("rename", ONE, name="other", oldName="/web")
+        await made.until(lambda: ONE in made.source.followed)
+        assert made.series("web") is None

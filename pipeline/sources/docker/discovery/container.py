@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline import native
+from prometheus_client import Counter as Series
+
 from pipeline.accounting.offsets import NOTHING, Offsets
 from pipeline.model.acknowledgement import Acknowledgement
-from pipeline.model.batch import Batch
+from pipeline.model.batch import Batch, text_size
 from pipeline.model.container import Container, EntryKind
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
@@ -75,12 +76,9 @@ class FollowedContainer:
         """Lanes of its log: the current ones, and earlier ones that still wait for room in a
         buffer."""
         self._lanes: Mapping[EntryKind, ContainerLanes] = {}
-        self._count_as(facts.name)
+        self._received: tuple[Series, Series] | None = None
+        """Entries and bytes by its name, once something was read."""
         self.bind()
-
-    def _count_as(self, name: str) -> None:
-        self._received = self._metrics.received.labels(name)
-        self._received_bytes = self._metrics.received_bytes.labels(name)
 
     # ------------------------------------------------------------------------------- lanes
 
@@ -113,9 +111,13 @@ class FollowedContainer:
         await self.logs.distribute(batch, ack)
 
     def count(self, batch: Batch) -> None:
-        """Counts lines that were read from its log, in the metrics."""
-        self._received.inc(len(batch))
-        self._received_bytes.inc(native.total(batch.lines))
+        """Counts lines of its log that were read, under the name that it has by now."""
+        if self._received is None:
+            name, metrics = self.facts.name, self._metrics
+            self._received = metrics.received.labels(name), metrics.received_bytes.labels(name)
+        entries, size = self._received
+        entries.inc(len(batch))
+        size.inc(text_size(batch.lines))
 
     def run_ended(self) -> None:
         """Says that the container ended: what a stage still joins is finished, so that nothing of
@@ -146,7 +148,7 @@ class FollowedContainer:
         if fixed != (old.name, old.image, dict(old.labels)):
             self.bind()
         if facts.name != old.name:
-            self._count_as(facts.name)
+            self._received = None
 
     async def learn(self) -> bool | None:
         """Inspects the container and takes over the facts.

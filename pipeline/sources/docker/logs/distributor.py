@@ -81,9 +81,10 @@ class Distributor:
             it.ack.settle()
         finally:
             self.busy = False
-            if self.afterwards is not None:
-                self.afterwards()
-                self.afterwards = None
+            ended, self.afterwards = self.afterwards, None
+        if ended is not None:
+            ended()
+            await asyncio.sleep(0)  # a task that was cancelled ends here, and reads no other lines
         return it.batch
 
     async def _distribute(self, batch: Batch, ack: Acknowledgement) -> None:
