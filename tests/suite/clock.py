@@ -23,7 +23,7 @@ WAITS = {
     "pipeline.topology.container_lanes.SHORTAGE": 0.05,
     "pipeline.sources.docker.logs.distributor.SHORTAGE": 0.05,
     # An Engine on a busy machine takes longer to answer than its users would wait.
-    "pipeline.sources.docker.exit.WAIT": 20.0,
+    "pipeline.sources.docker.lifecycle.exit.WAIT": 20.0,
     "pipeline.sources.docker.logs.file_reader.AGAIN": 0.05,
     "pipeline.sources.docker.logs.follower.FIRST_WAIT": 0.02,
     "pipeline.sources.docker.discovery.watch.FIRST_WAIT": 0.02,

@@ -24,11 +24,11 @@ from pipeline.sources.docker.discovery.events import action_of, event_time
 from pipeline.sources.docker.discovery.facts import from_event, from_list
 from pipeline.sources.docker.discovery.start_position import Start, StartPositions
 from pipeline.sources.docker.discovery.watch import Event, Watch
-from pipeline.sources.docker.draining import Draining
 from pipeline.sources.docker.engine.client import Engine
-from pipeline.sources.docker.event_queue import EventQueue
-from pipeline.sources.docker.exit import Exit
-from pipeline.sources.docker.followed import Followed
+from pipeline.sources.docker.lifecycle.draining import Draining
+from pipeline.sources.docker.lifecycle.event_queue import EventQueue
+from pipeline.sources.docker.lifecycle.exit import Exit
+from pipeline.sources.docker.lifecycle.followed import Followed
 from pipeline.sources.docker.logs.file_reader import FromFiles
 from pipeline.sources.docker.logs.files.available import Refusals, Way
 from pipeline.sources.docker.logs.files.inotify import Inotify

@@ -332,7 +332,7 @@ async def test_containers_that_are_not_followed_leave_nothing_behind(tmp_path: P
 async def test_of_removed_containers_whose_lines_nobody_takes_the_oldest_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.docker.draining.MOST", 3)
+    monkeypatch.setattr("pipeline.sources.docker.lifecycle.draining.MOST", 3)
     async with world(tmp_path, kept=Full()) as made:
         for number in range(5):
             key = f"{number:064x}"
@@ -510,7 +510,7 @@ async def test_what_was_removed_while_no_agent_looked_is_counted_where_its_end_w
 async def test_what_waits_for_room_is_given_up_and_counted_after_a_rename_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.docker.draining.MOST", 0)
+    monkeypatch.setattr("pipeline.sources.docker.lifecycle.draining.MOST", 0)
     async with world(tmp_path, kept=Full()) as made:
         made.fake.answer(logs(ONE), [head(), frame(b"last words\n")])
         made.fake.emit("start", ONE, name="web")

@@ -15,7 +15,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.discovery.events import EventCursor, event_batch, with_details
 from pipeline.sources.docker.discovery.watch import Event
-from pipeline.sources.docker.exit import Exit
+from pipeline.sources.docker.lifecycle.exit import Exit
 from pipeline.topology import ContainerLanes
 
 log = logging.getLogger(__name__)

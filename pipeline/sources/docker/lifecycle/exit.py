@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.model.errors import EngineError
 from pipeline.model.timestamps import from_nanoseconds, nanoseconds, split_timestamp
 from pipeline.sources.docker.engine.client import Engine
-from pipeline.sources.docker.followed import Followed
+from pipeline.sources.docker.lifecycle.followed import Followed
 from pipeline.sources.docker.logs.log_end import LogEnd
 
 WAIT = 0.5

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from pipeline.model.metrics import Metrics
-from pipeline.sources.docker.followed import Followed
+from pipeline.sources.docker.lifecycle.followed import Followed
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 

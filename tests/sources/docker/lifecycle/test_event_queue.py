@@ -14,8 +14,8 @@ from pipeline.accounting.ledger import Ledger
 from pipeline.accounting.offsets import Offsets
 from pipeline.model.acknowledgement import UNTRACKED
 from pipeline.model.metrics import Metrics
-from pipeline.sources.docker import event_queue
-from pipeline.sources.docker.event_queue import EventQueue, _Waiting
+from pipeline.sources.docker.lifecycle import event_queue
+from pipeline.sources.docker.lifecycle.event_queue import EventQueue, _Waiting
 from pipeline.testing.builders import batch, container
 from pipeline.topology import Route, Router
 

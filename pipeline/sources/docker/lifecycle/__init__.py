@@ -1,0 +1,1 @@
+"""One container over its life: who reads its log, its events, its exit, its removal."""
