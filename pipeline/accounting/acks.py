@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from pipeline.model.acknowledgement import UNTRACKED, Acknowledgement
+from pipeline.model.acknowledgement import Acknowledgement
 
 Position = TypeVar("Position")
 """What a position is: anything. `AckTracker` only passes it on."""
@@ -30,7 +30,10 @@ class Ack(Generic[Position]):
     __slots__ = ("_behind", "_tracker", "newer", "older", "pending", "position")
 
     def __init__(
-        self, position: Position, tracker: AckTracker[Position], behind: Acknowledgement
+        self,
+        position: Position,
+        tracker: AckTracker[Position],
+        behind: Acknowledgement | None,
     ) -> None:
         self.pending = 1
         self.position = position
@@ -50,7 +53,8 @@ class Ack(Generic[Position]):
         self.pending -= 1
         if self.pending == 0:
             self._tracker.remove(self)
-            self._behind.settle()
+            if self._behind is not None:
+                self._behind.settle()
 
 
 class AckTracker(Generic[Position]):
@@ -71,7 +75,7 @@ class AckTracker(Generic[Position]):
         """The number of batches that are not settled."""
         return self._count
 
-    def open(self, position: Position, behind: Acknowledgement = UNTRACKED) -> Ack[Position]:
+    def open(self, position: Position, behind: Acknowledgement | None = None) -> Ack[Position]:
         """Opens the acknowledgement of the next batch.
 
         `position`: where reading resumes after this batch. `behind`: another acknowledgement,

@@ -65,6 +65,8 @@ class ContainerLanes:
         self._tap = tap or Tap()
         self._container_account = container_account
         self._flusher = flusher
+        self._noted = False
+        """The flusher knows that something is held back."""
         self._turns, self._pace = flusher.turns, PortionSize()
         every = [one for root in lanes for one in root.with_feeds()]
         self._staged = bool(self.first) or any(one.staged for one in every)
@@ -372,7 +374,10 @@ class ContainerLanes:
         self._note_held()
 
     def _note_held(self) -> None:
-        self._flusher.note(self, holding=self.holding)
+        holding = self.holding
+        if holding or self._noted:
+            self._noted = holding
+            self._flusher.note(self, holding=holding)
         if self._next is not None:
             self._next._note_held()
 

@@ -478,7 +478,8 @@ class Delivery:
                 await self._ensure_open()
                 payload.truncated = truncated  # without what the last attempt cut
                 await self._sink.send(payload)
-                self._problem(None)
+                if self._problem.problem is not None:
+                    self._problem(None)
                 self._rejections = 0
                 return
             except Unavailable as error:

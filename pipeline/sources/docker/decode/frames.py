@@ -129,7 +129,9 @@ class FrameDecoder:
 
     def _given(self, decoded: DecodedLines) -> DecodedLines:
         self.completed += len(decoded.lines)
-        decoded.completed, decoded.open = self.completed, self._pieces.open_lines()
+        decoded.completed = self.completed
+        if self._pieces.open:
+            decoded.open = self._pieces.open_lines()
         return decoded
 
     def _take(self, kind: int, payload: bytes, decoded: DecodedLines) -> None:

@@ -73,7 +73,7 @@ class PartialLines:
 
     def open_lines(self) -> Sequence[OpenLine]:
         """The open lines, oldest first."""
-        return [OpenLine(one.time, one.before) for one in self.open.values()] if self.open else ()
+        return [OpenLine(one.time, one.before) for one in self.open.values()]
 
     def flush(self) -> DecodedLines:
         """Ends all open lines, and returns them."""

@@ -139,7 +139,9 @@ class RowDecoder:
 
     def _given(self, decoded: DecodedLines) -> DecodedLines:
         self.completed += len(decoded.lines)
-        decoded.completed, decoded.open = self.completed, self._pieces.open_lines()
+        decoded.completed = self.completed
+        if self._pieces.open:
+            decoded.open = self._pieces.open_lines()
         decoded.place = self._place()
         return decoded
 

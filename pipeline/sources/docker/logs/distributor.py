@@ -73,7 +73,8 @@ class Distributor:
             self._container.offsets.doubt(it.doubtful_from)
         if it.batch is None:
             return None
-        self._report.untroubled()
+        if self._report.said:
+            self._report.untroubled()
         self._container.count(it.batch)
         self.busy = True
         try:

@@ -18,7 +18,7 @@ class LogReport:
         self._container = container
         self._errors = metrics.source_errors
         self._gaps = metrics.log_gaps
-        self._said = ""
+        self.said = ""
         """The last error that was logged; empty after lines were read."""
 
     def trouble(self, kind: str, said: str) -> None:
@@ -27,17 +27,17 @@ class LogReport:
         `kind` is the label `kind` of `dockline_source_errors_total`; `said` is a sentence.
         """
         self._errors.labels(kind).inc()
-        if said != self._said:
-            self._said = said
+        if said != self.said:
+            self.said = said
             log.warning("logs of %s: %s", self._container.facts.name, said)
 
     def untroubled(self) -> None:
         """Says that the log can be read again: the next error is logged, even if it is the same."""
-        self._said = ""
+        self.said = ""
 
     def gap(self, gap: Gap) -> None:
         """Counts and logs that lines may be missing."""
-        self._said, name = "", self._container.facts.name
+        self.said, name = "", self._container.facts.name
         self._gaps.labels(name).inc()
         log.warning(
             "logs of %s: lines between %s and %s may be lost: %s",

@@ -180,7 +180,7 @@ async def test_a_log_that_is_truncated_is_read_on_at_once_and_the_gap_is_told(
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--log-driver", "local"), "there is no"),
+        (("--log-driver", "local"), "is missing or cannot be read"),
         (("--log-opt", "max-size=10m", "--log-opt", "max-file=1"), "max-file=1"),
     ],
 )
