@@ -40,7 +40,7 @@ from pipeline import native
 from pipeline.encode.ecs import Names, kinds_of, shared_facts
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
-from pipeline.model.encode_cache import Part, encoded_once
+from pipeline.model.encode_cache import Part
 from pipeline.model.records import RESERVED, Records
 from pipeline.model.rendered import RENDERED
 
@@ -73,7 +73,7 @@ class JsonEncoder:
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One object for each entry, in order, each ended by LF."""
         return b"".join(
-            [encoded_once(batch, self._encoding, self._part)[0] for batch in batches if len(batch)]
+            [batch.encoded_once(self._encoding, self._part)[0] for batch in batches if len(batch)]
         )
 
     def _part(self, batch: Batch) -> Part:

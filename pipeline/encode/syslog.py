@@ -33,7 +33,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import Payload
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
-from pipeline.model.encode_cache import Part, encoded_once
+from pipeline.model.encode_cache import Part
 from pipeline.model.rendered import RENDERED
 
 Standard = Literal["rfc5424", "rfc3164"]
@@ -147,7 +147,7 @@ class SyslogEncoder:
         """All messages in order and framed, one behind the other."""
         parts, truncated = [], 0
         for batch in filter(len, batches):
-            part, cut = encoded_once(batch, self._encoding, self._part)
+            part, cut = batch.encoded_once(self._encoding, self._part)
             parts.append(part)
             truncated += cut
         data = b"".join(parts)

@@ -6,13 +6,13 @@ labels, a rendered prefix) is computed once per container.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any
 
 from pipeline import native
 from pipeline.model.container import USUAL_LABELS, Container, EntryKind
-from pipeline.model.encode_cache import EncodeCache
+from pipeline.model.encode_cache import EncodeCache, Part
 from pipeline.model.records import Fields, Records, nested
 from pipeline.model.samples import Samples
 
@@ -276,6 +276,15 @@ class Batch:
         new.route = route
         new.cache = cache
         return new
+
+    def encoded_once(self, encoding: Hashable, encode: Callable[[Batch], Part]) -> Part:
+        """`encode(self)`, or what another sink has made of this batch.
+
+        `encoding` names all that the result depends on, except the batch. `encode` returns bytes,
+        and how many of the entries were cut.
+        """
+        cache = self.cache
+        return encode(self) if cache is None else cache.once(encoding, encode, self)
 
     def marked(self, name: str, values: Mapping[int, Any]) -> Batch:
         """The same entries, with the field `name` set for the indexes in `values`.

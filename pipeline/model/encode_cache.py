@@ -53,16 +53,6 @@ KEPT: Final = KeptEncodings()
 """What is kept in this process."""
 
 
-def encoded_once(batch: Any, encoding: Hashable, encode: Callable[[Any], Part]) -> Part:
-    """Encodes a batch, or takes what another sink has encoded.
-
-    `batch`: a `Batch`. `encoding`: names everything that the result depends on, except the batch;
-    hashable. `encode`: called with the batch if it wasn't encoded this way.
-    """
-    cache: EncodeCache | None = batch.cache
-    return encode(batch) if cache is None else cache.once(encoding, encode, batch)
-
-
 class EncodeCache:
     """The encodings of one batch that several sinks have.
 

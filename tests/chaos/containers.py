@@ -51,16 +51,18 @@ class Containers:
     def _try(self, *ways: list[str]) -> str:
         """The first of the ways that succeeds: dockerd may have been killed with the work done, or
         half done. Nothing, where the container is not in a state for it."""
+        said = ""
         for _ in range(ATTEMPTS):
             for way in ways:
                 self.up.wait()
                 try:
                     return self._engine.docker(*way)
                 except EngineError as error:
-                    if "is not running" in str(error) or way[0] == "rm":
+                    said = str(error)
+                    if "is not running" in said or way[0] == "rm":
                         return ""
             time.sleep(0.5)
-        raise EngineError(f"`docker {ways[0][0]}` did not succeed in {ATTEMPTS} attempts")
+        raise EngineError(f"`docker {ways[0][0]}` did not succeed in {ATTEMPTS} attempts: {said}")
 
     # ------------------------------------------------------------------------- their ends
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.sources.docker.engine.gathered_reads import ENOUGH, MOST, GatheredReads, received
+from pipeline.sources.docker.engine.stream import ENOUGH, MOST_GATHERING, GatheredReads, received
 from pipeline.support.selector import LARGE, CoalescingSelector
 
 
@@ -109,12 +109,14 @@ def test_ended_before_its_turn_it_reads_no_more_from_what_may_be_another_socket(
 def test_only_so_many_gather_at_a_time_and_their_bytes_are_their_own(
     selector: CoalescingSelector,
 ) -> None:
-    many = [Peers(selector) for _ in range(MOST + 1)]
+    many = [Peers(selector) for _ in range(MOST_GATHERING + 1)]
     begun = [one.begin(bytes([number]) * LARGE) for number, one in enumerate(many)]
-    assert begun == [True] * MOST + [False]
+    assert begun == [True] * MOST_GATHERING + [False]
     selector.select(0)
-    assert [one.came for one in many[:MOST]] == [[bytes([n]) * LARGE] for n in range(MOST)]
-    assert many[MOST].begin(FIRST)
-    many[MOST].gathering.end()
+    assert [one.came for one in many[:MOST_GATHERING]] == [
+        [bytes([n]) * LARGE] for n in range(MOST_GATHERING)
+    ]
+    assert many[MOST_GATHERING].begin(FIRST)
+    many[MOST_GATHERING].gathering.end()
     for one in many:
         one.close()

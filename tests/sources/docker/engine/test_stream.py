@@ -21,12 +21,12 @@ from pipeline.model.component import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import stream as module
 from pipeline.sources.docker.engine.endpoint import Endpoint, resolve
-from pipeline.sources.docker.engine.gathered_reads import GatheredReads
 from pipeline.sources.docker.engine.stream import (
     HIGH_WATER,
     MAX_HEAD,
     MAX_SHORT,
     ByteStream,
+    GatheredReads,
     open_stream,
     parse_head,
 )
