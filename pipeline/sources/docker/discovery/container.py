@@ -77,7 +77,7 @@ class FollowedContainer:
         buffer."""
         self._lanes: Mapping[EntryKind, ContainerLanes] = {}
         self._received: tuple[Series, Series] | None = None
-        """Entries and bytes by its name, once something was read."""
+        """Entries and bytes of its log that were read, by its name; None before it is read."""
         self.bind()
 
     # ------------------------------------------------------------------------------- lanes
@@ -110,11 +110,17 @@ class FollowedContainer:
             self.last_lines.note(batch)
         await self.logs.distribute(batch, ack)
 
+    def start_counting(self) -> None:
+        """Makes the series of what is read from its log, under its present name.
+
+        Called when the log is to be read. A container whose log isn't read has no series."""
+        name, metrics = self.facts.name, self._metrics
+        self._received = metrics.received.labels(name), metrics.received_bytes.labels(name)
+
     def count(self, batch: Batch) -> None:
         """Counts lines of its log that were read, under the name that it has by now."""
         if self._received is None:
-            name, metrics = self.facts.name, self._metrics
-            self._received = metrics.received.labels(name), metrics.received_bytes.labels(name)
+            raise RuntimeError("`start_counting` was not called")
         entries, size = self._received
         entries.inc(len(batch))
         size.inc(text_size(batch.lines))
@@ -147,8 +153,8 @@ class FollowedContainer:
         fixed = (facts.name, facts.image, dict(facts.labels))
         if fixed != (old.name, old.image, dict(old.labels)):
             self.bind()
-        if facts.name != old.name:
-            self._received = None
+        if facts.name != old.name and self._received is not None:
+            self.start_counting()
 
     async def learn(self) -> bool | None:
         """Inspects the container and takes over the facts.

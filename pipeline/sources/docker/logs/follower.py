@@ -61,6 +61,7 @@ class Follower:
         where possible; None for the API only.
         """
         container.sequence = position.sequence
+        container.start_counting()
         self._container = container
         self._metrics = metrics
         self._available = available
