@@ -50,11 +50,6 @@ class Followed:
         """Whether its log is being read, or was read as far as possible."""
         return self.follower is not None and not self.follower.idle and not self.paused
 
-    @property
-    def starts(self) -> int:
-        """How many starts of the container its follower was told of; 0 without a follower."""
-        return self.follower.starts if self.follower is not None else 0
-
     def pause(self) -> None:
         """Stops reading its log. Lines that were read already are handed out first.
 
