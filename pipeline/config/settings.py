@@ -222,6 +222,9 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may look at entries with `dockline tap`: `all` with the token; `local` for those of them
     who connect over a loopback address without a proxy (with a container: from inside it, as by
     `docker exec`); `off` for nobody."""
+    page: bool = True
+    """Whether there is the page in a browser, and the `/api/…` that it asks. `dockline page` prints
+    its address with the token."""
     reload: Literal["all", "local", "off"] = "all"
     """Who may reload the configuration with `POST /-/reload`, whose answer has the errors in it:
     `all`, `local` and `off` as for `tap`. SIGHUP and `--watch` always work."""

@@ -1,8 +1,9 @@
 """Decides which HTTP requests the agent answers.
 
 `/metrics`, `/healthz` and `/readyz` are open to everybody. Everything else needs the agent's token,
-even from a loopback address: a proxy on the same host asks from there for anybody. Pages in a
-browser can't ask either, neither from another site nor by DNS rebinding.
+even from a loopback address: a proxy on the same host asks from there for anybody. Only the files
+of the page don't, which hold no data. Pages of another site can't ask either, nor can they by DNS
+rebinding.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ Reason = Literal["token", "host", "page"]
 (`host`), or a page of another site sent it (`page`)."""
 
 INDEX, METRICS = "/", "/metrics"
+PAGE_FILES = "/page/{name}"
+"""Route of the page's files."""
 PUBLIC = frozenset((METRICS, "/healthz", "/readyz"))
 """Paths that need neither token nor host name."""
+_EMPTY = frozenset((INDEX, PAGE_FILES))
+"""Paths that need no token: what they answer is the same for every agent."""
 
 _PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 """Headers that a proxy adds. Behind one, the peer's address doesn't tell who asks."""
@@ -81,7 +86,7 @@ class Gate:
         path = resource.canonical if resource is not None else None
         if path in self._public:
             return None
-        if path != INDEX and (refusal := self._without_token(request)):
+        if path not in _EMPTY and (refusal := self._without_token(request)):
             return refusal
         if path == METRICS:  # Prometheus may use any host name
             return None

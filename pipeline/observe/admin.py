@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import hdrs, web
@@ -14,13 +14,14 @@ from pipeline.observe.access import Gate, guarded
 from pipeline.observe.connections import Reason
 from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.overview import Overview
-from pipeline.observe.server import Handler, Server, metrics_page, prefers_json
+from pipeline.observe.server import Handler, Server, metrics_page, prefers_html, prefers_json
 from pipeline.observe.tap_stream import Tapping
 from pipeline.topology.tap import Tap
 
 INDEX = """\
 dockline
 
+/         the page, in a browser; `dockline page` opens it
 /metrics  the agent's and the containers' metrics, for Prometheus
 /healthz  200 while the process is alive
 /readyz   200 when everything is ready, otherwise 503 and what is not
@@ -30,6 +31,7 @@ With the agent's token only:
 /audit    what became of every entry, as JSON; `dockline audit` shows it
 /top      what it does at the moment, as JSON; `dockline top` shows it
 /tap      entries on their way, as JSON lines; `dockline tap` shows them
+/api/…    what the page is made from, as JSON: see docs/api.md
 /-/reload reads the configuration again, asked for with POST
 """
 
@@ -47,12 +49,15 @@ class Admin:
         tapping: Tapping | None = None,
         overview: Callable[[], Awaitable[Overview]] | None = None,
         reload: Handler | None = None,
+        page: Handler | None = None,
+        further: Sequence[web.RouteDef] = (),
         ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
         """`listen`: `host:port`. `gate` decides which requests are answered. `ready` returns a
         sentence for each thing that isn't ready, for `/readyz`. `audit` returns the ledger's
         report, `overview` the answer of `/top`. `reload` handles `POST /-/reload`, which doesn't
-        exist without it. `ended` is called for each connection that the server ends, with the
+        exist without it. `page` answers browsers that ask for `/`. `further`: routes of other
+        rooms. `ended` is called for each connection that the server ends, with the
         reason (see `Connections`).
 
         Raises `DocklineError` if `listen` isn't an address.
@@ -60,6 +65,7 @@ class Admin:
         self._tapping = tapping or Tapping(Tap())
         self._overview = overview
         self._ready = ready
+        self._page = page
         self._report = audit
         self._server = Server(
             listen,
@@ -72,6 +78,7 @@ class Admin:
                 web.get("/top", self._top),
                 web.get("/tap", self._tapping.handle, allow_head=False),
                 *([web.post("/-/reload", reload)] if reload is not None else ()),
+                *further,
             ],
             [guarded(gate)],
             ended,
@@ -91,8 +98,10 @@ class Admin:
         self._tapping.close()
         await self._server.close()
 
-    async def _index(self, request: web.Request) -> web.Response:
-        return web.Response(text=INDEX)
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        if self._page is not None and prefers_html(request.headers.get(hdrs.ACCEPT, "")):
+            return await self._page(request)
+        return web.Response(text=INDEX, headers={hdrs.VARY: "Accept, Accept-Encoding"})
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -283,6 +283,14 @@ def prefers_json(accept: str) -> bool:
     return asked.get("application/json", 0.0) > plain
 
 
+def prefers_html(accept: str) -> bool:
+    """Whether an `Accept` header names HTML and weighs it at least as much as text, as browsers
+    do."""
+    asked = {name: weight for name, _, weight in weights(accept)}
+    html = asked.get("text/html", 0.0)
+    return html > 0 and html >= asked.get("text/plain", 0.0)
+
+
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether an `Accept-Encoding` header allows gzip."""
     found = {name: weight for name, _, weight in weights(accept_encoding)}

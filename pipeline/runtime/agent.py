@@ -35,6 +35,7 @@ from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.overview import Observer, Overview
 from pipeline.observe.server import parse_listen
 from pipeline.observe.tap_stream import Tapping
+from pipeline.runtime.page import Page
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
 from pipeline.runtime.selection import Selection
@@ -114,6 +115,7 @@ class Agent:
         """Reads the Docker Engine. Set by `run`, if the configuration has an Engine."""
         self._reloading = Reloading(config.http.reload)
         self._gate = self._make_gate()
+        page = Page(self) if config.http.page else None
         self.admin = (
             Admin(
                 config.http.listen,
@@ -124,6 +126,8 @@ class Agent:
                 Tapping(self.tap, config.http.tap),
                 self.overview,
                 self._reloading.handle,
+                page.index if page is not None else None,
+                page.routes if page is not None else (),
                 lambda reason: self.metrics.http_ended.labels(reason).inc(),
             )
             if config.http.listen

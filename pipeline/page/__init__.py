@@ -1,0 +1,1 @@
+"""The page in a browser: its files, and the answers that it is made from."""
