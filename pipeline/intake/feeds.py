@@ -61,6 +61,10 @@ class Feeds:
     def __contains__(self, container_id: str) -> bool:
         return container_id in self._feeds
 
+    def containers(self) -> list[Container]:
+        """All containers in use."""
+        return [feed.container for feed in self._feeds.values()]
+
     def known(self, container_id: str) -> Container | None:
         """The container with that id, if it is in use."""
         feed = self._feeds.get(container_id)

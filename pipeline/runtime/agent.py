@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -24,6 +25,7 @@ from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
 from pipeline.model import registry
 from pipeline.model.component import Stage, StageContext
+from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
 from pipeline.model.stage_metrics import Derived
@@ -48,6 +50,7 @@ from pipeline.support.allocator import Allocator
 from pipeline.support.garbage import Collector
 from pipeline.support.plural import plural
 from pipeline.topology import Route, Router
+from pipeline.topology.labels import Labels
 from pipeline.topology.output import Output, OutputGauges
 from pipeline.topology.outputs import FINISHING, OutputChange, Outputs
 from pipeline.topology.tap import Tap
@@ -67,7 +70,8 @@ class Agent:
 
         Raises `DocklineError` if something in the configuration can't be used.
         """
-        self._config = config
+        self.config = config
+        """The present configuration."""
         self.metrics = metrics = Metrics()
         self.ledger = Ledger()
         self.tap = Tap()
@@ -80,7 +84,12 @@ class Agent:
         if self.engine is None:  # otherwise the Engine would be shown as down
             metrics.registry.unregister(metrics.engine_up)
         self.checkpoint = Checkpoint(Path(config.state.directory))
-        state, host = Path(config.state.directory), os.uname().nodename
+        state = Path(config.state.directory)
+        self.host = host = os.uname().nodename
+        self.began = time.time()
+        """When it was made, in seconds since the epoch."""
+        self.started = False
+        """Whether `source` is there, if the configuration has an Engine."""
         self.outputs = Outputs(
             metrics, self.ledger, state, host, self._alive, self.tap, self._own_metrics
         )
@@ -106,7 +115,7 @@ class Agent:
             list(config.routes),
             lambda: [output.now() for output in self.outputs.named.values()],
             self.outputs.buffers(),
-            self._spooled,
+            self.spooled,
             host,
             self.runners.now,
         )
@@ -115,7 +124,7 @@ class Agent:
         """Reads the Docker Engine. Set by `run`, if the configuration has an Engine."""
         self._reloading = Reloading(config.http.reload)
         self._gate = self._make_gate()
-        page = Page(self) if config.http.page else None
+        self._page = Page(self) if config.http.listen and config.http.page else None
         self.admin = (
             Admin(
                 config.http.listen,
@@ -126,8 +135,8 @@ class Agent:
                 Tapping(self.tap, config.http.tap),
                 self.overview,
                 self._reloading.handle,
-                page.index if page is not None else None,
-                page.routes if page is not None else (),
+                self._page.index if self._page is not None else None,
+                self._page.routes if self._page is not None else (),
                 lambda reason: self.metrics.http_ended.labels(reason).inc(),
             )
             if config.http.listen
@@ -147,26 +156,32 @@ class Agent:
             stats=self._poller,
             myself=self._myself,
             connected=lambda: self.exposition.describe_machine(engine.info),
-            removed=self.exposition.remove,
+            removed=self._removed,
+            observed=self._page.observed.observe if self._page is not None else lambda event: None,
         )
+
+    def _removed(self, container_id: str) -> None:
+        self.exposition.remove(container_id)
+        if self._page is not None:
+            self._page.observed.forget(container_id)
 
     def _reading(self) -> FollowOptions:
         """What the configuration says about reading containers."""
-        logs = self._config.logs
+        logs = self.config.logs
         return FollowOptions(
             start=logs.start,
             way=logs.read,
             max_line=int(logs.max_line),
             reconcile=float(logs.reconcile),
             selects=self._selection.follows,
-            events=self._config.events.enabled,
-            last_lines=self._config.events.last_lines,
+            events=self.config.events.enabled,
+            last_lines=self.config.events.last_lines,
         )
 
     def _make_gate(self) -> Gate:
         """Makes the gate without the kept token, which `_take_token` reads or makes when the agent
         runs."""
-        http = self._config.http
+        http = self.config.http
         hosts = [*http.hosts, *([parse_listen(http.listen)[0]] if http.listen else [])]
         return Gate(
             http.token and http.token.strip(),
@@ -196,7 +211,7 @@ class Agent:
         )
 
     def _make_poller(self) -> StatsPoller | None:
-        every = self._config.stats.every
+        every = self.config.stats.every
         if self.engine is None or not every:
             return None
         return StatsPoller(self.engine, float(every), self._publish, self.metrics)
@@ -204,6 +219,8 @@ class Agent:
     def _publish(self, samples: Samples) -> None:
         """Passes a container's stats to `/metrics` and to the routes that take stats."""
         self.exposition.update(samples)
+        if self._page is not None:
+            self._page.observed.note(samples)
         followed = self.source.followed.get(samples.container.id)
         if followed is not None and (container := followed.container).stats:
             container.readings += 1
@@ -229,12 +246,26 @@ class Agent:
         """Everything that isn't ready, in a sentence each, for `/readyz`; an empty list if all
         is."""
         sinks = (output.not_ready() for output in self.outputs.named.values())
-        lines = (self._engine_problem, *self.runners.not_ready(), *sinks)
+        lines = (self.engine_problem, *self.runners.not_ready(), *sinks)
         return [line for line in lines if line]
 
     @property
-    def _engine_problem(self) -> str | None:
-        return None if self.engine is None else self.source.watch.problem
+    def labels(self) -> Labels:
+        """Reads what containers ask for with their labels."""
+        return self._selection.labels
+
+    def why_not_followed(self, container: Container) -> list[str]:
+        """Why a container of the Engine isn't followed, in a sentence each."""
+        if container.id == self._myself:
+            return ["the agent runs in it, and never follows itself"]
+        return ["the configuration does not select it"]
+
+    @property
+    def engine_problem(self) -> str | None:
+        """Why the Engine doesn't answer; None if it does, or if there is none."""
+        if self.engine is None:
+            return None
+        return self.source.watch.problem if self.started else "not connected yet"
 
     def _unseen(self) -> int:
         """Entries that were read and that no stage has seen yet."""
@@ -245,7 +276,7 @@ class Agent:
         buffered, carried = self.outputs.buffered(), self.outputs.carried()
         return report(self.ledger, buffered, carried, self.runners.parts())
 
-    def _spooled(self) -> set[SinkAccount]:
+    def spooled(self) -> set[SinkAccount]:
         """Accounts with entries on disk."""
         spools = [output.spool for output in self.outputs if output.spool is not None]
         return {
@@ -254,7 +285,7 @@ class Agent:
 
     async def overview(self) -> Overview:
         """What the agent does at the moment, for `GET /top`."""
-        return await self._observer.overview(self._engine_problem or "")
+        return await self._observer.overview(self.engine_problem or "")
 
     # --------------------------------------------------------------------------- reloading
 
@@ -264,14 +295,14 @@ class Agent:
         Settings that can't change without a restart keep their values. Returns what has changed,
         and the names of those settings. Raises `DocklineError`, and then nothing has changed.
         """
-        difference = compare(self._config, config)
+        difference = compare(self.config, config)
         config = difference.config
         derived = self.metrics.derived.draft()
         change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
         sources = await asyncio.to_thread(self.runners.plan, config.sources)
         await self.outputs.prepare(change)
         # No await from here on: no entry is read in between.
-        self._config = config
+        self.config = config
         self.outputs.apply(change)
         self.outputs.begin(change)
         self._selection = selection
@@ -279,6 +310,8 @@ class Agent:
         self.metrics.derived.adopt(derived)
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self._observer.change(list(config.routes), self.outputs.buffers())
+        if self._page is not None:
+            self._page.observed.reloaded()
         if self.engine is not None:
             self.source.change(self._reading())
         self.runners.apply(sources)
@@ -299,7 +332,7 @@ class Agent:
         there = self._router.routes.get(route.name)
         if there is None or not there.is_like(route):
             return route
-        old = self._config
+        old = self.config
         kept = same(old.labels, config.labels) and same(
             old.routes[route.name], config.routes[route.name]
         )
@@ -307,7 +340,7 @@ class Agent:
 
     async def finish_reload(self) -> None:
         """Waits until changed and removed sources and sinks have ended, after `reload`."""
-        within = float(self._config.agent.shutdown)
+        within = float(self.config.agent.shutdown)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
                 self.runners.complete_change(self._source_change, within), name="sources"
@@ -326,6 +359,7 @@ class Agent:
         await asyncio.to_thread(self.checkpoint.open)
         if self.engine is not None:
             self.source = self._make_source(self.engine)
+        self.started = True
         try:
             self._collector.start()
             if self.admin is not None:
@@ -350,6 +384,8 @@ class Agent:
             self.checkpoint.close()
             if self.engine is not None:
                 await self.engine.close()
+            if self._page is not None:
+                self._page.close()
             if self.admin is not None:
                 await self.admin.close()
             self._collector.stop()
@@ -365,6 +401,8 @@ class Agent:
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
+            if self._page is not None:
+                reading.append(tasks.create_task(self._page.run(), name="page"))
             reading.append(tasks.create_task(Allocator().run(), name="allocator"))
             reading.append(tasks.create_task(self._collector.run(), name="garbage collector"))
             await stop.wait()
@@ -393,7 +431,7 @@ class Agent:
     async def _drain(self) -> None:
         """Lets the sinks deliver what is left within `agent.shutdown`, and logs what they
         couldn't."""
-        within = float(self._config.agent.shutdown)
+        within = float(self.config.agent.shutdown)
         for output in await self.outputs.drain(within, self._let_go):
             lost = self._lost(output)
             entries = output.buffer.entries

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from pipeline.observe.access import PAGE_FILES
 from pipeline.page.assets import Assets
+from pipeline.page.figures import Figures
+from pipeline.page.graph import Graph
+from pipeline.page.history import History
+from pipeline.page.sampler import Sampler
+from pipeline.runtime.observed import AgentObserved
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
@@ -22,6 +29,12 @@ class Page:
         needed."""
         self._agent = agent
         self._assets = Assets()
+        self.observed = AgentObserved(agent)
+        """What the agent tells, and the page asks."""
+        self._sampler = Sampler(self.observed)
+        self._history = History(self.observed)
+        self._figures = Figures(self._sampler)
+        self._graph = Graph(self._about, lambda: agent.config)
         self.index = self._assets.index
         """Answers browsers that ask for `/`."""
 
@@ -30,4 +43,31 @@ class Page:
         """The routes of the page's files and of `/api/…`."""
         return [
             web.get(PAGE_FILES.replace("{name}", "{name:.+}"), self._assets.file),
+            web.get("/api/graph", self._graph.handle, allow_head=False),
+            web.get("/api/now", self._figures.now, allow_head=False),
+            web.get("/api/containers", self._figures.containers, allow_head=False),
+            web.get("/api/history", self._history.handle, allow_head=False),
         ]
+
+    async def run(self) -> None:
+        """Keeps the figures of the last hour, and samples while somebody looks, until it is
+        cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._history.run(), name="page history")
+            tasks.create_task(self._sampler.run(), name="page sampler")
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self._figures.close()
+
+    def _about(self) -> dict[str, Any]:
+        agent = self._agent
+        return {
+            "host": agent.host,
+            "version": version("dockline"),
+            "began": agent.began,
+            "generation": self.observed.generation,
+            "entries": "",
+            "stats_every": float(agent.config.stats.every or 0) if agent.engine else 0.0,
+            "hub": bool(agent.config.sources) or agent.engine is None,
+        }

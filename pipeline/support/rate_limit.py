@@ -47,13 +47,15 @@ class Trouble:
     seconds.
     """
 
-    __slots__ = ("_left", "_log", "_said", "_shown", "_since", "_what", "problem")
+    __slots__ = ("_left", "_log", "_said", "_shown", "_since", "_what", "problem", "since")
 
     def __init__(self, log: logging.Logger, what: str, shown: Callable[[str], str] = str) -> None:
         """`log`: where to log. `what`: what has the problem, such as `sink papertrail`. `shown`:
         makes a sentence fit to be shown, such as by hiding secrets in it."""
         self.problem: str | None = None
         """The present problem; None if there is none."""
+        self.since: float | None = None
+        """Since when there has been one without a break, in seconds since the epoch."""
         self._log = log
         self._what = what
         self._shown = shown
@@ -64,6 +66,7 @@ class Trouble:
     def __call__(self, problem: str | None) -> None:
         """Reports the present state: a sentence that says what is wrong, or None."""
         problem = self._shown(problem) if problem else None
+        self.since = (self.since or time.time()) if problem else None
         if problem and not self._said and self._may_be_said():
             self._log.warning("%s: %s; retrying", self._what, problem)
             self._said = True

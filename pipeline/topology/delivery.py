@@ -182,6 +182,11 @@ class Delivery:
         """Why the destination can't be reached, in a few words; None while it can."""
         return self._problem.problem
 
+    @property
+    def problem_since(self) -> float | None:
+        """Since when it has not been reached, in seconds since the epoch; None while it is."""
+        return self._problem.since
+
     async def run(self) -> None:
         """Delivers until the buffer is closed and empty and, where the protocol tells, all of it
         has arrived.

@@ -62,6 +62,8 @@ class SinkNow(msgspec.Struct, omit_defaults=True):
     """Entries that were read and wait for room in the buffer."""
     lag: float = 0.0
     """Age in seconds of the oldest entry that isn't delivered."""
+    problem_since: float | None = None
+    """When the attempts to send began to fail, in seconds since the epoch."""
 
 
 class Output:
@@ -257,6 +259,7 @@ class Output:
             entries=buffer.entries,
             blocked=buffer.blocked_entries,
             lag=round(max(0.0, time.time() - to_seconds(oldest)), 3) if oldest else 0.0,
+            problem_since=self.delivery.problem_since,
         )
 
     def not_ready(self) -> str | None:

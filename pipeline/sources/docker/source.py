@@ -115,6 +115,7 @@ class DockerSource:
         myself: str | None = None,
         connected: Callable[[], None] = lambda: None,
         removed: Callable[[str], None] = lambda container_id: None,
+        observed: Callable[[Event], None] = lambda event: None,
     ) -> None:
         """Prepares the source; `run` starts it.
 
@@ -122,7 +123,8 @@ class DockerSource:
         containers run; None when stats are not read. `myself` is the id of the container that the
         agent runs in: it is never followed. `connected` is called whenever the Engine is reached,
         after `engine.host`, `engine.id` and `engine.info` are known. `removed` is called with the
-        id of each container that is removed or no longer selected.
+        id of each container that is removed or no longer selected. `observed` gets every new event
+        of any container.
         """
         self.followed: dict[str, Followed] = {}
         """The containers that are followed, by id."""
@@ -136,6 +138,7 @@ class DockerSource:
         self._stats = stats
         self._on_connected = connected
         self._on_removed = removed
+        self._on_event = observed
         self._myself = myself
         self._opening = asyncio.Semaphore(OPENING)
         self._inspecting = asyncio.Semaphore(INSPECTING)
@@ -233,6 +236,7 @@ class DockerSource:
             self._take(event, action, followed)
         if action == "destroy":
             self._remove(container_id)
+        self._on_event(event)
 
     def _take(self, event: Event, action: str, followed: Followed) -> None:
         if action == "create":

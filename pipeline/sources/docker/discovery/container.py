@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,9 @@ from pipeline.sources.docker.engine.client import Engine
 from pipeline.topology import ContainerLanes, Router
 
 log = logging.getLogger(__name__)
+
+MOST_GAPS = 20
+"""Gaps of one log that are remembered."""
 
 Learned = Callable[["FollowedContainer", Container, Mapping[str, Any]], None]
 """Called with each inspection that took effect: the container, its facts before, and the Engine's
@@ -68,6 +72,9 @@ class FollowedContainer:
         """How the Engine rotates its log. None when that is not known yet, or the log is never
         rotated."""
         self.last_lines = LastLines(last_lines)
+        self.gaps: Sequence[tuple[float, str]] = ()
+        """Where its log has gaps: when that was noticed (seconds since the epoch), and why. The
+        last `MOST_GAPS`."""
         self._router = router
         self._engine = engine
         self._metrics = metrics
@@ -124,6 +131,10 @@ class FollowedContainer:
         entries, size = self._received
         entries.inc(len(batch))
         size.inc(text_size(batch.lines))
+
+    def note_gap(self, why: str) -> None:
+        """Notes that lines of its log may be missing at this point."""
+        self.gaps = (*self.gaps, (time.time(), why))[-MOST_GAPS:]
 
     def run_ended(self) -> None:
         """Says that the container ended: what a stage still joins is finished, so that nothing of

@@ -39,6 +39,7 @@ class LogReport:
         """Counts and logs that lines may be missing."""
         self.said, name = "", self._container.facts.name
         self._gaps.labels(name).inc()
+        self._container.note_gap(gap.why)
         log.warning(
             "logs of %s: lines between %s and %s may be lost: %s",
             name,

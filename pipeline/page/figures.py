@@ -1,0 +1,168 @@
+"""The handlers of `/api/now`, a stream of what happens, and of `/api/containers`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from pipeline.model.dumps import dumps
+from pipeline.model.errors import DocklineError
+from pipeline.page.answers import Query, refused
+from pipeline.page.rows import COLUMNS, Row
+from pipeline.page.sampler import Sampler
+from pipeline.support.selector import Pause
+from pipeline.topology.tap import any_of
+
+STALLED: Final = 60.0
+"""Seconds that a viewer may read nothing before its stream is ended."""
+LONGEST_WAIT: Final = 20.0
+"""Seconds to wait for figures: more says that something is wrong."""
+PIECE: Final = 256 << 10
+"""Bytes of the table that are sent in one piece."""
+_HEADERS: Final = {hdrs.CACHE_CONTROL: "no-store"}
+
+
+class Figures:
+    """Answers with what the sampler finds."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._closed = False
+
+    def close(self) -> None:
+        """Ends all streams at their next line."""
+        self._closed = True
+
+    async def now(self, request: web.Request) -> web.StreamResponse:
+        """Streams a line of JSON for each look of the sampler, or answers with one (`once=1`)."""
+        try:
+            query = Query(request, single=("once", "containers"), several=("container",))
+        except ValueError as error:
+            return refused(400, str(error))
+        chosen = _choice(query.several("container"))
+        wants_table = query.flag("containers") or bool(query.several("container"))
+        try:
+            self._sampler.join()
+        except DocklineError as error:
+            return refused(503, str(error))
+        viewer = _Viewer(self._sampler, chosen if wants_table else None)
+        try:
+            if query.flag("once"):
+                return await self._once(viewer)
+            return await self._stream(request, viewer)
+        finally:
+            self._sampler.leave()
+
+    async def _once(self, viewer: _Viewer) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._sampler.after(0, rates=True)
+        except TimeoutError:
+            return refused(503, "there are no figures yet; ask again")
+        body = b"".join([piece async for piece in viewer.line()])
+        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+
+    async def _stream(self, request: web.Request, viewer: _Viewer) -> web.StreamResponse:
+        response = web.StreamResponse(headers=_HEADERS)
+        response.headers[hdrs.CONTENT_TYPE] = "application/x-ndjson"
+        transport = request.transport
+        try:
+            await response.prepare(request)
+            while not (self._closed or transport is None or transport.is_closing()):
+                try:
+                    async with asyncio.timeout(1.0):
+                        await self._sampler.after(viewer.seen)
+                except TimeoutError:
+                    continue
+                async with asyncio.timeout(STALLED):
+                    async for piece in viewer.line():
+                        await response.write(piece)
+                    await response.write(b"\n")
+            await response.write_eof()
+        except (ConnectionError, TimeoutError):
+            if transport is not None:
+                transport.abort()
+        return response
+
+    async def containers(self, request: web.Request) -> web.StreamResponse:
+        """Answers with the rows of all containers, or of those that the query names, as
+        objects."""
+        try:
+            query = Query(request, several=("container",))
+        except ValueError as error:
+            return refused(400, str(error))
+        try:
+            self._sampler.join()
+        except DocklineError as error:
+            return refused(503, str(error))
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._sampler.after(0, rates=True)
+            pause, objects = Pause(), []
+            chosen = _choice(query.several("container"))
+            for row in list(self._sampler.table.changed_since(0, chosen)):
+                objects.append(dumps(dict(zip(COLUMNS, orjson.loads(row), strict=True))))
+                await pause()
+        except TimeoutError:
+            return refused(503, "there are no figures yet; ask again")
+        finally:
+            self._sampler.leave()
+        body = b'{"containers":[' + b",".join(objects) + b"]}"
+        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+
+
+class _Viewer:
+    """One who looks, and what was shown to him last."""
+
+    def __init__(self, sampler: Sampler, chosen: Callable[[Row], bool] | None) -> None:
+        """`chosen`: which rows of the table to show; None for no table."""
+        self.seen = 0
+        self._sampler = sampler
+        self._chosen = chosen
+        self._shown = 0
+        """The look up to which the table is known to him; 0 for none of it."""
+
+    async def line(self) -> AsyncIterator[bytes]:
+        """The newest figures as one JSON object, in pieces."""
+        sampler, table = self._sampler, self._sampler.table
+        self.seen = table.version
+        if self._chosen is None:
+            yield sampler.json
+            return
+        gone = table.gone_since(self._shown) if self._shown else None
+        since = self._shown if gone is not None else 0
+        self._shown = self.seen
+        rows = list(table.changed_since(since, self._chosen))
+        head = {"columns": COLUMNS, "full": not since, "gone": gone or []}
+        yield sampler.json[:-1] + b',"table":' + dumps(head)[:-1] + b',"rows":['
+        for number, some in enumerate(_pieces(rows)):
+            yield (b"," if number else b"") + b",".join(some)
+        yield b"]}}"
+
+
+def _pieces(rows: Sequence[bytes]) -> list[list[bytes]]:
+    pieces: list[list[bytes]] = []
+    size = PIECE
+    for row in rows:
+        if size >= PIECE:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(row)
+        size += len(row)
+    return pieces
+
+
+def _choice(names: Sequence[str]) -> Callable[[Row], bool]:
+    """Whether a row is one of the containers that these patterns name; of all, if there are
+    none. A text of six or more characters may begin an id."""
+    pattern, ids = any_of(names), tuple(name for name in names if len(name) >= 6)
+
+    def is_chosen(row: Row) -> bool:
+        container = row.facts.container
+        return bool(pattern.match(container.name)) or container.id.startswith(ids)
+
+    return is_chosen

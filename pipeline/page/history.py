@@ -1,0 +1,125 @@
+"""Keeps the figures of the last hour, and answers `GET /api/history` with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from pipeline.page.answers import Query, answer, refused
+from pipeline.page.counts import Counts, Rates, resident
+from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
+from pipeline.page.sampler import Observed
+from pipeline.page.states import Happening
+from pipeline.page.table import TOGETHER
+from pipeline.support.selector import Pause
+
+log = logging.getLogger(__name__)
+
+MOST: Final = 200
+"""Containers in one answer at most."""
+
+
+class History:
+    """The rings, and the task that fills them."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.rings = Rings()
+        self._observed = observed
+        self._before: Counts | None = None
+
+    async def run(self) -> None:
+        """Reads all figures every `EVERY` seconds, until it is cancelled."""
+        while True:
+            try:
+                await self.read()
+            except Exception:  # a bug here must not end the agent
+                log.exception("reading figures for the page failed")
+            await asyncio.sleep(EVERY)
+
+    async def read(self) -> None:
+        """Takes one reading of each container, and of the host."""
+        observed, now = self._observed, time.time()
+        clock, before = time.monotonic(), self._before
+        elapsed = clock - before.clock if before is not None else None
+        containers = list(observed.all())
+        waiting, pause = observed.waiting(now), Pause()
+        self.rings.begin(len(containers), now)
+        lines, longest = 0, 0.0
+        for count, facts in enumerate(containers):
+            if not count % TOGETHER:
+                await pause()
+            key = facts.container.id
+            if (ring := self.rings.ring(key)) is None:
+                continue
+            account = observed.account(key)
+            read = account.read.get("logs", 0) if account is not None else 0
+            lag = waiting.of(account)[2] if account is not None and account.open else 0.0
+            grown = max(0, read - ring.lines) if ring.filled else 0
+            rate = grown / elapsed if elapsed and ring.filled else None
+            ring.lines = read
+            ring.put(self.rings.number, (*self._used(key), rate, lag))
+            lines, longest = lines + grown, max(longest, lag)
+        self.rings.keep(frozenset(facts.container.id for facts in containers))
+        counts = Counts(observed.metrics, {}, (before.of("lines") if before else 0) + lines, clock)
+        rates = Rates(counts, before)
+        self.rings.host.put(
+            self.rings.number,
+            (
+                rates.of("lines"), rates.of("delivered"), rates.of("dropped"),
+                rates.of("cpu", digits=4), resident(), longest,
+            ),
+        )  # fmt: skip
+        self._before = counts
+
+    def _used(self, container_id: str) -> Sequence[float | None]:
+        usage = self._observed.usage(container_id)
+        if usage is None or self._observed.state(container_id).state in ("exited", "dead"):
+            return (None,) * 5
+        disk = [one for one in (usage.read, usage.write) if one is not None]
+        return usage.cpu, usage.memory, usage.receive, usage.transmit, sum(disk) if disk else None
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers with the readings of the containers that the query names, or of the host."""
+        try:
+            query = Query(request, several=("container", "figure"))
+            wanted = query.several("figure")
+            if unknown := set(wanted) - set(FIGURES):
+                return refused(400, f'there is no figure "{min(unknown)}"')
+            names = query.several("container")
+        except ValueError as error:
+            return refused(400, str(error))
+        if len(names) > MOST:
+            return refused(400, f"at most {MOST} containers can be asked for at once")
+        found = [self._observed.find(name) for name in names]
+        if names and None in found and len(names) == 1:
+            return refused(404, f'there is no container "{names[0]}"')
+        ids = [one.container.id for one in found if one is not None]
+        facts: dict[str, Any] = {"every": EVERY, "end": self.rings.end}
+        if not names:
+            facts["host"] = self._series(self.rings.host, OF_HOST)
+        facts["containers"] = {
+            key: self._series(ring, FIGURES, wanted)
+            for key in ids
+            if (ring := self.rings.by_id.get(key)) is not None
+        }
+        if len(ids) == 1:
+            facts["events"] = {ids[0]: [_event(one) for one in self._observed.events(ids[0])]}
+        return answer(facts)
+
+    def _series(
+        self, ring: Ring, figures: Sequence[str], wanted: Sequence[str] = ()
+    ) -> Mapping[str, Sequence[float | None]]:
+        return {
+            figure: ring.series(self.rings.number, place)
+            for place, figure in enumerate(figures)
+            if not wanted or figure in wanted
+        }
+
+
+def _event(happening: Happening) -> dict[str, Any]:
+    return {"time": happening.time, "action": happening.action, "text": happening.text}

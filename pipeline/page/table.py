@@ -1,0 +1,163 @@
+"""All containers of the agent, each with its row, and what they add up to."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from pipeline.accounting.ledger import ContainerAccount
+from pipeline.model import plain
+from pipeline.page.rows import Facts, Row
+from pipeline.page.states import State
+from pipeline.page.usage import Usage
+from pipeline.page.waiting import Waiting
+from pipeline.support.selector import Pause
+
+TOGETHER: Final = 32
+"""Containers that are looked at between two looks at the clock."""
+GONE: Final = 20_000
+"""Removed containers that are remembered, for viewers that haven't been told."""
+
+
+class Containers(Protocol):
+    """Who knows the containers."""
+
+    def all(self) -> Iterable[Facts]:
+        """The facts of each container that there is. The same object as long as nothing has
+        changed."""
+
+    def account(self, container_id: str) -> ContainerAccount | None:
+        """The container's account in the ledger, if it has one."""
+
+    def state(self, container_id: str) -> State:
+        """What the Engine says about it."""
+
+    def usage(self, container_id: str) -> Usage | None:
+        """The figures of its stats, if there are any."""
+
+
+class ProjectNow(msgspec.Struct):
+    """The containers of one Compose project or Swarm stack; on a hub, of one host."""
+
+    name: str
+    """Empty for containers without one."""
+    containers: int = 0
+    lines_per_second: float = 0.0
+    routes: list[str] = []
+    """Names of the routes that take some of them."""
+    host: bool = False
+    """Whether the name is that of a host."""
+
+
+class Table:
+    """The rows of all containers. `look` brings them up to date."""
+
+    def __init__(self, containers: Containers, version: int = 0) -> None:
+        """`version`: number of the last look of the table before this one."""
+        self._containers = containers
+        self.rows: dict[str, Row] = {}
+        """By container id."""
+        self.version = version
+        """Number of the last look."""
+        self.running = self.followed = 0
+        self.flows: Counter[tuple[str, str]] = Counter()
+        """Entries since the agent began that each route took (`(route, "taken")`) and that passed
+        its stages (`"passed"`), removed containers included as far as they were seen."""
+        self.lines = 0
+        self.projects: Sequence[ProjectNow] = ()
+        self.by_route: Counter[str] = Counter()
+        """Number of containers that each route takes."""
+        self._gone: deque[tuple[int, str]] = deque(maxlen=GONE)
+        self._forgotten = version
+        """The last look whose removed containers are not all remembered."""
+
+    async def look(self, waiting: Waiting, elapsed: float | None, *, by_host: bool) -> None:
+        """Looks at all containers, and makes the rows of those that have changed.
+
+        `elapsed`: seconds since the last look; None at the first. `by_host`: groups them by their
+        hosts. Lets the event loop run every few milliseconds. Calls must not overlap.
+        """
+        self.version += 1
+        pause = Pause()
+        for count, facts in enumerate(list(self._containers.all())):
+            if not count % TOGETHER:
+                await pause()
+            self._see(facts, waiting, elapsed)
+        await pause()
+        for row in [row for row in self.rows.values() if row.seen != self.version]:
+            self._remove(row)
+        await self._sum_up(pause, by_host=by_host)
+
+    def _see(self, facts: Facts, waiting: Waiting, elapsed: float | None) -> None:
+        key = facts.container.id
+        row = self.rows.get(key)
+        account = self._containers.account(key)
+        if row is None or row.facts is not facts or account is not row.account:
+            row = self._renewed(row, facts, account)
+        row.seen = self.version
+        usage = self._containers.usage(key)
+        if row.is_quiet(usage):
+            return
+        before = row.lines
+        row.make(usage, waiting, elapsed, self.version)
+        self.lines += row.lines - before
+        self.flows.update(row.flows())
+
+    def _renewed(self, old: Row | None, facts: Facts, account: ContainerAccount | None) -> Row:
+        key = facts.container.id
+        row = self.rows[key] = Row(facts, account, self._containers.state(key))
+        if old is not None:
+            row.lines, row.taken, row.passed = old.lines, old.taken, old.passed
+            row.json, row.version, row.rate = old.json, old.version, old.rate
+        return row
+
+    def _remove(self, row: Row) -> None:
+        key = row.facts.container.id
+        del self.rows[key]
+        if len(self._gone) == GONE:
+            self._forgotten = self._gone[0][0]
+        self._gone.append((self.version, key))
+
+    async def _sum_up(self, pause: Pause, *, by_host: bool) -> None:
+        running = followed = 0
+        projects: dict[str, ProjectNow] = {}
+        routes: dict[str, dict[str, None]] = {}
+        by_route: Counter[str] = Counter()
+        for count, row in enumerate(list(self.rows.values())):
+            if not count % TOGETHER:
+                await pause()
+            name = row.facts.container.host if by_host else row.project
+            project = projects.get(name)
+            if project is None:
+                project = projects[name] = ProjectNow(plain.name(name), host=by_host)
+                routes[name] = {}
+            project.containers += 1
+            project.lines_per_second += row.rate or 0.0
+            for route in row.routes:
+                by_route[route] += 1
+                routes[name][route] = None
+            running += row.state.state in ("running", "paused")
+            followed += row.facts.followed
+        for name, project in projects.items():
+            project.routes = list(routes[name])
+            project.lines_per_second = round(project.lines_per_second, 1)
+        self.running, self.followed, self.by_route = running, followed, by_route
+        self.projects = sorted(projects.values(), key=lambda one: (not one.name, one.name))
+
+    def gone_since(self, version: int) -> list[str] | None:
+        """The ids of containers that were removed after that look; None if that isn't known any
+        more."""
+        if version < self._forgotten:
+            return None
+        return [key for when, key in self._gone if when > version]
+
+    def changed_since(
+        self, version: int, chosen: Callable[[Row], bool] | None = None
+    ) -> Iterator[bytes]:
+        """The rows that changed after that look, as JSON; only those for which `chosen` is true."""
+        for row in self.rows.values():
+            if row.version > version and (chosen is None or chosen(row)):
+                yield row.json

@@ -1,0 +1,189 @@
+"""What the page sees of a running agent: its containers, buffers, sinks and sources."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.accounting.ledger import ContainerAccount
+from pipeline.model.container import Container
+from pipeline.model.errors import EngineError
+from pipeline.model.samples import Samples
+from pipeline.observe.overview import SourceNow
+from pipeline.page.now import RouteShape
+from pipeline.page.rows import Facts
+from pipeline.page.states import Happening, State, States
+from pipeline.page.usage import Usage, Usages
+from pipeline.page.waiting import Waiting
+from pipeline.topology.output import SinkNow
+
+if TYPE_CHECKING:
+    from pipeline.runtime.agent import Agent
+
+TOGETHER: Final = 500
+"""Containers in one answer of the Engine: decoding it takes three milliseconds."""
+
+
+class AgentObserved:
+    """Implements `pipeline.page.sampler.Observed` for an agent."""
+
+    def __init__(self, agent: Agent) -> None:
+        """`agent`: still being made. Nothing is asked of it yet."""
+        self._agent = agent
+        self.metrics = agent.metrics
+        self._usages = Usages(time.monotonic)
+        self._states = States()
+        self.generation = 1
+        self._facts: dict[str, Facts] = {}
+        self._routes: dict[str, RouteShape] = {}
+        self.reloaded()
+        self.generation = 1
+
+    # ---------------------------------------------------------------- what the agent tells
+
+    def note(self, samples: Samples) -> None:
+        """Takes a container's newest stats."""
+        self._usages.note(samples)
+
+    def observe(self, event: Any) -> None:
+        """Takes an event of the Engine."""
+        self._states.observe(event)
+
+    def forget(self, container_id: str) -> None:
+        """Takes that a container was removed, or isn't followed any more."""
+        self._usages.forget(container_id)
+        self._facts.pop(container_id, None)
+
+    def reloaded(self) -> None:
+        """Takes that the configuration is another one."""
+        self.generation += 1
+        self._facts.clear()
+        self._routes = {
+            name: RouteShape([stage.name for stage in route.stages], route.sinks)
+            for name, route in self._agent.config.routes.items()
+        }
+
+    # ------------------------------------------------------------------ what the page asks
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks."""
+        return self._usages.watched
+
+    @watched.setter
+    def watched(self, watched: bool) -> None:
+        self._usages.watched = watched
+
+    @property
+    def by_host(self) -> bool:
+        """Whether containers are grouped by their hosts: there is no Engine here."""
+        return self._agent.engine is None
+
+    @property
+    def routes(self) -> dict[str, RouteShape]:
+        """All routes of the configuration."""
+        return self._routes
+
+    def all(self) -> Iterator[Facts]:
+        """Every container: those of the Engine, followed or not, and those of other sources."""
+        agent, seen = self._agent, set()
+        if agent.engine is not None and agent.started:
+            for key, followed in agent.source.followed.items():
+                seen.add(key)
+                yield self._fact(followed.facts, followed=True)
+            for key, container in self._states.listed.items():
+                if key not in seen:
+                    seen.add(key)
+                    yield self._fact(container, followed=False)
+        for runner in agent.runners.named.values():
+            for container in runner.intake.feeds.containers():
+                if container.id not in seen:
+                    seen.add(container.id)
+                    yield self._fact(container, followed=True)
+
+    def _fact(self, container: Container, *, followed: bool) -> Facts:
+        known = self._facts.get(container.id)
+        if known is not None and known.container is container and known.followed == followed:
+            return known
+        agent = self._agent
+        errors = agent.labels.of(container).errors
+        why = "" if followed else "; ".join(agent.why_not_followed(container))
+        facts = self._facts[container.id] = Facts(container, followed, why, dict(errors))
+        return facts
+
+    def find(self, name: str) -> Facts | None:
+        """The container with that name, or with an id that begins so (six digits or more)."""
+        by_id = None
+        for facts in self.all():
+            if facts.container.name == name:
+                return facts
+            if len(name) >= 6 and facts.container.id.startswith(name):
+                by_id = by_id or facts
+        return by_id
+
+    def account(self, container_id: str) -> ContainerAccount | None:
+        """The container's account in the ledger, if it has one."""
+        return self._agent.ledger.containers.get(container_id)
+
+    def state(self, container_id: str) -> State:
+        """What the Engine says about the container."""
+        return self._states.of(container_id)
+
+    def usage(self, container_id: str) -> Usage | None:
+        """The figures of its stats, if there are any."""
+        return self._usages.get(container_id)
+
+    def events(self, container_id: str) -> Sequence[Happening]:
+        """Its last events, and gaps in its log, oldest first."""
+        events = self._states.events(container_id)
+        agent = self._agent
+        if agent.engine is not None and agent.started:
+            followed = agent.source.followed.get(container_id)
+            if followed is not None:
+                gaps = followed.container.gaps
+                events += [Happening(at, "gap", why) for at, why in gaps]
+        return sorted(events, key=lambda one: one.time)
+
+    def waiting(self, now: float) -> Waiting:
+        """A look into the buffers. `now`: seconds since the epoch."""
+        return Waiting(self._agent.outputs.buffers(), self._agent.spooled(), now)
+
+    def sinks(self) -> Sequence[SinkNow]:
+        """The configured sinks' states."""
+        return [output.now() for output in self._agent.outputs.named.values()]
+
+    def sources(self) -> Sequence[SourceNow]:
+        """The states of the configured sources other than Docker."""
+        return self._agent.runners.now()
+
+    def engine_problem(self) -> str:
+        """Why the Engine doesn't answer; empty if it does."""
+        return self._agent.engine_problem or ""
+
+    def is_ready(self) -> bool:
+        """Whether `/readyz` says that everything is."""
+        return not self._agent.not_ready()
+
+    async def refresh(self) -> None:
+        """Asks the Engine for all its containers, stopped ones included, in pieces."""
+        engine = self._agent.engine
+        if engine is None or self.engine_problem():
+            return
+        listed: dict[str, Container] = {}
+        query = {"all": "1", "limit": str(TOGETHER)}
+        try:
+            while True:
+                items = await engine.get("/containers/json", **query)
+                found = [self._states.learn(item, engine.host) for item in items]
+                new = {one.id: one for one in found if one is not None and one.id not in listed}
+                listed |= new
+                if len(items) < TOGETHER or not new:
+                    break
+                query["filters"] = json.dumps({"before": [next(reversed(new))]})
+                await asyncio.sleep(0)
+        except (EngineError, TypeError):
+            return  # what was known stays
+        self._states.complete(listed)
