@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from pipeline.model.dumps import dumps
@@ -80,8 +81,8 @@ class Observed(Containers, Protocol):
     def events(self, container_id: str) -> Sequence[Happening]:
         """Its last events, and gaps in its log, oldest first."""
 
-    async def refresh(self) -> None:
-        """Asks the Engine for all its containers. Never raises `EngineError`."""
+    async def refresh(self) -> bool:
+        """Asks the Engine for all its containers; False if it doesn't answer."""
 
 
 class Sampler:
@@ -139,8 +140,9 @@ class Sampler:
             await self._wanted.wait()
             self._observed.watched = True
             try:
+                listed = await self._first_list()
                 async with asyncio.TaskGroup() as tasks:
-                    refreshing = tasks.create_task(self._refresh(), name="page containers")
+                    refreshing = tasks.create_task(self._refresh(listed), name="page containers")
                     try:
                         await self._look_on()
                     finally:
@@ -170,10 +172,18 @@ class Sampler:
             elif loop.time() >= until:
                 return
 
-    async def _refresh(self) -> None:
+    async def _first_list(self) -> bool:
+        """Whether the Engine has told its containers. Most need a hundredth of the time that they
+        get."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                return await self._observed.refresh()
+        return False
+
+    async def _refresh(self, listed: bool) -> None:
         while True:
-            await self._observed.refresh()
-            await asyncio.sleep(RELIST)
+            await asyncio.sleep(RELIST if listed else EVERY)
+            listed = await self._observed.refresh()
 
     async def _look(self) -> None:
         observed, table, now = self._observed, self.table, time.time()

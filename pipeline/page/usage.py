@@ -6,6 +6,7 @@ the rings of an hour need: one in `SELDOM` seconds for each container.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ class Usage:
     """The figures of one container. None for what wasn't measured; rates are per second."""
 
     __slots__ = (
-        "_next", "_totals", "cpu", "memory", "memory_limit", "out_of_memory", "read", "receive",
+        "_taken", "_totals", "cpu", "memory", "memory_limit", "out_of_memory", "read", "receive",
         "restarts", "started", "time", "transmit", "version", "write",
     )  # fmt: skip
 
@@ -51,15 +52,15 @@ class Usage:
         """When it was read, by the Engine's clock."""
         self.version = 0
         """Counts changes of the figures as they are shown."""
-        self._next = 0.0
+        self._taken = -math.inf
         self._totals: tuple[float | None, ...] = ()
 
     def due(self, now: float, every: float) -> bool:
         """Whether a reading that comes `now` is to be worked through, at most one in `every`
         seconds."""
-        if now < self._next:
+        if now - self._taken < every:
             return False
-        self._next = now + every
+        self._taken = now
         return True
 
     def take(self, samples: Samples) -> None:
@@ -84,7 +85,7 @@ class Usage:
             (new - old) / elapsed
             if new is not None and old is not None and new >= old and elapsed > 0
             else None
-            for new, old in zip(totals, self._totals or totals, strict=True)
+            for new, old in zip(totals, self._totals or (None,) * 4, strict=True)
         ]
         self.receive, self.transmit, self.read, self.write = rates
         self.time, self._totals = samples.time, totals

@@ -167,11 +167,12 @@ class AgentObserved:
         """Whether `/readyz` says that everything is."""
         return not self._agent.not_ready()
 
-    async def refresh(self) -> None:
-        """Asks the Engine for all its containers, stopped ones included, in pieces."""
+    async def refresh(self) -> bool:
+        """Asks the Engine for all its containers, stopped ones included, in pieces. False if it
+        doesn't answer."""
         engine = self._agent.engine
         if engine is None or self.engine_problem():
-            return
+            return engine is None
         listed: dict[str, Container] = {}
         query = {"all": "1", "limit": str(TOGETHER)}
         try:
@@ -185,5 +186,6 @@ class AgentObserved:
                 query["filters"] = json.dumps({"before": [next(reversed(new))]})
                 await asyncio.sleep(0)
         except (EngineError, TypeError):
-            return  # what was known stays
+            return False  # what was known stays
         self._states.complete(listed)
+        return True

@@ -1,0 +1,114 @@
+"""What the Engine says about containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, States
+
+ID = "a" * 64
+
+
+def event(action: str, time: float = 1.0, **attributes: str) -> dict[str, Any]:
+    return {
+        "Action": action,
+        "Actor": {"ID": ID, "Attributes": attributes},
+        "timeNano": int(time * 1e9),
+    }
+
+
+def item(state: str, status: str, **more: Any) -> dict[str, Any]:
+    return {"Id": ID, "Names": ["/api"], "State": state, "Status": status, "Created": 5, **more}
+
+
+def test_events_tell_how_it_runs_and_how_it_ended() -> None:
+    states = States()
+    state = states.of(ID)
+    for one in (event("create", 1), event("start", 2), event("health_status: unhealthy", 3)):
+        states.observe(one)
+    assert (state.state, state.health, state.created, state.started) == (
+        "running",
+        "unhealthy",
+        1,
+        2,
+    )
+    states.observe(event("oom", 4))
+    states.observe(event("die", 5, exitCode="137"))
+    assert (state.state, state.health, state.exit_code, state.oom) == ("exited", "", 137, 1)
+    states.observe(event("start", 6))
+    assert (state.state, state.exit_code, state.starts) == ("running", None, 1)
+    assert [(one.action, one.text) for one in states.events(ID)][2:5] == [
+        ("health_status", "unhealthy"), ("oom", ""), ("die", "exit code 137"),
+    ]  # fmt: skip
+
+
+def test_a_container_that_was_removed_is_forgotten_and_its_events_are_not() -> None:
+    states = States()
+    states.learn(item("running", "Up 3 hours"), "host")
+    states.observe(event("destroy"))
+    assert states.of(ID).state == ""
+    assert [one.action for one in states.events(ID)] == ["destroy"]
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "expected"),
+    [
+        ("running", "Up 3 hours (healthy)", ("running", "healthy", None)),
+        ("running", "Up 2 seconds (health: starting)", ("running", "starting", None)),
+        ("exited", "Exited (137) 3 hours ago", ("exited", "", 137)),
+        ("restarting", "Restarting (1) 2 seconds ago", ("restarting", "", 1)),
+        ("paused", "Up 3 hours (Paused)", ("paused", "", None)),
+        ("", "", ("", "", None)),
+        ("running", "Exited (99999999999999999999)", ("running", "", None)),
+    ],
+)
+def test_the_list_tells_it_too(state: str, status: str, expected: tuple[Any, ...]) -> None:
+    states = States()
+    container = states.learn(item(state, status), "host")
+    assert container is not None
+    assert container.name == "api"
+    found = states.of(ID)
+    assert (found.state, found.health, found.exit_code) == expected
+    version = found.version
+    states.learn(item(state, status), "host")
+    assert found.version == version
+
+
+@pytest.mark.parametrize("odd", [None, 7, "x", {}, {"Id": None}, {"Id": ID, "Names": 3}])
+def test_a_malformed_element_of_the_list_is_no_container(odd: Any) -> None:
+    assert States().learn(odd, "host") is None
+
+
+def test_hostile_texts_are_one_line_and_bounded() -> None:
+    states = States()
+    states.observe(event("health_status: \x1b[2J\n\u202e" + "x" * 10_000))
+    (happening,) = states.events(ID)
+    assert happening.text.isprintable()
+    assert len(happening.text) <= 32
+    states.observe(event("rename", oldName="/\n" + "y" * 10_000))
+    assert len(states.events(ID)[-1].text) < 300
+
+
+def test_what_is_kept_is_bounded() -> None:
+    states = States()
+    for _ in range(MOST_EVENTS + 5):
+        states.observe(event("oom"))
+    assert len(states.events(ID)) == MOST_EVENTS
+    for number in range(MOST_STATES + 10):
+        one = event("start")
+        one["Actor"]["ID"] = f"{number:064}"
+        states.observe(one)
+    assert len(states._states) == MOST_STATES
+    assert len(states._events) == MOST_WITH_EVENTS
+
+
+def test_a_complete_list_forgets_those_that_are_gone() -> None:
+    states = States()
+    container = states.learn(item("running", "Up"), "host")
+    assert container is not None
+    states.complete({ID: container})
+    states.complete({})
+    assert not states.listed
+    assert states.of(ID).state == ""

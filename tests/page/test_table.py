@@ -1,0 +1,157 @@
+"""The table of all containers: what has changed, and nothing else, is made anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.accounting.ledger import ContainerAccount, Ledger, add
+from pipeline.page.rows import COLUMNS, Facts
+from pipeline.page.states import State, States
+from pipeline.page.table import Table
+from pipeline.page.usage import Usage
+from pipeline.page.waiting import Waiting
+from pipeline.testing.builders import container
+
+
+class Some:
+    """Containers of a test, with real accounts and states."""
+
+    def __init__(self, count: int) -> None:
+        self.facts = [
+            Facts(
+                container(f"c{n}", number=n, labels={"com.docker.compose.project": f"p{n % 2}"}),
+                followed=True, why="", label_errors={},
+            )
+            for n in range(count)
+        ]  # fmt: skip
+        self.ledger, self.states = Ledger(), States()
+        for one in self.facts:
+            self.ledger.container(one.container.id, one.container.name)
+
+    def all(self) -> Iterable[Facts]:
+        return self.facts
+
+    def account(self, container_id: str) -> ContainerAccount | None:
+        return self.ledger.containers.get(container_id)
+
+    def state(self, container_id: str) -> State:
+        return self.states.of(container_id)
+
+    def usage(self, container_id: str) -> Usage | None:
+        return None
+
+    def read(self, number: int, lines: int, *, filtered: int = 0) -> None:
+        """Reads lines of a container, all of which go to a sink that has them at once."""
+        account = self.ledger.containers[self.facts[number].container.id]
+        add(account.read, "logs", lines)
+        route = account.route("logs", "all")
+        route.bound = True
+        route.taken += lines
+        if filtered:
+            add(route.filtered, "keep", filtered)
+        sink = route.sink("out")
+        sink.routed += lines - filtered
+        sink.delivered += lines - filtered
+
+
+async def look(table: Table, elapsed: float | None = 2.0) -> list[dict[str, Any]]:
+    """Looks, and returns the rows that changed."""
+    before = table.version
+    await table.look(Waiting({}, (), 0.0), elapsed, by_host=False)
+    return [dict(zip(COLUMNS, json.loads(row), strict=True)) for row in table.changed_since(before)]
+
+
+async def test_only_rows_that_changed_are_made_anew() -> None:
+    some = Some(5)
+    table = Table(some)
+    assert len(await look(table, None)) == 5
+    await look(table)
+    assert await look(table) == []
+    some.read(2, 100)
+    (row,) = await look(table)
+    assert (row["name"], row["lines"], row["lines_per_second"]) == ("c2", 100, 50.0)
+    (row,) = await look(table)
+    assert row["lines_per_second"] == 0.0
+    assert await look(table) == []
+
+
+async def test_a_change_of_state_changes_its_row() -> None:
+    some = Some(2)
+    table = Table(some)
+    await look(table, None)
+    await look(table)
+    actor = {"ID": some.facts[1].container.id, "Attributes": {"exitCode": "1"}}
+    some.states.observe({"Action": "die", "Actor": actor, "timeNano": 10**9})
+    (row,) = await look(table)
+    assert (row["state"], row["exit_code"]) == ("exited", 1)
+
+
+async def test_what_waits_is_looked_at_each_time() -> None:
+    some = Some(1)
+    table = Table(some)
+    account = some.ledger.containers[some.facts[0].container.id].route("logs", "all").sink("out")
+    account.routed += 7
+    (row,) = await look(table, None)
+    assert row["waiting"] == 7
+    account.drop(7, "drop_newest")
+    row = (await look(table))[0]
+    assert (row["waiting"], row["dropped"]) == (0, 7)
+
+
+async def test_routes_and_projects_add_up() -> None:
+    some = Some(4)
+    table = Table(some)
+    await look(table, None)
+    some.read(0, 10, filtered=4)
+    some.read(1, 20)
+    some.read(2, 30)
+    await look(table)
+    assert table.flows == {("all", "taken"): 60, ("all", "passed"): 56}
+    assert table.lines == 60
+    assert table.by_route["all"] == 3
+    assert [(one.name, one.containers, one.lines_per_second) for one in table.projects] == [
+        ("p0", 2, 20.0), ("p1", 2, 10.0),
+    ]  # fmt: skip
+
+
+async def test_containers_that_go_are_told_once_and_their_lines_stay_counted() -> None:
+    some = Some(3)
+    table = Table(some)
+    some.read(0, 10)
+    await look(table, None)
+    gone = some.facts.pop(0)
+    await look(table)
+    assert table.gone_since(table.version - 1) == [gone.container.id]
+    assert table.gone_since(table.version) == []
+    assert (len(table.rows), table.lines) == (2, 10)
+
+
+async def test_a_viewer_of_an_earlier_table_is_told_everything() -> None:
+    some = Some(1)
+    table = Table(some, version=40)
+    await look(table, None)
+    assert table.gone_since(39) is None
+    assert table.gone_since(40) == []
+
+
+async def test_a_rename_keeps_its_figures() -> None:
+    some = Some(1)
+    table = Table(some)
+    some.read(0, 10)
+    await look(table, None)
+    some.facts[0] = Facts(container("renamed", number=0), followed=True, why="", label_errors={})
+    (row,) = await look(table)
+    assert (row["name"], row["lines"], table.lines) == ("renamed", 10, 10)
+
+
+async def test_hostile_names_are_valid_text_on_one_line() -> None:
+    some = Some(1)
+    some.facts[0] = Facts(
+        container("\x1b[2J\n\u202e\ud800<script>", image="\0", number=0),
+        followed=False, why="no", label_errors={"a\ud800": "b"},
+    )  # fmt: skip
+    (row,) = await look(Table(some), None)
+    assert row["name"].endswith("<script>")
+    assert row["name"].isprintable()
