@@ -14,8 +14,9 @@ In reading order:
                     warnings about valid settings that are probably a mistake
 7. ``file``         all of the above, for one file
 
-``compare`` tells what changes between two configurations, ``edit`` rewrites a TOML file in place.
-``fields``, ``examples`` and ``schema`` are for the documentation.
+``selection`` decides which containers are followed and which routes take them. ``compare`` tells
+what changes between two configurations, ``edit`` rewrites a TOML file in place. ``fields``,
+``examples`` and ``schema`` are for the documentation.
 """
 
 from pipeline.config.file import ConfigFile, find, load, read

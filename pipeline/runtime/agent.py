@@ -21,6 +21,7 @@ from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.config import Config, StageConfig
 from pipeline.config.compare import Difference, compare
+from pipeline.config.selection import Selection
 from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
 from pipeline.model import registry
@@ -40,7 +41,6 @@ from pipeline.observe.tap_stream import Tapping
 from pipeline.runtime.page import Page
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
-from pipeline.runtime.selection import Selection
 from pipeline.sources.docker.discovery.own_container import own_container
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve

@@ -50,11 +50,11 @@ def main(args: argparse.Namespace) -> int:
             "name a container of the Engine, or describe one with --name, --image and --label"
             + (", not both" if described else "")
         )
-    from pipeline.cli._dry_run import Line
-    from pipeline.cli.explain.container import Found, ask
-    from pipeline.cli.explain.facts import explained
+    from pipeline.cli.explain.container import ask
     from pipeline.cli.explain.text import print_json, print_text
     from pipeline.config import find, read
+    from pipeline.explain.dry_run import Line
+    from pipeline.explain.facts import Found, explained
 
     reading = read(find(args.config, os.environ), os.environ, python=args.python)
     found = Found(_described(args)) if described else ask(args.container, reading, os.environ)

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.cli._values import shown
 from pipeline.config import ConfigFile
 from pipeline.config.wording import nearest
-from pipeline.model.container import Container
+from pipeline.explain.facts import Found
+from pipeline.explain.values import shown
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.discovery.facts import from_inspect, from_list
 from pipeline.sources.docker.discovery.own_container import own_container
 from pipeline.sources.docker.engine.client import Engine, NotFound
 from pipeline.sources.docker.engine.endpoint import resolve
-
-
-@dataclass(frozen=True)
-class Found:
-    """A container, and what the Engine says about following it."""
-
-    container: Container
-    reasons: Sequence[str] = ()
-    """Why it isn't followed, whatever the configuration says."""
-    notes: Sequence[str] = ()
-    """What else to know about it."""
 
 
 def ask(name: str, reading: ConfigFile, environ: Mapping[str, str]) -> Found:

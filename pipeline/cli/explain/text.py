@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.cli._terminal import Colour, colours
-from pipeline.cli._values import shown
-from pipeline.cli.explain.facts import Facts
+from pipeline.explain.facts import Facts
+from pipeline.explain.values import shown
 
 Paint = Callable[[Colour, str], str]
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.cli._dry_run import DryRun, Entry, Line
-from pipeline.cli._reasons import not_followed, not_taken
 from pipeline.cli.test.compare import Pair, find, pair_up
 from pipeline.cli.test.series import SeriesDifference, compare
 from pipeline.config import ConfigFile
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
+from pipeline.explain.dry_run import DryRun, Entry, Line
+from pipeline.explain.reasons import not_followed, not_taken
 from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.model.records import MISSING

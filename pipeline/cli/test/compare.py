@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.cli._values import has_null
 from pipeline.config.wording import nearest
+from pipeline.explain.values import has_null
 from pipeline.model.records import MISSING, RESERVED
 
 LARGEST_TABLE = 250_000

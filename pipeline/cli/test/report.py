@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import structs
 
 from pipeline.cli._terminal import Colour
-from pipeline.cli._values import shown, shown_apart
 from pipeline.cli.test.cases import Lost, Result, lines
 from pipeline.cli.test.compare import Difference, Pair, suggestion
 from pipeline.cli.test.series import SeriesDifference
 from pipeline.config.settings import CaseLine
+from pipeline.explain.values import shown, shown_apart
 from pipeline.model.records import MISSING
 from pipeline.support.plural import plural
 

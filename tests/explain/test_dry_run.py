@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli._dry_run import DryRun, Line, Snapshot, Step
 from pipeline.config.file import parse
+from pipeline.explain.dry_run import DryRun, Line, Snapshot, Step
 from pipeline.model import registry
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage

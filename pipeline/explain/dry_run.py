@@ -18,6 +18,7 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger
 from pipeline.accounting.offsets import Offsets
 from pipeline.config import Config
+from pipeline.config.selection import Selection
 from pipeline.encode.json import JsonEncoder
 from pipeline.model import registry
 from pipeline.model.batch import STREAM_NAMES, Batch
@@ -28,7 +29,6 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.records import Records
 from pipeline.model.stage_metrics import Derived
 from pipeline.model.timestamps import from_nanoseconds, nanoseconds
-from pipeline.runtime.selection import Selection
 from pipeline.topology import ContainerLanes, Route, Router
 from pipeline.topology.labels import PREFIX, Labels, Wish
 

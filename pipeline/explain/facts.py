@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
-from pipeline.cli._dry_run import DryRun, Entry, Line, Snapshot, Step
-from pipeline.cli._reasons import not_followed, not_taken, not_understood
-from pipeline.cli.explain.container import Found
 from pipeline.config import Config, ConfigFile, RouteConfig, StageConfig
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
+from pipeline.explain.dry_run import DryRun, Entry, Line, Snapshot, Step
+from pipeline.explain.reasons import not_followed, not_taken, not_understood
 from pipeline.model.container import Container
 from pipeline.model.records import MISSING
 
@@ -24,6 +24,17 @@ BETWEEN = " → "
 
 DEEPEST = 16
 """Levels of objects that are compared field by field; deeper ones are compared as a whole."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container, and what the Engine says about following it."""
+
+    container: Container
+    reasons: Sequence[str] = ()
+    """Why it isn't followed, whatever the configuration says."""
+    notes: Sequence[str] = ()
+    """What else to know about it."""
 
 
 def explained(reading: ConfigFile, found: Found, lines: Sequence[Line]) -> Facts:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.cli._values import shown
 from pipeline.config import Config
+from pipeline.config.selection import Selection
+from pipeline.explain.values import shown
 from pipeline.expression.explanation import Part, why_false
 from pipeline.model.container import Container
-from pipeline.runtime.selection import Selection
 
 ENABLE, ROUTE = "dockline.enable", "dockline.route"
 """Labels on a container."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.config.file import parse
-from pipeline.runtime.selection import Selection
+from pipeline.config.selection import Selection
 from pipeline.testing.builders import container
 
 ROUTES = """\
