@@ -1,0 +1,160 @@
+/** Asks the agent: JSON answers, and streams of JSON lines. Each request carries the token. */
+
+const KEY = "dockline.token";
+const FIRST_PAUSE = 500;
+const LAST_PAUSE = 5_000;
+
+/** Takes the token out of the address, so that it is neither copied along nor in the history. */
+export function takeToken() {
+  const found = /^#token=([^&]+)/.exec(location.hash);
+  if (!found) return;
+  setToken(decodeURIComponent(found[1]));
+  history.replaceState(null, "", location.pathname + location.search + "#/flow");
+}
+
+export const setToken = (token) => sessionStorage.setItem(KEY, token);
+
+function headers(more) {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
+}
+
+/** An answer that is not 200: `status` (0 where there was none) and a sentence in `message`. */
+export class Refusal extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-store", ...options, headers: headers(options.headers) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, "The agent does not answer.");
+  }
+  if (!answer.ok) throw new Refusal(answer.status, await sentence(answer));
+  return answer;
+}
+
+async function sentence(answer) {
+  const text = (await answer.text()).trim().slice(0, 500);
+  return text || `The agent answered ${answer.status} ${answer.statusText}.`;
+}
+
+/** The JSON at a path. Throws a Refusal. */
+export const get = async (path, signal) => (await ask(path, { signal })).json();
+
+/** The JSON that a POST of JSON answers. Throws a Refusal. */
+export const post = async (path, body, signal) =>
+  (
+    await ask(path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json" },
+      signal,
+    })
+  ).json();
+
+/** A path with a query: a list gives its key once for each value; what is empty is left out. */
+export function withQuery(path, values) {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== "" && each !== null && each !== undefined && each !== false) query.append(key, each);
+    }
+  }
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/**
+ * Follows a stream of JSON lines while the tab is visible, and connects again when it ends.
+ * onLine(object) gets each line. onState({state, since, text}) is told "live", "away" (no answer
+ * since then) or "refused" (the agent's sentence). `silence`: seconds without a byte after which
+ * the agent counts as away; 0 for streams that may be quiet. Returns what closes it.
+ */
+export function stream(path, onLine, onState = () => {}, { silence = 0 } = {}) {
+  let ended = false;
+  let pause = FIRST_PAUSE;
+  let awaySince = null;
+  let timer = null;
+  let abort = null;
+
+  const report = (state, text = "", status = 0) => {
+    if (ended) return;
+    if (state === "live") awaySince = null;
+    else awaySince ??= Date.now() / 1000;
+    onState({ state, since: awaySince, text, status });
+  };
+
+  async function run() {
+    timer = null;
+    if (ended || document.hidden) return;
+    const mine = new AbortController();
+    abort = mine;
+    try {
+      const answer = await ask(path, { signal: mine.signal });
+      report("live");
+      await readLines(answer.body, mine, silence, (line) => {
+        pause = FIRST_PAUSE;
+        if (!ended && abort === mine) onLine(line);
+      });
+      if (abort === mine) report("away", "The agent closed the stream.");
+    } catch (error) {
+      if (ended || abort !== mine) return;
+      report(error.status > 0 ? "refused" : "away", error.message, error.status);
+    }
+    if (ended || abort !== mine) return;
+    timer = setTimeout(run, pause);
+    pause = Math.min(pause * 2, LAST_PAUSE);
+  }
+
+  const stop = () => {
+    clearTimeout(timer);
+    timer = null;
+    const old = abort;
+    abort = null;
+    old?.abort();
+  };
+  // A tab that nobody sees costs the agent nothing.
+  const shown = () => {
+    stop();
+    if (!document.hidden) run();
+  };
+  document.addEventListener("visibilitychange", shown);
+  run();
+  return () => {
+    ended = true;
+    document.removeEventListener("visibilitychange", shown);
+    stop();
+  };
+}
+
+async function readLines(body, abort, silence, onLine) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let parts = []; // of a line whose end has not come: joined once, as the first may have megabytes
+  let watch = null;
+  const heard = () => {
+    clearTimeout(watch);
+    if (silence) watch = setTimeout(() => abort.abort(new Refusal(0, "The agent has gone silent.")), silence * 1000);
+  };
+  try {
+    for (;;) {
+      heard();
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = value.split("\n");
+      for (let index = 0; index < lines.length - 1; index++) {
+        const text = parts.length ? parts.join("") + lines[index] : lines[index];
+        parts = [];
+        if (text) onLine(JSON.parse(text));
+      }
+      if (lines.at(-1)) parts.push(lines.at(-1));
+    }
+  } finally {
+    clearTimeout(watch);
+  }
+}
