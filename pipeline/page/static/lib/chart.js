@@ -1,0 +1,166 @@
+/** Charts over time, by uPlot: one time axis, a shared cursor, marks of events. */
+import uPlot from "../vendor/uplot.js";
+import { html, useEffect, useRef } from "./ui.js";
+import { useWidth } from "./hooks.js";
+import { NONE } from "./units.js";
+
+const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
+const AXIS = 62; // pixels for the figures at the left, the same for all: the times stand below one another
+
+/** The value of a token of app.css in the theme of now. */
+const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const hours = (epoch) => new Date(epoch * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/**
+ * A chart. `times`: seconds since the epoch. `series`: {label, values, color (a token), dash}.
+ * `format`: a value as text. `group`: charts of one group share their cursor. `marks`:
+ * {time, sign, bad} as vertical lines. onSelect(since, until): a stretch was marked.
+ * `limit`: {value, label}, a level that is always shown.
+ */
+export function Chart({ title, times, series, format, group = "", marks = [], onSelect = null, height = 110, limit = null }) {
+  const [place, width] = useWidth();
+  const chart = useRef(null);
+  const readout = useRef(null);
+  const latest = useRef({});
+  latest.current = { series, format, marks, onSelect };
+  const shape = series.map(({ label, color, dash }) => `${label}${color}${dash}`).join() + (limit ? "limit" : "");
+  const data = [times, ...series.map(({ values }) => values), ...(limit ? [times.map(() => limit.value)] : [])];
+
+  useEffect(() => {
+    if (!width) return;
+    const made = new uPlot(options({ width, height, series, limit, group, latest, readout }), data, place.current);
+    chart.current = made;
+    const theme = matchMedia("(prefers-color-scheme: light)");
+    const again = () => made.redraw();
+    theme.addEventListener("change", again);
+    return () => {
+      theme.removeEventListener("change", again);
+      made.destroy();
+      chart.current = null;
+    };
+  }, [shape, width > 0, height, group]);
+  useEffect(() => chart.current?.setSize({ width, height }), [width]);
+  useEffect(() => {
+    if (!chart.current) return;
+    chart.current.setData(data);
+    tell(chart.current, latest.current, readout.current);
+  });
+
+  return html`<figure class="chart">
+    <figcaption><h3>${title}</h3><span class="readout" ref=${readout}></span></figcaption>
+    <div class="plot" ref=${place} aria-hidden="true"></div>
+  </figure>`;
+}
+
+function options({ width, height, series, limit, group, latest, readout }) {
+  const format = (value) => (value === null ? NONE : latest.current.format(value));
+  const axis = { stroke: () => token("--dim"), font: FONT, grid: { stroke: () => token("--line"), width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height,
+    legend: { show: false },
+    padding: [6, 4, 0, 0],
+    cursor: {
+      drag: { x: Boolean(latest.current.onSelect), y: false, setScale: false },
+      points: { size: 5 },
+      y: false,
+      ...(group && { sync: { key: group, setSeries: false } }),
+    },
+    select: { show: Boolean(latest.current.onSelect) },
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, 1e-9) * 1.08] } },
+    axes: [
+      { ...axis, size: 20, gap: 3, space: 70, values: (_, splits) => splits.map(hours) },
+      { ...axis, size: AXIS, gap: 4, space: 32, values: (_, splits) => splits.map(format) },
+    ],
+    series: [
+      {},
+      ...series.map(({ label, color, dash }, index) => ({
+        label,
+        stroke: () => token(color),
+        fill: index ? undefined : () => token(color) + "22",
+        width: 1.3,
+        dash,
+        points: { show: false },
+      })),
+      ...(limit ? [{ label: limit.label, stroke: () => token("--warn"), width: 1, dash: [3, 3], points: { show: false } }] : []),
+    ],
+    hooks: {
+      setCursor: [(chart) => tell(chart, latest.current, readout.current)],
+      setSelect: [(chart) => selected(chart, latest.current.onSelect)],
+      draw: [(chart) => drawMarks(chart, latest.current.marks)],
+    },
+  };
+}
+
+/** Writes the values under the cursor, or the newest, into the caption. */
+function tell(chart, { series, format }, element) {
+  const index = chart.cursor.idx;
+  const at = index ?? lastOf(series);
+  const text = series.map(({ label, values }) => `${label} ${values[at] == null ? NONE : format(values[at])}`.trim());
+  const time = index === null || index === undefined ? "now" : hours(chart.data[0][index]);
+  if (element) element.textContent = `${time}  ${text.join("   ")}`;
+}
+
+function lastOf(series) {
+  for (let at = series[0].values.length - 1; at > 0; at--) if (series.some(({ values }) => values[at] != null)) return at;
+  return 0;
+}
+
+function selected(chart, onSelect) {
+  if (!onSelect || chart.select.width < 3) return;
+  const [since, until] = [chart.select.left, chart.select.left + chart.select.width].map((x) => chart.posToVal(x, "x"));
+  chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  onSelect(since, until);
+}
+
+function drawMarks(chart, marks) {
+  const { ctx } = chart;
+  const { left, top, width, height } = chart.bbox;
+  const scale = devicePixelRatio;
+  ctx.save();
+  ctx.font = `600 ${10 * scale}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  ctx.lineWidth = scale;
+  ctx.setLineDash([2 * scale, 3 * scale]);
+  let free = 0; // no text over another
+  for (const { time, sign, bad } of marks) {
+    const x = Math.round(chart.valToPos(time, "x", true));
+    if (x < left || x > left + width) continue;
+    ctx.strokeStyle = ctx.fillStyle = token(bad ? "--bad" : "--dim");
+    ctx.beginPath();
+    ctx.moveTo(x, top);
+    ctx.lineTo(x, top + height);
+    ctx.stroke();
+    const size = ctx.measureText(sign).width;
+    if (x < free || x + size > left + width) continue;
+    ctx.fillText(sign, x + 3 * scale, top + scale);
+    free = x + size + 6 * scale;
+  }
+  ctx.restore();
+}
+
+/** The readings of charts as a table, newest first, for who cannot see them. `linkOf(time)` may be null. */
+export function Readings({ times, columns, linkOf = null, label }) {
+  return html`<details class="readings">
+    <summary>Readings as a table</summary>
+    <div class="scroll" tabindex="0" role="region" aria-label=${label}>
+      <table class="plain">
+        <thead><tr><th scope="col">Time</th>${columns.map(({ title }) => html`<th scope="col" class="num" key=${title}>${title}</th>`)}</tr></thead>
+        <tbody>${times.map((_, index) => {
+          const at = times.length - 1 - index;
+          const time = new Date(times[at] * 1000).toLocaleTimeString("en-GB");
+          return html`<tr key=${at}>
+            <th scope="row">${linkOf ? html`<a href=${linkOf(times[at])} title="The lines of then">${time}</a>` : time}</th>
+            ${columns.map(({ title, values, format }) => html`<td class="num" key=${title}>${values?.[at] == null ? NONE : format(values[at])}</td>`)}
+          </tr>`;
+        })}</tbody>
+      </table>
+    </div>
+  </details>`;
+}
+
+/** The times of a history's readings. */
+export const timesOf = (history, length) =>
+  Array.from({ length }, (_, index) => history.end - history.every * (length - 1 - index));
