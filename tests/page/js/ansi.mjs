@@ -39,26 +39,30 @@ test("Sequences that move, erase or switch modes are left out", () => {
 });
 
 test("Texts for the terminal itself become a mark that tells them", () => {
-  assert.deepEqual(marks(`${E}]0;evil title\u0007x`), [["␛]…", "escape sequence: 0;evil title"]]);
-  assert.deepEqual(marks(`${E}]52;c;aGk=${E}\\x`), [["␛]…", "escape sequence: 52;c;aGk="]]);
+  assert.deepEqual(marks(`${E}]0;evil title\u0007x`), [["ESC]…", "escape sequence: 0;evil title"]]);
+  assert.deepEqual(marks(`${E}]52;c;aGk=${E}\\x`), [["ESC]…", "escape sequence: 52;c;aGk="]]);
   assert.deepEqual(texts(`${E}]8;;http://x${E}\\link${E}]8;;${E}\\`)[1], "link");
 });
 
 test("A sequence without an end hides nothing", () => {
-  assert.equal(plain(`a${E}]0;all the rest`), "a␛]0;all the rest");
-  assert.equal(plain(`a${E}[`), "a␛[");
-  assert.equal(plain(`a${E}`), "a␛");
+  assert.equal(plain(`a${E}]0;all the rest`), "aESC]0;all the rest");
+  assert.equal(plain(`a${E}[`), "aESC[");
+  assert.equal(plain(`a${E}`), "aESC");
   assert.ok(plain(`a${E}]0;${"x".repeat(5000)}\u0007z`).includes("xxxx"));
   assert.ok(plain(`a${E}[${"1;".repeat(100)}mz`).includes("1;1;"));
 });
 
 test("Control characters, overrides and what has no width are marks", () => {
-  assert.deepEqual(marks("a\u0000b\u0008\u007fc\u0085"), [["␀", "U+0000"], ["␈", "U+0008"], ["␡", "U+007F"], ["U+0085", "U+0085"]]);
+  assert.deepEqual(marks("a\u0000b\u0008\u007fc\u0085"), [["NUL", "U+0000 control character"], ["BS", "U+0008 control character"], ["DEL", "U+007F control character"], ["U+0085", "U+0085"]]);
   for (const code of [0x202a, 0x202e, 0x2066, 0x2069, 0x200e, 0x200f, 0x061c, 0x200b, 0xfeff, 0x2028]) {
     assert.equal(marks(`a${String.fromCodePoint(code)}b`).length, 1, code.toString(16));
   }
   assert.deepEqual(marks("a\u202eb")[0], ["U+202E", "U+202E right-to-left override"]);
   assert.equal(plain("\u{e0041}x").slice(0, 7), "U+E0041");
+});
+
+test("Equal marks beside each other are one piece", () => {
+  assert.deepEqual(marks("\b\b\b").map(([text]) => text), ["BS BS BS"]);
 });
 
 test("Lone surrogates are marks, pairs are not", () => {
@@ -67,7 +71,7 @@ test("Lone surrogates are marks, pairs are not", () => {
 });
 
 test("A carriage return is a mark but at a line's end", () => {
-  assert.equal(plain("10%\r20%\r"), "10%␍20%");
+  assert.equal(plain("10%\r20%\r"), "10%CR20%");
   assert.equal(plain("a\r\nb"), "a\nb");
 });
 

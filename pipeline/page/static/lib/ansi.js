@@ -15,7 +15,7 @@
  * `mark` says what stands there, for what has no look of its own. */
 
 /** Most pieces of a line; what follows has no colours. */
-export const MOST_PIECES = 1000;
+export const MOST_PIECES = 200;
 const LONGEST_CSI = 64;
 const LONGEST_STRING = 4096;
 
@@ -27,6 +27,9 @@ const CSI_ANY = /\u001b\[[0-?]*[ -/]*[@-~]/y;
 const STRING = /\u001b([\]PX^_])([^\u0007\u001b]*)(?:\u0007|\u001b\\)/y;
 const SHORT = /\u001b(?:[ -/]{1,2}[0-~]|[0-Z\\`-~])/y;
 
+const CONTROLS = (
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split(" ");
 const NAMES = {
   "\u00ad": "soft hyphen",
   "\u061c": "Arabic letter mark",
@@ -56,7 +59,7 @@ export function pieces(text, colours = true) {
     const last = found[found.length - 1];
     const same = last && last.style === style && last.mark === mark;
     if (!part) return;
-    if (same || (last && found.length >= MOST_PIECES)) last.text += part;
+    if (same || (last && found.length >= MOST_PIECES)) last.text += mark ? ` ${part}` : part;
     else found.push(mark ? { text: part, style, mark } : { text: part, style });
   };
   let style = null;
@@ -95,8 +98,8 @@ const atEndOfLine = (text, place) => place === text.length || text[place] === "\
 /** How a character without a look is shown, and its name. */
 export function described(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return { shown: String.fromCharCode(0x2400 + code), name: hex(code) };
-  if (code === 0x7f) return { shown: "\u2421", name: hex(code) };
+  if (code < 0x20) return { shown: CONTROLS[code], name: `${hex(code)} control character` };
+  if (code === 0x7f) return { shown: "DEL", name: `${hex(code)} control character` };
   const name = NAMES[character];
   return { shown: hex(code), name: name ? `${hex(code)} ${name}` : hex(code) };
 }
@@ -113,11 +116,11 @@ function readEscape(text, start) {
   }
   const string = match(STRING, text.length - start > LONGEST_STRING ? text.slice(0, start + LONGEST_STRING) : text, start);
   if (string) {
-    return { end: start + string[0].length, shown: `\u241b${string[1]}\u2026`, mark: `escape sequence: ${plain(string[2])}` };
+    return { end: start + string[0].length, shown: `ESC${string[1]}\u2026`, mark: `escape sequence: ${plain(string[2])}` };
   }
   const short = match(SHORT, text, start);
   if (short) return { end: start + short[0].length };
-  return { end: start + 1, shown: "\u241b", mark: hex(0x1b) };
+  return { end: start + 1, shown: "ESC", mark: `${hex(0x1b)} control character` };
 }
 
 function match(pattern, text, start) {

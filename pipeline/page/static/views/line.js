@@ -1,6 +1,6 @@
-/** Not written yet. */
+/** One line. */
 import { html } from "../lib/ui.js";
-
-export default function View({ route }) {
-  return html`<p class="empty">The view ${route.view} is not written yet.</p>`;
+export function LinePanel({ row, close }) {
+  return html`<aside class="panel"><button onClick=${close}>Close</button><pre>${row.entry.message}</pre></aside>`;
 }
+export default function LinkedLine() { return html`<p>…</p>`; }
