@@ -3,18 +3,18 @@ import { link } from "../lib/route.js";
 import { html } from "../lib/ui.js";
 import { count, plural, rate } from "../lib/units.js";
 
-export function Routes({ graph, now, projects }) {
+export function Routes({ graph, now, projects, dense }) {
   const figures = new Map(now.routes.map((route) => [route.name, route]));
   return html`<div class="column">
     <h2>Routes <span class="dim">${graph.routes.length}</span></h2>
     ${graph.routes.map((route) => html`<${Route} key=${route.name} route=${route}
       fedBy=${graph.routes.filter(({ feeds }) => feeds.includes(route.name)).map(({ name }) => name)}
-      figures=${figures.get(route.name)} links=${now.links} projects=${projects.get(route.name) ?? []} />`)}
+      dense=${dense} figures=${figures.get(route.name)} links=${now.links} projects=${projects.get(route.name) ?? []} />`)}
     ${!graph.routes.length && html`<p class="empty">No route is configured: nothing is sent.</p>`}
   </div>`;
 }
 
-function Route({ route, fedBy, figures, links, projects }) {
+function Route({ route, fedBy, figures, links, projects, dense }) {
   const entered = figures?.per_second;
   const what = [
     route.from.length && `from ${route.from.join(", ")}`,
@@ -26,10 +26,10 @@ function Route({ route, fedBy, figures, links, projects }) {
       <h3><a class="cut" href=${link("logs", [], { route: route.name })} title="Lines on ${route.name}">${route.name}</a></h3>
       <span class="num" title="Entries that enter it"><b>${rate(entered)}</b></span>
     </div>
-    <p class="dim">${what.join(" · ")}${route.labels ? " · and who asks for it by label" : ""}</p>
-    ${route.containers && html`<p class="mono cut dim" title=${route.containers}>${route.containers}</p>`}
+    <p class="dim ${dense ? "cut" : ""}">${what.join(" · ")}${route.labels ? " · and who asks for it by label" : ""}</p>
+    ${route.containers && !dense && html`<p class="mono cut dim" title=${route.containers}>${route.containers}</p>`}
     ${projects.length > 0 && html`<p class="dim narrow">from ${projects.join(", ")}</p>`}
-    ${route.stages.length > 0 && html`<${Stages} route=${route} figures=${figures} />`}
+    ${route.stages.length > 0 && html`<${dense ? StagesInLine : Stages} route=${route} figures=${figures} />`}
     <ul class="outs">
       ${route.to.map((sink) => html`<li class="row" key=${sink} data-node="out ${route.name} ${sink}">
         <a class="cut" href=${link("logs", [], { route: route.name, sink })} title="Lines from ${route.name} to ${sink}">→ ${sink}</a>
@@ -65,4 +65,14 @@ function Stages({ route, figures }) {
       </li>`;
     })}
   </ol>`;
+}
+
+/** The stages in one line, where there are many routes. */
+function StagesInLine({ route, figures }) {
+  return html`<p class="cut" title=${route.stages.join(", ")}>
+    ${route.stages.map((name, index) => {
+      const gone = figures?.stages[index]?.filtered_per_second;
+      return html`<span key=${index}><span class="dim">▸</span> ${name} ${gone > 0 && html`<a href=${link("logs", [], { route: route.name, show: "dropped" })}>− ${rate(gone)}</a> `}</span>`;
+    })}
+  </p>`;
 }

@@ -7,11 +7,14 @@ import { Problem } from "./problem.js";
 const POLICIES = { block: "waits when full", drop_newest: "drops the newest when full", drop_oldest: "drops the oldest when full" };
 const LATE = 5; // seconds of lag that are worth a look
 
-export function Sinks({ graph, now, at }) {
+export function Sinks({ graph, now, at, dense }) {
   const states = new Map(now.sinks.map((sink) => [sink.name, sink]));
+  const troubled = ({ name }) => Boolean(states.get(name)?.problem);
+  // Of many, those with a problem come first.
+  const sinks = dense ? [...graph.sinks.filter(troubled), ...graph.sinks.filter((sink) => !troubled(sink))] : graph.sinks;
   return html`<div class="column">
     <h2>Sinks <span class="dim">${graph.sinks.length}</span></h2>
-    ${graph.sinks.map((sink) => html`<${Sink} key=${sink.name} sink=${sink} state=${states.get(sink.name)} at=${at === sink.name} />`)}
+    ${sinks.map((sink) => html`<${Sink} key=${sink.name} sink=${sink} state=${states.get(sink.name)} at=${at === sink.name} dense=${dense} />`)}
     ${!graph.sinks.length && html`<p class="empty">No sink is configured: nothing is sent.</p>`}
   </div>`;
 }
@@ -20,7 +23,7 @@ export function Sinks({ graph, now, at }) {
 const wordsOf = (state, now) =>
   state.problem_since ? `down for ${span(now - state.problem_since)}: ${state.problem}` : state.problem;
 
-function Sink({ sink, state, at }) {
+function Sink({ sink, state, at, dense }) {
   const now = Date.now() / 1000;
   return html`<section class="card sink ${at ? "at" : ""} ${state?.problem ? "broken" : ""}" data-node="sink ${sink.name}"
     aria-label="Sink ${sink.name}" ref=${at ? intoView : null}>
@@ -29,11 +32,19 @@ function Sink({ sink, state, at }) {
         ${sink.type !== sink.name && html`<span class="tag">${sink.type}</span>`}</h3>
       ${state && html`<span class="num" title="${byteRate(state.bytes_per_second)}"><b>${rate(state.delivered_per_second)}</b></span>`}
     </div>
-    <p class="dim cut mono" title=${sink.address}>${sink.address}</p>
+    ${!dense && html`<p class="dim cut mono" title=${sink.address}>${sink.address}</p>`}
     ${state?.problem && html`<${Problem} text=${wordsOf(state, now)} />`}
-    ${state && html`<${State} sink=${sink} state=${state} />`}
+    ${state && html`<${dense && calm(state) ? Calm : State} sink=${sink} state=${state} />`}
   </section>`;
 }
+
+/** Whether a line says all that is to say. */
+const calm = (state) =>
+  !state.problem && state.lag <= LATE && !state.retried && !state.dead_lettered && !Object.keys(state.dropped).length;
+
+const Calm = ({ state }) => html`<p class="row dim">
+  <span>lag ${span(state.lag)}</span><${Fill} part=${fill(state.memory, state.memory_limit)} />
+</p>`;
 
 const intoView = (element) => element?.scrollIntoView({ block: "nearest" });
 

@@ -5,7 +5,8 @@ import { html, useEffect, useState } from "../lib/ui.js";
 import { count, plural, rate } from "../lib/units.js";
 import { Problem } from "./problem.js";
 
-const SHOWN = 30;
+const SHOWN = 30; // of a project's containers
+const PROJECTS = 40; // the busiest of them, until all are asked for
 
 /** What lines of a project are found by; Compose names its containers PROJECT-SERVICE-N. */
 export const patternOf = (project) => (project.host || !project.name ? "" : `${project.name}-*`);
@@ -13,6 +14,7 @@ export const patternOf = (project) => (project.host || !project.name ? "" : `${p
 const titleOf = ({ name, host }) => name || (host ? "(no host)" : "(no project)");
 
 export function Sources({ graph, now }) {
+  const [all, setAll] = useState(false);
   const problems = now.problems.filter(({ kind }) => kind === "engine");
   return html`<div class="column">
     <h2>Containers <span class="dim">${count(now.totals.followed)} of ${count(now.totals.containers)} followed</span></h2>
@@ -20,9 +22,20 @@ export function Sources({ graph, now }) {
       ...${{ source, problems, state: now.sources.find(({ name }) => name === source.name) }} />`)}
     ${!now.projects.length && html`<${Empty} graph=${graph} problems=${problems} />`}
     <ul class="card rows">
-      ${now.projects.map((project) => html`<${Project} key=${project.name} project=${project} />`)}
+      ${(all ? now.projects : busiest(now.projects)).map((project) => html`<${Project} key=${project.name} project=${project} />`)}
     </ul>
+    ${now.projects.length > PROJECTS && html`<button class="quiet" aria-expanded=${all} onClick=${() => setAll(!all)}>
+      ${all ? `The ${PROJECTS} busiest` : `All ${count(now.projects.length)}, also those with fewer lines`}
+    </button>`}
   </div>`;
+}
+
+/** The busiest projects, in the order that they have. */
+function busiest(projects) {
+  if (projects.length <= PROJECTS) return projects;
+  const ordered = [...projects].sort((one, other) => other.lines_per_second - one.lines_per_second);
+  const chosen = new Set(ordered.slice(0, PROJECTS));
+  return projects.filter((project) => chosen.has(project));
 }
 
 function Source({ source, state, problems }) {

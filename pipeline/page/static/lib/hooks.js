@@ -54,6 +54,19 @@ export function useClock(active) {
   return time;
 }
 
+/** Whether a media query holds, also after the window has changed. */
+export function useMedia(query) {
+  const [holds, setHolds] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const asked = matchMedia(query);
+    const changed = () => setHolds(asked.matches);
+    changed();
+    asked.addEventListener("change", changed);
+    return () => asked.removeEventListener("change", changed);
+  }, [query]);
+  return holds;
+}
+
 /** Keys of a view, while nobody types: handler(event) returns true for one that it has taken. */
 export function useKeys(handler) {
   const latest = useRef(handler);

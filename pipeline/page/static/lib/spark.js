@@ -5,6 +5,7 @@ import { html } from "./ui.js";
 export function Spark({ values, width = 72, height = 16, label = "" }) {
   const highest = Math.max(1e-9, ...values.map((value) => value ?? 0));
   const step = width / Math.max(1, values.length - 1);
+  if (!values.some(Boolean)) return null; // a flat line of nothing only draws the eye
   let path = "";
   let drawing = false;
   values.forEach((value, index) => {

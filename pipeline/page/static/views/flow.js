@@ -7,6 +7,8 @@ import { Sources } from "../flow/sources.js";
 import { html } from "../lib/ui.js";
 import { bytes, cores, count, rate, span } from "../lib/units.js";
 
+const MANY = 12; // routes or sinks, from which on each is told in fewer lines
+
 /** The names of the projects that each route takes from. */
 function projectsByRoute(now) {
   const found = new Map();
@@ -19,13 +21,14 @@ function projectsByRoute(now) {
 export default function Flow({ route, graph, now, connection }) {
   if (!now || !graph)
     return html`<p class="empty" aria-busy="true">${connection.state === "refused" ? connection.text : "Waiting for the agent’s first figures…"}</p>`;
+  const dense = Math.max(graph.routes.length, graph.sinks.length) > MANY;
   return html`
     <h2 class="hidden">Flow</h2>
     <${Totals} now=${now} />
     <${Edges} edges=${edgesOf(graph, now)}>
       <${Sources} graph=${graph} now=${now} />
-      <${Routes} graph=${graph} now=${now} projects=${projectsByRoute(now)} />
-      <${Sinks} graph=${graph} now=${now} at=${route.query.get("at")} />
+      <${Routes} graph=${graph} now=${now} projects=${projectsByRoute(now)} dense=${dense} />
+      <${Sinks} graph=${graph} now=${now} at=${route.query.get("at")} dense=${dense} />
     <//>
     <${HostCharts} />
   `;
