@@ -57,6 +57,8 @@ class Predicate:
         self._mask = OverEntries(lambda scope: _truth(translate(text, scope)))
         self.fields = self._mask.fields
         """Names of the top-level fields that it may read."""
+        self.is_linear = self._mask.is_linear
+        """Whether all of its patterns are linear in the text (see `patterns`)."""
 
     def __call__(self, batch: Batch) -> list[bool]:
         """Whether the expression is true, for each entry of the batch. Never raises."""
@@ -124,6 +126,8 @@ class OverEntries:
     """Properties of the container that it may read, such as `container.name`."""
     is_constant: bool
     """Whether it has the same value for all entries of a container and source."""
+    is_linear: bool
+    """Whether all of its patterns are linear in the text (see `patterns`)."""
 
     def __init__(self, code: Callable[[EntryScope], Code]) -> None:
         """`code` makes the expression's code in a scope; it is called once for each shape."""
@@ -134,6 +138,7 @@ class OverEntries:
         self.fields = frozenset(scope.fields)
         self.facts = scope.facts
         self.is_constant = scope.is_constant
+        self.is_linear = scope.namespace.is_linear
 
     def __call__(self, batch: Batch) -> list[Any]:
         """The value for each entry of the batch. Never raises."""

@@ -72,6 +72,8 @@ class Namespace:
     }
 
     def __init__(self) -> None:
+        self.is_linear = True
+        """Whether all patterns in the code are linear in the text (`Pattern.is_linear`)."""
         self._globals = dict(self._SHARED)
         self._fresh = 0
 

@@ -64,7 +64,9 @@ def _matches(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
     value, pattern = arguments
     if not isinstance(pattern.literal, str):
         raise ConfigError('the pattern is a text, as in matches(path, r"^/api/v\\d+/")')
-    search = namespace.constant(compile_pattern(pattern.literal).search)
+    compiled = compile_pattern(pattern.literal)
+    namespace.is_linear = namespace.is_linear and compiled.is_linear
+    search = namespace.constant(compiled.search)
     if value.kind == "text":
         return Code(f"({search}({value.source}) is not None)", "boolean")
     x = namespace.fresh()

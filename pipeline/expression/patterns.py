@@ -43,6 +43,8 @@ class Pattern:
     """Finds the leftmost match. May always find none in texts longer than `steps.LONGEST`."""
     groups: Mapping[str, int]
     """The number of each named group, by name."""
+    is_linear: bool
+    """Whether the steps of a search are linear in the text, so that it searches any text."""
 
 
 def compile_pattern(text: str) -> Pattern:
@@ -53,8 +55,9 @@ def compile_pattern(text: str) -> Pattern:
     compiled, cost = _compile(text)
     if cost > steps.LINEAR and (sooner := _from_where_it_begins(text)) is not None:
         compiled, cost = sooner, steps.of_search(sooner.pattern)
-    search = compiled.search if cost <= steps.LINEAR else _within(compiled.search)
-    return Pattern(search, compiled.groupindex)
+    linear = cost <= steps.LINEAR
+    search = compiled.search if linear else _within(compiled.search)
+    return Pattern(search, compiled.groupindex, linear)
 
 
 def compile_linear(text: str) -> re.Pattern[str]:

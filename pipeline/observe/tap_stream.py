@@ -10,11 +10,15 @@ about the stream:
 {"sink":"logstash","dropped":"…","entries":500}
 {"control":"open","entries_per_second":1000}
 {"control":"sampled","one_in":4,"shown":1000,"of":4012}
+{"control":"searched","matched":3,"of":4012,"skipped":0}
 {"control":"lost","entries":12}
 {"control":"idle"}
 ```
 
-The query may have `route`, `sink` and `container`, each any number of times, and `dropped=1`.
+The query may have `route`, `sink` and `container`, each any number of times, and `dropped=1`. To
+search, it may have `match`, `regex`, `where` and `level`, once each. Then `searched` comes every
+second, with what has been since the one before: how many entries matched, of how many, and how many
+of these were skipped, since the search has used up its CPU.
 """
 
 from __future__ import annotations
@@ -23,10 +27,12 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from aiohttp import hdrs, web
+from multidict import MultiMapping
 
 from pipeline.model.errors import DocklineError
 from pipeline.observe.access import Access, Guard
 from pipeline.topology.tap import ENTRIES, WINDOW, Choice, Tap, Tapper, any_of, control
+from pipeline.topology.tap_search import Search
 
 GATHER = 0.05
 """Seconds between two writes to one tapper."""
@@ -36,7 +42,8 @@ STALLED = 600.0
 """Seconds that a tapper may read nothing before its stream is ended."""
 
 INSTEAD = "run dockline tap where the agent runs (docker exec)"
-_PARAMETERS = {"route", "sink", "container", "dropped"}
+_SEARCH = ("match", "regex", "where", "level")
+_PARAMETERS = {"route", "sink", "container", "dropped", *_SEARCH}
 
 
 class Tapping:
@@ -71,7 +78,7 @@ class Tapping:
 
     def _choice(self, request: web.Request) -> Choice:
         """What the query asks for. Raises `DocklineError` for an unknown parameter, route or
-        sink."""
+        sink, and for a search that can't be used."""
         query = request.query
         if unknown := set(query) - _PARAMETERS:
             raise DocklineError(f'there is no parameter "{min(unknown)}"')
@@ -79,7 +86,16 @@ class Tapping:
         _check("route", routes, self._tap.routes)
         _check("sink", sinks, self._tap.sinks)
         dropped = query.get("dropped", "0") not in ("0", "false", "")
-        return Choice(routes, sinks, query.getall("container", []), dropped)
+        return Choice(
+            routes, sinks, query.getall("container", []), dropped, search=self._search(query)
+        )
+
+    @staticmethod
+    def _search(query: MultiMapping[str]) -> Search | None:
+        terms = {name: query.getall(name, [""]) for name in _SEARCH}
+        if twice := [name for name, values in terms.items() if len(values) > 1]:
+            raise DocklineError(f'the parameter "{twice[0]}" may be given once')
+        return Search(**{name: value for name, [value] in terms.items()}) or None
 
 
 def _check(kind: str, patterns: Sequence[str], names: Collection[str]) -> None:

@@ -7,7 +7,9 @@ Where entries pass or are lost, one check per batch tells whether anybody watche
 
 Nothing else is done while nobody watches. A tapper is shown at most `ENTRIES` and `BYTES` per
 `WINDOW`. Beyond that it gets a sample, one entry in so many, and is told the rate. It loses what it
-doesn't read in time.
+doesn't read in time. Of a message, `LONG` bytes are shown; the fields of a longer one are left out.
+
+A tapper that searches is shown what matches, and a sample of that if need be.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
+from pipeline.topology.tap_search import LONG, Search, Searcher
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +43,6 @@ BYTES: Final = 1 << 19
 """Bytes as sent; the last batch of a window may exceed them."""
 WAITING: Final = 1 << 20
 """Bytes that may wait for a tapper to read them. What comes then is lost to it."""
-LONG: Final = 16 << 10
-"""Bytes of a message that are shown. The fields of a longer one are left out."""
 SHORT: Final = 500
 """Characters of a reason that are shown."""
 REPORT_EVERY: Final = 1.0
@@ -63,6 +64,8 @@ class Choice:
     id."""
     dropped: bool = False
     """Shows what is filtered or dropped, instead of what goes to the sinks."""
+    search: Search | None = None
+    """What an entry has to have, besides; None for anything."""
     _route: re.Pattern[str] = field(init=False, repr=False)
     _sink: re.Pattern[str] = field(init=False, repr=False)
     _container: re.Pattern[str] = field(init=False, repr=False)
@@ -179,12 +182,16 @@ class Tap:
 
         `count`: how many of its entries; `which` returns their indexes. Without them, all.
         """
+        count = len(batch) if count is None else count
         for tapper in self.tappers:
             choice = tapper.choice
             try:
                 if choice.dropped is not dropped or not choice.takes(batch.container, route, sinks):
                     continue
-                chosen: Sequence[int] = tapper.choose(len(batch) if count is None else count)
+                if tapper.searcher is not None:
+                    self._show_found(tapper.searcher, tapper, batch, about, count, which)
+                    continue
+                chosen: Sequence[int] = tapper.choose(count)
                 if chosen and which is not None:
                     all_ = which()
                     chosen = [all_[place] for place in chosen if place < len(all_)]
@@ -193,6 +200,27 @@ class Tap:
             except Exception:  # a bug here must not stop a lane
                 log.exception("showing entries to a tapper failed; it is closed")
                 self.leave(tapper)
+
+    def _show_found(
+        self,
+        searcher: Searcher,
+        tapper: Tapper,
+        batch: Batch,
+        about: dict[str, str],
+        count: int,
+        which: Callable[[], Sequence[int]] | None,
+    ) -> None:
+        """Shows a tapper the entries that its search finds, or a sample of these."""
+
+        def entries() -> Batch:
+            return batch if which is None else batch.pick(which())
+
+        searchers = sum([one.searcher is not None for one in self.tappers])
+        searched, found = searcher.find(count, entries, searchers)
+        if searched is not None and found:
+            chosen = tapper.choose(len(found))
+            if chosen:
+                tapper.show(searched.pick([found[place] for place in chosen]), about)
 
 
 _NOBODY = Container("", "", "")
@@ -204,6 +232,8 @@ class Tapper:
     def __init__(self, choice: Choice, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds."""
         self.choice = choice
+        self.searcher = Searcher(choice.search, clock) if choice.search else None
+        """Searches what passes; None if it wants to see all of that."""
         self.closed = False
         self._clock = clock
         self._encoder = JsonEncoder()
@@ -312,6 +342,8 @@ class Tapper:
         if seen > shown:
             one_in = max(2, round(seen / max(shown, 1)))
             yield control("sampled", one_in=one_in, shown=shown, of=seen)
+        if self.searcher is not None:
+            yield control("searched", **self.searcher.take_counts())
         if self._lost:
             yield control("lost", entries=self._lost)
             self._lost = 0

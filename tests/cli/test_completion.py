@@ -95,6 +95,8 @@ def offered(*words: str) -> list[str]:
         ("explain ", ["api-1", "db-1"]),
         ("explain api-1 ", []),
         ("tap --container d", ["db-1"]),
+        ("tap --level w", ["warning"]),
+        ("tap --where ", []),
         ("completion ", [*SHELLS]),
         ("completion bash ", []),
         ("-c dockline.toml tap --route ", ["quoted", "shop-errors"]),

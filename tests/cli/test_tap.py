@@ -120,6 +120,26 @@ def test_what_is_dropped_is_shown_with_why(agent: AgentProcess) -> None:
     assert (full["dropped"], full["sink"], full["route"]) == ("drop_newest", "full", "all")
 
 
+def test_the_agent_searches(agent: AgentProcess) -> None:
+    found = tapped(agent, "--route", "even", "--where", "n % 10 == 0", "--limit", "3")
+    assert all(one["entry"]["n"] % 10 == 0 for one in found)
+    found = tapped(agent, "--route", "even", "--match", "8}", "--limit", "3")
+    assert all(one["entry"]["n"] % 10 == 8 for one in found)
+    found = tapped(agent, "--dropped", "--route", "even", "--regex", r":\d*7\}$", "--limit", "3")
+    assert all(one["entry"]["n"] % 10 == 7 for one in found)
+
+
+def test_a_search_that_cannot_be_used_is_refused_in_the_words_of_the_expression(
+    agent: AgentProcess,
+) -> None:
+    done = subprocess.run(
+        command(agent, "--where", "n =="), check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "this cannot be read as an expression" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_people_see_a_line_for_each_entry(agent: AgentProcess) -> None:
     done = subprocess.run(
         command(agent, "--dropped", "--route", "even", "--limit", "1"),

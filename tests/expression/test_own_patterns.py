@@ -15,7 +15,8 @@ import pipeline
 from benchmarks.hostile_lines import KINDS
 from pipeline.expression import steps
 from pipeline.model.errors import ConfigError
-from pipeline.stages import _redaction_keys, level
+from pipeline.parsing import level
+from pipeline.stages import _redaction_keys
 
 OTHERS = ("__main__", "cli", "config", "testing", "reference", "native")
 """What has patterns, if any, see only what the user writes."""
@@ -38,7 +39,7 @@ def _patterns() -> dict[str, tuple[re.Pattern[str] | re.Pattern[bytes], bool]]:
                 for key, one in value.items():
                     if isinstance(one, re.Pattern):
                         found[f"{module.name}.{name}[{key!r}]"] = one, False
-    begin, inside = level._patterns(("fatal",))
+    begin, inside = level.patterns(("fatal",))
     key = re.compile(_redaction_keys._KEY.format("password|secret"), re.IGNORECASE)
     made = {"level, begin": (begin, True), "level, inside": (inside, False), "key": (key, False)}
     return found | made

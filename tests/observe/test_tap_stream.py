@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientResponse, ClientSession, web
 
+from pipeline.encode.level import LEVELS
 from pipeline.observe import tap_stream as module
 from pipeline.observe.access import Access
 from pipeline.observe.server import Server
@@ -65,6 +66,16 @@ async def test_entries_come_as_they_pass_after_a_line_that_opens_the_stream(
         running.tapping.close()
         assert await answer.content.read() == b""
     assert running.tap.tappers == ()
+
+
+async def test_who_searches_is_shown_what_matches_and_told_of_how_many(running: Running) -> None:
+    query = "match=boom&level=error&where=n+%3E+1&regex=%5E..level"
+    async with ClientSession() as client, client.get(f"{running.url}?{query}") as answer:
+        await line(answer)
+        running.put(*[f'{{"level":"error","msg":"boom","n":{n}}}' for n in range(4)], "boom")
+        found = [await line(answer) for _ in range(3)]
+        assert ['"n":2' in one["entry"]["message"] for one in found[:2]] == [True, False]
+        assert found[2] == {"control": "searched", "matched": 2, "of": 5, "skipped": 0}
 
 
 async def test_a_reader_who_goes_away_is_noticed_though_nothing_comes(running: Running) -> None:
@@ -126,6 +137,9 @@ async def test_one_who_never_reads_again_loses_his_place(
         ("route=al", 'there is no route "al"; there are: all'),
         ("route=a*&sink=none", 'there is no sink "none"; there are: out'),
         ("rout=all", 'there is no parameter "rout"'),
+        ("where=n+==", "this cannot be read as an expression"),
+        ("level=loud", 'there is no level "loud"; there are: ' + ", ".join(LEVELS)),
+        ("match=a&match=b", 'the parameter "match" may be given once'),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_what_there_is(

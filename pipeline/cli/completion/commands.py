@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.encode.level import LEVELS
+
 Kind = Literal["choices", "files", "routes", "sinks", "containers", "text"]
 
 KINDS: dict[str, Kind] = {
@@ -17,6 +19,9 @@ KINDS: dict[str, Kind] = {
     "CONTAINER": "containers",
 }
 """The kind of a value, by its name in the help (the metavar). Any other is free text."""
+
+SUGGESTED: dict[str, tuple[str, ...]] = {"LEVEL": LEVELS}
+"""The words to complete of a value that may be others as well, by its name in the help."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ def _value(action: argparse.Action) -> Value:
     name = str(action.metavar or action.dest)
     if action.choices is not None:
         return Value("choices", name, tuple(map(str, action.choices)))
+    if name in SUGGESTED:
+        return Value("choices", name, SUGGESTED[name])
     return Value(KINDS.get(name, "text"), name, many=action.nargs in ("*", "+"))
 
 

@@ -15,9 +15,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         "stages; with --dropped, those that a stage filters, or that a sink drops by its policy or "
         "because they were refused. It does not slow the agent down: of more than 1,000 entries a "
         "second it shows a sample, and says so on standard error; entries that it does not read in "
-        "time are missing here only. Names are patterns as in a shell, and each option may be "
-        "repeated. Exit status: 0 what was asked for is shown; 1 no agent answers; 2 bad "
-        "configuration or usage.",
+        "time are missing here only. Names are patterns as in a shell, and options with a name may "
+        "be repeated. The agent searches all entries, not the sample. Exit status: 0 what was "
+        "asked for is shown; 1 no agent answers; 2 bad configuration or usage.",
     )
     for what, metavar, words in (
         ("route", "R", "entries of this route"),
@@ -30,6 +30,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         action="store_true",
         help="show entries that are filtered or dropped instead, and why",
     )
+    for what, metavar, words in (
+        ("match", "TEXT", "entries with this text in the message; capitals count if it has any"),
+        ("regex", "PATTERN", "entries in whose message this regular expression is found"),
+        (
+            "where",
+            "EXPRESSION",
+            "entries for which this expression is true, as in the stage keep: 'status >= 500'",
+        ),
+        ("level", "LEVEL", "entries of at least this level, such as warning"),
+    ):
+        parser.add_argument(f"--{what}", metavar=metavar, default="", help=words)
     parser.add_argument("--limit", metavar="N", type=_positive, help="stop after N entries")
     add_agent(parser)
     parser.add_argument(
@@ -52,6 +63,7 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.cli._agent import find_agent
     from pipeline.cli.tap.stream import Wanted, tap
 
-    wanted = Wanted(args.route, args.sink, args.container, args.dropped)
+    search = {name: getattr(args, name) for name in ("match", "regex", "where", "level")}
+    wanted = Wanted(args.route, args.sink, args.container, args.dropped, search)
     agent = find_agent(args.url, args.token, args.config)
     return tap(wanted, agent, json=args.json, limit=args.limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,12 +22,14 @@ Paint = Callable[[Colour, str], str]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries to show: patterns of names, none for all."""
+    """Which entries to show: patterns of names, none for all, and what to search for."""
 
     routes: Sequence[str] = ()
     sinks: Sequence[str] = ()
     containers: Sequence[str] = ()
     dropped: bool = False
+    search: Mapping[str, str] = field(default_factory=dict)
+    """`match`, `regex`, `where` and `level`; empty ones are not asked."""
 
     @property
     def path(self) -> str:
@@ -35,6 +37,7 @@ class Wanted:
         query = [("route", one) for one in self.routes]
         query += [("sink", one) for one in self.sinks]
         query += [("container", one) for one in self.containers]
+        query += [(name, value) for name, value in self.search.items() if value]
         return "/tap?" + urlencode([*query, ("dropped", int(self.dropped))])
 
 
@@ -79,6 +82,9 @@ def _say(found: Mapping[str, Any], where: str) -> None:
     elif found["control"] == "lost":
         what = plural(found["entries"], "entry that was", "entries that were")
         text = f"lost: {found['entries']:,} {what} not read in time"
+    elif found["control"] == "searched" and found["skipped"]:
+        what = f"{found['skipped']:,} of {found['of']:,} entries"
+        text = f"skipped: {what} were not searched, since that would have taken too much CPU"
     elif found["control"] == "open" and sys.stderr.isatty():
         text = f"showing entries of the agent at {where}; press Ctrl-C to stop"
     if text:
