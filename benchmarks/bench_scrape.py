@@ -24,7 +24,8 @@ from pathlib import Path
 
 from prometheus_client import Metric, generate_latest
 
-from pipeline.accounting.audit import AuditReport, LedgerMetrics
+from pipeline.accounting.audit import LedgerMetrics
+from pipeline.accounting.auditor import Auditor, Look
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
@@ -155,7 +156,8 @@ async def _measure(containers: int, scrapes: int, encoding: str, every: float) -
         page = ledger.container(one.container.id, one.container.name)
         for route in ("all", "errors"):
             page.route("logs", route).bind(("papertrail", "archive"))
-    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: AuditReport(True, [], {}))
+    auditor = Auditor(ledger, lambda: Look([], []))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, auditor.audit)
     await admin.start()
     gc.collect()
     gc.freeze()

@@ -1,9 +1,10 @@
-"""The ledger's figures for users: a report for `dockline audit`, and metrics for `/metrics`."""
+"""The ledger's figures for users: what is in the report of `dockline audit` (see `auditor`), and
+metrics for `/metrics`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 import msgspec
@@ -12,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from pipeline.accounting.ledger import Balance, ContainerAccount, Ledger, RouteAccount, SinkAccount
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.model import plain
 
 MOST_SERIES = 1000
@@ -106,73 +107,6 @@ class AuditReport(msgspec.Struct, frozen=True):
     """By sink: entries on disk that an earlier run of the agent wrote. Their containers are known
     once they are sent."""
     sources: list[SourcePart] = []
-
-
-def report(
-    ledger: Ledger,
-    buffered: Mapping[SinkAccount, int],
-    carried: Mapping[str, int],
-    sources: Sequence[SourcePart] = (),
-) -> AuditReport:
-    """Makes the report of this moment.
-
-    `buffered`: entries found in the sinks' buffers. Nothing else may run between counting those and
-    this call. `carried`: by sink, entries on disk from an earlier run. `sources`: the configured
-    sources.
-    """
-    ledger.fold()
-    lines = {line.account: line for line in ledger.lines(buffered)}
-    containers = [_container(container_account, lines) for container_account in ledger]
-    parts = [route for container in containers for route in container.routes]
-    balanced = not any(
-        route.unaccounted or any(sink.unaccounted for sink in route.sinks) for route in parts
-    ) and not any(source.unaccounted for source in sources)
-    left = {sink: n for sink, n in carried.items() if n}
-    return AuditReport(balanced, containers, left, list(sources))
-
-
-def _container(
-    container_account: ContainerAccount, lines: Mapping[SinkAccount, Balance]
-) -> ContainerPart:
-    routes = [_route(route_account, lines) for route_account in container_account.routes.values()]
-    return ContainerPart(
-        container_account.id,
-        plain.name(container_account.name),
-        dict(container_account.read),
-        routes,
-    )
-
-
-def _route(route_account: RouteAccount, lines: Mapping[SinkAccount, Balance]) -> RoutePart:
-    return RoutePart(
-        route_account.route,
-        route_account.source,
-        route_account.came,
-        [_sink(lines[account]) for account in route_account.accounts.values()],
-        {stage: count for stage, count in route_account.filtered.items() if count},
-        route_account.unaccounted,
-        route_account.fed is not None,
-        {name: feed.handed for name, feed in route_account.feeds.items()},
-        route_account.held,
-        {stage: count for stage, count in route_account.made.items() if count},
-    )
-
-
-def _sink(line: Balance) -> SinkPart:
-    account = line.account
-    return SinkPart(
-        account.sink,
-        account.routed,
-        account.letters,
-        account.carried,
-        account.known,
-        account.delivered,
-        {reason: count for reason, count in account.dropped.items() if count},
-        account.dead_lettered,
-        account.left,
-        line.buffered,
-        line.unaccounted,
-    )
 
 
 class _Entries:

@@ -22,9 +22,9 @@ but not a `Counter`, and ten thousand containers have a hundred thousand of them
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
 
 MOST_CONTAINERS = 10_000
 """Containers that have their own account, including removed ones that still have entries in a
@@ -92,6 +92,11 @@ class SinkAccount:
     def open(self) -> int:
         """What must be in the buffer or waiting for room in it: `came - went`."""
         return self.came - self.went
+
+    def unaccounted(self, found: int) -> int:
+        """Entries that came to the sink and are missing. 0 if all is well; below 0 if some are
+        counted twice. `found`: entries that are in the sink's buffer at this moment."""
+        return self.open - self.waiting - found
 
     def add(self, other: SinkAccount) -> None:
         """Adds the counts of another account to this one."""
@@ -238,9 +243,11 @@ class RouteAccount:
     @property
     def unaccounted(self) -> int:
         """The largest difference at any sink or fed route; 0 if the account balances."""
-        parts = [self._owed(sink) for sink in self.sinks]
+        passed = self.passed
+        ways = [self.accounts[sink] for sink in self.sinks]
+        parts = [passed - account.routed - account.missed for account in ways]
         feeds = (feed for feed in self.feeds.values() if feed.bound)
-        parts += [self.passed - feed.missed - feed.handed for feed in feeds]
+        parts += [passed - feed.missed - feed.handed for feed in feeds]
         return max(parts or [self.came - self.taken], key=abs)
 
     def _owed(self, sink: str) -> int:
@@ -341,18 +348,12 @@ class ContainerAccount:
             self.route(source, route).add(route_account)
 
 
-class Balance(NamedTuple):
-    """One sink's account, and what was found in the sink's buffer: one line of the report."""
+class _Walk:
+    """See `Ledger.walk`. Two of them are never equal."""
 
-    account: SinkAccount
-    buffered: int
-    """Entries found in the sink's buffer or waiting for room in it."""
-
-    @property
-    def unaccounted(self) -> int:
-        """Entries that came to the sink and are missing. 0 if all is well; below 0 if some are
-        counted twice."""
-        return self.account.open - self.buffered
+    def __init__(self, ledger: Ledger, folding: Callable[[ContainerAccount], object]) -> None:
+        self.left = {account: place for place, account in enumerate(ledger)}
+        self.folding = folding
 
 
 class Ledger:
@@ -368,6 +369,7 @@ class Ledger:
         self._others = ContainerAccount("", "(others)", shared=True)
         self._most = most
         self._gone: dict[str, None] = {}
+        self._walks: list[_Walk] = []
 
     def __iter__(self) -> Iterator[ContainerAccount]:
         yield from self.containers.values()
@@ -413,20 +415,37 @@ class Ledger:
             if container_account.open:
                 self._gone[gone] = None  # looked at again, after the others
             else:
+                for walk in self._walks:
+                    if container_account in walk.left:
+                        walk.folding(container_account)
                 self.removed.add(self.containers.pop(gone))
                 container_account.close()
+
+    @contextmanager
+    def walk(
+        self, folding: Callable[[ContainerAccount], object]
+    ) -> Iterator[dict[ContainerAccount, int]]:
+        """For going through all accounts while the event loop runs in between.
+
+        Gives the accounts that there are now, each with its place in the order of iteration. The
+        caller removes an account when it has looked at it. `folding` is called with an account that
+        is still there and is about to be closed: it is the last chance to look at it. It must not
+        raise.
+
+        So no count is seen twice or missed where an account is closed and its counts are added to
+        `removed`: look at `removed` before the event loop runs, and at each other account once.
+        """
+        walk = _Walk(self, folding)
+        self._walks.append(walk)
+        try:
+            yield walk.left
+        finally:
+            self._walks.remove(walk)
 
     def accounts(self) -> Iterator[SinkAccount]:
         """The accounts of all sinks, of all containers."""
         for container_account in self:
             yield from container_account.accounts
-
-    def lines(self, buffered: Mapping[SinkAccount, int]) -> list[Balance]:
-        """The balance of every sink account. `buffered`: the entries just found in the buffers."""
-        return [
-            Balance(account, buffered.get(account, 0) + account.waiting)
-            for account in self.accounts()
-        ]
 
 
 NOBODY = SinkAccount(RouteAccount(ContainerAccount("", "(nobody)"), "", ""), "")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.accounting.envelope import Envelope
@@ -432,11 +432,11 @@ class SpooledBuffer:
         """Entries that wait for room: at most one batch of each container."""
         return self._turnstile.entries
 
-    def envelopes(self) -> Iterator[Envelope]:
-        """All batches in memory, those that are being sent included."""
-        for section in (self._queue.taken, self._queue.loaded, self._queue.pending):
-            for item in section:
-                yield item.envelope
+    def envelopes(self) -> list[Envelope]:
+        """All batches in memory now, those that are being sent included."""
+        queue = self._queue
+        sections = (queue.taken, queue.loaded, queue.pending)
+        return [item.envelope for section in sections for item in section]
 
     @property
     def unsaved(self) -> int:

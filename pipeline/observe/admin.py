@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from aiohttp import hdrs, web
 
-from pipeline.accounting.audit import AuditReport
-from pipeline.model.dumps import dumps
 from pipeline.observe.access import Gate, guarded
+from pipeline.observe.audit_page import Audit, AuditPage
 from pipeline.observe.connections import Reason
+from pipeline.observe.long_answers import LongAnswers, encode_all, with_list
 from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.overview import Overview
 from pipeline.observe.server import Handler, Server, metrics_page, prefers_html, prefers_json
@@ -45,7 +45,7 @@ class Admin:
         gate: Gate,
         exposition: Exposition,
         ready: Callable[[], list[str]],
-        audit: Callable[[], AuditReport],
+        audit: Audit,
         tapping: Tapping | None = None,
         overview: Callable[[], Awaitable[Overview]] | None = None,
         reload: Handler | None = None,
@@ -54,7 +54,7 @@ class Admin:
         ended: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
         """`listen`: `host:port`. `gate` decides which requests are answered. `ready` returns a
-        sentence for each thing that isn't ready, for `/readyz`. `audit` returns the ledger's
+        sentence for each thing that isn't ready, for `/readyz`. `audit` makes the ledger's
         report, `overview` the answer of `/top`. `reload` handles `POST /-/reload`, which doesn't
         exist without it. `page` answers browsers that ask for `/`. `further`: routes of other
         rooms. `ended` is called for each connection that the server ends, with the
@@ -66,7 +66,7 @@ class Admin:
         self._overview = overview
         self._ready = ready
         self._page = page
-        self._report = audit
+        self._tops = LongAnswers()
         self._server = Server(
             listen,
             [
@@ -74,7 +74,7 @@ class Admin:
                 web.get("/metrics", metrics_page(exposition)),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
-                web.get("/audit", self._audit),
+                web.get("/audit", AuditPage(audit).handle),
                 web.get("/top", self._top),
                 web.get("/tap", self._tapping.handle, allow_head=False),
                 *([web.post("/-/reload", reload)] if reload is not None else ()),
@@ -106,15 +106,17 @@ class Admin:
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _audit(self, request: web.Request) -> web.Response:
-        body = _json(self._report())
-        return web.Response(body=body, content_type="application/json")
-
-    async def _top(self, request: web.Request) -> web.Response:
+    async def _top(self, request: web.Request) -> web.StreamResponse:
         if self._overview is None:
             raise web.HTTPNotFound
-        body = _json(await self._overview())
-        return web.Response(body=body, content_type="application/json")
+        return await self._tops.answer(request, self._overview_pieces)
+
+    async def _overview_pieces(self) -> list[bytes]:
+        assert self._overview is not None
+        overview = await self._overview()
+        containers = await encode_all(overview.containers)
+        rest = msgspec.structs.replace(overview, containers=[])
+        return with_list(rest, "containers", containers)
 
     async def _readyz(self, request: web.Request) -> web.Response:
         missing = self._ready()
@@ -123,11 +125,3 @@ class Admin:
             text = json.dumps({"ready": not missing, "missing": missing}) + "\n"
             return web.Response(status=status, text=text, content_type="application/json")
         return web.Response(status=status, text="".join(f"{line}\n" for line in missing or ["ok"]))
-
-
-def _json(answer: msgspec.Struct) -> bytes:
-    """A struct as JSON, even if its texts contain lone surrogates."""
-    try:
-        return msgspec.json.encode(answer)
-    except UnicodeEncodeError:
-        return dumps(msgspec.to_builtins(answer))

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -21,6 +21,7 @@ from aiohttp.typedefs import Middleware
 from pipeline.model.errors import DocklineError
 from pipeline.observe.connections import BoundedConnection, Connections, Reason, watched
 from pipeline.observe.metrics_page import Exposition
+from pipeline.observe.places import Places
 from pipeline.support.selector import Pause, SharedPause
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -138,33 +139,21 @@ def metrics_page(exposition: Exposition) -> Handler:
 
     It answers 503 when there are `MAX_SCRAPES` already and none of them is slow.
     """
-    under_way: dict[asyncio.Transport, float] = {}
-    """Since when each scrape is in progress, oldest first."""
+    places = Places()
     pages = _Pages(exposition)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        transport, now = request.transport, asyncio.get_running_loop().time()
-        if transport is None:
+        if (transport := request.transport) is None:
             raise ConnectionResetError("the client has gone")
-        if len(under_way) >= MAX_SCRAPES and not _give_way(under_way, now):
+        if not places.enter(transport, MAX_SCRAPES, SLOW_SCRAPE):
             return web.Response(status=503, text="too many scrapes at once\n")
-        under_way[transport] = now
         try:
+            places.begin(transport)
             return await _scrape(pages, request)
         finally:
-            under_way.pop(transport, None)
+            places.leave(transport)
 
     return handle
-
-
-def _give_way(under_way: dict[asyncio.Transport, float], now: float) -> bool:
-    """Ends the oldest scrape if it is slow. Returns whether it did."""
-    oldest, began = next(iter(under_way.items()))
-    if now - began < SLOW_SCRAPE:
-        return False
-    del under_way[oldest]
-    oldest.abort()
-    return True
 
 
 class _Pages:
@@ -214,17 +203,17 @@ async def _scrape(pages: _Pages, request: web.Request) -> web.StreamResponse:
     pieces = await pages.page(openmetrics=openmetrics)
     if accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-        pieces = await asyncio.to_thread(_gzip, pieces)
+        pieces = await asyncio.to_thread(gzip, pieces)
     response.content_length = sum(map(len, pieces))
-    await _send(request, response, pieces, pages.pause)
+    await send(request, response, pieces, pages.pause)
     return response
 
 
-async def _send(
+async def send(
     request: web.Request, response: web.StreamResponse, body: list[bytes], pause: Pause
 ) -> None:
-    """Sends the page. A quick client takes 7 MB without ever making this wait: 10 ms in the
-    kernel."""
+    """Sends an answer in pieces; ends the client if it hasn't read them after `SEND_TIMEOUT`
+    seconds. A quick one takes 7 MB without ever making this wait: 10 ms in the kernel."""
     try:
         async with asyncio.timeout(SEND_TIMEOUT):
             await response.prepare(request)
@@ -238,7 +227,7 @@ async def _send(
             request.transport.abort()
 
 
-def _gzip(pieces: list[bytes]) -> list[bytes]:
+def gzip(pieces: Iterable[bytes]) -> list[bytes]:
     """Compresses in this thread; zlib releases the interpreter's lock, so run it in a thread of its
     own."""
     compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from pipeline.accounting.audit import AuditReport, LedgerMetrics, report
+from pipeline.accounting.audit import AuditReport, LedgerMetrics
+from pipeline.accounting.auditor import Auditor, Chosen, Take, everything
 from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.config import Config, StageConfig
@@ -104,6 +105,9 @@ class Agent:
         self._source_change = sources = self.runners.plan(config.sources)
         self.runners.apply(sources)
         metrics.registry.register(SourceGauges(self.runners))
+        self._auditor = Auditor(
+            self.ledger, self.outputs.look, self.outputs.carried, self.runners.parts
+        )
         self._poller = self._make_poller()
         self._collector = Collector()
         self.exposition = Exposition(
@@ -271,10 +275,9 @@ class Agent:
         """Entries that were read and that no stage has seen yet."""
         return self._router.flusher.turns.entries
 
-    def audit(self) -> AuditReport:
-        """A report of the ledger: what became of every entry so far."""
-        buffered, carried = self.outputs.buffered(), self.outputs.carried()
-        return report(self.ledger, buffered, carried, self.runners.parts())
+    async def audit(self, take: Take, chosen: Chosen = everything) -> AuditReport:
+        """A report of the ledger: what became of every entry so far (see `Auditor.audit`)."""
+        return await self._auditor.audit(take, chosen)
 
     def spooled(self) -> set[SinkAccount]:
         """Accounts with entries on disk."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -184,15 +183,6 @@ class Output:
         """The account of entries that are read back from disk."""
         container_account = self._ledger.spooled(origin.container_id, origin.container_name)
         return container_account.route(origin.source, origin.route).sink(self.name)
-
-    def buffered(self) -> Counter[SinkAccount]:
-        """Entries in the buffer, by account."""
-        counts: Counter[SinkAccount] = Counter()
-        for envelope in self.buffer.envelopes():
-            counts[envelope.account] += envelope.entries
-        if self.spool is not None:
-            counts.update(self.spool.disk.accounts)
-        return counts
 
     async def _bury(self, refused: Envelope, reason: str) -> bool:
         """Hands refused entries to the dead-letter sink, with a field that says why.

@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart, report
-from pipeline.accounting.ledger import Ledger, SinkAccount
-from pipeline.accounting.offsets import Offsets
+from pipeline.accounting.audit import AuditReport, LedgerMetrics, SinkPart
 from pipeline.model.batch import Batch
-from pipeline.model.component import BatchConfig, BufferConfig, Payload, SinkContext, Size, Stage
+from pipeline.model.component import Payload
 from pipeline.model.errors import Refused
-from pipeline.model.metrics import Metrics
 from pipeline.sinks import file
 from pipeline.stages import drop, join, split
-from pipeline.testing.builders import batch, container
-from pipeline.topology import Route, Router
-from pipeline.topology.output import Output
-
-
-class World:
-    """A route into a `file` sink, with its whole way, and nobody who reads containers."""
-
-    def __init__(self, folder: Path, stages: Sequence[tuple[str, Stage]] = ()) -> None:
-        self.metrics, self.ledger = Metrics(CollectorRegistry()), Ledger()
-        config: dict[str, Any] = {"type": "file", "batch": BatchConfig(entries=10)}
-        self.outputs = [
-            self._output(file.Config(path=str(folder / "out"), **config), "out"),
-            self._output(file.Config(path=str(folder / "rejected"), **config), "rejected"),
-        ]
-        self.out, self.rejected = self.outputs
-        self.out.dead_letter = self.rejected
-        route = Route("r", frozenset(["logs"]), lambda one: True, stages, [self.out])
-        self.lanes = Router([route], self.metrics, self.ledger).bind(container(), Offsets({}))[
-            "logs"
-        ]
-        self.metrics.registry.register(LedgerMetrics(self.ledger, self._entries))
-        self.reports: list[AuditReport] = []
-        self.sent = 0
-
-    def _output(self, config: file.Config, name: str) -> Output:
-        return Output(config, SinkContext(name), self.metrics, self.ledger)
-
-    def _entries(self) -> dict[str, int]:
-        return {one.name: one.buffer.entries for one in self.outputs}
-
-    def report(self) -> AuditReport:
-        buffered: Counter[SinkAccount] = Counter()
-        for output in self.outputs:
-            buffered.update(output.buffered())
-        return report(self.ledger, buffered, {})
-
-    def of(self, sink: str) -> SinkPart:
-        (part,) = (
-            part
-            for one in self.report().containers
-            for route in one.routes
-            for part in route.sinks
-            if part.sink == sink
-        )
-        return part
-
-    def unaccounted(self, sink: str) -> float | None:
-        labels = {"sink": sink}
-        return self.metrics.registry.get_sample_value("dockline_unaccounted_entries", labels)
-
-    async def run(self, batches: int = 20, lines: Sequence[str] = "abcde") -> None:
-        """Sends batches through, and makes a report at every turn of the event loop."""
-        async with asyncio.TaskGroup() as tasks:
-            delivering = [
-                tasks.create_task(one.delivery.run(), name=one.name) for one in self.outputs
-            ]
-            for _ in range(batches):
-                await self.lanes.distribute(batch(*lines, start=self.sent + 1))
-                self.sent += len(lines)
-                self.reports.append(self.report())
-            for output, task in zip(self.outputs, delivering, strict=True):
-                output.buffer.close()
-                while not task.done():
-                    self.reports.append(self.report())
-                    await asyncio.sleep(0)
+from pipeline.testing.builders import batch
+from tests.accounting.world import World
 
 
 @pytest.fixture
@@ -98,7 +29,7 @@ async def test_it_balances_at_every_moment(world: World) -> None:
     assert len(world.reports) > 20
     assert all(one.balanced for one in world.reports)
     assert any(_part(one, "out").buffered for one in world.reports)
-    assert world.of("out") == SinkPart("out", routed=100, delivered=100)
+    assert await world.of("out") == SinkPart("out", routed=100, delivered=100)
     assert world.unaccounted("out") == 0
 
 
@@ -115,14 +46,14 @@ async def test_it_balances_while_entries_are_split_dropped_and_joined_again(
     world = splitting
     await world.run(lines=['["a"," b","x","c"]', "d", "x", "[]", '["e","x"]'])
     assert all(one.balanced for one in world.reports)
-    (route,) = world.report().containers[0].routes
+    (route,) = (await world.report()).containers[0].routes
     assert route.made == {"split": 20 * 4}
     assert route.filtered == {"drop": 20 * 3, "join": 20}
     made = world.metrics.registry.get_sample_value(
         "dockline_made_entries_total", {"route": "r", "stage": "split"}
     )
     assert made == 80
-    assert world.of("out").routed == 20 * (5 + 4 - 3 - 1) - route.held
+    assert (await world.of("out")).routed == 20 * (5 + 4 - 3 - 1) - route.held
     assert world.unaccounted("out") == 0
 
 
@@ -140,8 +71,8 @@ async def test_it_balances_while_some_entries_are_refused_and_dead_lettered(
     monkeypatch.setattr(sink, "encode", picky)
     await world.run()
     assert all(one.balanced for one in world.reports)
-    assert world.of("out") == SinkPart("out", routed=100, delivered=80, dead_lettered=20)
-    assert world.of("rejected") == SinkPart("rejected", letters=20, delivered=20)
+    assert await world.of("out") == SinkPart("out", routed=100, delivered=80, dead_lettered=20)
+    assert await world.of("rejected") == SinkPart("rejected", letters=20, delivered=20)
 
 
 async def test_it_balances_when_whole_payloads_are_refused_and_nobody_takes_them(
@@ -155,7 +86,7 @@ async def test_it_balances_when_whole_payloads_are_refused_and_nobody_takes_them
     monkeypatch.setattr(file.File, "send", refuse)
     await world.run()
     assert all(one.balanced for one in world.reports)
-    assert world.of("out") == SinkPart("out", routed=100, dropped={"refused": 100})
+    assert await world.of("out") == SinkPart("out", routed=100, dropped={"refused": 100})
 
 
 async def test_a_sink_that_forgets_entries_is_found_out(
@@ -168,33 +99,33 @@ async def test_a_sink_that_forgets_entries_is_found_out(
 
     monkeypatch.setattr(file.File, "encode", forgetful)
     await world.run(batches=1)
-    assert not world.report().balanced
-    assert world.of("out").unaccounted == 2
+    assert not (await world.report()).balanced
+    assert (await world.of("out")).unaccounted == 2
     assert world.unaccounted("out") == 2
     assert world.unaccounted("rejected") == 0
 
 
 async def test_a_buffer_that_forgets_a_batch_is_found_out(world: World) -> None:
     await world.lanes.distribute(batch("a", "b", start=1))
-    assert world.report().balanced
+    assert (await world.report()).balanced
     world.out.buffer._waiting.clear()  # type: ignore[union-attr]
-    assert world.of("out").unaccounted == 2
+    assert (await world.of("out")).unaccounted == 2
 
 
 async def test_a_batch_that_is_in_two_places_is_found_out(world: World) -> None:
     await world.lanes.distribute(batch("a", "b", start=1))
     waiting = world.out.buffer._waiting  # type: ignore[union-attr]
     waiting.append(waiting[0])
-    assert world.of("out").unaccounted == -2
+    assert (await world.of("out")).unaccounted == -2
 
 
 async def test_a_lane_that_skips_a_sink_is_found_out(world: World) -> None:
     for lane in world.lanes:
         lane.lane_ends = []
     await world.lanes.distribute(batch("a", "b", start=1))
-    (one,) = world.report().containers
+    (one,) = (await world.report()).containers
     assert [route.unaccounted for route in one.routes] == [2]
-    assert not world.report().balanced
+    assert not (await world.report()).balanced
 
 
 async def test_series_say_what_became_of_a_containers_entries(world: World) -> None:
@@ -223,16 +154,6 @@ def _part(one: AuditReport, sink: str) -> SinkPart:
         part for route in one.containers[0].routes for part in route.sinks if part.sink == sink
     )
     return part
-
-
-def test_an_outlet_with_a_disk_counts_what_is_there_too(tmp_path: Path) -> None:
-    buffer = BufferConfig(memory=Size(2**16), disk=Size(2**20))
-    config = file.Config(type="file", path=str(tmp_path / "out"), buffer=buffer)
-    output = Output(config, SinkContext("out"), Metrics(CollectorRegistry()), Ledger(), tmp_path)
-    assert output.spool is not None
-    account = Ledger().container("1", "api").route("logs", "r").sink("out")
-    output.spool.disk.accounts[account] = 7
-    assert output.buffered() == {account: 7}
 
 
 async def test_the_figures_of_one_scrape_are_of_one_moment(world: World) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.accounting.ledger import Balance, Ledger, SinkAccount, add
+from pipeline.accounting.ledger import Ledger, SinkAccount, add
 
 
 def test_an_account_balances_when_what_came_is_somewhere() -> None:
@@ -15,17 +15,15 @@ def test_an_account_balances_when_what_came_is_somewhere() -> None:
     account.routed, account.letters, account.carried = 10, 2, 3
     account.known, account.delivered, account.dead_lettered, account.dropped["refused"] = 1, 5, 2, 3
     assert (account.came, account.went, account.open) == (15, 11, 4)
-    assert Balance(account, 4).unaccounted == 0
-    assert Balance(account, 3).unaccounted == 1
-    assert Balance(account, 6).unaccounted == -2
+    assert account.unaccounted(4) == 0
+    assert account.unaccounted(3) == 1
+    assert account.unaccounted(6) == -2
 
 
-def test_what_waits_for_room_counts_as_buffered() -> None:
-    ledger = Ledger()
-    account = ledger.container("1", "api").route("logs", "r").sink("out")
+def test_what_waits_for_room_is_accounted_for() -> None:
+    account = Ledger().container("1", "api").route("logs", "r").sink("out")
     account.routed, account.waiting = 5, 2
-    (line,) = ledger.lines({account: 3})
-    assert (line.buffered, line.unaccounted) == (5, 0)
+    assert account.unaccounted(3) == 0
 
 
 def test_a_route_owes_what_was_read_and_neither_filtered_nor_given_to_each_of_its_sinks() -> None:
@@ -149,7 +147,7 @@ def test_whatever_happens_the_difference_is_what_was_lost_less_what_was_doubled(
         else:
             buffered[account] += 2 * count
             wrong -= count
-    differences = {line.account: line.unaccounted for line in ledger.lines(buffered)}
+    differences = {one: one.unaccounted(buffered[one]) for one in ledger.accounts()}
     assert differences == {account: wrong, letters: 0}
 
 

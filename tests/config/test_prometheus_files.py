@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.accounting.audit import AuditReport, LedgerMetrics
+from pipeline.accounting.audit import LedgerMetrics
+from pipeline.accounting.auditor import Auditor, Look
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
 from pipeline.model.cadvisor import FAMILIES
@@ -184,7 +185,8 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
     exposition = Exposition(registry=metrics.registry)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
-    admin = Admin("127.0.0.1:0", Gate(), exposition, list, lambda: AuditReport(True, [], {}))
+    auditor = Auditor(Ledger(), lambda: Look([], []))
+    admin = Admin("127.0.0.1:0", Gate(), exposition, list, auditor.audit)
     await admin.start()
     async with asyncio.TaskGroup() as tasks:
         growing = tasks.create_task(grow(metrics, exposition))

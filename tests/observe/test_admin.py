@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.audit import AuditReport, ContainerPart
+from pipeline.accounting.auditor import Chosen, Take
 from pipeline.model.container import Container
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -43,9 +44,14 @@ class Running:
             self.gate,
             self.exposition,
             lambda: self.missing,
-            lambda: self.report,
+            self.audit,
             overview=self.overview,
         )
+
+    async def audit(self, take: Take, chosen: Chosen) -> AuditReport:
+        for place, part in reversed(list(enumerate(self.report.containers))):
+            take(place, part)
+        return msgspec.structs.replace(self.report, containers=[])
 
     async def overview(self) -> Overview:
         return self.shown
@@ -143,7 +149,7 @@ async def test_metrics_has_the_agents_and_the_containers_series(running: Running
 
 
 async def test_an_address_that_is_taken_is_one_clear_sentence(running: Running) -> None:
-    second = Admin(running.admin.address, running.gate, running.exposition, list, lambda: REPORT)
+    second = Admin(running.admin.address, running.gate, running.exposition, list, running.audit)
     with pytest.raises(DocklineError, match="is in use"):
         await second.start()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounting.audit import ContainerPart
 from pipeline.config import Config, ConfigErrors
 from pipeline.config.file import parse
 from pipeline.model import registry
@@ -98,8 +99,9 @@ async def test_a_hub_delivers_what_it_takes_and_answers_and_its_account_balances
         value = hub.agent.metrics.registry.get_sample_value
         assert value("dockline_engine_up") is None, "nobody is to be woken for it"
         assert value("dockline_source_up", {"source": "hub"}) == 1
-        report = hub.agent.audit()
-        assert report.balanced and report.containers[0].read == {"logs": 4}
+        parts: list[ContainerPart] = []
+        report = await hub.agent.audit(lambda place, part: parts.append(part))
+        assert report.balanced and parts[0].read == {"logs": 4}
         (part,) = report.sources
         assert (part.source, part.taken, part.settled) == ("hub", 2, 2)
         overview = await hub.agent.overview()
@@ -136,7 +138,7 @@ async def test_a_reload_changes_sources_and_routes(tmp_path: Path) -> None:
         await peer.send(b"noise")
         await new.send(b"new")
         await until(lambda: {entry["message"] for entry in hub.entries} == {"noise", "new"})
-        assert hub.agent.audit().balanced
+        assert (await hub.agent.audit(lambda place, part: None)).balanced
         await peer.close()
         await new.close()
 
