@@ -11,6 +11,7 @@ from msgspec import Struct
 from pipeline.config import Config
 from pipeline.model.component import SinkConfig, SourceConfig
 from pipeline.model.secrecy import Stars
+from pipeline.observe.access import Guard
 from pipeline.page.answers import answer
 
 _ADDRESSES: Final = (
@@ -24,14 +25,19 @@ LONGEST: Final = 200
 class Graph:
     """Answers with sources, routes and sinks, and how they hang together."""
 
-    def __init__(self, about: Callable[[], dict[str, Any]], config: Callable[[], Config]) -> None:
-        """`about`: facts of the agent itself. `config`: the present configuration."""
+    def __init__(
+        self, about: Callable[[], dict[str, Any]], config: Callable[[], Config], entries: Guard
+    ) -> None:
+        """`about`: facts of the agent itself. `config`: the present configuration. `entries`: who
+        may see entries."""
         self._about = about
         self._config = config
+        self._entries = entries
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers with the graph."""
-        return answer({**self._about(), **describe(self._config())})
+        refusal = self._entries.refusal(request) or ""
+        return answer({**self._about(), "entries": refusal, **describe(self._config())})
 
 
 def describe(config: Config) -> dict[str, Any]:

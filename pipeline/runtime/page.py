@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from pipeline.observe.access import PAGE_FILES
+from pipeline.observe.access import PAGE_FILES, Guard
+from pipeline.observe.tap_stream import INSTEAD
 from pipeline.page.assets import Assets
 from pipeline.page.figures import Figures
 from pipeline.page.graph import Graph
@@ -34,7 +35,8 @@ class Page:
         self._sampler = Sampler(self.observed)
         self._history = History(self.observed)
         self._figures = Figures(self._sampler)
-        self._graph = Graph(self._about, lambda: agent.config)
+        self._entries = Guard("looking at entries", "http.tap", INSTEAD, agent.config.http.tap)
+        self._graph = Graph(self._about, lambda: agent.config, self._entries)
         self.index = self._assets.index
         """Answers browsers that ask for `/`."""
 
@@ -67,7 +69,6 @@ class Page:
             "version": version("dockline"),
             "began": agent.began,
             "generation": self.observed.generation,
-            "entries": "",
             "stats_every": float(agent.config.stats.every or 0) if agent.engine else 0.0,
             "hub": bool(agent.config.sources) or agent.engine is None,
         }

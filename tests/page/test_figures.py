@@ -157,6 +157,7 @@ async def test_events_and_readings_of_a_container_are_kept(
 
 async def test_the_graph_has_what_the_configuration_has(agent: AgentProcess) -> None:
     graph = await once(agent, "/api/graph")
+    assert graph["entries"] == ""
     assert graph["sources"][0]["type"] == "docker"
     assert [route["feeds"] for route in graph["routes"]] == [["errors"], []]
     assert graph["sinks"][1]["address"] == "tcp://127.0.0.1:9"
