@@ -74,9 +74,10 @@ export function withQuery(path, values) {
  * Follows a stream of JSON lines while the tab is visible, and connects again when it ends.
  * onLine(object) gets each line. onState({state, since, text}) is told "live", "away" (no answer
  * since then) or "refused" (the agent's sentence). `silence`: seconds without a byte after which
- * the agent counts as away; 0 for streams that may be quiet. Returns what closes it.
+ * the agent counts as away; 0 for streams that may be quiet. `parse`: what a line is read with, for
+ * who would rather do it later. Returns what closes it.
  */
-export function stream(path, onLine, onState = () => {}, { silence = 0 } = {}) {
+export function stream(path, onLine, onState = () => {}, { silence = 0, parse = JSON.parse } = {}) {
   let ended = false;
   let pause = FIRST_PAUSE;
   let awaySince = null;
@@ -100,7 +101,7 @@ export function stream(path, onLine, onState = () => {}, { silence = 0 } = {}) {
       report("live");
       await readLines(answer.body, mine, silence, (line) => {
         pause = FIRST_PAUSE;
-        if (!ended && abort === mine) onLine(line);
+        if (!ended && abort === mine) onLine(parse(line));
       });
       if (abort === mine) report("away", "The agent closed the stream.");
     } catch (error) {
@@ -150,7 +151,7 @@ async function readLines(body, abort, silence, onLine) {
       for (let index = 0; index < lines.length - 1; index++) {
         const text = parts.length ? parts.join("") + lines[index] : lines[index];
         parts = [];
-        if (text) onLine(JSON.parse(text));
+        if (text) onLine(text);
       }
       if (lines.at(-1)) parts.push(lines.at(-1));
     }

@@ -464,6 +464,15 @@ export class LogPane {
     this.tell();
   }
 
+  /** Shows a row in the middle, and selects it if asked to. */
+  reveal(number, select) {
+    const above = this.rows.top(number) - Math.max(0, this.scroller.clientHeight / 2 - this.line);
+    const first = this.rows.find(Math.max(0, above));
+    this.anchor = { number: first, offset: Math.max(0, above - this.rows.top(first)) };
+    if (select) this.selected = number;
+    this.schedule();
+  }
+
   /** Selects the next row in a direction for which `fits` is true. */
   step(direction, fits = (row) => !row.note) {
     let number = this.selected ?? (direction > 0 && !this.follows ? this.anchor.number - 1 : this.rows.next);

@@ -26,6 +26,7 @@ export function Toolbar({ search, change, graph, pane, look, setLook, download, 
       <${SearchInput} value=${search.q} mode=${search.mode} change=${(q) => change({ q })} />
       ${search.mode !== "where" && html`<button type="button" aria-pressed=${String(search.marked)} title="Mark what matches, and show the other lines too" onClick=${() => change({ marked: !search.marked })}>Highlight only</button>`}
     </div>
+    <div class="logs-filters">
     <select aria-label="Level" value=${search.level} onChange=${(event) => change({ level: event.target.value })} class=${search.level ? "set" : ""}>
       <option value="">All levels</option>
       ${levels.map((level) => html`<option key=${level} value=${level}>${level} and worse</option>`)}
@@ -47,6 +48,7 @@ export function Toolbar({ search, change, graph, pane, look, setLook, download, 
       </select>
       <button type="button" title="Shows objects in JSON as their text and fields" aria-pressed=${String(look.fold)} onClick=${() => setLook({ fold: !look.fold })}>Fields</button>
       <button type="button" title="Saves the lines that are kept here, as JSON lines" onClick=${download}>Download</button>
+    </div>
     </div>
   </form>`;
 }
@@ -95,6 +97,7 @@ export function Status({ facts, pane, searching, search, now, history }) {
   if (facts.sampled) part("sampled", `1 in ${exact(facts.sampled.one_in)} shown`, "warn", "More lines come than the agent shows to one viewer. A search, or fewer containers, shows more of them.");
   if (facts.hidden) part("hidden", `${exact(facts.hidden)} not shown`, "warn", "Lines since the stream began that the agent left out, or that came faster than this browser took them");
   if (facts.searched) part("searched", `${exact(facts.searched.matched)} of ${exact(facts.searched.of)} lines match`);
+  if (facts.searched?.skipped) part("skipped", `${exact(facts.searched.skipped)} not searched`, "warn", "The search had used up its share of the agent's time, or a line was too long for its pattern");
   if (search.dropped && !history) part("dropped", "dropped lines only");
   part("kept", `${exact(pane.kept)} kept`, "dim", `Rows kept in this tab: 20,000 or 16 MiB at most; now ${(pane.bytes / 2 ** 20).toFixed(1)} MiB`);
   if (pane.gone) part("gone", "older lines let go", "dim", `${exact(pane.gone)} rows`);
@@ -108,7 +111,7 @@ export function Nothing({ facts, search, searching, history, graph }) {
   if (history) return html`<p>${history.error || (history.busy ? "Asking the Engine for its log…" : "The Engine has no lines of that time.")}</p>`;
   if (state.state === "refused") return html`<p role="alert" class="bad">${state.text}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
   if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${state.text} Asked again every few seconds.`}</p>`;
-  if (facts.searched) return html`<p>No line matches, of ${exact(facts.searched.of)} read since ${clock(facts.since ?? state.since)}.</p><p>The search is of lines that come from now on.</p>`;
+  if (facts.searched) return html`<p>No line matches, of ${exact(facts.searched.of)} read since ${clock(facts.began)}.</p><p>The search is of lines that come from now on.</p>`;
   if (searching) return html`<p>No line has matched yet.</p>`;
   if (search.dropped) return html`<p>Nothing was dropped since this view was opened.</p>`;
   if (search.containers.length) return html`<p>No line yet of ${search.containers.join(", ")}.</p>`;

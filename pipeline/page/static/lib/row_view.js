@@ -61,6 +61,7 @@ export function fillTime(element, row, look) {
 function fillText(element, row, look) {
   const { text, fields } = look.fold ? summary(row.entry) : { text: row.entry.message ?? "", fields: [] };
   const lines = text.split("\n");
+  if (!text && !fields.length && !row.more.length) return element.append(spanOf("ln-key", "(empty)"));
   const whole = row.open || (look.wrap && lines.length === 1 && !row.more.length);
   const most = row.all ? ALL : whole ? WRAPPED : LINE;
   if (whole) appendCut(element, text, most, row, look);
@@ -69,6 +70,14 @@ function fillText(element, row, look) {
   const further = lines.length - 1 + row.more.length;
   if (further) element.append(button("fold", row.open ? "−" : `+${further}`, `${row.open ? "Fold" : "Show"} ${further} more ${further === 1 ? "line" : "lines"}`));
   if (row.open) appendMore(element, row, look);
+  return undefined;
+}
+
+function spanOf(name, text) {
+  const element = document.createElement("span");
+  element.className = name;
+  element.textContent = text;
+  return element;
 }
 
 function appendCut(element, text, most, row, look) {
@@ -92,10 +101,7 @@ function appendMore(element, row, look) {
 }
 
 function appendField(element, { name, value }, find) {
-  const key = document.createElement("span");
-  key.className = "ln-key";
-  key.textContent = ` ${name}=`;
-  element.append(key);
+  element.append(spanOf("ln-key", ` ${name}=`));
   const text = shown(value);
   appendText(element, text.length > 200 ? text.slice(0, 200) + "…" : text, find);
 }
