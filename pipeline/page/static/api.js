@@ -3,6 +3,7 @@
 const KEY = "dockline.token";
 const FIRST_PAUSE = 500;
 const LAST_PAUSE = 5_000;
+const FINAL = new Set([400, 401, 403, 421]); // will be the same when asked again
 
 /** Takes the token out of the address, so that it is neither copied along nor in the history. */
 export function takeToken() {
@@ -107,6 +108,7 @@ export function stream(path, onLine, onState = () => {}, { silence = 0, parse = 
     } catch (error) {
       if (ended || abort !== mine) return;
       report(error.status > 0 ? "refused" : "away", error.message, error.status);
+      if (FINAL.has(error.status)) return;
     }
     if (ended || abort !== mine) return;
     timer = setTimeout(run, pause);

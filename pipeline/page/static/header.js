@@ -76,7 +76,8 @@ function Problems({ now }) {
 
 /** Says that what is shown is old, and how old. */
 function Away({ connection, now }) {
-  const away = connection.state !== "live" && (now || !connection.first);
+  // The view says that there is no such container.
+  const away = connection.state !== "live" && connection.status !== 404 && (now || !connection.first);
   const time = useClock(away);
   if (!away) return null;
   const old = now ? " What is shown is what it said last." : "";

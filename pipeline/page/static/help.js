@@ -25,6 +25,9 @@ export function Help({ close }) {
         </div>`)}</dl>
       </section>`)}
     </div>
-    <p class="dim">Ctrl-F is the browser's own. Each view's address can be sent to a colleague, who needs the token as well.</p>
+    <div class="help-end">
+      <p class="dim">Ctrl-F is the browser’s own. The address says all of the view: send it to a colleague, who needs the token as well.</p>
+      <button onClick=${close}>Close</button>
+    </div>
   <//>`;
 }

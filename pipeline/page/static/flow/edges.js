@@ -51,7 +51,7 @@ function curve(from, to, back) {
 }
 
 /** Draws over `children`, which has the nodes. Places are measured after each drawing of them. */
-export function Edges({ edges, children }) {
+export function Edges({ edges, dense, children }) {
   const place = useRef(null);
   const [drawn, setDrawn] = useState({ key: "", paths: [] });
   const measure = () => {
@@ -78,7 +78,7 @@ export function Edges({ edges, children }) {
   latest.current = measure;
   const [near, setNear] = useState("");
   const over = (event) => setNear(event.target.closest?.("[data-node]")?.dataset.node ?? "");
-  return html`<div class="flow ${near ? "pointed" : ""}" ref=${place} onMouseOver=${over} onMouseLeave=${() => setNear("")} onFocusIn=${over}>
+  return html`<div class="flow ${near ? "pointed" : ""} ${dense ? "dense" : ""}" ref=${place} onMouseOver=${over} onMouseLeave=${() => setNear("")} onFocusIn=${over}>
     <svg class="edges" aria-hidden="true">
       ${edges.map((edge, index) => drawn.paths[index] && html`<${Edge} key=${edge.from + edge.to} edge=${edge} path=${drawn.paths[index]} near=${near} />`)}
     </svg>

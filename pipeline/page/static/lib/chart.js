@@ -2,10 +2,13 @@
 import uPlot from "../vendor/uplot.js";
 import { html, useEffect, useRef } from "./ui.js";
 import { useWidth } from "./hooks.js";
-import { NONE } from "./units.js";
+import { byteRate, bytes, NONE } from "./units.js";
 
 const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 const AXIS = 62; // pixels for the figures at the left, the same for all: the times stand below one another
+
+const BINARY = new Set([bytes, byteRate]); // figures whose round numbers are powers of two
+const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** The value of a token of app.css in the theme of now. */
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -16,20 +19,21 @@ const hours = (epoch) => new Date(epoch * 1000).toLocaleTimeString("en-GB", { ho
  * A chart. `times`: seconds since the epoch. `series`: {label, values, color (a token), dash}.
  * `format`: a value as text. `group`: charts of one group share their cursor. `marks`:
  * {time, sign, bad} as vertical lines. onSelect(since, until): a stretch was marked.
- * `limit`: {value, label}, a level that is always shown.
+ * `named`: whether the marks have their words. `limit`: {value, label}, a level that is always shown. `least`:
+ * what the scale goes up to at least.
  */
-export function Chart({ title, times, series, format, group = "", marks = [], onSelect = null, height = 110, limit = null }) {
+export function Chart({ title, times, series, format, group = "", marks = [], named = true, onSelect = null, height = 110, limit = null, least = 0 }) {
   const [place, width] = useWidth();
   const chart = useRef(null);
   const readout = useRef(null);
   const latest = useRef({});
-  latest.current = { series, format, marks, onSelect };
+  latest.current = { series, format, marks, named, onSelect };
   const shape = series.map(({ label, color, dash }) => `${label}${color}${dash}`).join() + (limit ? "limit" : "");
   const data = [times, ...series.map(({ values }) => values), ...(limit ? [times.map(() => limit.value)] : [])];
 
   useEffect(() => {
     if (!width) return;
-    const made = new uPlot(options({ width, height, series, limit, group, latest, readout }), data, place.current);
+    const made = new uPlot(options({ width, height, series, limit, least, group, latest, readout }), data, place.current);
     chart.current = made;
     const theme = matchMedia("(prefers-color-scheme: light)");
     const again = () => made.redraw();
@@ -49,11 +53,11 @@ export function Chart({ title, times, series, format, group = "", marks = [], on
 
   return html`<figure class="chart">
     <figcaption><h3>${title}</h3><span class="readout" ref=${readout}></span></figcaption>
-    <div class="plot" ref=${place} aria-hidden="true"></div>
+    <div class="plot" ref=${place} style=${{ height: `${height}px` }} aria-hidden="true"></div>
   </figure>`;
 }
 
-function options({ width, height, series, limit, group, latest, readout }) {
+function options({ width, height, series, limit, least, group, latest, readout }) {
   const format = (value) => (value === null ? NONE : latest.current.format(value));
   const axis = { stroke: () => token("--dim"), font: FONT, grid: { stroke: () => token("--line"), width: 1 }, ticks: { show: false } };
   return {
@@ -68,10 +72,10 @@ function options({ width, height, series, limit, group, latest, readout }) {
       ...(group && { sync: { key: group, setSeries: false } }),
     },
     select: { show: Boolean(latest.current.onSelect) },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, 1e-9) * 1.08] } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, least, 1e-9) * 1.08] } },
     axes: [
-      { ...axis, size: 20, gap: 3, space: 70, values: (_, splits) => splits.map(hours) },
-      { ...axis, size: AXIS, gap: 4, space: 32, values: (_, splits) => splits.map(format) },
+      { ...axis, size: 18, gap: 3, space: 70, values: (_, splits) => splits.map(hours) },
+      { ...axis, size: AXIS, gap: 4, space: 30, ...(BINARY.has(latest.current.format) && { incrs: POWERS }), values: (_, splits) => splits.map(format) },
     ],
     series: [
       {},
@@ -88,7 +92,7 @@ function options({ width, height, series, limit, group, latest, readout }) {
     hooks: {
       setCursor: [(chart) => tell(chart, latest.current, readout.current)],
       setSelect: [(chart) => selected(chart, latest.current.onSelect)],
-      draw: [(chart) => drawMarks(chart, latest.current.marks)],
+      draw: [(chart) => drawMarks(chart, latest.current)],
     },
   };
 }
@@ -114,7 +118,7 @@ function selected(chart, onSelect) {
   onSelect(since, until);
 }
 
-function drawMarks(chart, marks) {
+function drawMarks(chart, { marks, named }) {
   const { ctx } = chart;
   const { left, top, width, height } = chart.bbox;
   const scale = devicePixelRatio;
@@ -134,7 +138,10 @@ function drawMarks(chart, marks) {
     ctx.lineTo(x, top + height);
     ctx.stroke();
     const size = ctx.measureText(sign).width;
-    if (x < free || x + size > left + width) continue;
+    if (!named || x < free || x + size > left + width) continue;
+    ctx.fillStyle = token("--panel");
+    ctx.fillRect(x + scale, top, size + 4 * scale, 12 * scale);
+    ctx.fillStyle = ctx.strokeStyle;
     ctx.fillText(sign, x + 3 * scale, top + scale);
     free = x + size + 6 * scale;
   }

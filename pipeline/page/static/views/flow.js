@@ -25,7 +25,7 @@ export default function Flow({ route, graph, now, connection }) {
   return html`
     <h2 class="hidden">Flow</h2>
     <${Totals} now=${now} />
-    <${Edges} edges=${edgesOf(graph, now)}>
+    <${Edges} edges=${edgesOf(graph, now)} dense=${dense}>
       <${Sources} graph=${graph} now=${now} />
       <${Routes} graph=${graph} now=${now} projects=${projectsByRoute(now)} dense=${dense} />
       <${Sinks} graph=${graph} now=${now} at=${route.query.get("at")} dense=${dense} />
