@@ -4,7 +4,7 @@
  * An entry that reaches several sinks comes once for each; it is one row with several places. Lines
  * of a stack trace are folded into the row of its first line. What containers share is kept once.
  */
-import { guessedLevel, jsonOf, levelWord, toldLevel } from "./text.js";
+import { guessedLevel, jsonOf, levelWord, shown, toldLevel } from "./text.js";
 import { folder } from "./trace.js";
 
 const MOST_CONTAINERS = 20_000;
@@ -102,13 +102,14 @@ const withoutEntry = ({ sink, route, dropped, because, entries }) =>
 
 /** A row for an entry. `origin`: "tap", or "engine" for one as the Engine's log has it. */
 export function lineRow(entry, origin) {
-  const message = entry.message ?? "";
+  if (typeof entry.message !== "string") entry.message = entry.message == null ? "" : shown(entry.message);
+  const { message } = entry;
   const told = toldLevel(entry);
   const level = told || levelOf(message);
   return {
-    time: entry["@timestamp"] ?? "",
-    id: entry.container?.id ?? entry["container.id"] ?? "",
-    name: entry.container?.name ?? entry["container.name"] ?? "",
+    time: String(entry["@timestamp"] ?? ""),
+    id: String(entry.container?.id ?? entry["container.id"] ?? ""),
+    name: String(entry.container?.name ?? entry["container.name"] ?? ""),
     sequence: entry.event?.sequence ?? entry["event.sequence"] ?? null,
     stream: entry.stream ?? "",
     level,

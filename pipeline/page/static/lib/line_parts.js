@@ -6,7 +6,7 @@ import { useJson } from "./hooks.js";
 import { appendText, sizeText } from "./paint.js";
 import { link } from "./route.js";
 import { Afresh, Steps } from "./steps.js";
-import { byteLength, flat, jsonOf, ownFields, parsedFields, shown, whereEquals } from "./text.js";
+import { byteLength, flat, jsonOf, ownFields, parsedFields, sentence, shown, whereEquals } from "./text.js";
 import { exact, span } from "./units.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.js";
 
@@ -41,10 +41,10 @@ export function Reach({ id, sequence }) {
     return html`<section><h3>At the sinks?</h3><p class="dim">A line of the Engine's log has no sequence number, so where it is cannot be told.</p></section>`;
   return html`<section>
     <div class="panel-head"><h3>At the sinks?</h3><span class="dim">entry ${exact(sequence)}${data ? `, ${exact(data.read)} read` : ""}</span></div>
-    ${error && html`<p class="bad">${error.message}</p>`}
+    ${error && html`<p class="bad">${sentence(error.message)}</p>`}
     ${!data && !error && html`<p class="dim">Asking the agent…</p>`}
     ${data && !data.sinks.length && html`<p class="dim">No route takes this container to a sink.</p>`}
-    <ul class="reach">${data?.sinks.map((sink) => html`<${Sink} key=${`${sink.route} ${sink.sink}`} sink=${sink} sequence=${sequence} />`)}</ul>
+    <ul class="reach">${data?.sinks.map((sink) => html`<${Sink} key=${`${sink.route} ${sink.sink}`} sink=${sink} />`)}</ul>
   </section>`;
 }
 
@@ -54,14 +54,13 @@ const STATES = {
   unread: ["dim", "○", "not read yet", "The agent has not come to it"],
 };
 
-function Sink({ sink, sequence }) {
+function Sink({ sink }) {
   const [tone, sign, word, title] = STATES[sink.state] ?? ["", "?", sink.state, ""];
-  const ahead = Math.max(0, sequence - sink.settled);
   return html`<li title=${title}>
     <span class=${tone} aria-hidden="true">${sign}</span>
     <span><a href=${link("logs", [], { route: sink.route, sink: sink.sink })}>${sink.route}→${sink.sink}</a></span>
     <span class=${tone}>${word}</span>
-    ${sink.state === "waiting" && html`<span class="reach-why">${ahead > 1 && `${exact(ahead - 1)} before it, `}lag ${span(sink.lag)}${sink.problem && html`: <span class="bad">${sink.problem}</span>`}</span>`}
+    ${sink.state === "waiting" && html`<span class="reach-why">${sink.waiting > 0 && `${exact(sink.waiting)} of the container wait, `}lag ${span(sink.lag)}${sink.problem && html`: <span class="bad">${sink.problem}</span>`}</span>`}
     ${sink.state !== "waiting" && sink.problem && html`<span class="reach-why bad">${sink.problem}</span>`}
   </li>`;
 }
@@ -83,7 +82,7 @@ export function Explained({ row }) {
   const { data, error } = state;
   return html`<section>
     <div class="panel-head"><h3>What the stages do with it</h3></div>
-    ${error && html`<p class="bad">${error}</p>`}
+    ${error && html`<p class="bad">${sentence(error)}</p>`}
     ${!data && !error && html`<p class="dim">Asking the agent…</p>`}
     ${data && html`<${Ways} data=${data} id=${row.id} row=${row} count=${lines.length} />`}
   </section>`;

@@ -142,6 +142,15 @@ export class LogPane {
     return taken.length;
   }
 
+  /** Adds rows at the end, also while the place is kept. */
+  append(rows) {
+    for (const row of rows) {
+      row.height = this.estimate(row);
+      this.rows.push(row);
+    }
+    this.schedule();
+  }
+
   /** A row has more to show, and `bytes` more. */
   changed(row, bytes = 0) {
     if (row.gone) return;
@@ -240,20 +249,26 @@ export class LogPane {
       const top = this.place(height);
       const [from, to] = this.range(top, height);
       this.show(from, to);
-      this.all.style.height = `${this.rows.height}px`;
+      this.all.style.height = `${this.rows.height + this.slack}px`;
       const wrong = this.measure();
       this.inner.style.transform = `translateY(${this.rows.top(from)}px)`;
       if (!wrong) break;
-      this.all.style.height = `${this.rows.height}px`;
+      this.all.style.height = `${this.rows.height + this.slack}px`;
     }
     this.scroller.scrollTop = this.place(height);
     this.expected = this.scroller.scrollTop;
   }
 
+  /** Pixels below the last row, so that the button does not lie on it. */
+  get slack() {
+    return this.follows ? 0 : 2.5 * this.line;
+  }
+
   /** Where the view's top is to be, in pixels from the first row's. */
   place(height) {
-    const last = Math.max(0, this.rows.height - height);
-    if (this.follows) return last;
+    const end = Math.max(0, this.rows.height - height);
+    if (this.follows) return end;
+    const last = Math.max(0, this.rows.height + this.slack - height);
     const number = Math.min(Math.max(this.anchor.number, this.rows.first), this.rows.next - 1);
     const offset = number === this.anchor.number ? Math.min(this.anchor.offset, this.rows.at(number).height) : 0;
     return Math.min(last, this.rows.top(number) + offset);

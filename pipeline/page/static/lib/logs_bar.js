@@ -1,7 +1,7 @@
 /** The toolbar of the lines, and what is said of them. */
 import { Picker } from "./picker.js";
 import { MODES } from "./search.js";
-import { LEVELS } from "./text.js";
+import { LEVELS, sentence } from "./text.js";
 import { clock, exact, span } from "./units.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
 
@@ -93,7 +93,7 @@ export function Status({ facts, pane, searching, search, now, history }) {
   else if (state.state === "away" && !state.first) part("away", `○ Agent away for ${span(now - state.since)}`, "warn", state.text);
   else if (state.state === "refused") part("refused", "! Refused", "bad");
   else part("first", "○ Asking the agent…", "dim");
-  if (facts.idle) part("idle", "idle: no line for 10 s");
+  if (facts.idle) part("idle", "idle: no line for 10 s", "dim");
   if (facts.sampled) part("sampled", `1 in ${exact(facts.sampled.one_in)} shown`, "warn", "More lines come than the agent shows to one viewer. A search, or fewer containers, shows more of them.");
   if (facts.hidden) part("hidden", `${exact(facts.hidden)} not shown`, "warn", "Lines since the stream began that the agent left out, or that came faster than this browser took them");
   if (facts.searched) part("searched", `${exact(facts.searched.matched)} of ${exact(facts.searched.of)} lines match`);
@@ -105,12 +105,14 @@ export function Status({ facts, pane, searching, search, now, history }) {
 }
 
 /** Why there is no line. */
-export function Nothing({ facts, search, searching, history, graph }) {
+export function Nothing({ facts, search, searching, history, graph, totals }) {
   const { state } = facts;
-  if (graph?.entries) return html`<p>Lines may not be seen here: ${graph.entries}</p><p>Where the agent runs, <code>dockline tap</code> shows them.</p>`;
-  if (history) return html`<p>${history.error || (history.busy ? "Asking the Engine for its log…" : "The Engine has no lines of that time.")}</p>`;
-  if (state.state === "refused") return html`<p role="alert" class="bad">${state.text}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
-  if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${state.text} Asked again every few seconds.`}</p>`;
+  if (graph?.entries) return html`<p>Lines may not be seen here: ${sentence(graph.entries)}</p><p>Where the agent runs, <code>dockline tap</code> shows them.</p>`;
+  if (history) return html`<p>${sentence(history.error) || (history.busy ? "Asking the Engine for its log…" : "The Engine has no lines of that time.")}</p>`;
+  if (state.state === "refused") return html`<p role="alert" class="bad">${sentence(state.text)}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
+  if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${sentence(state.text)} Asked again every few seconds.`}</p>`;
+  if (totals && !totals.containers) return html`<p>There are no containers on this host.</p>`;
+  if (totals && !totals.followed) return html`<p>None of ${exact(totals.containers)} containers is followed. <a href="#/containers">The table of containers</a> tells why.</p>`;
   if (facts.searched) return html`<p>No line matches, of ${exact(facts.searched.of)} read since ${clock(facts.began)}.</p><p>The search is of lines that come from now on.</p>`;
   if (searching) return html`<p>No line has matched yet.</p>`;
   if (search.dropped) return html`<p>Nothing was dropped since this view was opened.</p>`;

@@ -2,7 +2,7 @@
 import { rank } from "./fuzzy.js";
 import { useJson } from "./hooks.js";
 import { patternTest, projectChoice } from "./search.js";
-import { html, useEffect, useMemo, useRef, useState } from "./ui.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.js";
 
 const SHOWN = 200;
 
@@ -13,6 +13,10 @@ export function Picker({ chosen, choose, close }) {
   const element = useRef(null);
   const containers = data?.containers ?? [];
   useOutside(element, close);
+  useLayoutEffect(() => {
+    const beyond = element.current.getBoundingClientRect().right - (innerWidth - 12);
+    if (beyond > 0) element.current.style.left = `${-beyond}px`;
+  }, []);
   const found = useMemo(() => rank(text, containers, (one) => `${one.project} ${one.name}`), [text, data]);
   const projects = useMemo(() => grouped(containers), [data]);
   const isPattern = /[*?[]/.test(text);

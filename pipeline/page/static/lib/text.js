@@ -131,5 +131,8 @@ export function both(first, second) {
   return first && second ? `${bracket(first)} and ${bracket(second)}` : first || second;
 }
 
+/** What the agent says, as a sentence. */
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?”"]$/.test(text) ? "" : ".") : "");
+
 /** The size of a text in UTF-8. */
 export const byteLength = (text) => new TextEncoder().encode(text).length;

@@ -7,12 +7,14 @@ import { finder } from "../lib/paint.js";
 import { placeText } from "../lib/row_view.js";
 import { isSearching, readSearch, searchAddress, tapPath } from "../lib/search.js";
 import { createTail } from "../lib/tail.js";
-import { both, LEVELS } from "../lib/text.js";
-import { exact } from "../lib/units.js";
+import { both, LEVELS, sentence } from "../lib/text.js";
+import { seconds } from "../lib/times.js";
+import { clock, exact } from "../lib/units.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
 import { LinePanel } from "./line.js";
 
 const LOOK = "dockline.lines";
+const MOST_THEN = 500;
 const START = { state: { state: "away", since: 0, text: "", first: true }, sampled: null, hidden: 0, searched: null, idle: false, read: 0 };
 const EMPTY = { held: "", below: 0, gone: 0, kept: 0, bytes: 0, selected: null };
 
@@ -45,14 +47,15 @@ export default function Logs({ route, go, graph, now }) {
     <div class="logs-said">
       <${Status} facts=${facts} pane=${pane} searching=${isSearching(search)} search=${search} now=${time} history=${lines.history} />
       ${lines.older && html`<button type="button" class="quiet" disabled=${lines.busy} onClick=${lines.loadOlder}>${lines.busy ? "Asking the Engine…" : "Older lines"}</button>`}
+      ${lines.history?.later && html`<button type="button" class="quiet" disabled=${lines.history.busy} onClick=${lines.history.loadLater}>Later lines</button>`}
       ${history && html`<button type="button" class="quiet" onClick=${() => change({ since: "", until: "" })}>Live lines</button>`}
       ${!empty && !history && html`<button type="button" class="quiet" onClick=${() => tail.current.clear()}>Clear</button>`}
     </div>
-    ${facts.state.state === "refused" && !empty && html`<p class="logs-refused" role="alert">${facts.state.text}</p>`}
+    ${facts.state.state === "refused" && !empty && html`<p class="logs-refused" role="alert">${sentence(facts.state.text)}</p>`}
     <div class=${`logs-body${open ? " with-panel" : ""}`}>
       <div class="logs-pane">
         <div class="pane" ref=${lines.element}></div>
-        ${empty && html`<div class="pane-empty empty"><${Nothing} facts=${facts} search=${search} searching=${isSearching(search)} history=${lines.history} graph=${graph} /></div>`}
+        ${empty && html`<div class="pane-empty empty"><${Nothing} facts=${facts} search=${search} searching=${isSearching(search)} history=${lines.history} graph=${graph} totals=${now?.totals} /></div>`}
         ${pane.held && html`<button type="button" class="pane-below" onClick=${() => tail.current.pane.follow()} title="End">
           ${pane.below ? `${exact(pane.below)} new ${pane.below === 1 ? "line" : "lines"} below` : "To the end"} <span aria-hidden="true">↓</span></button>`}
       </div>
@@ -134,7 +137,7 @@ function useLines(search, look, setOpen) {
       if (!answer.more || !rows.length) kept.prepend([note(answer.note || "The Engine's log begins here")]);
       setOlder({ busy: false, end: !answer.more || !rows.length || room < marked.length, error: "" });
     } catch (error) {
-      if (kept.rows.length) kept.prepend([note(error.message, "bad")]);
+      if (kept.rows.length) kept.prepend([note(sentence(error.message), "bad")]);
       setOlder({ busy: false, end: error.status >= 400 && error.status < 500, error: error.message });
     }
   };
@@ -171,7 +174,7 @@ function useHistory(tail, search, only, history) {
     if (!history) return undefined;
     const abort = new AbortController();
     tail.current.clear();
-    const text = "From the Engine's log, before the stages";
+    const text = `${clock(Number(search.since))} to ${search.until ? clock(Number(search.until)) : "now"}, from the Engine's log, before the stages`;
     if (!only) {
       set({ text, busy: false, error: "Choose one container: the Engine has a log for each." });
       return undefined;
@@ -183,15 +186,29 @@ function useHistory(tail, search, only, history) {
       tail.current.pane.prepend(rows);
       tail.current.pane.anchor = { number: tail.current.pane.rows.first, offset: 0 };
       tail.current.pane.tell();
-      set({ text: answer.more ? `${text}: the first ${answer.lines.length} lines` : text, busy: false, error: "" });
+      set({ text, busy: false, error: "", later: answer.more ? rows.at(-1)?.time : "" });
     }).catch((error) => !abort.signal.aborted && set({ text, busy: false, error: error.message }));
     return () => abort.abort();
   }, [history, only, search.since, search.until]);
-  return state;
+  const loadLater = async () => {
+    set({ ...state, busy: true });
+    try {
+      const answer = await get(withQuery("/api/lines", { container: only, after: state.later, limit: MOST_THEN }));
+      const until = search.until ? Number(search.until) : Infinity;
+      const rows = engineRows(answer).filter((row) => seconds(row.time) <= until);
+      const { pane } = tail.current;
+      pane.append(rows);
+      set({ ...state, busy: false, later: answer.more && rows.length === answer.lines.length ? rows.at(-1)?.time : "" });
+    } catch (error) {
+      set({ ...state, busy: false, error: error.message });
+    }
+  };
+  return { ...state, loadLater };
 }
 
 async function loadBetween(container, { since, until }, signal, found) {
-  found(await get(withQuery("/api/lines", { container, since, until, limit: 1000 }), signal));
+  const query = { container, since, until: until || Date.now() / 1000, limit: MOST_THEN };
+  found(await get(withQuery("/api/lines", query), signal));
 }
 
 /** Saves the rows that are kept as JSON lines: entries, each with where it was seen. */

@@ -6,6 +6,7 @@ import { useJson } from "../lib/hooks.js";
 import { appendText } from "../lib/paint.js";
 import { link } from "../lib/route.js";
 import { Afresh, Steps } from "../lib/steps.js";
+import { sentence } from "../lib/text.js";
 import { typedLines, useLiveLines } from "../lib/try_lines.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/ui.js";
 
@@ -28,7 +29,7 @@ export default function Try({ route, go, graph }) {
   const lines = typing ? typedLines(own) : live.lines;
   const result = useTry({ container, route: name, stages, lines });
   if (graph && !names.length) return html`<p class="empty">The configuration has no routes, so there are no stages to try.</p>`;
-  if (graph?.entries) return html`<p class="empty">Stages cannot be tried here: ${graph.entries}</p>`;
+  if (graph?.entries) return html`<p class="empty">Stages cannot be tried here: ${sentence(graph.entries)}</p>`;
   const marks = [...result.errors.map((one) => ({ ...one, tone: "bad" })), ...result.warnings.map((one) => ({ ...one, tone: "warn" }))];
   const to = (next, c) => go(link("try", [next], { c }));
   return html`<section class="try" aria-label="Try stages">
@@ -44,7 +45,7 @@ export default function Try({ route, go, graph }) {
         <div class="try-head"><h2>Stages</h2>
           ${running && stages !== running.stages && html`<button type="button" class="quiet" onClick=${() => setStages(running.stages)}>Back to those running</button>`}
           <${Copy} label="Copy the route's TOML" title="For the configuration" text=${() => result.toml || stages} /></div>
-        ${error && html`<p class="bad" role="alert">${error.message}</p>`}
+        ${error && html`<p class="bad" role="alert">${sentence(error.message)}</p>`}
         ${stages !== null && html`<${Editor} label=${`Stages of ${name}, in TOML`} value=${stages} change=${setStages} marks=${marks} />`}
       </div>
       <div class="try-right">
@@ -53,7 +54,7 @@ export default function Try({ route, go, graph }) {
           ${!typing && html`<button type="button" aria-pressed=${String(held)} title="No new lines come while they are held" onClick=${() => hold(!held)}>Hold lines</button>`}
           <span class="try-said" role="status"><${Said} result=${result} count=${lines.length} /></span></div>
         ${typing && html`<textarea class="try-own" aria-label="Lines to try" placeholder="One line each" spellcheck="false" value=${own} onInput=${(event) => setOwn(event.target.value)}></textarea>`}
-        ${!typing && live.error && html`<p class="warn try-note">${live.error}</p>`}
+        ${!typing && live.error && html`<p class="warn try-note">${sentence(live.error)}</p>`}
         <${Afresh} names=${result.afresh} />
         <${Outcomes} result=${result} lines=${lines} container=${container} typing=${typing} />
       </div>
@@ -108,7 +109,7 @@ function useTry(asked) {
       if (!ended.current && mine === latest.current) set({ ...NOTHING, ...answer, sent: mine.lines });
     } catch (error) {
       if (error.status === 503) pause = AGAIN;
-      if (!ended.current) set((old) => ({ ...old, said: error.message }));
+      if (!ended.current) set((old) => ({ ...old, said: sentence(error.message) }));
     }
     busy.current = false;
     if (pause) setTimeout(run, pause);
@@ -156,7 +157,7 @@ function Outcome({ one, afresh }) {
   return html`<li class="outcome">
     <div class="outcome-head"><span class="dim outcome-number">${number}</span><${Text} text=${one.line} />
       ${word && html`<span class=${`outcome-word ${entry ? "good" : last?.outcome === "joined" ? "warn" : "bad"}`}>${entry ? "✓" : last?.outcome === "joined" ? "↑" : "×"} ${word}</span>`}</div>
-    ${stages && html`<${Steps} stages=${stages} most=${12} afresh=${afresh} />`}
+    ${stages && html`<${Steps} stages=${stages} most=${12} compact afresh=${afresh} />`}
   </li>`;
 }
 
