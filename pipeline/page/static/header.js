@@ -62,11 +62,11 @@ function Problems({ now }) {
   if (!problems.length) return null;
   return html`<ul class="problems" aria-label="Problems">
     ${problems.slice(0, SHOWN).map(
-      ({ kind, name, text }) => html`<li key=${kind + name}>
+      ({ kind, name, text, since }) => html`<li key=${kind + name}>
         <span class="sign" aria-hidden="true">!</span>
         <span class="dim">${KINDS[kind] ?? kind}</span>
         <a href=${link("flow", [], { at: name })} title="Show it in the flow">${name}</a>
-        <span class="problem-text" title=${text}>${text}</span>
+        <span class="problem-text" title=${text}>${since ? `for ${span(Math.max(0, now.time - since))}: ` : ""}${text}</span>
       </li>`,
     )}
     ${problems.length > SHOWN &&
@@ -84,7 +84,7 @@ function Away({ connection, now }) {
   if (connection.state === "refused")
     return html`<p class="away" role="status">The agent refuses for now: ${connection.text}</p>`;
   return html`<p class="away">
-    <span role="status">The agent does not answer.${old}</span>
+    <span role="status">The agent does not answer.${old}</span>${" "}
     Away for ${span(Math.max(0, time - connection.since))}; asked again every 5 s.
   </p>`;
 }

@@ -21,7 +21,7 @@ const haystack = (row) =>
 /** "running, healthy", "exited with 137", in words. */
 export function stateOf({ state, health, exit_code }) {
   const code = ["exited", "dead"].includes(state) && exit_code !== null && exit_code !== undefined ? ` with ${exit_code}` : "";
-  return `${state}${code}${health ? `, ${health}` : ""}`;
+  return `${state || "not known"}${code}${health ? `, ${health}` : ""}`;
 }
 
 /** What is wrong with a container, a sentence each. */

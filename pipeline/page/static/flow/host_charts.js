@@ -1,6 +1,7 @@
 /** The last hour of the whole agent. */
-import { Chart, Readings, timesOf } from "../lib/chart.js";
+import { Chart, Readings } from "../lib/chart.js";
 import { useJson } from "../lib/hooks.js";
+import { addLive, createLive, withLive } from "../lib/live.js";
 import { html } from "../lib/ui.js";
 import { bytes, cores, rate, span } from "../lib/units.js";
 
@@ -14,13 +15,24 @@ const CHARTS = [
   ["Agent’s memory", bytes, [["memory", "", "--accent"]]],
 ];
 
-export function HostCharts() {
+const live = createLive(); // of this page's agent, also while another view is shown
+
+/** Takes what a line of /api/now says of the host. */
+export const addHost = ({ time, totals, agent }) =>
+  addLive(live, "host", time, {
+    lines: totals.lines_per_second,
+    delivered: totals.delivered_per_second,
+    dropped: totals.dropped_per_second,
+    lag: totals.lag,
+    cpu: agent.cpu,
+    memory: agent.memory,
+  });
+
+export function HostCharts({ now }) {
+  addHost(now);
   const { data, error } = useJson("/api/history", EVERY);
   if (!data) return error ? html`<p class="empty">The last hour is not known: ${error.message}</p>` : null;
-  const length = Math.max(0, ...Object.values(data.host).map((values) => values.length));
-  if (!length) return html`<p class="empty">No reading yet: the first comes after ${span(data.every)}.</p>`;
-  const times = timesOf(data, length);
-  const of = (name) => data.host[name] ?? times.map(() => null);
+  const { times, of } = withLive(live, data, data.host);
   return html`<section aria-labelledby="hour">
     <h2 id="hour">The last hour of this agent</h2>
     <div class="charts">

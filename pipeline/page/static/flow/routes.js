@@ -60,7 +60,7 @@ function Stages({ route, figures }) {
         ${stage?.filtered > 0
           ? html`<a class="num" href=${link("logs", [], { route: route.name, show: "dropped" })}
               title="${count(stage.filtered)} filtered so far; show some">− ${rate(gone)}</a>`
-          : html`<span class="num dim" title="Filters nothing">=</span>`}
+          : html`<span class="num dim" title=${stage?.filtered === null ? "Counted at the first stage of this name" : "Has filtered nothing"}>${stage?.filtered === null ? "" : "="}</span>`}
         <span class="bar" aria-hidden="true"><span style=${{ width: `${(100 * left) / entered}%` }}></span></span>
       </li>`;
     })}

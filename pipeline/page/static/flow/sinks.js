@@ -14,17 +14,16 @@ export function Sinks({ graph, now, at, dense }) {
   const sinks = dense ? [...graph.sinks.filter(troubled), ...graph.sinks.filter((sink) => !troubled(sink))] : graph.sinks;
   return html`<div class="column">
     <h2>Sinks <span class="dim">${graph.sinks.length}</span></h2>
-    ${sinks.map((sink) => html`<${Sink} key=${sink.name} sink=${sink} state=${states.get(sink.name)} at=${at === sink.name} dense=${dense} />`)}
+    ${sinks.map((sink) => html`<${Sink} key=${sink.name} sink=${sink} state=${states.get(sink.name)} at=${at === sink.name} dense=${dense} now=${now.time} />`)}
     ${!graph.sinks.length && html`<p class="empty">No sink is configured: nothing is sent.</p>`}
   </div>`;
 }
 
-/** "down for 30 s: connection refused", as the head says it. */
+/** "for 30 s: connection refused", as the head says it. */
 const wordsOf = (state, now) =>
-  state.problem_since ? `down for ${span(now - state.problem_since)}: ${state.problem}` : state.problem;
+  state.problem_since ? `for ${span(Math.max(0, now - state.problem_since))}: ${state.problem}` : state.problem;
 
-function Sink({ sink, state, at, dense }) {
-  const now = Date.now() / 1000;
+function Sink({ sink, state, now, at, dense }) {
   return html`<section class="card sink ${at ? "at" : ""} ${state?.problem ? "broken" : ""}" data-node="sink ${sink.name}"
     aria-label="Sink ${sink.name}" ref=${at ? intoView : null}>
     <div class="row">

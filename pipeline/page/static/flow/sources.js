@@ -2,7 +2,7 @@
 import { get, withQuery } from "../api.js";
 import { link } from "../lib/route.js";
 import { html, useEffect, useState } from "../lib/ui.js";
-import { count, plural, rate } from "../lib/units.js";
+import { count, plural, rate, span } from "../lib/units.js";
 import { Problem } from "./problem.js";
 
 const SHOWN = 30; // of a project's containers
@@ -19,7 +19,7 @@ export function Sources({ graph, now }) {
   return html`<div class="column">
     <h2>Containers <span class="dim">${count(now.totals.followed)} of ${count(now.totals.containers)} followed</span></h2>
     ${graph.sources.map((source) => html`<${Source} key=${source.name}
-      ...${{ source, problems, state: now.sources.find(({ name }) => name === source.name) }} />`)}
+      ...${{ source, problems, time: now.time, state: now.sources.find(({ name }) => name === source.name) }} />`)}
     ${!now.projects.length && html`<${Empty} graph=${graph} problems=${problems} />`}
     <ul class="card rows">
       ${(all ? now.projects : busiest(now.projects)).map((project) => html`<${Project} key=${project.name} project=${project} />`)}
@@ -38,8 +38,8 @@ function busiest(projects) {
   return projects.filter((project) => chosen.has(project));
 }
 
-function Source({ source, state, problems }) {
-  const problem = state?.problem || (source.type === "docker" && problems.map(({ text }) => text).join("; "));
+function Source({ source, state, problems, time }) {
+  const problem = state?.problem || (source.type === "docker" && problems.map(({ text, since }) => (since ? `for ${span(Math.max(0, time - since))}: ${text}` : text)).join("; "));
   return html`<section class="card source" data-node="source ${source.name}">
     <h3><span class="cut" title=${source.name}>${source.name}</span> <span class="tag">${source.type}</span></h3>
     <p class="dim cut mono" title=${source.address}>${source.address}</p>

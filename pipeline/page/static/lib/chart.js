@@ -29,10 +29,11 @@ export function Chart({ title, times, series, format, group = "", marks = [], na
   const latest = useRef({});
   latest.current = { series, format, marks, named, onSelect };
   const shape = series.map(({ label, color, dash }) => `${label}${color}${dash}`).join() + (limit ? "limit" : "");
+  const soon = times.length < 2; // a line has two points at least
   const data = [times, ...series.map(({ values }) => values), ...(limit ? [times.map(() => limit.value)] : [])];
 
   useEffect(() => {
-    if (!width) return;
+    if (!width || soon) return;
     const made = new uPlot(options({ width, height, series, limit, least, group, latest, readout }), data, place.current);
     chart.current = made;
     const theme = matchMedia("(prefers-color-scheme: light)");
@@ -43,7 +44,7 @@ export function Chart({ title, times, series, format, group = "", marks = [], na
       made.destroy();
       chart.current = null;
     };
-  }, [shape, width > 0, height, group]);
+  }, [shape, width > 0, soon, height, group]);
   useEffect(() => chart.current?.setSize({ width, height }), [width]);
   useEffect(() => {
     if (!chart.current) return;
@@ -52,7 +53,7 @@ export function Chart({ title, times, series, format, group = "", marks = [], na
   });
 
   return html`<figure class="chart">
-    <figcaption><h3>${title}</h3><span class="readout" ref=${readout}></span></figcaption>
+    <figcaption><h3>${title}</h3><span class="readout" ref=${readout}>${soon ? "the first readings come in some seconds" : ""}</span></figcaption>
     <div class="plot" ref=${place} style=${{ height: `${height}px` }} aria-hidden="true"></div>
   </figure>`;
 }
@@ -74,7 +75,8 @@ function options({ width, height, series, limit, least, group, latest, readout }
     select: { show: Boolean(latest.current.onSelect) },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, least, 1e-9) * 1.08] } },
     axes: [
-      { ...axis, size: 18, gap: 3, space: 70, values: (_, splits) => splits.map(hours) },
+      // A time at the very left would stand on the lowest figure.
+      { ...axis, size: 20, gap: 3, space: 70, values: (chart, splits) => splits.map((time) => (chart.valToPos(time, "x") < 20 ? "" : hours(time))) },
       { ...axis, size: AXIS, gap: 4, space: 30, ...(BINARY.has(latest.current.format) && { incrs: POWERS }), values: (_, splits) => splits.map(format) },
     ],
     series: [
@@ -167,7 +169,3 @@ export function Readings({ times, columns, linkOf = null, label }) {
     </div>
   </details>`;
 }
-
-/** The times of a history's readings. */
-export const timesOf = (history, length) =>
-  Array.from({ length }, (_, index) => history.end - history.every * (length - 1 - index));

@@ -11,13 +11,14 @@ export function createTable() {
 /** Takes the `table` of a line of /api/now. `fresh`: it is a stream's first, and has all rows. */
 export function applyTable(table, change, fresh) {
   if (!change) return;
-  if (fresh) table.rows.clear();
+  const all = change.full ?? fresh; // also where the agent no longer knows what has gone
+  if (all) table.rows.clear();
   if (table.columns.join() !== change.columns.join()) {
     table.columns = change.columns;
     table.Row = rowOf(change.columns);
   }
   const id = table.columns.indexOf("id");
-  let members = fresh || Boolean(change.gone?.length);
+  let members = all || Boolean(change.gone?.length);
   for (const values of change.rows) {
     const before = table.rows.get(values[id]);
     const row = new table.Row(values);

@@ -30,6 +30,9 @@ export default function Containers({ route, go, graph, now, connection, table })
   const [at, setAt] = useState(null); // the id of the chosen row
   const columns = COLUMNS.filter(({ wide, widest, hub }) => (!wide || room.wide) && (!widest || room.widest) && (!hub || graph?.hub));
 
+  const longest = useMemo(() => widthOfNames(table), [table, table.members]);
+  const widthOf = ({ key, width }) => (key !== "name" ? (width ? `${width}px` : "auto") : room.wide ? `${longest}px` : "auto");
+
   const change = (values) => {
     const { search, only, column, descending } = { ...choice, ...values };
     go(link("containers", [], { q: search, only, sort: column.key, dir: descending ? "desc" : "asc" }), true);
@@ -67,7 +70,7 @@ export default function Containers({ route, go, graph, now, connection, table })
     </div>
     <div class="scroll rows-scroll" ref=${scroller} tabindex="0" role="region" aria-label="Table of containers">
       <table class="rows-table" aria-rowcount=${rows.length + 1}>
-        <colgroup>${columns.map(({ key, width }) => html`<col key=${key} style=${{ width: width && (room.wide || key !== "name") ? `${width}px` : "auto" }} />`)}</colgroup>
+        <colgroup>${columns.map((column) => html`<col key=${column.key} style=${{ width: widthOf(column) }} />`)}</colgroup>
         <thead><tr aria-rowindex="1">${columns.map((column) => html`<${Heading} key=${column.key} ...${{ column, choice, sortBy }} />`)}</tr></thead>
         <tbody onMouseEnter=${() => setPointed(true)} onMouseLeave=${() => setPointed(false)}>
           ${first > 0 && html`<tr key="before" class="space" aria-hidden="true"><td style=${{ height: `${first * ROW}px` }}></td></tr>`}
@@ -79,6 +82,15 @@ export default function Containers({ route, go, graph, now, connection, table })
       ${!rows.length && html`<${Empty} ...${{ table, choice, connection, now }} />`}
     </div>
   </section>`;
+}
+
+const LETTER = 7; // pixels
+
+/** Enough for the longest name, within bounds. */
+function widthOfNames(table) {
+  let most = 0;
+  for (const { name } of table.rows.values()) most = Math.max(most, name.length);
+  return Math.min(240, Math.max(110, most * LETTER + 36));
 }
 
 /** The rows in their order, which is held while they are pointed at: a row must not leave the mouse. */

@@ -12,12 +12,12 @@ export default function Fleet({ now }) {
   if (!data) return html`<p class="empty" aria-busy=${!error}>${error ? error.message : "Waiting for the hosts…"}</p>`;
   const time = now?.time ?? Date.now() / 1000;
   return html`
-    <h2>Fleet <span class="dim">${plural(data.hosts.length, "host")}</span></h2>
+    <h2>Fleet <span class="dim">${plural(data.hosts.length + (data.others ?? 0), "host")}${data.others > 0 ? `, the ${exact(data.hosts.length)} with the most lines are shown` : ""}</span></h2>
     <${Hosts} hosts=${data.hosts} time=${time} />
     ${data.streams.map((stream) => html`<${Stream} key=${stream.source} stream=${stream} />`)}
     ${data.publishes.length > 0 && html`<section aria-labelledby="publishes"><h3 id="publishes">This agent publishes</h3>
       ${data.publishes.map(({ sink, type, stream, partitions }) => html`<p key=${sink}>
-        to <a href=${link("logs", [], { sink })}>${sink}</a> <span class="dim">(${type})</span>, stream <span class="mono">${stream}</span>, ${plural(partitions, "partition")}
+        to <a href=${link("logs", [], { sink })}>${sink}</a> <span class="dim">(${type})</span>, stream <span class="mono">${stream}</span>${partitions ? `, ${plural(partitions, "partition")}` : ""}
       </p>`)}</section>`}
   `;
 }
@@ -39,15 +39,16 @@ function Hosts({ hosts, time }) {
 }
 
 function Stream({ stream }) {
-  const alone = stream.partitions.filter(({ reader }) => !reader);
+  const alone = stream.ordered === false ? [] : stream.partitions.filter(({ reader }) => !reader);
   return html`<section class="fleet-stream" aria-labelledby="stream-${stream.source}">
     <h3 id="stream-${stream.source}">Source ${stream.source} <span class="dim">${stream.type}, stream ${stream.stream}, ${stream.address}</span></h3>
-    ${alone.length > 0 && html`<p class="bad"><span class="sign" aria-hidden="true">!</span> Nobody reads ${alone.length === 1 ? "partition" : "partitions"} ${alone.map(({ partition }) => partition).join(", ")}.</p>`}
+    ${alone.length > 0 && html`<p class="bad"><span class="sign" aria-hidden="true">!</span> Nobody is known to read ${alone.length === 1 ? "partition" : "partitions"} ${alone.map(({ partition }) => partition).join(", ")}.</p>`}
+    <p class="dim">${stream.ordered === false ? "Not ordered: any number of hubs read at once, and none holds a partition." : stream.hubs?.length ? `Hubs: ${stream.hubs.join(", ")}` : ""}</p>
     <div class="scroll-x" tabindex="0" role="region" aria-label="Partitions of ${stream.source}"><table class="plain roomy">
       <thead><tr><th scope="col" class="num">Partition</th><th scope="col">Read by</th><th scope="col" class="num">Not read yet</th></tr></thead>
       <tbody>${stream.partitions.map(({ partition, reader, here, pending }) => html`<tr key=${partition}>
         <th scope="row" class="num">${partition}</th>
-        <td class=${reader ? "" : "bad"}>${reader ? html`${reader}${here ? html` <span class="tag">this agent</span>` : ""}` : "nobody"}</td>
+        <td class=${reader || stream.ordered === false ? "" : "bad"}>${reader ? html`${reader}${here ? html` <span class="tag">this agent</span>` : ""}` : stream.ordered === false ? "–" : "nobody, or not known"}</td>
         <td class="num">${exact(pending)}</td>
       </tr>`)}</tbody>
     </table></div>

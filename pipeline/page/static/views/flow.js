@@ -30,7 +30,7 @@ export default function Flow({ route, graph, now, connection }) {
       <${Routes} graph=${graph} now=${now} projects=${projectsByRoute(now)} dense=${dense} />
       <${Sinks} graph=${graph} now=${now} at=${route.query.get("at")} dense=${dense} />
     <//>
-    <${HostCharts} />
+    <${HostCharts} now=${now} />
   `;
 }
 
@@ -38,7 +38,7 @@ function Totals({ now: { totals, agent, sinks } }) {
   const down = sinks.filter(({ problem }) => problem).length;
   const dropping = totals.dropped_per_second > 0;
   const figures = [
-    ["read", rate(totals.lines_per_second), `${bytes(totals.bytes_per_second)}/s, ${count(totals.lines)} in all`],
+    ["read", rate(totals.lines_per_second), `${count(totals.lines)} in all`],
     ["delivered", rate(totals.delivered_per_second), down ? `${down} of ${sinks.length} sinks down` : `to ${sinks.length} sink${sinks.length === 1 ? "" : "s"}`, down && "short"],
     ["dropped", dropping ? rate(totals.dropped_per_second) : count(totals.dropped), dropping ? `${count(totals.dropped)} in all` : "in all", dropping ? "bad" : totals.dropped > 0 && "warn"],
     ["waiting", count(totals.waiting), "entries in buffers"],
