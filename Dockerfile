@@ -51,13 +51,15 @@ USER 10001:10001
 VOLUME /var/lib/dockline
 EXPOSE 9114
 
-# A bare socket: 16 ms of CPU at every check, where urllib takes 45.
+# A bare socket: 16 ms of CPU at every check, where urllib takes 45. With http.tls, plain HTTP is
+# answered with 400, and it asks again over TLS; it only wants to know whether the agent is alive.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["/opt/dockline/bin/python", "-ISc", "\
 import os, socket\n\
-port = os.environ['DOCKLINE_HTTP_LISTEN'].rpartition(':')[2]\n\
-peer = socket.create_connection(('127.0.0.1', int(port)), 3)\n\
-peer.sendall(b'GET /healthz HTTP/1.0\\r\\n\\r\\n')\n\
-raise SystemExit(peer.recv(12)[9:] != b'200')"]
+address = '127.0.0.1', int(os.environ['DOCKLINE_HTTP_LISTEN'].rpartition(':')[2])\n\
+def ask(peer): peer.sendall(b'GET /healthz HTTP/1.0\\r\\n\\r\\n'); return peer.recv(12)[9:]\n\
+said = ask(socket.create_connection(address, 3))\n\
+if said == b'400': import ssl; said = ask(ssl._create_unverified_context().wrap_socket(socket.create_connection(address, 3)))\n\
+raise SystemExit(said != b'200')"]
 
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["dockline"]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+from urllib.request import (
+    BaseHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
+from pipeline.cli._agent_tls import context_for, distrusted
 from pipeline.cli._port_owner import users
 from pipeline.config import Config, find, read
 from pipeline.model.errors import DocklineError
@@ -40,6 +49,9 @@ class AgentClient:
     """Empty if there is none."""
     origin: str = ""
     """Where the token comes from. Without a token: why there is none, as the end of a sentence."""
+    certificate: str = ""
+    """With an `https://` address: the file of the only certificate to trust. Empty for what the
+    system's authorities have signed."""
 
     def get(self, path: str) -> bytes:
         """The body of `GET path`. Raises `DocklineError` when the agent does not answer, or
@@ -47,12 +59,16 @@ class AgentClient:
 
         A refusal has the agent's own words.
         """
-        with self._open(path, TIMEOUT) as answer:
+        return self.get_as(path, "")[1]
+
+    def get_as(self, path: str, accept: str) -> tuple[str, bytes]:
+        """The content type and the body of `GET path`, with `accept` as its header `Accept` unless
+        that is empty. Raises `DocklineError` as `get` does."""
+        with self._open(path, TIMEOUT, accept) as answer:
             try:
-                body: bytes = answer.read()
+                return answer.headers.get_content_type(), answer.read()
             except (OSError, HTTPException) as error:
-                raise _no_answer(self.address, error) from error
-            return body
+                raise self._no_answer(error) from error
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The lines of `GET path` as they come, each with its line feed, until the agent ends it.
@@ -71,10 +87,12 @@ class AgentClient:
                     f"the connection to {self.address} is lost; is the agent running?"
                 ) from error
 
-    def _open(self, path: str, timeout: float) -> HTTPResponse:
+    def _open(self, path: str, timeout: float, accept: str = "") -> HTTPResponse:
         """Raises `DocklineError`, with the agent's own words where it refuses."""
         try:
             request = Request(self.address + path)
+            if accept:
+                request.add_header("Accept", accept)
             if self.token:  # not sent to where the answer may redirect us
                 request.add_unredirected_header("Authorization", f"Bearer {self.token}")
             answer: HTTPResponse = self._opener().open(request, timeout=timeout)
@@ -82,11 +100,26 @@ class AgentClient:
         except HTTPError as error:
             raise self._refused(path, error) from None
         except (OSError, ValueError, HTTPException) as error:
-            raise _no_answer(self.address, error) from None
+            raise self._no_answer(error) from None
 
     def _opener(self) -> OpenerDirector:
         """Without the proxy of the environment when the agent is on this host."""
-        return build_opener(*([ProxyHandler({})] if _is_here(self.address) else []))
+        handlers: list[BaseHandler] = [ProxyHandler({})] if _is_here(self.address) else []
+        if self.certificate:
+            handlers.append(HTTPSHandler(context=context_for(self.certificate)))
+        return build_opener(*handlers)
+
+    def _no_answer(self, error: Exception) -> DocklineError:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(error, ssl.SSLError) or isinstance(reason, ssl.SSLError):
+            failed = reason if isinstance(reason, ssl.SSLError) else error
+            assert isinstance(failed, ssl.SSLError)
+            return distrusted(self.address, self.certificate, failed)
+        reason = getattr(reason, "strerror", None) or reason
+        return DocklineError(
+            f"no agent answers at {self.address} ({reason}); is it running, and is that its "
+            "http.listen? Use --url for another address"
+        )
 
     def _refused(self, path: str, error: HTTPError) -> DocklineError:
         if error.code == 401:
@@ -97,7 +130,7 @@ class AgentClient:
                 )
             return DocklineError(f"{self.address} needs its token, and {self.origin}")
         words = error.read(1000).decode("utf-8", "replace").strip()
-        if error.code in (400, 403, 421, 503) and words.isprintable() and words:
+        if error.code in (400, 403, 421, 429, 503) and words.isprintable() and words:
             return DocklineError(words)
         return DocklineError(
             f"{self.address} answers {error.code} to {path.partition('?')[0]}; is it dockline?"
@@ -111,10 +144,20 @@ def find_agent(
 
     `url`, `token` and `config` are the values of `--url`, `--token` and `-c`. The token is `token`,
     or `$DOCKLINE_TOKEN`; for an agent on this host it is also looked up in the configuration and in
-    the state directory. Raises `DocklineError` when the configuration is needed and wrong, when the
-    token can't be one, or when another user's program listens there.
+    the state directory, and so is the certificate to trust. Raises `DocklineError` when the
+    configuration is needed and wrong, when the token can't be one, or when another user's program
+    listens there.
     """
     address = url.rstrip("/") if url else _address(_config(config, environ))
+    found = _with_token(address, token, config, environ)
+    if address.startswith("https://") and (not url or _is_here(address)):
+        return replace(found, certificate=_certificate(config, environ))
+    return found
+
+
+def _with_token(
+    address: str, token: str | None, config: str | None, environ: Mapping[str, str]
+) -> AgentClient:
     if token:
         return _with(address, token, "--token")
     if given := environ.get("DOCKLINE_TOKEN"):
@@ -123,6 +166,15 @@ def find_agent(
         why = "it runs on another host: use the content of the file token in its state directory"
         return AgentClient(address, origin=f"{why}, with --token or DOCKLINE_TOKEN")
     return _on_this_host(address, config, environ)
+
+
+def _certificate(config: str | None, environ: Mapping[str, str]) -> str:
+    """The file of the certificate in the configuration; empty if there is none."""
+    try:
+        tls = _config(config, environ).http.tls
+    except DocklineError:
+        return ""
+    return tls.cert if tls is not None else ""
 
 
 def _with(address: str, token: str, origin: str) -> AgentClient:
@@ -162,7 +214,9 @@ def _check_listener(address: str, folder: Path) -> None:
     with suppress(OSError):
         trusted.add(folder.stat().st_uid)
     with suppress(ValueError):  # a wrong address is reported when it is used
-        strangers = users(urlsplit(address).port or 80) - trusted
+        parts = urlsplit(address)
+        usual = 443 if parts.scheme == "https" else 80
+        strangers = users(parts.port or usual) - trusted
         if strangers:
             raise DocklineError(
                 f"the program that listens at {address} belongs to user {min(strangers)}, and "
@@ -175,15 +229,6 @@ def _is_here(address: str) -> bool:
     return names_this_host(address.partition("://")[2].partition("/")[0])
 
 
-def _no_answer(address: str, error: Exception) -> DocklineError:
-    reason = getattr(error, "reason", None) or error
-    reason = getattr(reason, "strerror", None) or reason
-    return DocklineError(
-        f"no agent answers at {address} ({reason}); is it running, and is that its http.listen? "
-        "Use --url for another address"
-    )
-
-
 def _config(config: str | None, environ: Mapping[str, str]) -> Config:
     return read(find(config, environ), environ, python="ignore").config
 
@@ -194,4 +239,5 @@ def _address(config: Config) -> str:
         raise DocklineError('the agent does not answer questions: http.listen is "off"')
     host, port = parse_listen(listen)
     host = _ANYWHERE.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if config.http.tls is not None else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
 from typing import Any, Final
 
 from pipeline.config.components import hides_something, inside
@@ -41,6 +42,7 @@ def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
     _secrets(tree, report)
     _listeners(tree, report)
     _token(config, report)
+    _trusted_proxy(config, report)
 
 
 def takes_from(sink_type: str) -> frozenset[str]:
@@ -219,13 +221,33 @@ def _listeners(tree: dict[str, Any], report: ProblemReport) -> None:
 
 
 def _token(config: Config, report: ProblemReport) -> None:
-    """Warns of a token that other hosts would send over plain HTTP."""
+    """Warns of a token that other hosts would send over plain HTTP: to see the page, or whatever
+    else it is for.
+
+    Only if the file says where to listen: the image's default is for a container's own network,
+    and whether its port is published beyond the host can't be seen from inside.
+    """
     http, path = config.http, ("http", "listen")
-    sent = http.token is not None or http.metrics == "token"
-    if sent and http.listen and path in report.places and not names_this_host(http.listen):
+    sent = http.page or http.token is not None or http.metrics == "token"
+    open_to_others = http.listen and path in report.places and not names_this_host(http.listen)
+    if sent and open_to_others and http.tls is None:
         message = "the token, and what it protects, go over plain HTTP from other hosts"
-        hint = "listen on 127.0.0.1 behind a proxy with TLS, or use a network that is trusted"
+        hint = (
+            "set http.tls, or listen on 127.0.0.1 (behind a proxy with TLS, or reached by ssh -L)"
+        )
         report.warning(path, message, hint)
+
+
+def _trusted_proxy(config: Config, report: ProblemReport) -> None:
+    """Warns of a proxy on this host: whoever may connect from its address is taken for it."""
+    proxy = config.http.trust_proxy
+    if proxy is None:
+        return
+    addresses = proxy.address if isinstance(proxy.address, list) else [proxy.address]
+    if any(ip_network(address).is_loopback for address in addresses):
+        message = "every user of this host gets in without the token, by sending that header"
+        hint = "have the proxy send the token instead, as `Authorization: Bearer …`"
+        report.warning(("http", "trust_proxy", "address"), message, hint)
 
 
 def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
@@ -63,6 +63,48 @@ class HostName(str):
         if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
             raise ValueError(f'"{text}" is not a host; write it like "web-1.example.com"')
         return cls(name)
+
+
+class Network(str):
+    """An IP address, or a network such as `10.1.0.0/16`; not one of all addresses."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Network:
+        """Checks a network. Raises `ValueError` with a message for the user."""
+        try:
+            network = ip_network(text)
+        except ValueError:
+            raise ValueError(
+                f'"{text}" is not an address or network; write it like "10.0.0.5" or "10.1.0.0/16"'
+            ) from None
+        if network.prefixlen == 0:
+            raise ValueError(f'"{text}" is every address; name those of the proxy')
+        return cls(text)
+
+
+class HeaderName(str):
+    """The name of an HTTP header that no client sends by itself."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> HeaderName:
+        """Checks a name. Raises `ValueError` with a message for the user."""
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+            raise ValueError(f'"{text}" is not a header; write it like "X-Forwarded-User"')
+        if text.lower() in USUAL_HEADERS:
+            raise ValueError(f'"{text}" is in every request; name one that only the proxy sets')
+        return cls(text)
+
+
+USUAL_HEADERS: Final = frozenset((
+    "accept", "accept-encoding", "accept-language", "authorization", "connection",
+    "content-length", "content-type", "cookie", "forwarded", "host", "origin", "referer",
+    "user-agent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+))  # fmt: skip
+"""Headers that clients and proxies send whoever asks, in lower case."""
 
 
 class ContainerExpression(str):
@@ -193,6 +235,29 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     begins at `logs.start`."""
 
 
+class HTTPTLSConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The certificate of the agent's HTTP endpoint."""
+
+    cert: Annotated[str, Meta(examples=["/certs/cert.pem"])]
+    """PEM file of the certificate, with its chain."""
+    key: Annotated[str | None, Meta(examples=["/certs/key.pem"])] = None
+    """PEM file of its key, unencrypted, where that is not in the same file."""
+
+
+class TrustedProxyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A proxy in front of the agent's HTTP endpoint that has its users log in."""
+
+    address: Annotated[
+        Network | list[Network], Meta(examples=["10.0.0.5", ["10.0.0.5", "10.1.0.0/24"]])
+    ]
+    """The address that it connects from, or several, or a network. Everyone who can connect from
+    there gets in: on a loopback address, that is every user of this host; the gateway of a Docker
+    network stands for all clients of a published port."""
+    header: Annotated[HeaderName, Meta(examples=["X-Forwarded-User", "Remote-User"])]
+    """The header with the user's name. The proxy must set it itself, and remove what clients send
+    under that name."""
+
+
 class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The agent's own HTTP endpoint: `/metrics`, `/healthz`, `/readyz`, and the API of commands."""
 
@@ -212,10 +277,21 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     """The token (`Authorization: Bearer …`) that every request needs, except for `/metrics`,
     `/healthz` and `/readyz`. Without it, one is made at the first start and kept in the file
-    `token` of `state.directory`, where `dockline tap`, `top` and `audit` find it."""
+    `token` of `state.directory`, where `dockline page`, `tap`, `top` and `audit` find it."""
     hosts: Annotated[list[HostName], Meta(examples=[["web-1.example.com", "10.0.0.7"]])] = []
     """Host names, without ports, that a request with the token may be addressed to (`Host`).
     Loopback addresses, `localhost`, and the host in `listen` are always allowed."""
+    tls: Annotated[
+        HTTPTLSConfig | None, Meta(examples=[{"cert": "/certs/cert.pem", "key": "/certs/key.pem"}])
+    ] = None
+    """Serves HTTPS instead of HTTP, from TLS 1.2 on. Renewed files are read without a restart."""
+    trust_proxy: Annotated[
+        TrustedProxyConfig | None,
+        Meta(examples=[{"address": "10.0.0.5", "header": "X-Forwarded-User"}]),
+    ] = None
+    """Lets requests in without the token that come from this proxy with that header, once and not
+    empty. All others need the token, those of the proxy without the header, too. `hosts` must have
+    the name under which users reach the proxy."""
     metrics: Literal["open", "token"] = "open"
     """Who may read `/metrics`: everyone who reaches the endpoint, or only with the token."""
     tap: Literal["all", "local", "off"] = "all"

@@ -41,14 +41,15 @@ class Metrics:
         )
         self.http_refused = counter(
             "http_refused_requests",
-            "Requests to the agent's HTTP endpoint that were refused: without its token, for "
-            "another host name, or from a page of another site.",
+            "Requests to the agent's HTTP endpoint that were refused: without its token, after "
+            "too many wrong ones, for another host name, or from a page of another site.",
             "reason",
         )
         self.http_ended = counter(
             "http_ended_connections",
             "Connections to the agent's HTTP endpoint that it closed: the head of a request came "
-            "too late or was too large, or there were too many connections.",
+            "too late or was too large, there were too many connections, or a TLS handshake "
+            "failed.",
             "reason",
         )
         self.filtered = counter(

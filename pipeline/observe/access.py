@@ -2,13 +2,14 @@
 
 `/metrics`, `/healthz` and `/readyz` are open to everybody. Everything else needs the agent's token,
 even from a loopback address: a proxy on the same host asks from there for anybody. Only the files
-of the page don't, which hold no data. Pages of another site can't ask either, nor can they by DNS
-rebinding.
+of the page don't, which hold no data, and users that a trusted proxy has let in. Pages of another
+site can't ask either, nor can they by DNS rebinding.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -18,10 +19,13 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from pipeline.observe.trusted_proxy import USER, TrustedProxy
+from pipeline.observe.wrong_tokens import WrongTokens
+
 Access = Literal["all", "local", "off"]
-Reason = Literal["token", "host", "page"]
-"""Why a request is refused: its token is missing or wrong (`token`), it names another host
-(`host`), or a page of another site sent it (`page`)."""
+Reason = Literal["token", "limit", "host", "page"]
+"""Why a request is refused: its token is missing or wrong (`token`), its address sent too many
+wrong ones (`limit`), it names another host (`host`), or a page of another site sent it (`page`)."""
 
 INDEX, METRICS = "/", "/metrics"
 PAGE_FILES = "/page/{name}"
@@ -39,6 +43,7 @@ _NO_TOKEN = (
     "state directory, or what http.token sets"
 )
 _WRONG_TOKEN = "that is not this agent's token: see the file `token` of its state directory"
+_TOO_MANY = "too many wrong tokens came from this address: wait a minute, or use the right one"
 _CLOSED = "this agent has no token, so nobody can use this: its log says why"
 _WRONG_HOST = "this agent does not have that host name: http.hosts lists those that it has"
 _OTHER_PAGE = "pages of other sites may not use this agent"
@@ -51,12 +56,16 @@ class Refusal:
     status: int
     reason: Reason
     text: str
+    wait: float = 0.0
+    """Seconds after which the client may ask again; 0 says nothing about it."""
 
     def response(self) -> web.Response:
         """The answer, with a `WWW-Authenticate` header if a token is missing."""
         response = web.Response(status=self.status, text=self.text + "\n")
         if self.status == 401:
             response.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="dockline"'
+        if self.wait:
+            response.headers[hdrs.RETRY_AFTER] = str(math.ceil(self.wait))
         return response
 
 
@@ -69,16 +78,19 @@ class Gate:
         hosts: Collection[str] = (),
         *,
         metrics: bool = True,
+        proxy: TrustedProxy | None = None,
         refused: Callable[[Reason], object] = lambda reason: None,
     ) -> None:
         """`token`: without one, everything that needs it is refused; it may be set later. `hosts`:
         names of this host, besides loopback names and the address that the client reached.
-        `metrics`: whether `/metrics` is open to everybody. `refused` is called with the reason of
-        each refusal."""
+        `metrics`: whether `/metrics` is open to everybody. `proxy`: whose users need no token.
+        `refused` is called with the reason of each refusal."""
         self.token = token
         self._hosts = frozenset(host.lower() for host in hosts)
         self._public = PUBLIC if metrics else PUBLIC - {METRICS}
+        self._proxy = proxy
         self._refused = refused
+        self._wrong = WrongTokens()
 
     def refusal(self, request: web.Request) -> Refusal | None:
         """Why the request is refused; None if it may be answered."""
@@ -97,6 +109,8 @@ class Gate:
         return None
 
     def _without_token(self, request: web.Request) -> Refusal | None:
+        if self._proxy is not None and self._proxy.lets_in(request):
+            return None
         if self.token is None:
             return Refusal(403, "token", _CLOSED)
         given = request.headers.getall(hdrs.AUTHORIZATION, [])
@@ -105,8 +119,14 @@ class Gate:
             return Refusal(401, "token", _NO_TOKEN)
         told = token.strip().encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(told, self.token.encode()):
-            return Refusal(401, "token", _WRONG_TOKEN)
+            return self._wrong_token(request)
         return None
+
+    def _wrong_token(self, request: web.Request) -> Refusal:
+        peer = request.transport and request.transport.get_extra_info("peername")
+        if wait := self._wrong.add(peer[0] if peer else ""):
+            return Refusal(429, "limit", _TOO_MANY, wait)
+        return Refusal(401, "token", _WRONG_TOKEN)
 
     def _names_us(self, request: web.Request) -> bool:
         """Whether the request's `Host` is this host. A page in a browser may have a name of its own
@@ -176,7 +196,7 @@ class Guard:
                 f"{what} is only allowed from a loopback address: {self.instead}, "
                 f'or set {setting} = "all"'
             )
-        if any(name in request.headers for name in _PASSED_ON):
+        if USER in request or any(name in request.headers for name in _PASSED_ON):
             return f'{what} is not allowed through a proxy, unless {setting} = "all"'
         return None
 

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from pipeline.observe.access import Gate, guarded
 from pipeline.observe.audit_page import Audit, AuditPage
+from pipeline.observe.certificate import Certificate
 from pipeline.observe.connections import Reason
 from pipeline.observe.long_answers import LongAnswers, encode_all, with_list
 from pipeline.observe.metrics_page import Exposition
@@ -52,13 +53,14 @@ class Admin:
         page: Handler | None = None,
         further: Sequence[web.RouteDef] = (),
         ended: Callable[[Reason], object] = lambda reason: None,
+        certificate: Certificate | None = None,
     ) -> None:
         """`listen`: `host:port`. `gate` decides which requests are answered. `ready` returns a
         sentence for each thing that isn't ready, for `/readyz`. `audit` makes the ledger's
         report, `overview` the answer of `/top`. `reload` handles `POST /-/reload`, which doesn't
         exist without it. `page` answers browsers that ask for `/`. `further`: routes of other
         rooms. `ended` is called for each connection that the server ends, with the
-        reason (see `Connections`).
+        reason (see `Connections`). `certificate`: to serve HTTPS with; without it, HTTP.
 
         Raises `DocklineError` if `listen` isn't an address.
         """
@@ -82,6 +84,7 @@ class Admin:
             ],
             [guarded(gate)],
             ended,
+            certificate,
         )
 
     @property
@@ -90,7 +93,8 @@ class Admin:
         return self._server.address
 
     async def start(self) -> None:
-        """Starts to listen. Raises `DocklineError` if the address can't be used."""
+        """Starts to listen. Raises `DocklineError` if the address or the certificate can't be
+        used."""
         await self._server.start()
 
     async def close(self) -> None:

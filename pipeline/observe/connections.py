@@ -10,7 +10,6 @@ never is.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from aiohttp.web_protocol import PayloadAccessError
 
 from pipeline.model.errors import untraced
 from pipeline.observe.access import is_loopback
+from pipeline.observe.wrong_tokens import network
 from pipeline.support.garbage import untie
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
@@ -42,9 +42,9 @@ LARGEST_REQUEST = 16 << 10
 """Bytes that may arrive until a request is answered, pipelined requests included. No endpoint has a
 request body."""
 
-Reason = Literal["slow", "large", "full"]
-"""Why a connection is ended: the head takes too long (`slow`), it sends too much (`large`), or
-others need the place (`full`)."""
+Reason = Literal["slow", "large", "full", "tls"]
+"""Why a connection is ended: the head takes too long (`slow`), it sends too much (`large`), others
+need the place (`full`), or its TLS handshake failed (`tls`)."""
 
 log = logging.getLogger(__name__)
 
@@ -256,14 +256,7 @@ class BoundedConnection(asyncio.Protocol):
 
 def _origin(address: str) -> str:
     """The address or network that a connection from this address counts for."""
-    if is_loopback(address):
-        return _HERE
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
+    return _HERE if is_loopback(address) else network(address)
 
 
 _CLIENTS_FAULTS = (

@@ -19,7 +19,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from pipeline.model.errors import DocklineError
+from pipeline.observe.certificate import Certificate
 from pipeline.observe.connections import BoundedConnection, Connections, Reason, watched
+from pipeline.observe.encrypted import Encrypted
 from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.places import Places
 from pipeline.support.selector import Pause, SharedPause
@@ -54,14 +56,17 @@ class Server:
         routes: Sequence[web.RouteDef],
         middlewares: Sequence[Middleware] = (),
         ended: Callable[[Reason], object] = lambda reason: None,
+        certificate: Certificate | None = None,
     ) -> None:
         """`listen`: `host:port`; port 0 takes a free one. `routes`: what it serves. `ended` is
         called for each connection that the server ends, with the reason (see `Connections`).
+        `certificate`: to serve HTTPS with; without it, HTTP.
 
         Raises `DocklineError` if `listen` isn't an address.
         """
         self._host, self._port = parse_listen(listen)
         self._connections = Connections(ended)
+        self._certificate = certificate
         self._app = web.Application(middlewares=[watched(self._connections), *middlewares])
         self._app.add_routes(routes)
         self._app.on_response_prepare.append(_set_headers)
@@ -71,7 +76,10 @@ class Server:
         """`host:port` as it is bound, once started."""
 
     async def start(self) -> None:
-        """Starts to listen. Raises `DocklineError` if the address can't be used."""
+        """Starts to listen. Raises `DocklineError` if the address or the certificate can't be
+        used."""
+        if self._certificate is not None:
+            await self._certificate.open()
         runner = web.AppRunner(self._app, shutdown_timeout=CLOSE_TIMEOUT)
         await runner.setup()
         manager = runner.server
@@ -79,7 +87,7 @@ class Server:
         try:
             loop = asyncio.get_running_loop()
             listener = await loop.create_server(
-                lambda: BoundedConnection(self._connections, manager), self._host, self._port
+                lambda: self._connection(manager), self._host, self._port
             )
         except OSError as error:
             await runner.cleanup()
@@ -87,6 +95,13 @@ class Server:
         self._runner, self._listener = runner, listener
         host, port = listener.sockets[0].getsockname()[:2]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _connection(self, manager: web.Server) -> asyncio.Protocol:
+        connection = BoundedConnection(self._connections, manager)
+        if self._certificate is None:
+            return connection
+        context, ended = self._certificate.context(), self._connections.ended
+        return Encrypted(connection, context, lambda: ended("tls"))
 
     async def close(self) -> None:
         """Ends idle connections at once, and busy ones within seconds. May be called at any

@@ -39,6 +39,7 @@ from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.overview import Observer, Overview
 from pipeline.observe.server import parse_listen
 from pipeline.observe.tap_stream import Tapping
+from pipeline.runtime.access import certificate, trusted_proxy
 from pipeline.runtime.page import Page
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
@@ -142,6 +143,7 @@ class Agent:
                 self._page.index if self._page is not None else None,
                 self._page.routes if self._page is not None else (),
                 lambda reason: self.metrics.http_ended.labels(reason).inc(),
+                certificate(config.http),
             )
             if config.http.listen
             else None
@@ -191,6 +193,7 @@ class Agent:
             http.token and http.token.strip(),
             hosts,
             metrics=http.metrics == "open",
+            proxy=trusted_proxy(http),
             refused=lambda reason: self.metrics.http_refused.labels(reason).inc(),
         )
 
@@ -368,7 +371,8 @@ class Agent:
             if self.admin is not None:
                 await asyncio.to_thread(self._take_token)
                 await self.admin.start()
-                log.info("metrics on http://%s/metrics", self.admin.address)
+                scheme = "https" if self.config.http.tls else "http"
+                log.info("metrics on %s://%s/metrics", scheme, self.admin.address)
             await self.outputs.open()
             async with asyncio.TaskGroup() as tasks:
                 self.outputs.start(tasks)

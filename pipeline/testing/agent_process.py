@@ -24,7 +24,7 @@ PATIENCE = 120.0
 _SHUTDOWN = '\n[agent]\nshutdown = "60s"\n'
 """Added to configurations without `[agent]`. A busy machine may need longer than the default."""
 
-_ENDPOINT = "metrics on http://"
+_ENDPOINT = "metrics on http"
 
 
 def whole_lines(path: Path) -> list[str]:
@@ -198,7 +198,7 @@ class AgentProcess:
     def address(self) -> str:
         """Host and port of its HTTP endpoint, from its log. Waits until it listens."""
         self.until(lambda: self.said.count(_ENDPOINT) == self._starts, "no HTTP endpoint")
-        return self.said.rpartition(_ENDPOINT)[2].partition("/")[0]
+        return self.said.rpartition(_ENDPOINT)[2].partition("://")[2].partition("/")[0]
 
     def metric(self, sample: str) -> float | None:
         """The value of a sample on `/metrics`; None if it isn't there.

@@ -16,6 +16,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.cli._agent import find_agent
 from pipeline.testing.agent_process import AgentProcess
+from tests.servers.certificates import Authority
 
 TOKEN = "0123456789abcdef"
 SQUATTER = """
@@ -154,3 +155,66 @@ def test_what_cannot_be_a_token_is_refused_and_not_shown(
     assert capsys.readouterr().err == (
         "dockline: --token is not a token: it has characters that no token has\n"
     )
+
+
+@pytest.mark.server
+def test_an_agent_with_tls_is_asked_if_it_has_the_configured_certificate(
+    tmp_path: Path, authority: Authority, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever names are in it, and behind whichever authority: it is that one, or none."""
+    chain = Path(authority.ca).read_text()
+    own, other = (authority.issue(name, "DNS:web-1") for name in ("own", "other"))
+    for issued in (own, other):
+        Path(issued.cert).write_text(Path(issued.cert).read_text() + chain)
+    tls = 'tls = {{ cert = "{0.cert}", key = "{0.key}" }}\n'
+    with AgentProcess(tmp_path / "agent", "", tls.format(own)) as agent:
+        wrong = tmp_path / "wrong.toml"
+        wrong.write_text(agent.config.read_text().replace(own.cert, other.cert))
+        for command in (["audit"], ["top", "--once"]):
+            for host in ("127.0.0.1", "localhost"):
+                url = f"https://{agent.address.replace('127.0.0.1', host)}"
+                assert main([*command, "--url", url, "-c", str(agent.config)]) == 0
+                capsys.readouterr()
+                assert main([*command, "--url", url, "-c", str(wrong)]) == 1
+                said = capsys.readouterr().err
+                assert f"{url} has another certificate than {other.cert} (http.tls.cert)" in said
+        plain = f"http://{agent.address}"
+        assert main(["audit", "--url", plain, "-c", str(agent.config)]) == 1
+        assert "this port speaks HTTPS" in capsys.readouterr().err
+
+
+@pytest.mark.server
+def test_one_elsewhere_is_verified_by_the_systems_authorities(
+    tmp_path: Path,
+    authority: Authority,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = authority.issue("own")
+    tls = f'tls = {{ cert = "{own.cert}", key = "{own.key}" }}\n'
+    with AgentProcess(tmp_path / "agent", "", tls) as agent:
+        nothing = tmp_path / "nothing.toml"
+        nothing.touch()
+        url = f"https://{agent.address}"
+        asked = ["audit", "--url", url, "--token", agent.token, "-c", str(nothing)]
+        assert main(asked) == 1
+        assert f"the certificate of {url} is not trusted" in capsys.readouterr().err
+        monkeypatch.setenv("SSL_CERT_FILE", authority.ca)
+        assert main(asked) == 0
+
+
+def test_a_certificate_that_cannot_be_read_is_said(
+    write: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cert = tmp_path / "cert.pem"
+    config = write(f'[http]\ntls = {{ cert = "{cert}" }}\n[state]\ndirectory = "{tmp_path}"\n')
+    asked = ["audit", "-c", config, "--token", TOKEN]
+    for content, said in (
+        (None, f"{cert} (http.tls.cert) cannot be read (No such file or directory)"),
+        ("key", f"{cert} (http.tls.cert) holds no certificate in PEM"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"),
+    ):
+        if content is not None:
+            cert.write_text(content)
+        assert main(asked) == 1
+        assert said in capsys.readouterr().err

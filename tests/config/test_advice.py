@@ -252,14 +252,17 @@ def test_keys_that_sound_like_secrets_are_found_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0:9114", "[::]:9114"])
 def test_a_listener_on_every_address_is_warned_of_where_the_file_says_so(address: str) -> None:
-    (problem,) = problems(f'[http]\nlisten = "{address}"\n')
+    (problem,) = problems(f'[http]\nlisten = "{address}"\npage = false\n')
     assert (problem.path, problem.line) == ("http.listen", 2)
     assert "listens on every address" in problem.message
     assert warnings("", DOCKLINE_HTTP_LISTEN=address) == []
     assert warnings('[http]\nlisten = "127.0.0.1:9114"\n') == []
 
 
-@pytest.mark.parametrize("setting", ['token = "${TOKEN}"', 'metrics = "token"'])
+@pytest.mark.parametrize(
+    "setting",
+    ["page = true", 'page = false\ntoken = "${TOKEN}"', 'page = false\nmetrics = "token"'],
+)
 def test_a_token_that_goes_over_plain_http_is_warned_of_where_it_leaves_the_host(
     setting: str,
 ) -> None:
@@ -269,8 +272,27 @@ def test_a_token_that_goes_over_plain_http_is_warned_of_where_it_leaves_the_host
     assert "go over plain HTTP" in problem.message
     for address in ("127.0.0.1:9114", "localhost:9114", "[::1]:9114"):
         assert warnings(f'[http]\nlisten = "{address}"\n{setting}\n', TOKEN=token) == []
-    assert warnings('[http]\nlisten = "10.0.0.7:9114"\n') == []
+    tls = 'tls = { cert = "/certs/cert.pem" }'
+    for harmless in (tls, "page = false"):
+        assert warnings(f'[http]\nlisten = "10.0.0.7:9114"\n{harmless}\n') == []
     assert warnings(f"[http]\n{setting}\n", TOKEN=token, DOCKLINE_HTTP_LISTEN="0.0.0.0:1") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_warned_of"),
+    [
+        ('"10.0.0.5"', False),
+        ('["10.0.0.5", "fd00::/64"]', False),
+        ('"127.0.0.1"', True),
+        ('["10.0.0.5", "::1"]', True),
+        ('"127.0.0.0/8"', True),
+    ],
+)
+def test_a_trusted_proxy_on_this_host_is_warned_of(address: str, is_warned_of: bool) -> None:
+    proxy = f'trust_proxy = {{ address = {address}, header = "X-Forwarded-User" }}'
+    found = problems(f"[http]\n{proxy}\n")
+    assert [one.path for one in found] == ["http.trust_proxy.address"] * is_warned_of
+    assert all("every user of this host gets in" in one.message for one in found)
 
 
 OUT = '[sinks.out]\ntype = "console"\n'

@@ -216,6 +216,18 @@ def test_a_wrong_expression_is_marked_where_it_is_wrong() -> None:
          "^[A-Za-z0-9._~+/=-]+$"),
         ("http.hosts = ['a.example:9114']", '1 http.hosts[0]: "a.example:9114" is not a host; '
          'write it like "web-1.example.com"'),
+        ("http.trust_proxy = { address = '10.0.0.0/0', header = 'X-User' }",
+         '1 http.trust_proxy.address: "10.0.0.0/0" is not an address or network; write it like '
+         '"10.0.0.5" or "10.1.0.0/16"'),
+        ("http.trust_proxy = { address = ['::/0'], header = 'X-User' }",
+         '1 http.trust_proxy.address[0]: "::/0" is every address; name those of the proxy'),
+        ("http.trust_proxy = { address = '10.0.0.5', header = 'X User' }",
+         '1 http.trust_proxy.header: "X User" is not a header; write it like "X-Forwarded-User"'),
+        ("http.trust_proxy = { address = '10.0.0.5', header = 'Cookie' }",
+         '1 http.trust_proxy.header: "Cookie" is in every request; name one that only the proxy '
+         'sets'),
+        ("http.trust_proxy = { address = '10.0.0.5' }",
+         '1 http.trust_proxy: "header" is missing; such as header = "X-Forwarded-User"'),
         ("http.hosts = ['10.0.0.1:80']", '1 http.hosts[0]: "10.0.0.1:80" is not a host; '
          'write it like "web-1.example.com"'),
         ('[sinks."a b"]\ntype="probe"\n[routes.r]\nto=["a b"]', '1 sinks."a b": "a b" cannot be a '

@@ -111,7 +111,8 @@ async def test_without_the_token_there_is_nothing_but_what_is_for_everybody(
     for path in ("/audit", "/top", "/tap", "/-/reload", "/nothing", "/metrics/", "//metrics"):
         for token in ("", "Bearer ", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
             status, _, text = await running.get(path, Authorization=token)
-            assert (status, text.count("\n")) == (401, 1), (path, token)
+            assert status in (401, 429), (path, token)  # the last one is one too many
+            assert text.count("\n") == 1, (path, token)
     for path in ("/", "/metrics", "/healthz", "/readyz"):
         assert (await running.get(path, Authorization=""))[0] == 200
 

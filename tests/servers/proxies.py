@@ -84,6 +84,24 @@ http {{
 """
 
 
+_NGINX_SITE = """\
+user root;
+daemon off;
+pid {directory}/nginx.pid;
+error_log stderr;
+events {{ }}
+http {{
+    access_log /dev/stdout;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+{site}
+}}
+"""
+
+
 class Proxy(Daemon):
     """Listens at `url` and logs each request when it has ended."""
 
@@ -133,6 +151,13 @@ def nginx_before(directory: Path, address: str) -> Proxy:
     """As a first try at `proxy_pass` leaves it, before what listens at `address`."""
     port, file = free_port(), directory / "nginx.conf"
     file.write_text(_NGINX_BEFORE.format(directory=directory, address=address, port=port))
+    return Proxy("nginx", ["-e", "stderr", "-p", str(directory), "-c", str(file)], directory, port)
+
+
+def nginx_site(directory: Path, site: str, port: int) -> Proxy:
+    """With one `server { … }`, which listens on `port`."""
+    file = directory / "nginx.conf"
+    file.write_text(_NGINX_SITE.format(directory=directory, site=site))
     return Proxy("nginx", ["-e", "stderr", "-p", str(directory), "-c", str(file)], directory, port)
 
 
