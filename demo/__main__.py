@@ -22,7 +22,8 @@ BANNER = """\
 
   dockline reads every container of {engine}.
 
-  open   http://{address}/metrics
+  open   {page}
+         http://{address}/metrics
   try    curl -s http://{address}/metrics | grep container_memory
          curl -s http://{address}/readyz
          {dockline} top -c {config}
@@ -61,6 +62,7 @@ def run(stack: ExitStack) -> int:
     say(
         BANNER.format(
             engine=description,
+            page=agent.page,
             address=agent.address,
             dockline=DOCKLINE,
             config=agent.config,

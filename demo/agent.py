@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from pipeline.observe import token
+
 DEFAULT_PORT = 9114
 
 
@@ -23,10 +25,14 @@ class Agent:
         self.address = f"127.0.0.1:{_free_port()}"
         self._environment = environment
         self.config = directory / "dockline.toml"
+        state = directory / "state"
+        state.mkdir(mode=0o700)
+        self.page = f"http://{self.address}/#token={token.kept(state)}"
+        """The address of its page, with the token that it finds in its state directory."""
         self.config.write_text(
             "# All else is as the agent comes. These are not, so that nothing stays behind and\n"
             "# another agent on this host is not disturbed.\n"
-            f'[state]\ndirectory = "{directory}/state"\n[http]\nlisten = "{self.address}"\n'
+            f'[state]\ndirectory = "{state}"\n[http]\nlisten = "{self.address}"\n'
         )
 
     def __enter__(self) -> Agent:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
+from demo.agent import Agent
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
 pytestmark = pytest.mark.server
@@ -49,6 +54,7 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"at {engine.url}" in run.stdout
     assert "WARNING" not in run.stdout + run.stderr
+    assert re.search(r"open +http://127\.0\.0\.1:\d+/#token=[\w-]{43}\n", run.stdout)
     logs = messages(run.stdout)
     assert {"level", "msg", "status"} <= json.loads(logs["web"][0]).keys()
     assert any("started" in line for line in logs["worker"])
@@ -60,6 +66,24 @@ def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
     assert "MiB" in figures[0]
     assert engine.docker("ps", "--all", "--quiet", "--filter", "label=dockline-demo") == ""
     assert engine.docker("images", "--quiet", "dockline-demo") == ""
+
+
+def test_the_address_that_it_prints_has_the_token_of_its_agent(
+    engine: PrivateEngine, tmp_path: Path
+) -> None:
+    with Agent({**os.environ, "DOCKER_HOST": engine.url}, tmp_path) as agent:
+        url, _, token = agent.page.partition("#token=")
+        asked = Request(f"{url}top", headers={"Authorization": f"Bearer {token}"})
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urlopen(asked, timeout=10) as answer:
+                    assert answer.status == 200
+                break
+            except URLError as error:
+                assert not isinstance(error, HTTPError), error
+                assert time.monotonic() < deadline, error
+                time.sleep(0.1)
 
 
 def test_starts_a_private_engine_where_there_is_none(tmp_path: Path) -> None:

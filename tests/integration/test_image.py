@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from pipeline import __version__
 from pipeline.model.errors import EngineError
 from pipeline.testing.private_engine import PrivateEngine
 from tests.integration.waiting import eventually
+from tests.servers.certificates import Authority, authority
+
+__all__ = ["authority"]
 
 USER = "10001:10001"
 
@@ -156,6 +160,30 @@ def test_inside_it_shows_entries_and_figures_to_those_who_may_run_something_ther
     [line] = inside.docker(*run, "tap", "--json", "--limit", "1").splitlines()
     assert json.loads(line)["entry"]["container"]["name"] == inside.neighbour
     assert inside.neighbour in inside.docker(*run, "top")
+    address = inside.docker(*run, "page")
+    assert re.match(r"http://localhost:9114/#token=[\w-]{43}(\n|$)", address)
+
+
+def test_it_is_healthy_with_tls(
+    engine: PrivateEngine, image: str, authority: Authority, tmp_path: Path
+) -> None:
+    own = authority.issue("image")
+    (tmp_path / "both.pem").write_text(Path(own.cert).read_text() + Path(own.key).read_text())
+    (tmp_path / "dockline.toml").write_text(
+        '[engine]\nenabled = false\n[http]\ntls = { cert = "/etc/dockline/both.pem" }\n'
+    )
+    tmp_path.chmod(0o755)
+    container = engine.docker(
+        *("run", "--detach", "--network", "none", "--health-interval", "1s"),
+        *("--volume", f"{tmp_path}:/etc/dockline:ro", image),
+    )
+    try:
+        health = ("inspect", "--format", "{{.State.Health.Status}}", container)
+        eventually(lambda: engine.docker(*health) == "healthy")
+        address = engine.docker("exec", container, "dockline", "page")
+        assert address.startswith("https://localhost:9114/#token=")
+    finally:
+        engine.docker("rm", "--force", "--volumes", container)
 
 
 def test_stopped_it_ends_cleanly_and_started_again_it_misses_and_repeats_nothing(
