@@ -15,12 +15,13 @@ There is no list to edit: components are found by their files (see `registry`).
 from __future__ import annotations
 
 from pipeline.model.sink import Data, Payload, Sink, SinkContext
-from pipeline.model.source import Intake, Source, SourceContext, Taken
+from pipeline.model.source import Intake, Share, SharedStream, Source, SourceContext, Taken
 from pipeline.model.stage import Effect, FieldUse, Python, Stage, StageContext
 from pipeline.model.tables import (
     BatchConfig,
     BufferConfig,
     RetryConfig,
+    SharedQueue,
     SinkConfig,
     SourceConfig,
     TLSConfig,
@@ -39,6 +40,9 @@ __all__ = [
     "Python",
     "RetryConfig",
     "Secret",
+    "Share",
+    "SharedQueue",
+    "SharedStream",
     "Sink",
     "SinkConfig",
     "SinkContext",

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import msgspec
+
 from pipeline.model.batch import Batch
 from pipeline.model.container import DOCKER, Container, EntryKind
 from pipeline.model.records import Fields
@@ -129,6 +131,37 @@ class SourceContext:
     """Name of this host."""
 
 
+class Share(msgspec.Struct, frozen=True):
+    """One partition of a stream that several processes read together."""
+
+    partition: int
+    """Its number, from 0."""
+    reader: str | None
+    """The host name of the process that reads it, or `another hub` where that isn't known. None if
+    nobody reads it, or if that isn't known."""
+    here: bool
+    """Whether this process reads it."""
+    pending: int | None
+    """Messages that are not delivered to anybody yet, when the last message came. None if this
+    process doesn't read it."""
+
+
+class SharedStream(msgspec.Struct, frozen=True):
+    """A stream that several processes read together."""
+
+    stream: str
+    """Its name."""
+    address: str
+    """Where it is, as configured."""
+    ordered: bool
+    """Whether a partition is read by one process at a time. If not, others may read any of them,
+    too."""
+    hubs: Sequence[str]
+    """Host names of all processes that share it, as far as they are known, this one first."""
+    shares: Sequence[Share]
+    """One for each partition, in order."""
+
+
 class Source(ABC):
     """One way in which entries come in, such as a protocol to listen for. A source knows nothing
     else.
@@ -156,6 +189,14 @@ class Source(ABC):
         """Describes what `open` has reached, for `dockline check --live`: an address. May be
         empty."""
         return ""
+
+    def shared(self) -> SharedStream | None:
+        """What this process shares with others, and who reads which part of it: as it is known now,
+        without asking anybody. None for a source that shares nothing.
+
+        May be called at any time, from the event loop.
+        """
+        return None
 
     @abstractmethod
     async def run(self, intake: Intake) -> None:

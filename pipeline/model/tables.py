@@ -5,7 +5,7 @@ The docstrings of the tables and of their keys are the text of the reference and
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,15 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Time after which a payload counts as refused. By default it is tried for ever."""
 
 
+class SharedQueue(NamedTuple):
+    """What a sink publishes to for others to read."""
+
+    stream: str
+    """Its name as configured; may be a template."""
+    partitions: int | None = None
+    """How many partitions readers share, if this sink decides it."""
+
+
 class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keys that every sink's table may have. A sink's own `Config` adds more."""
 
@@ -64,6 +73,11 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How a payload that could not be sent is sent again."""
     dead_letter: Annotated[str | None, msgspec.Meta(examples=["rejected"])] = None
     """Name of another sink, which gets entries that this destination refuses for good."""
+
+    def publishes(self) -> SharedQueue | None:
+        """The queue that the sink fills and others read, such as a stream or a topic. None for any
+        other destination."""
+        return None
 
 
 class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -57,6 +57,7 @@ from pipeline.model.component import (
     Duration,
     Payload,
     Secret,
+    SharedQueue,
     Sink,
     SinkConfig,
     SinkContext,
@@ -110,6 +111,9 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
     """Time limit for each answer, such as for all replicas to have a batch. A broker that does not
     answer a new connection within five seconds is already considered unavailable then."""
+
+    def publishes(self) -> SharedQueue:
+        return SharedQueue(self.topic)
 
 
 class Kafka(Sink["PendingRecords"]):

@@ -46,7 +46,15 @@ from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model.batch import Batch
-from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, TLSConfig
+from pipeline.model.component import (
+    Duration,
+    Payload,
+    SharedQueue,
+    Sink,
+    SinkConfig,
+    SinkContext,
+    TLSConfig,
+)
 from pipeline.model.errors import Unavailable
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection
@@ -91,6 +99,10 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """Time limit for connecting to each server, with the login."""
     ack_timeout: Duration = Duration(10)
     """Longest silence of the server while waiting for acknowledgements."""
+
+    def publishes(self) -> SharedQueue:
+        partitions = Subjects(self.subject, partitions=self.partitions).partitions
+        return SharedQueue(self.stream.name, partitions)
 
 
 class NatsSink(Sink[list[Published]]):

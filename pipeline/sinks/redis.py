@@ -58,6 +58,7 @@ from pipeline.model.component import (
     Duration,
     Payload,
     Secret,
+    SharedQueue,
     Sink,
     SinkConfig,
     SinkContext,
@@ -125,6 +126,9 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(10)
     """Time limit for connecting, for the TLS handshake, and for the answers to one pipeline, with
     those of replicas."""
+
+    def publishes(self) -> SharedQueue:
+        return SharedQueue(self.stream)
 
 
 @dataclass(slots=True)

@@ -47,8 +47,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -58,6 +57,8 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
     Intake,
+    Share,
+    SharedStream,
     Source,
     SourceConfig,
     SourceContext,
@@ -72,6 +73,7 @@ from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.consumers import Consumer, ensure, number, remove
 from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.leases import Leases
+from pipeline.transport.nats.owners import host_of, owner_of
 from pipeline.transport.nats.pull import Delivered, Puller
 from pipeline.transport.nats.streams import partitions_of, stream_info
 from pipeline.transport.nats.unacknowledged import Unacknowledged
@@ -91,6 +93,8 @@ PATIENCE: Final = 3.0
 """Multiple of `ack_wait` in which the server must have redelivered what other hubs had."""
 SMALLEST_PULL: Final = 1 << 18
 """Least bytes of a pull request."""
+ANOTHER: Final = "another hub"
+"""What a hub is called whose name isn't known."""
 PAUSE: Final = 0.02
 """Seconds to wait after a pull without messages, which the server may answer at once."""
 
@@ -154,7 +158,8 @@ class NatsSource(Source):
             name=f"dockline {context.host} {context.name}",
         )
         self._jetstream = JetStream(self._nats, timeout=config.timeout, domain=config.domain)
-        self._owner = secrets.token_hex(8)
+        self._host = context.host
+        self._owner = owner_of(context.host)
         self._received = Received()
         self._unacknowledged = Unacknowledged(self._nats)
         self._ack_wait = float(config.ack_wait)
@@ -223,6 +228,37 @@ class NatsSource(Source):
 
     def reached(self) -> str:
         return f"{self._nats.reached()}, stream {self._config.stream}"
+
+    def shared(self) -> SharedStream:
+        owners = self._leases.others if self._leases is not None else []
+        others = [host_of(owner) for owner in owners[: self._shares]]
+        return SharedStream(
+            self._config.stream,
+            ", ".join(self._config.urls),
+            self._config.ordered,
+            [self._host, *filter(None, others)],
+            self._partitions(others[0] if len(others) == 1 else ""),
+        )
+
+    def _partitions(self, other: str) -> list[Share]:
+        """The state of each partition. `other`: the host of the only other hub, if there is only
+        one: leases say which partitions others have, and not who has which."""
+        held, taken = self._held_and_taken()
+        shares = []
+        for partition in range(self._shares):
+            here, puller = partition in held, self._pullers.get(partition)
+            reader = self._host if here else (other or ANOTHER) if partition in taken else None
+            pending = puller.pending if puller is not None else None
+            shares.append(Share(partition, reader, here, pending))
+        return shares
+
+    def _held_and_taken(self) -> tuple[Collection[int], Collection[int]]:
+        """Partitions that this hub reads, and that others read, as far as it is known."""
+        if not self._config.ordered:
+            return self._pullers.keys(), ()
+        if self._leases is None or self._leases.lost:
+            return (), ()
+        return self._leases.held.keys(), self._leases.taken
 
     async def close(self) -> None:
         self._pullers.clear()
@@ -318,6 +354,7 @@ class NatsSource(Source):
             lambda delivered: self._unacknowledged.came(delivered, partition),
         )
         await puller.open()
+        puller.pending = consumer.waiting
         self._pullers[partition] = puller
         if self._leases is not None:
             for old in await self._gather(puller, partition, more=left_behind):

@@ -21,6 +21,8 @@ class Consumer(NamedTuple):
     """Messages that somebody has, and has not acknowledged."""
     delivered: int
     """Place in the stream of the last one that was delivered for the first time."""
+    waiting: int
+    """Messages that it has delivered to nobody yet."""
     made: bool
     """Just now: it was not there."""
 
@@ -68,6 +70,7 @@ async def ensure(
         waits / 10**9 if waits > 0 else ack_wait,
         number(answer, "num_ack_pending"),
         number(answer.get("delivered"), "stream_seq"),
+        number(answer, "num_pending"),
         missing,
     )
 

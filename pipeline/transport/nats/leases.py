@@ -40,8 +40,10 @@ class Leases:
         """Those of them that were given to us, and not left behind by somebody who died."""
         self.part = 0
         """How many we may have."""
-        self.others = 0
-        """Processes beside us."""
+        self.taken: set[int] = set()
+        """Shares that others had when `claim` looked last."""
+        self.others: list[str] = []
+        """Owners of the processes beside us, sorted."""
         self._stream = f"{name}-leases"
         self._owner = owner
         self._shares = shares
@@ -97,23 +99,28 @@ class Leases:
         if info is None:
             raise Unavailable(f"there is no stream {self._stream} any more")
         subjects = info.state.get("subjects")
-        known = [str(one).rpartition(".")[2] for one in subjects or {}]
+        known = {str(one).rpartition(".")[2] for one in subjects or {}}
         mine = f"owner-{self._owner}"
         owners = sorted({one for one in known if one.startswith("owner-")} | {mine})
-        self.others = len(owners) - 1
+        self.others = [one.removeprefix("owner-") for one in owners if one != mine]
         each, rest = divmod(self._shares, len(owners))
         self.part = each + (owners.index(mine) < rest)
         free = [one for one in range(self._shares) if str(one) not in known]
+        self.taken = set(range(self._shares)).difference(free, self.held)
         random.shuffle(free)
         new = []
         for share in free:
             if len(self.held) >= self.part:
                 break
-            if share not in self.held and await self._write(jetstream, share):
-                new.append(share)
-                self.clean.discard(share)
-                if f"free-{share}" in known:
-                    self.clean.add(share)
+            if share in self.held:
+                continue
+            if not await self._write(jetstream, share):
+                self.taken.add(share)
+                continue
+            new.append(share)
+            self.clean.discard(share)
+            if f"free-{share}" in known:
+                self.clean.add(share)
         return new
 
     async def release(self, jetstream: JetStream, share: int) -> None:

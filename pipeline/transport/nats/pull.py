@@ -34,7 +34,9 @@ not to come again."""
 class Delivered:
     """One message as a consumer has delivered it."""
 
-    __slots__ = ("attempts", "body", "headers", "reply", "sequence", "subject", "time")
+    __slots__ = (
+        "attempts", "behind", "body", "headers", "reply", "sequence", "subject", "time",
+    )  # fmt: skip
 
     def __init__(self, message: Msg) -> None:
         """Raises `ValueError` where it does not come from a consumer."""
@@ -54,6 +56,8 @@ class Delivered:
         """Its place in the stream."""
         self.time = int(tokens[7])
         """When the stream got it, in nanoseconds."""
+        self.behind = int(tokens[8])
+        """Messages behind it that the consumer had not delivered yet."""
 
 
 class Puller:
@@ -83,6 +87,8 @@ class Puller:
         self.too_large = False
         """The last pull has ended since the next message is larger than it was to be."""
         self._problem: Unavailable | None = None
+        self.pending: int | None = None
+        """Messages that the consumer has not delivered yet, as the last message said."""
         self._subscription: Subscription
 
     async def open(self) -> None:
@@ -145,6 +151,7 @@ class Puller:
                 delivered = Delivered(message)
             except ValueError:
                 return  # nobody can acknowledge it
+            self.pending = delivered.behind
             if self._came(delivered):
                 self._waiting.append(delivered)
         else:

@@ -62,13 +62,15 @@ async def test_all_shares_are_somebodys_and_nobody_has_much_more(server: NatsSer
         one, two, three = (lease(name) for name in "abc")
         await one.ensure(ours, 1)
         await turn(ours, one)
-        assert one.held.keys() == set(range(7)) and one.others == 0
+        assert one.held.keys() == set(range(7)) and one.others == []
         await turn(ours, two, one, two)
         assert sorted(len(it.held) for it in (one, two)) == [3, 4]
         await turn(ours, three, one, two, three)
         assert sorted(len(it.held) for it in (one, two, three)) == [2, 2, 3]
         every = [share for it in (one, two, three) for share in it.held]
         assert sorted(every) == list(range(7)), "each has one owner"
+        assert three.others == ["a", "b"]
+        assert three.taken == {*one.held, *two.held}, "which is known without asking for each"
         await three.leave(ours)
         await turn(ours, one, two, one, two)
         assert sorted([*one.held, *two.held]) == list(range(7))
