@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()
     allocator.fix_limits(os.environ)
-    agent = Agent(reading.config)
+    agent = Agent(reading.config, conceal=reading.starred)
     reloader = Reloader(
         args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
     )

@@ -65,6 +65,10 @@ class Feeds:
         """All containers in use."""
         return [feed.container for feed in self._feeds.values()]
 
+    def all(self) -> list[Feed]:
+        """The feeds of all containers."""
+        return list(self._feeds.values())
+
     def known(self, container_id: str) -> Container | None:
         """The container with that id, if it is in use."""
         feed = self._feeds.get(container_id)

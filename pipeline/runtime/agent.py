@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,13 +67,20 @@ crash of the process less is repeated (see `pipeline.accounting.journal`)."""
 class Agent:
     """One agent, made from its configuration. Call `run` once."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
-        """`environ`: for `DOCKER_HOST` and the like. Connects to nothing yet.
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str] = os.environ,
+        conceal: Callable[[str], str] = str,
+    ) -> None:
+        """`environ`: for `DOCKER_HOST` and the like. `conceal` hides what must not be shown in
+        texts of the configuration (see `ConfigFile.starred`). Connects to nothing yet.
 
         Raises `DocklineError` if something in the configuration can't be used.
         """
         self.config = config
         """The present configuration."""
+        self._conceal = conceal
         self.metrics = metrics = Metrics()
         self.ledger = Ledger()
         self.tap = Tap()
@@ -289,17 +296,23 @@ class Agent:
             account for spool in spools for account, count in spool.disk.accounts.items() if count
         }
 
+    def conceal(self, text: str) -> str:
+        """A text of the configuration without what must not be shown, such as what stands there
+        for `${…}`."""
+        return self._conceal(text)
+
     async def overview(self) -> Overview:
         """What the agent does at the moment, for `GET /top`."""
         return await self._observer.overview(self.engine_problem or "")
 
     # --------------------------------------------------------------------------- reloading
 
-    async def reload(self, config: Config) -> Difference:
+    async def reload(self, config: Config, conceal: Callable[[str], str] = str) -> Difference:
         """Applies another configuration while the agent runs; call `finish_reload` afterwards.
 
-        Settings that can't change without a restart keep their values. Returns what has changed,
-        and the names of those settings. Raises `DocklineError`, and then nothing has changed.
+        Settings that can't change without a restart keep their values. `conceal` is as for the
+        constructor. Returns what has changed, and the names of the settings that can't. Raises
+        `DocklineError`, and then nothing has changed.
         """
         difference = compare(self.config, config)
         config = difference.config
@@ -308,7 +321,7 @@ class Agent:
         sources = await asyncio.to_thread(self.runners.plan, config.sources)
         await self.outputs.prepare(change)
         # No await from here on: no entry is read in between.
-        self.config = config
+        self.config, self._conceal = config, conceal
         self.outputs.apply(change)
         self.outputs.begin(change)
         self._selection = selection

@@ -13,6 +13,7 @@ from pipeline.observe.access import PAGE_FILES, Guard
 from pipeline.observe.tap_stream import INSTEAD
 from pipeline.page.assets import Assets
 from pipeline.page.figures import Figures
+from pipeline.page.fleet import Fleet
 from pipeline.page.graph import Graph
 from pipeline.page.history import History
 from pipeline.page.sampler import Sampler
@@ -39,6 +40,12 @@ class Page:
         self._graph = Graph(self._about, lambda: agent.config, self._entries)
         self.index = self._assets.index
         """Answers browsers that ask for `/`."""
+        self._fleet = Fleet(
+            agent.ledger,
+            lambda: list(agent.runners.named.values()),
+            lambda: {name: output.config for name, output in agent.outputs.named.items()},
+            agent.conceal,
+        )
 
     @property
     def routes(self) -> Sequence[web.RouteDef]:
@@ -49,6 +56,7 @@ class Page:
             web.get("/api/now", self._figures.now, allow_head=False),
             web.get("/api/containers", self._figures.containers, allow_head=False),
             web.get("/api/history", self._history.handle, allow_head=False),
+            web.get("/api/fleet", self._fleet.handle, allow_head=False),
         ]
 
     async def run(self) -> None:

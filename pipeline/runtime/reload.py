@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -30,8 +30,11 @@ Signature = tuple[int, int, int, int]
 class Reloadable(Protocol):
     """What is reloaded: the agent."""
 
-    async def reload(self, config: Config) -> Difference:
-        """Applies another configuration. Raises `DocklineError`, and then the present one stays."""
+    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
+        """Applies another configuration; `conceal` hides in texts of it what must not be shown.
+
+        Raises `DocklineError`, and then the present one stays.
+        """
 
     async def finish_reload(self) -> None:
         """Waits until what the last reload replaced or removed has ended."""
@@ -144,7 +147,7 @@ class Reloader:
     async def _try(self, agent: Reloadable) -> Outcome:
         try:
             reading = await asyncio.to_thread(self._read)
-            return self._succeeded(reading, await agent.reload(reading.config))
+            return self._succeeded(reading, await agent.reload(reading.config, reading.starred))
         except ConfigErrors as errors:
             for problem in errors.problems:
                 log.error(problem.lines(errors.file)[0])

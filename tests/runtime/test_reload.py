@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Agent:
         self.refusal = ""
         self.bug: Exception | None = None
 
-    async def reload(self, config: Config) -> Difference:
+    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
         if self.refusal:
             raise DocklineError(self.refusal)
         self.taken.append(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Agent:
     def __init__(self) -> None:
         self.has_a_bug = False
 
-    async def reload(self, config: Config) -> Difference:
+    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
         if self.has_a_bug:
             raise ValueError("token=hunter2")
         return compare(Config(), config)
