@@ -21,7 +21,6 @@ from pipeline.expression.insight import never_true
 from pipeline.model import registry
 from pipeline.model.component import Effect, FieldUse
 from pipeline.model.secrecy import sounds_secret
-from pipeline.observe.access import names_this_host
 
 
 def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
@@ -37,7 +36,7 @@ def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
         path = ("routes", name)
         _sources(route, config, path, report)
         _containers(route, config, path, report)
-        _stages(route, config, tree["routes"][name], path, report)
+        advise_stages(route, config, tree["routes"][name], path, report)
     _last_lines(config, report)
     _secrets(tree, report)
     _listeners(tree, report)
@@ -110,10 +109,14 @@ def _containers(route: RouteConfig, config: Config, path: Path, report: ProblemR
 # --------------------------------------------------------------------------------- stages
 
 
-def _stages(
+def advise_stages(
     route: RouteConfig, config: Config, table: Any, path: Path, report: ProblemReport
 ) -> None:
-    """Warns of stages that let nothing through, and of fields that no stage has made."""
+    """Warns of stages that let nothing through, and of fields that no stage has made.
+
+    `table` is the route's own table at `path`, which ends in the route's name. Of `config`, what
+    labels may do, sources, and which routes feed it are looked at.
+    """
     labels = sorted({"parse", "tag"} & set(config.labels.honour))
     fed = any(path[-1] in other.feeds for other in config.routes.values())
     bare = route.sources == ["logs"] and not config.sources and not fed
@@ -227,6 +230,8 @@ def _token(config: Config, report: ProblemReport) -> None:
     Only if the file says where to listen: the image's default is for a container's own network,
     and whether its port is published beyond the host can't be seen from inside.
     """
+    from pipeline.observe.access import names_this_host  # brings aiohttp: a tenth of a second
+
     http, path = config.http, ("http", "listen")
     sent = http.page or http.token is not None or http.metrics == "token"
     open_to_others = http.listen and path in report.places and not names_this_host(http.listen)

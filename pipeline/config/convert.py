@@ -6,7 +6,7 @@ the tables key by key, and its messages use TOML's words and the user's keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, get_args, get_origin
 
 from msgspec import structs
@@ -36,10 +36,16 @@ from pipeline.model.errors import DocklineError
 class Converter:
     """Converts the values of one file. What cannot be converted is reported and `INVALID`."""
 
-    def __init__(self, report: ProblemReport, python: Python = "refuse") -> None:
-        """`python` says what happens to stages that are the user's own code: see `Python`."""
+    def __init__(
+        self,
+        report: ProblemReport,
+        python: Python = "refuse",
+        files: Collection[str] | None = None,
+    ) -> None:
+        """`python` says what happens to stages that are the user's own code: see `Python`. `files`:
+        those that stages may read; None for any."""
         self.report = report
-        self.stage_context = StageContext(python=python)
+        self.stage_context = StageContext(python=python, files=files)
 
     def convert(self, value: Any, type_: Any, path: Path) -> Any:
         """Converts `value`, found at `path`, to `type_`, which may be `Annotated` or a union.

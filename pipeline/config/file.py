@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class ConfigFile:
 
     file: str
     """The file's name, for messages."""
+    text: str = field(repr=False)
+    """What is in it, with LF between lines."""
+    tree: Mapping[str, Any] = field(repr=False)
+    """Its tables, after substitution and with default sinks and routes, before conversion."""
     config: Config
     """The configuration, with all defaults."""
     warnings: list[Problem]
@@ -48,9 +52,7 @@ class ConfigFile:
 
     def conceal(self, text: str) -> str:
         """`text` with each substituted value replaced by the `${...}` that the user wrote."""
-        for value, written in sorted(self.hidden.items(), key=lambda pair: -len(pair[0])):
-            text = text.replace(value, without_defaults(written))
-        return text
+        return concealed(text, self.hidden)
 
     def starred(self, text: str) -> str:
         """`text` with substituted values concealed, and stars for the file's secrets in plain text.
@@ -118,7 +120,7 @@ def _parse(text: str, environ: Mapping[str, str], file: str, python: Python) -> 
         raise ConfigErrors(file, report.errors)
     advise(config, tree, report)
     warnings = sorted(report.warnings, key=lambda problem: problem.line or 0)
-    return ConfigFile(file, config, warnings, dict(_hidden(tree)), report.hidden)
+    return ConfigFile(file, text, tree, config, warnings, substituted(tree), report.hidden)
 
 
 def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
@@ -149,6 +151,18 @@ def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str,
 def _default_route(sink_type: object) -> tuple[str, list[str]]:
     logs = sink_type not in registry.names("sinks") or "logs" in takes_from(str(sink_type))
     return ("all", ["logs"]) if logs else ("stats", ["stats"])
+
+
+def concealed(text: str, hidden: Mapping[str, str]) -> str:
+    """`text` with each value in `hidden` replaced by the `${...}` that it belongs to there."""
+    for value, written in sorted(hidden.items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(value, without_defaults(written))
+    return text
+
+
+def substituted(value: Any) -> dict[str, str]:
+    """The values substituted for `${...}` in a table or anything else, with what was written."""
+    return dict(_hidden(value))
 
 
 def _hidden(value: Any) -> list[tuple[str, str]]:

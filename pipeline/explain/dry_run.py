@@ -124,17 +124,24 @@ class DryRun:
     def run(self, lines: Sequence[Line]) -> list[Entry]:
         """The entries that come out of the route, also those that stages hold back until the end.
 
-        Raises `DocklineError` when a stage fails, which is a bug in it.
+        Raises `DocklineError` when a stage fails, which is a bug in it, and `MemoryError`.
         """
         if lines:
             self._lanes.offer(_batch(self._container, lines, self._source))
             self._lanes.end()
         for recorder in self._recorders:
+            if isinstance(recorder.error, MemoryError):
+                raise recorder.error
             if recorder.error is not None:
                 raise DocklineError(
                     f"the stage {recorder.name} failed, which is a bug in it: {recorder.error!r}"
                 )
         return list(_entries(self._output.batches))
+
+    @property
+    def afresh(self) -> list[str]:
+        """The stages for which earlier entries count, and for which there were none here."""
+        return [recorder.name for recorder in self._recorders if recorder.stateful_stage]
 
     def samples(self) -> list[Sample]:
         """The samples of all metrics that the stages made."""
@@ -183,6 +190,7 @@ class _Recorder(Stage):
     def __init__(self, name: str, stage: Stage) -> None:
         super().__init__(None)
         self.name = name
+        self.stateful_stage = stage.stateful
         self._stage = stage
         self.taken: dict[Identity, Snapshot] = {}
         self.given: dict[Identity, Snapshot] = {}

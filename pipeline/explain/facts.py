@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,24 @@ def explained(reading: ConfigFile, found: Found, lines: Sequence[Line]) -> Facts
     Values that were substituted from the environment or from files are not in the answer. Raises
     `DocklineError` when a stage fails, which is a bug in it.
     """
+    facts = about(reading, found)
+    if lines:
+        config, ways = with_ways(reading.config, facts["routes"])
+        to = {name: sinks(config, name) for name in ways}
+        facts["lines"] = concealed(
+            of_lines(to, config, found.container, lines)["lines"], reading.conceal
+        )
+    return facts
+
+
+def about(reading: ConfigFile, found: Found) -> Facts:
+    """What the configuration does with a container, without lines.
+
+    Values that were substituted from the environment or from files are not in the answer. No stage
+    is made, and no file is read.
+    """
     config, container = reading.config, found.container
     reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
-    routes = [_route(reading, name, container, followed=not reasons) for name in config.routes]
-    taken = {route["name"] for route in routes if route["takes"] and _takes_logs(route["from"])}
-    config = _with_ways(config, taken)
-    ways = [name for name in config.routes if name in taken or BETWEEN in name]
-    ways = [name for name in ways if BETWEEN in name or not _fed_by(config, name)]
-    runs = {name: DryRun(name, config, container) for name in ways}
-    entries = {name: dry_run.run(lines) for name, dry_run in runs.items()}
     facts = {
         "container": {
             "id": container.id,
@@ -65,21 +74,42 @@ def explained(reading: ConfigFile, found: Found, lines: Sequence[Line]) -> Facts
         "followed": not reasons,
         "reasons": reasons,
         "notes": [*found.notes, *not_understood(config, container, reading.conceal)],
-        "routes": routes,
+        "routes": [
+            _route(reading, name, container, followed=not reasons) for name in config.routes
+        ],
+        "lines": [],
+    }
+    hidden: Facts = concealed(facts, reading.conceal)
+    return hidden
+
+
+def of_lines(
+    ways: Mapping[str, Sequence[Facts]],
+    config: Config,
+    container: Container,
+    lines: Sequence[Line],
+) -> Facts:
+    """What these routes of the configuration do with lines, and which stages began afresh for that.
+
+    `ways`: the routes, each with what it leads to (see `sinks`). Nothing is concealed. Raises
+    `DocklineError` when a stage fails, which is a bug in it.
+    """
+    runs = {name: DryRun(name, config, container) for name in ways}
+    entries = {name: dry_run.run(lines) for name, dry_run in runs.items()}
+    return {
         "lines": [
             {
                 "line": line.text.decode("utf-8", "replace"),
                 "stream": line.stream,
                 "routes": [
-                    _way(name, config, dry_run.steps(number), _entry(entries[name], number))
+                    _way(name, ways[name], dry_run.steps(number), _entry(entries[name], number))
                     for name, dry_run in runs.items()
                 ],
             }
             for number, line in enumerate(lines, 1)
         ],
+        "afresh": list(dict.fromkeys(name for run in runs.values() for name in run.afresh)),
     }
-    concealed: Facts = _concealed(facts, reading)
-    return concealed
 
 
 def _takes_logs(sources: Collection[str]) -> bool:
@@ -87,8 +117,13 @@ def _takes_logs(sources: Collection[str]) -> bool:
     return not set(sources) <= {"events", "stats"}
 
 
-def _with_ways(config: Config, taken: Collection[str]) -> Config:
-    """The configuration with one more route for each chain of routes, with all their stages."""
+def with_ways(config: Config, routes: Sequence[Facts]) -> tuple[Config, list[str]]:
+    """The configuration with one more route for each chain of routes, with all their stages; and
+    the names of the routes and chains that lines go through.
+
+    `routes`: as `about` has them.
+    """
+    taken = {route["name"] for route in routes if route["takes"] and _takes_logs(route["from"])}
     ways: dict[str, RouteConfig] = {}
 
     def follow(name: str, stages: list[StageConfig], way: str) -> None:
@@ -99,22 +134,23 @@ def _with_ways(config: Config, taken: Collection[str]) -> Config:
             if following in taken:
                 follow(following, stages, f"{way}{BETWEEN}{following}")
 
-    for name in config.routes:
-        if name in taken and not _fed_by(config, name):
-            follow(name, [], name)
-    return replace(config, routes={**config.routes, **ways})
+    beginnings = [name for name in config.routes if name in taken and not _fed_by(config, name)]
+    for name in beginnings:
+        follow(name, [], name)
+    return replace(config, routes={**config.routes, **ways}), [*beginnings, *ways]
 
 
 def _fed_by(config: Config, route: str) -> list[str]:
     return [name for name, other in config.routes.items() if route in other.feeds]
 
 
-def _concealed(value: Any, reading: ConfigFile) -> Any:
+def concealed(value: Any, conceal: Callable[[str], str]) -> Any:
+    """A copy of a JSON value with all its texts and keys concealed."""
     if isinstance(value, dict):
-        return {reading.conceal(key): _concealed(inner, reading) for key, inner in value.items()}
+        return {conceal(key): concealed(inner, conceal) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_concealed(inner, reading) for inner in value]
-    return reading.conceal(value) if isinstance(value, str) else value
+        return [concealed(inner, conceal) for inner in value]
+    return conceal(value) if isinstance(value, str) else value
 
 
 def _route(reading: ConfigFile, name: str, container: Container, *, followed: bool) -> Facts:
@@ -134,7 +170,7 @@ def _route(reading: ConfigFile, name: str, container: Container, *, followed: bo
         "from": list(route.sources),
         "fed_by": fed_by,
         "stages": [stage.name for stage in route.stages],
-        "to": _sinks(reading.config, name),
+        "to": sinks(reading.config, name),
     }
 
 
@@ -143,7 +179,7 @@ def _overlap(one: Collection[str], other: Collection[str]) -> bool:
     return bool(set(one) & set(other)) or not set(one) | set(other) <= set(SORTS)
 
 
-def _sinks(config: Config, route: str) -> list[Facts]:
+def sinks(config: Config, route: str) -> list[Facts]:
     """What the route leads to: sinks, and further routes."""
     kinds = {name: sink.type for name, sink in config.sinks.items()}
     return [{"name": name, "type": kinds.get(name, "route")} for name in config.routes[route].to]
@@ -153,13 +189,13 @@ def _entry(entries: Sequence[Entry], number: int) -> Entry | None:
     return next((entry for entry in entries if entry.number == number), None)
 
 
-def _way(name: str, config: Config, steps: Sequence[Step], entry: Entry | None) -> Facts:
+def _way(name: str, to: Sequence[Facts], steps: Sequence[Step], entry: Entry | None) -> Facts:
     """What a route did with one line."""
     return {
         "route": name,
         "stages": [_step(step) for step in steps],
         "entry": entry.json if entry else None,
-        "to": _sinks(config, name) if entry else [],
+        "to": list(to) if entry else [],
     }
 
 

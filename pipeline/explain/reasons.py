@@ -14,7 +14,7 @@ ENABLE, ROUTE = "dockline.enable", "dockline.route"
 """Labels on a container."""
 
 Conceal = Callable[[str], str]
-"""Replaces secrets in a text: `Reading.conceal`."""
+"""Replaces secrets in a text: `ConfigFile.conceal`."""
 
 
 def not_followed(config: Config, container: Container, conceal: Conceal) -> list[str]:

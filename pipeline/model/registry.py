@@ -55,8 +55,13 @@ def implementation(kind: Kind, name: str) -> Any:
 def stage(name: str, config: Any, context: StageContext) -> Stage:
     """Makes a stage of a route, ready to be bound to containers.
 
-    `config`: the stage's own `Config`. Raises `ConfigError`.
+    `config`: the stage's own `Config`. Raises `ConfigError`, also for a file that it may not read.
     """
-    made: Stage = implementation("stages", name)(config)
+    cls: type[Stage] = implementation("stages", name)
+    for key, file in cls.files(config).items():
+        if context.files is not None and file not in context.files:
+            message = "only a file that the running configuration reads may be read here"
+            raise ConfigError(message, key)
+    made = cls(config)
     made.attach(context)
     return made

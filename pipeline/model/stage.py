@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
@@ -24,6 +24,8 @@ class StageContext:
     """Where the stage registers metrics that it makes from entries."""
     python: Python = "allow"
     """Whether the user's own code may run. This is decided when a configuration is read."""
+    files: Collection[str] | None = None
+    """The files that stages may read; None for any."""
     failed: Callable[[int], object] = lambda count: None
     """Called with the number of entries on which the user's own code failed."""
 
@@ -80,6 +82,10 @@ class Stage(ABC):
     read: object = None
     """What the stage was made from in addition to its configuration, such as the digest of a file.
     A reload keeps the stage, with its state, if both are unchanged."""
+    stateful: ClassVar[bool] = False
+    """Whether earlier entries count: in what becomes of an entry, or in a metric that it makes."""
+    own_code: ClassVar[bool] = False
+    """Whether it runs the user's own code, about which nothing is known."""
 
     def __init__(self, config: Any) -> None:  # noqa: B027 - nothing to prepare is common
         """Prepares what is the same for all containers, such as compiled expressions.
@@ -87,6 +93,11 @@ class Stage(ABC):
         `config`: the stage's own `Config`. Raises `ConfigError`; its `column` is set for a place
         inside an expression.
         """
+
+    @classmethod
+    def files(cls, config: Any) -> Mapping[str, str]:
+        """The files that a stage with this `Config` reads, each by its key in the configuration."""
+        return {}
 
     def attach(self, context: StageContext) -> None:  # noqa: B027 - few need it
         """Gives the stage what it may need of the agent. Called once before `bind`, when a whole

@@ -49,6 +49,8 @@ Config = Annotated[
 class Stage(component.Stage):
     """Counts the entries of a batch by their labels, and adds the sums to the metric."""
 
+    stateful = True
+
     def __init__(self, config: Count) -> None:
         self._config = config
         self._labelling = Labelling(config)

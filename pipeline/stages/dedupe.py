@@ -59,6 +59,8 @@ Config = Annotated[Dedupe, Meta(examples=[{"fields": ["level", "msg"], "within":
 class Stage(component.Stage):
     """Remembers hashes of entries that passed, for one container."""
 
+    stateful = True
+
     def __init__(self, config: Dedupe) -> None:
         self._identities = _of_messages if config.fields is None else _of_fields(config.fields)
         self._fields = config.fields or []

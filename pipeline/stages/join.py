@@ -96,6 +96,8 @@ class TraceReader(Protocol):
 class Stage(component.Stage):
     """The stage before it is bound: each container gets a new one."""
 
+    stateful = True
+
     def __init__(self, config: str | Own) -> None:
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
         self._reader = _reader(self._config)

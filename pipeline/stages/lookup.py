@@ -96,6 +96,10 @@ class Stage(component.Stage):
             for key, row in rows.items()
         }
 
+    @classmethod
+    def files(cls, config: Lookup) -> Mapping[str, str]:
+        return {"file": config.file}
+
     def effect(self) -> component.Effect:
         return component.Effect(self._reads, names(self._paths))
 

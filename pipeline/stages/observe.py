@@ -57,6 +57,8 @@ Config = Annotated[
 class Stage(component.Stage):
     """Collects the numbers of a batch by their labels, and adds them to the histogram."""
 
+    stateful = True
+
     def __init__(self, config: Observe) -> None:
         if not all(low < high for low, high in pairwise([-math.inf, *config.buckets, math.inf])):
             raise ConfigError("the bounds of buckets must ascend, as in [0.1, 0.5, 1]", "buckets")

@@ -78,6 +78,9 @@ _FAILURES: Final = (Exception, SystemExit)
 class Stage(component.Stage):
     """Gives the function its own copy of each entry's fields."""
 
+    stateful = True
+    own_code = True
+
     def __init__(self, config: str | Options) -> None:
         options = config if isinstance(config, Options) else Options(function=config)
         if not _FORM.fullmatch(options.function):

@@ -61,6 +61,8 @@ Config = Annotated[
 class Stage(component.Stage):
     """Counts entries, or uses the checksum of their key."""
 
+    stateful = True
+
     def __init__(self, config: int | Sample) -> None:
         if isinstance(config, int):
             if config < 1:

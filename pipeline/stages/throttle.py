@@ -90,6 +90,8 @@ class Bucket:
 class Stage(component.Stage):
     """Takes a token for each entry."""
 
+    stateful = True
+
     def __init__(self, config: Throttle) -> None:
         self._keys = compile_key(config.key) if config.key else None
         self._reads = fields_of_template(config.key, "key") if config.key else []

@@ -92,6 +92,17 @@ class StageKit(ABC):
             self.check(columns.replace(sequences=twos, parts=parts))
             self.check(columns, columns.replace(sequences=[500 + n for n in twos], parts=parts))
 
+    def test_only_a_stateful_stage_remembers_entries(self) -> None:
+        for fields in ((), FIELDS):
+            lines = LINES[: len(fields)] if fields else LINES
+            columns = batch(*lines, fields=fields or None)
+            together = [row for one in self.run(_owned(columns)) for row in entries(one)]
+            picks = [[place == n for place in range(len(lines))] for n in range(len(lines))]
+            ones = [one for pick in picks if (one := columns.select(pick)) is not None]
+            runs = [self.run(_owned(one)) for one in ones]
+            apart = [row for run in runs for one in run for row in entries(one)]
+            assert self.make().stateful or repr(together) == repr(apart)
+
     def test_containers_do_not_share_a_stages_state(self) -> None:
         stage = self.make()
         shop, blog = container("shop", number=1), container("blog", number=2)
