@@ -22,12 +22,16 @@ QUIET = 16
 class SinkOffset:
     """How far one sink has one container's log over one route, as a sequence number."""
 
-    __slots__ = ("_moved", "_tracker", "known", "passed_over", "reached")
+    __slots__ = ("_moved", "_tracker", "began", "known", "passed_over", "reached")
 
-    def __init__(self, known: int, moved: Callable[[], None]) -> None:
+    def __init__(self, known: int, moved: Callable[[], None], began: int = NOTHING) -> None:
         """`known`: sequence number of the last entry that the sink had, with all before it, when
-        the agent started. `moved`: called whenever `reached` grows."""
+        the agent started. `moved`: called whenever `reached` grows. `began`: the last entry that
+        was read before the log led to this sink."""
         self.known = known
+        self.began = began
+        """Sequence number of the last entry of which it isn't known whether the sink was given
+        it: the log led to the sink only after that entry was read. Else `NOTHING`."""
         self.reached = known
         """Sequence number of the last entry that the sink has now, with all before it."""
         self._moved = moved
@@ -113,11 +117,17 @@ class Offsets:
         elif key in self._left:
             sink_offset = self._left.pop(key)
             sink_offset.skip(self.began)
+            sink_offset.began = self.began
         else:
             known = self._known.get(route, {}).get(sink, NOTHING)
-            sink_offset = SinkOffset(max(known, self.began), self._moved)
+            sink_offset = SinkOffset(max(known, self.began), self._moved, self.began)
         self._sink_offsets[key] = sink_offset
         return sink_offset
+
+    def get(self, route: str, sink: str) -> SinkOffset | None:
+        """The present offset of a sink over a route, to look at. None if the log doesn't lead
+        there. `route`: as in `of`."""
+        return self._sink_offsets.get((route, sink))
 
     @property
     def unsettled(self) -> int:

@@ -37,8 +37,9 @@ SEND_SECONDS: Final = 10.0
 
 _KINDS = ("before", "after", "around", "since")
 
-Find = Callable[[str], Container | None]
-"""Finds a container by its name or the beginning of its id; None if none is followed."""
+Find = Callable[[str], Container]
+"""Finds a container of the Engine that is followed, by its name or the beginning of its id. Raises
+`LookupError`, with a sentence, if there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ class Lines:
         try:
             query = Query(request, single=("container", *_KINDS, "until", "limit"))
             wanted = asked(query)
+            container = self._find(query.one("container"))
         except ValueError as error:
             return refused(400, str(error))
-        if (container := self._find(query.one("container"))) is None:
-            return refused(404, f'no container "{query.one("container")}" is followed here')
+        except LookupError as error:
+            return refused(404, str(error.args[0]))
         try:
             async with self._turns.of(request.remote or ""):
                 with while_connected(request):

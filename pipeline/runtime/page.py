@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from pipeline.model.container import Container
 from pipeline.observe.access import PAGE_FILES, Guard
 from pipeline.observe.tap_stream import INSTEAD
 from pipeline.page.assets import Assets
@@ -16,8 +17,11 @@ from pipeline.page.figures import Figures
 from pipeline.page.fleet import Fleet
 from pipeline.page.graph import Graph
 from pipeline.page.history import History
+from pipeline.page.lines import Lines
+from pipeline.page.reach import Reach
 from pipeline.page.sampler import Sampler
 from pipeline.runtime.observed import AgentObserved
+from pipeline.sources.docker.discovery.container import FollowedContainer
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
@@ -38,6 +42,8 @@ class Page:
         self._figures = Figures(self._sampler)
         self._entries = Guard("looking at entries", "http.tap", INSTEAD, agent.config.http.tap)
         self._graph = Graph(self._about, lambda: agent.config, self._entries)
+        self._lines = Lines(agent.engine, self._with_a_log, self._entries)
+        self._reach = Reach(self._followed, lambda: agent.outputs.named)
         self.index = self._assets.index
         """Answers browsers that ask for `/`."""
         self._fleet = Fleet(
@@ -57,6 +63,8 @@ class Page:
             web.get("/api/containers", self._figures.containers, allow_head=False),
             web.get("/api/history", self._history.handle, allow_head=False),
             web.get("/api/fleet", self._fleet.handle, allow_head=False),
+            web.get("/api/lines", self._lines.handle, allow_head=False),
+            web.get("/api/reach", self._reach.handle, allow_head=False),
         ]
 
     async def run(self) -> None:
@@ -69,6 +77,23 @@ class Page:
     def close(self) -> None:
         """Ends all streams."""
         self._figures.close()
+
+    def _with_a_log(self, name: str) -> Container:
+        return self._followed(name).facts
+
+    def _followed(self, name: str) -> FollowedContainer:
+        """The container of the Engine with that name, or with an id that begins so, if its log is
+        followed. Raises `LookupError`, with a sentence."""
+        facts = self.observed.find(name)
+        if facts is None:
+            raise LookupError(f'there is no container "{name}", or not any more')
+        known, agent = facts.container, self._agent
+        if not facts.followed:
+            raise LookupError(f"{known.name} is not followed: {facts.why}")
+        followed = agent.source.followed.get(known.id) if agent.engine is not None else None
+        if followed is None:
+            raise LookupError(f"{known.name} has no log here: another source brings its entries")
+        return followed.container
 
     def _about(self) -> dict[str, Any]:
         agent = self._agent

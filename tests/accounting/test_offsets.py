@@ -89,3 +89,20 @@ def test_a_sink_is_ahead_only_of_entries_whose_numbers_are_not_in_doubt() -> Non
     assert offsets.ahead_of(6) == {}
     assert offsets.ahead_of(7) == offsets.ahead_of(8) == {"r": {"one": 9}}
     assert offsets.ahead_of(9) == {}
+
+
+def test_of_what_was_read_before_a_log_led_to_a_sink_it_is_said_that_nothing_is_known() -> None:
+    offsets = Offsets({})
+    offsets.bind(NOTHING)
+    first = offsets.of("r", "first")
+    assert offsets.get("r", "first") is first
+    assert offsets.get("r", "new") is None
+    offsets.bind(10)
+    assert offsets.get("r", "first") is None
+    assert offsets.of("r", "first").began == NOTHING
+    assert offsets.of("r", "new").began == 10
+    waiting = first.open(12, UNTRACKED)
+    offsets.bind(13)
+    offsets.bind(14)
+    assert offsets.of("r", "first").began == 14
+    waiting.settle()

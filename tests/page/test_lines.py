@@ -39,11 +39,11 @@ class Asking:
         )
         self.session = aiohttp.ClientSession()
 
-    def _find(self, name: str) -> Container | None:
+    def _find(self, name: str) -> Container:
         for container in self.containers.values():
             if container.name == name or (len(name) >= 6 and container.id.startswith(name)):
                 return container
-        return None
+        raise LookupError(f'no container "{name}" is followed here')
 
     @property
     def url(self) -> str:
@@ -425,7 +425,8 @@ async def test_who_may_not_tap_may_not_see_them_and_without_an_engine_there_are_
         status, text = await asking.refusal(ID, before=NOW)
         assert status == 403
         assert 'http.tap = "all"' in text
-    hub = page.Lines(None, lambda name: None, Guard("x", "http.tap", "y"))
+    container = Container(ID, "api-1", "")
+    hub = page.Lines(None, lambda name: container, Guard("x", "http.tap", "y"))
     server = Server("127.0.0.1:0", [web.get("/api/lines", hub.handle)])
     await server.start()
     try:

@@ -62,6 +62,8 @@ class FollowedContainer:
         self.sequence = NOTHING
         """Number of the last log entry that was given to its lanes, or was settled before the
         agent's start."""
+        self.resumed = NOTHING
+        """Number of the last log entry that was settled before the agent's start."""
         self.happened = 0
         """Number of its last event entry."""
         self.readings = 0
@@ -146,6 +148,11 @@ class FollowedContainer:
         """Drops the batches that wait for room in a sink's buffer, counted with this reason."""
         for lanes in self._bound:
             lanes.abandon(reason)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch of its log waits for room in a buffer, or to go through its lanes."""
+        return any(one.busy for one in self._bound)
 
     @property
     def unsettled(self) -> int:

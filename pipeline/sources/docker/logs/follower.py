@@ -60,7 +60,7 @@ class Follower:
         at once. `available` waits until the Engine answers. `files`: the log is read from its files
         where possible; None for the API only.
         """
-        container.sequence = position.sequence
+        container.sequence = container.resumed = position.sequence
         container.start_counting()
         self._container = container
         self._metrics = metrics

@@ -1,0 +1,156 @@
+"""`GET /api/reach?container=ID&sequence=N`: how far each sink is, as seen from one entry.
+
+What is not known is never called settled. A sink that has a spool may have an entry there that is
+settled at its source, but not delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+from aiohttp import web
+
+from pipeline.accounting.ledger import SinkAccount
+from pipeline.accounting.offsets import SinkOffset
+from pipeline.page.answers import Query, answer, refused
+from pipeline.sources.docker.discovery.container import FollowedContainer
+from pipeline.support.selector import Pause
+from pipeline.topology.lane import Lane, LaneEnd
+from pipeline.topology.output import Output
+
+LARGEST: Final = 2**63
+AT_ONCE: Final = 2000
+"""Batches of a buffer that are looked at before the event loop gets a turn."""
+
+State = Literal["settled", "waiting", "unread", "on disk", "before"]
+"""`settled`: the sink is done with the entry: it has it, or a stage or a policy dropped it.
+`waiting`: it isn't done with it, or with an older one. `unread`: the entry wasn't read yet. `on
+disk`: it is settled at its source, and it, or older ones, may still be in the sink's spool.
+`before`: it was read before this run of the agent, or before its log led to this sink."""
+
+Find = Callable[[str], FollowedContainer]
+"""Finds a container of the Engine that is followed, by its name or the beginning of its id. Raises
+`LookupError`, with a sentence, if there is none."""
+
+
+class Reach:
+    """Handles requests for `/api/reach`."""
+
+    def __init__(self, find: Find, outputs: Callable[[], Mapping[str, Output]]) -> None:
+        """`outputs` returns those of all configured sinks, by name."""
+        self._find = find
+        self._outputs = outputs
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers as JSON; or with 400 or 404, and a sentence."""
+        try:
+            query = Query(request, single=("container", "sequence"))
+            sequence = _sequence(query.one("sequence"))
+            container = self._find(query.one("container"))
+        except ValueError as error:
+            return refused(400, str(error))
+        except LookupError as error:
+            return refused(404, str(error.args[0]))
+        sinks = [
+            await self._sink(container, sequence, lane, lane_end, output)
+            for lane, lane_end in _ends(container)
+            if (output := self._outputs().get(lane_end.output.name)) is not None
+        ]
+        return answer(
+            {
+                "container": container.facts.id,
+                "sequence": sequence,
+                "read": container.sequence,
+                "sinks": [sink for sink in sinks if sink is not None],
+            }
+        )
+
+    async def _sink(
+        self,
+        container: FollowedContainer,
+        sequence: int,
+        lane: Lane,
+        lane_end: LaneEnd,
+        output: Output,
+    ) -> dict[str, Any] | None:
+        account = lane_end.account
+        oldest, waiting = await _in_memory(output, account)
+        offset = container.offsets.get(lane.way, output.name)
+        if offset is None:  # the lanes were bound anew meanwhile
+            return None
+        settled = _settled(container, offset)
+        if output.spool is not None:
+            waiting += output.spool.disk.accounts[account]
+        now = output.now()
+        return {
+            "route": lane.way,
+            "sink": output.name,
+            "settled": settled,
+            "state": _state(container, offset, settled, sequence, output, account, oldest),
+            "problem": now.problem,
+            "lag": now.lag,
+            "waiting": waiting + container.logs.waiting.get(account, 0),
+        }
+
+
+def _sequence(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) < LARGEST:
+        return int(text)
+    raise ValueError("sequence= is the number of an entry, its event.sequence")
+
+
+def _ends(container: FollowedContainer) -> Iterator[tuple[Lane, LaneEnd]]:
+    """The ends of all lanes of the container's log."""
+    lanes = [lane for root in container.logs for lane in root.with_feeds()]
+    return iter([(lane, lane_end) for lane in lanes for lane_end in lane.lane_ends])
+
+
+def _settled(container: FollowedContainer, offset: SinkOffset) -> int:
+    """The last entry up to which the sink is done with everything.
+
+    The offset doesn't tell that after a doubt about numbers (`Offsets.doubt`), or after a restart,
+    until something was settled. It is all that was read if nothing is open anywhere.
+    """
+    if len(offset) or container.busy or any(lane.holds for lane in container.logs):
+        return offset.reached
+    return max(offset.reached, container.sequence)
+
+
+def _state(
+    container: FollowedContainer,
+    offset: SinkOffset,
+    settled: int,
+    sequence: int,
+    output: Output,
+    account: SinkAccount,
+    oldest: int | None,
+) -> State:
+    """What is known of the entry. `oldest`: the first one in the sink's memory."""
+    if sequence > max(container.sequence, settled):
+        return "unread"
+    if sequence > settled:
+        return "waiting"
+    if sequence <= max(container.resumed, offset.began):
+        return "before"
+    if output.spool is None:
+        return "settled"
+    disk = output.spool.disk
+    if sequence <= offset.known and disk.carried:
+        return "on disk"
+    if oldest is not None and oldest <= settled:  # older than all that is only on disk
+        return "on disk" if sequence >= oldest else "settled"
+    return "on disk" if disk.accounts[account] else "settled"
+
+
+async def _in_memory(output: Output, account: SinkAccount) -> tuple[int | None, int]:
+    """The first entry of an account in a sink's memory, and how many there are."""
+    pause, oldest, count = Pause(), None, 0
+    for number, envelope in enumerate(output.buffer.envelopes(), 1):
+        if envelope.account is account:
+            count += envelope.entries
+            first = envelope.batch.sequences[0]
+            oldest = first if oldest is None else min(oldest, first)
+        if number % AT_ONCE == 0:
+            await pause()
+    return oldest, count
