@@ -52,8 +52,8 @@ class Counts:
         return self._counts.get(key, 0)
 
     def of(self, *key: str) -> int:
-        """The count of a name with these label values."""
-        return int(self[key])
+        """The count of a name, with these label values or without."""
+        return int(self[key if len(key) > 1 else key[0]])
 
     def dropped(self, sink: str) -> dict[str, int]:
         """Entries that a sink dropped, by reason."""

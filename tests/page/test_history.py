@@ -1,0 +1,61 @@
+"""The readings that charts are made of."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pipeline.model.metrics import Metrics
+from pipeline.page.history import History
+from pipeline.page.rings import FIGURES, OF_HOST
+from pipeline.page.waiting import Waiting
+from tests.page.test_table import Some
+
+
+class Observed(Some):
+    """As much of an agent as a history asks for, with real accounts."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.metrics = Metrics(CollectorRegistry())
+
+    def waiting(self, now: float) -> Waiting:
+        return Waiting({}, (), now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic time, which the test sets."""
+    moment = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0])
+    return moment
+
+
+def series(history: History, place: int, figure: str) -> list[float | None]:
+    ring = history.rings.by_id[f"{place:064x}"]
+    return ring.series(history.rings.number, FIGURES.index(figure))
+
+
+async def test_lines_per_second_are_of_the_time_between_two_readings(clock: list[float]) -> None:
+    observed = Observed(2)
+    history = History(observed)  # type: ignore[arg-type]
+    for lines in (0, 200, 100, 0):
+        observed.read(0, lines)
+        await history.read()
+        clock[0] += 20
+    assert series(history, 0, "lines") == [None, 10.0, 5.0, 0.0]
+    assert series(history, 1, "lines") == [None, 0.0, 0.0, 0.0]
+    host = history.rings.host.series(history.rings.number, OF_HOST.index("lines"))
+    assert host == [None, 10.0, 5.0, 0.0]
+
+
+async def test_a_container_that_is_gone_has_no_readings(clock: list[float]) -> None:
+    observed = Observed(2)
+    history = History(observed)  # type: ignore[arg-type]
+    await history.read()
+    observed.facts.pop()
+    clock[0] += 20
+    await history.read()
+    assert list(history.rings.by_id) == [f"{0:064x}"]
