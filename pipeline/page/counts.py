@@ -83,5 +83,5 @@ class Rates:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has (Linux)."""
+    """Bytes of memory that this process has (Linux). Blocks for some microseconds."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE

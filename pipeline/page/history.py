@@ -65,13 +65,14 @@ class History:
             ring.put(self.rings.number, (*self._used(key), rate, lag))
             lines, longest = lines + grown, max(longest, lag)
         self.rings.keep(frozenset(facts.container.id for facts in containers))
+        memory = await asyncio.to_thread(resident)
         counts = Counts(observed.metrics, {}, (before.of("lines") if before else 0) + lines, clock)
         rates = Rates(counts, before)
         self.rings.host.put(
             self.rings.number,
             (
                 rates.of("lines"), rates.of("delivered"), rates.of("dropped"),
-                rates.of("cpu", digits=4), resident(), longest,
+                rates.of("cpu", digits=4), memory, longest,
             ),
         )  # fmt: skip
         self._before = counts

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pipeline.observe.overview import SourceNow
-from pipeline.page.counts import Counts, Rates, resident
+from pipeline.page.counts import Counts, Rates
 from pipeline.page.problems import At
 from pipeline.page.table import Table
 from pipeline.topology.output import SinkNow
@@ -31,12 +31,13 @@ def describe(
     sinks: Sequence[SinkNow],
     sources: Sequence[SourceNow],
     problems: Sequence[At],
+    memory: int,
 ) -> Facts:
-    """The figures of this moment. docs/api.md has the fields and their units."""
+    """The figures of this moment. `memory`: bytes that this process has. docs/api.md has the fields and their units."""
     return {
         "problems": [msgspec.to_builtins(one) for one in problems],
         "totals": _totals(table, counts, rates, sinks),
-        "agent": {"cpu": rates.of("cpu", digits=4), "memory": resident()},
+        "agent": {"cpu": rates.of("cpu", digits=4), "memory": memory},
         "projects": [msgspec.to_builtins(one) for one in table.projects],
         "routes": [_route(name, shape, table, counts, rates) for name, shape in routes.items()],
         "links": [

@@ -17,7 +17,7 @@ from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
 from pipeline.observe.overview import SourceNow
-from pipeline.page.counts import Counts, Rates
+from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.now import RouteShape, describe
 from pipeline.page.problems import Problems
 from pipeline.page.rows import Facts
@@ -191,6 +191,7 @@ class Sampler:
         began = time.monotonic()
         elapsed = began - before.clock if before is not None else None
         await table.look(observed.waiting(now), elapsed, by_host=observed.by_host)
+        memory = await asyncio.to_thread(resident)
         counts = Counts(observed.metrics, table.flows, table.lines, began)
         sinks, sources = observed.sinks(), observed.sources()
         problems = self._problems.of(observed.engine_problem(), sources, sinks, now)
@@ -200,7 +201,14 @@ class Sampler:
             "generation": observed.generation,
             "ready": observed.is_ready(),
             **describe(
-                table, counts, Rates(counts, before), observed.routes, sinks, sources, problems
+                table,
+                counts,
+                Rates(counts, before),
+                observed.routes,
+                sinks,
+                sources,
+                problems,
+                memory,
             ),
         }
         self.json = dumps(self.now)
