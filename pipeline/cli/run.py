@@ -68,7 +68,12 @@ def main(args: argparse.Namespace) -> int:
     allocator.fix_limits(os.environ)
     agent = Agent(reading.config, conceal=reading.starred)
     reloader = Reloader(
-        args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
+        args.config,
+        os.environ,
+        agent.metrics,
+        python=args.python,
+        watch=args.watch,
+        reading=reading,
     )
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent, reloader)) else 1

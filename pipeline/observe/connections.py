@@ -38,9 +38,10 @@ HEAD_TIMEOUT = 5.0
 IDLE_TIMEOUT = 90.0
 """Seconds between two requests: longer than usual scrape intervals, so that scrapers keep their
 connection. A client that reads one answer for longer loses it."""
-LARGEST_REQUEST = 16 << 10
-"""Bytes that may arrive until a request is answered, pipelined requests included. No endpoint has a
-request body."""
+LARGEST_REQUEST = 128 << 10
+"""Bytes that may arrive until a request is answered, its body and pipelined requests included. The
+largest body is that of `/api/try`, 96 KiB. All connections together hold 12.5 MiB at most; a body
+is only read after the gate has seen the token, but a client may send one before."""
 
 Reason = Literal["slow", "large", "full", "tls"]
 """Why a connection is ended: the head takes too long (`slow`), it sends too much (`large`), others

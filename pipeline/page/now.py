@@ -33,7 +33,8 @@ def describe(
     problems: Sequence[At],
     memory: int,
 ) -> Facts:
-    """The figures of this moment. `memory`: bytes that this process has. docs/api.md has the fields and their units."""
+    """The figures of this moment. `memory`: bytes that this process has. docs/api.md has the fields
+    and their units."""
     return {
         "problems": [msgspec.to_builtins(one) for one in problems],
         "totals": _totals(table, counts, rates, sinks),

@@ -20,7 +20,7 @@ from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.auditor import Auditor, Chosen, Take, everything
 from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.accounting.ledger import Ledger, SinkAccount
-from pipeline.config import Config, StageConfig
+from pipeline.config import Config, ConfigFile, StageConfig
 from pipeline.config.compare import Difference, compare
 from pipeline.config.selection import Selection
 from pipeline.intake.runner import SourceGauges
@@ -264,13 +264,23 @@ class Agent:
         return [line for line in lines if line]
 
     @property
+    def written(self) -> ConfigFile | None:
+        """The present configuration as it is written; None before the agent can be reloaded."""
+        reloader = self._reloading.reloader
+        return reloader.reading if reloader is not None else None
+
+    @property
     def labels(self) -> Labels:
         """Reads what containers ask for with their labels."""
         return self._selection.labels
 
+    def is_own(self, container: Container) -> bool:
+        """Whether the agent runs in this container."""
+        return container.id == self._myself
+
     def why_not_followed(self, container: Container) -> list[str]:
         """Why a container of the Engine isn't followed, in a sentence each."""
-        if container.id == self._myself:
+        if self.is_own(container):
             return ["the agent runs in it, and never follows itself"]
         return ["the configuration does not select it"]
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from pipeline.explain.explainer import Explainer
+from pipeline.explain.facts import Found
 from pipeline.model.container import Container
 from pipeline.observe.access import PAGE_FILES, Guard
 from pipeline.observe.tap_stream import INSTEAD
 from pipeline.page.assets import Assets
+from pipeline.page.explaining import Explaining
 from pipeline.page.figures import Figures
 from pipeline.page.fleet import Fleet
 from pipeline.page.graph import Graph
@@ -25,6 +28,8 @@ from pipeline.sources.docker.discovery.container import FollowedContainer
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
+
+_EXPLAIN = "run dockline explain where the agent runs (docker exec)"
 
 
 class Page:
@@ -44,6 +49,10 @@ class Page:
         self._graph = Graph(self._about, lambda: agent.config, self._entries)
         self._lines = Lines(agent.engine, self._with_a_log, self._entries)
         self._reach = Reach(self._followed, lambda: agent.outputs.named)
+        self._explaining = Explaining(
+            Explainer(lambda: agent.written, self._found),
+            Guard("running lines", "http.tap", _EXPLAIN, agent.config.http.tap),
+        )
         self.index = self._assets.index
         """Answers browsers that ask for `/`."""
         self._fleet = Fleet(
@@ -65,6 +74,7 @@ class Page:
             web.get("/api/fleet", self._fleet.handle, allow_head=False),
             web.get("/api/lines", self._lines.handle, allow_head=False),
             web.get("/api/reach", self._reach.handle, allow_head=False),
+            *self._explaining.routes,
         ]
 
     async def run(self) -> None:
@@ -94,6 +104,18 @@ class Page:
         if followed is None:
             raise LookupError(f"{known.name} has no log here: another source brings its entries")
         return followed.container
+
+    def _found(self, name: str) -> Found | None:
+        """The container with that name or id, for explanations."""
+        facts = self.observed.find(name)
+        if facts is None:
+            return None
+        agent, container = self._agent, facts.container
+        reasons = agent.why_not_followed(container) if agent.is_own(container) else []
+        state = self.observed.state(container.id).state
+        stopped = state not in ("", "running", "paused", "restarting")
+        notes = ["it is not running; it is read from its next start on"] if stopped else []
+        return Found(container, reasons, notes)
 
     def _about(self) -> dict[str, Any]:
         agent = self._agent

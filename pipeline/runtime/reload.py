@@ -80,11 +80,15 @@ class Reloader:
         python: Python = "refuse",
         watch: bool = False,
         poll: float = POLL,
+        reading: ConfigFile | None = None,
     ) -> None:
         """`given`: the file that the user named; None for the usual places. `environ`: for
         variables in the file. `python`: whether the configuration may run Python code
         (`config.read`). `watch`: whether to reload when the file changes, checked every `poll`
-        seconds."""
+        seconds. `reading`: the configuration that the agent was started with, if it was read from a
+        file."""
+        self.reading = reading
+        """The configuration in use as it is written, if that is known."""
         self._given = given
         self._environ = environ
         self._python = python
@@ -184,6 +188,7 @@ class Reloader:
         return read(self._file, self._environ, python=self._python)
 
     def _succeeded(self, reading: ConfigFile, difference: Difference) -> Outcome:
+        self.reading = reading
         warnings = [warning.lines(reading.file)[0] for warning in reading.warnings]
         for warning in warnings:
             log.warning(warning)
