@@ -11,7 +11,7 @@ test("A level has eight words and many spellings", () => {
   assert.equal(text.toldLevel({}), "");
 });
 
-test("A level is guessed by the start of a text", () => {
+test("A level is found in the start of a text, as the agent does", () => {
   for (const [line, level] of [
     ["2026-01-02 ERROR boom", "error"],
     ['ts=1 level=warn msg="x"', "warning"],
@@ -20,6 +20,12 @@ test("A level is guessed by the start of a text", () => {
     ["panic: runtime error", "emergency"],
     ["\u001b[31mERROR\u001b[0m boom", "error"],
     ["no errors here", ""],
+    ["GET /ERROR.html", ""],
+    ["<11>boom", "error"],
+    ["Warning: low", "warning"],
+    ["12:00 [main] WARN  a.b.C - low", "warning"],
+    ["logLevel: loud, ERROR", ""],
+    ["[ e ] boom", "error"],
     ["x".repeat(300) + " ERROR", ""],
   ]) assert.equal(text.guessedLevel(line), level, line);
 });

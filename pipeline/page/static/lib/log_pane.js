@@ -7,7 +7,7 @@
  * number and the pixels into it, so nothing that happens above or below moves it. While the place is
  * kept, new rows wait below and are counted.
  */
-import { fillRow, fillTime, makeRow, rowText } from "./row_view.js";
+import { fillRow, fillTime, makeRow, rowText, WRAPPED } from "./row_view.js";
 import { rowList } from "./rows.js";
 import { note } from "./feed.js";
 
@@ -15,6 +15,8 @@ export const MOST_ROWS = 20_000;
 export const MOST_BYTES = 16 * 2 ** 20;
 /** Most rows in the document. */
 const MOST_ELEMENTS = 200;
+/** Lines of a wrapped row that are shown before "show all". */
+const MOST_LINES = 15;
 /** Rows above the place that stay while room is made for new ones. */
 const KEPT_ABOVE = 1000;
 /** Pixels painted above and below what is seen. */
@@ -35,7 +37,7 @@ export class LogPane {
    */
   constructor(root, { pull, opened, top, forget, report }) {
     Object.assign(this, { root, pull, opened, top, forget, report });
-    this.look = { wrap: false, times: "local", find: null, fold: true };
+    this.look = { wrap: false, most: WRAPPED, times: "local", find: null, fold: true };
     this.elements = new Map(); // by row number
     this.pool = [];
     this.version = 0; // of the look
@@ -255,7 +257,9 @@ export class LogPane {
       if (!wrong) break;
       this.all.style.height = `${this.rows.height + this.slack}px`;
     }
-    this.scroller.scrollTop = this.place(height);
+    const top = this.place(height);
+    // Only where it differs: writing it ends the momentum of a finger's swipe.
+    if (Math.abs(this.scroller.scrollTop - top) > 0.5) this.scroller.scrollTop = top;
     this.expected = this.scroller.scrollTop;
   }
 
@@ -348,7 +352,7 @@ export class LogPane {
 
   estimate(row) {
     if (!this.look.wrap || row.note) return this.line + this.meta;
-    return this.meta + this.line * Math.max(1, Math.ceil(Math.min(row.chars, 2000) / this.columns));
+    return this.meta + this.line * Math.max(1, Math.ceil(Math.min(row.chars, this.look.most) / this.columns));
   }
 
   /** Reads what heights depend on: the height of a line, and how many characters are in one. */
@@ -359,6 +363,7 @@ export class LogPane {
     const character = this.probe.getBoundingClientRect().width / 100 || 7;
     const text = this.elements.values().next().value?.parts.text.clientWidth || this.scroller.clientWidth * 0.6;
     this.columns = Math.max(10, Math.floor(text / character));
+    this.look.most = Math.min(WRAPPED, Math.max(400, this.columns * MOST_LINES));
   }
 
   line = 20;

@@ -1,6 +1,7 @@
 /** The toolbar of the lines, and what is said of them. */
 import { Picker } from "./picker.js";
 import { MODES } from "./search.js";
+import { TimeRange } from "./time_range.js";
 import { LEVELS, sentence } from "./text.js";
 import { clock, exact, span } from "./units.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
@@ -13,7 +14,7 @@ const HINTS = {
 const TYPING = 350; // milliseconds after the last key
 
 /** Search, filters and controls. change(part) changes the search in part. */
-export function Toolbar({ search, change, graph, pane, look, setLook, download, paused, togglePause }) {
+export function Toolbar({ search, change, only, look, setLook, download, paused, togglePause }) {
   const [picking, setPicking] = useState(false);
   const names = search.containers;
   const chosen = names.length === 0 ? "All containers" : names.length === 1 ? names[0] : `${names[0]} + ${names.length - 1}`;
@@ -35,6 +36,7 @@ export function Toolbar({ search, change, graph, pane, look, setLook, download, 
       <button type="button" data-opens aria-expanded=${String(picking)} class=${names.length ? "set" : ""} title=${names.join("\n")} onClick=${() => setPicking(!picking)}><span class="cut">${chosen}</span> <span aria-hidden="true">▾</span></button>
       ${picking && html`<${Picker} chosen=${names} choose=${(containers) => change({ containers })} close=${() => setPicking(false)} />`}
     </div>
+    ${only && html`<${TimeRange} since=${search.since} until=${search.until} choose=${change} />`}
     <div class="pair" role="group" aria-label="Which lines">
       <button type="button" aria-pressed=${String(!search.dropped)} title="Lines on their way to the sinks" onClick=${() => change({ dropped: false })}>Passed</button>
       <button type="button" aria-pressed=${String(search.dropped)} title="Lines that a stage, a sink or a full buffer dropped" onClick=${() => change({ dropped: true })}>Dropped</button>
@@ -88,10 +90,14 @@ export function Status({ facts, pane, searching, search, now, history }) {
   const { state } = facts;
   const parts = [];
   const part = (key, text, tone = "", title = "") => parts.push(html`<span key=${key} class=${tone} title=${title}>${text}</span>`);
-  if (history) part("history", history.text, "warn");
+  if (history) {
+    part("history", history.text, "warn");
+    if (history.searched) part("matched", `${exact(history.matched)} of ${exact(history.read)} lines match`);
+    if (history.beyond) part("beyond", "the expression is not applied to them", "warn");
+  }
   else if (state.state === "live") part("live", pane.held === "" ? "● Live" : pane.held === "paused" ? "❚❚ Paused" : "❚ Reading: new lines wait below", pane.held === "" ? "good" : "warn");
   else if (state.state === "away" && !state.first) part("away", `○ Agent away for ${span(now - state.since)}`, "warn", state.text);
-  else if (state.state === "refused") part("refused", "! Refused", "bad");
+  else if (state.state === "refused") part("refused", state.status === 503 ? "! Not now" : "! Refused", "bad");
   else part("first", "○ Asking the agent…", "dim");
   if (facts.idle) part("idle", "idle: no line for 10 s", "dim");
   if (facts.sampled) part("sampled", `1 in ${exact(facts.sampled.one_in)} shown`, "warn", "More lines come than the agent shows to one viewer. A search, or fewer containers, shows more of them.");
@@ -108,7 +114,7 @@ export function Status({ facts, pane, searching, search, now, history }) {
 export function Nothing({ facts, search, searching, history, graph, totals }) {
   const { state } = facts;
   if (graph?.entries) return html`<p>Lines may not be seen here: ${sentence(graph.entries)}</p><p>Where the agent runs, <code>dockline tap</code> shows them.</p>`;
-  if (history) return html`<p>${sentence(history.error) || (history.busy ? "Asking the Engine for its log…" : "The Engine has no lines of that time.")}</p>`;
+  if (history) return html`<p>${sentence(history.error) || (history.busy ? "Asking the Engine for its log…" : history.read ? `No line matches, of ${exact(history.read)} of that time.` : "The Engine has no lines of that time.")}</p>`;
   if (state.state === "refused") return html`<p role="alert" class="bad">${sentence(state.text)}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
   if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${sentence(state.text)} Asked again every few seconds.`}</p>`;
   if (totals && !totals.containers) return html`<p>There are no containers on this host.</p>`;

@@ -6,12 +6,12 @@ import { fullTime, timeText } from "./times.js";
 /** Characters of a row's text that are shown, in one line and where it is wrapped; and of one whose
  * rest was asked for. */
 const LINE = 600;
-const WRAPPED = 2_000;
-const ALL = 262_144;
+export const WRAPPED = 2_000;
+const ALL = 65_536;
 const MOST_OPEN_LINES = 200;
 const SHORT = { emergency: "emerg", critical: "crit", warning: "warn" };
 
-/** @typedef {{wrap: boolean, times: string, find: RegExp|null, fold: boolean}} Look */
+/** @typedef {{wrap: boolean, most: number, times: string, find: RegExp|null, fold: boolean}} Look */
 
 const cell = (name, role = "gridcell") => {
   const element = document.createElement("div");
@@ -63,7 +63,7 @@ function fillText(element, row, look) {
   const lines = text.split("\n");
   if (!text && !fields.length && !row.more.length) return element.append(spanOf("ln-key", "(empty)"));
   const whole = row.open || (look.wrap && lines.length === 1 && !row.more.length);
-  const most = row.all ? ALL : whole ? WRAPPED : LINE;
+  const most = row.all ? ALL : whole ? look.most : LINE;
   if (whole) appendCut(element, text, most, row, look);
   else appendCut(element, lines[0], most, row, look);
   for (const field of fields.slice(0, whole ? 100 : 30)) appendField(element, field, look.find);

@@ -28,22 +28,27 @@ export const levelWord = (value) => WORDS.get(String(value ?? "").trim().toLower
 /** The level that the agent tells. */
 export const toldLevel = (entry) => levelWord(entry.log?.level ?? entry["log.level"]);
 
-const GUESS = [
-  /^\W{0,3}([IWEF])\d{4} \d\d:/, // glog
-  /\b(?:level|lvl|severity)=["']?(\w+)/i,
-  /\b(EMERG(?:ENCY)?|PANIC|ALERT|CRIT(?:ICAL)?|FATAL|ERROR|ERR|SEVERE|WARN(?:ING)?|NOTICE|INFO|DEBUG|TRACE)\b/,
-  /[[(<](emerg|panic|alert|crit|critical|fatal|error|err|warn|warning|notice|info|debug|trace)[\])>]/i,
-  /^(panic|fatal|error|err|warn|warning|notice|info|debug)(?: error)?:/i,
-];
+const EVERY = [...WORDS.keys()].filter((word) => /[a-z]/.test(word)).sort((one, other) => other.length - one.length);
+const LONG = EVERY.filter((word) => word.length > 2);
+const ALONE = LONG.filter((word) => !["log", "fail", "failure", "fine"].includes(word));
+const either = (words) => words.join("|");
+const BEGIN = new RegExp(`^(?:<(\\d{1,3})>|([IWEF])\\d{4} \\d\\d:\\d\\d:\\d\\d|(${either(LONG)})(?=:\\s|:$)|<(${either(LONG)})>)`, "i");
+/** A pattern's letters in any case. */
+const anyCase = (pattern) => pattern.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+const INSIDE = new RegExp(
+  `(?<!\\w)(?:${anyCase("log")}[._]?${anyCase("level")}|${anyCase("levelname|level|lvl|severity")})["']?\\s?[=:]\\s?["']?(\\w+)` +
+    `|\\[\\s?(${anyCase(either(EVERY))})\\s*\\]` +
+    `|(?<![\\w.=/-])(?:(${either(LONG).toUpperCase()})(?=:\\s)|(${either(ALONE).toUpperCase()})(?![\\w.=/-]))`,
+);
 
-/** The level that a text seems to have, "" if none. Only its start is looked at. */
+/** The level that a text tells by itself, "" if none: as the stage `level` and the agent's search
+ * find it, in the first 128 characters. */
 export function guessedLevel(text) {
-  const start = plain(text.slice(0, 160));
-  for (const pattern of GUESS) {
-    const word = levelWord(pattern.exec(start)?.[1]);
-    if (word) return word;
-  }
-  return "";
+  const start = (text.includes("\u001b") ? plain(text.slice(0, 256)) : text).slice(0, 128);
+  const begun = BEGIN.exec(start);
+  if (begun?.[1]) return Number(begun[1]) < 192 ? LEVELS[Number(begun[1]) % 8] : "";
+  const found = begun ?? INSIDE.exec(start);
+  return found ? levelWord(found.slice(1).find(Boolean)) : "";
 }
 
 /** The object that a message is, if it is one in JSON; null otherwise. */
