@@ -66,7 +66,7 @@ function Problems({ now }) {
         <span class="sign" aria-hidden="true">!</span>
         <span class="dim">${KINDS[kind] ?? kind}</span>
         <a href=${link("flow", [], { at: name })} title="Show it in the flow">${name}</a>
-        <span class="problem-text" title=${text}>${since ? `for ${span(Math.max(0, now.time - since))}: ` : ""}${text}</span>
+        <span class="problem-text" title=${text}>${since ? `failing for ${span(Math.max(0, now.time - since))}: ` : ""}${text}</span>
       </li>`,
     )}
     ${problems.length > SHOWN &&

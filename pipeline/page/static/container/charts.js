@@ -7,7 +7,7 @@ import { byteRate, bytes, cores, rate, span } from "../lib/units.js";
 
 const CHARTS = [
   { title: "Lines", format: rate, series: [["lines", "", "--accent"]] },
-  { title: "Lag", format: span, least: 1, series: [["lag", "", "--warn"]] },
+  { title: "Lag", format: span, series: [["lag", "", "--warn"]] },
   { title: "CPU, of one core", stats: true, format: cores, series: [["cpu", "", "--accent"]] },
   { title: "Memory", stats: true, format: bytes, limited: true, series: [["memory", "", "--accent"]] },
   { title: "Network", stats: true, format: byteRate, series: [["receive", "in", "--accent"], ["transmit", "out", "--good", [4, 3]]] },
@@ -34,8 +34,8 @@ export function Charts({ history, row, now, graph, marks, go }) {
     <h3 id="charts">The last hour <span class="dim hint">· drag over a stretch to see the lines of then</span></h3>
     ${off && html`<p class="dim">Stats are off in the configuration: CPU, memory, network and disk are not read.</p>`}
     ${!off && row.cpu === null && html`<p class="dim">${row.state === "running" ? "No stats of it have come yet." : "It does not run: the Engine has no stats of it."}</p>`}
-    ${charts.map(({ title, format, series, limited, least }, index) => html`<${Chart} key=${title} group="container" height=${92}
-      ...${{ title, times, format, marks, least }} named=${index === 0}
+    ${charts.map(({ title, format, series, limited }, index) => html`<${Chart} key=${title} group="container" height=${92}
+      ...${{ title, times, format, marks }} named=${index === 0}
       limit=${limited && row.memory_limit ? { value: row.memory_limit, label: "limit" } : null}
       onSelect=${(since, until) => go(lines(since, until))}
       series=${series.map(([name, label, color, dash]) => ({ label, color, dash, values: of(name) }))} />`)}

@@ -44,7 +44,7 @@ export const COLUMNS = [
   { key: "dropped", title: "Dropped", width: 72, num: true, value: (row) => row.dropped,
     cell: (row) => row.dropped >= 1 ? html`<a class="warn" tabindex="-1" href=${link("logs", [], { c: row.name, show: "dropped" })}>${count(row.dropped)}</a>` : zero(row.dropped, count(row.dropped)) },
   { key: "restarts", title: "Restarts", width: 72, num: true, wide: true, value: (row) => row.restarts, cell: (row) => zero(row.restarts, count(row.restarts)) },
-  { key: "project", title: "Project", width: 90, wide: true, value: (row) => row.project || null, cell: (row) => row.project },
+  { key: "project", title: "Project", width: 90, widest: true, value: (row) => row.project || null, cell: (row) => row.project },
   { key: "image", title: "Image", width: 190, widest: true, value: (row) => row.image, cell: (row) => html`<span class="dim">${row.image}</span>`, hint: (row) => row.image },
   { key: "note", title: "What is wrong", wide: true, value: (row) => troublesOf(row).join("; ") || null,
     cell: (row) => html`<span class="warn">${troublesOf(row).join("; ")}</span>`, hint: (row) => troublesOf(row).join("\n") },

@@ -7,10 +7,11 @@ import { patternOf } from "./sources.js";
 /** All edges: {from, to (data-node), address, title, per, broken}. `per`: entries per second, or null. */
 export function edgesOf(graph, now) {
   const edges = [];
+  const fed = new Set(graph.routes.flatMap(({ feeds }) => feeds)); // they take what others hand on, not what is read
   const entered = new Set();
   for (const project of now.projects) {
     for (const route of project.routes) {
-      if (!graph.routes.some(({ name }) => name === route)) continue;
+      if (fed.has(route) || !graph.routes.some(({ name }) => name === route)) continue;
       entered.add(route);
       edges.push({
         from: `project ${project.name}`,
@@ -23,14 +24,14 @@ export function edgesOf(graph, now) {
   }
   const broken = new Set(now.sinks.filter(({ problem }) => problem).map(({ name }) => name));
   for (const { name, from, to, feeds } of graph.routes) {
-    if (from.length && !entered.has(name) && graph.sources.length)
+    if (from.length && !fed.has(name) && !entered.has(name) && graph.sources.length)
       edges.push({ from: `source ${graph.sources[0].name}`, to: `route ${name}`, address: link("logs", [], { route: name }), title: `${from.join(", ")} to ${name}`, per: null });
     for (const sink of to) {
       const found = now.links.find((each) => each.route === name && each.sink === sink);
       edges.push({ from: `out ${name} ${sink}`, to: `sink ${sink}`, address: link("logs", [], { route: name, sink }), title: `${name} to ${sink}`, per: found?.per_second ?? null, broken: broken.has(sink) });
     }
-    for (const fed of feeds)
-      edges.push({ from: `feed ${name} ${fed}`, to: `route ${fed}`, address: link("logs", [], { route: fed }), title: `${name} feeds ${fed}`, per: null, back: true });
+    for (const next of feeds)
+      edges.push({ from: `feed ${name} ${next}`, to: `route ${next}`, address: link("logs", [], { route: next }), title: `${name} feeds ${next}`, per: null, back: true });
   }
   return edges;
 }

@@ -10,7 +10,7 @@ const EVERY = 20; // seconds, as the agent keeps readings
 const CHARTS = [
   ["Lines read and delivered", rate, [["lines", "read", "--accent"], ["delivered", "delivered", "--good", [4, 3]]]],
   ["Dropped", rate, [["dropped", "", "--bad"]]],
-  ["Lag of the slowest sink", span, [["lag", "", "--warn"]], 1],
+  ["Lag of the slowest sink", span, [["lag", "", "--warn"]]],
   ["Agent’s CPU, of one core", cores, [["cpu", "", "--accent"]]],
   ["Agent’s memory", bytes, [["memory", "", "--accent"]]],
 ];
@@ -36,8 +36,7 @@ export function HostCharts({ now }) {
   return html`<section aria-labelledby="hour">
     <h2 id="hour">The last hour of this agent</h2>
     <div class="charts">
-      ${CHARTS.map(([title, format, series, least]) => html`<${Chart} key=${title} group="host" height=${96}
-        least=${least ?? 0}
+      ${CHARTS.map(([title, format, series]) => html`<${Chart} key=${title} group="host" height=${96}
         ...${{ title, times, format, series: series.map(([name, label, color, dash]) => ({ label, color, dash, values: of(name) })) }} />`)}
     </div>
     <${Readings} label="Readings of the agent" times=${times} columns=${CHARTS.flatMap(([title, format, series]) =>

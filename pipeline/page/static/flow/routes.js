@@ -17,8 +17,7 @@ export function Routes({ graph, now, projects, dense }) {
 function Route({ route, fedBy, figures, links, projects, dense }) {
   const entered = figures?.per_second;
   const what = [
-    route.from.length && `from ${route.from.join(", ")}`,
-    fedBy.length && `fed by ${fedBy.join(", ")}`,
+    fedBy.length ? `fed by ${fedBy.join(", ")}` : route.from.length && `from ${route.from.join(", ")}`,
     figures && plural(figures.containers, "container"),
   ].filter(Boolean);
   return html`<section class="card route" data-node="route ${route.name}" aria-label="Route ${route.name}">
@@ -28,7 +27,7 @@ function Route({ route, fedBy, figures, links, projects, dense }) {
     </div>
     <p class="dim ${dense ? "cut" : ""}">${what.join(" · ")}${route.labels ? " · and who asks for it by label" : ""}</p>
     ${route.containers && !dense && html`<p class="mono cut dim" title=${route.containers}>${route.containers}</p>`}
-    ${projects.length > 0 && html`<p class="dim narrow">from ${projects.join(", ")}</p>`}
+    ${projects.length > 0 && !fedBy.length && html`<p class="dim narrow">from ${projects.join(", ")}</p>`}
     ${route.stages.length > 0 && html`<${dense ? StagesInLine : Stages} route=${route} figures=${figures} />`}
     <ul class="outs">
       ${route.to.map((sink) => html`<li class="row" key=${sink} data-node="out ${route.name} ${sink}">

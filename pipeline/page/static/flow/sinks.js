@@ -19,9 +19,9 @@ export function Sinks({ graph, now, at, dense }) {
   </div>`;
 }
 
-/** "for 30 s: connection refused", as the head says it. */
+/** "failing for 30 s: connection refused", as the head says it. */
 const wordsOf = (state, now) =>
-  state.problem_since ? `for ${span(Math.max(0, now - state.problem_since))}: ${state.problem}` : state.problem;
+  state.problem_since ? `failing for ${span(Math.max(0, now - state.problem_since))}: ${state.problem}` : state.problem;
 
 function Sink({ sink, state, now, at, dense }) {
   return html`<section class="card sink ${at ? "at" : ""} ${state?.problem ? "broken" : ""}" data-node="sink ${sink.name}"

@@ -39,7 +39,7 @@ function busiest(projects) {
 }
 
 function Source({ source, state, problems, time }) {
-  const problem = state?.problem || (source.type === "docker" && problems.map(({ text, since }) => (since ? `for ${span(Math.max(0, time - since))}: ${text}` : text)).join("; "));
+  const problem = state?.problem || (source.type === "docker" && problems.map(({ text, since }) => (since ? `failing for ${span(Math.max(0, time - since))}: ${text}` : text)).join("; "));
   return html`<section class="card source" data-node="source ${source.name}">
     <h3><span class="cut" title=${source.name}>${source.name}</span> <span class="tag">${source.type}</span></h3>
     <p class="dim cut mono" title=${source.address}>${source.address}</p>

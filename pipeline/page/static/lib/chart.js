@@ -2,13 +2,17 @@
 import uPlot from "../vendor/uplot.js";
 import { html, useEffect, useRef } from "./ui.js";
 import { useWidth } from "./hooks.js";
-import { byteRate, bytes, NONE } from "./units.js";
+import { byteRate, bytes, cores, NONE, rate, span } from "./units.js";
 
 const FONT = '11px system-ui, "DejaVu Sans", sans-serif';
 const AXIS = 62; // pixels for the figures at the left, the same for all: the times stand below one another
 
 const BINARY = new Set([bytes, byteRate]); // figures whose round numbers are powers of two
 const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
+// What a scale goes up to at least: noise about nothing is not to look like a mountain.
+const LEAST = new Map([[rate, 1], [span, 1], [cores, 0.01], [bytes, 2 ** 20], [byteRate, 2 ** 10]]);
+const SHORTEST = 300; // seconds that the axis of time spans at least
 
 /** The value of a token of app.css in the theme of now. */
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -19,22 +23,22 @@ const hours = (epoch) => new Date(epoch * 1000).toLocaleTimeString("en-GB", { ho
  * A chart. `times`: seconds since the epoch. `series`: {label, values, color (a token), dash}.
  * `format`: a value as text. `group`: charts of one group share their cursor. `marks`:
  * {time, sign, bad} as vertical lines. onSelect(since, until): a stretch was marked.
- * `named`: whether the marks have their words. `limit`: {value, label}, a level that is always shown. `least`:
- * what the scale goes up to at least.
+ * `named`: whether the marks have their words. `limit`: {value, label}, a level that is always shown.
  */
-export function Chart({ title, times, series, format, group = "", marks = [], named = true, onSelect = null, height = 110, limit = null, least = 0 }) {
+export function Chart({ title, times, series, format, group = "", marks = [], named = true, onSelect = null, height = 110, limit = null }) {
   const [place, width] = useWidth();
   const chart = useRef(null);
   const readout = useRef(null);
   const latest = useRef({});
   latest.current = { series, format, marks, named, onSelect };
   const shape = series.map(({ label, color, dash }) => `${label}${color}${dash}`).join() + (limit ? "limit" : "");
-  const soon = times.length < 2; // a line has two points at least
+  const empty = !series.some(({ values }) => values.some((value) => value != null));
+  const soon = times.length < 2 || empty; // a line has two points at least
   const data = [times, ...series.map(({ values }) => values), ...(limit ? [times.map(() => limit.value)] : [])];
 
   useEffect(() => {
     if (!width || soon) return;
-    const made = new uPlot(options({ width, height, series, limit, least, group, latest, readout }), data, place.current);
+    const made = new uPlot(options({ width, height, series, limit, group, latest, readout }), data, place.current);
     chart.current = made;
     const theme = matchMedia("(prefers-color-scheme: light)");
     const again = () => made.redraw();
@@ -53,12 +57,12 @@ export function Chart({ title, times, series, format, group = "", marks = [], na
   });
 
   return html`<figure class="chart">
-    <figcaption><h3>${title}</h3><span class="readout" ref=${readout}>${soon ? "the first readings come in some seconds" : ""}</span></figcaption>
-    <div class="plot" ref=${place} style=${{ height: `${height}px` }} aria-hidden="true"></div>
+    <figcaption><h3>${title}</h3><span class="readout" ref=${readout}>${!soon ? "" : empty ? "not measured" : "the first readings come in some seconds"}</span></figcaption>
+    <div class="plot" ref=${place} style=${{ height: empty ? "0" : `${height}px` }} aria-hidden="true"></div>
   </figure>`;
 }
 
-function options({ width, height, series, limit, least, group, latest, readout }) {
+function options({ width, height, series, limit, group, latest, readout }) {
   const format = (value) => (value === null ? NONE : latest.current.format(value));
   const axis = { stroke: () => token("--dim"), font: FONT, grid: { stroke: () => token("--line"), width: 1 }, ticks: { show: false } };
   return {
@@ -73,7 +77,10 @@ function options({ width, height, series, limit, least, group, latest, readout }
       ...(group && { sync: { key: group, setSeries: false } }),
     },
     select: { show: Boolean(latest.current.onSelect) },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, least, 1e-9) * 1.08] } },
+    scales: {
+      x: { time: true, range: (_, low, high) => [Math.min(low, high - SHORTEST), high] },
+      y: { range: (_, low, high) => [0, Math.max(high, LEAST.get(latest.current.format) ?? 1e-9) * 1.08] },
+    },
     axes: [
       // A time at the very left would stand on the lowest figure.
       { ...axis, size: 20, gap: 3, space: 70, values: (chart, splits) => splits.map((time) => (chart.valToPos(time, "x") < 20 ? "" : hours(time))) },
@@ -87,7 +94,7 @@ function options({ width, height, series, limit, least, group, latest, readout }
         fill: index ? undefined : () => token(color) + "22",
         width: 1.3,
         dash,
-        points: { show: false },
+        points: { show: false, filter: alone, size: 4 },
       })),
       ...(limit ? [{ label: limit.label, stroke: () => token("--warn"), width: 1, dash: [3, 3], points: { show: false } }] : []),
     ],
@@ -97,6 +104,16 @@ function options({ width, height, series, limit, least, group, latest, readout }
       draw: [(chart) => drawMarks(chart, latest.current)],
     },
   };
+}
+
+/** The readings without a neighbour, which no line would show. */
+function alone(chart, index) {
+  const values = chart.data[index];
+  const found = [];
+  values.forEach((value, at) => {
+    if (value != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  });
+  return found.length ? found : null;
 }
 
 /** Writes the values under the cursor, or the newest, into the caption. */

@@ -81,8 +81,12 @@ function List({ search, change, containers }) {
   </section>`;
 }
 
+const readOf = ({ read }) => Object.values(read).reduce((sum, number) => sum + number, 0);
+
+/** Those that do not balance first, then those of which most was read. */
 function orderOf(containers) {
   const wrong = containers.filter((container) => !balances(container));
   const right = containers.filter((container) => balances(container));
+  right.sort((one, other) => readOf(other) - readOf(one));
   return [...wrong, ...right].map((container) => ({ container, equations: equationsOf(container) }));
 }

@@ -35,7 +35,7 @@ export default function Container({ route, go, graph, now, connection, table }) 
         : html`<p class="empty">${history.error ? `The last hour is not known: ${history.error.message}` : "…"}</p>`}
       <div class="c-side">
         <${Facts} row=${row} graph=${graph} />
-        ${history.data && html`<${Events} events=${events} name=${row.name || row.id} />`}
+        ${history.data && html`<${Events} events=${events} name=${row.name || row.id} began=${graph?.began} />`}
         <${Why} id=${row.id} generation=${now.generation} />
       </div>
     </div>
