@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -117,3 +118,31 @@ async def test_a_removed_container_is_listed_until_its_entries_are_delivered() -
     found = await seen(ledger, metrics)
     assert found.containers == []
     assert found.routes[0].taken == 1
+
+
+async def test_what_a_route_took_is_counted_once_while_containers_are_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.support.selector.SLICE", 0.0)
+    ledger, metrics = Ledger(), Metrics(CollectorRegistry())
+    envelopes = [old(5, number, ledger) for number in range(40)]
+    for number in (0, 1):
+        envelopes[number].account.delivered += 1
+        ledger.forget(envelopes[number].batch.container.id)
+    turns = 0
+
+    async def remove() -> None:
+        nonlocal turns
+        for one in reversed(envelopes[2:]):
+            await asyncio.sleep(0)
+            turns += 1
+            one.account.delivered += 1
+            ledger.forget(one.batch.container.id)
+
+    removing = asyncio.get_running_loop().create_task(remove())
+    found = await seen(ledger, metrics)
+    assert turns > 20, "the loop turns meanwhile"
+    await removing
+    assert found.routes[0].taken == 40
+    assert 0 < len(found.containers) < 38
+    assert (await seen(ledger, metrics)).routes[0].taken == 40
