@@ -26,28 +26,35 @@ class Graph:
     """Answers with sources, routes and sinks, and how they hang together."""
 
     def __init__(
-        self, about: Callable[[], dict[str, Any]], config: Callable[[], Config], entries: Guard
+        self,
+        about: Callable[[], dict[str, Any]],
+        config: Callable[[], Config],
+        entries: Guard,
+        conceal: Callable[[str], str],
     ) -> None:
         """`about`: facts of the agent itself. `config`: the present configuration. `entries`: who
-        may see entries."""
+        may see entries. `conceal` hides in a text of the configuration what must not be shown."""
         self._about = about
         self._config = config
         self._entries = entries
+        self._conceal = conceal
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers with the graph."""
         refusal = self._entries.refusal(request) or ""
-        return answer({**self._about(), "entries": refusal, **describe(self._config())})
+        return answer(
+            {**self._about(), "entries": refusal, **describe(self._config(), self._conceal)}
+        )
 
 
-def describe(config: Config) -> dict[str, Any]:
+def describe(config: Config, conceal: Callable[[str], str]) -> dict[str, Any]:
     """Sources, routes and sinks of a configuration. Secrets in addresses are hidden."""
-    docker = {"name": "docker", "type": "docker", "address": str(config.engine.url or "")}
+    docker = {"name": "docker", "type": "docker", "address": conceal(str(config.engine.url or ""))}
     return {
         "sources": [
             *([docker] if config.engine.enabled else []),
             *(
-                {"name": name, "type": source.type, "address": address_of(source)}
+                {"name": name, "type": source.type, "address": conceal(address_of(source))}
                 for name, source in config.sources.items()
             ),
         ],
@@ -55,7 +62,7 @@ def describe(config: Config) -> dict[str, Any]:
             {
                 "name": name,
                 "from": list(route.sources),
-                "containers": route.containers and str(route.containers),
+                "containers": route.containers and conceal(str(route.containers)),
                 "labels": route.labels,
                 "stages": [stage.name for stage in route.stages],
                 "to": route.sinks,
@@ -63,16 +70,16 @@ def describe(config: Config) -> dict[str, Any]:
             }
             for name, route in config.routes.items()
         ],
-        "sinks": [_sink(name, sink) for name, sink in config.sinks.items()],
+        "sinks": [_sink(name, sink, conceal) for name, sink in config.sinks.items()],
     }
 
 
-def _sink(name: str, sink: SinkConfig) -> dict[str, Any]:
+def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> dict[str, Any]:
     buffer = sink.buffer
     return {
         "name": name,
         "type": sink.type,
-        "address": address_of(sink),
+        "address": conceal(address_of(sink)),
         "when_full": buffer.when_full,
         "memory_limit": int(buffer.memory),
         "disk_limit": int(buffer.disk or 0),

@@ -23,6 +23,7 @@ from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.config import Config, ConfigFile, StageConfig
 from pipeline.config.compare import Difference, compare
 from pipeline.config.selection import Selection
+from pipeline.explain.reasons import not_followed
 from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
 from pipeline.model import registry
@@ -282,7 +283,7 @@ class Agent:
         """Why a container of the Engine isn't followed, in a sentence each."""
         if self.is_own(container):
             return ["the agent runs in it, and never follows itself"]
-        return ["the configuration does not select it"]
+        return not_followed(self.config, container, self.conceal)
 
     @property
     def engine_problem(self) -> str | None:

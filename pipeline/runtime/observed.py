@@ -23,6 +23,8 @@ from pipeline.topology.output import SinkNow
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
 
+NOT_READ: Final = "it has not run since the agent began"
+"""Why a container that is selected is not read."""
 TOGETHER: Final = 500
 """Containers in one answer of the Engine: decoding it takes three milliseconds."""
 
@@ -110,7 +112,7 @@ class AgentObserved:
             return known
         agent = self._agent
         errors = agent.labels.of(container).errors
-        why = "" if followed else "; ".join(agent.why_not_followed(container))
+        why = "" if followed else "; ".join(agent.why_not_followed(container)) or NOT_READ
         facts = self._facts[container.id] = Facts(container, followed, why, dict(errors))
         return facts
 

@@ -46,7 +46,7 @@ class Page:
         self._history = History(self.observed)
         self._figures = Figures(self._sampler)
         self._entries = Guard("looking at entries", "http.tap", INSTEAD, agent.config.http.tap)
-        self._graph = Graph(self._about, lambda: agent.config, self._entries)
+        self._graph = Graph(self._about, lambda: agent.config, self._entries, agent.conceal)
         self._lines = Lines(agent.engine, self._with_a_log, self._entries)
         self._reach = Reach(self._followed, lambda: agent.outputs.named)
         self._explaining = Explaining(
