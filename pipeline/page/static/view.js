@@ -1,7 +1,7 @@
 /** The view that the address names, loaded when it is first shown. */
 import { Fragment, html, useEffect, useErrorBoundary, useState } from "./lib/ui.js";
 
-const VIEWS = {
+const VIEWS = new Map(Object.entries({
   flow: { title: "Flow", load: () => import("./views/flow.js") },
   logs: { title: "Logs", load: () => import("./views/logs.js") },
   containers: { title: "Containers", load: () => import("./views/containers.js") },
@@ -10,7 +10,7 @@ const VIEWS = {
   try: { title: "Try", load: () => import("./views/try.js") },
   balance: { title: "Balance", load: () => import("./views/balance.js") },
   fleet: { title: "Fleet", load: () => import("./views/fleet.js") },
-};
+}));
 const loaded = new Map();
 
 /** Its name in VIEWS: `#/c/NAME` is a container, `#/c/ID/SEQUENCE` a line. */
@@ -18,7 +18,7 @@ const nameOf = ({ view, path }) => (view === "c" ? (path.length > 1 ? "line" : "
 
 export function titleOf(route) {
   const name = nameOf(route);
-  return name === "container" && route.path[0] ? route.path[0] : (VIEWS[name]?.title ?? "No such view");
+  return name === "container" && route.path[0] ? route.path[0] : (VIEWS.get(name)?.title ?? "No such view");
 }
 
 /** Shows the view with the properties that each has. */
@@ -26,13 +26,13 @@ export function View(props) {
   const name = nameOf(props.route);
   const [, setShown] = useState(0);
   useEffect(() => {
-    if (loaded.has(name) || !VIEWS[name]) return;
-    VIEWS[name].load().then(
+    if (loaded.has(name) || !VIEWS.has(name)) return;
+    VIEWS.get(name).load().then(
       (module) => loaded.set(name, module.default),
       () => loaded.set(name, Unloaded),
     ).finally(() => setShown((count) => count + 1));
   }, [name]);
-  if (!VIEWS[name])
+  if (!VIEWS.has(name))
     return html`<p class="empty">There is no view “${props.route.view}”. <a href="#/flow">The flow</a> is the first one.</p>`;
   const Component = loaded.get(name);
   if (!Component) return html`<p class="empty" aria-busy="true">Loading…</p>`;

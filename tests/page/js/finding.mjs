@@ -33,8 +33,8 @@ test("After the readings of the last hour come the figures since then, once each
   const { times, of } = withLive(live, history, { lines: [null, 7], cpu: [1, 2] });
   assert.deepEqual(times, [80, 100, 110]);
   assert.deepEqual(of("lines"), [null, 7, 2]);
-  assert.deepEqual(of("cpu"), [1, 2, null]);
-  assert.deepEqual(of("lag"), [null, null, null]);
+  assert.deepEqual(of("cpu"), [1, 2, undefined]);
+  assert.deepEqual(of("lag"), [null, null, undefined]);
   addLive(live, "b", 120, { lines: 3 });
   assert.deepEqual(withLive(live, history, {}).times, [120]);
 });

@@ -3,7 +3,7 @@ import test from "node:test";
 import { byteRate, bytes, cores, count, exact, percent, plural, rate, span } from "../../../pipeline/page/static/lib/units.js";
 
 test("Figures are short, and what was not measured is no 0", () => {
-  assert.deepEqual([0, 7, 742, 9_999, 21_000, 1_234_567, 2.5e9].map(count), ["0", "7", "742", "9999", "21k", "1.2M", "2.5G"]);
+  assert.deepEqual([0, 7, 742, 9_999, 21_000, 1_234_567, 2.5e9].map(count), ["0", "7", "742", "9,999", "21k", "1.2M", "2.5G"]);
   assert.deepEqual([0, 0.4, 2, 9.96, 742.4, 21_000].map(rate), ["0/s", "0.4/s", "2/s", "10/s", "742/s", "21k/s"]);
   assert.deepEqual([0, 512, 1024, 1_258_291, 16 * 2 ** 20].map(bytes), ["0 B", "512 B", "1 KiB", "1.2 MiB", "16 MiB"]);
   assert.equal(byteRate(2048), "2 KiB/s");

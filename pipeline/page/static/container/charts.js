@@ -26,7 +26,8 @@ export function Charts({ history, row, now, graph, marks, go }) {
   addLive(live.current, row.id, now.time, figuresOf(row));
   const { times, of } = withLive(live.current, history, history.containers[row.id] ?? {});
   const off = graph?.stats_every === 0;
-  const charts = CHARTS.filter(({ stats }) => !stats || !off);
+  const measured = ([name]) => of(name).some((value) => value != null);
+  const charts = CHARTS.filter(({ stats, series }) => !stats || series.some(measured)); // the facts say what is not
   const lines = (since, until) => link("logs", [], { c: row.name || row.id, since: Math.floor(since), until: Math.ceil(until) });
   const columns = charts.flatMap(({ title, format, series }) =>
     series.map(([name, label]) => ({ title: label ? `${title} ${label}` : title, values: of(name), format })));

@@ -24,8 +24,12 @@ export function Head({ row, now }) {
   </div>`;
 }
 
+const NOT_KNOWN = null; // of a figure, other than of a fact that there is not
+const known = (figure) => (figure === null || figure === undefined ? NOT_KNOWN : true);
+
 /** Facts and figures of now, name and value. Those that are not known are left out. */
 export function Facts({ row, graph }) {
+  const on = row.state === "running" && graph?.stats_every !== 0;
   const facts = [
     ["image", row.image, "mono"],
     ["id", row.id.slice(0, 12), "mono"],
@@ -38,12 +42,13 @@ export function Facts({ row, graph }) {
     ["lines", `${rate(row.lines_per_second)}, ${exact(row.lines)} so far`],
     ["waiting", `${count(row.waiting)}, lag ${span(row.lag)}`],
     ["dropped", row.dropped >= 1 && exact(row.dropped), "warn"],
-    ["CPU", row.cpu !== null && `${cores(row.cpu)} of a core`],
-    ["memory", row.memory !== null && `${bytes(row.memory)}${row.memory_limit ? `, ${percent(row.memory, row.memory_limit)} of ${bytes(row.memory_limit)}` : ", no limit"}`],
-    ["network", row.receive !== null && `${byteRate(row.receive)} in, ${byteRate(row.transmit)} out`],
-    ["disk", row.read !== null && `${byteRate(row.read)} read, ${byteRate(row.write)} written`],
+    ["CPU", known(row.cpu) && `${cores(row.cpu)} of a core`],
+    ["memory", known(row.memory) && `${bytes(row.memory)}${row.memory_limit ? `, ${percent(row.memory, row.memory_limit)} of ${bytes(row.memory_limit)}` : ", no limit"}`],
+    ["network", known(row.receive) && `${byteRate(row.receive)} in, ${byteRate(row.transmit)} out`],
+    ["disk", known(row.read) && `${byteRate(row.read)} read, ${byteRate(row.write)} written`],
   ];
   return html`<section class="card" aria-labelledby="facts"><h3 id="facts">Facts</h3><dl class="facts">
-    ${facts.filter(([, value]) => value).map(([name, value, kind]) => html`<div key=${name}><dt>${name}</dt><dd class=${kind ?? ""}>${value}</dd></div>`)}
+    ${facts.map(([name, value, kind]) => (value === NOT_KNOWN && on ? [name, "not measured", "dim"] : [name, value, kind]))
+      .filter(([, value]) => value).map(([name, value, kind]) => html`<div key=${name}><dt>${name}</dt><dd class=${kind ?? ""}>${value}</dd></div>`)}
   </dl></section>`;
 }

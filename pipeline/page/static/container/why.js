@@ -40,4 +40,4 @@ function Told({ told }) {
 
 /** "logs ▸ parse ▸ keep → papertrail" */
 const wayOf = ({ from, fed_by, stages, to }) =>
-  [[...from, ...fed_by].join(", "), ...stages].filter(Boolean).join(" ▸ ") + (to.length ? ` → ${to.map(({ name }) => name).join(", ")}` : "");
+  [(fed_by.length ? fed_by : from).join(", "), ...stages].filter(Boolean).join(" ▸ ") + (to.length ? ` → ${to.map(({ name }) => name.replace(/^route:/, "route ")).join(", ")}` : "");

@@ -12,7 +12,8 @@ const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 // What a scale goes up to at least: noise about nothing is not to look like a mountain.
 const LEAST = new Map([[rate, 1], [span, 1], [cores, 0.01], [bytes, 2 ** 20], [byteRate, 2 ** 10]]);
-const SHORTEST = 300; // seconds that the axis of time spans at least
+const MINUTES = [1, 5, 10, 15, 30, 60].map((minutes) => minutes * 60); // between times, which have no seconds
+const SHORTEST = 600; // seconds that the axis of time spans at least
 
 /** The value of a token of app.css in the theme of now. */
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -69,7 +70,7 @@ function options({ width, height, series, limit, group, latest, readout }) {
     width,
     height,
     legend: { show: false },
-    padding: [6, 4, 0, 0],
+    padding: [6, 16, 0, 0],
     cursor: {
       drag: { x: Boolean(latest.current.onSelect), y: false, setScale: false },
       points: { size: 5 },
@@ -83,7 +84,7 @@ function options({ width, height, series, limit, group, latest, readout }) {
     },
     axes: [
       // A time at the very left would stand on the lowest figure.
-      { ...axis, size: 20, gap: 3, space: 70, values: (chart, splits) => splits.map((time) => (chart.valToPos(time, "x") < 20 ? "" : hours(time))) },
+      { ...axis, size: 20, gap: 3, space: 70, incrs: MINUTES, values: (chart, splits) => splits.map((time) => (chart.valToPos(time, "x") < 20 ? "" : hours(time))) },
       { ...axis, size: AXIS, gap: 4, space: 30, ...(BINARY.has(latest.current.format) && { incrs: POWERS }), values: (_, splits) => splits.map(format) },
     ],
     series: [

@@ -29,6 +29,7 @@ export function withLive(live, history, known) {
   const newer = live.points.filter(({ time }) => !length || time > history.end);
   return {
     times: [...times, ...newer.map(({ time }) => time)],
-    of: (name) => [...(known[name] ?? times.map(() => null)), ...newer.map(({ figures }) => figures[name] ?? null)],
+    // A rate is not known at the first look: undefined is no gap to a chart, as null is.
+    of: (name) => [...(known[name] ?? times.map(() => null)), ...newer.map(({ figures }) => figures[name] ?? undefined)],
   };
 }

@@ -3,10 +3,10 @@
 export const NONE = "–";
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
-/** 0, 7, 742, 21k, 1.2M. */
+/** 0, 7, 742, 7,988, 21k, 1.2M. */
 export function count(value) {
   if (!known(value)) return NONE;
-  if (Math.abs(value) < 10_000) return String(Math.round(value));
+  if (Math.abs(value) < 10_000) return exact(value);
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
     if (Math.abs(value) >= size) return short(value / size) + unit;
   }

@@ -1,10 +1,9 @@
 /** The way of entries through the agent: containers, routes with their stages, sinks. */
 import { Edges, edgesOf } from "../flow/edges.js";
-import { HostCharts } from "../flow/host_charts.js";
 import { Routes } from "../flow/routes.js";
 import { Sinks } from "../flow/sinks.js";
 import { Sources } from "../flow/sources.js";
-import { html } from "../lib/ui.js";
+import { html, useEffect, useState } from "../lib/ui.js";
 import { bytes, cores, count, rate, span } from "../lib/units.js";
 
 const MANY = 12; // routes or sinks, from which on each is told in fewer lines
@@ -30,8 +29,17 @@ export default function Flow({ route, graph, now, connection }) {
       <${Routes} graph=${graph} now=${now} projects=${projectsByRoute(now)} dense=${dense} />
       <${Sinks} graph=${graph} now=${now} at=${route.query.get("at")} dense=${dense} />
     <//>
-    <${HostCharts} now=${now} />
+    <${Charts} now=${now} />
   `;
+}
+
+/** The charts, whose library is as big as all else: loaded once the flow itself is seen. */
+function Charts({ now }) {
+  const [HostCharts, setLoaded] = useState(null);
+  useEffect(() => {
+    import("../flow/host_charts.js").then((module) => setLoaded(() => module.HostCharts), () => {});
+  }, []);
+  return HostCharts && html`<${HostCharts} now=${now} />`;
 }
 
 function Totals({ now: { totals, agent, sinks } }) {
