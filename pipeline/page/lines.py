@@ -26,7 +26,8 @@ from pipeline.page.answers import Query, answer, refused
 from pipeline.page.turns import TooManyError, Turns
 from pipeline.sources.docker.decode.frames import FrameError
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
-from pipeline.sources.docker.logs.past_lines import LATEST, MOST_LINES, Found, Line, PastLines
+from pipeline.sources.docker.logs.kept_lines import Line
+from pipeline.sources.docker.logs.past_lines import LATEST, MOST_LINES, Found, PastLines
 
 AT_ONCE: Final = 4
 """Requests at once, over all clients: dockerd may scan a whole log for each."""

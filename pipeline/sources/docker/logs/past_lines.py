@@ -16,56 +16,43 @@ This opens streams of its own, and does nothing to the container's reader.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pipeline.model.timestamps import from_nanoseconds, nanoseconds, split_timestamp
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.decode.frames import Decoder, new_decoder
 from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.logs import kept_lines
 from pipeline.sources.docker.logs.api_reader import DAEMON_SAYS
+from pipeline.sources.docker.logs.kept_lines import Line, Newest, Sample, fitting
 from pipeline.support.selector import Pause
 
 MOST_LINES: Final = 500
 """Lines that are returned at once."""
 MOST_OF_LINE: Final = 64 << 10
 """Bytes to which a line is cut."""
-MOST_RETURNED: Final = 4 << 20
-"""Bytes of the lines that are returned, together."""
 MOST_READ: Final = 32 << 20
 """Bytes that are read from the Engine for one look."""
 SECONDS: Final = 5.0
 """Seconds that one look may take. dockerd scans some 100 MB of a log in a second."""
-OF_A_WINDOW: Final = 16 << 20
+OF_A_WINDOW: Final = 8 << 20
 """Bytes of a window, or of a tail. A window with more is begun again, much shorter."""
 WINDOW: Final = 10 * 10**9
 """Nanoseconds of the first window."""
-LONGER: Final = 8
+LONGER: Final = 4
 SHORTER: Final = 100
 """How much longer each window is than the one before, and how much shorter after one with too
 many bytes."""
 LATEST: Final = 253_402_300_799 * 10**9
 """The last second of the year 9999, in nanoseconds since the epoch. Times end there."""
-AT_ONCE: Final = 128 << 10
-"""Bytes that are decoded before the event loop gets a turn: 3 ms, however short the lines are."""
+AT_ONCE: Final = 64 << 10
+"""Bytes that are decoded before the event loop gets a turn: 2 ms, however short the lines are."""
 PIECES: Final = 64
 """Lines of a tail beside those that are wanted: dockerd counts the pieces of long lines."""
-TAILS: Final = (1, 8, 64)
+TAILS: Final = (1, LONGER, LONGER**2, LONGER**3)
 """How much longer each tail is than the first one."""
-
-
-class Line(NamedTuple):
-    """A line of the log."""
-
-    time: bytes
-    """As in `Batch.times`."""
-    stream: int
-    """An index into `STREAM_NAMES`."""
-    text: bytes
-    cut: bool = False
-    """Whether it was longer than `MOST_OF_LINE`."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +110,11 @@ class PastLines:
                 more = await self._by_windows(end, limit, kept)
 
         if not await self._within_bounds(look):
-            self._note = self._note or "older lines are further back than could be read"
-        lines, cut = _fitting(reversed(kept))
+            if kept:  # a short page, and there are more
+                self._trouble = ""
+            else:
+                self._note = self._note or "older lines are further back than could be read"
+        lines, cut = fitting(reversed(kept))
         lines.reverse()
         return Found(lines, more or cut, self._said)
 
@@ -136,7 +126,10 @@ class PastLines:
 
         def take(lines: Sequence[Line]) -> bool:
             kept.extend(line for line in lines if line.time >= earliest)
-            return len(kept) <= limit and sum(len(line.text) for line in kept) <= MOST_RETURNED
+            return (
+                len(kept) <= limit
+                and sum(len(line.text) for line in kept) <= kept_lines.MOST_RETURNED
+            )
 
         earliest, ended = from_nanoseconds(start), False
 
@@ -145,7 +138,7 @@ class PastLines:
             ended = await self._stream(take, MOST_READ, since=_seconds(start))
 
         await self._within_bounds(look)
-        lines, cut = _fitting(kept[:limit])
+        lines, cut = fitting(kept[:limit])
         return Found(lines, cut or not ended or len(kept) > limit, self._said)
 
     async def between(self, start: int, end: int, limit: int) -> Found:
@@ -155,7 +148,7 @@ class PastLines:
         """
         if end <= max(start, 1):
             return Found()
-        sample = _Sample(limit)
+        sample = Sample(limit)
         latest = from_nanoseconds(end)
 
         def take(lines: Sequence[Line]) -> bool:
@@ -187,7 +180,7 @@ class PastLines:
         the log's end."""
         before: tuple[bytes, int] | None = None
         for times in TAILS:
-            newest = _Newest(end, limit + 1)
+            newest, read = Newest(end, limit + 1), self.read
             tail, until = str((limit + PIECES) * times), _seconds(end - 1)
             if not await self._stream(newest.take, OF_A_WINDOW, tail=tail, until=until):
                 return None
@@ -196,6 +189,9 @@ class PastLines:
             if newest.count and before == (newest.first, newest.count):
                 return list(newest.lines), False  # a longer tail has no more: that is all of it
             before = newest.first, newest.count
+            size = self.read - read
+            if newest.count > 1 and size * LONGER > OF_A_WINDOW:  # these lines are long
+                return newest.without_torn(limit), True
         return None
 
     async def _by_windows(self, end: int, limit: int, kept: list[Line]) -> bool:
@@ -203,8 +199,8 @@ class PastLines:
         created, width = await self._created(), WINDOW
         end = min(end, await self._behind_all())
         while True:
-            start = max(end - width, created, 0)
-            newest = _Newest(end, limit - len(kept))
+            start, read = max(end - width, created, 0), self.read
+            newest = Newest(end, limit - len(kept))
             if end > start and not await self._stream(
                 newest.take, OF_A_WINDOW, since=_seconds(start), until=_seconds(end - 1)
             ):
@@ -215,13 +211,15 @@ class PastLines:
             if start <= max(created, 0):
                 return newest.overflows
             size = sum(len(line.text) for line in kept)
-            if len(kept) >= limit or newest.overflows or size > MOST_RETURNED:
+            if len(kept) >= limit or newest.overflows or size > kept_lines.MOST_RETURNED:
                 return True
+            if kept and (self.read - read) * LONGER > OF_A_WINDOW:
+                return True  # the next window would have too many bytes
             end, width = start, width * LONGER
 
     async def _behind_all(self) -> int:
         """A time after that of the log's last line."""
-        last = _Newest(LATEST, 1)
+        last = Newest(LATEST, 1)
         await self._stream(last.take, OF_A_WINDOW, tail="1")
         return nanoseconds(last.last) + 1 if last.last else 0
 
@@ -299,86 +297,6 @@ class PastLines:
             if text.startswith(DAEMON_SAYS) or errors:
                 self._note = f"the Engine reports: {text[:300].decode('utf-8', 'replace')}"
         return [line for line in lines if line.time] if said else lines
-
-
-class _Newest:
-    """The newest lines of a stream before a time, of at most `MOST_RETURNED` bytes."""
-
-    def __init__(self, end: int, most: int) -> None:
-        """`most` is how many are kept."""
-        self.lines: deque[Line] = deque()
-        self.count = 0
-        """Lines that came."""
-        self.first = b""
-        """Time of the first one that came, and below of the last one."""
-        self.last = b""
-        self._end, self._most = from_nanoseconds(end), most
-        self._bytes = 0
-
-    @property
-    def overflows(self) -> bool:
-        """Whether some of the lines that came are not kept."""
-        return self.count > len(self.lines)
-
-    def take(self, lines: Sequence[Line]) -> bool:
-        kept, end = self.lines, self._end
-        if lines:
-            self.last = lines[-1].time
-        for line in lines:
-            if line.time >= end:
-                continue
-            self.count += 1
-            self.first = self.first or line.time
-            kept.append(line)
-            self._bytes += len(line.text)
-            while kept and (len(kept) > self._most or self._bytes > MOST_RETURNED):
-                self._bytes -= len(kept.popleft().text)
-        return True
-
-    def without_torn(self, limit: int) -> list[Line]:
-        """The last `limit` lines of a tail, without those whose beginning may be before it: the
-        first, and of the other stream one that is older."""
-        lines = list(self.lines)
-        if len(lines) == self.count:
-            del lines[0]
-        return [line for line in lines if line.time >= self.first][-limit:]
-
-
-class _Sample:
-    """One in so many lines, evenly: when there are too many, every second one is let go."""
-
-    def __init__(self, most: int) -> None:
-        self.lines: list[Line] = []
-        self.count = 0
-        self.one_in = 1
-        self.newest = b""
-        self._most = most
-        self._bytes = 0
-
-    def add(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            if self.count % self.one_in == 0:
-                self.lines.append(line)
-                self._bytes += len(line.text)
-                while len(self.lines) > self._most or self._bytes > MOST_RETURNED:
-                    self.lines = self.lines[::2]
-                    self.one_in *= 2
-                    self._bytes = sum(len(one.text) for one in self.lines)
-            self.count += 1
-            self.newest = line.time
-
-
-def _fitting(lines: Any) -> tuple[list[Line], bool]:
-    """As many of the lines, from the first, as have `MOST_RETURNED` bytes; whether some are left
-    out."""
-    kept: list[Line] = []
-    size = 0
-    for line in lines:
-        size += len(line.text)
-        if size > MOST_RETURNED and kept:
-            return kept, True
-        kept.append(line)
-    return kept, False
 
 
 def _seconds(time: int) -> str:
