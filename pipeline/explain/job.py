@@ -119,7 +119,7 @@ class Job(Struct, frozen=True):
 
     def encode(self) -> bytes:
         """The JSON. Lone surrogates become U+FFFD."""
-        return dumps(msgspec.to_builtins(self))
+        return dumps(msgspec.to_builtins(self, enc_hook=str))  # texts of a type of their own
 
     @classmethod
     def decode(cls, text: bytes) -> Job:

@@ -50,7 +50,8 @@ class Process:
         ours = str(Path(__file__).parents[2])
         if ours not in site.getsitepackages():
             self.environment["PYTHONPATH"] = ours
-        self._busy = False
+        self.busy = False
+        """Whether a job is being run."""
 
     async def run(self, job: bytes) -> bytes:
         """The answer to a job, as the JSON of one object.
@@ -58,13 +59,13 @@ class Process:
         When it is cancelled, the process has ended before it returns. Raises `DocklineError`, with
         a sentence for a user, if there is no answer: it is refused, too slow, or too much.
         """
-        if self._busy:
+        if self.busy:
             raise DocklineError(BUSY)
-        self._busy = True
+        self.busy = True
         try:
             return await self._run(job)
         finally:
-            self._busy = False
+            self.busy = False
 
     async def _run(self, job: bytes) -> bytes:
         process = await self._start()
@@ -124,7 +125,7 @@ async def _exchange(process: asyncio.subprocess.Process, job: bytes) -> bytes:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kills the process with all of its group, and closes its pipes."""
     assert process.stdin is not None and process.stdout is not None
-    if process.returncode is None:
+    if process.returncode is None or not process.stdout.at_eof():  # then its group is there
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.stdin.close()

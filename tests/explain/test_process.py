@@ -107,6 +107,7 @@ print(json.dumps({
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
         "import os, time; os.fork(); time.sleep(60)",
         "import os, time; os.close(1); time.sleep(60)",
+        "import os, time; os.fork() and os._exit(0); time.sleep(60)",
     ],
 )
 async def test_one_that_takes_too_long_is_ended_with_all_of_its_group(
