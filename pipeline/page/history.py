@@ -13,6 +13,7 @@ from aiohttp import web
 from pipeline.page.answers import Query, answer, refused
 from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
+from pipeline.page.rows import Facts
 from pipeline.page.sampler import Observed
 from pipeline.page.states import Happening
 from pipeline.page.table import TOGETHER
@@ -96,10 +97,9 @@ class History:
             return refused(400, str(error))
         if len(names) > MOST:
             return refused(400, f"at most {MOST} containers can be asked for at once")
-        found = [self._observed.find(name) for name in names]
-        if names and None in found and len(names) == 1:
+        ids = [one.container.id for one in self._found(names)]
+        if len(names) == 1 and not ids:
             return refused(404, f'there is no container "{names[0]}"')
-        ids = [one.container.id for one in found if one is not None]
         facts: dict[str, Any] = {"every": EVERY, "end": self.rings.end}
         if not names:
             facts["host"] = self._series(self.rings.host, OF_HOST)
@@ -111,6 +111,13 @@ class History:
         if len(ids) == 1:
             facts["events"] = {ids[0]: [_event(one) for one in self._observed.events(ids[0])]}
         return answer(facts)
+
+    def _found(self, names: Sequence[str]) -> Sequence[Facts]:
+        """Of one container, the id may be cut short. Looking for many so would take too long."""
+        if len(names) != 1:
+            return self._observed.find_all(names)
+        one = self._observed.find(names[0])
+        return [one] if one is not None else []
 
     def _series(
         self, ring: Ring, figures: Sequence[str], wanted: Sequence[str] = ()

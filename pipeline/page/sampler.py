@@ -78,6 +78,9 @@ class Observed(Containers, Protocol):
     def find(self, name: str) -> Facts | None:
         """The container with that name, or with an id that begins so (six digits or more)."""
 
+    def find_all(self, names: Sequence[str]) -> list[Facts]:
+        """The containers with these names or whole ids, in any order."""
+
     def events(self, container_id: str) -> Sequence[Happening]:
         """Its last events, and gaps in its log, oldest first."""
 

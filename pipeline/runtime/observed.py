@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NOT_READ: Final = "it has not run since the agent began"
 """Why a container that is selected is not read."""
+SPARE: Final = 1_000
+"""Containers whose facts may be kept for nothing."""
 TOGETHER: Final = 500
 """Containers in one answer of the Engine: decoding it takes three milliseconds."""
 
@@ -105,6 +107,8 @@ class AgentObserved:
                 if container.id not in seen:
                     seen.add(container.id)
                     yield self._fact(container, followed=True)
+        if len(self._facts) > 2 * len(seen) + SPARE:  # a hub sees any number over time
+            self._facts = {key: facts for key, facts in self._facts.items() if key in seen}
 
     def _fact(self, container: Container, *, followed: bool) -> Facts:
         known = self._facts.get(container.id)
@@ -118,6 +122,8 @@ class AgentObserved:
 
     def find(self, name: str) -> Facts | None:
         """The container with that name, or with an id that begins so (six digits or more)."""
+        if known := self._with_id(name):
+            return known
         by_id = None
         for facts in self.all():
             if facts.container.name == name:
@@ -125,6 +131,25 @@ class AgentObserved:
             if len(name) >= 6 and facts.container.id.startswith(name):
                 by_id = by_id or facts
         return by_id
+
+    def find_all(self, names: Sequence[str]) -> list[Facts]:
+        """The containers with these names or whole ids, in any order."""
+        found = {name: facts for name in names if (facts := self._with_id(name))}
+        if rest := set(names) - found.keys():
+            found |= {one.container.name: one for one in self.all() if one.container.name in rest}
+        return list(found.values())
+
+    def _with_id(self, container_id: str) -> Facts | None:
+        agent = self._agent
+        if agent.engine is not None and agent.started:
+            if (followed := agent.source.followed.get(container_id)) is not None:
+                return self._fact(followed.facts, followed=True)
+            if (container := self._states.listed.get(container_id)) is not None:
+                return self._fact(container, followed=False)
+        for runner in agent.runners.named.values():
+            if (container := runner.intake.feeds.known(container_id)) is not None:
+                return self._fact(container, followed=True)
+        return None
 
     def account(self, container_id: str) -> ContainerAccount | None:
         """The container's account in the ledger, if it has one."""

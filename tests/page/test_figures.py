@@ -157,6 +157,20 @@ async def test_events_and_readings_of_a_container_are_kept(
     assert host["host"]["memory"][0] > 10e6
 
 
+async def test_readings_of_several_containers_are_found_by_name_and_id(
+    agent: AgentProcess, containers: dict[str, str]
+) -> None:
+    ids = {containers["talks"], containers["off"]}
+    query = f"container=page-talks&container={containers['off']}&container=nobody"
+    async with asyncio.timeout(60):
+        found: dict[str, Any] = {}
+        while set(found) != ids:
+            await once(agent, "/api/now?once=1")  # the one that isn't followed is known by then
+            found = (await once(agent, f"/api/history?{query}&figure=lines"))["containers"]
+            await asyncio.sleep(1)
+    assert all(set(series) == {"lines"} for series in found.values())
+
+
 async def test_the_graph_has_what_the_configuration_has(agent: AgentProcess) -> None:
     graph = await once(agent, "/api/graph")
     assert graph["entries"] == ""
