@@ -295,9 +295,10 @@ class HTTPConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics: Literal["open", "token"] = "open"
     """Who may read `/metrics`: everyone who reaches the endpoint, or only with the token."""
     tap: Literal["all", "local", "off"] = "all"
-    """Who may look at entries with `dockline tap`: `all` with the token; `local` for those of them
-    who connect over a loopback address without a proxy (with a container: from inside it, as by
-    `docker exec`); `off` for nobody."""
+    """Who may look at entries, with `dockline tap` and on the page, where older lines are shown as
+    the container wrote them, before anything is redacted: `all` with the token; `local` for those
+    of them who connect over a loopback address without a proxy (with a container: from inside it,
+    as by `docker exec`); `off` for nobody."""
     page: bool = True
     """Whether there is the page in a browser, and the `/api/…` that it asks. `dockline page` prints
     its address with the token."""
