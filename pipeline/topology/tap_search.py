@@ -21,12 +21,11 @@ from pipeline.model.batch import Batch, text_size
 from pipeline.model.errors import ConfigError
 from pipeline.parsing.auto import Auto
 from pipeline.parsing.level import LevelInText
-from pipeline.topology.stage_budget import PortionSize
 
-BUDGET: Final = 0.020
+BUDGET: Final = 0.010
 """Seconds of CPU that searches may use per `WINDOW`, for all who search together. What one uses
 beyond its share is taken from its next windows."""
-WINDOW: Final = 0.25
+WINDOW: Final = 0.125
 """Seconds of a window."""
 LONG: Final = 16 << 10
 """Bytes of a message that are searched: as many as are shown. In what is cut, fields are found only
@@ -34,9 +33,14 @@ where a stage has parsed them."""
 SQUARE: Final = 2048
 """Bytes of a message up to which a pattern is tried whose steps may grow with the square of the
 text. Longer messages count as skipped. The slowest pattern known takes 60 ms for as many."""
-OF_SQUARES: Final = 1 << 20
-"""Sum of the squared lengths of the messages in which such a pattern is tried before the clock is
-looked at: 15 ms at worst."""
+OF_TEXT: Final = 256 << 10
+PORTION: Final = 16 << 10
+"""Bytes of messages, and `OF_A_LINE` for each, that are searched before the clock is looked at: for
+text alone, which takes 1 ms, and otherwise. Lines that are made to be slow take 10 ms then."""
+OF_A_LINE: Final = 48
+SQUARES: Final = 1 << 20
+"""The same for a pattern whose steps may grow with the square of the text: the sum of the squared
+lengths of the messages. They take 15 ms at worst."""
 
 Clock = Callable[[], float]
 Mask = Sequence[Any]
@@ -67,6 +71,8 @@ class Search:
         self._in_text = LevelInText()
         self.asks_fields = bool(level) or (where_ is not None and bool(where_.fields))
         """Whether it looks at fields."""
+        self.is_text = pattern is None and where_ is None and not level
+        """Whether it looks for text alone."""
 
     def __bool__(self) -> bool:
         return bool(self._text or self._find or self._where or self._level != UNKNOWN)
@@ -161,7 +167,6 @@ class Searcher:
         """Entries that matched, that passed, and that were not searched, since `take_counts`."""
         self._search = search
         self._now, self._cpu = now, cpu
-        self._portions = PortionSize()
         self._until = self._used = 0.0
         """When the window ends; seconds of CPU that are used up in it."""
 
@@ -184,9 +189,7 @@ class Searcher:
         batch = entries()
         found: list[int] = []
         start = 0
-        asked = batch if self._search.asks_fields else batch.replace(parsed=None)
-        portions = self._portions.portions if self._search.is_linear else _of_squares
-        for portion in portions(asked):
+        for portion in _portions(batch, self._search):
             if self._used >= share:
                 self.skipped += len(batch) - start
                 break
@@ -196,7 +199,6 @@ class Searcher:
             self.skipped += skipped
             now = self._cpu()
             self._used += now - began
-            self._portions.note(now - began)
             began = now
         self._used += self._cpu() - began
         self.matched += len(found)
@@ -218,13 +220,21 @@ class Searcher:
         return counts
 
 
-def _of_squares(batch: Batch) -> Iterator[Batch]:
-    """The batch in portions, each of messages with `OF_SQUARES` together, or of one message."""
+def _portions(batch: Batch, search: Search) -> Iterator[Batch]:
+    """The batch in portions that are searched at once, of at least one message each."""
+    lines, linear, most = batch.lines, search.is_linear, OF_TEXT if search.is_text else PORTION
+    if linear and text_size(lines) + OF_A_LINE * len(lines) <= most:
+        yield batch
+        return
+    if linear:
+        weights = [min(len(line), LONG) + OF_A_LINE for line in lines]
+    else:
+        weights, most = [min(len(line), SQUARE) ** 2 for line in lines], SQUARES
     start = weight = 0
-    for stop, line in enumerate(batch.lines):
-        weight += min(len(line), SQUARE) ** 2
-        if weight > OF_SQUARES and stop > start:
+    for stop, one in enumerate(weights):
+        weight += one
+        if weight > most and stop > start:
             yield batch.part(start, stop)
-            start, weight = stop, min(len(line), SQUARE) ** 2
+            start, weight = stop, one
     if start < len(batch):
         yield batch.part(start, len(batch)) if start else batch

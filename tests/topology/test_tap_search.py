@@ -11,8 +11,8 @@ from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch, container
-from pipeline.topology.tap import ENTRIES, WINDOW, Choice, Tap, Tapper
-from pipeline.topology.tap_search import BUDGET, LONG, SQUARE, Search, Searcher
+from pipeline.topology.tap import ENTRIES, Choice, Tap, Tapper
+from pipeline.topology.tap_search import BUDGET, LONG, SQUARE, WINDOW, Search, Searcher
 
 
 def found(search: Search, *lines: str | bytes, **columns: Any) -> list[int]:
