@@ -41,7 +41,7 @@ export function Reach({ id, sequence }) {
     return html`<section><h3>At the sinks?</h3><p class="dim">A line of the Engine's log has no sequence number, so where it is cannot be told.</p></section>`;
   return html`<section>
     <div class="panel-head"><h3>At the sinks?</h3><span class="dim">entry ${exact(sequence)}${data ? `, ${exact(data.read)} read` : ""}</span></div>
-    ${error && html`<p class="bad">${sentence(error.message)}</p>`}
+    ${error && html`<p class=${error.status === 404 ? "dim" : "bad"}>${sentence(error.message)}</p>`}
     ${!data && !error && html`<p class="dim">Asking the agent…</p>`}
     ${data && !data.sinks.length && html`<p class="dim">No route takes this container to a sink.</p>`}
     <ul class="reach">${data?.sinks.map((sink) => html`<${Sink} key=${`${sink.route} ${sink.sink}`} sink=${sink} />`)}</ul>
@@ -88,6 +88,9 @@ export function Explained({ row }) {
   </section>`;
 }
 
+/** "papertrail", or "route errors" for what goes on there. */
+const endText = ({ name, type }) => (type === "route" ? `route ${name.replace(/^route:/, "")}` : name);
+
 function Ways({ data, row, count }) {
   const [line, setLine] = useState(0);
   const ways = data.lines[line]?.routes ?? [];
@@ -100,7 +103,7 @@ function Ways({ data, row, count }) {
       ${data.lines.map((one, index) => html`<option key=${index} value=${index}>${index + 1}: ${plain(one.line.slice(0, 50))}</option>`)}</select>${count > data.lines.length && ` of ${count}; the first ${data.lines.length} were explained`}</label>`}
     ${ways.map((way) => html`<div class="way" key=${way.route}>
       <h4><a href=${link("try", [way.route.split(" → ").at(-1)], { c: row.id })} title="Try other stages on lines of this container">${way.route}</a>
-        <span class=${way.entry ? "good" : "warn"}>${way.entry ? `→ ${way.to.map((sink) => sink.name).join(", ") || "no sink"}` : "→ none"}</span></h4>
+        <span class=${way.entry ? "good" : "warn"}>${way.entry ? `→ ${way.to.map(endText).join(", ") || "no sink"}` : "→ none"}</span></h4>
       <${Steps} stages=${way.stages} afresh=${data.afresh ?? []} />
     </div>`)}
     ${!ways.length && data.followed && html`<p class="dim">No route takes its lines.</p>`}

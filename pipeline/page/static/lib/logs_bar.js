@@ -1,4 +1,5 @@
 /** The toolbar of the lines, and what is said of them. */
+import { plain } from "./ansi.js";
 import { Picker } from "./picker.js";
 import { MODES } from "./search.js";
 import { TimeRange } from "./time_range.js";
@@ -33,7 +34,7 @@ export function Toolbar({ search, change, only, look, setLook, download, paused,
       ${levels.map((level) => html`<option key=${level} value=${level}>${level} and worse</option>`)}
     </select>
     <div class="picker-at">
-      <button type="button" data-opens aria-expanded=${String(picking)} class=${names.length ? "set" : ""} title=${names.join("\n")} onClick=${() => setPicking(!picking)}><span class="cut">${chosen}</span> <span aria-hidden="true">▾</span></button>
+      <button type="button" data-opens aria-expanded=${String(picking)} class=${names.length ? "set" : ""} title=${plain(names.join("\n"))} onClick=${() => setPicking(!picking)}><span class="cut">${plain(chosen)}</span> <span aria-hidden="true">▾</span></button>
       ${picking && html`<${Picker} chosen=${names} choose=${(containers) => change({ containers })} close=${() => setPicking(false)} />`}
     </div>
     ${only && html`<${TimeRange} since=${search.since} until=${search.until} choose=${change} />`}
@@ -122,6 +123,6 @@ export function Nothing({ facts, search, searching, history, graph, totals }) {
   if (facts.searched) return html`<p>No line matches, of ${exact(facts.searched.of)} read since ${clock(facts.began)}.</p><p>The search is of lines that come from now on.</p>`;
   if (searching) return html`<p>No line has matched yet.</p>`;
   if (search.dropped) return html`<p>Nothing was dropped since this view was opened.</p>`;
-  if (search.containers.length) return html`<p>No line yet of ${search.containers.join(", ")}.</p>`;
+  if (search.containers.length) return html`<p>No line yet of ${plain(search.containers.join(", "))}.</p>`;
   return html`<p>Waiting for lines…</p>`;
 }

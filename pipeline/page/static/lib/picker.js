@@ -1,4 +1,5 @@
 /** Chooses containers: by a few letters, a pattern, or a Compose project. */
+import { plain } from "./ansi.js";
 import { rank } from "./fuzzy.js";
 import { useJson } from "./hooks.js";
 import { patternTest, projectChoice } from "./search.js";
@@ -34,7 +35,7 @@ export function Picker({ chosen, choose, close }) {
   };
   const option = (key, names, label, detail) => html`<li key=${key}><label>
     <input type="checkbox" checked=${names.length > 0 && names.every(has)} onChange=${() => toggle(names)} />
-    <span class="cut" title=${label}>${label}</span> <span class="dim cut">${detail}</span>
+    <span class="cut" title=${plain(label)}>${plain(label)}</span> <span class="dim cut">${plain(detail)}</span>
   </label></li>`;
   const listed = new Set(containers.map((one) => one.name));
   const others = chosen.filter((one) => !listed.has(one));

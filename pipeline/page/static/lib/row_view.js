@@ -1,4 +1,5 @@
 /** The element of a row: made once, and filled again and again. */
+import { plain } from "./ansi.js";
 import { appendText, cut, hueOf, sizeText } from "./paint.js";
 import { shown, summary } from "./text.js";
 import { fullTime, timeText } from "./times.js";
@@ -41,8 +42,7 @@ export function fillRow(element, row, look) {
   }
   element.className = `ln${row.level ? ` lv-${row.level}` : ""}${row.origin === "engine" ? " from-engine" : ""}`;
   fillTime(element, row, look);
-  name.textContent = row.name;
-  name.title = row.name;
+  name.textContent = name.title = plain(row.name);
   name.style.setProperty("--hue", hueOf(row.name));
   level.textContent = SHORT[row.level] ?? row.level;
   level.title = row.guessed ? `${row.level}, guessed by its text` : row.level;

@@ -11,7 +11,7 @@ export function readSearch(query) {
   return {
     containers: query.getAll("c").filter(Boolean),
     q: query.get("q") ?? "",
-    mode: MODES[mode] ? mode : "text",
+    mode: Object.hasOwn(MODES, mode) ? mode : "text",
     level: query.get("level") ?? "",
     route: query.getAll("route").filter(Boolean),
     sink: query.getAll("sink").filter(Boolean),

@@ -137,7 +137,11 @@ export function both(first, second) {
 }
 
 /** What the agent says, as a sentence. */
-export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?”"]$/.test(text) ? "" : ".") : "");
+export function sentence(text) {
+  if (!text) return "";
+  const start = /^[a-z]+(?=[\s,:])/.test(text) ? text[0].toUpperCase() + text.slice(1) : text; // a name stays as it is
+  return /[.!?”"]$/.test(start) ? start : `${start}.`;
+}
 
 /** The size of a text in UTF-8. */
 export const byteLength = (text) => new TextEncoder().encode(text).length;

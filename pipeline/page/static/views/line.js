@@ -1,5 +1,6 @@
 /** One line: beside the others, and by its own link with the lines around it. */
 import { get, withQuery } from "../api.js";
+import { plain } from "../lib/ansi.js";
 import { Copy } from "../lib/clipboard.js";
 import { engineRows, note } from "../lib/feed.js";
 import { useKeys } from "../lib/hooks.js";
@@ -22,14 +23,14 @@ export function LinePanel({ row, close, filter = null, linked = false }) {
   const has = row.sequence !== null && row.sequence !== undefined;
   return html`<aside class="panel" aria-label="Line" tabindex="-1" ref=${element}>
     <header class="panel-top">
-      <div class="panel-title"><h2 class="cut" title=${row.name}><a href=${link("c", [row.name || row.id])}>${row.name || row.id.slice(0, 12)}</a></h2>
+      <div class="panel-title"><h2 class="cut" title=${plain(row.name)}><a href=${link("c", [row.name || row.id])}>${plain(row.name) || row.id.slice(0, 12)}</a></h2>
         ${row.level && html`<span class=${`tag lv-${row.level}`}>${row.level}${row.guessed ? " (guessed)" : ""}</span>`}
         ${row.stream && html`<span class="dim">${row.stream}</span>`}</div>
       ${close && html`<button type="button" class="quiet" onClick=${close} title="Esc">Close</button>`}
       <p class="dim panel-time">${fullTime(row.time)}</p>
       <div class="panel-do">
         ${has && !linked && html`<a class="button" href=${lineAddress(row)}>Lines around it</a>`}
-        ${!has && html`<a class="button" href=${link("c", [row.id, "0"], { t: row.time })}>Lines around it</a>`}
+        ${!has && html`<a class="button" href=${link("c", [row.id, "-"], { t: row.time })}>Lines around it</a>`}
         ${has && html`<${Copy} label="Copy link" title="A link to this line, for who has a token" text=${() => location.origin + location.pathname + lineAddress(row)} />`}
       </div>
     </header>
@@ -54,7 +55,7 @@ function Dropped({ row }) {
 export default function LinkedLine({ route, go }) {
   const [id, number] = route.path;
   const time = route.query.get("t") ?? "";
-  const sequence = /^[1-9]\d{0,15}$/.test(number) ? Number(number) : null;
+  const sequence = /^\d{1,15}$/.test(number) ? Number(number) : null;
   const [row, setRow] = useState(null);
   const [said, say] = useState("Asking the Engine for its log…");
   const element = useRef(null);
@@ -74,7 +75,7 @@ export default function LinkedLine({ route, go }) {
     return pane.current.key(event);
   });
   return html`<section class="logs linked" aria-label="A line and those around it">
-    <div class="logs-said"><h2>Line ${sequence ?? ""} and those around it</h2><span class="logs-status"><span class="dim" title=${said}>${said}</span></span>
+    <div class="logs-said"><h2>${sequence === null ? "A line" : `Line ${sequence}`} and those around it</h2><span class="logs-status"><span class="dim" title=${said}>${said}</span></span>
       <button type="button" class="quiet" onClick=${() => go(link("logs", [], { c: row?.name || id }))}>Live lines</button></div>
     <div class="logs-body with-panel">
       <div class="logs-pane"><div class="pane" ref=${element}></div></div>

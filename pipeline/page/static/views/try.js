@@ -1,5 +1,6 @@
 /** A route's stages, edited and run on lines of a container. Nothing is saved. */
 import { post } from "../api.js";
+import { plain } from "../lib/ansi.js";
 import { Copy } from "../lib/clipboard.js";
 import { Editor } from "../lib/editor.js";
 import { useJson } from "../lib/hooks.js";
@@ -7,8 +8,9 @@ import { appendText } from "../lib/paint.js";
 import { link } from "../lib/route.js";
 import { Afresh, Steps } from "../lib/steps.js";
 import { sentence } from "../lib/text.js";
+import { spread } from "../lib/toml.js";
 import { typedLines, useLiveLines } from "../lib/try_lines.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/ui.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../lib/ui.js";
 
 const TYPING = 300; // milliseconds after the last key
 const AGAIN = 600; // milliseconds before a busy agent is asked again
@@ -18,7 +20,8 @@ const MOST_BYTES = 80_000;
 export default function Try({ route, go, graph }) {
   const names = (graph?.routes ?? []).map((one) => one.name);
   const name = route.path[0] ?? names[0] ?? "";
-  const { data: running, error } = useJson(name ? `/api/try?route=${encodeURIComponent(name)}` : null);
+  const { data, error } = useJson(name ? `/api/try?route=${encodeURIComponent(name)}` : null);
+  const running = useMemo(() => data && { ...data, stages: spread(data.stages) }, [data]);
   const containers = useContainers(name);
   const container = route.query.get("c") ?? containers.list[0]?.name ?? "";
   const [stages, setStages] = useDraft(name, running);
@@ -36,8 +39,8 @@ export default function Try({ route, go, graph }) {
     <header class="try-top">
       <label>Route <select value=${name} onChange=${(event) => to(event.target.value, "")}>${names.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>
       <label>Lines of <select value=${container} disabled=${typing && !containers.list.length} onChange=${(event) => to(name, event.target.value)}>
-        ${container && !containers.list.some((one) => one.name === container) && html`<option value=${container}>${containers.nameOf(container)}</option>`}
-        ${containers.list.map((one) => html`<option key=${one.id} value=${one.name}>${one.name}</option>`)}</select></label>
+        ${container && !containers.list.some((one) => one.name === container) && html`<option value=${container}>${plain(containers.nameOf(container))}</option>`}
+        ${containers.list.map((one) => html`<option key=${one.id} value=${one.name}>${plain(one.name)}</option>`)}</select></label>
       <p class="dim">Nothing is saved: the agent runs these stages beside its own, which go on as they are.</p>
     </header>
     <div class="try-body">
