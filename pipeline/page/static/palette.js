@@ -27,6 +27,16 @@ function targets(graph, containers) {
   ];
 }
 
+const KEPT = 30_000; // milliseconds, as the list of 10,000 containers takes some megabytes
+let list = { at: -KEPT, containers: [] };
+
+/** All containers, as they were at most half a minute ago. */
+async function known(signal) {
+  if (performance.now() - list.at > KEPT)
+    list = { at: performance.now(), containers: (await get("/api/containers", signal)).containers };
+  return list.containers;
+}
+
 export function Palette({ graph, close }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
@@ -34,8 +44,8 @@ export function Palette({ graph, close }) {
   const [note, setNote] = useState("");
   useEffect(() => {
     const abort = new AbortController();
-    get("/api/containers", abort.signal).then(
-      (answer) => setContainers(answer.containers),
+    known(abort.signal).then(
+      setContainers,
       (error) => !abort.signal.aborted && setNote(`Containers are not listed: ${error.message}`),
     );
     return () => abort.abort();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { filterRows, idsByName, sortRows, stateOf, troublesOf } from "../../../pipeline/page/static/containers/rows.js";
+import { filterRows, idsByName, notesOf, sortRows, stateOf, troublesOf } from "../../../pipeline/page/static/containers/rows.js";
 import { applyTable, createTable } from "../../../pipeline/page/static/lib/table.js";
 
 const COLUMNS = ["id", "name", "image", "project", "service", "host", "state", "health", "exit_code", "oom", "why", "label_errors", "dropped", "lines_per_second"];
@@ -57,13 +57,19 @@ test("A search wants all of its words, anywhere", () => {
   assert.deepEqual(found("API unhealthy"), ["api-2"]);
   assert.deepEqual(found("driver"), ["web"]);
   assert.deepEqual(found("nobody"), []);
-  assert.deepEqual(found("", "trouble"), ["api-2", "web"]);
+  assert.deepEqual(found("", "trouble"), ["api-2"]);
+});
+
+test("What is not followed as configured is a note, and not wrong", () => {
+  assert.deepEqual(notesOf({ why: "the configuration does not select it", health: "", label_errors: {}, oom: 0, state: "running" }), [
+    { text: "not followed: the configuration does not select it", wrong: false },
+  ]);
 });
 
 test("State and troubles are words", () => {
   assert.equal(stateOf({ state: "exited", health: "", exit_code: 137 }), "exited with 137");
   assert.equal(stateOf({ state: "running", health: "healthy", exit_code: 0 }), "running, healthy");
   assert.deepEqual(troublesOf({ why: "is dockline itself", health: "", label_errors: { "dockline.routes": "no such route" }, oom: 2, state: "running" }), [
-    "not followed: is dockline itself", "dockline.routes: no such route", "out of memory, 2 times",
+    "dockline.routes: no such route", "out of memory, 2 times",
   ]);
 });

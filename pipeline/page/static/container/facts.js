@@ -1,6 +1,6 @@
 /** What a container is, and where else it is told of. */
 import { Problem } from "../flow/problem.js";
-import { stateOf, troublesOf } from "../containers/rows.js";
+import { notesOf, stateOf } from "../containers/rows.js";
 import { link } from "../lib/route.js";
 import { html } from "../lib/ui.js";
 import { bytes, byteRate, clock, cores, count, exact, percent, rate, span } from "../lib/units.js";
@@ -20,7 +20,7 @@ export function Head({ row, now }) {
       ${row.routes[0] && html`<a href=${link("try", [row.routes[0]], { c: name })}>Try its stages</a>`}
       <a href=${link("balance", [], { c: name })}>Balance</a>
     </nav>
-    ${troublesOf(row).map((text) => html`<${Problem} key=${text} text=${text} />`)}
+    ${notesOf(row).map(({ text, wrong }) => (wrong ? html`<${Problem} key=${text} text=${text} />` : html`<p class="dim note" key=${text}>${text}</p>`))}
   </div>`;
 }
 

@@ -3,7 +3,7 @@ import { link } from "../lib/route.js";
 import { Spark } from "../lib/spark.js";
 import { html } from "../lib/ui.js";
 import { byteRate, bytes, cores, count, rate, span } from "../lib/units.js";
-import { stateOf, troublesOf } from "./rows.js";
+import { notesOf, stateOf } from "./rows.js";
 
 const LATE = 5;
 const sum = (one, other) => (one === null && other === null ? null : (one ?? 0) + (other ?? 0));
@@ -18,6 +18,8 @@ function State({ row }) {
     <span class=${bad ? "" : row.state === "running" ? "good" : ""} aria-hidden="true">${sign}</span> ${stateOf(row)}
   </span>`;
 }
+
+const textOf = (row, between) => notesOf(row).map(({ text }) => text).join(between);
 
 function Memory({ row }) {
   if (!row.memory_limit) return bytes(row.memory);
@@ -46,6 +48,6 @@ export const COLUMNS = [
   { key: "restarts", title: "Restarts", width: 72, num: true, wide: true, value: (row) => row.restarts, cell: (row) => zero(row.restarts, count(row.restarts)) },
   { key: "project", title: "Project", width: 90, widest: true, value: (row) => row.project || null, cell: (row) => row.project },
   { key: "image", title: "Image", width: 190, widest: true, value: (row) => row.image, cell: (row) => html`<span class="dim">${row.image}</span>`, hint: (row) => row.image },
-  { key: "note", title: "What is wrong", wide: true, value: (row) => troublesOf(row).join("; ") || null,
-    cell: (row) => html`<span class="warn">${troublesOf(row).join("; ")}</span>`, hint: (row) => troublesOf(row).join("\n") },
+  { key: "note", title: "Notes", wide: true, value: (row) => textOf(row, "; ") || null, hint: (row) => textOf(row, "\n"),
+    cell: (row) => notesOf(row).map(({ text, wrong }, index) => html`<span key=${text} class=${wrong ? "warn" : "dim"}>${index ? "; " : ""}${text}</span>`) },
 ];

@@ -24,10 +24,9 @@ export function stateOf({ state, health, exit_code }) {
   return `${state || "not known"}${code}${health ? `, ${health}` : ""}`;
 }
 
-/** What is wrong with a container, a sentence each. */
+/** What is wrong with a container, a sentence each. That it is not followed is as configured. */
 export function troublesOf(row) {
   const found = [];
-  if (row.why) found.push(`not followed: ${row.why}`);
   if (row.health === "unhealthy") found.push("unhealthy");
   for (const [label, text] of Object.entries(row.label_errors ?? {})) found.push(`${label}: ${text}`);
   if (row.oom) found.push(`out of memory${row.oom > 1 ? `, ${row.oom} times` : ""}`);
@@ -35,8 +34,14 @@ export function troublesOf(row) {
   return found;
 }
 
+/** What is to know of it beside its figures: {text, wrong}. */
+export const notesOf = (row) => [
+  ...troublesOf(row).map((text) => ({ text, wrong: true })),
+  ...(row.why ? [{ text: `not followed: ${row.why}`, wrong: false }] : []),
+];
+
 const troubled = (row) =>
-  row.why || row.health === "unhealthy" || row.oom || row.dropped > 0 || row.state === "restarting" || Object.keys(row.label_errors ?? {}).length > 0;
+  row.health === "unhealthy" || row.oom || row.dropped > 0 || row.state === "restarting" || Object.keys(row.label_errors ?? {}).length > 0;
 
 /** All ids by name. Names seldom change, so that sorting by figures can start from this order. */
 export function idsByName(table) {

@@ -6,6 +6,7 @@ import { count, plural, rate, span } from "../lib/units.js";
 import { Problem } from "./problem.js";
 
 const SHOWN = 30; // of a project's containers
+const MANY = 1000; // containers, of which not all are asked for to find some that no pattern tells
 const PROJECTS = 40; // the busiest of them, until all are asked for
 
 /** What lines of a project are found by; Compose names its containers PROJECT-SERVICE-N. */
@@ -22,7 +23,7 @@ export function Sources({ graph, now }) {
       ...${{ source, problems, time: now.time, state: now.sources.find(({ name }) => name === source.name) }} />`)}
     ${!now.projects.length && html`<${Empty} graph=${graph} problems=${problems} />`}
     <ul class="card rows">
-      ${(all ? now.projects : busiest(now.projects)).map((project) => html`<${Project} key=${project.name} project=${project} />`)}
+      ${(all ? now.projects : busiest(now.projects)).map((project) => html`<${Project} key=${project.name} project=${project} many=${now.totals.containers > MANY} />`)}
     </ul>
     ${now.projects.length > PROJECTS && html`<button class="quiet" aria-expanded=${all} onClick=${() => setAll(!all)}>
       ${all ? `The ${PROJECTS} busiest` : `All ${count(now.projects.length)}, also those with fewer lines`}
@@ -58,7 +59,7 @@ function Empty({ graph, problems }) {
 }
 
 /** A project in a line; its containers are listed when it is opened. */
-function Project({ project }) {
+function Project({ project, many }) {
   const [open, setOpen] = useState(false);
   const title = titleOf(project);
   return html`<li>
@@ -70,7 +71,9 @@ function Project({ project }) {
       </button>
       <span class="num">${rate(project.lines_per_second)}</span>
     </div>
-    ${open && html`<${Members} project=${project} />`}
+    ${open && (many && !patternOf(project)
+      ? html`<p class="members"><a href=${link("containers", [], { q: project.name })}>among all containers</a></p>`
+      : html`<${Members} project=${project} />`)}
   </li>`;
 }
 
