@@ -11,7 +11,7 @@ const KEYS = [
     ["Esc", "close, or leave a search"],
   ]],
   ["Lists", [["j  k", "next, previous"], ["Enter", "open"]]],
-  ["Logs", [["Space", "pause, go on"], ["Enter", "why a line is where it is"], ["w", "wrap lines"]]],
+  ["Logs", [["Space", "pause, go on"], ["End", "follow the end"], ["Enter", "why a line is where it is"], ["x", "unfold a line"], ["w", "wrap lines"], ["n  N", "next, previous match"]]],
 ];
 
 export function Help({ close }) {

@@ -58,12 +58,14 @@ export default function LinkedLine({ route, go }) {
   const sequence = /^\d{1,15}$/.test(number) ? Number(number) : null;
   const [row, setRow] = useState(null);
   const [said, say] = useState("Asking the Engine for its log…");
+  const [empty, setEmpty] = useState(true);
   const element = useRef(null);
   const pane = useRef(null);
   useEffect(() => {
     const abort = new AbortController();
     setRow(null);
-    pane.current = paneOf(element.current, { id, sequence, time, setRow, say, signal: abort.signal });
+    setEmpty(true);
+    pane.current = paneOf(element.current, { id, sequence, time, setRow, say, signal: abort.signal, report: (state) => setEmpty(!state.kept) });
     return () => {
       abort.abort();
       pane.current.destroy();
@@ -78,7 +80,8 @@ export default function LinkedLine({ route, go }) {
     <div class="logs-said"><h2>${sequence === null ? "A line" : `Line ${sequence}`} and those around it</h2><span class="logs-status"><span class="dim" title=${said}>${said}</span></span>
       <button type="button" class="quiet" onClick=${() => go(link("logs", [], { c: row?.name || id }))}>Live lines</button></div>
     <div class="logs-body with-panel">
-      <div class="logs-pane"><div class="pane" ref=${element}></div></div>
+      <div class="logs-pane"><div class="pane" ref=${element}></div>
+        ${empty && html`<div class="pane-empty empty"><p>${said}</p></div>`}</div>
       ${row && html`<${LinePanel} key=${row.number} row=${row} linked=${row.sequence !== null} />`}
       ${!row && html`<aside class="panel" aria-label="Line"><div class="panel-parts"><${Reach} id=${id} sequence=${sequence} /></div></aside>`}
     </div>
@@ -86,10 +89,10 @@ export default function LinkedLine({ route, go }) {
 }
 
 /** A pane with the lines around a time; more come when its ends are reached. */
-function paneOf(element, { id, sequence, time, setRow, say, signal }) {
+function paneOf(element, { id, sequence, time, setRow, say, signal, report }) {
   let busy = false;
   let end = false;
-  const pane = new LogPane(element, { pull: () => false, opened: setRow, top: () => older(), forget() {}, report() {} });
+  const pane = new LogPane(element, { pull: () => false, opened: setRow, top: () => older(), forget() {}, report });
   pane.set({ wrap: innerWidth < 700 });
   const ask = async (query, use) => {
     if (busy) return;
