@@ -9,8 +9,9 @@ client is a process of its own. Each answer is asked for in three states:
     busy    2,000 batches a second come and are delivered
     stuck   nothing is delivered, and 100,000 batches wait in the buffers
 
-`held` is the longest time between two turns of the event loop, in CPU time of its thread, since the
-rest of a stall is a machine that does something else. `without` is the same while nobody asks.
+`held` is the longest turn of the event loop, in CPU time of its thread: the rest of a stall is a
+machine that does something else. `without` is the same while nobody asks. The CPU of an answer
+isn't told while the agent is busy, since less is fed then.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import selectors
 import sys
 import tempfile
 import time
@@ -31,7 +33,7 @@ from pipeline.config.file import parse
 from pipeline.model.container import Container
 from pipeline.runtime.agent import Agent
 from pipeline.support.garbage import Collector
-from pipeline.support.selector import CoalescingLoop
+from pipeline.support.selector import CoalescingLoop, CoalescingSelector
 from pipeline.testing.builders import batch
 from pipeline.testing.intake_room import until
 from pipeline.topology import ContainerLanes
@@ -81,19 +83,26 @@ STUCK = 100_000
 STATES = ("idle", "busy", "stuck")
 
 
-class Turns:
-    """The most CPU time that the loop's thread took between two turns."""
+class Turns(CoalescingSelector):
+    """Notes the most CPU time that the loop's thread took between two looks at its sockets."""
 
     def __init__(self) -> None:
-        self.longest = 0.0
+        super().__init__()
+        self.longest = self._began = 0.0
 
-    async def watch(self) -> None:
-        while True:
-            cpu = time.thread_time()
-            await asyncio.sleep(0)
-            self.longest = max(self.longest, time.thread_time() - cpu)
-            await asyncio.sleep(0.0005)
-            self.longest = max(self.longest, time.thread_time() - cpu)
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.longest = max(self.longest, time.thread_time() - self._began)
+        ready = super().select(timeout)
+        self._began = time.thread_time()
+        return ready
+
+
+class Loop(CoalescingLoop):
+    """The agent's event loop, with `Turns`."""
+
+    def __init__(self) -> None:
+        self.coalescing = self.turns = Turns()
+        asyncio.SelectorEventLoop.__init__(self, self.coalescing)
 
 
 class Figures(NamedTuple):
@@ -110,10 +119,14 @@ class Figures(NamedTuple):
     """Until the client had the answer, the median."""
     megabytes: float
 
+    @property
+    def _cpu(self) -> str:
+        return "–" if self.state == "busy" else f"{self.cpu:.0f}"
+
     def __str__(self) -> str:
         return (
             f"{self.path:24} {self.containers:6} {self.state:6} held {self.held:6.1f} ms, without "
-            f"{self.without:5.1f}; {self.cpu:6.1f} ms of CPU, after {self.took:6.0f} ms, "
+            f"{self.without:5.1f}; {self._cpu:>5} ms of CPU, after {self.took:6.0f} ms, "
             f"{self.megabytes:.2f} MB"
         )
 
@@ -121,7 +134,7 @@ class Figures(NamedTuple):
     def row(self) -> str:
         return (
             f"| `{self.path}` | {self.containers:,} | {self.state} | {self.held:.1f} | "
-            f"{self.without:.1f} | {self.cpu:.0f} | {self.took:.0f} | {self.megabytes:.2f} |"
+            f"{self.without:.1f} | {self._cpu} | {self.took:.0f} | {self.megabytes:.2f} |"
         )
 
 
@@ -188,9 +201,10 @@ async def _distribute(agent: Agent, of: Container, lanes: ContainerLanes, number
 
 async def measure(path: str, containers: int, state: str, asks: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        async with running(Path(folder), containers, state) as agent, asyncio.TaskGroup() as tasks:
-            turns = Turns()
-            watching = tasks.create_task(turns.watch(), name="turns")
+        async with running(Path(folder), containers, state) as agent:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, Loop)
+            turns = loop.turns
             assert agent.admin is not None
             host, port = agent.admin.address.rsplit(":", 1)
             await asyncio.sleep(0.5)
@@ -205,12 +219,11 @@ async def measure(path: str, containers: int, state: str, asks: int) -> Figures:
             )  # fmt: skip
             output, _ = await client.communicate()
             spent = time.thread_time() - cpu - share * (time.perf_counter() - began)
-            watching.cancel()
+            held = turns.longest
     rows = [line.split() for line in output.splitlines()]
     assert len(rows) == asks and all(row[0] == b"200" for row in rows), rows
     took = sorted(float(row[1]) for row in rows)[asks // 2]
     size = int(rows[-1][2]) / 1e6
-    held = turns.longest
     return Figures(
         path, containers, state, held * 1e3, without * 1e3, spent / asks * 1e3, took * 1e3, size
     )
@@ -231,7 +244,7 @@ def main() -> None:
             for state in options.states:
                 gc.unfreeze()
                 gc.collect()
-                with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+                with asyncio.Runner(loop_factory=Loop) as runner:
                     figures = runner.run(measure(path, containers, state, options.asks))
                 print(figures.row if options.markdown else figures, flush=True)
 
