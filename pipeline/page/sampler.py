@@ -79,7 +79,7 @@ class Observed(Containers, Protocol):
         """The container with that name, or with an id that begins so (six digits or more)."""
 
     def find_all(self, names: Sequence[str]) -> list[Facts]:
-        """The containers with these names or whole ids, in any order."""
+        """The containers with these names, ids, or first twelve digits of an id, in any order."""
 
     def events(self, container_id: str) -> Sequence[Happening]:
         """Its last events, and gaps in its log, oldest first."""

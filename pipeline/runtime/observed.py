@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NOT_READ: Final = "it has not run since the agent began"
 """Why a container that is selected is not read."""
+SHORT: Final = 12
+"""Digits of an id that tell it from others, as `docker ps` shows it."""
 SPARE: Final = 1_000
 """Containers whose facts may be kept for nothing."""
 TOGETHER: Final = 500
@@ -133,10 +135,13 @@ class AgentObserved:
         return by_id
 
     def find_all(self, names: Sequence[str]) -> list[Facts]:
-        """The containers with these names or whole ids, in any order."""
+        """The containers with these names, ids, or first twelve digits of an id, in any order."""
         found = {name: facts for name in names if (facts := self._with_id(name))}
         if rest := set(names) - found.keys():
-            found |= {one.container.name: one for one in self.all() if one.container.name in rest}
+            for one in self.all():
+                for name in (one.container.name, one.container.id[:SHORT]):
+                    if name in rest:
+                        found[name] = one
         return list(found.values())
 
     def _with_id(self, container_id: str) -> Facts | None:
