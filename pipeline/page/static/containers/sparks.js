@@ -6,6 +6,7 @@ const SETTLE = 150; // milliseconds without scrolling, before the agent is asked
 const KEPT = 60; // readings in a sparkline
 const OLD = 120; // seconds, after which they are asked for again
 const MOST = 200; // that the agent answers at once
+const REMEMBERED = 1000; // containers, before all are forgotten
 const DIGITS = 12; // of an id, enough to tell it from others
 
 /** A function: the figures of a row, the newest last; null before they are known. */
@@ -21,6 +22,7 @@ export function useSparks(rows, time) {
       const query = { container: wanted.map(({ id }) => id.slice(0, DIGITS)), figure: "lines" };
       try {
         const { containers, every } = await get(withQuery("/api/history", query), abort.signal);
+        if (known.current.size > REMEMBERED) known.current.clear();
         for (const { id } of wanted)
           known.current.set(id, { values: (containers[id]?.lines ?? []).slice(-KEPT), every, at: time });
         again((count) => count + 1);

@@ -10,7 +10,7 @@ import { useVirtual } from "../lib/virtual.js";
 
 const ROW = 28; // pixels; as in tables.css
 const HEAD = 30;
-const ROOM = { wide: "(min-width: 861px)", widest: "(min-width: 1440px)" };
+const ROOM = { wide: "(min-width: 861px)", widest: "(min-width: 1600px)" };
 
 /** What the address says: {search, only, column, descending}. */
 function choiceOf({ query }) {
