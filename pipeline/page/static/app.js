@@ -9,7 +9,7 @@ import { useJson } from "./lib/hooks.js";
 import { go, readRoute } from "./lib/route.js";
 import { applyTable, createTable } from "./lib/table.js";
 import { html, render, useEffect, useRef, useState } from "./lib/ui.js";
-import { View, titleOf } from "./view.js";
+import { Guard, View, titleOf } from "./view.js";
 
 const SILENCE = 10; // seconds; a line comes every two
 const POLL = 5_000; // beside the stream of lines, which is then the tab's one stream
@@ -118,4 +118,4 @@ function toMain(event) {
 }
 
 takeToken();
-render(html`<${App} />`, document.getElementById("page"));
+render(html`<${Guard}><${App} /><//>`, document.getElementById("page"));

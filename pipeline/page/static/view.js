@@ -39,12 +39,12 @@ export function View(props) {
   return html`<${Guard} key=${name}><${Component} ...${props} /><//>`;
 }
 
-/** Says that a view failed, in place of an empty page. */
-function Guard({ children }) {
+/** Says that a view, or the page around it, failed, in place of an empty window. */
+export function Guard({ children }) {
   const [error, reset] = useErrorBoundary((caught) => console.error(caught));
   if (!error) return html`<${Fragment}>${children}<//>`;
   return html`<div class="empty" role="alert">
-    <p>This view failed: ${error.message}</p>
+    <p>This failed: ${error.message}</p>
     <button onClick=${reset}>Show it again</button>
   </div>`;
 }
