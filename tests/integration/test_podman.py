@@ -6,6 +6,7 @@ What it gives, and what not, is written down in docs/podman.md.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import signal
@@ -19,6 +20,7 @@ from pipeline.model.container import EntryKind
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.logs.follower import Follower
+from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.following import Following, follow
 from tests.servers.podman import PodmanServer
 
@@ -277,3 +279,27 @@ async def test_a_restart_of_the_agent_resumes_exactly_where_it_stopped(
         assert sequences == list(range(len(lines) - len(sequences) + 1, len(lines) + 1))
         await asyncio.sleep(0.2)
     assert lines == numbered(len(lines))
+
+
+# -------------------------------------------------------------------------------- the page
+
+
+async def test_the_page_has_its_containers_and_their_older_lines(
+    host: Host, tmp_path: Path
+) -> None:
+    talks = await host.run("for i in 1 2 3 4 5; do echo line $i; done; sleep 60")
+    ended = await host.run("exit 3")
+
+    def ask() -> tuple[dict[str, dict[str, object]], list[str]]:
+        with AgentProcess(tmp_path / "agent", host.url) as agent:
+            agent.connected()
+            listed = json.loads(agent.get("/api/containers")[1])["containers"]
+            found = json.loads(
+                agent.get(f"/api/lines?container={talks}&before=2100-01-01T00:00:00Z")[1]
+            )
+        return {one["name"]: one for one in listed}, [one["message"] for one in found["lines"]]
+
+    containers, lines = await asyncio.to_thread(ask)
+    assert containers[talks]["state"] == "running"
+    assert (containers[ended]["state"], containers[ended]["exit_code"]) == ("exited", 3)
+    assert lines == [f"line {number}" for number in range(1, 6)]
