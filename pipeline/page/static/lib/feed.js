@@ -105,7 +105,8 @@ export function lineRow(entry, origin) {
   if (typeof entry.message !== "string") entry.message = entry.message == null ? "" : shown(entry.message);
   const { message } = entry;
   const told = toldLevel(entry);
-  const level = told || levelOf(message);
+  const own = told ? "" : ownLevel(message);
+  const level = told || own || guessedLevel(message);
   return {
     time: String(entry["@timestamp"] ?? ""),
     id: String(entry.container?.id ?? entry["container.id"] ?? ""),
@@ -113,7 +114,7 @@ export function lineRow(entry, origin) {
     sequence: entry.event?.sequence ?? entry["event.sequence"] ?? null,
     stream: entry.stream ?? "",
     level,
-    guessed: !told && level !== "",
+    guessed: !told && !own && level !== "",
     entry,
     places: [],
     more: [],
@@ -126,11 +127,10 @@ export function lineRow(entry, origin) {
   };
 }
 
-/** The level that a message has by itself. */
-function levelOf(message) {
+/** The level in a message that is an object in JSON, "" if none. */
+function ownLevel(message) {
   const object = message.length < 4096 ? jsonOf(message) : null;
-  if (object) return levelWord(object.level ?? object.severity ?? object.lvl ?? object.levelname ?? object["@l"]);
-  return guessedLevel(message);
+  return object ? levelWord(object.level ?? object.severity ?? object.lvl ?? object.levelname ?? object["@l"]) : "";
 }
 
 function sizeOf(entry) {

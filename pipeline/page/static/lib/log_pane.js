@@ -7,7 +7,8 @@
  * number and the pixels into it, so nothing that happens above or below moves it. While the place is
  * kept, new rows wait below and are counted.
  */
-import { fillRow, fillTime, makeRow, rowText, WRAPPED } from "./row_view.js";
+import { copyRows, paneKey } from "./pane_keys.js";
+import { fillRow, fillTime, makeRow, WRAPPED } from "./row_view.js";
 import { rowList } from "./rows.js";
 import { note } from "./feed.js";
 
@@ -92,7 +93,7 @@ export class LogPane {
     on(document, "pointercancel", () => this.released(false));
     on(document, "selectionchange", () => this.released());
     on(this.scroller, "click", (event) => this.clicked(event));
-    on(this.scroller, "copy", (event) => this.copied(event));
+    on(this.scroller, "copy", (event) => copyRows(this, event));
     const seen = new ResizeObserver(() => this.resized());
     seen.observe(this.scroller);
     this.ends.push(() => seen.disconnect());
@@ -505,18 +506,8 @@ export class LogPane {
   }
 
   /** Takes a key of the pane; whether it was one. */
-  key({ key, target }) {
-    const onControl = target instanceof Element && target.closest("button, a, input, summary");
-    const selected = this.rows.at(this.selected ?? NaN);
-    if (key === "j" || key === "ArrowDown") this.step(1);
-    else if (key === "k" || key === "ArrowUp") this.step(-1);
-    else if (key === "G" || key === "End") this.follow();
-    else if (key === "Enter" && selected && !onControl) this.opened(selected);
-    else if (key === "x" && selected) this.unfold(selected, selected.more.length || /\n/.test(selected.entry.message) ? "fold" : "all");
-    else if (key === " " && !onControl) this.toggle();
-    else if ((key === "n" || key === "N") && this.look.find) this.step(key === "n" ? 1 : -1, (row) => this.matches(row));
-    else return false;
-    return true;
+  key(event) {
+    return paneKey(this, event);
   }
 
   /** Pauses, or follows again. */
@@ -529,16 +520,6 @@ export class LogPane {
     const { find } = this.look;
     find.lastIndex = 0;
     return !row.note && find.test(row.entry.message ?? "");
-  }
-
-  /** Copies whole rows where more than one is selected; the text of one is the browser's. */
-  copied(event) {
-    const range = this.selecting() && getSelection().getRangeAt(0);
-    if (!range) return;
-    const chosen = [...this.inner.children].filter((element) => range.intersectsNode(element));
-    if (chosen.length < 2) return;
-    event.preventDefault();
-    event.clipboardData.setData("text/plain", chosen.map((element) => rowText(element.row, this.look)).join("\n") + "\n");
   }
 
   // -- what is told ---------------------------------------------------------------------------
