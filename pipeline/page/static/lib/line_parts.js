@@ -152,6 +152,6 @@ function FieldTable({ label, fields, filter, expression }) {
       const text = shown(field.value);
       const asked = filter ? expression(field) : "";
       return html`<tr key=${index}><th scope="row">${plain(field.name)}</th><td>${plain(text.slice(0, 4000))}${text.length > 4000 && "…"}</td>
-        <td class="field-do">${asked && html`<button type="button" class="quiet" title=${`Lines with ${asked}`} aria-label=${`Lines with this ${plain(field.name)}`} onClick=${() => filter({ where: asked })}>filter</button>`}<${Copy} quiet label="copy" title=${`Copy ${plain(field.name)}`} text=${text} /></td></tr>`;
+        <td class="field-do">${asked && html`<button type="button" class="quiet" title=${`Lines with ${asked}`} aria-label=${`filter: lines with this ${plain(field.name)}`} onClick=${() => filter({ where: asked })}>filter</button>`}<${Copy} quiet label="copy" title=${`Copy ${plain(field.name)}`} text=${text} /></td></tr>`;
     })}</tbody></table>`;
 }
