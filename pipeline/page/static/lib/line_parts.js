@@ -4,6 +4,7 @@ import { cut, plain } from "./ansi.js";
 import { Copy } from "./clipboard.js";
 import { useJson } from "./hooks.js";
 import { appendText, sizeText } from "./paint.js";
+import { patiently } from "./patience.js";
 import { link } from "./route.js";
 import { Afresh, Steps } from "./steps.js";
 import { byteLength, flat, jsonOf, ownFields, parsedFields, sentence, shown, whereEquals } from "./text.js";
@@ -51,6 +52,8 @@ export function Reach({ id, sequence }) {
 const STATES = {
   settled: ["good", "✓", "done", "The sink is done with it: it has it, or a stage or a policy dropped it"],
   waiting: ["warn", "…", "waits", "The agent keeps it until the sink has taken it"],
+  "on disk": ["good", "▤", "on disk", "It is safe in the sink's spool, or has left it: the agent need not read it again"],
+  before: ["dim", "–", "not known", "It was read before the agent started, or before its log led to this sink"],
   unread: ["dim", "○", "not read yet", "The agent has not come to it"],
 };
 
@@ -73,7 +76,7 @@ export function Explained({ row }) {
     const abort = new AbortController();
     set({ data: null, error: "" });
     const asked = lines.slice(0, MOST_EXPLAINED).map((text) => ({ text: cut(text, LONGEST_EXPLAINED).text, stream: row.stream || "stdout" }));
-    post("/api/explain", { container: row.id, lines: asked }, abort.signal).then(
+    patiently(() => post("/api/explain", { container: row.id, lines: asked }, abort.signal), abort.signal).then(
       (data) => set({ data, error: "" }),
       (error) => !abort.signal.aborted && set({ data: null, error: error.message }),
     );
