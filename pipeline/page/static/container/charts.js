@@ -34,7 +34,7 @@ export function Charts({ history, row, now, graph, marks, go }) {
   return html`<section class="c-charts" aria-labelledby="charts">
     <h3 id="charts">The last hour <span class="dim hint">· drag over a stretch to see the lines of then</span></h3>
     ${off && html`<p class="dim">Stats are off in the configuration: CPU, memory, network and disk are not read.</p>`}
-    ${!off && row.cpu === null && html`<p class="dim">${row.state === "running" ? "No stats of it have come yet." : "It does not run: the Engine has no stats of it."}</p>`}
+    ${!off && row.cpu === null && row.memory === null && html`<p class="dim">${row.state === "running" ? "No stats of it have come yet." : "It does not run: the Engine has no stats of it."}</p>`}
     ${charts.map(({ title, format, series, limited }, index) => html`<${Chart} key=${title} group="container" height=${92}
       ...${{ title, times, format, marks }} named=${index === 0}
       limit=${limited && row.memory_limit ? { value: row.memory_limit, label: "limit" } : null}

@@ -3,6 +3,7 @@ import { link } from "../lib/route.js";
 import { html } from "../lib/ui.js";
 import { clock } from "../lib/units.js";
 
+const MANY = 12; // events, that the list shows without scrolling
 const HOUR = 3600;
 const AROUND = 30; // seconds before and after an event whose lines are shown
 const WORDS = { oom: "out of memory", die: "ended", start: "started", health_status: "health", gap: "gap in its log" };
@@ -28,7 +29,7 @@ export function Events({ events, name, began }) {
   return html`<section class="card" aria-labelledby="events">
     <h3 id="events">Events of the last hour</h3>
     ${!events.length && html`<p class="dim">None${Date.now() / 1000 - began < HOUR ? ` since the agent began at ${clock(began)}` : ""}: it neither started nor ended, and its log has no gap.</p>`}
-    <ol class="events">
+    <ol class="events" tabindex=${events.length > MANY ? "0" : null} aria-labelledby="events">
       ${[...events].reverse().map((event) => {
         const { time, action, text } = event;
         const bad = wordOf(event)[1];

@@ -10,6 +10,7 @@ import { useVirtual } from "../lib/virtual.js";
 
 const ROW = 28; // pixels; as in tables.css
 const HEAD = 30;
+const NARROW = 118; // pixels that a column has at most on a phone
 const ROOM = { wide: "(min-width: 861px)", widest: "(min-width: 1600px)" };
 
 /** What the address says: {search, only, column, descending}. */
@@ -31,7 +32,10 @@ export default function Containers({ route, go, graph, now, connection, table })
   const columns = COLUMNS.filter(({ wide, widest, hub }) => (!wide || room.wide) && (!widest || room.widest) && (!hub || graph?.hub));
 
   const longest = useMemo(() => widthOfNames(table), [table, table.members]);
-  const widthOf = ({ key, width }) => (key !== "name" ? (width ? `${width}px` : "auto") : room.wide ? `${longest}px` : "auto");
+  const widthOf = ({ key, width }) => {
+    if (key === "name") return room.wide ? `${longest}px` : "auto";
+    return width ? `${room.wide ? width : Math.min(width, NARROW)}px` : "auto";
+  };
 
   const change = (values) => {
     const { search, only, column, descending } = { ...choice, ...values };
