@@ -45,7 +45,8 @@ class ProjectNow(msgspec.Struct):
     name: str
     """Empty for containers without one."""
     containers: int = 0
-    lines_per_second: float = 0.0
+    lines_per_second: float | None = None
+    """None at the first look."""
     routes: list[str] = []
     """Names of the routes that take some of them."""
     host: bool = False
@@ -135,7 +136,8 @@ class Table:
                 project = projects[name] = ProjectNow(plain.name(name), host=by_host)
                 routes[name] = {}
             project.containers += 1
-            project.lines_per_second += row.rate or 0.0
+            if row.rate is not None:
+                project.lines_per_second = (project.lines_per_second or 0.0) + row.rate
             for route in row.routes:
                 by_route[route] += 1
                 routes[name][route] = None
@@ -143,7 +145,8 @@ class Table:
             followed += row.facts.followed
         for name, project in projects.items():
             project.routes = list(routes[name])
-            project.lines_per_second = round(project.lines_per_second, 1)
+            if project.lines_per_second is not None:
+                project.lines_per_second = round(project.lines_per_second, 1)
         self.running, self.followed, self.by_route = running, followed, by_route
         self.projects = sorted(projects.values(), key=lambda one: (not one.name, one.name))
 

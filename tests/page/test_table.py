@@ -104,6 +104,7 @@ async def test_routes_and_projects_add_up() -> None:
     some = Some(4)
     table = Table(some)
     await look(table, None)
+    assert [one.lines_per_second for one in table.projects] == [None, None]
     some.read(0, 10, filtered=4)
     some.read(1, 20)
     some.read(2, 30)

@@ -1,29 +1,14 @@
 /** Which routes take a container's entries, and why the others do not. */
 import { post } from "../api.js";
+import { patiently } from "../lib/patience.js";
 import { link } from "../lib/route.js";
 import { html, useEffect, useState } from "../lib/ui.js";
-
-const TRIES = 6; // the agent explains one at a time
-const PAUSE = 600; // milliseconds
-
-/** The agent's explanation. Asks again while it explains something else. */
-async function explain(id, signal) {
-  for (let left = TRIES; ; left--) {
-    try {
-      return await post("/api/explain", { container: id, lines: [] }, signal);
-    } catch (error) {
-      if (error.status !== 503 || left <= 1) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      signal.throwIfAborted();
-    }
-  }
-}
 
 export function Why({ id, generation }) {
   const [{ told, note }, setTold] = useState({ told: null, note: "…" });
   useEffect(() => {
     const abort = new AbortController();
-    explain(id, abort.signal).then(
+    patiently(() => post("/api/explain", { container: id, lines: [] }, abort.signal), abort.signal).then(
       (answer) => setTold({ told: answer, note: "" }),
       (error) => !abort.signal.aborted && setTold({ told: null, note: error.message }),
     );
