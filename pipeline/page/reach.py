@@ -7,7 +7,7 @@ settled at its source, but not delivered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from aiohttp import web
 
@@ -25,9 +25,10 @@ AT_ONCE: Final = 2000
 
 State = Literal["settled", "waiting", "unread", "on disk", "before"]
 """`settled`: the sink is done with the entry: it has it, or a stage or a policy dropped it.
-`waiting`: it isn't done with it, or with an older one. `unread`: the entry wasn't read yet. `on
-disk`: it is settled at its source, and it, or older ones, may still be in the sink's spool.
-`before`: it was read before this run of the agent, or before its log led to this sink."""
+`waiting`: it is in the sink's buffer, on its way there, or held back by a stage. `unread`: the
+entry wasn't read yet. `on disk`: it is settled at its source, and it, or older ones, may still be
+in the sink's spool. `before`: it was read before this run of the agent, or before its log led to
+this sink."""
 
 Find = Callable[[str], FollowedContainer]
 """Finds a container of the Engine that is followed, by its name or the beginning of its id. Raises
@@ -75,7 +76,8 @@ class Reach:
         output: Output,
     ) -> dict[str, Any] | None:
         account = lane_end.account
-        oldest, waiting = await _in_memory(output, account)
+        memory = await _in_memory(output, account, sequence)
+        waiting = memory.entries
         offset = container.offsets.get(lane.way, output.name)
         if offset is None:  # the lanes were bound anew meanwhile
             return None
@@ -84,10 +86,11 @@ class Reach:
             waiting += output.spool.disk.accounts[account]
         now = output.now()
         return {
-            "route": lane.way,
+            "route": lane.route.name,
+            "way": lane.way,
             "sink": output.name,
             "settled": settled,
-            "state": _state(container, offset, settled, sequence, output, account, oldest),
+            "state": _state(container, offset, settled, sequence, output, account, memory),
             "problem": now.problem,
             "lag": now.lag,
             "waiting": waiting + container.logs.waiting.get(account, 0),
@@ -124,13 +127,17 @@ def _state(
     sequence: int,
     output: Output,
     account: SinkAccount,
-    oldest: int | None,
+    memory: _InMemory,
 ) -> State:
-    """What is known of the entry. `oldest`: the first one in the sink's memory."""
+    """What is known of the entry."""
+    oldest = memory.oldest
     if sequence > max(container.sequence, settled):
         return "unread"
     if sequence > settled:
-        return "waiting"
+        on_its_way = container.busy or any(lane.holds for lane in container.logs)
+        if memory.has_it or on_its_way or output.spool is not None:
+            return "waiting"
+        return "settled"  # before older ones are: dropped by a policy, or nothing of it was left
     if sequence <= max(container.resumed, offset.began):
         return "before"
     if output.spool is None:
@@ -143,14 +150,25 @@ def _state(
     return "on disk" if disk.accounts[account] else "settled"
 
 
-async def _in_memory(output: Output, account: SinkAccount) -> tuple[int | None, int]:
-    """The first entry of an account in a sink's memory, and how many there are."""
-    pause, oldest, count = Pause(), None, 0
+class _InMemory(NamedTuple):
+    """What a sink's memory has of one account."""
+
+    oldest: int | None
+    """The first entry; None if there is none."""
+    entries: int
+    has_it: bool
+    """Whether the entry that is asked for is among them."""
+
+
+async def _in_memory(output: Output, account: SinkAccount, sequence: int) -> _InMemory:
+    """Looks through a sink's memory."""
+    pause, oldest, count, has_it = Pause(), None, 0, False
     for number, envelope in enumerate(output.buffer.envelopes(), 1):
         if envelope.account is account:
             count += envelope.entries
+            has_it = has_it or sequence in envelope.batch.sequences
             first = envelope.batch.sequences[0]
             oldest = first if oldest is None else min(oldest, first)
         if number % AT_ONCE == 0:
             await pause()
-    return oldest, count
+    return _InMemory(oldest, count, has_it)

@@ -68,7 +68,7 @@ def asked(agent: AgentProcess, container: str, sequence: int) -> dict[str, Any]:
 
 def places(agent: AgentProcess, container: str, sequence: int) -> dict[str, str]:
     found = asked(agent, container, sequence)
-    return {f"{one['route']} {one['sink']}": one["state"] for one in found["sinks"]}
+    return {f"{one['way']} {one['sink']}": one["state"] for one in found["sinks"]}
 
 
 EVERYWHERE = {
@@ -93,6 +93,7 @@ def test_of_each_sink_it_is_told_whether_it_is_done_with_the_entry(
             lambda: places(agent, NAME, LINES) == waits, "they are not where they should be"
         )
         found = asked(agent, container[:12], 1)
+        assert [one["route"] for one in found["sinks"]] == ["all", "all", "all", "few"]
         assert (found["container"], found["sequence"], found["read"]) == (container, 1, LINES)
         sinks = {one["sink"]: one for one in found["sinks"] if one["route"] == "all"}
         assert sinks["down"]["waiting"] == sinks["spooled"]["waiting"] == LINES
@@ -121,6 +122,21 @@ def test_of_each_sink_it_is_told_whether_it_is_done_with_the_entry(
         agent.start()
         agent.connected()
         agent.until(lambda: set(places(agent, NAME, LINES + 1).values()) == {"before"})
+
+
+def test_what_a_policy_dropped_does_not_wait_with_what_is_before_it(
+    container: str, engine: PrivateEngine, tmp_path: Path
+) -> None:
+    full = 'buffer = {{ memory = "64KiB", when_full = "drop_newest" }}'
+    config = CONFIG.replace('buffer = {{ memory = "64MiB" }}', full)
+    config = config.format(folder=tmp_path, port=1)
+    with AgentProcess(tmp_path / "agent", engine.url, config) as agent:
+        agent.connected()
+        agent.until(lambda: places(agent, NAME, LINES)["all file"] == "settled")
+        assert places(agent, NAME, 1)["all down"] == "waiting"
+        assert places(agent, NAME, LINES)["all down"] == "settled"
+        dropped = agent.metric('dockline_dropped_entries_total{sink="down",reason="drop_newest"}')
+        assert dropped
 
 
 def test_what_cannot_be_told_is_said(
