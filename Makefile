@@ -12,7 +12,7 @@ ENGINE_PACKAGES  := docker.io docker-cli runc busybox-static $(if $(wildcard /sy
 BUILD_PACKAGES   := gcc libc6-dev python3-dev
 TEST_PACKAGES     = $(ENGINE_PACKAGES) $(BUILD_PACKAGES) docker-buildx docker-compose podman haproxy nginx prometheus rsyslog \
                     rsyslog-openssl openssl mmdebstrap ca-certificates fish zsh libglib2.0-0t64 \
-                    victoria-metrics nats-server redis-server chromium $(STORE_PACKAGES)
+                    victoria-metrics nats-server redis-server chromium nodejs $(STORE_PACKAGES)
 # BUILD_PACKAGES are for the C extension, and libglib for syslog-ng, which
 # Debian does not install beside rsyslog: its tests unpack it.
 

@@ -19,6 +19,7 @@ LANES = ("unit", "server", "engine", "slow")
 
 _ENGINE = {"engine", "fresh_engine", "busybox"}
 _SERVER = {
+    "chromium",
     "nats_server",
     "redis_server",
     "rsyslog",
