@@ -27,7 +27,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages clean
 
 help: ## list the targets
@@ -92,6 +92,9 @@ pauses: packages $(VENV)/.dev ## every test that waits, once for each of its sta
 
 mutants: $(VENV)/.dev ## whether tests notice small faults put into the code; SEED=1 COUNT=130
 	@$(BIN)/python -m tests.mutants --seed $(or $(SEED),1) --count $(or $(COUNT),130)
+
+screenshots: packages $(VENV)/.dev ## docs/screenshots: the page's views, of an agent that reads a shop; ARGS="--only flow"
+	@$(BIN)/python -m tests.page.chromium.screenshots $(ARGS)
 
 bench: bench-packages $(VENV)/.dev ## the whole suite beside its peers, 25 minutes; RUN=2 repeats it
 	@$(BIN)/python -m benchmarks.suite --run $(or $(RUN),1)
