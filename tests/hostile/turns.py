@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import selectors
 import sys
 import threading
@@ -19,7 +20,8 @@ from typing import Any, TextIO
 
 from pipeline.cli import main
 
-NOTED = 0.03
+NOTED = float(os.environ.get("TURNS_NOTED", "0.03"))
+"""Seconds; `$TURNS_NOTED` of the environment sets others."""
 LOOK_EVERY = 0.01
 """Seconds between two looks of the thread that notes where the loop is."""
 

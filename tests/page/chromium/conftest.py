@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline.testing.agent_process import AgentProcess
+from pipeline.testing.private_engine import PrivateEngine
 from tests.page.chromium import driver
 from tests.page.chromium.crowd import CONFIG, Crowd
 from tests.page.chromium.driver import WIDE, Chromium, Tab
+from tests.page.chromium.house import House
 from tests.servers.ports import free_port
 
 expect.set_options(timeout=driver.PATIENCE)
@@ -63,7 +65,7 @@ class Opener:
         """The page, opened by its token and then at a view."""
         page = self.blank(agent, size=size, scheme=scheme)
         page.goto(driver.opening(agent.address, agent.token))
-        page.wait_for_function("!location.hash.includes('token')")
+        page.wait_for_url(lambda url: "token" not in url)
         page.evaluate("view => { location.hash = view }", view)
         return page
 
@@ -91,6 +93,15 @@ def agent_of(
     ):
         agent.address  # noqa: B018 - waits until it listens
         yield agent, crowd
+
+
+@pytest.fixture(scope="session")
+def house(
+    engine: PrivateEngine, busybox: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """Containers on the session's Engine, and an agent that reads them."""
+    with House(engine, tmp_path_factory.mktemp("house")) as started:
+        yield started
 
 
 Started = Callable[..., tuple[AgentProcess, Crowd]]

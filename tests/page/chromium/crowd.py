@@ -17,8 +17,8 @@ from typing import Any
 import msgpack
 
 PATIENCE = 60.0
-MOST = 500
-"""Entries of one message."""
+MOST = 200
+"""Entries of one message, of whose containers a source takes no more than 64 KiB of facts."""
 TICK = 0.02
 """Seconds between two messages of a steady pace."""
 

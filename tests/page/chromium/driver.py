@@ -48,15 +48,20 @@ class Chromium:
     def __init__(self, browser: Browser, loop: asyncio.AbstractEventLoop) -> None:
         self.browser = browser
         self._loop = loop
+        self._drivers = 0
 
     @contextmanager
     def driven(self) -> Iterator[None]:
-        """In this block its pages may be used, and no other event loop of this thread."""
+        """In this block its pages may be used, and no other event loop of this thread. Blocks may
+        overlap."""
+        self._drivers += 1
         asyncio._set_running_loop(self._loop)
         try:
             yield
         finally:
-            asyncio._set_running_loop(None)
+            self._drivers -= 1
+            if not self._drivers:
+                asyncio._set_running_loop(None)
 
 
 @contextmanager

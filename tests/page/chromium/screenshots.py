@@ -18,9 +18,10 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,8 @@ def at(view: str) -> Prepare:
 def _line(page: Page, agent: AgentProcess) -> str:
     """A line that waits for the sink which is down."""
     entry = _tapped(agent, "route=errors&level=error")
-    return f"#/c/{entry['container']['id']}/{entry['event']['sequence']}"
+    sequence, at = entry["event"]["sequence"], entry["@timestamp"]
+    return f"#/c/{entry['container']['id']}/{sequence}?t={at}"
 
 
 def _tapped(agent: AgentProcess, query: str) -> dict[str, Any]:
@@ -84,13 +86,23 @@ def _tapped(agent: AgentProcess, query: str) -> dict[str, Any]:
     raise AssertionError("the tap has ended")
 
 
+def _edit(page: Page) -> None:
+    """Somebody tries one stage more."""
+    editor = page.get_by_role("textbox", name="Stages of all")
+    editor.fill(editor.input_value().rstrip().removesuffix("]") + STAGE)
+    page.wait_for_timeout(SETTLING)
+
+
+STAGE = """  { drop = "status < 400 and ms < 20" },
+]
+"""
 SHOTS = (
     Shot("flow", at("#/flow"), phone=True),
     Shot("logs", at("#/logs"), phone=True),
     Shot("line", _line, phone=True),
     Shot("containers", at("#/containers"), phone=True),
-    Shot("container", at("#/c/shop-api-1"), phone=True),
-    Shot("try", at("#/try/errors")),
+    Shot("container", at("#/c/shop-importer-1"), phone=True),
+    Shot("try", at("#/try/all?c=shop-api-1"), then=_edit),
     Shot("balance", at("#/balance")),
 )
 FLEET = Shot("fleet", at("#/fleet"))
@@ -173,9 +185,25 @@ def hub_agent(folder: Path, hosts: Mapping[str, int] = HOSTS) -> Iterator[AgentP
                 crowd.all_say(f"GET /cart/{number} 200")
             time.sleep(1)
         hub.until(lambda: len(whole(folder)) >= 3 * sum(hosts.values()), "nothing came")
-        for crowd in crowds:
-            crowd.all_say("GET / 200")
+        stack.enter_context(_talking(crowds))
         yield hub
+
+
+@contextmanager
+def _talking(crowds: Sequence[Crowd]) -> Iterator[None]:
+    """In its block each says some lines a second for each of its containers."""
+    ended = threading.Event()
+
+    def talk() -> None:
+        while not ended.wait(0.2):
+            for crowd in crowds:
+                crowd.all_say("GET / 200")
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
 
 
 def whole(folder: Path) -> list[str]:
