@@ -121,6 +121,7 @@ class _Viewer:
     def __init__(self, sampler: Sampler, chosen: Callable[[Row], bool] | None) -> None:
         """`chosen`: which rows of the table to show; None for no table."""
         self.seen = 0
+        """The last look that was shown."""
         self._sampler = sampler
         self._chosen = chosen
         self._shown = 0
@@ -129,7 +130,7 @@ class _Viewer:
     async def line(self) -> AsyncIterator[bytes]:
         """The newest figures as one JSON object, in pieces."""
         sampler, table = self._sampler, self._sampler.table
-        self.seen = table.version
+        self.seen = sampler.version
         if self._chosen is None:
             yield sampler.json
             return

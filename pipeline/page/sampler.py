@@ -94,6 +94,9 @@ class Sampler:
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
         self.table = Table(observed)
+        self.version = 0
+        """Number of the last look that is complete. While one goes on, the table has rows of it
+        already, and `table.version` is its number."""
         self.now: dict[str, Any] = {}
         """What it found last: the answer of `/api/now` without the table."""
         self.json = b"{}"
@@ -120,16 +123,15 @@ class Sampler:
         if not self._viewers:
             self._wanted.clear()
 
-    async def after(self, version: int, *, rates: bool = False) -> int:
-        """Waits for a look later than `version` (0 for any), and returns its number.
+    async def after(self, version: int, *, rates: bool = False) -> None:
+        """Waits for a complete look later than `version` (0 for any).
 
         `rates`: waits for one that knows rates, which the first one doesn't.
         """
         async with self._looked:
             await self._looked.wait_for(
-                lambda: self.now and self.table.version > version and (self._known or not rates)
+                lambda: self.now and self.version > version and (self._known or not rates)
             )
-            return self.table.version
 
     @property
     def _known(self) -> bool:
@@ -215,6 +217,7 @@ class Sampler:
             ),
         }
         self.json = dumps(self.now)
+        self.version = table.version
         self._before = counts
         async with self._looked:
             self._looked.notify_all()

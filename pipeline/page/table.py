@@ -62,7 +62,7 @@ class Table:
         self.rows: dict[str, Row] = {}
         """By container id."""
         self.version = version
-        """Number of the last look."""
+        """Number of the last look, which may be going on."""
         self.running = self.followed = 0
         self.flows: Counter[tuple[str, str]] = Counter()
         """Entries since the agent began that each route took (`(route, "taken")`) and that passed
@@ -72,8 +72,8 @@ class Table:
         self.by_route: Counter[str] = Counter()
         """Number of containers that each route takes."""
         self._gone: deque[tuple[int, str]] = deque(maxlen=GONE)
-        self._forgotten = version
-        """The last look whose removed containers are not all remembered."""
+        self._forgotten = version + 1
+        """The first look after which all removed containers are remembered."""
 
     async def look(self, waiting: Waiting, elapsed: float | None, *, by_host: bool) -> None:
         """Looks at all containers, and makes the rows of those that have changed.
