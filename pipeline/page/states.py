@@ -54,6 +54,10 @@ class State:
     version: int = 0
 
 
+UNKNOWN: Final = State()
+"""The state of a container of which nothing is known, such as one on another host."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """An event of a container, as the page shows it."""
@@ -77,12 +81,19 @@ class States:
     _events: OrderedDict[str, deque[Happening]] = field(default_factory=OrderedDict)
 
     def of(self, container_id: str) -> State:
-        """The container's state, to be looked at and kept; an empty one if nothing is known."""
+        """The container's state, for reading: the same object until it is forgotten. `UNKNOWN` if
+        nothing is known."""
+        return self._states.get(container_id, UNKNOWN)
+
+    def _heard_of(self, container_id: str) -> State:
+        """The container's state, for changing it; a new one if nothing was known."""
         state = self._states.get(container_id)
         if state is None:
             state = self._states[container_id] = State()
             if len(self._states) > MOST_STATES:
                 self._states.popitem(last=False)
+        else:
+            self._states.move_to_end(container_id)
         return state
 
     def events(self, container_id: str) -> list[Happening]:
@@ -92,11 +103,11 @@ class States:
     # ---------------------------------------------------------------------------- events
 
     def observe(self, event: Event) -> None:
-        """Takes an event of the Engine. Never raises for what it may contain."""
+        """Takes an event of a container. Never raises, whatever its attributes are."""
         actor, action = event["Actor"], action_of(event)
         container_id, attributes = actor["ID"], actor["Attributes"]
         time = event_time(event) / 1e9
-        state = self.of(container_id)
+        state = self._heard_of(container_id)
         text = self._change(state, action, event, attributes, time)
         state.version += 1
         self._keep(container_id, Happening(time, plain.name(action)[:32], text))
@@ -141,10 +152,10 @@ class States:
         try:
             container = from_list(item, host)
             words, status = str(item.get("State") or ""), str(item.get("Status") or "")
-            created = item.get("Created")
+            created = _seconds(item.get("Created"))
         except (LookupError, TypeError, AttributeError):
             return None
-        state = self.of(container.id)
+        state = self._heard_of(container.id)
         found = _HEALTH.search(status)
         health = found[1].removeprefix("health: ") if found and words == "running" else ""
         code = _EXITED.search(status) if words in ("exited", "dead", "restarting") else None
@@ -153,7 +164,7 @@ class States:
         if words != "running":
             state.health = ""
         state.exit_code = _number(code[1]) if code else None
-        state.created = float(created) if isinstance(created, int | float) else state.created
+        state.created = created if created is not None else state.created
         if before != (state.state, state.health, state.exit_code, state.created):
             state.version += 1
         return container
@@ -168,5 +179,10 @@ class States:
 def _number(text: Any) -> int | None:
     try:
         return int(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _seconds(value: Any) -> float | None:
+    """A time, if it is one of this age."""
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1 << 40 else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, States
+from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, State, States
 
 ID = "a" * 64
 
@@ -25,9 +25,9 @@ def item(state: str, status: str, **more: Any) -> dict[str, Any]:
 
 def test_events_tell_how_it_runs_and_how_it_ended() -> None:
     states = States()
-    state = states.of(ID)
     for one in (event("create", 1), event("start", 2), event("health_status: unhealthy", 3)):
         states.observe(one)
+    state = states.of(ID)
     assert (state.state, state.health, state.created, state.started) == (
         "running",
         "unhealthy",
@@ -74,6 +74,38 @@ def test_the_list_tells_it_too(state: str, status: str, expected: tuple[Any, ...
     version = found.version
     states.learn(item(state, status), "host")
     assert found.version == version
+
+
+def test_asking_for_containers_that_are_unknown_forgets_no_other() -> None:
+    states = States()
+    states.observe(event("start"))
+    for number in range(MOST_STATES + 10):
+        assert states.of(f"{number:064}") == State()
+    assert states.of(ID).state == "running"
+
+
+def test_the_one_heard_of_longest_ago_makes_room() -> None:
+    states = States()
+    for number in range(MOST_STATES):
+        states.observe({**event("start"), "Actor": {"ID": f"{number:064}", "Attributes": {}}})
+    states.observe({**event("pause"), "Actor": {"ID": f"{0:064}", "Attributes": {}}})
+    states.observe(event("start"))
+    known = [states.of(f"{number:064}").state for number in (0, 1, 2)]
+    assert known == ["paused", "", "running"]
+
+
+@pytest.mark.parametrize("created", [float("inf"), 10**400, -1, "soon", None])
+def test_a_time_that_is_none_is_not_known(created: Any) -> None:
+    states = States()
+    states.learn({**item("running", "Up"), "Created": created}, "host")
+    assert (states.of(ID).state, states.of(ID).created) == ("running", None)
+
+
+@pytest.mark.parametrize("code", [None, 7, "x", [], float("inf")])
+def test_a_malformed_exit_code_is_not_known(code: Any) -> None:
+    states = States()
+    states.observe(event("die", exitCode=code))
+    assert states.of(ID).exit_code in (None, 7)
 
 
 @pytest.mark.parametrize("odd", [None, 7, "x", {}, {"Id": None}, {"Id": ID, "Names": 3}])
