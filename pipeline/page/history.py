@@ -60,7 +60,8 @@ class History:
             account = observed.account(key)
             read = account.read.get("logs", 0) if account is not None else 0
             lag = waiting.of(account)[2] if account is not None and account.open else 0.0
-            grown = max(0, read - ring.lines) if ring.filled else 0
+            earlier = ring.lines if read >= ring.lines else 0  # else its account is a new one
+            grown = read - earlier if ring.filled else 0
             rate = grown / elapsed if elapsed and ring.filled else None
             ring.lines = read
             ring.put(self.rings.number, (*self._used(key), rate, lag))

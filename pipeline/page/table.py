@@ -71,6 +71,8 @@ class Table:
         self.projects: Sequence[ProjectNow] = ()
         self.by_route: Counter[str] = Counter()
         """Number of containers that each route takes."""
+        self._changed = True
+        """Whether rows have changed since they were added up."""
         self._gone: deque[tuple[int, str]] = deque(maxlen=GONE)
         self._forgotten = version + 1
         """The first look after which all removed containers are remembered."""
@@ -90,34 +92,45 @@ class Table:
         await pause()
         for row in [row for row in self.rows.values() if row.seen != self.version]:
             self._remove(row)
-        await self._sum_up(pause, by_host=by_host)
+        if self._changed:
+            await self._sum_up(pause, by_host=by_host)
+            self._changed = False
 
     def _see(self, facts: Facts, waiting: Waiting, elapsed: float | None) -> None:
         key = facts.container.id
         row = self.rows.get(key)
-        account = self._containers.account(key)
-        if row is None or row.facts is not facts or account is not row.account:
-            row = self._renewed(row, facts, account)
+        account, state = self._containers.account(key), self._containers.state(key)
+        if (
+            row is None
+            or row.facts is not facts
+            or row.account is not account
+            or row.state is not state
+        ):
+            row = self._renewed(row, facts, account, state)
         row.seen = self.version
         usage = self._containers.usage(key)
         if row.is_quiet(usage):
             return
-        before = row.lines
+        self._changed, before = True, row.lines
         row.make(usage, waiting, elapsed, self.version)
         self.lines += row.lines - before
         self.flows.update(row.flows())
 
-    def _renewed(self, old: Row | None, facts: Facts, account: ContainerAccount | None) -> Row:
-        key = facts.container.id
-        row = self.rows[key] = Row(facts, account, self._containers.state(key))
+    def _renewed(
+        self, old: Row | None, facts: Facts, account: ContainerAccount | None, state: State
+    ) -> Row:
+        """A row for other facts, another account or another state than the old row's."""
+        row = self.rows[facts.container.id] = Row(facts, account, state)
         if old is not None:
-            row.lines, row.taken, row.passed = old.lines, old.taken, old.passed
             row.json, row.version, row.rate = old.json, old.version, old.rate
+            if account is old.account:  # the counts of a new account begin at 0
+                row.lines, row.taken, row.passed = old.lines, old.taken, old.passed
         return row
 
     def _remove(self, row: Row) -> None:
         key = row.facts.container.id
         del self.rows[key]
+        self._changed = True
         if len(self._gone) == GONE:
             self._forgotten = self._gone[0][0]
         self._gone.append((self.version, key))

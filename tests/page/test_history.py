@@ -51,6 +51,20 @@ async def test_lines_per_second_are_of_the_time_between_two_readings(clock: list
     assert host == [None, 10.0, 5.0, 0.0]
 
 
+async def test_a_new_account_of_a_container_is_counted_from_zero(clock: list[float]) -> None:
+    observed = Observed(1)
+    history = History(observed)  # type: ignore[arg-type]
+    observed.read(0, 1000)
+    await history.read()
+    key = observed.facts[0].container.id
+    del observed.ledger.containers[key]
+    observed.ledger.container(key, "c0")
+    observed.read(0, 40)
+    clock[0] += 20
+    await history.read()
+    assert series(history, 0, "lines") == [None, 2.0]
+
+
 async def test_a_container_that_is_gone_has_no_readings(clock: list[float]) -> None:
     observed = Observed(2)
     history = History(observed)  # type: ignore[arg-type]

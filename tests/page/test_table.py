@@ -147,6 +147,49 @@ async def test_a_rename_keeps_its_figures() -> None:
     assert (row["name"], row["lines"], table.lines) == ("renamed", 10, 10)
 
 
+async def test_a_container_that_comes_back_with_a_new_account_is_counted_from_zero() -> None:
+    some = Some(1)
+    table = Table(some)
+    some.read(0, 100)
+    await look(table, None)
+    key = some.facts[0].container.id
+    del some.ledger.containers[key]
+    some.ledger.container(key, "c0")
+    some.read(0, 10)
+    (row,) = await look(table)
+    assert (row["lines"], row["lines_per_second"]) == (10, 5.0)
+    assert table.lines == 110
+    assert table.flows["all", "taken"] == 110
+
+
+async def test_a_state_that_was_forgotten_and_is_known_again_is_shown() -> None:
+    some = Some(1)
+    table = Table(some)
+    key = some.facts[0].container.id
+    await look(table, None)
+    for action, state in (("start", "running"), ("destroy", ""), ("die", "exited")):
+        actor = {"ID": key, "Attributes": {}}
+        some.states.observe({"Action": action, "Actor": actor, "timeNano": 10**9})
+        (row,) = await look(table)
+        assert row["state"] == state
+
+
+async def test_sums_change_with_their_rows_only() -> None:
+    some = Some(2)
+    table = Table(some)
+    some.read(0, 10)
+    await look(table, None)
+    for _ in range(3):
+        await look(table)
+    sums = table.projects
+    await look(table)
+    assert table.projects is sums
+    actor = {"ID": some.facts[1].container.id, "Attributes": {}}
+    some.states.observe({"Action": "start", "Actor": actor, "timeNano": 10**9})
+    await look(table)
+    assert (table.running, table.followed) == (1, 2)
+
+
 async def test_hostile_names_are_valid_text_on_one_line() -> None:
     some = Some(1)
     some.facts[0] = Facts(
