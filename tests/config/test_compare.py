@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.config import Config
-from pipeline.config.compare import compare
+from pipeline.config.compare import FIXED, compare
 from pipeline.config.file import parse
+from pipeline.config.settings import HTTPConfig
 from pipeline.model.component import SinkConfig, SourceConfig
 
 BASE = """
@@ -69,6 +70,10 @@ def test_what_cannot_change_stays_as_it_was_and_is_named_as_it_is_written() -> N
     assert new.logs.read == "auto"
     assert new.logs.max_line == 2 << 20
     assert found.changed == ["b"]
+
+
+def test_nothing_of_the_http_endpoint_can_change() -> None:
+    assert {name for table, name in FIXED if table == "http"} == set(HTTPConfig.__struct_fields__)
 
 
 def test_what_was_kept_is_named_again_as_long_as_the_file_says_it() -> None:
