@@ -49,7 +49,7 @@ class History:
         elapsed = clock - before.clock if before is not None else None
         containers = list(observed.all())
         waiting, pause = observed.waiting(now), Pause()
-        self.rings.begin(len(containers), now)
+        number = self.rings.begin(len(containers))
         lines, longest = 0, 0.0
         for count, facts in enumerate(containers):
             if not count % TOGETHER:
@@ -64,19 +64,20 @@ class History:
             grown = read - earlier if ring.filled else 0
             rate = grown / elapsed if elapsed and ring.filled else None
             ring.lines = read
-            ring.put(self.rings.number, (*self._used(key), rate, lag))
+            ring.put(number, (*self._used(key), rate, lag))
             lines, longest = lines + grown, max(longest, lag)
         self.rings.keep(frozenset(facts.container.id for facts in containers))
         memory = await asyncio.to_thread(resident)
         counts = Counts(observed.metrics, {}, (before.of("lines") if before else 0) + lines, clock)
         rates = Rates(counts, before)
         self.rings.host.put(
-            self.rings.number,
+            number,
             (
                 rates.of("lines"), rates.of("delivered"), rates.of("dropped"),
                 rates.of("cpu", digits=4), memory, longest,
             ),
         )  # fmt: skip
+        self.rings.finish(number, now)
         self._before = counts
 
     def _used(self, container_id: str) -> Sequence[float | None]:

@@ -29,7 +29,7 @@ _NOTHING: Final = float("nan")
 class Ring:
     """The last readings of one container, or of the host."""
 
-    __slots__ = ("_data", "_width", "depth", "filled", "lines")
+    __slots__ = ("_data", "_width", "depth", "filled", "last", "lines")
 
     def __init__(self, width: int, depth: int) -> None:
         """`width`: figures in a reading. `depth`: readings that are kept."""
@@ -37,45 +37,75 @@ class Ring:
         self.depth = depth
         self.filled = 0
         """Readings so far, at most `depth`."""
+        self.last = 0
+        """The number of the last one."""
         self.lines = 0
         """Lines of the container at the last reading."""
         self._data = array("f", [_NOTHING]) * (width * depth)
 
     def put(self, number: int, reading: Sequence[float | None]) -> None:
-        """Puts the reading with this number; numbers count up by one for all rings together."""
+        """Puts the reading with this number; numbers count up by one for all rings together.
+
+        Readings between the last one and this one were missed, and have no figures. A second
+        reading with the number of the last one replaces it.
+        """
+        if self.filled:
+            missed = range(max(self.last + 1, number - self.depth + 1), number)
+            for place in missed:
+                self._write(place, [None] * self._width)
+            self.filled = min(self.depth, self.filled + number - self.last)
+        else:
+            self.filled = 1
+        self._write(number, reading)
+        self.last = number
+
+    def _write(self, number: int, reading: Sequence[float | None]) -> None:
         at = number % self.depth * self._width
         self._data[at : at + self._width] = array(
             "f", [_NOTHING if value is None else value for value in reading]
         )
-        self.filled = min(self.depth, self.filled + 1)
 
     def series(self, number: int, figure: int) -> list[float | None]:
-        """One figure of all readings up to the one with this number, oldest first."""
-        places = range(number - self.filled + 1, number + 1)
-        values = (self._data[place % self.depth * self._width + figure] for place in places)
-        return [None if isnan(value) else round(value, 4) for value in values]
+        """One figure of all readings up to the one with this number, oldest first.
 
-    def resized(self, number: int, depth: int) -> Ring:
+        Later ones than the last one are None. There must be a reading.
+        """
+        places = range(self.last - self.filled + 1, min(number, self.last) + 1)
+        values = (self._data[place % self.depth * self._width + figure] for place in places)
+        found = [None if isnan(value) else round(value, 4) for value in values]
+        return [*found, *[None] * (number - self.last)][-self.depth :]
+
+    def resized(self, depth: int) -> Ring:
         """A ring of another depth with the newest readings of this one."""
         other = Ring(self._width, depth)
         other.lines = self.lines
-        for place in range(number - min(self.filled, depth) + 1, number + 1):
+        for place in range(self.last - min(self.filled, depth) + 1, self.last + 1):
             at = place % self.depth * self._width
             other.put(place, [None if isnan(v) else v for v in self._data[at : at + self._width]])
         return other
 
 
 class Rings:
-    """The rings of all containers, and of the host."""
+    """The rings of all containers, and of the host.
+
+    A reading begins with `begin` and counts from `finish` on. What is asked for in between is
+    answered with the readings before it.
+    """
 
     def __init__(self) -> None:
         self.number = 0
-        """The number of the last reading."""
+        """The number of the last reading that is finished."""
         self.end = 0.0
         """When it was taken, in seconds since the epoch; 0 if there is none yet."""
         self.depth = DEPTHS[0]
         self.host = Ring(len(OF_HOST), DEPTHS[0])
         self.by_id: dict[str, Ring] = {}
+
+    def begin(self, containers: int) -> int:
+        """Begins a reading of that many containers, and returns its number. Rings that are read
+        next get a depth for which all of them fit."""
+        self.depth = next((depth for depth in DEPTHS if containers <= _room(depth)), DEPTHS[-1])
+        return self.number + 1
 
     def ring(self, container_id: str) -> Ring | None:
         """The container's ring, made if there is room for it."""
@@ -84,18 +114,13 @@ class Rings:
             if len(self.by_id) >= _room(DEPTHS[-1]):
                 return None
             ring = self.by_id[container_id] = Ring(len(FIGURES), self.depth)
-        return ring if ring.depth == self.depth else self._resize(container_id, ring)
-
-    def _resize(self, container_id: str, ring: Ring) -> Ring:
-        ring = self.by_id[container_id] = ring.resized(self.number - 1, self.depth)
+        elif ring.depth != self.depth:
+            ring = self.by_id[container_id] = ring.resized(self.depth)
         return ring
 
-    def begin(self, containers: int, now: float) -> None:
-        """Begins a reading of that many containers, at `now`. Rings that are read next get a depth
-        for which all of them fit."""
-        self.number += 1
-        self.end = now
-        self.depth = next((depth for depth in DEPTHS if containers <= _room(depth)), DEPTHS[-1])
+    def finish(self, number: int, now: float) -> None:
+        """Finishes a reading that was taken at `now`, in seconds since the epoch."""
+        self.number, self.end = number, now
 
     def keep(self, ids: frozenset[str]) -> None:
         """Forgets the rings of all other containers."""
