@@ -66,14 +66,9 @@ def main(args: argparse.Namespace) -> int:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()
     allocator.fix_limits(os.environ)
-    agent = Agent(reading.config, conceal=reading.starred)
+    agent = Agent(reading)
     reloader = Reloader(
-        args.config,
-        os.environ,
-        agent.metrics,
-        python=args.python,
-        watch=args.watch,
-        reading=reading,
+        args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
     )
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent, reloader)) else 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pipeline.config import Config, ConfigFile
 from pipeline.config.file import substituted
@@ -27,12 +27,9 @@ from pipeline.explain.process import Process
 from pipeline.model import registry
 from pipeline.model.component import Stage
 from pipeline.model.dumps import dumps
-from pipeline.model.errors import DocklineError
 
 Lines = Sequence[tuple[str, Literal["stdout", "stderr"], str]]
 """Text, stream and time of each line; the time as in `Batch.times`, or empty."""
-
-STARTING: Final = "the agent is still starting"
 
 
 class Explainer:
@@ -40,12 +37,11 @@ class Explainer:
 
     def __init__(
         self,
-        reading: Callable[[], ConfigFile | None],
+        reading: Callable[[], ConfigFile],
         find: Callable[[str], Found | None],
         process: Process | None = None,
     ) -> None:
-        """`reading`: the running configuration; None while the agent starts. `find`: the container
-        with this name or id."""
+        """`reading`: the running configuration. `find`: the container with this name or id."""
         self._reading = reading
         self._find = find
         self._process = process or Process()
@@ -56,7 +52,7 @@ class Explainer:
         Raises `LookupError` for an unknown container, and `DocklineError` if the lines can't be
         run: others are, or they take too much. Both have a sentence for a user.
         """
-        reading, found = self._running(), self._found(container)
+        reading, found = self._reading(), self._found(container)
         facts, job = await asyncio.to_thread(_explanation, reading, found, lines)
         if job is None:
             return dumps(facts | {"afresh": []})
@@ -66,7 +62,7 @@ class Explainer:
 
     async def stages(self, route: str) -> bytes:
         """The route's stages as TOML. Raises `LookupError` for an unknown route."""
-        reading = self._running()
+        reading = self._reading()
         self._check_route(reading, route)
         text = await asyncio.to_thread(present.stages, reading, route)
         return dumps({"route": route, "stages": text})
@@ -77,16 +73,10 @@ class Explainer:
         `stages`: TOML. Raises `LookupError` for an unknown container or route, and `DocklineError`
         if the lines can't be run: others are, or they take too much.
         """
-        reading, found = self._running(), self._found(container)
+        reading, found = self._reading(), self._found(container)
         self._check_route(reading, route)
         job = await asyncio.to_thread(_trial, reading, found, route, stages, lines)
         return await self._process.run(job)
-
-    def _running(self) -> ConfigFile:
-        reading = self._reading()
-        if reading is None:
-            raise DocklineError(STARTING)
-        return reading
 
     def _found(self, container: str) -> Found:
         found = self._find(container)

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,18 +70,17 @@ class Agent:
 
     def __init__(
         self,
-        config: Config,
+        written: ConfigFile,
         environ: Mapping[str, str] = os.environ,
-        conceal: Callable[[str], str] = str,
     ) -> None:
-        """`environ`: for `DOCKER_HOST` and the like. `conceal` hides what must not be shown in
-        texts of the configuration (see `ConfigFile.starred`). Connects to nothing yet.
+        """`environ`: for `DOCKER_HOST` and the like. Connects to nothing yet.
 
         Raises `DocklineError` if something in the configuration can't be used.
         """
-        self.config = config
-        """The present configuration."""
-        self._conceal = conceal
+        self.config = config = written.config
+        """The present configuration: what `written` says, except for what needs a restart."""
+        self.written = self._first = written
+        """The configuration file as it was read last."""
         self.metrics = metrics = Metrics()
         self.ledger = Ledger()
         self.tap = Tap()
@@ -265,12 +264,6 @@ class Agent:
         return [line for line in lines if line]
 
     @property
-    def written(self) -> ConfigFile | None:
-        """The present configuration as it is written; None before the agent can be reloaded."""
-        reloader = self._reloading.reloader
-        return reloader.reading if reloader is not None else None
-
-    @property
     def labels(self) -> Labels:
         """Reads what containers ask for with their labels."""
         return self._selection.labels
@@ -308,9 +301,11 @@ class Agent:
         }
 
     def conceal(self, text: str) -> str:
-        """A text of the configuration without what must not be shown, such as what stands there
-        for `${…}`."""
-        return self._conceal(text)
+        """A text of the configuration without what must not be shown: see `ConfigFile.starred`.
+
+        Settings that need a restart are still those of the first configuration.
+        """
+        return self._first.starred(self.written.starred(text))
 
     async def overview(self) -> Overview:
         """What the agent does at the moment, for `GET /top`."""
@@ -318,21 +313,21 @@ class Agent:
 
     # --------------------------------------------------------------------------- reloading
 
-    async def reload(self, config: Config, conceal: Callable[[str], str] = str) -> Difference:
+    async def reload(self, written: ConfigFile) -> Difference:
         """Applies another configuration while the agent runs; call `finish_reload` afterwards.
 
-        Settings that can't change without a restart keep their values. `conceal` is as for the
-        constructor. Returns what has changed, and the names of the settings that can't. Raises
-        `DocklineError`, and then nothing has changed.
+        Settings that can't change without a restart keep their values. Returns what has changed,
+        and the names of the settings that can't. Raises `DocklineError`, and then nothing has
+        changed.
         """
-        difference = compare(self.config, config)
+        difference = compare(self.config, written.config)
         config = difference.config
         derived = self.metrics.derived.draft()
         change, selection, routes = await asyncio.to_thread(self._plan, config, derived)
         sources = await asyncio.to_thread(self.runners.plan, config.sources)
         await self.outputs.prepare(change)
         # No await from here on: no entry is read in between.
-        self.config, self._conceal = config, conceal
+        self.config, self.written = config, written
         self.outputs.apply(change)
         self.outputs.begin(change)
         self._selection = selection

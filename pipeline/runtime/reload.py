@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pipeline.config import Config, ConfigErrors, find, read
+from pipeline.config import ConfigErrors, find, read
 from pipeline.config.compare import Difference
 from pipeline.config.file import DEFAULT_FILE, ConfigFile
 from pipeline.model.component import Python
@@ -30,11 +30,8 @@ Signature = tuple[int, int, int, int]
 class Reloadable(Protocol):
     """What is reloaded: the agent."""
 
-    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
-        """Applies another configuration; `conceal` hides in texts of it what must not be shown.
-
-        Raises `DocklineError`, and then the present one stays.
-        """
+    async def reload(self, written: ConfigFile) -> Difference:
+        """Applies another configuration. Raises `DocklineError`, and then the present one stays."""
 
     async def finish_reload(self) -> None:
         """Waits until what the last reload replaced or removed has ended."""
@@ -80,15 +77,11 @@ class Reloader:
         python: Python = "refuse",
         watch: bool = False,
         poll: float = POLL,
-        reading: ConfigFile | None = None,
     ) -> None:
         """`given`: the file that the user named; None for the usual places. `environ`: for
         variables in the file. `python`: whether the configuration may run Python code
         (`config.read`). `watch`: whether to reload when the file changes, checked every `poll`
-        seconds. `reading`: the configuration that the agent was started with, if it was read from a
-        file."""
-        self.reading = reading
-        """The configuration in use as it is written, if that is known."""
+        seconds."""
         self._given = given
         self._environ = environ
         self._python = python
@@ -151,7 +144,7 @@ class Reloader:
     async def _try(self, agent: Reloadable) -> Outcome:
         try:
             reading = await asyncio.to_thread(self._read)
-            return self._succeeded(reading, await agent.reload(reading.config, reading.starred))
+            return self._succeeded(reading, await agent.reload(reading))
         except ConfigErrors as errors:
             for problem in errors.problems:
                 log.error(problem.lines(errors.file)[0])
@@ -188,7 +181,6 @@ class Reloader:
         return read(self._file, self._environ, python=self._python)
 
     def _succeeded(self, reading: ConfigFile, difference: Difference) -> Outcome:
-        self.reading = reading
         warnings = [warning.lines(reading.file)[0] for warning in reading.warnings]
         for warning in warnings:
             log.warning(warning)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.config.file import ConfigFile
 from pipeline.explain.dry_run import Line
-from pipeline.explain.explainer import STARTING, Explainer
+from pipeline.explain.explainer import Explainer
 from pipeline.explain.facts import Found, concealed, explained
 from pipeline.explain.process import Process
 from pipeline.model.errors import DocklineError
@@ -116,11 +116,6 @@ async def test_what_is_not_there_is_told(explainer: Explainer) -> None:
         await explainer.attempt("api-1", "nowhere", "", [])
     with pytest.raises(LookupError, match="no such route"):
         await explainer.stages("nowhere")
-
-
-async def test_there_is_no_answer_while_the_agent_starts() -> None:
-    with pytest.raises(DocklineError, match=STARTING):
-        await Explainer(lambda: None, find).explain("api-1", [])
 
 
 class NoProcess(Process):

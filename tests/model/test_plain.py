@@ -93,7 +93,7 @@ async def test_whatever_is_in_names_the_books_are_open_and_no_series_is_there_tw
     tmp_path: Path,
 ) -> None:
     text = SOURCES.format(folder=tmp_path)
-    agent = await asyncio.to_thread(lambda: Agent(parse(text, {}).config, {}))
+    agent = await asyncio.to_thread(lambda: Agent(parse(text, {}), {}))
     assert agent.admin is not None
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:

@@ -328,7 +328,7 @@ ENVIRONMENT = {"HUB_HOST": "hidden-host", "STREAM": "hidden-stream", "TENANT": "
 async def answered(folder: Path, change: Callable[[Agent], Any] | None = None) -> dict[str, Any]:
     """What a running agent with this configuration answers."""
     reading = await asyncio.to_thread(parse, CONFIG.format(folder=folder), ENVIRONMENT)
-    agent = await asyncio.to_thread(lambda: Agent(reading.config, {}, reading.starred))
+    agent = await asyncio.to_thread(lambda: Agent(reading, {}))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(agent.run(stop), name="agent")
@@ -376,7 +376,7 @@ async def test_a_reload_changes_it_and_what_is_hidden(tmp_path: Path) -> None:
         text = CONFIG.format(folder=tmp_path).replace("${STREAM}", "${TENANT}-2")
         text = text.replace("[sinks.json]", "[sinks.renamed]").replace('"json"', '"renamed"')
         reading = await asyncio.to_thread(parse, text, ENVIRONMENT)
-        await agent.reload(reading.config, reading.starred)
+        await agent.reload(reading)
         await agent.finish_reload()
 
     answer = await answered(tmp_path, change)

@@ -62,7 +62,7 @@ async def running(
         f'[engine]\nurl = "{fake.url}"\n[state]\ndirectory = "{folder}/state"\n'
         f'[http]\nlisten = "off"\n{config.format(folder=folder)}'
     )
-    agent = await asyncio.to_thread(lambda: Agent(parse(text, {}).config, {}))
+    agent = await asyncio.to_thread(lambda: Agent(parse(text, {}), {}))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(agent.run(stop), name="agent")
@@ -187,7 +187,7 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
     for name in ("t.csv", "u.csv"):
         (tmp_path / name).write_text("k,v\na,1\n")
     text = STAYS.format(folder=tmp_path) + f'[state]\ndirectory = "{tmp_path}/state"\n'
-    agent = Agent(parse(text, {}).config, {})
+    agent = Agent(parse(text, {}), {})
     there = set(map(id, agent._router.routes.values()))
     if old == "table":
         (tmp_path / "t.csv").write_text(new)
@@ -201,7 +201,7 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
 def test_a_sink_that_a_route_names_twice_gets_its_entries_once(tmp_path: Path) -> None:
     text = STAYS.format(folder=tmp_path).replace('["more"]', '["more", "more"]')
     (tmp_path / "t.csv").write_text("k,v\na,1\n")
-    agent = Agent(parse(f'{text}[state]\ndirectory = "{tmp_path}/state"\n', {}).config, {})
+    agent = Agent(parse(f'{text}[state]\ndirectory = "{tmp_path}/state"\n', {}), {})
     assert [one.name for one in agent._router.routes["fed"].outputs] == ["more"]
 
 
@@ -220,6 +220,6 @@ async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
         text += f'[state]\ndirectory = "{tmp_path}/state"\n'
         parsed = await asyncio.to_thread(parse, text.format(folder=tmp_path), {})
         with pytest.raises(RuntimeError, match="a bug"):
-            await one.agent.reload(parsed.config)
+            await one.agent.reload(parsed)
         fake.emit("create", ONE, name="web")
         await one.until(lambda: one.actions == ["create"])

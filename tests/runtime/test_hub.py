@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.accounting.audit import ContainerPart
-from pipeline.config import Config, ConfigErrors
+from pipeline.config import ConfigErrors, ConfigFile
 from pipeline.config.file import parse
 from pipeline.model import registry
 from pipeline.runtime.agent import Agent
@@ -47,9 +47,9 @@ def a_source_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def read(text: str, folder: Path) -> Config:
+def read(text: str, folder: Path) -> ConfigFile:
     state = f'[state]\ndirectory = "{folder}/state"\n[http]\nlisten = "127.0.0.1:0"\n'
-    return parse(state + text.format(folder=folder), {}).config
+    return parse(state + text.format(folder=folder), {})
 
 
 class Running:
@@ -119,6 +119,18 @@ async def test_what_a_stopping_hub_still_delivers_is_answered(tmp_path: Path) ->
     assert len(hub.entries) == 100
     assert await peer.answered() == 100
     await peer.close()
+
+
+async def test_what_a_setting_hides_stays_hidden_until_the_restart_that_it_waits_for(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, 'hosts = ["${{NAME:-hidden.example}}"]\n' + HUB) as hub:
+        agent = hub.agent
+        difference = await agent.reload(await asyncio.to_thread(read, HUB, tmp_path))
+        await agent.finish_reload()
+        assert difference.fixed == ["http.hosts"]
+        assert agent.config.http.hosts == ["hidden.example"]
+        assert agent.conceal("to hidden.example") == "to ${NAME:-…}"
 
 
 async def test_a_reload_changes_sources_and_routes(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import Config
+from pipeline.config import Config, ConfigFile
 from pipeline.config.compare import Difference, compare
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -31,11 +31,11 @@ class Agent:
         self.refusal = ""
         self.bug: Exception | None = None
 
-    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
+    async def reload(self, written: ConfigFile) -> Difference:
         if self.refusal:
             raise DocklineError(self.refusal)
-        self.taken.append(config)
-        return compare(Config(), config)
+        self.taken.append(written.config)
+        return compare(Config(), written.config)
 
     async def finish_reload(self) -> None:
         await self.busy.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import Config
+from pipeline.config import Config, ConfigFile
 from pipeline.config.compare import Difference, compare
 from pipeline.model.metrics import Metrics
 from pipeline.observe.access import Access
@@ -26,10 +26,10 @@ class Agent:
     def __init__(self) -> None:
         self.has_a_bug = False
 
-    async def reload(self, config: Config, conceal: Callable[[str], str]) -> Difference:
+    async def reload(self, written: ConfigFile) -> Difference:
         if self.has_a_bug:
             raise ValueError("token=hunter2")
-        return compare(Config(), config)
+        return compare(Config(), written.config)
 
     async def finish_reload(self) -> None:
         pass

@@ -174,7 +174,7 @@ def test_containers_have_it_together() -> None:
 def test_the_agent_counts_the_entries_that_it_fails_for(tmp_path: Path) -> None:
     text = CONFIG.partition("[[tests]]")[0].replace(":length", ":hostile")
     text = f'[engine]\nurl = "unix://{tmp_path}/none"\n[http]\nlisten = "off"\n{text}'
-    agent = Agent(parse(text, {}, python="allow").config, {})
+    agent = Agent(parse(text, {}, python="allow"), {})
     lanes = agent._router.bind(container(), Offsets({}))["logs"]
     lanes.offer(batch("fine", "raise", "exit"))
     labels = {"route": "a", "stage": "python"}

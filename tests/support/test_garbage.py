@@ -167,7 +167,7 @@ from pipeline.runtime.agent import Agent
 from pipeline.config.file import parse
 
 async def run():
-    agent, stop = Agent(parse(sys.argv[1], {}).config), asyncio.Event()
+    agent, stop = Agent(parse(sys.argv[1], {})), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(agent.run(stop))
         while not gc.get_freeze_count():
