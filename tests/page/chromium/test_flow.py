@@ -36,7 +36,7 @@ def test_a_sink_that_is_down_says_so_in_words_and_since_when(opened: Opener, hou
     house.say(api, ERROR)
     page = opened(house.agent)
     sink = page.get_by_role("region", name="Sink papertrail", exact=True)
-    expect(sink).to_contain_text(re.compile(r"down for \d+ (s|min)"))
+    expect(sink).to_contain_text(re.compile(r"failing for \d+ (s|min)"))
     expect(sink).to_contain_text("refused the connection")
     problem = page.get_by_role("list", name="Problems").get_by_role("listitem")
     expect(problem).to_contain_text("papertrail")
