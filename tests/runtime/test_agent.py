@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -196,6 +198,20 @@ def test_a_route_is_the_same_while_nothing_that_it_depends_on_has_changed(
     config = parse(changed, {}).config
     _, _, routes = agent._plan(config, agent.metrics.derived.draft())
     assert {route.name for route in routes if id(route) in there} == stay
+
+
+@pytest.mark.server
+def test_an_agent_without_the_page_imports_none_of_it(tmp_path: Path) -> None:
+    text = f'[state]\ndirectory = "{tmp_path}"\n[http]\npage = false\n'
+    script = f"""
+import sys
+from pipeline.config.file import parse
+from pipeline.runtime.agent import Agent
+Agent(parse({text!r}, {{}}))
+print([name for name in sys.modules if name.startswith(("pipeline.page", "pipeline.explain"))])
+"""
+    done = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert done == "[]\n"
 
 
 def test_a_sink_that_a_route_names_twice_gets_its_entries_once(tmp_path: Path) -> None:
