@@ -405,10 +405,13 @@ class Agent:
             async with asyncio.TaskGroup() as tasks:
                 self.outputs.start(tasks)
                 self.runners.start(tasks)
-                flushing = tasks.create_task(self._router.flusher.run(), name="held entries")
+                beside = [tasks.create_task(self._router.flusher.run(), name="held entries")]
+                if self._page is not None:
+                    beside.append(tasks.create_task(self._page.run(), name="page"))
                 await self._read_until(stop, reloader)
                 await self._drain()
-                flushing.cancel()
+                for task in beside:
+                    task.cancel()
                 await self.outputs.finish()
                 await self.runners.finish()
             return not any(output.buffer.entries for output in self.outputs)
@@ -436,8 +439,6 @@ class Agent:
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
-            if self._page is not None:
-                reading.append(tasks.create_task(self._page.run(), name="page"))
             reading.append(tasks.create_task(Allocator().run(), name="allocator"))
             reading.append(tasks.create_task(self._collector.run(), name="garbage collector"))
             await stop.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -225,6 +226,22 @@ async def test_there_is_a_limit_of_viewers_and_one_who_leaves_makes_room(
                 await asyncio.sleep(0.1)
         for viewer in viewers:
             viewer.close()
+
+
+async def test_an_agent_that_stops_goes_on_telling_until_all_is_delivered(
+    agent: AgentProcess,
+) -> None:
+    agent.until(lambda: "page-talks" in agent.get("/api/containers")[1], "it is not there")
+    async with asked(agent, "/api/now") as answer:
+        await answer.content.readline()
+        agent.process.send_signal(signal.SIGTERM)  # `down` takes nothing
+        async with asyncio.timeout(20):
+            while "stopping" not in agent.said:
+                await asyncio.sleep(0.05)
+            before = json.loads(await answer.content.readline())
+            after = json.loads(await answer.content.readline())
+    assert after["time"] > before["time"]
+    agent.process.kill()
 
 
 def test_without_the_page_there_is_no_api(engine: PrivateEngine, tmp_path: Path) -> None:
