@@ -111,9 +111,26 @@ def _explanation(reading: ConfigFile, found: Found, lines: Lines) -> tuple[Facts
 
 def _trial(reading: ConfigFile, found: Found, route: str, stages: str, lines: Lines) -> bytes:
     """The job of running lines through other stages."""
-    trial = Trial(route, stages, present.head(reading, route))
-    facts = JobContainer.of(found.container)
-    return Job(facts, surroundings(reading), _lines(lines), trial=trial).encode()
+    feeding, note = _feeding(reading, found, route)
+    tables = {name: _tables(reading, name) for name in feeding}
+    ways = [Way(name, present.stages_of(stages), []) for name, stages in tables.items()]
+    trial = Trial(route, stages, present.head(reading, route), note)
+    facts, hidden = JobContainer.of(found.container), substituted(list(tables.values()))
+    return Job(facts, surroundings(reading), _lines(lines), ways, hidden, trial).encode()
+
+
+def _feeding(reading: ConfigFile, found: Found, route: str) -> tuple[list[str], str]:
+    """The routes through which lines of the container come to this one, the first way of several;
+    and what to say about them."""
+    _, names = with_ways(reading.config, about(reading, found)["routes"])
+    ways = [way for name in names if (way := name.split(BETWEEN))[-1] == route]
+    if not ways:
+        return [], ""
+    feeding, others = ways[0][:-1], len(ways) - 1
+    if any(_runs_own_code(reading.config, name) for name in feeding):
+        return [], _not_run(BETWEEN.join(feeding))
+    more = f"; {others} more lead to it as well" if others else ""
+    return feeding, f"lines come to it through {BETWEEN.join(feeding)}{more}" if feeding else ""
 
 
 def surroundings(reading: ConfigFile) -> Surroundings:

@@ -103,6 +103,8 @@ class Trial(Struct, frozen=True):
     """`stages = […]` in TOML, of which nothing is known."""
     head: str
     """The other settings of the route in TOML, below its header."""
+    note: str = ""
+    """What to say about the routes that lines go through before; empty for nothing."""
 
 
 class Job(Struct, frozen=True):
@@ -112,6 +114,7 @@ class Job(Struct, frozen=True):
     surroundings: Surroundings
     lines: list[JobLine]
     ways: list[Way] = []
+    """The ways to explain. Of a trial: the routes that lines go through before, in order."""
     hidden: dict[str, str] = {}
     """Values that were substituted in the ways and must not be in the answer, as in
     `ConfigFile.hidden`."""

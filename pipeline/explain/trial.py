@@ -27,6 +27,7 @@ from pipeline.explain.job import Job, Surroundings, Trial
 from pipeline.model import registry
 from pipeline.model.component import Stage
 from pipeline.model.errors import DocklineError
+from pipeline.topology.labels import PREFIX
 
 STAGES: Final = "stages"
 
@@ -90,20 +91,33 @@ def _tried(job: Job, trial: Trial, config: Config) -> Facts:
         "lines": [],
         "afresh": [],
         "toml": "",
+        "note": trial.note,
     }
     if reader.errors:
         return facts
     route = replace(config.routes[trial.route], stages=stages)
     facts["warnings"] = _problems(reader.warnings(route, config))
+    before = [(way.name, stage) for way in job.ways for stage in _stages_of_way(way.stages, job)]
+    route = replace(route, stages=[*(stage for _, stage in before), *stages])
     config = replace(config, routes={**config.routes, trial.route: route})
     lines = [line.line() for line in job.lines]
     found = of_lines({trial.route: ()}, config, job.container.container(), lines)
+    found = concealed(found, lambda text: conceal(text, job.hidden)) if job.hidden else found
     for line in found["lines"]:
         (way,) = line.pop("routes")
+        _name_routes(way["stages"], [name for name, _ in before])
         facts["lines"].append({**line, "stages": way["stages"], "entry": way["entry"]})
     facts["afresh"] = found["afresh"]
     facts["toml"] = trial.head + text.lstrip("\n")
     return facts
+
+
+def _name_routes(steps: Sequence[Facts], routes: Sequence[str]) -> None:
+    """Adds the route to each step that another route has done: those after the stages that the
+    container's labels ask for."""
+    own = [step for step in steps if not step["stage"].startswith(PREFIX)]
+    for step, route in zip(own, routes, strict=False):
+        step["route"] = route
 
 
 def _problems(problems: Sequence[Problem]) -> list[Facts]:

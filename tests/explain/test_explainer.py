@@ -97,6 +97,31 @@ async def test_a_trial_gets_lines_and_their_times(explainer: Explainer) -> None:
 
 
 @pytest.mark.server
+async def test_lines_go_through_the_routes_that_feed_the_one_that_is_tried(
+    explainer: Explainer,
+) -> None:
+    text = 'stages = [{ set = { tried = "yes" } }]\n'
+    facts = json.loads(await explainer.attempt("api-1", "rare", text, LINES))
+    error, other = facts["lines"]
+    assert [(step["stage"], step.get("route")) for step in error["stages"]] == [
+        ("dockline.tag", None), ("parse", "errors"), ("set", "errors"), ("keep", "errors"),
+        ("set", None),
+    ]  # fmt: skip
+    assert error["entry"]["tried"] == "yes"
+    assert error["entry"]["owner"] == "${OWNER}"
+    assert (other["stages"][-1]["stage"], other["stages"][-1]["outcome"]) == ("keep", "dropped")
+    assert facts["note"] == "lines come to it through errors"
+    assert facts["toml"].endswith(text)
+
+
+@pytest.mark.server
+async def test_a_route_that_nothing_leads_to_is_tried_by_itself(explainer: Explainer) -> None:
+    facts = json.loads(await explainer.attempt("web-1", "rare", "stages = []\n", LINES))
+    assert [line["stages"] for line in facts["lines"]] == [[], []]
+    assert facts["note"] == ""
+
+
+@pytest.mark.server
 async def test_a_file_that_changed_meanwhile_is_told(
     explainer: Explainer, reading: ConfigFile
 ) -> None:
