@@ -278,6 +278,7 @@ class _Requests(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             keepalive_timeout=2 * IDLE_TIMEOUT,  # our own limit ends them first
             lingering_time=HEAD_TIMEOUT,
+            auto_decompress=False,  # nothing takes it, and 128 KiB may become 130 MiB
         )
         self._bugs = bugs
         self._gone: ConnectionError | None = None

@@ -6,6 +6,7 @@ The whole of 127/8 is this machine; `beyond` makes those of it that begin with 1
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import re
 import socket
@@ -47,6 +48,7 @@ class Serving:
             web.get("/bug", self._bug),
             web.get("/stream", self._stream),
             web.get("/breaks", self._break),
+            web.post("/length", self._length),
         ]
         self.server = Server("0.0.0.0:0", routes, ended=lambda reason: self.ended.update([reason]))
         self._open: list[asyncio.StreamWriter] = []
@@ -70,6 +72,9 @@ class Serving:
         await response.prepare(request)
         await response.write(b"ok")
         raise ValueError
+
+    async def _length(self, request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
 
     async def _bug(self, request: web.Request) -> web.Response:
         raise ValueError("hunter2")
@@ -271,6 +276,15 @@ async def test_a_head_without_end_ends_the_connection(serving: Serving) -> None:
         writer.write(line)
     assert await ended(reader)
     assert serving.ended == {"large": 1}
+
+
+async def test_a_compressed_body_stays_as_small_as_it_came(serving: Serving) -> None:
+    body = gzip.compress(bytes(10 << 20))
+    lines = ("POST /length HTTP/1.1", "Host: localhost", "Content-Encoding: gzip")
+    start = "\r\n".join((*lines, f"Content-Length: {len(body)}", "\r\n")).encode()
+    reader, _ = await serving.connect(request=start + body)
+    await head(reader)
+    assert await reader.read(100) == str(len(body)).encode()
 
 
 @pytest.mark.fault(125)
