@@ -16,7 +16,8 @@ about the stream:
 ```
 
 The query may have `route`, `sink` and `container`, each any number of times, and `dropped=1`. To
-search, it may have `match`, `regex`, `where` and `level`, once each. Then `searched` comes every
+search, it may have `match`, `regex`, `where` and `level`, once each, with `LONGEST` characters at
+most. Then `searched` comes every
 second, with what has been since the one before: how many entries matched, of how many, and how many
 of these were skipped, since the search has used up its CPU.
 """
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from aiohttp import hdrs, web
 from multidict import MultiMapping
@@ -40,6 +42,9 @@ IDLE = 10.0
 """Seconds without an entry after which the stream writes an `idle` line."""
 STALLED = 600.0
 """Seconds that a tapper may read nothing before its stream is ended."""
+LONGEST = 512
+"""Characters of what is searched for at most: reading a pattern may take time that grows with the
+square of its length. The worst known takes 0.9 s of CPU, in a thread."""
 
 INSTEAD = "run dockline tap where the agent runs (docker exec)"
 _SEARCH = ("match", "regex", "where", "level")
@@ -53,6 +58,8 @@ class Tapping:
         """`access`: who may tap, besides having the token (`http.tap`)."""
         self._tap = tap
         self._guard = Guard("tapping", "http.tap", INSTEAD, access)
+        self._one = asyncio.Lock()
+        """Held while a search is made ready."""
 
     def close(self) -> None:
         """Ends all streams."""
@@ -65,10 +72,11 @@ class Tapping:
             return web.Response(status=403, text=reason + "\n")
         try:
             choice = self._choice(request)
+            search = await self._search(request.query)
         except DocklineError as error:
             return web.Response(status=400, text=f"{error}\n")
         try:
-            tapper = self._tap.open(choice)
+            tapper = self._tap.open(replace(choice, search=search))
         except DocklineError as error:
             return web.Response(status=503, text=f"{error}\n")
         try:
@@ -77,8 +85,8 @@ class Tapping:
             self._tap.leave(tapper)
 
     def _choice(self, request: web.Request) -> Choice:
-        """What the query asks for. Raises `DocklineError` for an unknown parameter, route or
-        sink, and for a search that can't be used."""
+        """What the query asks for, but for the search. Raises `DocklineError` for an unknown
+        parameter, route or sink."""
         query = request.query
         if unknown := set(query) - _PARAMETERS:
             raise DocklineError(f'there is no parameter "{min(unknown)}"')
@@ -86,16 +94,24 @@ class Tapping:
         _check("route", routes, self._tap.routes)
         _check("sink", sinks, self._tap.sinks)
         dropped = query.get("dropped", "0") not in ("0", "false", "")
-        return Choice(
-            routes, sinks, query.getall("container", []), dropped, search=self._search(query)
-        )
+        return Choice(routes, sinks, query.getall("container", []), dropped)
 
-    @staticmethod
-    def _search(query: MultiMapping[str]) -> Search | None:
-        terms = {name: query.getall(name, [""]) for name in _SEARCH}
-        if twice := [name for name, values in terms.items() if len(values) > 1]:
-            raise DocklineError(f'the parameter "{twice[0]}" may be given once')
-        return Search(**{name: value for name, [value] in terms.items()}) or None
+    async def _search(self, query: MultiMapping[str]) -> Search | None:
+        """What the query searches for, made ready in a thread. Raises `DocklineError` if that can't
+        be used."""
+        terms = {name: query.getall(name) for name in _SEARCH if name in query}
+        for name, values in terms.items():
+            if len(values) > 1:
+                raise DocklineError(f'the parameter "{name}" may be given once')
+            if len(values[0]) > LONGEST:
+                raise DocklineError(f'"{name}" has more than {LONGEST} characters')
+        if not terms:
+            return None
+        async with self._one:
+            search = await asyncio.to_thread(
+                Search, **{name: value for name, [value] in terms.items()}
+            )
+        return search or None
 
 
 def _check(kind: str, patterns: Sequence[str], names: Collection[str]) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
@@ -70,21 +71,28 @@ class Choice:
     _sink: re.Pattern[str] = field(init=False, repr=False)
     _container: re.Pattern[str] = field(init=False, repr=False)
     _ids: tuple[str, ...] = field(init=False, repr=False)
+    _chosen: WeakKeyDictionary[Container, bool] = field(init=False, repr=False, compare=False)
+    """Whether containers were chosen: hundreds of patterns are too many for each batch."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_route", any_of(self.routes))
         object.__setattr__(self, "_sink", any_of(self.sinks))
         object.__setattr__(self, "_container", any_of(self.containers))
         object.__setattr__(self, "_ids", tuple(one for one in self.containers if len(one) >= 6))
+        object.__setattr__(self, "_chosen", WeakKeyDictionary())
 
     def takes(self, container: Container, route: str, sinks: Collection[str]) -> bool:
         """Whether entries of the container on that route are chosen. `sinks`: names of those that
         the entries would reach; one has to match."""
         if not self._route.match(route) or (self.sinks and not any(map(self._sink.match, sinks))):
             return False
-        if self._container.match(container.name):
+        if not self.containers:
             return True
-        return container.id.startswith(self._ids)
+        chosen = self._chosen.get(container)
+        if chosen is None:
+            chosen = bool(self._container.match(container.name))
+            chosen = self._chosen[container] = chosen or container.id.startswith(self._ids)
+        return chosen
 
 
 def any_of(patterns: Sequence[str]) -> re.Pattern[str]:

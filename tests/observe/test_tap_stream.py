@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.observe.server import Server
 from pipeline.observe.tap_stream import Tapping
 from pipeline.testing.builders import batch
 from pipeline.topology.tap import ENTRIES, MOST_TAPPERS, Tap
+from pipeline.topology.tap_search import Search
 from tests.observe.test_access import own_address
 
 
@@ -140,6 +142,7 @@ async def test_one_who_never_reads_again_loses_his_place(
         ("where=n+==", "this cannot be read as an expression"),
         ("level=loud", 'there is no level "loud"; there are: ' + ", ".join(LEVELS)),
         ("match=a&match=b", 'the parameter "match" may be given once'),
+        ("regex=" + ".%3F" * 257, '"regex" has more than 512 characters'),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_what_there_is(
@@ -148,6 +151,29 @@ async def test_what_makes_no_sense_is_refused_with_what_there_is(
     async with ClientSession() as client, client.get(f"{running.url}?{query}") as answer:
         assert (answer.status, await answer.text()) == (400, words + "\n")
     assert running.tap.tappers == ()
+
+
+async def test_while_a_search_is_made_ready_the_agent_goes_on(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow(**terms: str) -> Search:
+        began.set()
+        assert may_end.wait(20)
+        return Search(**terms)
+
+    monkeypatch.setattr(module, "Search", slow)
+
+    async def ask() -> None:
+        async with ClientSession() as client, client.get(f"{running.url}?regex=a") as answer:
+            assert answer.status == 200
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ask(), name="ask")
+        while not began.is_set():
+            await asyncio.sleep(0.01)
+        may_end.set()
 
 
 async def test_one_too_many_is_refused(running: Running) -> None:
