@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
@@ -11,6 +12,8 @@ from pipeline.model.dumps import dumps
 
 LONGEST = 512
 """Characters of a parameter's value at most."""
+SEND_SECONDS: Final = 10.0
+"""Seconds in which a client has to read its answer."""
 _HEADERS = {hdrs.CACHE_CONTROL: "no-store"}
 
 
@@ -53,3 +56,16 @@ def answer(value: Any) -> web.Response:
 def refused(status: int, sentence: str) -> web.Response:
     """An answer that refuses, with a sentence fit to be shown."""
     return web.Response(status=status, text=f"{sentence}\n", headers=_HEADERS)
+
+
+async def sent(request: web.Request, response: web.Response) -> web.StreamResponse:
+    """Sends an answer while its handler still counts. Ends the connection of a client that doesn't
+    read it: what aiohttp sends after a handler may wait for as long as the client likes."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    return response

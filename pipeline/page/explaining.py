@@ -17,6 +17,7 @@ from pipeline.config.settings import EntryTime
 from pipeline.model.errors import DocklineError
 from pipeline.observe.access import Guard
 from pipeline.page._while_connected import while_connected
+from pipeline.page.answers import sent
 
 LARGEST_BODY: Final = 96 << 10
 """Bytes of a request's body."""
@@ -25,8 +26,6 @@ MOST_TRIED: Final = 200
 """Lines of a request."""
 BODY_SECONDS: Final = 5.0
 """How long the body of a request may take."""
-SEND_SECONDS: Final = 10.0
-"""How long the client may take to read the answer."""
 MOST_AT_ONCE: Final = 4
 """Requests with a body at once: each may hold a body and an answer of 4 MiB."""
 
@@ -141,7 +140,8 @@ class Explaining:
         self._under_way += 1
         try:
             with while_connected(request):
-                return await _sent(request, await answer())
+                body = await answer()
+                return await sent(request, web.Response(body=body, content_type="application/json"))
         except LookupError as error:
             raise web.HTTPNotFound(text=f"{error.args[0]}\n") from None
         except DocklineError as error:
@@ -176,16 +176,3 @@ def _lines(lines: Sequence[Line]) -> Lines:
     except ValueError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from None
     return [(line.text, line.stream, time) for line, time in zip(lines, times, strict=True)]
-
-
-async def _sent(request: web.Request, body: bytes) -> web.StreamResponse:
-    """Sends the answer. Ends the connection of a client that does not read it."""
-    response = web.Response(body=body, content_type="application/json")
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await response.prepare(request)
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-    return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
 from typing import Final
 
 import orjson
@@ -11,10 +12,10 @@ from aiohttp import hdrs, web
 
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
-from pipeline.page.answers import Query, refused
+from pipeline.page.answers import Query, refused, sent
 from pipeline.page.rows import COLUMNS, Row
 from pipeline.page.sampler import Sampler
-from pipeline.support.selector import Pause
+from pipeline.support.selector import Pause, SharedPause
 from pipeline.topology.tap import any_of
 
 STALLED: Final = 60.0
@@ -33,6 +34,11 @@ class Figures:
         self._sampler = sampler
         self._closed = False
 
+    @cached_property
+    def _pause(self) -> Pause:
+        """Shared by all viewers: together they hold the event loop no longer than one would."""
+        return SharedPause()
+
     def close(self) -> None:
         """Ends all streams at their next line."""
         self._closed = True
@@ -49,15 +55,15 @@ class Figures:
             self._sampler.join()
         except DocklineError as error:
             return refused(503, str(error))
-        viewer = _Viewer(self._sampler, chosen if wants_table else None)
+        viewer = _Viewer(self._sampler, chosen if wants_table else None, self._pause)
         try:
             if query.flag("once"):
-                return await self._once(viewer)
+                return await sent(request, await self._once(viewer))
             return await self._stream(request, viewer)
         finally:
             self._sampler.leave()
 
-    async def _once(self, viewer: _Viewer) -> web.StreamResponse:
+    async def _once(self, viewer: _Viewer) -> web.Response:
         try:
             async with asyncio.timeout(LONGEST_WAIT):
                 await self._sampler.after(0, rates=True)
@@ -100,17 +106,20 @@ class Figures:
         except DocklineError as error:
             return refused(503, str(error))
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                await self._sampler.after(0, rates=True)
-            pause, objects = Pause(), []
-            chosen = _choice(query.several("container"))
-            for row in list(self._sampler.table.changed_since(0, chosen)):
-                objects.append(dumps(dict(zip(COLUMNS, orjson.loads(row), strict=True))))
-                await pause()
-        except TimeoutError:
-            return refused(503, "there are no figures yet; ask again")
+            return await sent(request, await self._objects(query.several("container")))
         finally:
             self._sampler.leave()
+
+    async def _objects(self, names: Sequence[str]) -> web.Response:
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._sampler.after(0, rates=True)
+        except TimeoutError:
+            return refused(503, "there are no figures yet; ask again")
+        objects = []
+        for row in await self._sampler.table.changed_since(0, _choice(names), self._pause):
+            objects.append(dumps(dict(zip(COLUMNS, orjson.loads(row), strict=True))))
+            await self._pause()
         body = b'{"containers":[' + b",".join(objects) + b"]}"
         return web.Response(body=body, content_type="application/json", headers=_HEADERS)
 
@@ -118,28 +127,31 @@ class Figures:
 class _Viewer:
     """One who looks, and what was shown to him last."""
 
-    def __init__(self, sampler: Sampler, chosen: Callable[[Row], bool] | None) -> None:
+    def __init__(
+        self, sampler: Sampler, chosen: Callable[[Row], bool] | None, pause: Pause
+    ) -> None:
         """`chosen`: which rows of the table to show; None for no table."""
         self.seen = 0
         """The last look that was shown."""
         self._sampler = sampler
         self._chosen = chosen
+        self._pause = pause
         self._shown = 0
         """The look up to which the table is known to him; 0 for none of it."""
 
     async def line(self) -> AsyncIterator[bytes]:
         """The newest figures as one JSON object, in pieces."""
-        sampler, table = self._sampler, self._sampler.table
-        self.seen = sampler.version
+        table, json = self._sampler.table, self._sampler.json
+        self.seen = self._sampler.version
         if self._chosen is None:
-            yield sampler.json
+            yield json
             return
         gone = table.gone_since(self._shown) if self._shown else None
         since = self._shown if gone is not None else 0
         self._shown = self.seen
-        rows = list(table.changed_since(since, self._chosen))
+        rows = await table.changed_since(since, self._chosen, self._pause)
         head = {"columns": COLUMNS, "full": not since, "gone": gone or []}
-        yield sampler.json[:-1] + b',"table":' + dumps(head)[:-1] + b',"rows":['
+        yield json[:-1] + b',"table":' + dumps(head)[:-1] + b',"rows":['
         for number, some in enumerate(_pieces(rows)):
             yield (b"," if number else b"") + b",".join(some)
         yield b"]}}"
@@ -158,8 +170,8 @@ def _pieces(rows: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def _choice(names: Sequence[str]) -> Callable[[Row], bool]:
-    """Whether a row is one of the containers that these patterns name; of all, if there are
-    none. A text of six or more characters may begin an id."""
+    """Whether a row is one of the containers that these names and patterns name; of all, if there
+    are none. A text of six or more characters may begin an id."""
     pattern, ids = any_of(names), tuple(name for name in names if len(name) >= 6)
 
     def is_chosen(row: Row) -> bool:

@@ -54,7 +54,7 @@ def describe(config: Config, conceal: Callable[[str], str]) -> dict[str, Any]:
         "sources": [
             *([docker] if config.engine.enabled else []),
             *(
-                {"name": name, "type": source.type, "address": conceal(address_of(source))}
+                {"name": name, "type": source.type, "address": address_of(source, conceal)}
                 for name, source in config.sources.items()
             ),
         ],
@@ -79,7 +79,7 @@ def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> dict[st
     return {
         "name": name,
         "type": sink.type,
-        "address": conceal(address_of(sink)),
+        "address": address_of(sink, conceal),
         "when_full": buffer.when_full,
         "memory_limit": int(buffer.memory),
         "disk_limit": int(buffer.disk or 0),
@@ -87,11 +87,11 @@ def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> dict[st
     }
 
 
-def address_of(config: SinkConfig | SourceConfig | Struct) -> str:
-    """Where a sink or source is, without credentials; empty if it has no address."""
+def address_of(config: SinkConfig | SourceConfig | Struct, conceal: Callable[[str], str]) -> str:
+    """Where a sink or source is, without what must not be shown; empty if it has no address."""
     for key in _ADDRESSES:
         value = getattr(config, key, None)
         if value:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            return Stars(config)(text)[:LONGEST]
+            return Stars(config)(conceal(text))[:LONGEST]  # of a secret that is cut, the rest stays
     return ""

@@ -6,18 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from aiohttp import web
 
-from pipeline.page.answers import Query, answer, refused
+from pipeline.page.answers import Query, answer, refused, sent
 from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
 from pipeline.page.rows import Facts
 from pipeline.page.sampler import Observed
 from pipeline.page.states import Happening
 from pipeline.page.table import TOGETHER
-from pipeline.support.selector import Pause
+from pipeline.support.selector import Pause, SharedPause
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,11 @@ class History:
         self.rings = Rings()
         self._observed = observed
         self._before: Counts | None = None
+
+    @cached_property
+    def _pause(self) -> Pause:
+        """Shared by all who ask: together they hold the event loop no longer than one would."""
+        return SharedPause()
 
     async def run(self) -> None:
         """Reads all figures every `EVERY` seconds, until it is cancelled."""
@@ -103,16 +109,17 @@ class History:
         if len(names) == 1 and not ids:
             return refused(404, f'there is no container "{names[0]}"')
         facts: dict[str, Any] = {"every": EVERY, "end": self.rings.end}
+        number = self.rings.number  # of the last reading at `end`: another one may come meanwhile
         if not names:
-            facts["host"] = self._series(self.rings.host, OF_HOST)
-        facts["containers"] = {
-            key: self._series(ring, FIGURES, wanted)
-            for key in ids
-            if (ring := self.rings.by_id.get(key)) is not None
-        }
+            facts["host"] = self._series(self.rings.host, number, OF_HOST)
+        facts["containers"] = found = {}
+        for key in ids:
+            await self._pause()
+            if (ring := self.rings.by_id.get(key)) is not None:
+                found[key] = self._series(ring, number, FIGURES, wanted)
         if len(ids) == 1:
             facts["events"] = {ids[0]: [_event(one) for one in self._observed.events(ids[0])]}
-        return answer(facts)
+        return await sent(request, answer(facts))
 
     def _found(self, names: Sequence[str]) -> Sequence[Facts]:
         """Of one container, the id may be cut short. Looking for many so would take too long."""
@@ -122,10 +129,10 @@ class History:
         return [one] if one is not None else []
 
     def _series(
-        self, ring: Ring, figures: Sequence[str], wanted: Sequence[str] = ()
+        self, ring: Ring, number: int, figures: Sequence[str], wanted: Sequence[str] = ()
     ) -> Mapping[str, Sequence[float | None]]:
         return {
-            figure: ring.series(self.rings.number, place)
+            figure: ring.series(number, place)
             for place, figure in enumerate(figures)
             if not wanted or figure in wanted
         }

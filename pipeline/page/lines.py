@@ -8,7 +8,6 @@ So whoever may not tap may not see them. Only containers that the agent follows 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -22,7 +21,7 @@ from pipeline.model.errors import EngineError
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe.access import Guard
 from pipeline.page._while_connected import while_connected
-from pipeline.page.answers import Query, answer, refused
+from pipeline.page.answers import Query, answer, refused, sent
 from pipeline.page.turns import TooManyError, Turns
 from pipeline.sources.docker.decode.frames import FrameError
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
@@ -33,8 +32,6 @@ AT_ONCE: Final = 4
 """Requests at once, over all clients: dockerd may scan a whole log for each."""
 USUAL: Final = 200
 """Lines that are returned if the request doesn't say how many."""
-SEND_SECONDS: Final = 10.0
-"""Seconds in which a client has to read its answer."""
 
 _KINDS = ("before", "after", "around", "since")
 
@@ -84,7 +81,7 @@ class Lines:
             async with self._turns.of(request.remote or ""):
                 with while_connected(request):
                     found = await _look(PastLines(self._engine, container.id), wanted)
-                return await _sent(request, answer(_written(container, *found)))
+                return await sent(request, answer(_written(container, *found)))
         except TooManyError:
             return refused(503, "others ask for older lines already: ask again in a moment")
         except NotFound:
@@ -181,15 +178,3 @@ def _rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
         }
         for line in lines
     ]
-
-
-async def _sent(request: web.Request, response: web.Response) -> web.StreamResponse:
-    """Sends an answer. Ends the connection of a client that doesn't read it."""
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await response.prepare(request)
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-    return response

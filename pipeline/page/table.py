@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -170,10 +170,17 @@ class Table:
             return None
         return [key for when, key in self._gone if when > version]
 
-    def changed_since(
-        self, version: int, chosen: Callable[[Row], bool] | None = None
-    ) -> Iterator[bytes]:
-        """The rows that changed after that look, as JSON; only those for which `chosen` is true."""
-        for row in self.rows.values():
-            if row.version > version and (chosen is None or chosen(row)):
-                yield row.json
+    async def changed_since(
+        self, version: int, chosen: Callable[[Row], bool], pause: Callable[[], Awaitable[None]]
+    ) -> list[bytes]:
+        """The rows that changed after that look, as JSON; only those for which `chosen` is true.
+
+        `pause` lets the event loop run. A row that changes meanwhile may be the newer one.
+        """
+        found = []
+        for count, row in enumerate(list(self.rows.values())):
+            if not count % TOGETHER:
+                await pause()
+            if row.version > version and chosen(row):
+                found.append(row.json)
+        return found

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
+from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
 from pipeline.model.metrics import Metrics
+from pipeline.observe.server import Server
 from pipeline.page.history import History
 from pipeline.page.rings import FIGURES, OF_HOST
+from pipeline.page.rows import Facts
 from pipeline.page.waiting import Waiting
 from tests.page.test_table import Some
 
@@ -20,6 +24,9 @@ class Observed(Some):
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.metrics = Metrics(CollectorRegistry())
+
+    def find_all(self, names: Sequence[str]) -> Sequence[Facts]:
+        return [one for one in self.facts if one.container.id in names]
 
     def waiting(self, now: float) -> Waiting:
         return Waiting({}, (), now)
@@ -73,3 +80,28 @@ async def test_a_container_that_is_gone_has_no_readings(clock: list[float]) -> N
     clock[0] += 20
     await history.read()
     assert list(history.rings.by_id) == [f"{0:064x}"]
+
+
+async def test_the_agent_goes_on_between_the_readings_of_two_containers() -> None:
+    observed = Observed(3)
+    history = History(observed)  # type: ignore[arg-type]
+    await history.read()
+    turns = 0
+
+    async def pause() -> None:
+        nonlocal turns
+        turns += 1
+
+    history.__dict__["_pause"] = pause
+    server = Server("127.0.0.1:0", [web.get("/", history.handle)])
+    await server.start()
+    names = [("container", facts.container.id) for facts in observed.facts]
+    try:
+        async with (
+            ClientSession() as client,
+            client.get(f"http://{server.address}/", params=names) as answer,
+        ):
+            assert len((await answer.json())["containers"]) == 3
+    finally:
+        await server.close()
+    assert turns == 3

@@ -9,9 +9,10 @@ from typing import Any
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
 from pipeline.page.rows import COLUMNS, Facts
 from pipeline.page.states import State, States
-from pipeline.page.table import Table
+from pipeline.page.table import TOGETHER, Table
 from pipeline.page.usage import Usage
 from pipeline.page.waiting import Waiting
+from pipeline.support.selector import Pause
 from pipeline.testing.builders import container
 
 
@@ -60,7 +61,8 @@ async def look(table: Table, elapsed: float | None = 2.0) -> list[dict[str, Any]
     """Looks, and returns the rows that changed."""
     before = table.version
     await table.look(Waiting({}, (), 0.0), elapsed, by_host=False)
-    return [dict(zip(COLUMNS, json.loads(row), strict=True)) for row in table.changed_since(before)]
+    rows = await table.changed_since(before, lambda row: True, Pause())
+    return [dict(zip(COLUMNS, json.loads(row), strict=True)) for row in rows]
 
 
 async def test_only_rows_that_changed_are_made_anew() -> None:
@@ -199,3 +201,17 @@ async def test_hostile_names_are_valid_text_on_one_line() -> None:
     (row,) = await look(Table(some), None)
     assert row["name"].endswith("<script>")
     assert row["name"].isprintable()
+
+
+async def test_the_agent_goes_on_while_rows_are_chosen() -> None:
+    some = Some(3 * TOGETHER)
+    table = Table(some)
+    await look(table)
+    turns = 0
+
+    async def pause() -> None:
+        nonlocal turns
+        turns += 1
+
+    rows = await table.changed_since(0, lambda row: True, pause)
+    assert (len(rows), turns) == (3 * TOGETHER, 3)
