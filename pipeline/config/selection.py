@@ -16,7 +16,7 @@ class Selection:
     """What the configuration says about containers, and what their labels may ask for."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.config = config
         routes = {name: route.labels for name, route in config.routes.items()}
         honour = () if config.labels.honour == "off" else config.labels.honour
         self.labels = Labels(honour, routes, _choice(config.labels.containers))
@@ -32,7 +32,7 @@ class Selection:
         It does by the route's `containers`, or because the container asks for the route with a
         label and may.
         """
-        config = self._config.routes[route]
+        config = self.config.routes[route]
         takes = _choice(config.containers)
 
         def takes_or_is_asked(container: Container) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from pipeline.config import Config, ConfigFile, RouteConfig, StageConfig
+from pipeline.config.selection import Selection
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
 from pipeline.explain.dry_run import DryRun, Entry, Line, Snapshot, Step
@@ -60,7 +61,8 @@ def about(reading: ConfigFile, found: Found) -> Facts:
     is made, and no file is read.
     """
     config, container = reading.config, found.container
-    reasons = [*found.reasons, *not_followed(config, container, reading.conceal)]
+    selection = Selection(config)
+    reasons = [*found.reasons, *not_followed(selection, container, reading.conceal)]
     facts = {
         "container": {
             "id": container.id,
@@ -73,9 +75,10 @@ def about(reading: ConfigFile, found: Found) -> Facts:
         },
         "followed": not reasons,
         "reasons": reasons,
-        "notes": [*found.notes, *not_understood(config, container, reading.conceal)],
+        "notes": [*found.notes, *not_understood(selection, container, reading.conceal)],
         "routes": [
-            _route(reading, name, container, followed=not reasons) for name in config.routes
+            _route(reading, selection, name, container, followed=not reasons)
+            for name in config.routes
         ],
         "lines": [],
     }
@@ -153,12 +156,14 @@ def concealed(value: Any, conceal: Callable[[str], str]) -> Any:
     return conceal(value) if isinstance(value, str) else value
 
 
-def _route(reading: ConfigFile, name: str, container: Container, *, followed: bool) -> Facts:
+def _route(
+    reading: ConfigFile, selection: Selection, name: str, container: Container, *, followed: bool
+) -> Facts:
     route = reading.config.routes[name]
-    reasons = not_taken(reading.config, name, container, reading.conceal) if followed else []
+    reasons = not_taken(selection, name, container, reading.conceal) if followed else []
     fed_by = _fed_by(reading.config, name)
     if followed and fed_by and not reasons:
-        feeding = (_route(reading, one, container, followed=True) for one in fed_by)
+        feeding = (_route(reading, selection, one, container, followed=True) for one in fed_by)
         if not any(one["takes"] and _overlap(one["from"], route.sources) for one in feeding):
             reasons = [f"no route that leads to it takes the container: {listed(fed_by)}"]
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.config import Config
 from pipeline.config.selection import Selection
 from pipeline.explain.values import shown
 from pipeline.expression.explanation import Part, why_false
@@ -17,11 +16,11 @@ Conceal = Callable[[str], str]
 """Replaces secrets in a text: `ConfigFile.conceal`."""
 
 
-def not_followed(config: Config, container: Container, conceal: Conceal) -> list[str]:
+def not_followed(selection: Selection, container: Container, conceal: Conceal) -> list[str]:
     """Why the container isn't followed, a sentence for each reason; none if it is."""
-    if Selection(config).follows(container):
+    if selection.follows(container):
         return []
-    if expression := config.logs.containers:
+    if expression := selection.config.logs.containers:
         return [
             f"logs.containers: {_sentence(part, conceal)}"
             for part in why_false(expression, container)
@@ -29,19 +28,19 @@ def not_followed(config: Config, container: Container, conceal: Conceal) -> list
     return [f"its label {ENABLE} is {shown(conceal(container.labels[ENABLE]))}"]
 
 
-def not_understood(config: Config, container: Container, conceal: Conceal) -> list[str]:
+def not_understood(selection: Selection, container: Container, conceal: Conceal) -> list[str]:
     """What is wrong with the container's `dockline.` labels, a sentence for each."""
-    errors = Selection(config).labels.of(container).errors
+    errors = selection.labels.of(container).errors
     return [conceal(f"its label {label}: {error}") for label, error in errors.items()]
 
 
-def not_taken(config: Config, name: str, container: Container, conceal: Conceal) -> list[str]:
+def not_taken(selection: Selection, name: str, container: Container, conceal: Conceal) -> list[str]:
     """Why the route `name` doesn't take the container, a sentence for each reason; none if it does.
 
     The container must be one that is followed.
     """
-    route = config.routes[name]
-    if Selection(config).takes(name)(container):
+    route = selection.config.routes[name]
+    if selection.takes(name)(container):
         return []
     reasons = [
         _sentence(part, conceal) for part in why_false(route.containers or "True", container)

@@ -53,7 +53,7 @@ class History:
         observed, now = self._observed, time.time()
         clock, before = time.monotonic(), self._before
         elapsed = clock - before.clock if before is not None else None
-        containers = list(observed.all())
+        containers = await observed.all()
         waiting, pause = observed.waiting(now), Pause()
         number = self.rings.begin(len(containers))
         lines, longest = 0, 0.0

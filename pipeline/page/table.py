@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -25,7 +25,7 @@ GONE: Final = 20_000
 class Containers(Protocol):
     """Who knows the containers."""
 
-    def all(self) -> Iterable[Facts]:
+    async def all(self) -> Sequence[Facts]:
         """The facts of each container that there is. The same object as long as nothing has
         changed."""
 
@@ -85,7 +85,7 @@ class Table:
         """
         self.version += 1
         pause = Pause()
-        for count, facts in enumerate(list(self._containers.all())):
+        for count, facts in enumerate(await self._containers.all()):
             if not count % TOGETHER:
                 await pause()
             self._see(facts, waiting, elapsed)

@@ -24,7 +24,6 @@ from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.config import Config, ConfigFile, StageConfig
 from pipeline.config.compare import Difference, compare
 from pipeline.config.selection import Selection
-from pipeline.explain.reasons import not_followed
 from pipeline.intake.runner import SourceGauges
 from pipeline.intake.runners import SourceRunners
 from pipeline.model import registry
@@ -53,7 +52,6 @@ from pipeline.support.allocator import Allocator
 from pipeline.support.garbage import Collector
 from pipeline.support.plural import plural
 from pipeline.topology import Route, Router
-from pipeline.topology.labels import Labels
 from pipeline.topology.output import Output, OutputGauges
 from pipeline.topology.outputs import FINISHING, OutputChange, Outputs
 from pipeline.topology.tap import Tap
@@ -109,9 +107,10 @@ class Agent:
         self.outputs.apply(change)
         metrics.registry.register(OutputGauges(self.outputs))
         metrics.registry.register(LedgerMetrics(self.ledger, self.outputs.entries, self._unseen))
-        self._selection = Selection(config)
-        routes = _routes(config, change.outputs, self._selection, metrics, metrics.derived)
-        self._router = Router(routes, metrics, self.ledger, self.tap, self._selection.labels)
+        self.selection = Selection(config)
+        """What the present configuration says about containers."""
+        routes = _routes(config, change.outputs, self.selection, metrics, metrics.derived)
+        self._router = Router(routes, metrics, self.ledger, self.tap, self.selection.labels)
         self.runners = SourceRunners(self._router, metrics, host)
         self._source_change = sources = self.runners.plan(config.sources)
         self.runners.apply(sources)
@@ -195,7 +194,7 @@ class Agent:
             way=logs.read,
             max_line=int(logs.max_line),
             reconcile=float(logs.reconcile),
-            selects=self._selection.follows,
+            selects=self.selection.follows,
             events=self.config.events.enabled,
             last_lines=self.config.events.last_lines,
         )
@@ -272,20 +271,9 @@ class Agent:
         lines = (self.engine_problem, *self.runners.not_ready(), *sinks)
         return [line for line in lines if line]
 
-    @property
-    def labels(self) -> Labels:
-        """Reads what containers ask for with their labels."""
-        return self._selection.labels
-
     def is_own(self, container: Container) -> bool:
         """Whether the agent runs in this container."""
         return container.id == self._myself
-
-    def why_not_followed(self, container: Container) -> list[str]:
-        """Why a container of the Engine isn't followed, in a sentence each."""
-        if self.is_own(container):
-            return ["the agent runs in it, and never follows itself"]
-        return not_followed(self.config, container, self.conceal)
 
     @property
     def engine_problem(self) -> str | None:
@@ -339,7 +327,7 @@ class Agent:
         self.config, self.written = config, written
         self.outputs.apply(change)
         self.outputs.begin(change)
-        self._selection = selection
+        self.selection = selection
         self._router.change(routes, selection.labels)
         self.metrics.derived.adopt(derived)
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.accounting.ledger import ContainerAccount
+from pipeline.explain.reasons import not_followed
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
@@ -18,17 +19,21 @@ from pipeline.page.rows import Facts
 from pipeline.page.states import Happening, State, States
 from pipeline.page.usage import Usage, Usages
 from pipeline.page.waiting import Waiting
+from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
 
+OWN: Final = "the agent runs in it, and never follows itself"
 NOT_READ: Final = "it has not run since the agent began"
 """Why a container that is selected is not read."""
 SHORT: Final = 12
 """Digits of an id that tell it from others, as `docker ps` shows it."""
 SPARE: Final = 1_000
 """Containers whose facts may be kept for nothing."""
+FEW: Final = 8
+"""Containers whose facts are made between two looks at the clock: a millisecond."""
 TOGETHER: Final = 500
 """Containers in one answer of the Engine: decoding it takes three milliseconds."""
 
@@ -93,55 +98,73 @@ class AgentObserved:
         """All routes of the configuration."""
         return self._routes
 
-    def all(self) -> Iterator[Facts]:
-        """Every container: those of the Engine, followed or not, and those of other sources."""
+    async def all(self) -> list[Facts]:
+        """The facts of every container: those of the Engine, followed or not, and those of other
+        sources. Lets the event loop run every few milliseconds."""
+        pause, found = Pause(), []
+        for count, (container, followed) in enumerate(list(self._containers())):
+            if not count % FEW:
+                await pause()
+            found.append(self._fact(container, followed=followed))
+        if len(self._facts) > 2 * len(found) + SPARE:  # a hub sees any number over time
+            seen = {facts.container.id for facts in found}
+            self._facts = {key: facts for key, facts in self._facts.items() if key in seen}
+        return found
+
+    def _containers(self) -> Iterator[tuple[Container, bool]]:
+        """Every container, and whether it is followed."""
         agent, seen = self._agent, set()
         if agent.engine is not None and agent.started:
             for key, followed in agent.source.followed.items():
                 seen.add(key)
-                yield self._fact(followed.facts, followed=True)
+                yield followed.facts, True
             for key, container in self._states.listed.items():
                 if key not in seen:
                     seen.add(key)
-                    yield self._fact(container, followed=False)
+                    yield container, False
         for runner in agent.runners.named.values():
             for container in runner.intake.feeds.containers():
                 if container.id not in seen:
                     seen.add(container.id)
-                    yield self._fact(container, followed=True)
-        if len(self._facts) > 2 * len(seen) + SPARE:  # a hub sees any number over time
-            self._facts = {key: facts for key, facts in self._facts.items() if key in seen}
+                    yield container, True
 
     def _fact(self, container: Container, *, followed: bool) -> Facts:
         known = self._facts.get(container.id)
         if known is not None and known.container is container and known.followed == followed:
             return known
-        agent = self._agent
-        errors = agent.labels.of(container).errors
-        why = "" if followed else "; ".join(agent.why_not_followed(container)) or NOT_READ
+        errors = self._agent.selection.labels.of(container).errors
+        why = "" if followed else self._why_not(container)
         facts = self._facts[container.id] = Facts(container, followed, why, dict(errors))
         return facts
+
+    def _why_not(self, container: Container) -> str:
+        """Why a container of the Engine isn't followed."""
+        agent = self._agent
+        if agent.is_own(container):
+            return OWN
+        return "; ".join(not_followed(agent.selection, container, agent.conceal)) or NOT_READ
 
     def find(self, name: str) -> Facts | None:
         """The container with that name, or with an id that begins so (six digits or more)."""
         if known := self._with_id(name):
             return known
         by_id = None
-        for facts in self.all():
-            if facts.container.name == name:
-                return facts
-            if len(name) >= 6 and facts.container.id.startswith(name):
-                by_id = by_id or facts
-        return by_id
+        for one in self._containers():
+            container, followed = one
+            if container.name == name:
+                return self._fact(container, followed=followed)
+            if len(name) >= 6 and container.id.startswith(name):
+                by_id = by_id or one
+        return self._fact(by_id[0], followed=by_id[1]) if by_id is not None else None
 
     def find_all(self, names: Sequence[str]) -> list[Facts]:
         """The containers with these names, ids, or first twelve digits of an id, in any order."""
         found = {name: facts for name in names if (facts := self._with_id(name))}
         if rest := set(names) - found.keys():
-            for one in self.all():
-                for name in (one.container.name, one.container.id[:SHORT]):
+            for container, followed in self._containers():
+                for name in (container.name, container.id[:SHORT]):
                     if name in rest:
-                        found[name] = one
+                        found[name] = self._fact(container, followed=followed)
         return list(found.values())
 
     def _with_id(self, container_id: str) -> Facts | None:

@@ -23,7 +23,7 @@ from pipeline.page.history import History
 from pipeline.page.lines import Lines
 from pipeline.page.reach import Reach
 from pipeline.page.sampler import Sampler
-from pipeline.runtime.observed import AgentObserved
+from pipeline.runtime.observed import OWN, AgentObserved
 from pipeline.sources.docker.discovery.container import FollowedContainer
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Page:
         if facts is None:
             return None
         agent, container = self._agent, facts.container
-        reasons = agent.why_not_followed(container) if agent.is_own(container) else []
+        reasons = [OWN] if agent.is_own(container) else []
         state = self.observed.state(container.id).state
         stopped = state not in ("", "running", "paused", "restarting")
         notes = ["it is not running; it is read from its next start on"] if stopped else []

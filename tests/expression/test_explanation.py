@@ -47,6 +47,13 @@ def test_names_are_found_in_calls_and_an_absent_label_is_empty() -> None:
     assert why_false('"x" in lower(name)', BLOG) == [Part('"x" in lower(name)', {"name": "web-1"})]
 
 
+def test_an_expression_is_explained_for_one_container_after_another() -> None:
+    expression = 'name == "a" and project == "shop"'
+    for name in ("b", "c", "b"):
+        (part, _) = why_false(expression, container(name))
+        assert part == Part('name == "a"', {"name": name})
+
+
 def test_several_lines_are_shown_on_one() -> None:
     assert texts('(\n  name\n    == "ä"\n  or 1 > 2\n)') == ['name == "ä"', "1 > 2"]
 

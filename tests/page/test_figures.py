@@ -127,6 +127,23 @@ async def test_containers_that_are_not_followed_are_there_and_say_why(agent: Age
     assert (found["page-ended"]["state"], found["page-ended"]["exit_code"]) == ("exited", 3)
 
 
+async def test_a_reload_changes_which_are_followed_and_what_is_said_of_the_others(
+    agent: AgentProcess, tmp_path: Path
+) -> None:
+    await once(agent, "/api/containers")
+    chosen = "[logs]\ncontainers = \"name == 'page-off' or name == 'nobody'\"\n"
+    agent.reload(CONFIG.format(folder=tmp_path) + chosen)
+    async with asyncio.timeout(20):
+        while True:
+            rows = (await once(agent, "/api/containers"))["containers"]
+            found = {one["name"]: one for one in rows}
+            if found["page-off"]["followed"] and not found["page-talks"]["followed"]:
+                break
+            await asyncio.sleep(0.5)
+    assert found["page-talks"]["why"].startswith("logs.containers: name == 'page-off' is false")
+    assert found["page-off"]["why"] == ""
+
+
 async def test_patterns_and_ids_choose_containers(
     agent: AgentProcess, containers: dict[str, str]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
@@ -31,8 +30,8 @@ class Some:
         for one in self.facts:
             self.ledger.container(one.container.id, one.container.name)
 
-    def all(self) -> Iterable[Facts]:
-        return self.facts
+    async def all(self) -> list[Facts]:
+        return list(self.facts)
 
     def account(self, container_id: str) -> ContainerAccount | None:
         return self.ledger.containers.get(container_id)

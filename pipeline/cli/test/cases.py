@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.cli.test.compare import Pair, find, pair_up
 from pipeline.cli.test.series import SeriesDifference, compare
 from pipeline.config import ConfigFile
+from pipeline.config.selection import Selection
 from pipeline.config.settings import SORTS, CaseConfig, CaseLine
 from pipeline.explain.dry_run import DryRun, Entry, Line
 from pipeline.explain.reasons import not_followed, not_taken
@@ -117,10 +118,10 @@ def _wrong_source(reading: ConfigFile, case: CaseConfig) -> str:
 
 def _not_run(reading: ConfigFile, name: str, container: Container) -> str:
     """Why the container's lines would not reach the route; empty if they would."""
-    config, conceal = reading.config, reading.conceal
-    if reasons := not_followed(config, container, conceal):
+    selection, conceal = Selection(reading.config), reading.conceal
+    if reasons := not_followed(selection, container, conceal):
         return f"the container is not followed at all: {'; '.join(reasons)}"
-    if reasons := not_taken(config, name, container, conceal):
+    if reasons := not_taken(selection, name, container, conceal):
         return f"the route does not take the container: {'; '.join(reasons)}"
     return ""
 
