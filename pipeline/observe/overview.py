@@ -11,26 +11,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Protocol
 
 import msgspec
 import prometheus_client
 
-from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import ContainerAccount, Ledger, SinkAccount
 from pipeline.model import plain
 from pipeline.model.metrics import Metrics
-from pipeline.model.timestamps import to_seconds
+from pipeline.observe.waiting import Holding, Waiting
 from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
 
-LOOK = 10_000
-"""Batches of each buffer in which each container's oldest entry is looked for."""
-
-
 TOGETHER = 1000
-"""Batches, or values of a counter, that are looked at between two pauses: 0.3 ms."""
+"""Values of a counter that are looked at between two pauses: 0.3 ms."""
 
 
 class SourceNow(msgspec.Struct, omit_defaults=True):
@@ -95,14 +88,6 @@ class Overview(msgspec.Struct, omit_defaults=True):
     routes: list[RouteNow]
     sinks: list[SinkNow]
     sources: list[SourceNow] = []
-
-
-class Holding(Protocol):
-    """A sink's buffer, as the overview reads it (see `pipeline.buffer.MemoryBuffer`)."""
-
-    def envelopes(self) -> Iterable[Envelope]: ...
-
-    def oldest(self) -> bytes | None: ...
 
 
 class Observer:
@@ -190,62 +175,22 @@ class Observer:
         with self._ledger.walk(folding) as left:
             if left.pop(self._ledger.removed, None) is not None:
                 add_taken(self._ledger.removed)
-            size = await _by_name(self._metrics.received_bytes, pause)
-            oldest, spooled = await self._oldest(pause), self._spooled()
-            now = time.time()
+            sizes = await _by_name(self._metrics.received_bytes, pause)
+            waiting = await Waiting.find(self._buffers, self._spooled, pause)
             for container_account in list(left):
                 await pause()
                 if left.pop(container_account, None) is None:
                     continue  # it was closed meanwhile
                 add_taken(container_account)
                 if container_account.id and (container_account.followed or container_account.open):
-                    found.append(
-                        self._container(
-                            container_account,
-                            size.get(container_account.name, 0),
-                            oldest,
-                            spooled,
-                            now,
-                        )
-                    )
+                    size = sizes.get(container_account.name, 0)
+                    found.append(self._container(container_account, size, waiting))
         return found
 
-    def _container(
-        self,
-        container_account: ContainerAccount,
-        size: int,
-        oldest: Mapping[str, bytes],
-        spooled: Collection[SinkAccount],
-        now: float,
-    ) -> ContainerNow:
-        dropped = waiting = 0
-        moment = oldest.get(container_account.id)
-        moments = [moment] if moment else []
-        for account in container_account.accounts:
-            if account.dropped:
-                dropped += sum(account.dropped.values())
-            if left := account.open:
-                waiting += left
-                buffer = self._buffers.get(account.sink)
-                if buffer is not None and (moment is None or account in spooled):
-                    moments += filter(None, [buffer.oldest()])
-        lag = round(max(0.0, now - to_seconds(min(moments))), 3) if moments else 0.0
-        name, read = plain.name(container_account.name), container_account.read.get("logs", 0)
-        return ContainerNow(container_account.id[:12], name, read, size, dropped, waiting, lag)
-
-    async def _oldest(self, pause: Pause) -> dict[str, bytes]:
-        """The time of the oldest entry in any buffer, by container id, as in `Batch.times`."""
-        oldest: dict[str, bytes] = {}
-        for buffer in self._buffers.values():
-            envelopes = list(islice(buffer.envelopes(), LOOK))
-            for at in range(0, len(envelopes), TOGETHER):
-                for envelope in envelopes[at : at + TOGETHER]:
-                    batch = envelope.batch
-                    moment, container = batch.times[0], batch.container.id
-                    if moment < oldest.setdefault(container, moment):
-                        oldest[container] = moment
-                await pause()
-        return oldest
+    @staticmethod
+    def _container(account: ContainerAccount, size: int, waiting: Waiting) -> ContainerNow:
+        name, read = plain.name(account.name), account.read.get("logs", 0)
+        return ContainerNow(account.id[:12], name, read, size, *waiting.of(account))
 
 
 async def _by_name(counter: prometheus_client.Counter, pause: Pause) -> dict[str, int]:

@@ -54,7 +54,7 @@ class History:
         clock, before = time.monotonic(), self._before
         elapsed = clock - before.clock if before is not None else None
         containers = await observed.all()
-        waiting, pause = observed.waiting(now), Pause()
+        waiting, pause = await observed.waiting(), Pause()
         number = self.rings.begin(len(containers))
         lines, longest = 0, 0.0
         for count, facts in enumerate(containers):
@@ -65,7 +65,7 @@ class History:
                 continue
             account = observed.account(key)
             read = account.read.get("logs", 0) if account is not None else 0
-            lag = waiting.of(account)[2] if account is not None and account.open else 0.0
+            lag = waiting.of(account).lag if account is not None and account.open else 0.0
             earlier = ring.lines if read >= ring.lines else 0  # else its account is a new one
             grown = read - earlier if ring.filled else 0
             rate = grown / elapsed if elapsed and ring.filled else None

@@ -15,9 +15,9 @@ from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
+from pipeline.observe.waiting import Undelivered, Waiting
 from pipeline.page.states import State
 from pipeline.page.usage import Usage
-from pipeline.page.waiting import Waiting
 
 COLUMNS: Final = (
     "id", "name", "image", "project", "service", "host", "state", "health", "restarts",
@@ -87,11 +87,10 @@ class Row:
         account, state = self.account, self.state
         self._state_version = state.version
         self._usage_version = usage.version if usage is not None else -1
-        dropped = entries = 0
-        lag = 0.0
+        undelivered = Undelivered()
         if account is not None:
             self._read = _read(account)
-            dropped, entries, lag = waiting.of(account)
+            undelivered = waiting.of(account)
             lines = account.read.get("logs", 0)
             self.rate = round((lines - self.lines) / elapsed, 1) if elapsed else None
             self.lines = lines
@@ -100,14 +99,14 @@ class Row:
             )
         else:
             self.rate = 0.0
-        self._open = bool(entries) or (account is not None and account.open)
-        written = dumps(self._values(usage, dropped, entries, lag))
+        self._open = bool(undelivered.waiting) or (account is not None and account.open)
+        written = dumps(self._values(usage, undelivered))
         if written == self.json:
             return False
         self.json, self.version = written, version
         return True
 
-    def _values(self, usage: Usage | None, dropped: int, waiting: int, lag: float) -> Sequence[Any]:
+    def _values(self, usage: Usage | None, undelivered: Undelivered) -> Sequence[Any]:
         facts, state, container = self.facts, self.state, self.facts.container
         runs = state.state in ("", "running", "paused")
         usage = usage if usage is not None and runs else None
@@ -119,7 +118,8 @@ class Row:
             state.exit_code, max(state.oom, (usage and usage.out_of_memory) or 0),
             state.created, (usage and usage.started) or state.started,
             facts.followed, facts.why, facts.label_errors, self.routes,
-            self.lines, self.rate, dropped, waiting, lag,
+            self.lines, self.rate,
+            undelivered.dropped, undelivered.waiting, round(undelivered.lag, 1),
             *(_figure(usage, name) for name in _USED),
         )  # fmt: skip
 

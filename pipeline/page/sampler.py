@@ -17,13 +17,13 @@ from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
 from pipeline.observe.overview import SourceNow
+from pipeline.observe.waiting import Waiting
 from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.now import RouteShape, describe
 from pipeline.page.problems import Problems
 from pipeline.page.rows import Facts
 from pipeline.page.states import Happening
 from pipeline.page.table import Containers, Table
-from pipeline.page.waiting import Waiting
 from pipeline.topology.output import SinkNow
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class Observed(Containers, Protocol):
     def routes(self) -> dict[str, RouteShape]:
         """All routes of the configuration."""
 
-    def waiting(self, now: float) -> Waiting:
-        """A look into the buffers. `now`: seconds since the epoch."""
+    async def waiting(self) -> Waiting:
+        """What waits in the buffers."""
 
     def sinks(self) -> Sequence[SinkNow]: ...
 
@@ -195,7 +195,7 @@ class Sampler:
         before = self._before
         began = time.monotonic()
         elapsed = began - before.clock if before is not None else None
-        await table.look(observed.waiting(now), elapsed, by_host=observed.by_host)
+        await table.look(await observed.waiting(), elapsed, by_host=observed.by_host)
         memory = await asyncio.to_thread(resident)
         counts = Counts(observed.metrics, table.flows, table.lines, began)
         sinks, sources = observed.sinks(), observed.sources()

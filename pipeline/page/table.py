@@ -10,10 +10,10 @@ import msgspec
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
+from pipeline.observe.waiting import Waiting
 from pipeline.page.rows import Facts, Row
 from pipeline.page.states import State
 from pipeline.page.usage import Usage
-from pipeline.page.waiting import Waiting
 from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32

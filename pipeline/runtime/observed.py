@@ -14,11 +14,11 @@ from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
 from pipeline.observe.overview import SourceNow
+from pipeline.observe.waiting import Waiting
 from pipeline.page.now import RouteShape
 from pipeline.page.rows import Facts
 from pipeline.page.states import Happening, State, States
 from pipeline.page.usage import Usage, Usages
-from pipeline.page.waiting import Waiting
 from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
 
@@ -202,9 +202,9 @@ class AgentObserved:
                 events += [Happening(at, "gap", why) for at, why in gaps]
         return sorted(events, key=lambda one: one.time)
 
-    def waiting(self, now: float) -> Waiting:
-        """A look into the buffers. `now`: seconds since the epoch."""
-        return Waiting(self._agent.outputs.buffers(), self._agent.spooled(), now)
+    async def waiting(self) -> Waiting:
+        """What waits in the buffers. Lets the event loop run every few milliseconds."""
+        return await Waiting.find(self._agent.outputs.buffers(), self._agent.spooled, Pause())
 
     def sinks(self) -> Sequence[SinkNow]:
         """The configured sinks' states."""

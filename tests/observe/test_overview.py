@@ -12,7 +12,7 @@ from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import Ledger, add
 from pipeline.model.metrics import Metrics
 from pipeline.model.timestamps import timestamp
-from pipeline.observe.overview import LOOK, Observer, Overview, SinkNow
+from pipeline.observe.overview import Observer, Overview, SinkNow
 from pipeline.testing.builders import batch, container
 
 
@@ -20,13 +20,13 @@ class Kept:
     """A buffer."""
 
     def __init__(self, *envelopes: Envelope) -> None:
-        self._envelopes = list(envelopes)
+        self.kept = list(envelopes)
 
     def envelopes(self) -> list[Envelope]:
-        return self._envelopes
+        return self.kept
 
     def oldest(self) -> bytes | None:
-        return min((one.batch.times[0] for one in self._envelopes), default=None)
+        return min((one.batch.times[0] for one in self.kept), default=None)
 
 
 @pytest.fixture(autouse=True)
@@ -77,35 +77,6 @@ async def test_counters_of_sinks_routes_and_containers() -> None:
     assert (route.taken, route.filtered) == (1, {"keep": 6})
     [api] = found.containers
     assert (api.name, api.lines, api.bytes, api.dropped, api.waiting) == ("api-1", 1, 77, 1, 0)
-
-
-async def test_lag_is_the_age_of_a_containers_oldest_entry_in_any_buffer() -> None:
-    ledger = Ledger()
-    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 1, ledger)]
-    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*envelopes))
-    assert [round(one.lag) for one in found.containers] == [30, 20]
-
-
-async def test_of_a_container_far_back_in_a_long_buffer_the_lag_is_the_sinks() -> None:
-    ledger = Ledger()
-    first, last = old(30, 1, ledger), old(20, 2, ledger)
-    found = await seen(ledger, Metrics(CollectorRegistry()), Kept(*[first] * LOOK, last))
-    assert [round(one.lag) for one in found.containers] == [30, 30]
-
-
-async def test_of_a_container_with_entries_on_disk_the_lag_is_the_sinks() -> None:
-    ledger = Ledger()
-    envelopes = [old(30, 1, ledger), old(20, 2, ledger), old(10, 3, ledger)]
-    observer = Observer(
-        ledger,
-        Metrics(CollectorRegistry()),
-        ["all"],
-        list,
-        {"out": Kept(*envelopes)},
-        lambda: {envelopes[2].account},
-    )
-    found = await observer.overview("")
-    assert [round(one.lag) for one in found.containers] == [30, 20, 30]
 
 
 async def test_a_removed_container_is_listed_until_its_entries_are_delivered() -> None:

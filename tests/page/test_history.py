@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.model.metrics import Metrics
 from pipeline.observe.server import Server
+from pipeline.observe.waiting import Waiting
 from pipeline.page.history import History
 from pipeline.page.rings import FIGURES, OF_HOST
 from pipeline.page.rows import Facts
-from pipeline.page.waiting import Waiting
 from tests.page.test_table import Some
 
 
@@ -28,8 +28,8 @@ class Observed(Some):
     def find_all(self, names: Sequence[str]) -> Sequence[Facts]:
         return [one for one in self.facts if one.container.id in names]
 
-    def waiting(self, now: float) -> Waiting:
-        return Waiting({}, (), now)
+    async def waiting(self) -> Waiting:
+        return Waiting({}, (), {}, time.time())
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
+from pipeline.observe.waiting import Waiting
 from pipeline.page.rows import COLUMNS, Facts
 from pipeline.page.states import State, States
 from pipeline.page.table import TOGETHER, Table
 from pipeline.page.usage import Usage
-from pipeline.page.waiting import Waiting
 from pipeline.support.selector import Pause
 from pipeline.testing.builders import container
 
@@ -59,7 +59,7 @@ class Some:
 async def look(table: Table, elapsed: float | None = 2.0) -> list[dict[str, Any]]:
     """Looks, and returns the rows that changed."""
     before = table.version
-    await table.look(Waiting({}, (), 0.0), elapsed, by_host=False)
+    await table.look(Waiting({}, (), {}, 0.0), elapsed, by_host=False)
     rows = await table.changed_since(before, lambda row: True, Pause())
     return [dict(zip(COLUMNS, json.loads(row), strict=True)) for row in rows]
 
