@@ -1,9 +1,10 @@
 /** Asks the agent: JSON answers, and streams of JSON lines. Each request carries the token. */
+import { sentence } from "./lib/sentence.js";
 
 const KEY = "dockline.token";
 const FIRST_PAUSE = 500;
 const LAST_PAUSE = 5_000;
-const FINAL = new Set([400, 401, 403, 421]); // will be the same when asked again
+const FINAL = new Set([400, 401, 403, 421, 429]);
 
 /** Takes the token out of the address, so that it is neither copied along nor in the history. */
 export function takeToken() {
@@ -19,6 +20,9 @@ function headers(more) {
   const token = sessionStorage.getItem(KEY);
   return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
 }
+
+/** Whether the same request will be answered so again: with a wrong token it does harm, too. */
+export const isFinal = (status) => FINAL.has(status);
 
 /** An answer that is not 200: `status` (0 where there was none) and a sentence in `message`. */
 export class Refusal extends Error {
@@ -36,13 +40,13 @@ async function ask(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, "The agent does not answer.");
   }
-  if (!answer.ok) throw new Refusal(answer.status, await sentence(answer));
+  if (!answer.ok) throw new Refusal(answer.status, await why(answer));
   return answer;
 }
 
-async function sentence(answer) {
+async function why(answer) {
   const text = (await answer.text()).trim().slice(0, 500);
-  return text || `The agent answered ${answer.status} ${answer.statusText}.`;
+  return sentence(text) || `The agent answered ${answer.status} ${answer.statusText}.`;
 }
 
 /** The JSON at a path. Throws a Refusal. */
@@ -108,7 +112,7 @@ export function stream(path, onLine, onState = () => {}, { silence = 0, parse = 
     } catch (error) {
       if (ended || abort !== mine) return;
       report(error.status > 0 ? "refused" : "away", error.message, error.status);
-      if (FINAL.has(error.status)) return;
+      if (isFinal(error.status)) return;
     }
     if (ended || abort !== mine) return;
     timer = setTimeout(run, pause);

@@ -1,5 +1,5 @@
 /** The page: its token, its one stream, its header, and the view that the address names. */
-import { get, stream, takeToken } from "./api.js";
+import { get, isFinal, stream, takeToken } from "./api.js";
 import { Header } from "./header.js";
 import { Palette } from "./palette.js";
 import { Help } from "./help.js";
@@ -77,10 +77,11 @@ function poll(setNow, setConnection) {
       if (abort.signal.aborted) return;
       since ??= Date.now() / 1000;
       setConnection({ state: error.status ? "refused" : "away", since, text: error.message, status: error.status });
+      if (isFinal(error.status)) clearInterval(timer);
     }
   };
-  ask();
   const timer = setInterval(ask, POLL);
+  ask();
   return () => {
     abort.abort();
     clearInterval(timer);
@@ -98,7 +99,7 @@ function App() {
     document.title = `${marks}${titleOf(route)} · ${graph?.host ?? "dockline"}`;
   }, [route, graph, now]);
   // Nothing may be seen without a token or from a forbidden address; a 503 passes.
-  if (connection.state === "refused" && [401, 403, 421].includes(connection.status))
+  if (connection.state === "refused" && [401, 403, 421, 429].includes(connection.status))
     return html`<${Refused} text=${connection.text} status=${connection.status} />`;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>To the view</a>

@@ -55,6 +55,25 @@ def test_without_the_token_the_page_says_which_command_opens_it(
     expect(page.get_by_role("navigation")).to_be_visible()
 
 
+def test_too_many_wrong_tokens_are_told_and_the_right_one_still_opens_it(
+    opened: Opener, started: Started
+) -> None:
+    agent, _ = started()
+    opened.allowed.append("status of 4(01|29)")
+    for _ in range(25):
+        agent.ask("GET", "/api/graph", {"Authorization": "Bearer wrong"})
+    page = opened.blank(agent)
+    page.goto(opening(agent.address, "not-the-token-of-this-agent"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Too many wrong tokens")
+    expect(page.get_by_text("Too many wrong tokens came from this address")).to_be_visible()
+    before = len(opened.tabs[0].requests)
+    page.wait_for_timeout(6000)
+    assert len(opened.tabs[0].requests) == before  # asking again would count as another one
+    page.get_by_label("Token").fill(agent.token)
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+
+
 def test_another_host_name_gets_neither_page_nor_figures(opened: Opener, started: Started) -> None:
     agent, _ = started()
     opened.allowed.append(REFUSED)

@@ -7,7 +7,7 @@ import { appendText, sizeText } from "./paint.js";
 import { patiently } from "./patience.js";
 import { link } from "./route.js";
 import { Afresh, Steps } from "./steps.js";
-import { byteLength, flat, jsonOf, ownFields, parsedFields, sentence, shown, whereEquals } from "./text.js";
+import { byteLength, flat, jsonOf, ownFields, parsedFields, shown, whereEquals } from "./text.js";
 import { exact, span } from "./units.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.js";
 
@@ -42,7 +42,7 @@ export function Reach({ id, sequence }) {
     return html`<section><h3>At the sinks?</h3><p class="dim">A line of the Engine's log has no sequence number, so where it is cannot be told.</p></section>`;
   return html`<section>
     <div class="panel-head"><h3>At the sinks?</h3><span class="dim">entry ${exact(sequence)}${data ? `, ${exact(data.read)} read` : ""}</span></div>
-    ${error && html`<p class=${error.status === 404 ? "dim" : "bad"}>${sentence(error.message)}</p>`}
+    ${error && html`<p class=${error.status === 404 ? "dim" : "bad"}>${error.message}</p>`}
     ${!data && !error && html`<p class="dim">Asking the agent…</p>`}
     ${data && !data.sinks.length && html`<p class="dim">No route takes this container to a sink.</p>`}
     <ul class="reach">${data?.sinks.map((sink) => html`<${Sink} key=${`${sink.route} ${sink.sink}`} sink=${sink} />`)}</ul>
@@ -85,7 +85,7 @@ export function Explained({ row }) {
   const { data, error } = state;
   return html`<section>
     <div class="panel-head"><h3>What the stages do with it</h3></div>
-    ${error && html`<p class="bad">${sentence(error)}</p>`}
+    ${error && html`<p class="bad">${error}</p>`}
     ${!data && !error && html`<p class="dim">Asking the agent…</p>`}
     ${data && html`<${Ways} data=${data} id=${row.id} row=${row} count=${lines.length} />`}
   </section>`;

@@ -3,7 +3,8 @@ import { plain } from "./ansi.js";
 import { Picker } from "./picker.js";
 import { MODES } from "./search.js";
 import { TimeRange } from "./time_range.js";
-import { LEVELS, sentence } from "./text.js";
+import { sentence } from "./sentence.js";
+import { LEVELS } from "./text.js";
 import { clock, exact, span } from "./units.js";
 import { html, useEffect, useRef, useState } from "./ui.js";
 
@@ -115,9 +116,9 @@ export function Status({ facts, pane, searching, search, now, history }) {
 export function Nothing({ facts, search, searching, history, graph, totals }) {
   const { state } = facts;
   if (graph?.entries) return html`<p>Lines may not be seen here: ${sentence(graph.entries)}</p><p>Where the agent runs, <code>dockline tap</code> shows them.</p>`;
-  if (history) return html`<p>${sentence(history.error) || (history.busy ? "Asking the Engine for its log…" : history.read ? `No line matches, of ${exact(history.read)} of that time.` : "The Engine has no lines of that time.")}</p>`;
-  if (state.state === "refused") return html`<p role="alert" class="bad">${sentence(state.text)}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
-  if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${sentence(state.text)} Asked again every few seconds.`}</p>`;
+  if (history) return html`<p>${history.error || (history.busy ? "Asking the Engine for its log…" : history.read ? `No line matches, of ${exact(history.read)} of that time.` : "The Engine has no lines of that time.")}</p>`;
+  if (state.state === "refused") return html`<p role="alert" class="bad">${state.text}</p>${state.status === 503 && html`<p>Asked again every few seconds.</p>`}`;
+  if (state.state !== "live") return html`<p>${state.first ? "Asking the agent…" : `${state.text} Asked again every few seconds.`}</p>`;
   if (totals && !totals.containers) return html`<p>There are no containers on this host.</p>`;
   if (totals && !totals.followed) return html`<p>None of ${exact(totals.containers)} containers is followed. <a href="#/containers">The table of containers</a> tells why.</p>`;
   if (facts.searched) return html`<p>No line matches, of ${exact(facts.searched.of)} read since ${clock(facts.began)}.</p><p>The search is of lines that come from now on.</p>`;

@@ -2,7 +2,7 @@
 import { get, withQuery } from "../api.js";
 import { engineRows, note } from "./feed.js";
 import { finder } from "./paint.js";
-import { LEVELS, sentence } from "./text.js";
+import { LEVELS } from "./text.js";
 import { seconds } from "./times.js";
 import { clock, exact } from "./units.js";
 import { useEffect, useRef, useState } from "./ui.js";
@@ -54,7 +54,7 @@ export function useOlder(tail, container, search, key) {
       await more(pane, own, container, search, () => own !== cursor.current);
     } catch (error) {
       own.end = error.status >= 400 && error.status < 500;
-      if (own === cursor.current) pane.prepend([note(sentence(error.message), "bad")]);
+      if (own === cursor.current) pane.prepend([note(error.message, "bad")]);
     }
     own.busy = false;
     if (own === cursor.current) set({ busy: false, end: Boolean(own.end) });
@@ -100,7 +100,7 @@ export function useHistory(tail, search, container, active) {
     tail.current.clear();
     const text = `${clock(Number(since))} to ${until ? clock(Number(until)) : "now"}, from the Engine's log, before the stages`;
     const start = { text, busy: Boolean(container), error: "", later: "", read: 0, matched: 0 };
-    set(container ? start : { ...start, error: "Choose one container: the Engine has a log for each" });
+    set(container ? start : { ...start, error: "Choose one container: the Engine has a log for each." });
     if (container) load(start, { since, until: until || Math.ceil(Date.now() / 1000) });
   }, [key]);
 

@@ -136,12 +136,5 @@ export function both(first, second) {
   return first && second ? `${bracket(first)} and ${bracket(second)}` : first || second;
 }
 
-/** What the agent says, as a sentence. */
-export function sentence(text) {
-  if (!text) return "";
-  const start = /^[a-z]+(?=[\s,:])/.test(text) ? text[0].toUpperCase() + text.slice(1) : text; // a name stays as it is
-  return /[.!?”"]$/.test(start) ? start : `${start}.`;
-}
-
 /** The size of a text in UTF-8. */
 export const byteLength = (text) => new TextEncoder().encode(text).length;

@@ -7,7 +7,6 @@ import { useKeys } from "../lib/hooks.js";
 import { Explained, Fields, Message, Reach } from "../lib/line_parts.js";
 import { LogPane } from "../lib/log_pane.js";
 import { link } from "../lib/route.js";
-import { sentence } from "../lib/text.js";
 import { fullTime } from "../lib/times.js";
 import { html, useEffect, useRef, useState } from "../lib/ui.js";
 
@@ -100,7 +99,7 @@ function paneOf(element, { id, sequence, time, setRow, say, signal, report }) {
     try {
       use(await get(withQuery("/api/lines", { container: id, limit: 200, ...query }), signal));
     } catch (error) {
-      if (!signal.aborted) say(sentence(error.message));
+      if (!signal.aborted) say(error.message);
     } finally {
       busy = false;
     }

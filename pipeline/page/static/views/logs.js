@@ -7,7 +7,7 @@ import { finder } from "../lib/paint.js";
 import { placeText } from "../lib/row_view.js";
 import { isSearching, readSearch, searchAddress, tapPath } from "../lib/search.js";
 import { createTail } from "../lib/tail.js";
-import { both, sentence } from "../lib/text.js";
+import { both } from "../lib/text.js";
 import { exact } from "../lib/units.js";
 import { html, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
 import { LinePanel } from "./line.js";
@@ -49,7 +49,7 @@ export default function Logs({ route, go, graph, now }) {
       ${history && html`<button type="button" class="quiet" onClick=${() => change({ since: "", until: "" })}>Live lines</button>`}
       ${!empty && !history && html`<button type="button" class="quiet" onClick=${() => tail.current.clear()}>Clear</button>`}
     </div>
-    ${facts.state.state === "refused" && !empty && html`<p class="logs-refused" role="alert">${sentence(facts.state.text)}</p>`}
+    ${facts.state.state === "refused" && !empty && html`<p class="logs-refused" role="alert">${facts.state.text}</p>`}
     <div class=${`logs-body${open ? " with-panel" : ""}`}>
       <div class="logs-pane">
         <div class="pane" ref=${lines.element}></div>

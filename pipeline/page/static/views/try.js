@@ -7,7 +7,7 @@ import { useJson } from "../lib/hooks.js";
 import { appendText } from "../lib/paint.js";
 import { link } from "../lib/route.js";
 import { Afresh, Steps } from "../lib/steps.js";
-import { sentence } from "../lib/text.js";
+import { sentence } from "../lib/sentence.js";
 import { spread } from "../lib/toml.js";
 import { typedLines, useLiveLines } from "../lib/try_lines.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../lib/ui.js";
@@ -48,7 +48,7 @@ export default function Try({ route, go, graph }) {
         <div class="try-head"><h2>Stages</h2>
           ${running && stages !== running.stages && html`<button type="button" class="quiet" onClick=${() => setStages(running.stages)}>Back to those running</button>`}
           <${Copy} label="Copy the route's TOML" title="For the configuration" text=${() => result.toml || stages} /></div>
-        ${error && html`<p class="bad" role="alert">${sentence(error.message)}</p>`}
+        ${error && html`<p class="bad" role="alert">${error.message}</p>`}
         ${stages !== null && html`<${Editor} label=${`Stages of ${name}, in TOML`} value=${stages} change=${setStages} marks=${marks} />`}
       </div>
       <div class="try-right">
@@ -57,7 +57,7 @@ export default function Try({ route, go, graph }) {
           ${!typing && html`<button type="button" aria-pressed=${String(held)} title="No new lines come while they are held" onClick=${() => hold(!held)}>Hold lines</button>`}
           <span class="try-said" role="status"><${Said} result=${result} count=${lines.length} /></span></div>
         ${typing && html`<textarea class="try-own" aria-label="Lines to try" placeholder="One line each" spellcheck="false" value=${own} onInput=${(event) => setOwn(event.target.value)}></textarea>`}
-        ${!typing && live.error && html`<p class="warn try-note">${sentence(live.error)}</p>`}
+        ${!typing && live.error && html`<p class="warn try-note">${live.error}</p>`}
         <${Afresh} names=${result.afresh} />
         <${Outcomes} result=${result} lines=${lines} container=${container} typing=${typing} />
       </div>
@@ -112,7 +112,7 @@ function useTry(asked) {
       if (!ended.current && mine === latest.current) set({ ...NOTHING, ...answer, sent: mine.lines });
     } catch (error) {
       if (error.status === 503) pause = AGAIN;
-      if (!ended.current) set((old) => ({ ...old, said: sentence(error.message) }));
+      if (!ended.current) set((old) => ({ ...old, said: error.message }));
     }
     busy.current = false;
     if (pause) setTimeout(run, pause);
