@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from pipeline.testing.agent_process import AgentProcess
 from tests.page.chromium.conftest import Opener, agent_of
 from tests.page.chromium.crowd import Crowd
+from tests.page.chromium.driver import PHONE
 from tests.page.chromium.house import House
 
 COUNT = 1000
@@ -118,6 +119,16 @@ def test_a_real_container_has_state_health_and_figures(opened: Opener, house: Ho
     page.get_by_role("button", name="With something wrong").click()
     expect(row).to_be_visible()
     expect(other).to_have_count(0)
+
+
+def test_on_a_phone_names_have_the_most_room(opened: Opener, house: House) -> None:
+    well = house.runs("api")
+    page = opened(house.agent, "#/containers", size=PHONE)
+    row = page.get_by_role("row").filter(has_text=well)
+    expect(row.get_by_role("cell").nth(1)).to_contain_text(re.compile(r"running\s*$"))
+    width = "(one) => one.getBoundingClientRect().width"
+    name, state = (row.get_by_role("cell").nth(place).evaluate(width) for place in (0, 1))
+    assert name > 150 > 90 > state
 
 
 def test_one_that_is_removed_is_gone_from_the_table(opened: Opener, house: House) -> None:

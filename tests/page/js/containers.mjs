@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { filterRows, idsByName, notesOf, sortRows, stateOf, troublesOf } from "../../../pipeline/page/static/containers/rows.js";
+import { filterRows, idsByName, notesOf, shortStateOf, sortRows, stateOf, troublesOf } from "../../../pipeline/page/static/containers/rows.js";
 import { applyTable, createTable } from "../../../pipeline/page/static/lib/table.js";
 
 const COLUMNS = ["id", "name", "image", "project", "service", "host", "state", "health", "exit_code", "oom", "why", "label_errors", "dropped", "lines_per_second"];
@@ -64,6 +64,15 @@ test("What is not followed as configured is a note, and not wrong", () => {
   assert.deepEqual(notesOf({ why: "the configuration does not select it", health: "", label_errors: {}, oom: 0, state: "running" }), [
     { text: "not followed: the configuration does not select it", wrong: false },
   ]);
+});
+
+test("A state in short is one word, with the code that it ended with", () => {
+  const short = (state, more) => shortStateOf({ state, health: "", exit_code: null, ...more });
+  assert.equal(short("running"), "running");
+  assert.equal(short("running", { health: "unhealthy", exit_code: 0 }), "unhealthy");
+  assert.equal(short("exited", { exit_code: 0, health: "healthy" }), "exited 0");
+  assert.equal(short("exited", { exit_code: 137 }), "exited 137");
+  assert.equal(short(""), "–");
 });
 
 test("State and troubles are words", () => {

@@ -24,6 +24,12 @@ export function stateOf({ state, health, exit_code }) {
   return `${state || "not known"}${code}${health ? `, ${health}` : ""}`;
 }
 
+/** The same in one word: "healthy", "exited 137". */
+export function shortStateOf({ state, health, exit_code }) {
+  if (health && state === "running") return health;
+  return ["exited", "dead"].includes(state) ? `${state} ${exit_code ?? ""}`.trim() : state || "–";
+}
+
 /** What is wrong with a container, a sentence each. That it is not followed is as configured. */
 export function troublesOf(row) {
   const found = [];

@@ -10,7 +10,6 @@ import { useVirtual } from "../lib/virtual.js";
 
 const ROW = 28; // pixels; as in tables.css
 const HEAD = 30;
-const NARROW = 118; // pixels that a column has at most on a phone
 const ROOM = { wide: "(min-width: 861px)", widest: "(min-width: 1600px)" };
 
 /** What the address says: {search, only, column, descending}. */
@@ -32,9 +31,9 @@ export default function Containers({ route, go, graph, now, connection, table })
   const columns = COLUMNS.filter(({ wide, widest, hub }) => (!wide || room.wide) && (!widest || room.widest) && (!hub || graph?.hub));
 
   const longest = useMemo(() => widthOfNames(table), [table, table.members]);
-  const widthOf = ({ key, width }) => {
-    if (key === "name") return room.wide ? `${longest}px` : "auto";
-    return width ? `${room.wide ? width : Math.min(width, NARROW)}px` : "auto";
+  const widthOf = ({ key, width, narrow }) => {
+    const pixels = room.wide ? (key === "name" ? longest : width) : narrow;
+    return pixels ? `${pixels}px` : "auto";
   };
 
   const change = (values) => {
@@ -79,7 +78,7 @@ export default function Containers({ route, go, graph, now, connection, table })
         <tbody onMouseEnter=${() => setPointed(true)} onMouseLeave=${() => setPointed(false)}>
           ${first > 0 && html`<tr key="before" class="space" aria-hidden="true"><td style=${{ height: `${first * ROW}px` }}></td></tr>`}
           ${/* By place, not by id: sorting then changes text, and makes no element. */ ""}
-          ${visible.map((row, index) => html`<${Row} key=${index} ...${{ row, columns, index: first + index, on: row.id === at, spark: room.wide ? sparkOf(row) : null }} />`)}
+          ${visible.map((row, index) => html`<${Row} key=${index} ...${{ row, columns, index: first + index, on: row.id === at, spark: room.wide ? sparkOf(row) : null, short: !room.wide }} />`)}
           ${last < rows.length && html`<tr key="after" class="space" aria-hidden="true"><td style=${{ height: `${(rows.length - last) * ROW}px` }}></td></tr>`}
         </tbody>
       </table>
@@ -118,9 +117,9 @@ function Heading({ column, choice, sortBy }) {
   </th>`;
 }
 
-function Row({ row, columns, index, on, spark }) {
+function Row({ row, columns, index, on, spark, short }) {
   return html`<tr class=${on ? "on" : ""} aria-rowindex=${index + 2} aria-current=${on ? "true" : null}>
-    ${columns.map(({ key, num, cell, hint }) => html`<td key=${key} class=${num ? "num" : ""} title=${hint?.(row) || null}>${cell(row, spark)}</td>`)}
+    ${columns.map(({ key, num, cell, hint }) => html`<td key=${key} class=${num ? "num" : ""} title=${hint?.(row) || null}>${cell(row, spark, short)}</td>`)}
   </tr>`;
 }
 
