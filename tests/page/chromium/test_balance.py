@@ -23,6 +23,20 @@ def test_every_line_of_a_container_is_accounted_for(opened: Opener, house: House
     expect(line.filter(has_text="route errors")).to_contain_text("handed on")
 
 
+def test_equations_of_nothing_are_left_out(opened: Opener, house: House) -> None:
+    api, idle = house.runs("api"), house.runs("idle")
+    house.say(api, "one", "two")
+    page = opened(house.agent, f"#/balance?c={api}")
+    lines = page.locator(".ledger").filter(has_text=api).locator(".ledger-line")
+    expect(lines.filter(has_text="store")).to_have_count(1)
+    for text in lines.all_inner_texts():
+        assert not text.split("\n")[-1].startswith("0 "), text
+    page.goto(page.url.partition("#")[0] + f"#/balance?c={idle}")
+    account = page.locator(".ledger").filter(has_text=idle)
+    expect(account).to_contain_text("nothing read")
+    expect(account.locator(".ledger-line")).to_have_count(0)
+
+
 def test_the_whole_balances_and_says_so_in_words(opened: Opener, house: House) -> None:
     api = house.runs("api")
     house.say(api, '{"level":"error","msg":"boom"}', "end")

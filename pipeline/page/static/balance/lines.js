@@ -27,16 +27,16 @@ export function Equation({ equation }) {
   </div>`;
 }
 
-/** A container, a line for each route and sink. `name` null leaves it out. */
+/** A container, a line for each route and sink that has something of it. `name` null leaves it out. */
 export function Lines({ container, equations, name }) {
   const read = Object.values(container.read).reduce((sum, number) => sum + number, 0);
-  const nothing = equations.length > 0 && equations.every(({ came, went }) => !came.length && !went.length);
+  const told = equations.filter(({ came, went }) => came.length || went.length);
   const known = name && !name.startsWith("(");
   return html`<div class="ledger">
     ${name && html`<h3 class="cut" title=${name}>${known ? html`<a href=${link("c", [name])}>${name}</a>` : name}</h3>`}
     ${!equations.length && html`<p class="dim">${exact(read)} read, and no route takes them.</p>`}
-    ${nothing && html`<p class="dim">Nothing was read of it yet.</p>`}
-    ${!nothing && equations.map((equation) => html`<div class="ledger-line" key=${equation.source + equation.route + equation.to}>
+    ${equations.length > 0 && !told.length && html`<p class="dim">nothing read</p>`}
+    ${told.map((equation) => html`<div class="ledger-line" key=${equation.source + equation.route + equation.to}>
       <a class="cut" title="Lines from ${equation.route} to ${equation.to}"
         href=${link("logs", [], { route: equation.route, sink: equation.to.startsWith("route ") ? "" : equation.to, c: known ? name : "" })}>
         ${equation.route} → ${equation.to}${equation.source === "logs" ? "" : ` (${equation.source})`}</a>
