@@ -66,6 +66,30 @@ def test_an_error_stands_at_its_line_and_leads_there(opened: Opener, house: Hous
     assert "level ==" in chosen
 
 
+def test_a_long_stage_wraps_and_the_error_below_it_stays_at_its_line(
+    opened: Opener, house: House
+) -> None:
+    page = trying(opened, house)
+    long = 'keep = "' + " or ".join(f"status == {number}" for number in range(60)) + '"'
+    stages = f"stages = [\n  {{ {long} }},\n  {{ keep = 'level ==' }},\n]\n"
+    editor = page.get_by_role("textbox", name="Stages of all, in TOML")
+    editor.fill(stages)
+    assert editor.evaluate("one => one.scrollWidth - one.clientWidth") <= 1
+    wrong = page.locator(".editor-copy .marked")
+    expect(wrong).to_have_count(1)
+    expect(wrong.locator("b")).to_have_text("3")
+    height = page.locator(".editor-copy ol").evaluate("one => one.offsetHeight")
+    assert height > 8 * 20  # the second line takes several
+    inside = editor.evaluate("""one => {
+      const style = getComputedStyle(one);
+      one.style.height = "0";
+      const all = one.scrollHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+      one.style.height = "";
+      return all;
+    }""")
+    assert abs(inside - height) <= 20  # the empty last line has no number of its own in some fonts
+
+
 def test_what_could_do_harm_is_refused(opened: Opener, house: House) -> None:
     page = trying(opened, house)
     edit(page, 'python = { file = "/etc/passwd", function = "f" }')

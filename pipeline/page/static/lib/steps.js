@@ -17,8 +17,7 @@ function Change({ change }) {
   const added = !("before" in change) || before === null;
   const removed = !("after" in change);
   if (removed) return html`<li class="change removed"><span class="change-sign">−</span> <b>${plain(field)}</b> <del>${brief(before)}</del></li>`;
-  return html`<li class=${`change ${added ? "added" : "changed"}`}><span class="change-sign">${added ? "+" : "~"}</span> <b>${plain(field)}</b> <span>${brief(after)}</span>
-    ${!added && html`<span class="dim">was <del>${brief(before)}</del></span>`}</li>`;
+  return html`<li class=${`change ${added ? "added" : "changed"}`}><span class="change-sign">${added ? "+" : "~"}</span> <b>${plain(field)}</b> <span>${brief(after)}</span>${!added && html` <span class="dim">was <del>${brief(before)}</del></span>`}</li>`;
 }
 
 function outcome({ outcome: word, line, parts }) {
