@@ -38,6 +38,8 @@ def test_it_says_which_sinks_have_it_and_which_it_waits_for_and_why(
     expect(reach.filter(has_text="all→store")).to_contain_text("done")
     waits = reach.filter(has_text="errors→papertrail")
     expect(waits).to_contain_text(re.compile("waits|done"))
+    whole = "The whole way: all→errors→papertrail"
+    expect(waits.get_by_role("link")).to_have_attribute("title", whole)
     expect(panel).to_contain_text("refused the connection")
 
 

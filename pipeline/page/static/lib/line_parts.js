@@ -61,7 +61,7 @@ function Sink({ sink }) {
   const [tone, sign, word, title] = STATES[sink.state] ?? ["", "?", sink.state, ""];
   return html`<li title=${title}>
     <span class=${tone} aria-hidden="true">${sign}</span>
-    <span><a href=${link("logs", [], { route: sink.route, sink: sink.sink })}>${sink.route}→${sink.sink}</a></span>
+    <span><a title=${`The whole way: ${wayText(sink.way)}→${sink.sink}`} href=${link("logs", [], { route: sink.route, sink: sink.sink })}>${sink.route}→${sink.sink}</a></span>
     <span class=${tone}>${word}</span>
     ${sink.state === "waiting" && html`<span class="reach-why">${sink.waiting > 0 && `${exact(sink.waiting)} of the container wait, `}lag ${span(sink.lag)}${sink.problem && html`: <span class="bad">${sink.problem}</span>`}</span>`}
     ${sink.state !== "waiting" && sink.problem && html`<span class="reach-why bad">${sink.problem}</span>`}
@@ -91,6 +91,9 @@ export function Explained({ row }) {
   </section>`;
 }
 
+/** "all→errors" for a way as the agent writes it: "all>errors", or "all → errors". */
+const wayText = (way) => way.replace(/\s*[>→]\s*/g, "→");
+
 /** "papertrail", or "route errors" for what goes on there. */
 const endText = ({ name, type }) => (type === "route" ? `route ${name.replace(/^route:/, "")}` : name);
 
@@ -105,8 +108,7 @@ function Ways({ data, row, count }) {
     ${data.lines.length > 1 && html`<label class="which">Line <select value=${line} onChange=${(event) => setLine(Number(event.target.value))}>
       ${data.lines.map((one, index) => html`<option key=${index} value=${index}>${index + 1}: ${plain(one.line.slice(0, 50))}</option>`)}</select>${count > data.lines.length && ` of ${count}; the first ${data.lines.length} were explained`}</label>`}
     ${ways.map((way) => html`<div class="way" key=${way.route}>
-      <h4><a href=${link("try", [way.route.split(" → ").at(-1)], { c: row.id })} title="Try other stages on lines of this container">${way.route}</a>
-        <span class=${way.entry ? "good" : "warn"}>${way.entry ? `→ ${way.to.map(endText).join(", ") || "no sink"}` : "→ none"}</span></h4>
+      <${WayTitle} way=${way} id=${row.id} />
       <${Steps} stages=${way.stages} afresh=${data.afresh ?? []} />
     </div>`)}
     ${!ways.length && data.followed && html`<p class="dim">No route takes its lines.</p>`}
@@ -114,6 +116,14 @@ function Ways({ data, row, count }) {
       <ul class="left">${left.map((route) => html`<li key=${route.name}><b>${route.name}</b> ${route.reasons.join("; ")}</li>`)}</ul></details>`}
     <${Afresh} names=${data.afresh} />
     <p class="dim">Run now, by the running configuration, on the text shown here${row.origin === "tap" ? ", which is as the stages left it" : ""}${cutOff ? `; of a long line the first ${sizeText(LONGEST_EXPLAINED)}` : ""}.</p>`;
+}
+
+/** "all→errors→papertrail", with a link to the last route. */
+function WayTitle({ way, id }) {
+  const routes = wayText(way.route).split("→");
+  const last = routes.pop();
+  return html`<h4>${routes.length > 0 && html`<span class="dim">${routes.join("→")}→</span>`}<a href=${link("try", [last], { c: id })} title="Try other stages on lines of this container">${last}</a>
+    <span class=${way.entry ? "good" : "warn"}>${way.entry ? `→${way.to.map(endText).join(", ") || "no sink"}` : "→nothing"}</span></h4>`;
 }
 
 /** All fields, with a filter and a copy for each. filter(part) changes the search, if there is one. */
