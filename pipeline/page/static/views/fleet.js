@@ -13,7 +13,7 @@ export default function Fleet({ now }) {
   const time = now?.time ?? Date.now() / 1000;
   return html`
     <h2>Fleet <span class="dim">${plural(data.hosts.length + (data.others ?? 0), "host")}${data.others > 0 ? `, the ${exact(data.hosts.length)} with the most lines are shown` : ""}</span></h2>
-    <${Hosts} hosts=${data.hosts} time=${time} />
+    <${Hosts} hosts=${data.hosts} time=${time} rates=${ratesOf(now)} />
     ${data.streams.map((stream) => html`<${Stream} key=${stream.source} stream=${stream} />`)}
     ${data.publishes.length > 0 && html`<section aria-labelledby="publishes"><h3 id="publishes">This agent publishes</h3>
       ${data.publishes.map(({ sink, type, stream, partitions }) => html`<p key=${sink}>
@@ -22,7 +22,10 @@ export default function Fleet({ now }) {
   `;
 }
 
-function Hosts({ hosts, time }) {
+/** Lines per second by host, as the header counts them: before the answer's own are known. */
+const ratesOf = (now) => new Map((now?.projects ?? []).filter((each) => each.host).map((each) => [each.name, each.lines_per_second]));
+
+function Hosts({ hosts, time, rates }) {
   if (!hosts.length) return html`<p class="empty">No host has sent anything yet. Agents publish with a sink of the same type and stream.</p>`;
   return html`<div class="scroll-x" tabindex="0" role="region" aria-label="Hosts"><table class="plain roomy">
     <thead><tr><th scope="col">Host</th><th scope="col" class="num">Containers</th><th scope="col" class="num">Lines/s</th><th scope="col" class="num">Lines</th><th scope="col">Last entry</th><th scope="col">By source</th></tr></thead>
@@ -30,7 +33,7 @@ function Hosts({ hosts, time }) {
       const silent = time - last > SILENT;
       return html`<tr key=${name}>
         <th scope="row"><a href=${link("containers", [], { q: name })}>${name || "(no name)"}</a></th>
-        <td class="num">${count(containers)}</td><td class="num">${rate(lines_per_second)}</td><td class="num">${exact(lines)}</td>
+        <td class="num">${count(containers)}</td><td class="num">${rate(lines_per_second ?? rates.get(name))}</td><td class="num">${exact(lines)}</td>
         <td class=${silent ? "warn" : ""}>${silent ? "! silent for " : ""}${last ? span(Math.max(0, time - last)) : "–"}${silent ? "" : " ago"}</td>
         <td>${sources.join(", ")}</td>
       </tr>`;
