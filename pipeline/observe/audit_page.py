@@ -17,12 +17,11 @@ from pipeline.accounting.ledger import ContainerAccount
 from pipeline.accounting.total import Total
 from pipeline.model import plain
 from pipeline.observe.long_answers import LongAnswers, encode, with_list
+from pipeline.observe.query import Query
 from pipeline.topology.tap import any_of
 
 SHORTEST = 6
 """Digits of an id that a container can be chosen by, at least."""
-_PARAMETERS = {"container", "total"}
-_NO = ("0", "false", "")
 
 
 class Audit(Protocol):
@@ -40,13 +39,10 @@ class AuditPage:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers 400 for an unknown parameter, and 503 when too many ask at once."""
-        query = request.query
-        if unknown := set(query) - _PARAMETERS:
-            text = f'there is no parameter "{plain.name(min(unknown))}"\n'
-            return web.Response(status=400, text=text)
-        patterns = query.getall("container", [])
+        query = Query(request, single=("total",), several=("container",))
+        patterns = query.several("container")
         chosen = _chooses(patterns) if patterns else everything
-        make = self._total if query.get("total", "0") not in _NO else self._each
+        make = self._total if query.flag("total") else self._each
         return await self._answers.answer(request, lambda: make(chosen))
 
     async def _each(self, chosen: Chosen) -> list[bytes]:

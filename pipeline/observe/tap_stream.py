@@ -29,10 +29,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from aiohttp import hdrs, web
-from multidict import MultiMapping
 
 from pipeline.model.errors import DocklineError
 from pipeline.observe.access import Access, Guard
+from pipeline.observe.query import Query
 from pipeline.topology.tap import ENTRIES, WINDOW, Choice, Tap, Tapper, any_of, control
 from pipeline.topology.tap_search import Search
 
@@ -42,13 +42,10 @@ IDLE = 10.0
 """Seconds without an entry after which the stream writes an `idle` line."""
 STALLED = 600.0
 """Seconds that a tapper may read nothing before its stream is ended."""
-LONGEST = 512
-"""Characters of what is searched for at most: reading a pattern may take time that grows with the
-square of its length. The worst known takes 0.9 s of CPU, in a thread."""
 
 INSTEAD = "run dockline tap where the agent runs (docker exec)"
 _SEARCH = ("match", "regex", "where", "level")
-_PARAMETERS = {"route", "sink", "container", "dropped", *_SEARCH}
+_SEVERAL = ("route", "sink", "container")
 
 
 class Tapping:
@@ -71,8 +68,9 @@ class Tapping:
         if reason := self._guard.refusal(request):
             return web.Response(status=403, text=reason + "\n")
         try:
-            choice = self._choice(request)
-            search = await self._search(request.query)
+            query = Query(request, single=("dropped", *_SEARCH), several=_SEVERAL)
+            choice = self._choice(query)
+            search = await self._search(query)
         except DocklineError as error:
             return web.Response(status=400, text=f"{error}\n")
         try:
@@ -84,34 +82,22 @@ class Tapping:
         finally:
             self._tap.leave(tapper)
 
-    def _choice(self, request: web.Request) -> Choice:
-        """What the query asks for, but for the search. Raises `DocklineError` for an unknown
-        parameter, route or sink."""
-        query = request.query
-        if unknown := set(query) - _PARAMETERS:
-            raise DocklineError(f'there is no parameter "{min(unknown)}"')
-        routes, sinks = query.getall("route", []), query.getall("sink", [])
+    def _choice(self, query: Query) -> Choice:
+        """What the query asks for, but for the search. Raises `DocklineError` for an unknown route
+        or sink."""
+        routes, sinks = query.several("route"), query.several("sink")
         _check("route", routes, self._tap.routes)
         _check("sink", sinks, self._tap.sinks)
-        dropped = query.get("dropped", "0") not in ("0", "false", "")
-        return Choice(routes, sinks, query.getall("container", []), dropped)
+        return Choice(routes, sinks, query.several("container"), query.flag("dropped"))
 
-    async def _search(self, query: MultiMapping[str]) -> Search | None:
+    async def _search(self, query: Query) -> Search | None:
         """What the query searches for, made ready in a thread. Raises `DocklineError` if that can't
         be used."""
-        terms = {name: query.getall(name) for name in _SEARCH if name in query}
-        for name, values in terms.items():
-            if len(values) > 1:
-                raise DocklineError(f'the parameter "{name}" may be given once')
-            if len(values[0]) > LONGEST:
-                raise DocklineError(f'"{name}" has more than {LONGEST} characters')
+        terms = {name: text for name in _SEARCH if (text := query.one(name))}
         if not terms:
             return None
         async with self._one:
-            search = await asyncio.to_thread(
-                Search, **{name: value for name, [value] in terms.items()}
-            )
-        return search or None
+            return await asyncio.to_thread(Search, **terms) or None
 
 
 def _check(kind: str, patterns: Sequence[str], names: Collection[str]) -> None:

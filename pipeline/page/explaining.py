@@ -16,8 +16,9 @@ from msgspec import Meta, Struct
 from pipeline.config.settings import EntryTime
 from pipeline.model.errors import DocklineError
 from pipeline.observe.access import Guard
+from pipeline.observe.query import Query, bad_request
 from pipeline.page._while_connected import while_connected
-from pipeline.page.answers import sent
+from pipeline.page.answers import encoded, sent
 
 LARGEST_BODY: Final = 96 << 10
 """Bytes of a request's body."""
@@ -111,9 +112,9 @@ class Explaining:
     async def stages(self, request: web.Request) -> web.StreamResponse:
         """Answers `GET /api/try`."""
         self._check(request)
-        route = request.query.get("route")
-        if route is None:
-            raise web.HTTPBadRequest(text="name a route: ?route=NAME\n")
+        route = Query(request, single=("route",)).one("route")
+        if not route:
+            raise bad_request("name a route: ?route=NAME")
         return await self._answer(request, lambda: self._explains.stages(route))
 
     async def attempt(self, request: web.Request) -> web.StreamResponse:
@@ -140,8 +141,7 @@ class Explaining:
         self._under_way += 1
         try:
             with while_connected(request):
-                body = await answer()
-                return await sent(request, web.Response(body=body, content_type="application/json"))
+                return await sent(request, encoded(await answer()))
         except LookupError as error:
             raise web.HTTPNotFound(text=f"{error.args[0]}\n") from None
         except DocklineError as error:
@@ -165,8 +165,8 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"this is not the JSON that {request.path} takes: {error}\n"
-        raise web.HTTPBadRequest(text=message) from None
+        message = f"this is not the JSON that {request.path} takes: {error}"
+        raise bad_request(message) from None
 
 
 def _lines(lines: Sequence[Line]) -> Lines:
@@ -174,5 +174,5 @@ def _lines(lines: Sequence[Line]) -> Lines:
     try:
         times = [EntryTime.parse(line.time) if line.time else "" for line in lines]
     except ValueError as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from None
+        raise bad_request(str(error)) from None
     return [(line.text, line.stream, time) for line, time in zip(lines, times, strict=True)]

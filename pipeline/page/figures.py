@@ -12,7 +12,8 @@ from aiohttp import hdrs, web
 
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
-from pipeline.page.answers import Query, refused, sent
+from pipeline.observe.query import Query
+from pipeline.page.answers import HEADERS, encoded, refused, sent
 from pipeline.page.rows import COLUMNS, Row
 from pipeline.page.sampler import Sampler
 from pipeline.support.selector import Pause, SharedPause
@@ -24,7 +25,6 @@ LONGEST_WAIT: Final = 20.0
 """Seconds to wait for figures: more says that something is wrong."""
 PIECE: Final = 256 << 10
 """Bytes of the table that are sent in one piece."""
-_HEADERS: Final = {hdrs.CACHE_CONTROL: "no-store"}
 
 
 class Figures:
@@ -45,10 +45,7 @@ class Figures:
 
     async def now(self, request: web.Request) -> web.StreamResponse:
         """Streams a line of JSON for each look of the sampler, or answers with one (`once=1`)."""
-        try:
-            query = Query(request, single=("once", "containers"), several=("container",))
-        except ValueError as error:
-            return refused(400, str(error))
+        query = Query(request, single=("once", "containers"), several=("container",))
         chosen = _choice(query.several("container"))
         wants_table = query.flag("containers") or bool(query.several("container"))
         try:
@@ -69,11 +66,10 @@ class Figures:
                 await self._sampler.after(0, rates=True)
         except TimeoutError:
             return refused(503, "there are no figures yet; ask again")
-        body = b"".join([piece async for piece in viewer.line()])
-        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+        return encoded(b"".join([piece async for piece in viewer.line()]))
 
     async def _stream(self, request: web.Request, viewer: _Viewer) -> web.StreamResponse:
-        response = web.StreamResponse(headers=_HEADERS)
+        response = web.StreamResponse(headers=HEADERS)
         response.headers[hdrs.CONTENT_TYPE] = "application/x-ndjson"
         transport = request.transport
         try:
@@ -97,10 +93,7 @@ class Figures:
     async def containers(self, request: web.Request) -> web.StreamResponse:
         """Answers with the rows of all containers, or of those that the query names, as
         objects."""
-        try:
-            query = Query(request, several=("container",))
-        except ValueError as error:
-            return refused(400, str(error))
+        query = Query(request, several=("container",))
         try:
             self._sampler.join()
         except DocklineError as error:
@@ -120,8 +113,7 @@ class Figures:
         for row in await self._sampler.table.changed_since(0, _choice(names), self._pause):
             objects.append(dumps(dict(zip(COLUMNS, orjson.loads(row), strict=True))))
             await self._pause()
-        body = b'{"containers":[' + b",".join(objects) + b"]}"
-        return web.Response(body=body, content_type="application/json", headers=_HEADERS)
+        return encoded(b'{"containers":[' + b",".join(objects) + b"]}")
 
 
 class _Viewer:

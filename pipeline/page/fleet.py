@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceRunner
 from pipeline.model.component import Share, SharedStream, SinkConfig
+from pipeline.observe.query import Query
+from pipeline.page.answers import encoded
 from pipeline.page.hosts import Host, Hosts
 from pipeline.support.selector import Pause
 
@@ -79,13 +81,13 @@ class Fleet:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers with JSON: an `Answer`."""
+        Query(request)
         loop = asyncio.get_running_loop()
         async with self._one:
             if loop.time() >= self._until:
                 self._body = msgspec.json.encode(await self._answer())
                 self._until = loop.time() + KEPT
-        headers = {hdrs.CACHE_CONTROL: "no-store"}
-        return web.Response(body=self._body, content_type="application/json", headers=headers)
+        return encoded(self._body)
 
     async def _answer(self) -> Answer:
         runners = list(self._sources())

@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.model.component import SinkConfig, SourceConfig
 from pipeline.model.secrecy import Stars
 from pipeline.observe.access import Guard
+from pipeline.observe.query import Query
 from pipeline.page.answers import answer
 
 _ADDRESSES: Final = (
@@ -41,6 +42,7 @@ class Graph:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers with the graph."""
+        Query(request)
         refusal = self._entries.refusal(request) or ""
         return answer(
             {**self._about(), "entries": refusal, **describe(self._config(), self._conceal)}

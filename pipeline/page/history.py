@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from pipeline.page.answers import Query, answer, refused, sent
+from pipeline.observe.query import Query
+from pipeline.page.answers import answer, refused, sent
 from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
 from pipeline.page.rows import Facts
@@ -95,14 +96,10 @@ class History:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers with the readings of the containers that the query names, or of the host."""
-        try:
-            query = Query(request, several=("container", "figure"))
-            wanted = query.several("figure")
-            if unknown := set(wanted) - set(FIGURES):
-                return refused(400, f'there is no figure "{min(unknown)}"')
-            names = query.several("container")
-        except ValueError as error:
-            return refused(400, str(error))
+        query = Query(request, several=("container", "figure"))
+        wanted, names = query.several("figure"), query.several("container")
+        if unknown := set(wanted) - set(FIGURES):
+            return refused(400, f'there is no figure "{min(unknown)}"')
         if len(names) > MOST:
             return refused(400, f"at most {MOST} containers can be asked for at once")
         ids = [one.container.id for one in self._found(names)]

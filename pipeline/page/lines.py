@@ -20,8 +20,9 @@ from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe.access import Guard
+from pipeline.observe.query import Query
 from pipeline.page._while_connected import while_connected
-from pipeline.page.answers import Query, answer, refused, sent
+from pipeline.page.answers import answer, refused, sent
 from pipeline.page.turns import TooManyError, Turns
 from pipeline.sources.docker.decode.frames import FrameError
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
@@ -69,8 +70,8 @@ class Lines:
             return refused(
                 404, "this agent reads no Docker Engine, so it can ask for no older lines"
             )
+        query = Query(request, single=("container", *_KINDS, "until", "limit"))
         try:
-            query = Query(request, single=("container", *_KINDS, "until", "limit"))
             wanted = asked(query)
             container = self._find(query.one("container"))
         except ValueError as error:

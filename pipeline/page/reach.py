@@ -13,7 +13,8 @@ from aiohttp import web
 
 from pipeline.accounting.ledger import SinkAccount
 from pipeline.accounting.offsets import SinkOffset
-from pipeline.page.answers import Query, answer, refused
+from pipeline.observe.query import Query
+from pipeline.page.answers import answer, refused
 from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.support.selector import Pause
 from pipeline.topology.lane import Lane, LaneEnd
@@ -45,8 +46,8 @@ class Reach:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers as JSON; or with 400 or 404, and a sentence."""
+        query = Query(request, single=("container", "sequence"))
         try:
-            query = Query(request, single=("container", "sequence"))
             sequence = _sequence(query.one("sequence"))
             container = self._find(query.one("container"))
         except ValueError as error:

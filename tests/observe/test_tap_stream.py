@@ -142,7 +142,7 @@ async def test_one_who_never_reads_again_loses_his_place(
         ("where=n+==", "this cannot be read as an expression"),
         ("level=loud", 'there is no level "loud"; there are: ' + ", ".join(LEVELS)),
         ("match=a&match=b", 'the parameter "match" may be given once'),
-        ("regex=" + ".%3F" * 257, '"regex" has more than 512 characters'),
+        ("regex=" + ".%3F" * 257, 'the parameter "regex" has more than 512 characters'),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_what_there_is(
