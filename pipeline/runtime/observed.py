@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.explain.reasons import not_followed
@@ -19,11 +21,15 @@ from pipeline.page.now import RouteShape
 from pipeline.page.rows import Facts
 from pipeline.page.states import Happening, State, States
 from pipeline.page.usage import Usage, Usages
+from pipeline.sources.docker.discovery.watch import Event
+from pipeline.support.rate_limit import RateLimit
 from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
+
+log = logging.getLogger(__name__)
 
 OWN: Final = "the agent runs in it, and never follows itself"
 NOT_READ: Final = "it has not run since the agent began"
@@ -47,21 +53,32 @@ class AgentObserved:
         self.metrics = agent.metrics
         self._usages = Usages(time.monotonic)
         self._states = States()
-        self.generation = 1
+        self._bugs = RateLimit()
+        self.generation = 0
         self._facts: dict[str, Facts] = {}
         self._routes: dict[str, RouteShape] = {}
         self.reloaded()
-        self.generation = 1
 
     # ---------------------------------------------------------------- what the agent tells
 
     def note(self, samples: Samples) -> None:
-        """Takes a container's newest stats."""
-        self._usages.note(samples)
+        """Takes a container's newest stats. Never raises."""
+        with self._containing_bugs():
+            self._usages.note(samples)
 
-    def observe(self, event: Any) -> None:
-        """Takes an event of the Engine."""
-        self._states.observe(event)
+    def observe(self, event: Event) -> None:
+        """Takes an event of the Engine. Never raises."""
+        with self._containing_bugs():
+            self._states.observe(event)
+
+    @contextmanager
+    def _containing_bugs(self) -> Iterator[None]:
+        """A context whose errors are logged: a bug of the page must not end the agent."""
+        try:
+            yield
+        except Exception:
+            if count := self._bugs():
+                log.exception("the page failed to take what the agent told it (%d times)", count)
 
     def forget(self, container_id: str) -> None:
         """Takes that a container was removed, or isn't followed any more."""

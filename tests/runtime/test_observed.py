@@ -1,0 +1,30 @@
+"""What the page sees of a running agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config.file import parse
+from pipeline.runtime.agent import Agent
+from pipeline.runtime.observed import AgentObserved
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> AgentObserved:
+    text = f'[state]\ndirectory = "{tmp_path}"\n[http]\nlisten = "off"\n'
+    return AgentObserved(Agent(parse(text, {}), {}))
+
+
+def test_a_bug_of_the_page_is_logged_and_does_not_end_the_agent(
+    observed: AgentObserved, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples: Any = None
+    observed.observe({})
+    observed.observe({})
+    observed.note(samples)
+    (record,) = caplog.records
+    assert "the page failed" in record.message
+    assert record.exc_info
