@@ -1,7 +1,7 @@
 """The table of all containers: a row each, made anew only where something has changed.
 
-With 10,000 idle containers a look at all of them takes a few milliseconds: three numbers are
-compared for each.
+With 10,000 idle containers a look at all of them takes 12 ms, in pieces: a few numbers and objects
+are compared for each.
 """
 
 from __future__ import annotations
@@ -149,5 +149,4 @@ def _figure(usage: Usage | None, name: str) -> float | None:
 
 def _read(account: ContainerAccount) -> int:
     """All entries read of the container, of its log, its events and its stats."""
-    read = account.read
-    return read.get("logs", 0) + read.get("events", 0) + read.get("stats", 0)
+    return sum(account.read.values())
