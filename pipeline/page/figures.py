@@ -117,7 +117,7 @@ class Figures:
 
 
 class _Viewer:
-    """One who looks, and what was shown to him last."""
+    """A client of the stream, and what it was sent last."""
 
     def __init__(
         self, sampler: Sampler, chosen: Callable[[Row], bool] | None, pause: Pause
@@ -129,7 +129,7 @@ class _Viewer:
         self._chosen = chosen
         self._pause = pause
         self._shown = 0
-        """The look up to which the table is known to him; 0 for none of it."""
+        """The look up to which it was sent the table; 0 for none of it."""
 
     async def line(self) -> AsyncIterator[bytes]:
         """The newest figures as one JSON object, in pieces."""

@@ -17,7 +17,7 @@ from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
 from pipeline.page.rows import Facts
 from pipeline.page.sampler import Observed
-from pipeline.page.states import Happening
+from pipeline.page.states import ContainerEvent
 from pipeline.page.table import TOGETHER
 from pipeline.support.selector import Pause, SharedPause
 
@@ -135,5 +135,5 @@ class History:
         }
 
 
-def _event(happening: Happening) -> dict[str, Any]:
-    return {"time": happening.time, "action": happening.action, "text": happening.text}
+def _event(event: ContainerEvent) -> dict[str, Any]:
+    return {"time": event.time, "action": event.action, "text": event.text}

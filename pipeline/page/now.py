@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.observe.overview import SourceNow
 from pipeline.page.counts import Counts, Rates
-from pipeline.page.problems import At
+from pipeline.page.problems import Problem
 from pipeline.page.table import Table
 from pipeline.topology.output import SinkNow
 
@@ -30,7 +30,7 @@ def describe(
     routes: Mapping[str, RouteShape],
     sinks: Sequence[SinkNow],
     sources: Sequence[SourceNow],
-    problems: Sequence[At],
+    problems: Sequence[Problem],
     memory: int,
 ) -> Facts:
     """The figures of this moment. `memory`: bytes that this process has. docs/api.md has the fields

@@ -13,7 +13,7 @@ from pipeline.topology.output import SinkNow
 Kind = Literal["engine", "source", "sink"]
 
 
-class At(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True):
     """A problem, and where it is."""
 
     kind: Kind
@@ -37,7 +37,7 @@ class Problems:
         sources: Iterable[SourceNow],
         sinks: Iterable[SinkNow],
         now: float,
-    ) -> Sequence[At]:
+    ) -> Sequence[Problem]:
         """All problems. `engine`: why the Engine doesn't answer; empty if it does. `now`: seconds
         since the epoch."""
         found: dict[tuple[Kind, str], str] = {}
@@ -52,6 +52,4 @@ class Problems:
                 found["sink", sink.name] = sink.problem
                 since["sink", sink.name] = sink.problem_since or now
         self._since = {key: min(self._since.get(key, now), since.get(key, now)) for key in found}
-        return [
-            At(kind, name, text, self._since[kind, name]) for (kind, name), text in found.items()
-        ]
+        return [Problem(*key, text, self._since[key]) for key, text in found.items()]

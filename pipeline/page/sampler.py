@@ -22,7 +22,7 @@ from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.now import RouteShape, describe
 from pipeline.page.problems import Problems
 from pipeline.page.rows import Facts
-from pipeline.page.states import Happening
+from pipeline.page.states import ContainerEvent
 from pipeline.page.table import Containers, Table
 from pipeline.topology.output import SinkNow
 
@@ -81,7 +81,7 @@ class Observed(Containers, Protocol):
     def find_all(self, names: Sequence[str]) -> list[Facts]:
         """The containers with these names, ids, or first twelve digits of an id, in any order."""
 
-    def events(self, container_id: str) -> Sequence[Happening]:
+    def events(self, container_id: str) -> Sequence[ContainerEvent]:
         """Its last events, and gaps in its log, oldest first."""
 
     async def refresh(self) -> bool:

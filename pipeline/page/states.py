@@ -59,7 +59,7 @@ UNKNOWN: Final = State()
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ContainerEvent:
     """An event of a container, as the page shows it."""
 
     time: float
@@ -78,7 +78,7 @@ class States:
     listed: dict[str, Container] = field(default_factory=dict)
     """The facts of all containers on the last complete list, by id."""
     _states: OrderedDict[str, State] = field(default_factory=OrderedDict)
-    _events: OrderedDict[str, deque[Happening]] = field(default_factory=OrderedDict)
+    _events: OrderedDict[str, deque[ContainerEvent]] = field(default_factory=OrderedDict)
 
     def of(self, container_id: str) -> State:
         """The container's state, for reading: the same object until it is forgotten. `UNKNOWN` if
@@ -96,7 +96,7 @@ class States:
             self._states.move_to_end(container_id)
         return state
 
-    def events(self, container_id: str) -> list[Happening]:
+    def events(self, container_id: str) -> list[ContainerEvent]:
         """The container's last events, oldest first."""
         return list(self._events.get(container_id, ()))
 
@@ -110,7 +110,7 @@ class States:
         state = self._heard_of(container_id)
         text = self._change(state, action, event, attributes, time)
         state.version += 1
-        self._keep(container_id, Happening(time, plain.name(action)[:32], text))
+        self._keep(container_id, ContainerEvent(time, plain.name(action)[:32], text))
         if action == "destroy":
             self._states.pop(container_id, None)
             self.listed.pop(container_id, None)
@@ -136,13 +136,13 @@ class States:
             return "" if state.exit_code is None else f"exit code {state.exit_code}"
         return ""
 
-    def _keep(self, container_id: str, happening: Happening) -> None:
+    def _keep(self, container_id: str, event: ContainerEvent) -> None:
         kept = self._events.get(container_id)
         if kept is None:
             kept = self._events[container_id] = deque(maxlen=MOST_EVENTS)
             if len(self._events) > MOST_WITH_EVENTS:
                 self._events.popitem(last=False)
-        kept.append(happening)
+        kept.append(event)
         self._events.move_to_end(container_id)
 
     # ------------------------------------------------------------------------------ lists

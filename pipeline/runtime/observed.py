@@ -19,7 +19,7 @@ from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
 from pipeline.page.now import RouteShape
 from pipeline.page.rows import Facts
-from pipeline.page.states import Happening, State, States
+from pipeline.page.states import ContainerEvent, State, States
 from pipeline.page.usage import Usage, Usages
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.support.rate_limit import RateLimit
@@ -208,7 +208,7 @@ class AgentObserved:
         """The figures of its stats, if there are any."""
         return self._usages.get(container_id)
 
-    def events(self, container_id: str) -> Sequence[Happening]:
+    def events(self, container_id: str) -> Sequence[ContainerEvent]:
         """Its last events, and gaps in its log, oldest first."""
         events = self._states.events(container_id)
         agent = self._agent
@@ -216,7 +216,7 @@ class AgentObserved:
             followed = agent.source.followed.get(container_id)
             if followed is not None:
                 gaps = followed.container.gaps
-                events += [Happening(at, "gap", why) for at, why in gaps]
+                events += [ContainerEvent(at, "gap", why) for at, why in gaps]
         return sorted(events, key=lambda one: one.time)
 
     async def waiting(self) -> Waiting:

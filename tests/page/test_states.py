@@ -116,9 +116,9 @@ def test_a_malformed_element_of_the_list_is_no_container(odd: Any) -> None:
 def test_hostile_texts_are_one_line_and_bounded() -> None:
     states = States()
     states.observe(event("health_status: \x1b[2J\n\u202e" + "x" * 10_000))
-    (happening,) = states.events(ID)
-    assert happening.text.isprintable()
-    assert len(happening.text) <= 32
+    (kept,) = states.events(ID)
+    assert kept.text.isprintable()
+    assert len(kept.text) <= 32
     states.observe(event("rename", oldName="/\n" + "y" * 10_000))
     assert len(states.events(ID)[-1].text) < 300
 
