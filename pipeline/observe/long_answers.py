@@ -11,15 +11,15 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.model.dumps import dumps
-from pipeline.observe.places import Places
 from pipeline.observe.server import accepts_gzip, gzip, send
+from pipeline.observe.slots import ClientSlots
 from pipeline.support.selector import Pause, SharedPause
 
 MOST = 8
 """Answers of one kind at the same time, those that wait to be made included. `/audit` has 0.5 KB
 for each container, with two routes and two sinks."""
 SLOW = 2.0
-"""Seconds after which a client that still reads is ended if a new one needs its place."""
+"""Seconds after which a client that still reads is ended if a new one needs its slot."""
 TOGETHER = 100
 """Elements of a list that are sent in one piece."""
 
@@ -35,7 +35,7 @@ class LongAnswers:
     """
 
     def __init__(self) -> None:
-        self._places = Places()
+        self._slots = ClientSlots()
         self._one = asyncio.Lock()
 
     @cached_property
@@ -46,7 +46,7 @@ class LongAnswers:
         """Makes and sends an answer; 503 if there are too many."""
         if (transport := request.transport) is None:
             raise ConnectionResetError("the client has gone")
-        if not self._places.enter(transport, MOST, SLOW):
+        if not self._slots.enter(transport, MOST, SLOW):
             return web.Response(status=503, text="too many ask for this at once; ask again\n")
         try:
             async with self._one:
@@ -54,10 +54,10 @@ class LongAnswers:
                     raise ConnectionResetError("the client has gone")
                 pieces = await make()
             await asyncio.sleep(0)  # sending begins in a turn of its own
-            self._places.begin(transport)
+            self._slots.begin(transport)
             return await self._send(request, pieces)
         finally:
-            self._places.leave(transport)
+            self._slots.leave(transport)
 
     async def _send(self, request: web.Request, pieces: list[bytes]) -> web.StreamResponse:
         response = web.StreamResponse()

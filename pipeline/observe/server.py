@@ -23,7 +23,7 @@ from pipeline.observe.certificate import Certificate
 from pipeline.observe.connections import BoundedConnection, Connections, Reason, watched
 from pipeline.observe.encrypted import Encrypted
 from pipeline.observe.metrics_page import Exposition
-from pipeline.observe.places import Places
+from pipeline.observe.slots import ClientSlots
 from pipeline.support.selector import Pause, SharedPause
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,7 +35,7 @@ MAX_SCRAPES = 8
 """Scrapes at the same time. A page of 1,000 containers has 8 MB, so this limits what slow clients
 hold in memory."""
 SLOW_SCRAPE = 2.0
-"""Seconds after which a scrape that is still being sent is ended if a new one needs its place. A
+"""Seconds after which a scrape that is still being sent is ended if a new one needs its slot. A
 quick client reads 8 MB in a tenth of that."""
 SEND_TIMEOUT = 15.0
 """Seconds in which a client has to read its page; Prometheus' own timeout is 10."""
@@ -154,19 +154,19 @@ def metrics_page(exposition: Exposition) -> Handler:
 
     It answers 503 when there are `MAX_SCRAPES` already and none of them is slow.
     """
-    places = Places()
+    slots = ClientSlots()
     pages = _Pages(exposition)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if (transport := request.transport) is None:
             raise ConnectionResetError("the client has gone")
-        if not places.enter(transport, MAX_SCRAPES, SLOW_SCRAPE):
+        if not slots.enter(transport, MAX_SCRAPES, SLOW_SCRAPE):
             return web.Response(status=503, text="too many scrapes at once\n")
         try:
-            places.begin(transport)
+            slots.begin(transport)
             return await _scrape(pages, request)
         finally:
-            places.leave(transport)
+            slots.leave(transport)
 
     return handle
 

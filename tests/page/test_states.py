@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, State, States
+from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, UNKNOWN, State, States
 
 ID = "a" * 64
 
@@ -132,8 +132,9 @@ def test_what_is_kept_is_bounded() -> None:
         one = event("start")
         one["Actor"]["ID"] = f"{number:064}"
         states.observe(one)
-    assert len(states._states) == MOST_STATES
-    assert len(states._events) == MOST_WITH_EVENTS
+    ids = [ID, *(f"{number:064}" for number in range(MOST_STATES + 10))]
+    assert sum(states.of(one) is not UNKNOWN for one in ids) == MOST_STATES
+    assert sum(bool(states.events(one)) for one in ids) == MOST_WITH_EVENTS
 
 
 def test_a_complete_list_forgets_those_that_are_gone() -> None:

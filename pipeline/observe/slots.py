@@ -6,7 +6,7 @@ import asyncio
 import math
 
 
-class Places:
+class ClientSlots:
     """The clients that are being answered. One that reads slowly gives way to a new one."""
 
     def __init__(self) -> None:
@@ -14,8 +14,11 @@ class Places:
         """Since when each client may read its answer, in the loop's time. Infinite as long as the
         answer isn't made."""
 
+    def __len__(self) -> int:
+        return len(self._since)
+
     def enter(self, transport: asyncio.Transport, most: int, slow: float) -> bool:
-        """Gives a client a place; call `leave` afterwards. False if there is none.
+        """Gives a client a slot; call `leave` afterwards. False if there is none.
 
         Of `most` clients, one that has been reading for `slow` seconds is ended to make room.
         """
@@ -30,7 +33,7 @@ class Places:
             self._since[transport] = asyncio.get_running_loop().time()
 
     def leave(self, transport: asyncio.Transport) -> None:
-        """Frees the client's place. May be called for one that has been ended."""
+        """Frees the client's slot. May be called for one that has been ended."""
         self._since.pop(transport, None)
 
     def _end_one(self, slow: float) -> bool:
