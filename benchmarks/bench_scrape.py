@@ -25,7 +25,7 @@ from pathlib import Path
 from prometheus_client import Metric, generate_latest
 
 from pipeline.accounting.audit import LedgerMetrics
-from pipeline.accounting.auditor import Auditor, Look
+from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
@@ -156,7 +156,7 @@ async def _measure(containers: int, scrapes: int, encoding: str, every: float) -
         page = ledger.container(one.container.id, one.container.name)
         for route in ("all", "errors"):
             page.route("logs", route).bind(("papertrail", "archive"))
-    auditor = Auditor(ledger, lambda: Look([], []))
+    auditor = Auditor(ledger, lambda: BufferSnapshot([], []))
     admin = Admin("127.0.0.1:0", Gate(), exposition, list, auditor.audit)
     await admin.start()
     gc.collect()

@@ -53,11 +53,11 @@ _counts_of = attrgetter(
 )
 
 
-class Look(NamedTuple):
+class BufferSnapshot(NamedTuple):
     """What is in the sinks' buffers at one moment."""
 
     envelopes: list[Envelope]
-    """All batches in memory. Whoever looks may change the list."""
+    """All batches in memory. Whoever asked for it may change the list."""
     on_disk: Sequence[Mapping[SinkAccount, int]]
     """Entries on disk by account, for each spool. They go on changing, so read them at once."""
 
@@ -73,14 +73,14 @@ class Auditor:
     def __init__(
         self,
         ledger: Ledger,
-        look: Callable[[], Look],
+        snapshot: Callable[[], BufferSnapshot],
         carried: Callable[[], Mapping[str, int]] = dict,
         sources: Callable[[], Sequence[SourcePart]] = tuple,
     ) -> None:
-        """`look` looks into all buffers. `carried`: by sink, entries on disk from an earlier run.
-        `sources`: the configured sources."""
+        """`snapshot` lists what is in all buffers. `carried`: by sink, entries on disk from an
+        earlier run. `sources`: the configured sources."""
         self.ledger = ledger
-        self.look = look
+        self.snapshot = snapshot
         self._carried = carried
         self._sources = sources
 
@@ -129,7 +129,7 @@ class _Walk:
 
     def __init__(self, auditor: Auditor, take: Take, chosen: Chosen) -> None:
         self._ledger = auditor.ledger
-        self._look = auditor.look
+        self._snapshot = auditor.snapshot
         self._take = take
         self._chosen = chosen
         self._pause = Pause()
@@ -192,7 +192,7 @@ class _Walk:
     async def _found(self) -> Mapping[SinkAccount, int]:
         """Entries in the buffers, by account, at a moment during this call."""
         await asyncio.sleep(0)  # the list takes a turn of its own
-        envelopes, on_disk = self._look()
+        envelopes, on_disk = self._snapshot()
         found: Counter[SinkAccount] = Counter()
         for counts in on_disk:
             found.update(counts)
@@ -235,7 +235,7 @@ class _Walk:
             place = self._left.pop(container_account, None)
             if place is not None:
                 copies.append(_Copy.of(container_account, place))
-        envelopes, on_disk = self._look()
+        envelopes, on_disk = self._snapshot()
         found = dict.fromkeys((account for copy in copies for account in copy.accounts), 0)
         for counts in on_disk:
             for account in found:

@@ -116,7 +116,7 @@ class Agent:
         self.runners.apply(sources)
         metrics.registry.register(SourceGauges(self.runners))
         self._auditor = Auditor(
-            self.ledger, self.outputs.look, self.outputs.carried, self.runners.parts
+            self.ledger, self.outputs.snapshot, self.outputs.carried, self.runners.parts
         )
         self._poller = self._make_poller()
         self._collector = Collector()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from pipeline.accounting.auditor import Look
+from pipeline.accounting.auditor import BufferSnapshot
 from pipeline.accounting.ledger import Ledger
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
@@ -87,10 +87,10 @@ class Outputs:
         yield from self.named.values()
         yield from self._leaving
 
-    def look(self) -> Look:
+    def snapshot(self) -> BufferSnapshot:
         """What is in all buffers now. 100,000 batches take 1 to 3 ms."""
         spools = [one.spool for one in self if one.spool is not None]
-        return Look(
+        return BufferSnapshot(
             list(chain.from_iterable(one.buffer.envelopes() for one in self)),
             [spool.disk.accounts for spool in spools],
         )

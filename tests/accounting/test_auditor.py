@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.accounting import auditor as module
 from pipeline.accounting.audit import AuditReport, ContainerPart
-from pipeline.accounting.auditor import Auditor, Look
+from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.envelope import Envelope
 from pipeline.accounting.ledger import ContainerAccount, Ledger, SinkAccount, add
 from pipeline.accounting.offsets import Offsets
@@ -61,7 +61,7 @@ class Busy:
             Route("some", sources, lambda one: True, dropping, self.outputs[1:]),
         ]
         self.router = Router(routes, self.metrics, self.ledger)
-        self.auditor = Auditor(self.ledger, self.look)
+        self.auditor = Auditor(self.ledger, self.snapshot)
         self._numbers = itertools.count(1)
 
     def _output(self, folder: Path, name: str, buffer: BufferConfig) -> Output:
@@ -70,9 +70,9 @@ class Busy:
         )
         return Output(config, SinkContext(name), self.metrics, self.ledger, folder)
 
-    def look(self) -> Look:
+    def snapshot(self) -> BufferSnapshot:
         spools = [one.spool for one in self.outputs if one.spool is not None]
-        return Look(
+        return BufferSnapshot(
             [envelope for one in self.outputs for envelope in one.buffer.envelopes()],
             [spool.disk.accounts for spool in spools],
         )
@@ -152,7 +152,7 @@ async def test_an_entry_that_is_counted_twice_is_found_while_everything_moves(
     busy: Busy,
 ) -> None:
     async with busy.running():
-        while not busy.look().envelopes:
+        while not busy.snapshot().envelopes:
             await asyncio.sleep(0)
         account = next(iter(busy.ledger)).routes["logs", "all"].accounts["block"]
         account.delivered += 1
@@ -177,8 +177,8 @@ async def test_what_is_on_a_disk_counts_as_buffered() -> None:
     ledger = Ledger()
     account = filled(ledger, 1, routed=7)
     for count in (7, 6, 0):
-        look = Look([], [{account: count}, {}])
-        one = await report(Auditor(ledger, partial(Look, *look)))
+        snapshot = BufferSnapshot([], [{account: count}, {}])
+        one = await report(Auditor(ledger, partial(BufferSnapshot, *snapshot)))
         assert one.balanced is (count == 7)
         (sink,) = sinks_of(one)
         assert (sink.buffered, sink.unaccounted) == (count, 7 - count)
@@ -210,7 +210,10 @@ async def test_containers_that_are_removed_meanwhile_are_in_the_sum_once(
         ledger.forget(f"{number:064x}")
         ledger.fold()
 
-    auditor = Auditor(ledger, lambda: Look([], [{one: 1 for one in accounts if one.open}]))
+    def snapshot() -> BufferSnapshot:
+        return BufferSnapshot([], [{one: 1 for one in accounts if one.open}])
+
+    auditor = Auditor(ledger, snapshot)
     one = await auditor.audit(take)
     assert one.balanced
     names = Counter(part.name for part in parts)
@@ -224,7 +227,8 @@ async def test_a_walk_that_is_given_up_leaves_nothing() -> None:
     ledger = Ledger()
     for number in range(50):
         filled(ledger, number, delivered=1)
-    task = asyncio.get_running_loop().create_task(report(Auditor(ledger, lambda: Look([], []))))
+    auditor = Auditor(ledger, lambda: BufferSnapshot([], []))
+    task = asyncio.get_running_loop().create_task(report(auditor))
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(ledger._walks) == 1
@@ -239,8 +243,8 @@ async def test_containers_are_in_the_order_of_the_ledger_and_only_those_that_are
     for number in range(25):
         filled(ledger, number, routed=number % 3, delivered=number % 2)
     ledger.removed.read["logs"] = 1
-    look = Look([], [])
-    one = await report(Auditor(ledger, lambda: look))
+    snapshot = BufferSnapshot([], [])
+    one = await report(Auditor(ledger, lambda: snapshot))
     expected = [*(f"web-{number}" for number in range(20)), "(removed)", "(others)"]
     assert [part.name for part in one.containers] == expected
     assert not one.balanced
@@ -248,7 +252,7 @@ async def test_containers_are_in_the_order_of_the_ledger_and_only_those_that_are
     def third(account: ContainerAccount) -> bool:
         return account.name in ("web-3", "(removed)")
 
-    one = await report(Auditor(ledger, lambda: look), third)
+    one = await report(Auditor(ledger, lambda: snapshot), third)
     assert [part.name for part in one.containers] == ["web-3", "(removed)"]
 
 
@@ -270,7 +274,7 @@ async def test_the_loop_turns_between_any_two_containers_and_pieces_of_a_buffer(
 
     counting = asyncio.get_running_loop().create_task(count())
     at: list[int] = []
-    auditor = Auditor(ledger, lambda: Look(list(envelopes), []))
+    auditor = Auditor(ledger, lambda: BufferSnapshot(list(envelopes), []))
     one = await auditor.audit(lambda place, part: at.append(turns))
     counting.cancel()
     assert one.balanced

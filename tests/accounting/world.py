@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.audit import AuditReport, ContainerPart, LedgerMetrics, SinkPart
-from pipeline.accounting.auditor import Auditor, Chosen, Look, everything
+from pipeline.accounting.auditor import Auditor, BufferSnapshot, Chosen, everything
 from pipeline.accounting.ledger import Ledger
 from pipeline.accounting.offsets import Offsets
 from pipeline.model.component import BatchConfig, SinkContext, Stage
@@ -60,15 +60,15 @@ class World:
     def _entries(self) -> dict[str, int]:
         return {one.name: one.buffer.entries for one in self.outputs}
 
-    def look(self) -> Look:
+    def snapshot(self) -> BufferSnapshot:
         spools = [one.spool for one in self.outputs if one.spool is not None]
-        return Look(
+        return BufferSnapshot(
             [envelope for one in self.outputs for envelope in one.buffer.envelopes()],
             [spool.disk.accounts for spool in spools],
         )
 
     async def report(self) -> AuditReport:
-        return await report(Auditor(self.ledger, self.look))
+        return await report(Auditor(self.ledger, self.snapshot))
 
     async def of(self, sink: str) -> SinkPart:
         (part,) = (
