@@ -12,11 +12,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from pipeline.observe.query import Query
+from pipeline.page.agent_view import AgentView, Facts
 from pipeline.page.answers import answer, refused, sent
 from pipeline.page.counts import Counts, Rates, resident
 from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
-from pipeline.page.rows import Facts
-from pipeline.page.sampler import Observed
 from pipeline.page.states import ContainerEvent
 from pipeline.page.table import TOGETHER
 from pipeline.support.selector import Pause, SharedPause
@@ -30,9 +29,9 @@ MOST: Final = 200
 class History:
     """The rings, and the task that fills them."""
 
-    def __init__(self, observed: Observed) -> None:
+    def __init__(self, agent: AgentView) -> None:
         self.rings = Rings()
-        self._observed = observed
+        self._agent = agent
         self._before: Counts | None = None
 
     @cached_property
@@ -51,11 +50,11 @@ class History:
 
     async def read(self) -> None:
         """Takes one reading of each container, and of the host."""
-        observed, now = self._observed, time.time()
+        agent, now = self._agent, time.time()
         clock, before = time.monotonic(), self._before
         elapsed = clock - before.clock if before is not None else None
-        containers = await observed.all()
-        waiting, pause = await observed.waiting(), Pause()
+        containers = await agent.all()
+        waiting, pause = await agent.waiting(), Pause()
         number = self.rings.begin(len(containers))
         lines, longest = 0, 0.0
         for count, facts in enumerate(containers):
@@ -64,7 +63,7 @@ class History:
             key = facts.container.id
             if (ring := self.rings.ring(key)) is None:
                 continue
-            account = observed.account(key)
+            account = agent.account(key)
             read = account.read.get("logs", 0) if account is not None else 0
             lag = waiting.of(account).lag if account is not None and account.open else 0.0
             earlier = ring.lines if read >= ring.lines else 0  # else its account is a new one
@@ -75,7 +74,7 @@ class History:
             lines, longest = lines + grown, max(longest, lag)
         self.rings.keep(frozenset(facts.container.id for facts in containers))
         memory = await asyncio.to_thread(resident)
-        counts = Counts(observed.metrics, {}, (before.of("lines") if before else 0) + lines, clock)
+        counts = Counts(agent.metrics, {}, (before.of("lines") if before else 0) + lines, clock)
         rates = Rates(counts, before)
         self.rings.host.put(
             number,
@@ -88,8 +87,8 @@ class History:
         self._before = counts
 
     def _used(self, container_id: str) -> Sequence[float | None]:
-        usage = self._observed.usage(container_id)
-        if usage is None or self._observed.state(container_id).state in ("exited", "dead"):
+        usage = self._agent.usage(container_id)
+        if usage is None or self._agent.state(container_id).state in ("exited", "dead"):
             return (None,) * 5
         disk = [one for one in (usage.read, usage.write) if one is not None]
         return usage.cpu, usage.memory, usage.receive, usage.transmit, sum(disk) if disk else None
@@ -115,14 +114,14 @@ class History:
             if (ring := self.rings.by_id.get(key)) is not None:
                 found[key] = self._series(ring, number, FIGURES, wanted)
         if len(ids) == 1:
-            facts["events"] = {ids[0]: [_event(one) for one in self._observed.events(ids[0])]}
+            facts["events"] = {ids[0]: [_event(one) for one in self._agent.events(ids[0])]}
         return await sent(request, answer(facts))
 
     def _found(self, names: Sequence[str]) -> Sequence[Facts]:
         """Of one container, the id may be cut short. Looking for many so would take too long."""
         if len(names) != 1:
-            return self._observed.find_all(names)
-        one = self._observed.find(names[0])
+            return self._agent.find_all(names)
+        one = self._agent.find(names[0])
         return [one] if one is not None else []
 
     def _series(

@@ -8,19 +8,13 @@ from typing import Any
 import msgspec
 
 from pipeline.observe.overview import SourceNow
+from pipeline.page.agent_view import RouteShape
 from pipeline.page.counts import Counts, Rates
 from pipeline.page.problems import Problem
 from pipeline.page.table import Table
 from pipeline.topology.output import SinkNow
 
 Facts = dict[str, Any]
-
-
-class RouteShape(msgspec.Struct, frozen=True):
-    """What a route of the configuration is made of: names, in its order."""
-
-    stages: Sequence[str]
-    sinks: Sequence[str]
 
 
 def describe(

@@ -7,15 +7,14 @@ are compared for each.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
-from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
 from pipeline.observe.waiting import Undelivered, Waiting
+from pipeline.page.agent_view import Facts
 from pipeline.page.states import State
 from pipeline.page.usage import Usage
 
@@ -26,17 +25,6 @@ COLUMNS: Final = (
     "transmit", "read", "write",
 )  # fmt: skip
 """What a row has, in order. docs/api.md says what each is."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a row says that only a reload or a change of the container itself changes."""
-
-    container: Container
-    followed: bool
-    why: str
-    """Why it isn't followed; empty if it is."""
-    label_errors: Mapping[str, str]
 
 
 class Row:

@@ -9,22 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
-from pipeline.model.metrics import Metrics
-from pipeline.observe.overview import SourceNow
-from pipeline.observe.waiting import Waiting
+from pipeline.page.agent_view import AgentView
 from pipeline.page.counts import Counts, Rates, resident
-from pipeline.page.now import RouteShape, describe
+from pipeline.page.now import describe
 from pipeline.page.problems import Problems
-from pipeline.page.rows import Facts
-from pipeline.page.states import ContainerEvent
-from pipeline.page.table import Containers, Table
-from pipeline.topology.output import SinkNow
+from pipeline.page.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -43,57 +37,12 @@ MOST_VIEWERS: Final = 20
 """Viewers at the same time at most."""
 
 
-class Observed(Containers, Protocol):
-    """What the sampler asks of the agent."""
-
-    watched: bool
-    """Set by the sampler: whether somebody looks."""
-
-    metrics: Metrics
-
-    @property
-    def generation(self) -> int:
-        """Counts reloads of the configuration."""
-
-    @property
-    def by_host(self) -> bool:
-        """Whether containers are grouped by their hosts instead of by projects."""
-
-    @property
-    def routes(self) -> dict[str, RouteShape]:
-        """All routes of the configuration."""
-
-    async def waiting(self) -> Waiting:
-        """What waits in the buffers."""
-
-    def sinks(self) -> Sequence[SinkNow]: ...
-
-    def sources(self) -> Sequence[SourceNow]: ...
-
-    def engine_problem(self) -> str:
-        """Why the Engine doesn't answer; empty if it does."""
-
-    def is_ready(self) -> bool: ...
-
-    def find(self, name: str) -> Facts | None:
-        """The container with that name, or with an id that begins so (six digits or more)."""
-
-    def find_all(self, names: Sequence[str]) -> list[Facts]:
-        """The containers with these names, ids, or first twelve digits of an id, in any order."""
-
-    def events(self, container_id: str) -> Sequence[ContainerEvent]:
-        """Its last events, and gaps in its log, oldest first."""
-
-    async def refresh(self) -> bool:
-        """Asks the Engine for all its containers; False if it doesn't answer."""
-
-
 class Sampler:
     """Looks at the agent for all viewers together."""
 
-    def __init__(self, observed: Observed) -> None:
-        self._observed = observed
-        self.table = Table(observed)
+    def __init__(self, agent: AgentView) -> None:
+        self._agent = agent
+        self.table = Table(agent)
         self.version = 0
         """Number of the last look that is complete. While one goes on, the table has rows of it
         already, and `table.version` is its number."""
@@ -143,7 +92,7 @@ class Sampler:
         """Samples while anybody looks, until it is cancelled."""
         while True:
             await self._wanted.wait()
-            self._observed.watched = True
+            self._agent.watched = True
             try:
                 listed = await self._first_list()
                 async with asyncio.TaskGroup() as tasks:
@@ -160,9 +109,9 @@ class Sampler:
     def _forget(self) -> None:
         """Frees what it knows: nobody looks."""
         version = self.table.version
-        self.table = Table(self._observed, version)
+        self.table = Table(self._agent, version)
         self.now, self.json, self._before = {}, b"{}", None
-        self._observed.watched = False
+        self._agent.watched = False
 
     async def _look_on(self) -> None:
         """Looks until nobody has wanted to see it for `LINGER` seconds."""
@@ -182,34 +131,34 @@ class Sampler:
         get."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SOON):
-                return await self._observed.refresh()
+                return await self._agent.refresh()
         return False
 
     async def _refresh(self, listed: bool) -> None:
         while True:
             await asyncio.sleep(RELIST if listed else EVERY)
-            listed = await self._observed.refresh()
+            listed = await self._agent.refresh()
 
     async def _look(self) -> None:
-        observed, table, now = self._observed, self.table, time.time()
+        agent, table, now = self._agent, self.table, time.time()
         before = self._before
         began = time.monotonic()
         elapsed = began - before.clock if before is not None else None
-        await table.look(await observed.waiting(), elapsed, by_host=observed.by_host)
+        await table.look(await agent.waiting(), elapsed, by_host=agent.by_host)
         memory = await asyncio.to_thread(resident)
-        counts = Counts(observed.metrics, table.flows, table.lines, began)
-        sinks, sources = observed.sinks(), observed.sources()
-        problems = self._problems.of(observed.engine_problem(), sources, sinks, now)
+        counts = Counts(agent.metrics, table.flows, table.lines, began)
+        sinks, sources = agent.sinks(), agent.sources()
+        problems = self._problems.of(agent.engine_problem(), sources, sinks, now)
         self.now = {
             "time": round(now, 3),
             "every": EVERY,
-            "generation": observed.generation,
-            "ready": observed.is_ready(),
+            "generation": agent.generation,
+            "ready": agent.is_ready(),
             **describe(
                 table,
                 counts,
                 Rates(counts, before),
-                observed.routes,
+                agent.routes,
                 sinks,
                 sources,
                 problems,

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
 from pipeline.observe.waiting import Waiting
-from pipeline.page.rows import Facts, Row
+from pipeline.page.agent_view import Containers, Facts
+from pipeline.page.rows import Row
 from pipeline.page.states import State
-from pipeline.page.usage import Usage
 from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32
 """Containers that are looked at between two looks at the clock."""
 GONE: Final = 20_000
 """Removed containers that are remembered, for viewers that haven't been told."""
-
-
-class Containers(Protocol):
-    """Who knows the containers."""
-
-    async def all(self) -> Sequence[Facts]:
-        """The facts of each container that there is. The same object as long as nothing has
-        changed."""
-
-    def account(self, container_id: str) -> ContainerAccount | None:
-        """The container's account in the ledger, if it has one."""
-
-    def state(self, container_id: str) -> State:
-        """What the Engine says about it."""
-
-    def usage(self, container_id: str) -> Usage | None:
-        """The figures of its stats, if there are any."""
 
 
 class ProjectNow(msgspec.Struct):

@@ -172,13 +172,13 @@ class Agent:
             myself=self._myself,
             connected=lambda: self.exposition.describe_machine(engine.info),
             removed=self._removed,
-            observed=self._page.observed.observe if self._page is not None else lambda event: None,
+            observed=self._page.view.observe if self._page is not None else lambda event: None,
         )
 
     def _removed(self, container_id: str) -> None:
         self.exposition.remove(container_id)
         if self._page is not None:
-            self._page.observed.forget(container_id)
+            self._page.view.forget(container_id)
 
     def _make_page(self) -> Page:
         # Imported here: without a page, an agent starts with 1 MB less, and 30 ms earlier.
@@ -242,7 +242,7 @@ class Agent:
         """Passes a container's stats to `/metrics` and to the routes that take stats."""
         self.exposition.update(samples)
         if self._page is not None:
-            self._page.observed.note(samples)
+            self._page.view.note(samples)
         followed = self.source.followed.get(samples.container.id)
         if followed is not None and (container := followed.container).stats:
             container.readings += 1
@@ -333,7 +333,7 @@ class Agent:
         self.tap.routes, self.tap.sinks = list(config.routes), list(config.sinks)
         self._observer.change(list(config.routes), self.outputs.buffers())
         if self._page is not None:
-            self._page.observed.reloaded()
+            self._page.view.reloaded()
         if self.engine is not None:
             self.source.change(self._reading())
         self.runners.apply(sources)

@@ -23,7 +23,7 @@ from pipeline.page.history import History
 from pipeline.page.lines import Lines
 from pipeline.page.reach import Reach
 from pipeline.page.sampler import Sampler
-from pipeline.runtime.observed import OWN, AgentObserved
+from pipeline.runtime.agent_view import OWN, RunningAgentView
 from pipeline.sources.docker.discovery.container import FollowedContainer
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class Page:
         needed."""
         self._agent = agent
         self._assets = Assets()
-        self.observed = AgentObserved(agent)
+        self.view = RunningAgentView(agent)
         """What the agent tells, and the page asks."""
-        self._sampler = Sampler(self.observed)
-        self._history = History(self.observed)
+        self._sampler = Sampler(self.view)
+        self._history = History(self.view)
         self._figures = Figures(self._sampler)
         self._entries = Guard("looking at entries", "http.tap", INSTEAD, agent.config.http.tap)
         self._graph = Graph(self._about, lambda: agent.config, self._entries, agent.conceal)
@@ -94,7 +94,7 @@ class Page:
     def _followed(self, name: str) -> FollowedContainer:
         """The container of the Engine with that name, or with an id that begins so, if its log is
         followed. Raises `LookupError`, with a sentence."""
-        facts = self.observed.find(name)
+        facts = self.view.find(name)
         if facts is None:
             raise LookupError(f'there is no container "{name}", or not any more')
         known, agent = facts.container, self._agent
@@ -107,12 +107,12 @@ class Page:
 
     def _found(self, name: str) -> Found | None:
         """The container with that name or id, for explanations."""
-        facts = self.observed.find(name)
+        facts = self.view.find(name)
         if facts is None:
             return None
         agent, container = self._agent, facts.container
         reasons = [OWN] if agent.is_own(container) else []
-        state = self.observed.state(container.id).state
+        state = self.view.state(container.id).state
         stopped = state not in ("", "running", "paused", "restarting")
         notes = ["it is not running; it is read from its next start on"] if stopped else []
         return Found(container, reasons, notes)
@@ -123,7 +123,7 @@ class Page:
             "host": agent.host,
             "version": version("dockline"),
             "began": agent.began,
-            "generation": self.observed.generation,
+            "generation": self.view.generation,
             "stats_every": float(agent.config.stats.every or 0) if agent.engine else 0.0,
             "hub": bool(agent.config.sources) or agent.engine is None,
         }

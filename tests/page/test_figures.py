@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from pipeline.page import sampler
-from pipeline.runtime.observed import NOT_READ
+from pipeline.runtime.agent_view import NOT_READ
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 

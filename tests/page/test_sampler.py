@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.observe.overview import SourceNow
 from pipeline.page import sampler as module
-from pipeline.page.now import RouteShape
+from pipeline.page.agent_view import RouteShape
 from pipeline.page.sampler import Sampler
 from pipeline.topology.output import SinkNow
 from tests.page.test_history import Observed

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
 from pipeline.observe.waiting import Waiting
-from pipeline.page.rows import COLUMNS, Facts
+from pipeline.page.agent_view import Facts
+from pipeline.page.rows import COLUMNS
 from pipeline.page.states import State, States
 from pipeline.page.table import TOGETHER, Table
 from pipeline.page.usage import Usage

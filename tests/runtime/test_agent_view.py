@@ -9,17 +9,17 @@ import pytest
 
 from pipeline.config.file import parse
 from pipeline.runtime.agent import Agent
-from pipeline.runtime.observed import AgentObserved
+from pipeline.runtime.agent_view import RunningAgentView
 
 
 @pytest.fixture
-def observed(tmp_path: Path) -> AgentObserved:
+def observed(tmp_path: Path) -> RunningAgentView:
     text = f'[state]\ndirectory = "{tmp_path}"\n[http]\nlisten = "off"\n'
-    return AgentObserved(Agent(parse(text, {}), {}))
+    return RunningAgentView(Agent(parse(text, {}), {}))
 
 
 def test_a_bug_of_the_page_is_logged_and_does_not_end_the_agent(
-    observed: AgentObserved, caplog: pytest.LogCaptureFixture
+    observed: RunningAgentView, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples: Any = None
     observed.observe({})

@@ -17,8 +17,7 @@ from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
-from pipeline.page.now import RouteShape
-from pipeline.page.rows import Facts
+from pipeline.page.agent_view import Facts, RouteShape
 from pipeline.page.states import ContainerEvent, State, States
 from pipeline.page.usage import Usage, Usages
 from pipeline.sources.docker.discovery.watch import Event
@@ -44,8 +43,8 @@ TOGETHER: Final = 500
 """Containers in one answer of the Engine: decoding it takes three milliseconds."""
 
 
-class AgentObserved:
-    """Implements `pipeline.page.sampler.Observed` for an agent."""
+class RunningAgentView:
+    """Implements `pipeline.page.agent_view.AgentView` for an agent."""
 
     def __init__(self, agent: Agent) -> None:
         """`agent`: still being made. Nothing is asked of it yet."""
