@@ -14,8 +14,8 @@ from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
 from pipeline.observe.query import Query
 from pipeline.page.answers import HEADERS, encoded, refused, sent
-from pipeline.page.rows import COLUMNS, Row
-from pipeline.page.sampler import Sampler
+from pipeline.page.sampling.rows import COLUMNS, Row
+from pipeline.page.sampling.sampler import Sampler
 from pipeline.support.selector import Pause, SharedPause
 from pipeline.topology.tap import any_of
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from pipeline.observe.query import Query
-from pipeline.page.agent_view import AgentView, Facts
 from pipeline.page.answers import answer, refused, sent
-from pipeline.page.counts import Counts, Rates, resident
-from pipeline.page.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
-from pipeline.page.states import ContainerEvent
-from pipeline.page.table import TOGETHER
+from pipeline.page.sampling.agent_view import AgentView, Facts
+from pipeline.page.sampling.counts import Counts, Rates, resident
+from pipeline.page.sampling.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
+from pipeline.page.sampling.states import ContainerEvent
+from pipeline.page.sampling.table import TOGETHER
 from pipeline.support.selector import Pause, SharedPause
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
-from pipeline.page.agent_view import Facts, RouteShape
-from pipeline.page.states import ContainerEvent, State, States
-from pipeline.page.usage import Usage, Usages
+from pipeline.page.sampling.agent_view import Facts, RouteShape
+from pipeline.page.sampling.states import ContainerEvent, State, States
+from pipeline.page.sampling.usage import Usage, Usages
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.support.rate_limit import RateLimit
 from pipeline.support.selector import Pause
@@ -44,7 +44,7 @@ TOGETHER: Final = 500
 
 
 class RunningAgentView:
-    """Implements `pipeline.page.agent_view.AgentView` for an agent."""
+    """Implements `pipeline.page.sampling.agent_view.AgentView` for an agent."""
 
     def __init__(self, agent: Agent) -> None:
         """`agent`: still being made. Nothing is asked of it yet."""

@@ -22,7 +22,7 @@ from pipeline.page.graph import Graph
 from pipeline.page.history import History
 from pipeline.page.lines import Lines
 from pipeline.page.reach import Reach
-from pipeline.page.sampler import Sampler
+from pipeline.page.sampling.sampler import Sampler
 from pipeline.runtime.agent_view import OWN, RunningAgentView
 from pipeline.sources.docker.discovery.container import FollowedContainer
 

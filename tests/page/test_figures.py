@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pipeline.page import sampler
+from pipeline.page.sampling import sampler
 from pipeline.runtime.agent_view import NOT_READ
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine

@@ -13,9 +13,9 @@ from pipeline.model.metrics import Metrics
 from pipeline.observe.server import Server
 from pipeline.observe.waiting import Waiting
 from pipeline.page.history import History
-from pipeline.page.rings import FIGURES, OF_HOST
-from pipeline.page.rows import Facts
-from tests.page.test_table import Some
+from pipeline.page.sampling.rings import FIGURES, OF_HOST
+from pipeline.page.sampling.rows import Facts
+from tests.page.sampling.test_table import Some
 
 
 class Observed(Some):

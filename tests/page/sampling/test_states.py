@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.page.states import MOST_EVENTS, MOST_STATES, MOST_WITH_EVENTS, UNKNOWN, State, States
+from pipeline.page.sampling.states import (
+    MOST_EVENTS,
+    MOST_STATES,
+    MOST_WITH_EVENTS,
+    UNKNOWN,
+    State,
+    States,
+)
 
 ID = "a" * 64
 

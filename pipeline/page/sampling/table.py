@@ -11,9 +11,9 @@ import msgspec
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
 from pipeline.observe.waiting import Waiting
-from pipeline.page.agent_view import Containers, Facts
-from pipeline.page.rows import Row
-from pipeline.page.states import State
+from pipeline.page.sampling.agent_view import Containers, Facts
+from pipeline.page.sampling.rows import Row
+from pipeline.page.sampling.states import State
 from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32

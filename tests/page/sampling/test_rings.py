@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.page.rings import DEPTHS, FIGURES, MOST_BYTES, Ring, Rings
+from pipeline.page.sampling.rings import DEPTHS, FIGURES, MOST_BYTES, Ring, Rings
 
 
 def test_a_ring_has_the_newest_readings_oldest_first() -> None:

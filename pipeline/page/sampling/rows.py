@@ -14,9 +14,9 @@ from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
 from pipeline.model.dumps import dumps
 from pipeline.observe.waiting import Undelivered, Waiting
-from pipeline.page.agent_view import Facts
-from pipeline.page.states import State
-from pipeline.page.usage import Usage
+from pipeline.page.sampling.agent_view import Facts
+from pipeline.page.sampling.states import State
+from pipeline.page.sampling.usage import Usage
 
 COLUMNS: Final = (
     "id", "name", "image", "project", "service", "host", "state", "health", "restarts",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.samples import Inspection, Samples
-from pipeline.page.usage import SELDOM, Usage, Usages
+from pipeline.page.sampling.usage import SELDOM, Usage, Usages
 from pipeline.testing.builders import container
 
 

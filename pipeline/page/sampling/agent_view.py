@@ -14,8 +14,8 @@ from pipeline.model.container import Container
 from pipeline.model.metrics import Metrics
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
-from pipeline.page.states import ContainerEvent, State
-from pipeline.page.usage import Usage
+from pipeline.page.sampling.states import ContainerEvent, State
+from pipeline.page.sampling.usage import Usage
 from pipeline.topology.output import SinkNow
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.observe.overview import SourceNow
-from pipeline.page import sampler as module
-from pipeline.page.agent_view import RouteShape
-from pipeline.page.sampler import Sampler
+from pipeline.page.sampling import sampler as module
+from pipeline.page.sampling.agent_view import RouteShape
+from pipeline.page.sampling.sampler import Sampler
 from pipeline.topology.output import SinkNow
 from tests.page.test_history import Observed
 

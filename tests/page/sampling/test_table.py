@@ -7,11 +7,11 @@ from typing import Any
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
 from pipeline.observe.waiting import Waiting
-from pipeline.page.agent_view import Facts
-from pipeline.page.rows import COLUMNS
-from pipeline.page.states import State, States
-from pipeline.page.table import TOGETHER, Table
-from pipeline.page.usage import Usage
+from pipeline.page.sampling.agent_view import Facts
+from pipeline.page.sampling.rows import COLUMNS
+from pipeline.page.sampling.states import State, States
+from pipeline.page.sampling.table import TOGETHER, Table
+from pipeline.page.sampling.usage import Usage
 from pipeline.support.selector import Pause
 from pipeline.testing.builders import container
 

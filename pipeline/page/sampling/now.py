@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from pipeline.observe.overview import SourceNow
-from pipeline.page.agent_view import RouteShape
-from pipeline.page.counts import Counts, Rates
-from pipeline.page.problems import Problem
-from pipeline.page.table import Table
+from pipeline.page.sampling.agent_view import RouteShape
+from pipeline.page.sampling.counts import Counts, Rates
+from pipeline.page.sampling.problems import Problem
+from pipeline.page.sampling.table import Table
 from pipeline.topology.output import SinkNow
 
 Facts = dict[str, Any]

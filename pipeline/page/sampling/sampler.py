@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
-from pipeline.page.agent_view import AgentView
-from pipeline.page.counts import Counts, Rates, resident
-from pipeline.page.now import describe
-from pipeline.page.problems import Problems
-from pipeline.page.table import Table
+from pipeline.page.sampling.agent_view import AgentView
+from pipeline.page.sampling.counts import Counts, Rates, resident
+from pipeline.page.sampling.now import describe
+from pipeline.page.sampling.problems import Problems
+from pipeline.page.sampling.table import Table
 
 log = logging.getLogger(__name__)
 
