@@ -147,11 +147,11 @@ class Table:
         self.projects = sorted(projects.values(), key=lambda one: (not one.name, one.name))
 
     def gone_since(self, version: int) -> list[str] | None:
-        """The ids of containers that were removed after that look; None if that isn't known any
-        more."""
+        """The ids of containers that were removed after that look, and aren't there again; None if
+        that isn't known any more."""
         if version < self._forgotten:
             return None
-        return [key for when, key in self._gone if when > version]
+        return [key for when, key in self._gone if when > version and key not in self.rows]
 
     async def changed_since(
         self, version: int, chosen: Callable[[Row], bool], pause: Callable[[], Awaitable[None]]

@@ -131,6 +131,18 @@ async def test_containers_that_go_are_told_once_and_their_lines_stay_counted() -
     assert (len(table.rows), table.lines) == (2, 10)
 
 
+async def test_a_container_that_is_there_again_is_not_told_as_removed() -> None:
+    some = Some(2)
+    table = Table(some)
+    await look(table, None)
+    (gone, _) = some.facts
+    some.facts.remove(gone)
+    await look(table)
+    some.facts.append(gone)
+    assert [row["id"] for row in await look(table)] == [gone.container.id]
+    assert table.gone_since(table.version - 2) == []
+
+
 async def test_a_viewer_of_an_earlier_table_is_told_everything() -> None:
     some = Some(1)
     table = Table(some, version=40)
