@@ -157,8 +157,8 @@ CONTAINERS: list[Container] = []
 @asynccontextmanager
 async def running(folder: Path, containers: int, state: str) -> AsyncIterator[Agent]:
     """An agent in that state, but for what reads sources."""
-    config = parse(CONFIG.format(folder=folder, token=TOKEN), {}).config
-    agent = await asyncio.to_thread(Agent, config, {})
+    reading = parse(CONFIG.format(folder=folder, token=TOKEN), {})
+    agent = await asyncio.to_thread(Agent, reading, {})
     assert agent.admin is not None
     await agent.admin.start()
     CONTAINERS[:] = [
