@@ -16,13 +16,11 @@ import msgspec
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.feed import Feed
 from pipeline.intake.runner import SourceRunner
-from pipeline.model import plain
+from pipeline.page.names import shown
 from pipeline.support.selector import Pause
 
 MOST: Final = 1000
 """Hosts in an answer, which is 120 kB then: those with the most lines."""
-LONGEST: Final = 255
-"""Characters of a host's name in an answer. Linux allows 64, senders 4096."""
 OLD: Final = 60.0
 """Seconds after which a look is too old to compute a rate from: it would say little of now."""
 
@@ -111,11 +109,6 @@ class _Look:
             if (before := self._before.get(container_id)) is not None:
                 new = lines - before if lines >= before else lines  # else its account is a new one
                 host.lines_per_second = (host.lines_per_second or 0.0) + new / self._since
-
-
-def shown(host: str) -> str:
-    """A host's name as it is answered: on one line, and not longer than `LONGEST`."""
-    return plain.name(host if len(host) <= LONGEST else f"{host[: LONGEST - 1]}…")
 
 
 def _lines(host: Host) -> int:

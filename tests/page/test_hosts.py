@@ -15,7 +15,8 @@ from pipeline.intake.runner import SourceRunner
 from pipeline.model.component import SourceContext
 from pipeline.model.metrics import Metrics
 from pipeline.page import hosts as module
-from pipeline.page.hosts import LONGEST, Host, Hosts
+from pipeline.page.hosts import Host, Hosts
+from pipeline.page.names import LONGEST
 from pipeline.sources.nats import Config
 from pipeline.testing.builders import batch, container
 from pipeline.testing.intake_room import Sink

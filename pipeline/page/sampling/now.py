@@ -34,6 +34,7 @@ def describe(
         "totals": _totals(table, counts, rates, sinks),
         "agent": {"cpu": rates.of("cpu", digits=4), "memory": memory},
         "projects": [msgspec.to_builtins(one) for one in table.projects],
+        "other_projects": table.other_projects,
         "routes": [_route(name, shape, table, counts, rates) for name, shape in routes.items()],
         "links": [
             {"route": name, "sink": sink, "per_second": rates.of("passed", name)}

@@ -14,6 +14,7 @@ from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
 from pipeline.model.dumps import dumps
 from pipeline.observe.waiting import Undelivered, Waiting
+from pipeline.page.names import shown
 from pipeline.page.sampling.agent_view import Facts
 from pipeline.page.sampling.states import State
 from pipeline.page.sampling.usage import Usage
@@ -39,7 +40,7 @@ class Row:
         self.facts = facts
         self.account = account
         self.state = state
-        self.project = facts.container.project
+        self.project = shown(facts.container.project)
         self.routes: Sequence[str] = ()
         """Names of the routes that take the container."""
         self.lines = 0
@@ -99,8 +100,8 @@ class Row:
         runs = state.state in ("", "running", "paused")
         usage = usage if usage is not None and runs else None
         return (
-            container.id, plain.name(container.name), plain.name(container.image),
-            plain.name(self.project), plain.name(container.service), plain.name(container.host),
+            container.id, plain.name(container.name), shown(container.image),
+            self.project, shown(container.service), shown(container.host),
             state.state, state.health,
             usage.restarts if usage is not None and usage.restarts is not None else state.starts,
             state.exit_code, max(state.oom, (usage and usage.out_of_memory) or 0),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
+from heapq import nlargest
 from typing import Final
 
 import msgspec
 
 from pipeline.accounting.ledger import ContainerAccount
-from pipeline.model import plain
 from pipeline.observe.waiting import Waiting
+from pipeline.page.names import shown
 from pipeline.page.sampling.agent_view import Containers, Facts
 from pipeline.page.sampling.rows import Row
 from pipeline.page.sampling.states import State
@@ -18,6 +19,8 @@ from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32
 """Containers that are looked at between two looks at the clock."""
+MOST_PROJECTS: Final = 1000
+"""Projects in each line of `/api/now` at most: containers and senders make up their names."""
 GONE: Final = 20_000
 """Removed containers that are remembered, for viewers that haven't been told."""
 
@@ -52,6 +55,9 @@ class Table:
         its stages (`"passed"`), removed containers included as far as they were seen."""
         self.lines = 0
         self.projects: Sequence[ProjectNow] = ()
+        """Those with the most containers, by name."""
+        self.other_projects = 0
+        """Number of the others."""
         self.by_route: Counter[str] = Counter()
         """Number of containers that each route takes."""
         self._changed = True
@@ -126,10 +132,10 @@ class Table:
         for count, row in enumerate(list(self.rows.values())):
             if not count % TOGETHER:
                 await pause()
-            name = row.facts.container.host if by_host else row.project
+            name = shown(row.facts.container.host) if by_host else row.project
             project = projects.get(name)
             if project is None:
-                project = projects[name] = ProjectNow(plain.name(name), host=by_host)
+                project = projects[name] = ProjectNow(name, host=by_host)
                 routes[name] = {}
             project.containers += 1
             if row.rate is not None:
@@ -144,7 +150,9 @@ class Table:
             if project.lines_per_second is not None:
                 project.lines_per_second = round(project.lines_per_second, 1)
         self.running, self.followed, self.by_route = running, followed, by_route
-        self.projects = sorted(projects.values(), key=lambda one: (not one.name, one.name))
+        most = nlargest(MOST_PROJECTS, projects.values(), key=lambda one: one.containers)
+        self.projects = sorted(most, key=lambda one: (not one.name, one.name))
+        self.other_projects = len(projects) - len(most)
 
     def gone_since(self, version: int) -> list[str] | None:
         """The ids of containers that were removed after that look, and aren't there again; None if

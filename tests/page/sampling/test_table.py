@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
 from pipeline.observe.waiting import Waiting
+from pipeline.page.names import LONGEST
+from pipeline.page.sampling import table as module
 from pipeline.page.sampling.agent_view import Facts
 from pipeline.page.sampling.rows import COLUMNS
 from pipeline.page.sampling.states import State, States
@@ -227,3 +232,26 @@ async def test_the_agent_goes_on_while_rows_are_chosen() -> None:
 
     rows = await table.changed_since(0, lambda row: True, pause)
     assert (len(rows), turns) == (3 * TOGETHER, 3)
+
+
+async def test_labels_make_answers_no_longer_than_names_need() -> None:
+    some = Some(1)
+    labels = {
+        "com.docker.compose.project": "p" * 90_000,
+        "com.docker.compose.service": "s" * 90_000,
+    }
+    one = container("c", number=0, image="i" * 90_000, labels=labels)
+    some.facts = [replace(some.facts[0], container=one)]
+    table = Table(some)
+    [row] = await look(table)
+    assert max(map(len, (row["project"], row["service"], row["image"]))) == LONGEST
+    assert [len(one.name) for one in table.projects] == [LONGEST]
+
+
+async def test_of_many_projects_those_with_the_most_containers_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_PROJECTS", 1)
+    table = Table(Some(3))  # two of p0, one of p1
+    await look(table)
+    assert ([one.name for one in table.projects], table.other_projects) == (["p0"], 1)
