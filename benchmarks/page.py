@@ -130,6 +130,7 @@ def _flood(found: Flood, how: str) -> list[Row]:
     cpu = f"{found.longest_cpu:.0f} ms of CPU{over}"
     return [
         ("longest task", "100 ms", f"{cpu}; {found.longest:.0f} ms by the clock", how),
+        ("main thread of the tab", "", f"{found.busy:.0%} of a core", "CPU, in the first 20 s"),
         ("frames a second", "30", f"{found.frames:.0f}; {found.slowest:.0f} in the worst", how),
         ("keys answered", "100 ms", f"within {worst}", f"{found.pressed} keys"),
     ]

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,14 @@ def agent_with(folder: Path, count: int, http: str = "") -> Iterator[tuple[Agent
     agent._module = ("tests.hostile.turns", str(folder / "turns"))
     with agent, Crowd(port, count) as crowd:
         crowd.all_say("hello")
-        agent.address  # noqa: B018 - waits until it listens
-        agent.until(lambda: _written(folder) >= count)
+        agent.until(lambda: _delivered(agent) >= count)
         yield agent, crowd
 
 
-def _written(folder: Path) -> int:
+def _delivered(agent: AgentProcess) -> int:
     """Lines that came out."""
-    file = folder / "agent/out.jsonl"
-    return file.read_bytes().count(b"\n") if file.exists() else 0
+    (sink,) = json.loads(agent.get("/top")[1])["sinks"]
+    return int(sink["delivered"])
 
 
 def watched(folder: Path, count: int, rate: float, seconds: float, rounds: int) -> Watched:
@@ -83,7 +82,9 @@ def watched(folder: Path, count: int, rate: float, seconds: float, rounds: int) 
                 [_round(agent, folder, seconds, viewed) for viewed in (False, True)]
                 for _ in range(rounds)
             ]
-        agent.stop()  # what was sent is delivered first
+        with suppress(AssertionError):
+            agent.until(lambda: _delivered(agent) >= sum(crowd._sequences))
+        lost = sum(crowd._sequences) - _delivered(agent)
     return Watched(
         containers=count,
         rate=rate,
@@ -92,7 +93,7 @@ def watched(folder: Path, count: int, rate: float, seconds: float, rounds: int) 
         more=statistics.median(viewed.share - without.share for without, viewed in pairs),
         turn=max(viewed.turn for _, viewed in pairs),
         turn_without=max(without.turn for without, _ in pairs),
-        lost=sum(crowd._sequences) - _written(folder),
+        lost=lost,
     )
 
 

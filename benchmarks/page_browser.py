@@ -88,6 +88,8 @@ class Flood:
     """The same of CPU time: what else the machine does makes no task longer."""
     over: int
     """Tasks of more than 100 ms of CPU time."""
+    busy: float
+    """Share of a core that the page's main thread takes."""
     frames: float
     """A second, on the average."""
     slowest: float
@@ -144,7 +146,9 @@ def flood(browser: Chromium, address: str, token: str, seconds: float) -> Flood:
         page.wait_for_timeout(2000)
         heap = [_heap(page)]
         browser.browser.start_tracing(page=page, categories=["toplevel"])
+        began = time.monotonic()
         _press(page, TRACED)
+        traced = time.monotonic() - began
         tasks = _tasks(browser.browser.stop_tracing())
         page.evaluate(_WATCH)
         pressed = _press(page, seconds)
@@ -160,6 +164,7 @@ def flood(browser: Chromium, address: str, token: str, seconds: float) -> Flood:
         longest=seen["longest"],
         longest_cpu=max(tasks, default=0.0),
         over=sum(task > 100 for task in tasks),
+        busy=sum(tasks) / 1000 / traced,
         frames=seen["frames"] / seen["took"],
         slowest=seen["slowest"],
         keys=sorted(seen["keys"]),
@@ -171,18 +176,20 @@ def flood(browser: Chromium, address: str, token: str, seconds: float) -> Flood:
 
 
 def _tasks(trace: bytes) -> list[float]:
-    """Milliseconds of CPU time of each task of the page's main thread."""
+    """Milliseconds of CPU time of each task of the page's main thread; none is within another."""
     events = json.loads(trace)["traceEvents"]
     mains = {
         (event["pid"], event["tid"])
         for event in events
         if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
     }
-    return [
-        event["tdur"] / 1000
-        for event in events
-        if "tdur" in event and (event["pid"], event["tid"]) in mains
-    ]
+    tasks, end = [], dict.fromkeys(mains, 0)
+    for event in sorted(events, key=lambda event: event.get("ts", 0)):
+        main = (event["pid"], event["tid"])
+        if main in mains and "tdur" in event and event["ts"] >= end[main]:
+            tasks.append(event["tdur"] / 1000)
+            end[main] = event["ts"] + event["dur"]
+    return tasks
 
 
 def _press(page: Page, seconds: float) -> int:
