@@ -70,7 +70,7 @@ def agent_with(folder: Path, count: int, http: str = "") -> Iterator[tuple[Agent
 def _delivered(agent: AgentProcess) -> int:
     """Lines that came out."""
     (sink,) = json.loads(agent.get("/top")[1])["sinks"]
-    return int(sink["delivered"])
+    return int(sink.get("delivered", 0))
 
 
 def watched(folder: Path, count: int, rate: float, seconds: float, rounds: int) -> Watched:
