@@ -123,7 +123,7 @@ async def test_one_that_does_not_start_is_ended(
 ) -> None:
     monkeypatch.setattr(module, "START_SECONDS", 0.001)
     with pytest.raises(DocklineError, match="did not start"):
-        await worker("").run(b"")
+        await worker("import time; time.sleep(60)").run(b"")
 
 
 async def test_one_that_takes_too_much_memory_says_so() -> None:
