@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.audit import LedgerMetrics
-from pipeline.accounting.auditor import Auditor, Look
+from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
 from pipeline.model.cadvisor import FAMILIES
@@ -185,7 +185,7 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
     exposition = Exposition(registry=metrics.registry)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
-    auditor = Auditor(Ledger(), lambda: Look([], []))
+    auditor = Auditor(Ledger(), lambda: BufferSnapshot([], []))
     admin = Admin("127.0.0.1:0", Gate(), exposition, list, auditor.audit)
     await admin.start()
     async with asyncio.TaskGroup() as tasks:

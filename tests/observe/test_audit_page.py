@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 
 from pipeline.accounting.audit import AuditReport
-from pipeline.accounting.auditor import Auditor, Look
+from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.ledger import Ledger, add
 from pipeline.observe.audit_page import AuditPage
 from pipeline.observe.server import Server
@@ -29,7 +29,8 @@ class Serving:
             route_account.taken = number
             account = route_account.sink("out")
             account.routed = account.delivered = number
-        page = AuditPage(Auditor(self.ledger, lambda: Look([], []), lambda: {"out": 5}).audit)
+        nothing = BufferSnapshot([], [])
+        page = AuditPage(Auditor(self.ledger, lambda: nothing, lambda: {"out": 5}).audit)
         self.server = Server("127.0.0.1:0", [web.get("/audit", page.handle)])
 
     async def get(self, query: str = "", **headers: str) -> tuple[int, str]:
