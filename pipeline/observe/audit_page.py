@@ -13,15 +13,10 @@ from aiohttp import web
 
 from pipeline.accounting.audit import AuditReport, ContainerPart
 from pipeline.accounting.auditor import Chosen, Take, everything
-from pipeline.accounting.ledger import ContainerAccount
 from pipeline.accounting.total import Total
-from pipeline.model import plain
+from pipeline.observe.choice import choice
 from pipeline.observe.long_answers import LongAnswers, encode, with_list
 from pipeline.observe.query import Query
-from pipeline.topology.tap import any_of
-
-SHORTEST = 6
-"""Digits of an id that a container can be chosen by, at least."""
 
 
 class Audit(Protocol):
@@ -61,13 +56,5 @@ class AuditPage:
 
 
 def _chooses(patterns: Sequence[str]) -> Chosen:
-    """Chooses containers by patterns of their names, or by how their ids begin."""
-    name = any_of(patterns)
-    ids = tuple(pattern for pattern in patterns if len(pattern) >= SHORTEST)
-
-    def chosen(container_account: ContainerAccount) -> bool:
-        if name.match(plain.name(container_account.name)):
-            return True
-        return container_account.id.startswith(ids)
-
-    return chosen
+    is_chosen = choice(patterns)
+    return lambda account: is_chosen(account.name, account.id)

@@ -12,12 +12,12 @@ from aiohttp import hdrs, web
 
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
+from pipeline.observe.choice import choice
 from pipeline.observe.query import Query
 from pipeline.page.answers import HEADERS, encoded, refused, sent
 from pipeline.page.sampling.rows import COLUMNS, Row
 from pipeline.page.sampling.sampler import Sampler
 from pipeline.support.selector import Pause, SharedPause
-from pipeline.topology.tap import any_of
 
 STALLED: Final = 60.0
 """Seconds that a viewer may read nothing before its stream is ended."""
@@ -162,12 +162,6 @@ def _pieces(rows: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def _choice(names: Sequence[str]) -> Callable[[Row], bool]:
-    """Whether a row is one of the containers that these names and patterns name; of all, if there
-    are none. A text of six or more characters may begin an id."""
-    pattern, ids = any_of(names), tuple(name for name in names if len(name) >= 6)
-
-    def is_chosen(row: Row) -> bool:
-        container = row.facts.container
-        return bool(pattern.match(container.name)) or container.id.startswith(ids)
-
-    return is_chosen
+    """Whether a row is of a container that these names and patterns choose."""
+    is_chosen = choice(names)
+    return lambda row: is_chosen(row.facts.container.name, row.facts.container.id)

@@ -15,6 +15,7 @@ from pipeline.explain.reasons import not_followed
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
+from pipeline.observe.choice import SHORTEST
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
 from pipeline.page.sampling.agent_view import Facts, RouteShape
@@ -169,7 +170,7 @@ class RunningAgentView:
             container, followed = one
             if container.name == name:
                 return self._fact(container, followed=followed)
-            if len(name) >= 6 and container.id.startswith(name):
+            if len(name) >= SHORTEST and container.id.startswith(name):
                 by_id = by_id or one
         return self._fact(by_id[0], followed=by_id[1]) if by_id is not None else None
 
