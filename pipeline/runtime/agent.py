@@ -20,7 +20,7 @@ from prometheus_client import Metric
 from pipeline.accounting.audit import AuditReport, LedgerMetrics
 from pipeline.accounting.auditor import Auditor, Chosen, Take, everything
 from pipeline.accounting.checkpoint import Checkpoint
-from pipeline.accounting.ledger import Ledger, SinkAccount
+from pipeline.accounting.ledger import Ledger
 from pipeline.config import Config, ConfigFile, StageConfig
 from pipeline.config.compare import Difference, compare
 from pipeline.config.selection import Selection
@@ -129,7 +129,7 @@ class Agent:
             list(config.routes),
             lambda: [output.now() for output in self.outputs.named.values()],
             self.outputs.buffers(),
-            self.spooled,
+            self.outputs.spooled,
             host,
             self.runners.now,
         )
@@ -289,13 +289,6 @@ class Agent:
     async def audit(self, take: Take, chosen: Chosen = everything) -> AuditReport:
         """A report of the ledger: what became of every entry so far (see `Auditor.audit`)."""
         return await self._auditor.audit(take, chosen)
-
-    def spooled(self) -> set[SinkAccount]:
-        """Accounts with entries on disk."""
-        spools = [output.spool for output in self.outputs if output.spool is not None]
-        return {
-            account for spool in spools for account, count in spool.disk.accounts.items() if count
-        }
 
     def conceal(self, text: str) -> str:
         """A text of the configuration without what must not be shown: see `ConfigFile.starred`.

@@ -221,7 +221,8 @@ class RunningAgentView:
 
     async def waiting(self) -> Waiting:
         """What waits in the buffers. Lets the event loop run every few milliseconds."""
-        return await Waiting.find(self._agent.outputs.buffers(), self._agent.spooled, Pause())
+        outputs = self._agent.outputs
+        return await Waiting.find(outputs.buffers(), outputs.spooled, Pause())
 
     def sinks(self) -> Sequence[SinkNow]:
         """The configured sinks' states."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client import Metric
 
 from pipeline.accounting.auditor import BufferSnapshot
-from pipeline.accounting.ledger import Ledger
+from pipeline.accounting.ledger import Ledger, SinkAccount
 from pipeline.buffer import MemoryBuffer, SpooledBuffer
 from pipeline.buffer.folders import orphans
 from pipeline.model.component import SinkConfig, SinkContext
@@ -94,6 +94,13 @@ class Outputs:
             list(chain.from_iterable(one.buffer.envelopes() for one in self)),
             [spool.disk.accounts for spool in spools],
         )
+
+    def spooled(self) -> set[SinkAccount]:
+        """Accounts with entries on disk."""
+        spools = [output.spool for output in self if output.spool is not None]
+        return {
+            account for spool in spools for account, count in spool.disk.accounts.items() if count
+        }
 
     def buffers(self) -> dict[str, MemoryBuffer | SpooledBuffer]:
         """The buffers of the configured sinks, by name."""
