@@ -44,7 +44,7 @@ class Figures:
         self._closed = True
 
     async def now(self, request: web.Request) -> web.StreamResponse:
-        """Streams a line of JSON for each look of the sampler, or answers with one (`once=1`)."""
+        """Streams a line of JSON for each sample, or answers with one (`once=1`)."""
         query = Query(request, single=("once", "containers"), several=("container",))
         chosen = _choice(query.several("container"))
         wants_table = query.flag("containers") or bool(query.several("container"))
@@ -124,12 +124,12 @@ class _Viewer:
     ) -> None:
         """`chosen`: which rows of the table to show; None for no table."""
         self.seen = 0
-        """The last look that was shown."""
+        """The last sample that was sent."""
         self._sampler = sampler
         self._chosen = chosen
         self._pause = pause
         self._shown = 0
-        """The look up to which it was sent the table; 0 for none of it."""
+        """The sample up to which it was sent the table; 0 for none of it."""
 
     async def line(self) -> AsyncIterator[bytes]:
         """The newest figures as one JSON object, in pieces."""

@@ -39,7 +39,7 @@ SHORT: Final = 12
 SPARE: Final = 1_000
 """Containers whose facts may be kept for nothing."""
 FEW: Final = 8
-"""Containers whose facts are made between two looks at the clock: a millisecond."""
+"""Containers whose facts are made before the clock is read again: a millisecond."""
 TOGETHER: Final = 500
 """Containers in one answer of the Engine: decoding it takes three milliseconds."""
 
@@ -98,7 +98,7 @@ class RunningAgentView:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody looks."""
+        """Whether somebody watches."""
         return self._usages.watched
 
     @watched.setter

@@ -233,7 +233,7 @@ async def test_there_is_a_limit_of_viewers_and_one_who_leaves_makes_room(
         viewers = [await session.get(url, headers=headers) for _ in range(sampler.MOST_VIEWERS)]
         async with session.get(url, headers=headers) as answer:
             assert answer.status == 503
-            assert "looking already" in await answer.text()
+            assert "watching already" in await answer.text()
         viewers[0].close()
         async with asyncio.timeout(10):
             while True:

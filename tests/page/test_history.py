@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import pytest
 from aiohttp import ClientSession, web
-from prometheus_client import CollectorRegistry
 
-from pipeline.model.metrics import Metrics
 from pipeline.observe.server import Server
-from pipeline.observe.waiting import Waiting
 from pipeline.page.history import History
 from pipeline.page.sampling.rings import FIGURES, OF_HOST
-from pipeline.page.sampling.rows import Facts
-from tests.page.sampling.test_table import Some
-
-
-class Observed(Some):
-    """As much of an agent as a history asks for, with real accounts."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
-        self.metrics = Metrics(CollectorRegistry())
-
-    def find_all(self, names: Sequence[str]) -> Sequence[Facts]:
-        return [one for one in self.facts if one.container.id in names]
-
-    async def waiting(self) -> Waiting:
-        return Waiting({}, (), {}, time.time())
+from tests.page.sampling.fakes import FakeAgent
 
 
 @pytest.fixture
@@ -46,10 +27,10 @@ def series(history: History, place: int, figure: str) -> list[float | None]:
 
 
 async def test_lines_per_second_are_of_the_time_between_two_readings(clock: list[float]) -> None:
-    observed = Observed(2)
-    history = History(observed)  # type: ignore[arg-type]
+    agent = FakeAgent(2)
+    history = History(agent)
     for lines in (0, 200, 100, 0):
-        observed.read(0, lines)
+        agent.read(0, lines)
         await history.read()
         clock[0] += 20
     assert series(history, 0, "lines") == [None, 10.0, 5.0, 0.0]
@@ -59,32 +40,32 @@ async def test_lines_per_second_are_of_the_time_between_two_readings(clock: list
 
 
 async def test_a_new_account_of_a_container_is_counted_from_zero(clock: list[float]) -> None:
-    observed = Observed(1)
-    history = History(observed)  # type: ignore[arg-type]
-    observed.read(0, 1000)
+    agent = FakeAgent(1)
+    history = History(agent)
+    agent.read(0, 1000)
     await history.read()
-    key = observed.facts[0].container.id
-    del observed.ledger.containers[key]
-    observed.ledger.container(key, "c0")
-    observed.read(0, 40)
+    key = agent.facts[0].container.id
+    del agent.ledger.containers[key]
+    agent.ledger.container(key, "c0")
+    agent.read(0, 40)
     clock[0] += 20
     await history.read()
     assert series(history, 0, "lines") == [None, 2.0]
 
 
 async def test_a_container_that_is_gone_has_no_readings(clock: list[float]) -> None:
-    observed = Observed(2)
-    history = History(observed)  # type: ignore[arg-type]
+    agent = FakeAgent(2)
+    history = History(agent)
     await history.read()
-    observed.facts.pop()
+    agent.facts.pop()
     clock[0] += 20
     await history.read()
     assert list(history.rings.by_id) == [f"{0:064x}"]
 
 
 async def test_the_agent_goes_on_between_the_readings_of_two_containers() -> None:
-    observed = Observed(3)
-    history = History(observed)  # type: ignore[arg-type]
+    agent = FakeAgent(3)
+    history = History(agent)
     await history.read()
     turns = 0
 
@@ -95,7 +76,7 @@ async def test_the_agent_goes_on_between_the_readings_of_two_containers() -> Non
     history.__dict__["_pause"] = pause
     server = Server("127.0.0.1:0", [web.get("/", history.handle)])
     await server.start()
-    names = [("container", facts.container.id) for facts in observed.facts]
+    names = [("container", facts.container.id) for facts in agent.facts]
     try:
         async with (
             ClientSession() as client,

@@ -1,6 +1,6 @@
 """The table of all containers: a row each, made anew only where something has changed.
 
-With 10,000 idle containers a look at all of them takes 12 ms, in pieces: a few numbers and objects
+With 10,000 idle containers updating all of them takes 12 ms, in pieces: a few numbers and objects
 are compared for each.
 """
 
@@ -46,16 +46,16 @@ class Row:
         self.lines = 0
         """Lines read of its log."""
         self.rate: float | None = None
-        """Lines per second; None before the second look."""
+        """Lines per second; None before the second sample."""
         self.taken: dict[str, int] = {}
         """Entries taken, by route, and below those that passed all stages."""
         self.passed: dict[str, int] = {}
         self.json = b""
         """The row as JSON, in the order of `COLUMNS`."""
         self.version = 0
-        """The look at which it changed last."""
+        """The sample at which it changed last."""
         self.seen = 0
-        """The last look at which the container was there."""
+        """The last sample at which the container was there."""
         self._read = -1
         self._open = True
         self._state_version = self._usage_version = -1
@@ -71,8 +71,10 @@ class Row:
     def make(
         self, usage: Usage | None, waiting: Waiting, elapsed: float | None, version: int
     ) -> bool:
-        """Makes it anew. `elapsed`: seconds since the last look; None at the first. Returns whether
-        it differs."""
+        """Makes it anew, and returns whether it differs.
+
+        `elapsed`: seconds since the last sample; None at the first. `version`: of this sample.
+        """
         account, state = self.account, self.state
         self._state_version = state.version
         self._usage_version = usage.version if usage is not None else -1

@@ -1,7 +1,7 @@
-"""One sampler for all who look: every two seconds, what the agent does at the moment.
+"""One sampler for all viewers: takes a sample of what the agent does every two seconds.
 
-It runs only while somebody looks, and a few seconds longer. What it finds is made into JSON once,
-for all viewers.
+It runs only while somebody watches, and a few seconds longer. A sample is made into JSON once, for
+all viewers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.page.sampling.table import Table
 log = logging.getLogger(__name__)
 
 EVERY: Final = 2.0
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 SOON: Final = 0.5
 """Seconds between the first two: the first one can't tell a rate."""
 LINGER: Final = 10.0
@@ -44,7 +44,7 @@ class Sampler:
         self._agent = agent
         self.table = Table(agent)
         self.version = 0
-        """Number of the last look that is complete. While one goes on, the table has rows of it
+        """Number of the last complete sample. While one is taken, the table has rows of it
         already, and `table.version` is its number."""
         self.now: dict[str, Any] = {}
         """What it found last: the answer of `/api/now` without the table."""
@@ -53,8 +53,8 @@ class Sampler:
         self._problems = Problems()
         self._viewers = 0
         self._wanted = asyncio.Event()
-        """Set while somebody looks."""
-        self._looked = asyncio.Condition()
+        """Set while somebody watches."""
+        self._taken = asyncio.Condition()
         self._before: Counts | None = None
 
     # --------------------------------------------------------------------------- viewers
@@ -62,7 +62,7 @@ class Sampler:
     def join(self) -> None:
         """Adds a viewer, who must `leave`. Raises `DocklineError` if there are too many."""
         if self._viewers >= MOST_VIEWERS:
-            raise DocklineError(f"{MOST_VIEWERS} are looking already; close a page")
+            raise DocklineError(f"{MOST_VIEWERS} are watching already; close a page")
         self._viewers += 1
         self._wanted.set()
 
@@ -73,12 +73,12 @@ class Sampler:
             self._wanted.clear()
 
     async def after(self, version: int, *, rates: bool = False) -> None:
-        """Waits for a complete look later than `version` (0 for any).
+        """Waits for a complete sample later than `version` (0 for any).
 
         `rates`: waits for one that knows rates, which the first one doesn't.
         """
-        async with self._looked:
-            await self._looked.wait_for(
+        async with self._taken:
+            await self._taken.wait_for(
                 lambda: self.now and self.version > version and (self._known or not rates)
             )
 
@@ -86,10 +86,10 @@ class Sampler:
     def _known(self) -> bool:
         return self.now["totals"]["lines_per_second"] is not None
 
-    # ------------------------------------------------------------------------------ looks
+    # ---------------------------------------------------------------------------- samples
 
     async def run(self) -> None:
-        """Samples while anybody looks, until it is cancelled."""
+        """Takes samples while anybody watches, until it is cancelled."""
         while True:
             await self._wanted.wait()
             self._agent.watched = True
@@ -98,7 +98,7 @@ class Sampler:
                 async with asyncio.TaskGroup() as tasks:
                     refreshing = tasks.create_task(self._refresh(listed), name="page containers")
                     try:
-                        await self._look_on()
+                        await self._take_samples()
                     finally:
                         refreshing.cancel()
             except* Exception:  # a bug here must not end the agent
@@ -107,18 +107,18 @@ class Sampler:
             self._forget()
 
     def _forget(self) -> None:
-        """Frees what it knows: nobody looks."""
+        """Frees what it knows: nobody watches."""
         version = self.table.version
         self.table = Table(self._agent, version)
         self.now, self.json, self._before = {}, b"{}", None
         self._agent.watched = False
 
-    async def _look_on(self) -> None:
-        """Looks until nobody has wanted to see it for `LINGER` seconds."""
+    async def _take_samples(self) -> None:
+        """Takes samples until nobody has watched for `LINGER` seconds."""
         loop = asyncio.get_running_loop()
         wait, until = SOON, loop.time() + LINGER
         while True:
-            await self._look()
+            await self._take_sample()
             await asyncio.sleep(wait)
             wait = EVERY
             if self._viewers:
@@ -139,12 +139,12 @@ class Sampler:
             await asyncio.sleep(RELIST if listed else EVERY)
             listed = await self._agent.refresh()
 
-    async def _look(self) -> None:
+    async def _take_sample(self) -> None:
         agent, table, now = self._agent, self.table, time.time()
         before = self._before
         began = time.monotonic()
         elapsed = began - before.clock if before is not None else None
-        await table.look(await agent.waiting(), elapsed, by_host=agent.by_host)
+        await table.update(await agent.waiting(), elapsed, by_host=agent.by_host)
         memory = await asyncio.to_thread(resident)
         counts = Counts(agent.metrics, table.flows, table.lines, began)
         sinks, sources = agent.sinks(), agent.sources()
@@ -168,5 +168,5 @@ class Sampler:
         self.json = dumps(self.now)
         self.version = table.version
         self._before = counts
-        async with self._looked:
-            self._looked.notify_all()
+        async with self._taken:
+            self._taken.notify_all()

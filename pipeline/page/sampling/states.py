@@ -1,7 +1,7 @@
 """What the Engine says about each container: whether it runs, its health, how it ended.
 
 Events keep it up to date at all times; the list of all containers, stopped ones included, is asked
-for while somebody looks at the page.
+for while somebody watches the page.
 
 https://docs.docker.com/reference/api/engine/#tag/Container/operation/ContainerList
 """

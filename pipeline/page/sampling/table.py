@@ -18,7 +18,7 @@ from pipeline.page.sampling.states import State
 from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32
-"""Containers that are looked at between two looks at the clock."""
+"""Containers that are updated before the clock is read again."""
 MOST_PROJECTS: Final = 1000
 """Projects in each line of `/api/now` at most: containers and senders make up their names."""
 GONE: Final = 20_000
@@ -32,7 +32,7 @@ class ProjectNow(msgspec.Struct):
     """Empty for containers without one."""
     containers: int = 0
     lines_per_second: float | None = None
-    """None at the first look."""
+    """None at the first sample."""
     routes: list[str] = []
     """Names of the routes that take some of them."""
     host: bool = False
@@ -40,15 +40,15 @@ class ProjectNow(msgspec.Struct):
 
 
 class Table:
-    """The rows of all containers. `look` brings them up to date."""
+    """The rows of all containers. `update` brings them up to date."""
 
     def __init__(self, containers: Containers, version: int = 0) -> None:
-        """`version`: number of the last look of the table before this one."""
+        """`version`: number of the last sample of the table before this one."""
         self._containers = containers
         self.rows: dict[str, Row] = {}
         """By container id."""
         self.version = version
-        """Number of the last look, which may be going on."""
+        """Number of the last sample, which may not be complete."""
         self.running = self.followed = 0
         self.flows: Counter[tuple[str, str]] = Counter()
         """Entries since the agent began that each route took (`(route, "taken")`) and that passed
@@ -64,12 +64,12 @@ class Table:
         """Whether rows have changed since they were added up."""
         self._gone: deque[tuple[int, str]] = deque(maxlen=GONE)
         self._forgotten = version + 1
-        """The first look after which all removed containers are remembered."""
+        """The first sample after which all removed containers are remembered."""
 
-    async def look(self, waiting: Waiting, elapsed: float | None, *, by_host: bool) -> None:
-        """Looks at all containers, and makes the rows of those that have changed.
+    async def update(self, waiting: Waiting, elapsed: float | None, *, by_host: bool) -> None:
+        """Updates the rows of all containers that have changed.
 
-        `elapsed`: seconds since the last look; None at the first. `by_host`: groups them by their
+        `elapsed`: seconds since the last sample; None at the first. `by_host`: groups them by their
         hosts. Lets the event loop run every few milliseconds. Calls must not overlap.
         """
         self.version += 1
@@ -155,8 +155,10 @@ class Table:
         self.other_projects = len(projects) - len(most)
 
     def gone_since(self, version: int) -> list[str] | None:
-        """The ids of containers that were removed after that look, and aren't there again; None if
-        that isn't known any more."""
+        """The ids of containers that were removed after that sample, and aren't there again.
+
+        None if that isn't known any more.
+        """
         if version < self._forgotten:
             return None
         return [key for when, key in self._gone if when > version and key not in self.rows]
@@ -164,7 +166,7 @@ class Table:
     async def changed_since(
         self, version: int, chosen: Callable[[Row], bool], pause: Callable[[], Awaitable[None]]
     ) -> list[bytes]:
-        """The rows that changed after that look, as JSON; only those for which `chosen` is true.
+        """The rows that changed after that sample, as JSON; only those for which `chosen` is true.
 
         `pause` lets the event loop run. A row that changes meanwhile may be the newer one.
         """

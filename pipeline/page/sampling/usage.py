@@ -1,6 +1,6 @@
 """The newest figures of each container's stats: CPU, memory, network and disk, as rates.
 
-Rates are made from two readings. While nobody looks, only as many readings are worked through as
+Rates are made from two readings. While nobody watches, only as many readings are worked through as
 the rings of an hour need: one in `SELDOM` seconds for each container.
 """
 
@@ -21,10 +21,10 @@ from pipeline.model.cadvisor import (
 from pipeline.model.samples import Samples
 
 SELDOM: Final = 18.0
-"""Seconds between two readings of a container that are worked through while nobody looks: a little
-less than between two readings of the rings, for a reading that comes early."""
+"""Seconds between two readings of a container that are worked through while nobody watches: a
+little less than between two readings of the rings, for a reading that comes early."""
 MOST_A_SECOND: Final = 250
-"""Readings that are worked through in a second while somebody looks: half a percent of a core."""
+"""Readings that are worked through in a second while somebody watches: half a percent of a core."""
 
 
 class Usage:
@@ -109,7 +109,7 @@ class Usages:
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock`: seconds, monotonic."""
         self.watched = False
-        """Whether somebody looks."""
+        """Whether somebody watches."""
         self._clock = clock
         self._by_id: dict[str, Usage] = {}
 
