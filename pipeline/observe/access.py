@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -37,6 +38,11 @@ _EMPTY = frozenset((INDEX, PAGE_FILES))
 
 _PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 """Headers that a proxy adds. Behind one, the peer's address doesn't tell who asks."""
+
+_NO_OTHER = ("none", "same-origin")
+"""Values of `Sec-Fetch-Site` of requests that no other site has a part in."""
+_HOST = re.compile(r"(\[[^\]\s]+\]|[^\[\]:/?#@\\\s]+)(:\d+)?")
+"""A host and a port, as in `Host`, and not with a user or a path as in a URL."""
 
 _NO_TOKEN = (
     "this needs the agent's token, as `Authorization: Bearer …`: it is in the file `token` of its "
@@ -147,15 +153,12 @@ class Gate:
 
     def _from_other_page(self, request: web.Request, path: str | None) -> bool:
         headers = request.headers
-        site = headers.get("Sec-Fetch-Site", "none")
-        if site not in ("none", "same-origin"):
+        if any(site not in _NO_OTHER for site in headers.getall("Sec-Fetch-Site", [])):
             # Following a link to the index is allowed.
             return path != INDEX or headers.get("Sec-Fetch-Mode") != "navigate"
-        origin = headers.get(hdrs.ORIGIN)
-        if origin is None:
-            return False
-        host = origin.partition("://")[2].lower()
-        return host != headers.get(hdrs.HOST, "").lower() and _name(host) not in self._hosts
+        own = headers.get(hdrs.HOST, "").lower()
+        hosts = [one.partition("://")[2].lower() for one in headers.getall(hdrs.ORIGIN, [])]
+        return any(host != own and _name(host) not in self._hosts for host in hosts)
 
 
 def guarded(gate: Gate) -> Middleware:
@@ -215,6 +218,8 @@ def names_this_host(host: str) -> bool:
 
 def _name(host: str) -> str | None:
     """The host without its port, in lower case; None if it isn't a host."""
+    if not _HOST.fullmatch(host):
+        return None
     try:
         name = urlsplit(f"//{host}").hostname
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -126,6 +127,10 @@ async def test_metrics_can_be_closed_and_are_then_asked_for_by_any_name() -> Non
         ("[::1", 421),
         ("localhost@evil.example", 421),
         ("localhost.evil.example", 421),
+        ("evil@localhost", 421),
+        ("localhost/evil", 421),
+        ("localhost#evil", 421),
+        ("127.0.0.1:", 421),
     ],
 )
 async def test_it_is_asked_under_names_that_it_has(host: str, status: int) -> None:
@@ -155,6 +160,26 @@ async def test_a_page_of_another_site_may_not_ask(headers: dict[str, str], statu
     async with asking(TOKEN, "logs.example.com") as get:
         assert await get(PRIVATE, **headers, **GIVEN) == status
         assert await get("/healthz", **headers) == 200
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["Sec-Fetch-Site: cross-site", "Origin: http://evil.example", "Origin: null", "Origin:"],
+)
+async def test_each_header_that_names_another_site_counts(second: str) -> None:
+    server = Server("127.0.0.1:0", [web.get(PRIVATE, _answer)], [guarded(Gate(TOKEN))])
+    await server.start()
+    host = server.address
+    lines = [
+        f"GET {PRIVATE} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {TOKEN}",
+        "Sec-Fetch-Site: same-origin", f"Origin: http://{host}",
+    ]  # fmt: skip
+    for more, status in (([], b"200"), ([second], b"403")):
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write("\r\n".join([*lines, *more, "Connection: close", "\r\n"]).encode())
+        assert (await reader.read()).split()[1] == status
+        writer.close()
+    await server.close()
 
 
 async def test_a_link_leads_to_the_index() -> None:
