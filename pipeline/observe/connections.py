@@ -291,6 +291,12 @@ class _Requests(web.RequestHandler):
             if self._gone is not None:
                 untraced(self._gone)  # error and aiohttp's frame keep each other alive
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        waiter, task = self._waiter, self._task_handler
+        if waiter is not None and waiter.done() and task is not None:
+            task.cancel()  # it would go on with the request, without what is gone after this
+        super().connection_lost(exc)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import logging
 import re
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -112,6 +116,29 @@ async def test_plain_http_is_told_what_to_do(authority: Authority) -> None:
             assert answer.status == 400
             assert "this port speaks HTTPS" in await answer.text()
         assert at.ended == {}
+
+
+async def test_one_who_asks_and_goes_at_once_is_no_bug(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(authority) as at:
+        for _ in range(3):
+            with socket.create_connection(at.where) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = at.context.wrap_bio(received, sent, server_hostname="localhost")
+                with suppress(ssl.SSLWantReadError):
+                    tls.do_handshake()
+                client.sendall(sent.read())
+                while tls.version() is None or sent.pending == 0:
+                    received.write(await asyncio.to_thread(client.recv, 65536))
+                    with suppress(ssl.SSLWantReadError):
+                        tls.do_handshake()
+                tls.write(b"GET /scheme HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                client.sendall(sent.read())  # the end of the handshake as well
+            await eventually(lambda: len(at.server._connections) == 0)
+        gc.collect()  # a task's exception is logged when the task is collected
+    assert [one for one in caplog.records if one.levelno > logging.INFO] == []
 
 
 async def test_what_is_no_tls_is_ended_and_counted(authority: Authority) -> None:
