@@ -139,6 +139,8 @@ def watched(connections: Connections) -> Middleware:
             return await handler(request)
         connection.begin()
         try:
+            # From Python 3.12 on, aiohttp would answer all that came at once in one turn.
+            await asyncio.sleep(0)
             return await handler(request)
         finally:
             connection.finish()

@@ -19,10 +19,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from pipeline.model.component import SinkContext
 from pipeline.observe import connections as module
-from pipeline.observe.connections import HEAD_TIMEOUT, KEPT, MOST, OF_ONE, Reason
+from pipeline.observe.connections import HEAD_TIMEOUT, KEPT, MOST, OF_ONE, Reason, watched
 from pipeline.observe.server import Server
 from pipeline.sinks import prometheus
 from pipeline.testing.agent_process import AgentProcess
@@ -276,6 +277,26 @@ async def test_a_head_without_end_ends_the_connection(serving: Serving) -> None:
         writer.write(line)
     assert await ended(reader)
     assert serving.ended == {"large": 1}
+
+
+async def test_a_request_is_answered_in_a_turn_of_its_own(serving: Serving) -> None:
+    answered = []
+
+    async def ok(request: web.Request) -> web.Response:
+        answered.append(request)
+        return web.Response()
+
+    await serving.connect()
+    await until(lambda: len(serving.server._connections) == 1)
+    connections = serving.server._connections
+    [transport] = connections._by_transport
+    request = make_mocked_request("GET", "/", transport=transport)
+    answering = watched(connections)(request, ok).__await__()  # as aiohttp begins it, eagerly
+    next(answering)
+    assert answered == []
+    with pytest.raises(StopIteration):
+        next(answering)
+    assert answered == [request]
 
 
 async def test_a_compressed_body_stays_as_small_as_it_came(serving: Serving) -> None:
