@@ -29,21 +29,22 @@ function Memory({ row }) {
 }
 
 /**
- * {key, title, width (px), narrow (px on a phone), value(row) to sort by, cell(row, spark, short)};
- * `num`: to the right, and the highest first; `wide`, `widest`: only where there is room.
+ * {key, title, width (px), narrow (px on a phone), value(row) to sort by, cell(row, about)};
+ * `num`: to the right, and the highest first; `wide`, `widest`: only where there is room. `about`:
+ * {spark: readings or null, short: it is a phone, hub}.
  */
 export const COLUMNS = [
   { key: "name", title: "Name", width: 210, value: (row) => row.name,
-    cell: (row, spark, short) => html`<a href=${link("c", [row.name || row.id])} tabindex="-1" title=${row.name}>${row.name || row.id.slice(0, 12)}</a>${short && row.host && html` <span class="dim">${row.host}</span>`}` },
+    cell: (row, { short, hub }) => html`<a href=${link("c", [row.name || row.id])} tabindex="-1" title=${row.name}>${row.name || row.id.slice(0, 12)}</a>${short && hub && row.host && html` <span class="dim">${row.host}</span>`}` },
   { key: "host", title: "Host", width: 90, hub: true, wide: true, value: (row) => row.host, cell: (row) => row.host },
-  { key: "state", title: "State", width: 150, narrow: 86, value: stateOf, cell: (row, spark, short) => html`<${State} row=${row} short=${short} />` },
-  { key: "lines", title: "Lines/s", width: 74, narrow: 62, num: true, value: (row) => row.lines_per_second, cell: (row) => zero(row.lines_per_second, rate(row.lines_per_second).replace("/s", "")) },
-  { key: "spark", title: "20 min", width: 84, wide: true, plain: true, cell: (row, spark) => spark && html`<${Spark} values=${spark} />` },
+  { key: "state", title: "State", width: 150, narrow: 84, value: stateOf, cell: (row, { short }) => html`<${State} row=${row} short=${short} />` },
+  { key: "lines", title: "Lines/s", width: 74, narrow: 70, num: true, value: (row) => row.lines_per_second, cell: (row) => zero(row.lines_per_second, rate(row.lines_per_second).replace("/s", "")) },
+  { key: "spark", title: "20 min", width: 84, wide: true, plain: true, cell: (row, { spark }) => spark && html`<${Spark} values=${spark} />` },
   { key: "cpu", title: "CPU", width: 64, num: true, wide: true, value: (row) => row.cpu, cell: (row) => cores(row.cpu) },
   { key: "memory", title: "Memory", width: 108, num: true, wide: true, value: (row) => row.memory, cell: (row) => html`<${Memory} row=${row} />` },
   { key: "net", title: "Network", width: 84, num: true, wide: true, value: (row) => sum(row.receive, row.transmit), cell: (row) => byteRate(sum(row.receive, row.transmit)) },
   { key: "lag", title: "Lag", width: 60, num: true, wide: true, value: (row) => row.lag, cell: (row) => html`<span class=${row.lag > LATE ? "warn" : row.lag < 1 ? "dim" : ""}>${span(row.lag)}</span>` },
-  { key: "dropped", title: "Dropped", width: 72, narrow: 66, num: true, value: (row) => row.dropped,
+  { key: "dropped", title: "Dropped", width: 72, narrow: 76, num: true, value: (row) => row.dropped,
     cell: (row) => row.dropped >= 1 ? html`<a class="warn" tabindex="-1" href=${link("logs", [], { c: row.name, show: "dropped" })}>${count(row.dropped)}</a>` : zero(row.dropped, count(row.dropped)) },
   { key: "restarts", title: "Restarts", width: 72, num: true, wide: true, value: (row) => row.restarts, cell: (row) => zero(row.restarts, count(row.restarts)) },
   { key: "project", title: "Project", width: 90, widest: true, value: (row) => row.project || null, cell: (row) => row.project },

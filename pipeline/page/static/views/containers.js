@@ -78,7 +78,7 @@ export default function Containers({ route, go, graph, now, connection, table })
         <tbody onMouseEnter=${() => setPointed(true)} onMouseLeave=${() => setPointed(false)}>
           ${first > 0 && html`<tr key="before" class="space" aria-hidden="true"><td style=${{ height: `${first * ROW}px` }}></td></tr>`}
           ${/* By place, not by id: sorting then changes text, and makes no element. */ ""}
-          ${visible.map((row, index) => html`<${Row} key=${index} ...${{ row, columns, index: first + index, on: row.id === at, spark: room.wide ? sparkOf(row) : null, short: !room.wide }} />`)}
+          ${visible.map((row, index) => html`<${Row} key=${index} ...${{ row, columns, index: first + index, on: row.id === at, about: { spark: room.wide ? sparkOf(row) : null, short: !room.wide, hub: graph?.hub } }} />`)}
           ${last < rows.length && html`<tr key="after" class="space" aria-hidden="true"><td style=${{ height: `${(rows.length - last) * ROW}px` }}></td></tr>`}
         </tbody>
       </table>
@@ -117,9 +117,9 @@ function Heading({ column, choice, sortBy }) {
   </th>`;
 }
 
-function Row({ row, columns, index, on, spark, short }) {
+function Row({ row, columns, index, on, about }) {
   return html`<tr class=${on ? "on" : ""} aria-rowindex=${index + 2} aria-current=${on ? "true" : null}>
-    ${columns.map(({ key, num, cell, hint }) => html`<td key=${key} class=${num ? "num" : ""} title=${hint?.(row) || null}>${cell(row, spark, short)}</td>`)}
+    ${columns.map(({ key, num, cell, hint }) => html`<td key=${key} class=${num ? "num" : ""} title=${hint?.(row) || null}>${cell(row, about)}</td>`)}
   </tr>`;
 }
 
