@@ -2,7 +2,8 @@
 import { setToken } from "./api.js";
 import { html, useState } from "./lib/ui.js";
 
-const TITLES = { 401: "This page needs its token", 421: "The agent does not know this address", 429: "Too many wrong tokens" };
+const NEEDED = "This page needs its token";
+const TITLES = { 401: NEEDED, 421: "The agent does not know this address", 429: NEEDED };
 
 /** `text`: the agent's sentence. */
 export function Refused({ text, status }) {
