@@ -1,7 +1,7 @@
 /** The middle column: routes, what each of their stages filters, and where their entries go. */
 import { link } from "../lib/route.js";
 import { html } from "../lib/ui.js";
-import { count, plural, rate } from "../lib/units.js";
+import { NONE, count, known, plural, rate } from "../lib/units.js";
 
 export function Routes({ graph, now, projects, dense }) {
   const figures = new Map(now.routes.map((route) => [route.name, route]));
@@ -58,7 +58,7 @@ function Stages({ route, figures }) {
         ${stage?.made > 0 && html`<span class="dim">made ${count(stage.made)}</span>`}
         ${stage?.filtered > 0
           ? html`<a class="num" href=${link("logs", [], { route: route.name, show: "dropped" })}
-              title="${count(stage.filtered)} filtered so far; show some">− ${rate(gone)}</a>`
+              title="${count(stage.filtered)} filtered so far; show some">${known(stage.filtered_per_second) ? `− ${rate(gone)}` : NONE}</a>`
           : html`<span class="num dim" title=${stage?.filtered === null ? "Counted at the first stage of this name" : "Has filtered nothing"}>${stage?.filtered === null ? "" : "="}</span>`}
         <span class="bar" aria-hidden="true"><span style=${{ width: `${(100 * left) / entered}%` }}></span></span>
       </li>`;

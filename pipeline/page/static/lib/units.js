@@ -1,7 +1,8 @@
 /** Figures in the fewest characters that still tell. What was not measured is "–", never 0. */
 
 export const NONE = "–";
-const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+const GROUPED = new Intl.NumberFormat("en"); // made once: toLocaleString makes one for each number
+export const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 /** 0, 7, 742, 7,988, 21k, 1.2M. */
 export function count(value) {
@@ -13,7 +14,7 @@ export function count(value) {
 }
 
 /** 20,000: a number that is compared with another one digit by digit. */
-export const exact = (value) => (known(value) ? Math.round(value).toLocaleString("en") : NONE);
+export const exact = (value) => (known(value) ? GROUPED.format(Math.round(value)) : NONE);
 
 /** 742/s, 0.4/s, 0/s. */
 export function rate(value) {
