@@ -76,6 +76,24 @@ def test_what_a_file_loads_is_there() -> None:
     assert not missing
 
 
+def modules_of(path: Path, found: set[Path]) -> set[Path]:
+    """Adds a module and all that it imports at once, whatever the depth."""
+    if path not in found:
+        found.add(path)
+        for name in re.findall(
+            r'''(?:from|^import)\s*"(\.[^"]+)"''', path.read_text(), re.MULTILINE
+        ):
+            modules_of((path.parent / name).resolve(), found)
+    return found
+
+
+def test_the_browser_is_told_at_once_of_all_modules_of_the_first_view() -> None:
+    needed = modules_of(STATIC / "app.js", set()) | modules_of(STATIC / "views/flow.js", set())
+    index = (STATIC / "index.html").read_text()
+    told = re.findall(r'(?:modulepreload" href|module" src)="/page/([^"]+)"', index)
+    assert sorted(told) == sorted(path.relative_to(STATIC).as_posix() for path in needed)
+
+
 @pytest.mark.server
 def test_the_libraries_are_as_they_were_taken() -> None:
     subprocess.run([ROOT / "scripts" / "vendor"], check=True, timeout=60)

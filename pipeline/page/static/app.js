@@ -63,6 +63,21 @@ function useNow(path) {
   return { now, connection, table: table.current };
 }
 
+/** What the configuration fixes: asked for once the agent answers, again after a reload of its
+ * configuration, and when it answers again. */
+function useGraph(now, connection) {
+  const [asked, ask] = useState(0);
+  const { data } = useJson(asked ? "/api/graph" : null, 0, asked);
+  const changed = Boolean(data && now && data.generation !== now.generation);
+  useEffect(() => {
+    if (connection.state === "live") ask((count) => count + 1);
+  }, [connection.state]);
+  useEffect(() => {
+    if (changed) ask((count) => count + 1);
+  }, [changed, now?.generation]);
+  return data;
+}
+
 /** Asks for the newest figures again and again. Returns what ends that. */
 function poll(setNow, setConnection) {
   const abort = new AbortController();
@@ -91,7 +106,7 @@ function poll(setNow, setConnection) {
 function App() {
   const route = useRoute();
   const { now, connection, table } = useNow(streamFor(route));
-  const graph = useJson("/api/graph", 0, `${now?.generation} ${connection.state}`).data;
+  const graph = useGraph(now, connection);
   const [open, setOpen] = useState(""); // "palette" or "help"
   useEffect(() => pageKeys({ go, open: setOpen }), []);
   useEffect(() => {
@@ -119,4 +134,6 @@ function toMain(event) {
 }
 
 takeToken();
-render(html`<${Guard}><${App} /><//>`, document.getElementById("page"));
+const page = document.getElementById("page");
+page.textContent = ""; // what was there while scripts were loaded
+render(html`<${Guard}><${App} /><//>`, page);

@@ -1,4 +1,5 @@
 /** The view that the address names, loaded when it is first shown. */
+import { styles } from "./lib/styles.js";
 import { Fragment, html, useEffect, useErrorBoundary, useState } from "./lib/ui.js";
 
 const VIEWS = new Map(Object.entries({
@@ -27,8 +28,8 @@ export function View(props) {
   const [, setShown] = useState(0);
   useEffect(() => {
     if (loaded.has(name) || !VIEWS.has(name)) return;
-    VIEWS.get(name).load().then(
-      (module) => loaded.set(name, module.default),
+    Promise.all([VIEWS.get(name).load(), name === "flow" || styles()]).then(
+      ([module]) => loaded.set(name, module.default),
       () => loaded.set(name, Unloaded),
     ).finally(() => setShown((count) => count + 1));
   }, [name]);

@@ -3,6 +3,7 @@ import { Edges, edgesOf } from "../flow/edges.js";
 import { Routes } from "../flow/routes.js";
 import { Sinks } from "../flow/sinks.js";
 import { Sources } from "../flow/sources.js";
+import { styles } from "../lib/styles.js";
 import { html, useEffect, useState } from "../lib/ui.js";
 import { bytes, cores, count, rate, span } from "../lib/units.js";
 
@@ -37,7 +38,7 @@ export default function Flow({ route, graph, now, connection }) {
 function Charts({ now }) {
   const [HostCharts, setLoaded] = useState(null);
   useEffect(() => {
-    import("../flow/host_charts.js").then((module) => setLoaded(() => module.HostCharts), () => {});
+    Promise.all([import("../flow/host_charts.js"), styles()]).then(([module]) => setLoaded(() => module.HostCharts), () => {});
   }, []);
   return HostCharts && html`<${HostCharts} now=${now} />`;
 }
