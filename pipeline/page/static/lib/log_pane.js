@@ -8,7 +8,7 @@
  * kept, new rows wait below and are counted.
  */
 import { copyRows, paneKey } from "./pane_keys.js";
-import { fillRow, fillTime, makeRow, WRAPPED } from "./row_view.js";
+import { fillRow, fillTime, makeRow, titleRow, WRAPPED } from "./row_view.js";
 import { rowList } from "./rows.js";
 import { note } from "./feed.js";
 
@@ -20,12 +20,15 @@ const MOST_ELEMENTS = 200;
 const MOST_LINES = 15;
 /** Rows above the place that stay while room is made for new ones. */
 const KEPT_ABOVE = 1000;
-/** Pixels painted above and below what is seen. */
+/** Pixels painted above and below what is seen; while the end is followed, few. */
 const OVERSCAN = 200;
+const OVERSCAN_AT_END = 40;
 /** Milliseconds of a frame in which lines are taken in. */
 const BUDGET = 8;
-/** Milliseconds at least between two layouts while the end is followed: nobody reads faster. */
+/** Milliseconds at least between two layouts while the end is followed: nobody reads faster. On a
+ * slow machine so many times what the last one took, so that keys are answered between them. */
 const REST = 30;
+const REST_TIMES = 5;
 /** Milliseconds between two reports of counts. */
 const REPORT_EVERY = 250;
 
@@ -93,6 +96,10 @@ export class LogPane {
     on(document, "pointercancel", () => this.released(false));
     on(document, "selectionchange", () => this.released());
     on(this.scroller, "click", (event) => this.clicked(event));
+    on(this.scroller, "pointerover", ({ target }) => {
+      const element = target.closest(".ln");
+      if (element) titleRow(element);
+    });
     on(this.scroller, "copy", (event) => copyRows(this, event));
     const seen = new ResizeObserver(() => this.resized());
     seen.observe(this.scroller);
@@ -229,10 +236,11 @@ export class LogPane {
       const now = performance.now();
       const more = this.pull(now + BUDGET);
       this.limit();
-      const early = this.follows && now - this.laid < REST;
+      const early = this.follows && now < this.next;
       if (!early) {
-        this.laid = now;
+        const began = performance.now();
         this.lay();
+        this.next = began + Math.max(REST, REST_TIMES * (performance.now() - began));
       }
       this.tellSoon();
       if (more || early) this.schedule();
@@ -280,10 +288,11 @@ export class LogPane {
   }
 
   range(top, height) {
-    const from = this.rows.find(Math.max(0, top - OVERSCAN));
+    const more = this.follows ? OVERSCAN_AT_END : OVERSCAN;
+    const from = this.rows.find(Math.max(0, top - more));
     let to = from;
     let sum = this.rows.top(from);
-    while (to < this.rows.next && to - from < MOST_ELEMENTS && sum < top + height + OVERSCAN) sum += this.rows.at(to++).height;
+    while (to < this.rows.next && to - from < MOST_ELEMENTS && sum < top + height + more) sum += this.rows.at(to++).height;
     return [from, to];
   }
 
@@ -335,13 +344,14 @@ export class LogPane {
     }
   }
 
-  /** Reads the heights of what was filled; whether one was guessed wrong. */
+  /** Reads the heights of what was filled, where the style sheet does not fix them; whether one was
+   * guessed wrong. */
   measure() {
     let wrong = false;
     for (const element of this.elements.values()) {
       if (element.measured) continue;
       element.measured = true;
-      const { height } = element.getBoundingClientRect();
+      const height = element.flat && !this.meta ? this.line : element.getBoundingClientRect().height;
       if (Math.abs(height - element.row.height) < 0.1) continue;
       this.rows.resize(element.row, height);
       wrong = true;
@@ -370,7 +380,7 @@ export class LogPane {
   line = 20;
   meta = 0;
   columns = 100;
-  laid = 0;
+  next = 0;
 
   resized() {
     this.readSizes();

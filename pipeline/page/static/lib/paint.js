@@ -56,6 +56,7 @@ function applyStyle(element, style) {
       names.push(kind === "fg" && bg !== undefined ? "a-fg-exact" : `a-${kind}`);
     } else names.push(`a-${kind}-${colour}`);
   }
+  if (bg !== undefined && fg === undefined) names.push("a-bare");
   element.className = names.join(" ");
 }
 

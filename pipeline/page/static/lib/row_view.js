@@ -34,28 +34,48 @@ export function makeRow() {
 export function fillRow(element, row, look) {
   const { time, name, level, text, places } = element.parts;
   text.textContent = "";
+  if (element.titled) untitle(element);
+  // Of a row that is one line the height is known, so that it need not be read.
+  element.flat = !look.wrap && !row.open;
+  const flat = element.flat ? " flat" : "";
   if (row.note) {
-    element.className = `ln ln-note ${row.tone}`;
+    element.className = `ln ln-note ${row.tone}${flat}`;
     for (const part of [time, name, level, places]) part.textContent = "";
     text.append(row.note);
     return;
   }
-  element.className = `ln${row.level ? ` lv-${row.level}` : ""}${row.origin === "engine" ? " from-engine" : ""}`;
+  element.className = `ln${row.level ? ` lv-${row.level}` : ""}${flat}`;
   fillTime(element, row, look);
-  name.textContent = name.title = plain(row.name);
-  name.style.setProperty("--hue", hueOf(row.name));
+  name.textContent = plain(row.name);
+  const hue = hueOf(row.name);
+  if (element.hue !== hue) name.style.setProperty("--hue", (element.hue = hue));
   level.textContent = SHORT[row.level] ?? row.level;
-  level.title = row.guessed ? `${row.level}, guessed by its text` : row.level;
-  level.classList.toggle("guessed", row.guessed);
+  level.className = row.guessed ? "ln-level guessed" : "ln-level";
   fillText(text, row, look);
   fillPlaces(places, row);
 }
 
+/** Gives the parts of a row their titles: only once it is pointed at, as they take as long to make
+ * as all the rest of it. */
+export function titleRow(element) {
+  const { row } = element;
+  if (element.titled || !row || row.note) return;
+  element.titled = true;
+  const { time, name, level, places } = element.parts;
+  time.title = fullTime(row.time);
+  name.title = plain(row.name);
+  level.title = row.guessed ? `${row.level}, guessed by its text` : row.level;
+  places.title = row.places.map((place) => placeText(place) + (place.because ? ` (${place.because})` : "")).join("\n");
+}
+
+function untitle(element) {
+  element.titled = false;
+  for (const part of Object.values(element.parts)) part.title = "";
+}
+
 /** Fills the time alone: ages change while nothing else does. */
 export function fillTime(element, row, look) {
-  if (row.note) return;
-  element.parts.time.textContent = timeText(row.time, look.times);
-  element.parts.time.title = fullTime(row.time);
+  if (!row.note) element.parts.time.textContent = timeText(row.time, look.times);
 }
 
 function fillText(element, row, look) {
@@ -136,8 +156,7 @@ function placesText(places) {
 
 function fillPlaces(element, row) {
   element.textContent = placesText(row.places);
-  element.title = row.places.map((place) => placeText(place) + (place.because ? ` (${place.because})` : "")).join("\n");
-  element.classList.toggle("dropped", row.places.some((place) => place.dropped));
+  element.className = row.places.some((place) => place.dropped) ? "ln-places dropped" : "ln-places";
 }
 
 /** A row as a line of text, for the clipboard. */
