@@ -1,7 +1,8 @@
 """Serves the files of the page: what a browser loads before it has asked for anything of the agent.
 
 They are the same for everybody and hold no data, so they need no token. Nothing is read before the
-first request; then they stay in memory, compressed once (about 250 kB in all).
+first request; then they stay in memory, compressed once (about 250 kB in all). Comments that stand
+before a module's imports, constants and functions are left out: they are a tenth of what is sent.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -46,6 +48,14 @@ _TYPES: Final = {
     "svg": "image/svg+xml",
 }
 """Content types by a file's ending; files with others (licences, versions) are not served."""
+
+
+_COMMENT: Final = re.compile(
+    rb"^/\*\*(?:[^*]|\*(?!/))*\*/\n(?=\n|(?:import|export|const|let|function|async|class)\b)",
+    re.MULTILINE,
+)
+"""A comment at the beginning of a line, which a statement or an empty line follows in the same
+place. What stands in a template is indented, or no such thing."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,11 @@ def load(folder: Traversable) -> dict[str, Asset]:
     return dict(_assets(folder, ""))
 
 
+def without_comments(module: bytes) -> bytes:
+    """The module without comments on what it declares. Lines keep their numbers."""
+    return _COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), module)
+
+
 def _assets(folder: Traversable, path: str) -> list[tuple[str, Asset]]:
     found = []
     for entry in folder.iterdir():
@@ -104,6 +119,8 @@ def _assets(folder: Traversable, path: str) -> list[tuple[str, Asset]]:
             found += _assets(entry, f"{path}{entry.name}/")
         elif content_type := _TYPES.get(entry.name.rpartition(".")[2]):
             body = entry.read_bytes()
+            if entry.name.endswith(".js") and not path.startswith("vendor/"):
+                body = without_comments(body)
             etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
             compressed = gzip.compress(body, 9, mtime=0)
             found.append((f"{path}{entry.name}", Asset(body, compressed, content_type, etag)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from pipeline.observe.access import PAGE_FILES, Gate, guarded
 from pipeline.observe.server import Server
-from pipeline.page.assets import POLICY, Assets
+from pipeline.page.assets import FOLDER, POLICY, Assets, load, without_comments
 
 
 @pytest.fixture
@@ -82,3 +83,38 @@ async def test_another_host_or_site_gets_nothing(
         session.get(f"{url}/page/app.js", headers=headers) as answer,
     ):
         assert answer.status == status
+
+
+MODULE = b"""/**
+ * What the module is for.
+ */
+import { html } from "./ui.js";
+
+/** Says what it is. */
+export function Page() {
+  /** Of a part. */
+  // a reason
+  return html`
+    /** shown */
+    // shown, too
+    <p>https://example.org/*</p>`;
+}
+"""
+
+
+def test_comments_on_declarations_are_not_sent_and_nothing_else_is_changed() -> None:
+    lines, sent = MODULE.splitlines(), without_comments(MODULE).splitlines()
+    assert [number for number, line in enumerate(lines) if line != sent[number]] == [0, 1, 2, 5]
+    assert len(sent) == len(lines)
+    assert not sent[5]
+
+
+def test_no_line_of_the_page_is_left_out_but_those_of_comments() -> None:
+    assets = load(FOLDER)
+    for path in FOLDER.rglob("*.js"):  # type: ignore[attr-defined] # it is a folder
+        name = path.relative_to(FOLDER).as_posix()
+        lines, sent = path.read_bytes().split(b"\n"), assets[name].body.split(b"\n")
+        assert len(lines) == len(sent)
+        gone = [line for line, other in zip(lines, sent, strict=True) if line != other]
+        assert all(re.match(rb"/\*\*| \*", line) for line in gone), name
+        assert bool(gone) == (not name.startswith("vendor/")), name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from pipeline.page.assets import FOLDER, load
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "pipeline" / "page" / "static"
@@ -47,7 +48,7 @@ def test_modules_do_what_they_say(path: Path) -> None:
 
 
 def test_all_of_it_is_small() -> None:
-    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in SENT) <= MOST
+    assert sum(len(asset.compressed) for asset in load(FOLDER).values()) <= MOST
 
 
 def test_text_never_becomes_markup_or_code() -> None:
