@@ -24,8 +24,10 @@ LARGEST: Final = 2**63
 AT_ONCE: Final = 2000
 """Batches of a buffer that are looked at before the event loop gets a turn."""
 
-State = Literal["settled", "waiting", "unread", "on disk", "before"]
-"""`settled`: the sink is done with the entry: it has it, or a stage or a policy dropped it.
+State = Literal["settled", "waiting", "ahead", "unread", "on disk", "before"]
+"""`settled`: the sink is done with the entry and all before it: it has them, or a stage or a policy
+dropped them. `ahead`: it is done with the entry, and not with all before it: the entry was dropped,
+or delivered sooner than they are.
 `waiting`: it is in the sink's buffer, on its way there, or held back by a stage. `unread`: the
 entry wasn't read yet. `on disk`: it is settled at its source, and it, or older ones, may still be
 in the sink's spool. `before`: it was read before this run of the agent, or before its log led to
@@ -95,6 +97,7 @@ class Reach:
             "problem": now.problem,
             "lag": now.lag,
             "waiting": waiting + container.logs.waiting.get(account, 0),
+            "dropped": dict(account.dropped),
         }
 
 
@@ -138,7 +141,7 @@ def _state(
         on_its_way = container.busy or any(lane.holds for lane in container.logs)
         if memory.has_it or on_its_way or output.spool is not None:
             return "waiting"
-        return "settled"  # before older ones are: dropped by a policy, or nothing of it was left
+        return "ahead"
     if sequence <= max(container.resumed, offset.began):
         return "before"
     if output.spool is None:

@@ -134,7 +134,9 @@ def test_what_a_policy_dropped_does_not_wait_with_what_is_before_it(
         agent.connected()
         agent.until(lambda: places(agent, NAME, LINES)["all file"] == "settled")
         assert places(agent, NAME, 1)["all down"] == "waiting"
-        assert places(agent, NAME, LINES)["all down"] == "settled"
+        assert places(agent, NAME, LINES)["all down"] == "ahead"
+        down = next(one for one in asked(agent, NAME, LINES)["sinks"] if one["sink"] == "down")
+        assert down["dropped"]["drop_newest"] > 0
         dropped = agent.metric('dockline_dropped_entries_total{sink="down",reason="drop_newest"}')
         assert dropped
 

@@ -106,7 +106,7 @@ class Row:
             self.project, shown(container.service), shown(container.host),
             state.state, state.health,
             usage.restarts if usage is not None and usage.restarts is not None else state.starts,
-            state.exit_code, max(state.oom, (usage and usage.out_of_memory) or 0),
+            state.exit_code, state.oom,
             state.created, (usage and usage.started) or state.started,
             facts.followed, facts.why, facts.label_errors, self.routes,
             self.lines, self.rate,

@@ -22,6 +22,8 @@ from pipeline.sources.docker.discovery.watch import Event
 
 MOST_STATES: Final = 20_000
 """Containers whose state is known at most; the one heard of longest ago goes first."""
+OOM_AGAIN: Final = 2.0
+"""Seconds in which `oom` events with nothing in between count as one."""
 MOST_EVENTS: Final = 50
 """Events kept of one container."""
 MOST_WITH_EVENTS: Final = 2_000
@@ -47,7 +49,7 @@ class State:
     starts: int = 0
     """How often it was seen to start again after an end."""
     oom: int = 0
-    """Out-of-memory events that were seen."""
+    """How often it was seen to run out of memory."""
     created: float | None = None
     """Seconds since the epoch, like `started`."""
     started: float | None = None
@@ -108,6 +110,8 @@ class States:
         container_id, attributes = actor["ID"], actor["Attributes"]
         time = event_time(event) / 1e9
         state = self._heard_of(container_id)
+        if action == "oom" and self._is_same(container_id, time):
+            return
         text = self._change(state, action, event, attributes, time)
         state.version += 1
         self._keep(container_id, ContainerEvent(time, plain.name(action)[:32], text))
@@ -135,6 +139,13 @@ class States:
             state.health, state.exit_code = "", _number(attributes.get("exitCode"))
             return "" if state.exit_code is None else f"exit code {state.exit_code}"
         return ""
+
+    def _is_same(self, container_id: str, time: float) -> bool:
+        """Whether an `oom` event tells of the same end as the one before: the Engine sends one for
+        each process that the kernel ends, and for each look at the control group."""
+        if not (kept := self._events.get(container_id)):
+            return False
+        return kept[-1].action == "oom" and time - kept[-1].time < OOM_AGAIN
 
     def _keep(self, container_id: str, event: ContainerEvent) -> None:
         kept = self._events.get(container_id)

@@ -31,7 +31,7 @@ class Usage:
     """The figures of one container. None for what wasn't measured; rates are per second."""
 
     __slots__ = (
-        "_taken", "_totals", "cpu", "memory", "memory_limit", "out_of_memory", "read", "receive",
+        "_taken", "_totals", "cpu", "memory", "memory_limit", "read", "receive",
         "restarts", "started", "time", "transmit", "version", "write",
     )  # fmt: skip
 
@@ -46,7 +46,6 @@ class Usage:
         self.read: float | None = None
         self.write: float | None = None
         self.restarts: int | None = None
-        self.out_of_memory: int | None = None
         self.started: float | None = None
         self.time = 0.0
         """When it was read, by the Engine's clock."""
@@ -73,7 +72,6 @@ class Usage:
         inspection = samples.inspection
         self.memory_limit = inspection.memory_limit
         self.restarts, self.started = inspection.restarts, inspection.started
-        self.out_of_memory = inspection.out_of_memory
         totals = (
             _network(reading.networks, "rx_bytes"),
             _network(reading.networks, "tx_bytes"),
@@ -99,7 +97,7 @@ class Usage:
         return (
             self.cpu and round(self.cpu, 3), self.memory and int(self.memory) >> 16,
             self.memory_limit, *(rate and int(rate) >> 6 for rate in rates),
-            self.restarts, self.out_of_memory, self.started,
+            self.restarts, self.started,
         )  # fmt: skip
 
 

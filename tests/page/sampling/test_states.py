@@ -51,6 +51,17 @@ def test_events_tell_how_it_runs_and_how_it_ended() -> None:
     ]  # fmt: skip
 
 
+def test_one_end_for_lack_of_memory_counts_once() -> None:
+    states = States()
+    for time in (1.0, 1.1, 1.2, 2.9):
+        states.observe(event("oom", time))
+    states.observe(event("die", 3.0, exitCode="137"))
+    states.observe(event("start", 3.1))
+    states.observe(event("oom", 3.2))
+    assert states.of(ID).oom == 2
+    assert [one.action for one in states.events(ID)] == ["oom", "die", "start", "oom"]
+
+
 def test_a_container_that_was_removed_is_forgotten_and_its_events_are_not() -> None:
     states = States()
     states.learn(item("running", "Up 3 hours"), "host")
@@ -132,8 +143,8 @@ def test_hostile_texts_are_one_line_and_bounded() -> None:
 
 def test_what_is_kept_is_bounded() -> None:
     states = States()
-    for _ in range(MOST_EVENTS + 5):
-        states.observe(event("oom"))
+    for number in range(MOST_EVENTS + 5):
+        states.observe(event("start", number))
     assert len(states.events(ID)) == MOST_EVENTS
     for number in range(MOST_STATES + 10):
         one = event("start")

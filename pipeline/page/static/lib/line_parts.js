@@ -51,11 +51,18 @@ export function Reach({ id, sequence }) {
 
 const STATES = {
   settled: ["good", "✓", "done", "The sink is done with it: it has it, or a stage or a policy dropped it"],
+  ahead: ["warn", "×", "does not wait", "A stage or a policy dropped it, or it was delivered sooner than those before it"],
   waiting: ["warn", "…", "waits", "The agent keeps it until the sink has taken it"],
   "on disk": ["good", "▤", "on disk", "It is safe in the sink's spool, or has left it: the agent need not read it again"],
   before: ["dim", "–", "not known", "It was read before the agent started, or before its log led to this sink"],
   unread: ["dim", "○", "not read yet", "The agent has not come to it"],
 };
+
+/** How many of the container the sink has dropped, and why. */
+function droppedText({ dropped }) {
+  const reasons = Object.entries(dropped ?? {}).map(([reason, count]) => `${exact(count)} (${reason})`);
+  return reasons.length ? `; of the container it dropped ${reasons.join(", ")}` : "";
+}
 
 function Sink({ sink }) {
   const [tone, sign, word, title] = STATES[sink.state] ?? ["", "?", sink.state, ""];
@@ -64,6 +71,7 @@ function Sink({ sink }) {
     <span><a title=${`The whole way: ${wayText(sink.way)}→${sink.sink}`} href=${link("logs", [], { route: sink.route, sink: sink.sink })}>${sink.route}→${sink.sink}</a></span>
     <span class=${tone}>${word}</span>
     ${sink.state === "waiting" && html`<span class="reach-why">${sink.waiting > 0 && `${exact(sink.waiting)} of the container wait, `}lag ${span(sink.lag)}${sink.problem && html`: <span class="bad">${sink.problem}</span>`}</span>`}
+    ${sink.state === "ahead" && html`<span class="reach-why">dropped, or delivered sooner than those before it${droppedText(sink)}</span>`}
     ${sink.state !== "waiting" && sink.problem && html`<span class="reach-why bad">${sink.problem}</span>`}
   </li>`;
 }
