@@ -1,25 +1,10 @@
 /** Asks the agent: JSON answers, and streams of JSON lines. Each request carries the token. */
 import { sentence } from "./lib/sentence.js";
+import { accepted, current, fallBack } from "./token.js";
 
-const KEY = "dockline.token";
 const FIRST_PAUSE = 500;
 const LAST_PAUSE = 5_000;
 const FINAL = new Set([400, 401, 403, 421, 429]);
-
-/** Takes the token out of the address, so that it is neither copied along nor in the history. */
-export function takeToken() {
-  const found = /^#token=([^&]+)/.exec(location.hash);
-  if (!found) return;
-  setToken(decodeURIComponent(found[1]));
-  history.replaceState(null, "", location.pathname + location.search + "#/flow");
-}
-
-export const setToken = (token) => sessionStorage.setItem(KEY, token);
-
-function headers(more) {
-  const token = sessionStorage.getItem(KEY);
-  return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
-}
 
 /** Whether the same request will be answered so again: with a wrong token it does harm, too. */
 export const isFinal = (status) => FINAL.has(status);
@@ -34,13 +19,17 @@ export class Refusal extends Error {
 
 async function ask(path, options = {}) {
   let answer;
+  const token = current();
+  const headers = token ? { ...options.headers, Authorization: `Bearer ${token}` } : { ...options.headers };
   try {
-    answer = await fetch(path, { cache: "no-store", ...options, headers: headers(options.headers) });
+    answer = await fetch(path, { cache: "no-store", ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(0, "The agent does not answer.");
   }
+  if (answer.status === 401 && fallBack(token)) return ask(path, options);
   if (!answer.ok) throw new Refusal(answer.status, await why(answer));
+  accepted(token);
   return answer;
 }
 

@@ -1,5 +1,6 @@
 /** The page: its token, its one stream, its header, and the view that the address names. */
-import { get, isFinal, stream, takeToken } from "./api.js";
+import { get, isFinal, stream } from "./api.js";
+import { takeToken } from "./token.js";
 import { Header } from "./header.js";
 import { Palette } from "./palette.js";
 import { Help } from "./help.js";

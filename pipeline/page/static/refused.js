@@ -1,5 +1,5 @@
 /** What who may not see the page is shown: why, and the command that opens it. */
-import { setToken } from "./api.js";
+import { setToken } from "./token.js";
 import { html, useState } from "./lib/ui.js";
 
 const NEEDED = "This page needs its token";
