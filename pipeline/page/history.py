@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 MOST: Final = 200
 """Containers in one answer at most."""
+MOST_AT_ONCE: Final = 16
+"""Answers that are being made or read at once: one has up to 2 MB, and the connection of a client
+that reads slowly makes no room for others."""
 
 
 class History:
@@ -33,6 +36,7 @@ class History:
         self.rings = Rings()
         self._agent = agent
         self._before: Counts | None = None
+        self._under_way = 0
 
     @cached_property
     def _pause(self) -> Pause:
@@ -104,6 +108,17 @@ class History:
         ids = [one.container.id for one in self._found(names)]
         if len(names) == 1 and not ids:
             return refused(404, f'there is no container "{names[0]}"')
+        if self._under_way >= MOST_AT_ONCE:
+            return refused(503, "others ask for this already: ask again soon")
+        self._under_way += 1
+        try:
+            return await sent(request, answer(await self._readings(names, ids, wanted)))
+        finally:
+            self._under_way -= 1
+
+    async def _readings(
+        self, names: Sequence[str], ids: Sequence[str], wanted: Sequence[str]
+    ) -> dict[str, Any]:
         facts: dict[str, Any] = {"every": EVERY, "end": self.rings.end}
         number = self.rings.number  # of the last reading at `end`: another one may come meanwhile
         if not names:
@@ -115,7 +130,7 @@ class History:
                 found[key] = self._series(ring, number, FIGURES, wanted)
         if len(ids) == 1:
             facts["events"] = {ids[0]: [_event(one) for one in self._agent.events(ids[0])]}
-        return await sent(request, answer(facts))
+        return facts
 
     def _found(self, names: Sequence[str]) -> Sequence[Facts]:
         """Of one container, the id may be cut short. Looking for many so would take too long."""

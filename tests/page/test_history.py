@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 from aiohttp import ClientSession, web
 
 from pipeline.observe.server import Server
+from pipeline.page import history as module
 from pipeline.page.history import History
 from pipeline.page.sampling.rings import FIGURES, OF_HOST
 from tests.page.sampling.fakes import FakeAgent
@@ -86,3 +88,35 @@ async def test_the_agent_goes_on_between_the_readings_of_two_containers() -> Non
     finally:
         await server.close()
     assert turns == 3
+
+
+async def test_so_many_answers_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+    agent = FakeAgent(1)
+    history = History(agent)
+    await history.read()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        begun.set()
+        await go_on.wait()
+
+    history.__dict__["_pause"] = pause
+    server = Server("127.0.0.1:0", [web.get("/", history.handle)])
+    await server.start()
+    address = f"http://{server.address}/?container={agent.facts[0].container.id}"
+
+    async def ask(client: ClientSession) -> int:
+        async with client.get(address) as answer:
+            return answer.status
+
+    try:
+        async with ClientSession() as client, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(ask(client), name="first")
+            await begun.wait()
+            assert await ask(client) == 503
+            go_on.set()
+            assert await first == 200
+            assert await ask(client) == 200
+    finally:
+        await server.close()
