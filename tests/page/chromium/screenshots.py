@@ -1,6 +1,6 @@
 """`make screenshots`: the page's views, of a real agent that reads a real shop, as PNG files.
 
-    python -m tests.page.chromium.screenshots [--folder docs/screenshots] [--only NAME]
+    python -m tests.page.chromium.screenshots [--folder docs/screenshots] [--only NAME]…
                                               [--seconds 100] [--hold]
 
 Each view is taken with a dark and with a light theme at 1280×800, some also at a phone's width.
@@ -214,20 +214,20 @@ def whole(folder: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "docs/screenshots")
-    parser.add_argument("--only", default="", help="the name of one view")
+    parser.add_argument("--only", action="append", default=[], help="the name of a view")
     parser.add_argument("--seconds", type=float, default=100, help="that pass before the first")
     parser.add_argument("--hold", action="store_true", help="keep it running afterwards")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     _name_host(HOST)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser, ExitStack() as stack:
-        shots = [shot for shot in SHOTS if given.only in ("", shot.name)]
+        shots = [shot for shot in SHOTS if not given.only or shot.name in given.only]
         if shots:
             agent = stack.enter_context(shop_agent(Path(folder)))
             time.sleep(given.seconds)
             for shot in shots:
                 take(browser, agent, shot, given.folder)
-        if given.only in ("", FLEET.name):
+        if not given.only or FLEET.name in given.only:
             hub = stack.enter_context(hub_agent(Path(folder)))
             take(browser, hub, FLEET, given.folder)
         if given.hold and shots:
