@@ -25,6 +25,7 @@ export function Sources({ graph, now }) {
     <ul class="card rows">
       ${(all ? now.projects : busiest(now.projects)).map((project) => html`<${Project} key=${project.name} project=${project} many=${now.totals.containers > MANY} />`)}
     </ul>
+    ${now.other_projects > 0 && html`<p class="dim">and ${count(now.other_projects)} more with fewer containers</p>`}
     ${now.projects.length > PROJECTS && html`<button class="quiet" aria-expanded=${all} onClick=${() => setAll(!all)}>
       ${all ? `The ${PROJECTS} busiest` : `All ${count(now.projects.length)}, also those with fewer lines`}
     </button>`}
