@@ -67,6 +67,17 @@ except urllib.error.HTTPError as error:
 print(answer.status, answer.read().decode())
 """
 
+TRY = """
+import json, pathlib, sys, urllib.request
+token = pathlib.Path("/var/lib/dockline/token").read_text().strip()
+stages = "stages = [{ parse = \\"json\\" }, { keep = \\"level == 'error'\\" }]"
+lines = [{"text": '{"level":"error"}'}, {"text": '{"level":"info"}'}]
+body = {"container": sys.argv[1], "route": "all", "stages": stages, "lines": lines}
+request = urllib.request.Request("http://127.0.0.1:9114/api/try", json.dumps(body).encode())
+request.add_header("Authorization", "Bearer " + token)
+print(urllib.request.urlopen(request).read().decode())
+"""
+
 TICK = "i=0; while :; do i=$((i+1)); echo tick $i; usleep 100000; done"
 
 
@@ -162,6 +173,17 @@ def test_inside_it_shows_entries_and_figures_to_those_who_may_run_something_ther
     assert inside.neighbour in inside.docker(*run, "top")
     address = inside.docker(*run, "page")
     assert re.match(r"http://localhost:9114/#token=[\w-]{43}(\n|$)", address)
+
+
+def test_it_carries_the_page_and_runs_what_is_tried(inside: Inside) -> None:
+    eventually(inside.ticks)
+    status, script = inside.get("/page/app.js")
+    assert status == 200
+    assert "import" in script
+    python = ("exec", inside.name, "/opt/dockline/bin/python", "-c", TRY)
+    tried = json.loads(inside.docker(*python, inside.neighbour))
+    assert tried["errors"] == []
+    assert [line["entry"] is not None for line in tried["lines"]] == [True, False]
 
 
 def test_it_is_healthy_with_tls(
