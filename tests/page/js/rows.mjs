@@ -60,3 +60,13 @@ test("A row that was let go is not resized", () => {
   rows.resize(row, 99);
   assert.equal(rows.height, 0);
 });
+
+test("All rows get new heights at once", () => {
+  const rows = rowList();
+  for (let number = 0; number < 700; number++) rows.push({ height: 10, bytes: 1 });
+  for (let count = 0; count < 300; count++) rows.shift();
+  rows.resizeAll((row) => (row.number % 2 ? 20 : 40));
+  assert.equal(rows.height, 400 * 30);
+  assert.equal(rows.top(302), 60);
+  assert.equal(rows.find(61), 302);
+});

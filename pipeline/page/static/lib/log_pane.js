@@ -29,6 +29,7 @@ const BUDGET = 8;
  * slow machine so many times what the last one took, so that keys are answered between them. */
 const REST = 30;
 const REST_TIMES = 5;
+const LONGEST_REST = 100;
 /** Milliseconds between two reports of counts. */
 const REPORT_EVERY = 250;
 
@@ -222,7 +223,7 @@ export class LogPane {
   follow() {
     if (this.lost) this.rows.push({ ...note(`${this.lost.toLocaleString("en")} lines came meanwhile and were let go`, "warn"), height: this.line });
     for (const row of this.waiting) this.rows.push(row);
-    Object.assign(this, { waiting: [], waitingBytes: 0, lost: 0, below: 0, held: "", selected: null });
+    Object.assign(this, { waiting: [], waitingBytes: 0, lost: 0, below: 0, held: "", selected: null, next: 0 });
     this.schedule();
     this.tell();
   }
@@ -240,7 +241,7 @@ export class LogPane {
       if (!early) {
         const began = performance.now();
         this.lay();
-        this.next = began + Math.max(REST, REST_TIMES * (performance.now() - began));
+        this.next = began + Math.min(LONGEST_REST, Math.max(REST, REST_TIMES * (performance.now() - began)));
       }
       this.tellSoon();
       if (more || early) this.schedule();
@@ -391,7 +392,7 @@ export class LogPane {
   }
 
   guessAll() {
-    for (const row of this.rows) this.rows.resize(row, this.estimate(row));
+    this.rows.resizeAll((row) => this.estimate(row));
     for (const element of this.elements.values()) element.measured = false;
   }
 
@@ -400,6 +401,7 @@ export class LogPane {
     Object.assign(this.look, look);
     this.root.classList.toggle("wrap", this.look.wrap);
     this.version++;
+    this.next = 0; // who pressed a key does not wait
     this.guessAll();
     this.schedule();
   }

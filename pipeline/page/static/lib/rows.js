@@ -77,6 +77,14 @@ export function rowList() {
       row.height = height;
     },
 
+    /** Gives each row the height that heightOf(row) tells. */
+    resizeAll(heightOf) {
+      for (const block of blocks) {
+        block.height = 0;
+        for (const row of block.rows) if (row) block.height += row.height = heightOf(row);
+      }
+    },
+
     grow(row, more) {
       if (at(row.number) !== row) return;
       row.bytes += more;
