@@ -117,6 +117,14 @@ class Page:
         notes = ["it is not running; it is read from its next start on"] if stopped else []
         return Found(container, reasons, notes)
 
+    @property
+    def _is_of_a_fleet(self) -> bool:
+        """Whether there is something to tell of other hosts, or of a hub that reads what this one
+        publishes."""
+        config = self._agent.config
+        publishes = any(sink.publishes() is not None for sink in config.sinks.values())
+        return bool(config.sources) or self._agent.engine is None or publishes
+
     def _about(self) -> dict[str, Any]:
         agent = self._agent
         return {
@@ -125,5 +133,5 @@ class Page:
             "began": agent.began,
             "generation": self.view.generation,
             "stats_every": float(agent.config.stats.every or 0) if agent.engine else 0.0,
-            "hub": bool(agent.config.sources) or agent.engine is None,
+            "hub": self._is_of_a_fleet,
         }

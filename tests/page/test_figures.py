@@ -192,9 +192,19 @@ async def test_readings_of_several_containers_are_found_by_name_and_id(
 async def test_the_graph_has_what_the_configuration_has(agent: AgentProcess) -> None:
     graph = await once(agent, "/api/graph")
     assert graph["entries"] == ""
+    assert not graph["hub"]
     assert graph["sources"][0]["type"] == "docker"
     assert [route["feeds"] for route in graph["routes"]] == [["errors"], []]
     assert graph["sinks"][1]["address"] == "${PAGE_TEST_ADDRESS:-…}"
+
+
+async def test_one_that_publishes_to_a_hub_has_a_fleet(
+    engine: PrivateEngine, tmp_path: Path
+) -> None:
+    config = '[sinks.central]\ntype = "redis"\naddress = "redis://127.0.0.1:9"\n'
+    with AgentProcess(tmp_path / "agent", engine.url, config) as agent:
+        assert (await once(agent, "/api/graph"))["hub"]
+        assert (await once(agent, "/api/fleet"))["publishes"][0]["sink"] == "central"
 
 
 @pytest.mark.parametrize(
