@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,14 @@ def slow(monkeypatch: pytest.MonkeyPatch, serving: Serving) -> None:
 
 def children() -> list[str]:
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [one for one in listed if "time.sleep" in Path(f"/proc/{one}/cmdline").read_text()]
+    return [one for one in listed if "time.sleep" in command_of(one)]
+
+
+def command_of(process: str) -> str:
+    """Empty for a process that has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/cmdline").read_text()
+    return ""
 
 
 @pytest.mark.server

@@ -126,6 +126,7 @@ async def test_what_a_setting_hides_stays_hidden_until_the_restart_that_it_waits
 ) -> None:
     async with running(tmp_path, 'hosts = ["${{NAME:-hidden.example}}"]\n' + HUB) as hub:
         agent = hub.agent
+        await until(lambda: agent.runners.named["hub"].is_open)
         difference = await agent.reload(await asyncio.to_thread(read, HUB, tmp_path))
         await agent.finish_reload()
         assert difference.fixed == ["http.hosts"]
