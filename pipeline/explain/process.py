@@ -132,6 +132,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     while await process.stdout.read(1 << 16):
         pass  # what it has said before; asyncio closes the pipe at its end
     await process.wait()
+    with suppress(ConnectionError):
+        await process.stdin.wait_closed()  # then asyncio has let go of the process, too
 
 
 def _judged(said: bytes, status: int) -> bytes:

@@ -17,7 +17,7 @@ import pytest
 
 LANES = ("unit", "server", "engine", "slow")
 
-_ENGINE = {"engine", "fresh_engine", "busybox"}
+_ENGINE = {"engine", "fresh_engine", "busybox", "house"}
 _SERVER = {
     "chromium",
     "nats_server",

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline.testing.agent_process import AgentProcess
-from pipeline.testing.private_engine import PrivateEngine
+from pipeline.testing.private_engine import PrivateEngine, why_not
 from tests.page.chromium import driver
 from tests.page.chromium.crowd import CONFIG, Crowd
 from tests.page.chromium.driver import WIDE, Chromium, Tab
@@ -96,12 +96,15 @@ def agent_of(
 
 
 @pytest.fixture(scope="session")
-def house(
-    engine: PrivateEngine, busybox: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[House]:
-    """Containers on the session's Engine, and an agent that reads them."""
-    with House(engine, tmp_path_factory.mktemp("house")) as started:
-        yield started
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Containers on an Engine of their own, and an agent that reads them. They stay until the last
+    test of the worker, and tests that count containers must not find them."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with PrivateEngine() as engine:
+        engine.import_busybox()
+        with House(engine, tmp_path_factory.mktemp("house")) as started:
+            yield started
 
 
 Started = Callable[..., tuple[AgentProcess, Crowd]]
