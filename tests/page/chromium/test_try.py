@@ -125,3 +125,11 @@ def test_another_route_has_its_own_stages(opened: Opener, house: House) -> None:
     page.wait_for_url(re.compile("#/try/errors"))
     editor = page.get_by_role("textbox", name="Stages of errors, in TOML")
     expect(editor).to_have_value(re.compile("keep"))
+
+
+def test_a_route_that_another_feeds_says_what_goes_before(opened: Opener, house: House) -> None:
+    api = house.runs("api")
+    house.say(api, LINE)
+    page = opened(house.agent, f"#/try/errors?c={api}")
+    expect(page.get_by_text("Lines come to it through all.")).to_be_visible()
+    expect(page.get_by_text("all ▸ parse").first).to_be_visible()

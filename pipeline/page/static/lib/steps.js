@@ -27,12 +27,12 @@ function outcome({ outcome: word, line, parts }) {
 }
 
 /** The stages in order, each with its outcome and changes. `most` changes are shown of each. With
- * `compact`, stages that changed nothing stand beside each other. */
+ * `compact`, stages that changed nothing stand beside each other. A stage of a route before has that one's name. */
 export function Steps({ stages, most = 50, afresh = [], compact = false }) {
   if (!stages.length) return html`<p class="dim">No stages.</p>`;
   return html`<ol class=${compact ? "steps compact" : "steps"}>${stages.map((step, index) => html`<li key=${index} class=${`step ${step.outcome}`}>
     <span class="step-sign" aria-hidden="true">${SIGNS[step.outcome] ?? "?"}</span>
-    <span class="step-name" title=${afresh.includes(step.stage) ? "It began afresh for this: what it remembers of other lines is not known here" : ""}>${step.stage}${afresh.includes(step.stage) && html` <span class="tag">afresh</span>`}</span>
+    <span class="step-name" title=${afresh.includes(step.stage) ? "It began afresh for this: what it remembers of other lines is not known here" : ""}>${step.route && html`<span class="dim">${step.route} ▸ </span>`}${step.stage}${afresh.includes(step.stage) && html` <span class="tag">afresh</span>`}</span>
     <span class="step-outcome">${outcome(step)}</span>
     ${step.changes.length > 0 && html`<ul class="changes">${step.changes.slice(0, most).map((change, place) => html`<${Change} key=${place} change=${change} />`)}
       ${step.changes.length > most && html`<li class="dim">${step.changes.length - most} more fields</li>`}</ul>`}

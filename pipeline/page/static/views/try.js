@@ -58,6 +58,7 @@ export default function Try({ route, go, graph }) {
           <span class="try-said" role="status"><${Said} result=${result} count=${lines.length} /></span></div>
         ${typing && html`<textarea class="try-own" aria-label="Lines to try" placeholder="One line each" spellcheck="false" value=${own} onInput=${(event) => setOwn(event.target.value)}></textarea>`}
         ${!typing && live.error && html`<p class="warn try-note">${live.error}</p>`}
+        ${result.note && html`<p class="dim try-note">${sentence(result.note)}</p>`}
         <${Afresh} names=${result.afresh} />
         <${Outcomes} result=${result} lines=${lines} container=${container} typing=${typing} />
       </div>
@@ -91,7 +92,7 @@ function useDraft(route, running) {
   return [text, set];
 }
 
-const NOTHING = { errors: [], warnings: [], lines: [], afresh: [], toml: "", said: "" };
+const NOTHING = { errors: [], warnings: [], lines: [], afresh: [], toml: "", note: "", said: "" };
 
 /** What the stages do with the lines: asked once nobody types, one request at a time, and the
  * newest one counts. */
