@@ -73,7 +73,7 @@ def measured(loop: Loop, texts: Sequence[bytes], rounds: int = ROUNDS) -> float:
     """Its cost, in calibration loops."""
     plain = ours = float("inf")
     gc.collect()
-    gc.disable()  # it comes when it likes; what it costs is in `docs/performance.md`
+    gc.disable()  # it comes when it likes; what it costs is in `docs/explain/performance.md`
     try:
         for _ in range(rounds):
             plain = min(plain, _seconds(lambda: calibration(texts)))

@@ -27,7 +27,7 @@ from benchmarks.destinations import NO_LOGS, WAYS, Way
 from pipeline.model import registry
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).parents[1] / "docs" / "explain" / "performance.md"
 BEGIN, END = "<!-- figures, by benchmarks/sinks.py -->\n", "<!-- end of figures -->"
 PATIENCE = 900.0
 

@@ -1,6 +1,7 @@
 """dockline: one agent per Docker host.
 
-`docs/architecture.md` has the nouns, the rooms and one line's way. To read the code in that order:
+`docs/explain/architecture.md` has the nouns, the rooms and one line's way. To read the code in that
+order:
 
 1. `model.container`, `model.batch`      what travels
 2. `sources.docker.logs.follower`        one container's log: two readers, `batcher`, `distributor`

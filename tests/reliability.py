@@ -1,4 +1,4 @@
-"""The tests of the faults in `docs/reliability.md`.
+"""The tests of the faults in `docs/explain/reliability.md`.
 
 A test says which faults it makes happen with a marker: `@pytest.mark.fault(12)`, or `pytestmark`
 for a class or a module. What each number means is written on the page by hand.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/reliability.md"
+PAGE = ROOT / "docs/explain/reliability.md"
 FOLDERS = ("tests", "pipeline/testing")
 """Where there are tests; the kits have some, too."""
 MARKER = "pytest.mark.fault"
@@ -103,7 +103,7 @@ def rendered(page: str, tests: Iterable[MarkedTest]) -> str:
 
 def _cell(counts: dict[str, int]) -> str:
     links = (
-        f"[{file.removeprefix('tests/')}](../{file})" + (f" ({count})" if count > 1 else "")
+        f"[{file.removeprefix('tests/')}](../../{file})" + (f" ({count})" if count > 1 else "")
         for file, count in counts.items()
     )
     return "<br>".join(links)
@@ -113,7 +113,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.reliability", description="The tests of faults, by their markers."
     )
-    parser.add_argument("fault", type=int, nargs="*", help="a number of docs/reliability.md")
+    parser.add_argument(
+        "fault", type=int, nargs="*", help="a number of docs/explain/reliability.md"
+    )
     parser.add_argument("--write", action="store_true", help="write the page's column of tests")
     options = parser.parse_args(arguments)
     tests = marked()

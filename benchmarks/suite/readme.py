@@ -41,7 +41,8 @@ def figures(runs: Sequence[Results]) -> str:
         f"turns, CPython {first['machine']['python']}, {first['machine']['cores']} cores. Of the "
         f"{len(GOALS)} goals that were set, {verdicts.count('met')} were met in "
         f"{'each of ' + str(len(runs)) + ' runs' if len(runs) > 1 else 'one run'}: "
-        "[all of them](benchmarks/results/full.md), and [how to repeat it](docs/performance.md).\n"
+        "[all of them](benchmarks/results/full.md), and "
+        "[how to repeat it](docs/explain/performance.md).\n"
     )
 
 

@@ -182,7 +182,7 @@ class LogsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class LabelsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What containers may configure themselves, with labels such as `dockline.parse`: see
-    docs/labels.md."""
+    docs/reference/labels.md."""
 
     honour: Annotated[
         Literal["off"] | list[LabelName], Meta(examples=[["enable", "tag"], "off"])

@@ -32,7 +32,7 @@ With the agent's token only:
 /audit    what became of every entry, as JSON; `dockline audit` shows it
 /top      what it does at the moment, as JSON; `dockline top` shows it
 /tap      entries on their way, as JSON lines; `dockline tap` shows them
-/api/…    what the page is made from, as JSON: see docs/api.md
+/api/…    what the page is made from, as JSON: see docs/reference/api.md
 /-/reload reads the configuration again, asked for with POST
 """
 

@@ -10,7 +10,7 @@ from pipeline.config import schema
 from pipeline.reference import markdown, sample
 
 FILES: dict[str, Callable[[], str]] = {
-    "docs/reference.md": markdown.render,
+    "docs/reference/settings.md": markdown.render,
     "config/reference.toml": sample.render,
     "config/schema.json": schema.render,
 }

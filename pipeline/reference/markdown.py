@@ -1,4 +1,4 @@
-"""`docs/reference.md`: every table and key, as prose."""
+"""`docs/reference/settings.md`: every table and key, as prose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ Made from the source by `python -m pipeline.reference`; do not edit.
 `dockline` reads one TOML file: the one that `-c` names, else `$DOCKLINE_CONFIG`, else
 `/etc/dockline/dockline.toml` where it exists. Everything has a default, so an empty file is a good
 one. `dockline check` tells every mistake in it at once, and `dockline schema` prints its JSON
-Schema, with which [an editor](editors.md) completes and checks it. `config/reference.toml` has the
+Schema, with which [an editor](../guides/editors.md) completes and checks it.
+`config/reference.toml` has the
 same as this page in one file, ready to copy from.
 
 ## How values are written

@@ -21,7 +21,8 @@ INTRODUCTION = """\
 
 # Everything that a configuration of dockline can say. Made by `python -m pipeline.reference` from
 # the source; do not edit, copy from it. A key that is set here has its default value, or an example
-# where it has none; a key in a comment is not set unless you set it. docs/reference.md says more.
+# where it has none; a key in a comment is not set unless you set it.
+# docs/reference/settings.md says more.
 """
 
 

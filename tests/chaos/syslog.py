@@ -1,9 +1,9 @@
 """A syslog receiver that keeps the bytes of each connection in a file, and parses none of them.
 
 Beside `0001.read` stands `0001.unread` when the connection was reset: what this receiver's kernel
-had acknowledged and it had not read. That is what docs/delivery.md says a broken connection may
-lose, and it is kept to the byte, so that nothing else can pass for it. `0001.end` says that nothing
-more comes.
+had acknowledged and it had not read. That is what docs/reference/delivery.md says a broken
+connection may lose, and it is kept to the byte, so that nothing else can pass for it. `0001.end`
+says that nothing more comes.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def test_a_value_of_the_wrong_kind_is_wrong_for_check_where_it_is_in_an_editor()
     assert count > len(tried) / 3
 
 
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 OURS = [
     (page, text)
     for page in PAGES

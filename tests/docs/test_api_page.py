@@ -1,4 +1,4 @@
-"""`docs/api.md` has every route of the page, each with an example that an agent answers."""
+"""`docs/reference/api.md` has every route of the page, each with an answered example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/api.md").read_text()
+PAGE = (ROOT / "docs/reference/api.md").read_text()
 EXAMPLES = re.findall(r"^\$ (ask /?\"?/.*)$", PAGE, re.MULTILINE)
 SETUP = re.findall(r"^\$ (ask\(\).*)$", PAGE, re.MULTILINE)[0]
 

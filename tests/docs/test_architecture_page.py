@@ -1,4 +1,4 @@
-"""`docs/architecture.md` fits three screens, and names rooms and modules that there are."""
+"""`docs/explain/architecture.md` fits three screens, and names rooms and modules that there are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/architecture.md").read_text()
+PAGE = (ROOT / "docs/explain/architecture.md").read_text()
 PACKAGE = ROOT / "pipeline"
 
 

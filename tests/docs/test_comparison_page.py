@@ -1,4 +1,4 @@
-"""What `docs/comparison.md` says of dockline is checked, and does what each heading says."""
+"""What `docs/explain/comparison.md` says of dockline is checked and does what its headings say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.config.file import parse
 
-PAGE = (Path(__file__).parents[2] / "docs/comparison.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/explain/comparison.md").read_text()
 BLOCKS = dict(
     re.findall(r"^## (.+)\n(?:(?!^## |^```toml\n\[).*\n)*```toml\n(\[[^`]+)```", PAGE, re.M)
 )

@@ -1,4 +1,4 @@
-"""Every recipe in `docs/cookbook.md` is valid and passes its tests, and not without a stage."""
+"""Every recipe in `docs/guides/cookbook.md` is valid and passes its tests, not without a stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.private_engine import PrivateEngine
 from pipeline.testing.receivers import TcpReceiver
 
-PAGE = (Path(__file__).parents[2] / "docs/cookbook.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/guides/cookbook.md").read_text()
 ENVIRON = {"REDACTION_KEY": "0123456789abcdef"}
 
 

@@ -1,4 +1,4 @@
-"""Each row of the tables in `docs/delivery.md` names the files that show it; every sink has one."""
+"""Each row in `docs/reference/delivery.md` names the files that show it; every sink has one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from pipeline.model import registry
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/delivery.md").read_text()
+PAGE = (ROOT / "docs/reference/delivery.md").read_text()
 HEADER = r"^\| {} \|(?:.*\n)\|---.*\n((?:\|.*\n)+)"
 SINKS = re.findall(HEADER.format("sink"), PAGE, re.MULTILINE)
 SOURCES = re.findall(HEADER.format("source"), PAGE, re.MULTILINE)
 ROWS = [row for table in (*SINKS, *SOURCES) for row in table.splitlines()]
-FILE = re.compile(r"\]\(\.\./((?:tests|pipeline/testing)/[^)]*)\)")
+FILE = re.compile(r"\]\(\.\./\.\./((?:tests|pipeline/testing)/[^)]*)\)")
 
 
 def _of(row: str) -> str:

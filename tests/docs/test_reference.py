@@ -22,18 +22,18 @@ def test_writing_makes_them_so_and_checking_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/reference").mkdir(parents=True)
     (tmp_path / "config").mkdir()
     assert main(["--check"]) == 1
     assert capsys.readouterr().err.count("is stale") == len(FILES)
     assert main([]) == main(["--check"]) == 0
-    (tmp_path / "docs/reference.md").write_text("old")
-    assert stale(tmp_path) == ["docs/reference.md"]
+    (tmp_path / "docs/reference/settings.md").write_text("old")
+    assert stale(tmp_path) == ["docs/reference/settings.md"]
 
 
 @pytest.mark.parametrize("kind", ["sinks", "stages"])
 def test_every_component_and_each_of_its_keys_is_documented(kind: registry.Kind) -> None:
-    page = (ROOT / "docs/reference.md").read_text()
+    page = (ROOT / "docs/reference/settings.md").read_text()
     for name in registry.names(kind):
         assert f"\n### `{name}`\n" in page
         if kind == "sinks":

@@ -1,4 +1,4 @@
-"""`docs/reliability.md` has each fault, and the files of the tests that are marked with it."""
+"""`docs/explain/reliability.md` has each fault, with the files of the tests marked with it."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def test_only_the_last_column_is_written() -> None:
     ]
     assert rendered(page, tests) == (
         "Text.\n\n| | fault | tests |\n|---|---|---|\n"
-        "| 1 | One | [a/test_it.py](../tests/a/test_it.py) (2)<br>"
-        "[test_it.py](../tests/test_it.py) |\n"
-        "| 2 | Two | [a/test_it.py](../tests/a/test_it.py) |\n"
+        "| 1 | One | [a/test_it.py](../../tests/a/test_it.py) (2)<br>"
+        "[test_it.py](../../tests/test_it.py) |\n"
+        "| 2 | Two | [a/test_it.py](../../tests/a/test_it.py) |\n"
     )
 
 
@@ -124,4 +124,4 @@ def test_the_command_lists_the_tests_of_a_fault_and_writes_the_page(
     page.write_text(f"| {fault} | Something | what happens | |\n")
     monkeypatch.setattr(reliability, "PAGE", page)
     assert reliability.main(["--write"]) == 0
-    assert f"](../{tests[0].file})" in page.read_text()
+    assert f"](../../{tests[0].file})" in page.read_text()

@@ -1,4 +1,4 @@
-"""Every configuration in `docs/stores.md` brings lines to the store that it is for."""
+"""Every configuration in `docs/guides/stores.md` brings lines to the store that it is for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.servers.victoria import VictoriaLogs, victorialogs
 
 __all__ = ["victorialogs"]
 
-PAGE = (Path(__file__).parents[2] / "docs/stores.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/guides/stores.md").read_text()
 ENVIRON = {"ES_API_KEY": "id:key", "OPENSEARCH_PASSWORD": "secret"}
 STORES = {
     section.partition("\n")[0]: re.findall(

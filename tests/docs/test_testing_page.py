@@ -1,4 +1,4 @@
-"""What `docs/testing.md` shows is what the commands print."""
+"""What `docs/guides/testing.md` shows is what the commands print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.cli import main
 
-PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/guides/testing.md").read_text()
 TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 CONSOLE = re.findall(
     r"^```console\n\$ dockline (.*?)\n(?! )(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE

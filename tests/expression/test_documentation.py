@@ -1,4 +1,4 @@
-"""The examples in docs/expressions.md are expressions, and its tables are complete."""
+"""The examples in docs/reference/expressions.md are expressions, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.functions import FUNCTIONS
 from pipeline.expression.scope import EntryScope
 
-PAGE = (Path(__file__).parents[2] / "docs/expressions.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/reference/expressions.md").read_text()
 IN_STAGES, ABOUT_CONTAINERS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 

@@ -15,7 +15,7 @@ from tests.faults.peers import LumberjackPeer
 pytestmark = [pytest.mark.server, pytest.mark.fault(17)]
 
 OPENING = 32
-"""Logs that the agent opens at once, as `docs/bounds.md` says."""
+"""Logs that the agent opens at once, as `docs/reference/bounds.md` says."""
 CONFIG = """
 [logs]
 start = "beginning"

@@ -76,7 +76,7 @@ def arrives(host: DockerClient, agent: str, name: str) -> None:
 
 
 def address_on_node(host: DockerClient, container: str) -> str:
-    """Of a container of a stack, as docs/fleet.md has it."""
+    """Of a container of a stack, as docs/guides/fleet.md has it."""
     inspect = ("network", "inspect", "docker_gwbridge", "--format", "{{json .Containers}}")
     full = host.docker("inspect", "--format", "{{.Id}}", container)
     address: str = json.loads(host.docker(*inspect))[full]["IPv4Address"]

@@ -1,6 +1,6 @@
 """Podman through the same API: all that it gives comes out once and in order.
 
-What it gives, and what not, is written down in docs/podman.md.
+What it gives, and what not, is written down in docs/guides/podman.md.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ async def test_a_terminal_comes_out_as_lines(host: Host, following: Following) -
 
 
 async def test_a_container_started_again_goes_on(host: Host, following: Following) -> None:
-    """Once Podman has noticed its end: see docs/podman.md for a start within a quarter second."""
+    """Once Podman has noticed its end. docs/guides/podman.md: what if it starts at once."""
     name = await host.run(COUNT.format(50))
     for runs in (1, 2, 3):
         await following.until_lines(name, 50 * runs)

@@ -47,7 +47,7 @@ def socket_of(engine: PrivateEngine) -> Path:
     return engine.directory / "docker.sock"
 
 
-DOCUMENTED = (Path(__file__).parents[2] / "docs/engine.md").read_text()
+DOCUMENTED = (Path(__file__).parents[2] / "docs/explain/engine.md").read_text()
 PERMISSIONS = sorted(set(re.findall(r"`([A-Z]+)=1` \|$", DOCUMENTED, re.MULTILINE)))
 PATHS = {name: "_ping" if name == "PING" else name.lower() for name in PERMISSIONS}
 

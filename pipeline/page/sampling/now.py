@@ -27,7 +27,8 @@ def describe(
     problems: Sequence[Problem],
     memory: int,
 ) -> Facts:
-    """The figures of this moment. `memory`: bytes that this process has. docs/api.md has the fields
+    """The figures of this moment. `memory`: bytes that this process has.
+    docs/reference/api.md has the fields
     and their units."""
     return {
         "problems": [msgspec.to_builtins(one) for one in problems],

@@ -25,7 +25,7 @@ COLUMNS: Final = (
     "lines_per_second", "dropped", "waiting", "lag", "cpu", "memory", "memory_limit", "receive",
     "transmit", "read", "write",
 )  # fmt: skip
-"""What a row has, in order. docs/api.md says what each is."""
+"""What a row has, in order. docs/reference/api.md says what each is."""
 
 
 class Row:
