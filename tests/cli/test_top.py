@@ -26,11 +26,10 @@ from pipeline.testing.receivers import JsonLinesReceiver
 from tests.servers.ports import free_port
 
 PATIENCE = 60.0
-SINKS = ["good", "away"]
 NAMES = ["topped-api-1", "topped-worker-1"]
 CONFIG = """
 [stats]
-every = "off"
+every = "1s"
 [logs]
 containers = 'name.startswith("topped-")'
 [sinks.good]
@@ -152,9 +151,21 @@ class Terminal:
         """The cells of a row."""
         return next((line.split() for line in self.screen if line.startswith(name)), [])
 
-    def rates(self, name: str, count: int) -> list[float]:
-        """The first figures of a row, behind its name and state; none while they are unknown."""
-        cells = self.row(name)[2 if name in SINKS else 1 :][:count]
+    def cells(self, name: str) -> dict[str, str]:
+        """The cells of a row, by the titles of its table; none while it is not there."""
+        titles: list[str] = []
+        for line in self.screen:
+            cells = re.split(r"\s{2,}", line.strip())
+            if cells[0].rstrip("^v") in ("CONTAINER", "ROUTE", "SINK"):
+                titles = [title.rstrip("^v") for title in cells]
+            elif cells[0] == name:
+                return dict(zip(titles, cells, strict=True))
+        return {}
+
+    def rates(self, name: str, *titles: str) -> list[float]:
+        """The figures of a row in these columns; none while they are unknown."""
+        known = self.cells(name)
+        cells = [known.get(title, "-") for title in titles]
         return [] if "-" in cells else [figure(cell) for cell in cells]
 
     def ends(self) -> int:
@@ -192,15 +203,63 @@ def terminal(agent: AgentProcess) -> Iterator[Terminal]:
 
 def test_rates_buffers_drops_and_what_is_wrong_are_seen_at_80_by_24(terminal: Terminal) -> None:
     terminal.until(
-        lambda: all(sum(terminal.rates(name, 1)) > 0 for name in (*NAMES[:1], "good", "some"))
+        lambda: all(
+            sum(terminal.rates(name, title)) > 0
+            for name, title in ((NAMES[0], "LINES/S"), ("good", "OUT/S"), ("some", "IN/S"))
+        )
     )
-    screen, came, left, filtered = terminal.screen, *terminal.rates("some", 3)
+    screen = terminal.screen
+    came, left, filtered = terminal.rates("some", "IN/S", "OUT/S", "FILTERED/S")
     assert len(screen) == 24
     assert max(map(len, screen)) <= 80
     assert "2 containers" in screen[0]
     assert came == pytest.approx(left + filtered, rel=0.1)
     terminal.until(lambda: terminal.row("good")[1] == "up" and terminal.row("away")[1] == "down")
     terminal.shows("drop_newest; tcp://127.0.0.1:1 refused the connection")
+
+
+def test_state_cpu_memory_and_restarts_come_from_the_engine(
+    agent: AgentProcess, engine: PrivateEngine, busybox: str
+) -> None:
+    name = "topped-crash"
+    engine.docker(
+        "run", "--detach", "--network", "none", "--name", name, busybox, "sh", "-c", "exit 3"
+    )
+    try:
+        with Terminal(*command(agent, "--every", "0.5"), columns=160) as terminal:
+            terminal.until(lambda: terminal.cells(NAMES[0]).get("CPU", "-") != "-")
+            cells = terminal.cells(NAMES[0])
+            assert cells["STATE"] == "running"
+            assert cells["CPU"].endswith("%")
+            assert cells["MEMORY"][-1] in "KM"
+            assert cells["RESTARTS"] == "0"
+            terminal.until(lambda: terminal.cells(name).get("STATE") == "exited 3")
+            assert terminal.cells(name)["CPU"] == "-"
+            terminal.type(b"/exited\r")
+            terminal.until(lambda: not terminal.cells(NAMES[0]))
+            terminal.shows("1 of 3 containers")
+    finally:
+        engine.docker("rm", "--force", name)
+
+
+def test_a_question_mark_shows_the_keys_and_what_columns_mean(terminal: Terminal) -> None:
+    terminal.type(b"?")
+    terminal.shows("entries that each stage has left out")
+    assert max(map(len, terminal.screen)) <= 80
+    terminal.type(b"?")
+    terminal.until(lambda: terminal.row(NAMES[0]))
+
+
+def test_an_agent_without_the_page_is_watched_without_figures(
+    engine: PrivateEngine, busybox: str, tmp_path: Path
+) -> None:
+    agent = AgentProcess(tmp_path, engine.url, "")
+    agent.config.write_text(agent.config.read_text().replace("[http]", "[http]\npage = false"))
+    with agent:
+        agent.connected()
+        with Terminal(*command(agent, "--every", "0.3")) as terminal:
+            terminal.shows("no CPU, memory and state: ")
+            terminal.shows("CONTAINER")
 
 
 def test_q_ends_it_and_the_terminal_is_as_before(terminal: Terminal) -> None:
@@ -261,7 +320,7 @@ def test_a_filter_is_typed(terminal: Terminal) -> None:
 
 
 def test_columns_sort(terminal: Terminal) -> None:
-    terminal.type(b"<")
+    terminal.type(b"n")
     terminal.shows("CONTAINER^")
     order = [line.split()[0] for line in terminal.screen if line.startswith("topped-")]
     assert order == NAMES
@@ -282,7 +341,7 @@ def test_an_agent_that_goes_away_and_comes_back_is_waited_for(agent: AgentProces
         # It stands there until the next answer.
         terminal.until(lambda: b"the agent was restarted" in terminal.output)
         terminal.shows("dockline on ")
-        terminal.until(lambda: sum(terminal.rates(NAMES[0], 1)) > 0)
+        terminal.until(lambda: sum(terminal.rates(NAMES[0], "LINES/S")) > 0)
 
 
 @pytest.mark.parametrize("options", [[], ["--once"]])
@@ -291,10 +350,13 @@ def test_without_a_terminal_it_prints_one_snapshot(agent: AgentProcess, options:
         command(agent, *options), capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert "\x1b" not in done.stdout
-    lines = done.stdout.splitlines()
-    [row] = [line.split() for line in lines if line.startswith(NAMES[0])]
-    assert figure(row[1]) >= 0  # it may have written nothing in just this second
-    assert figure(row[3]) > 0
+    lines = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
+    [titles] = [cells for cells in lines if cells[0] == "CONTAINER"]
+    [row] = [cells for cells in lines if cells[0] == NAMES[0]]
+    cells = dict(zip([title.rstrip("^v") for title in titles], row, strict=True))
+    assert figure(cells["LINES/S"]) >= 0  # it may have written nothing in just this second
+    assert figure(cells["LINES"]) > 0
+    assert cells["STATE"] == "running"
     assert done.stderr == ""
 
 

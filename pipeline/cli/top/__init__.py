@@ -10,12 +10,14 @@ from pipeline.cli._options import add_agent
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "top",
-        help="watch the running agent: rates, lag, buffers and drops",
+        help="watch containers and the running agent: CPU, rates, lag, buffers and drops",
         description="Shows, and keeps up to date, what the running agent reads of each "
         "container, what its routes filter, and what its sinks deliver, buffer, retry and drop. "
-        "Keys: q quits; Tab goes to the next table; < and > choose the column to sort by, r "
-        "reverses the order; the arrow and page keys scroll; / shows only containers that have "
-        "the typed text in their names. If standard output is no terminal, or with --once, it "
+        "Of each container it shows state, health, CPU, memory, network and restarts, too. Keys: ? "
+        "shows all keys and what the columns mean; q quits; Tab goes to the next table; < and > "
+        "choose the column to sort by, c sorts by CPU, m by memory, r reverses the order; the "
+        "arrow and page keys scroll; / shows only containers that have the typed words in their "
+        "names, images, projects or states. If standard output is no terminal, or with --once, it "
         "prints one snapshot and ends. Exit status: 0 it was shown; 1 no agent answers; 2 bad "
         "configuration or usage.",
     )

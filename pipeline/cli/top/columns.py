@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.cli._terminal import printable
-from pipeline.cli.top.rates import ContainerRow, RouteRow, SinkRow
+from pipeline.cli.top.figures import Figures
+from pipeline.cli.top.rates import UNKNOWN, ContainerRow, RouteRow, SinkRow
 from pipeline.cli.top.short_numbers import count, duration, size
-from pipeline.cli.top.table import Column, Order, Table
+from pipeline.cli.top.table import Column, Order, Style, Table
 
 
 def rate(number: float) -> str:
@@ -25,20 +26,76 @@ def reasons(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{count(entries)} {printable(why)}" for why, entries in dropped.items())
 
 
+def percent(number: float) -> str:
+    """Cores or a part of a whole, in percent: `0.3%`, `240%`. `-` for what is unknown."""
+    if number < 0:
+        return "-"
+    hundred = number * 100
+    return f"{hundred:.1f}%" if 0.05 <= hundred < 9.95 else f"{hundred:.0f}%"
+
+
+def whole(number: float) -> str:
+    """A number in few characters; `-` for one that is unknown."""
+    return "-" if number < 0 else count(number)
+
+
 def container_table() -> Table[ContainerRow]:
     """One row for each container. The busiest come first."""
     return Table(
         [
             Column("CONTAINER", lambda row: printable(row.now.name), left=True),
+            Column("STATE", lambda row: state(row.figures), left=True, rank=1),
+            Column("CPU", lambda row: _known(row.figures.cpu), percent, rank=1),
+            Column("MEMORY", lambda row: _known(row.figures.memory), size_rate, rank=2),
+            Column("OF LIMIT", lambda row: _part(row.figures), percent, rank=9),
+            Column("NET IN", lambda row: _known(row.figures.receive), size_rate, rank=5),
+            Column("NET OUT", lambda row: _known(row.figures.transmit), size_rate, rank=5),
+            Column("RESTARTS", lambda row: _known(row.figures.restarts), whole, rank=4),
             Column("LINES/S", lambda row: row.lines, rate),
-            Column("BYTES/S", lambda row: row.bytes, size_rate),
-            Column("LINES", lambda row: row.now.lines, count),
-            Column("WAITING", lambda row: row.now.waiting, count),
-            Column("LAG", lambda row: row.now.lag, duration),
-            Column("DROPPED", lambda row: row.now.dropped, count),
+            Column("BYTES/S", lambda row: row.bytes, size_rate, rank=7),
+            Column("LINES", lambda row: row.now.lines, count, rank=8),
+            Column("WAITING", lambda row: row.now.waiting, count, rank=3),
+            Column("LAG", lambda row: row.now.lag, duration, rank=6),
+            Column("DROPPED", lambda row: row.now.dropped, count, rank=2),
         ],
-        order=Order(1),
+        style=_container_style,
+        order=Order(BUSIEST),
     )
+
+
+BUSIEST = 8
+"""The place of the column LINES/S."""
+
+
+def state(figures: Figures) -> str:
+    """The state in a word or two: `healthy` says more than `running`, `exited 3` than `exited`."""
+    if figures.state == "running":
+        return printable(figures.health) or "running"
+    if figures.state == "exited" and figures.oom:
+        return "out of memory"
+    if figures.state == "exited" and figures.exit_code is not None:
+        return f"exited {figures.exit_code}"
+    return printable(figures.state) or "-"
+
+
+def _container_style(row: ContainerRow) -> Style:
+    figures = row.figures
+    if figures.health == "unhealthy" or figures.state in ("restarting", "dead"):
+        return "bad"
+    if figures.state == "exited":
+        return "bad" if figures.oom else "dim"
+    return "dim" if figures.state == "created" else ""
+
+
+def _known(number: float | None) -> float:
+    return UNKNOWN if number is None else number
+
+
+def _part(figures: Figures) -> float:
+    """The part of its limit of memory that a container has, from 0 to 1."""
+    if figures.memory is None or not figures.memory_limit:
+        return UNKNOWN
+    return figures.memory / figures.memory_limit
 
 
 def route_table() -> Table[RouteRow]:
@@ -71,7 +128,7 @@ def sink_table() -> Table[SinkRow]:
             Column("DROPPED", lambda row: sum(row.now.dropped.values()), count),
         ],
         remark=_remark,
-        bad=lambda row: bool(row.now.problem),
+        style=lambda row: "bad" if row.now.problem else "",
     )
 
 

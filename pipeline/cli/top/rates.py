@@ -6,10 +6,11 @@ changes no rate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from pipeline.cli.top.figures import NOTHING, Figures
 from pipeline.observe.overview import ContainerNow, Overview, RouteNow, SourceNow
 from pipeline.topology.output import SinkNow
 
@@ -27,6 +28,8 @@ class ContainerRow:
     now: ContainerNow
     lines: float
     bytes: float
+    figures: Figures = NOTHING
+    """What the Engine says of it."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,13 @@ def rates(before: Overview | None, after: Overview) -> Rates:
             for one in after.sources
         ],
     )
+
+
+def with_figures(found: Rates, by_id: Mapping[str, Figures]) -> Rates:
+    """The same, with what the Engine says of each container, by the first twelve digits of its
+    id."""
+    rows = [replace(row, figures=by_id.get(row.now.id, NOTHING)) for row in found.containers]
+    return replace(found, containers=rows)
 
 
 _NO_SOURCE = SourceNow("", "")

@@ -12,6 +12,8 @@ Style = Literal["", "head", "focus", "bad", "dim"]
 
 NARROWEST = 10
 """Least width of the first column, in characters."""
+USUAL = 20
+"""Characters of the first column for which other columns are left out."""
 
 
 class Line(NamedTuple):
@@ -32,6 +34,9 @@ class Column(Generic[Row]):
     """How the cell is written."""
     left: bool = False
     """Whether it is aligned to the left. Such a column is sorted up, any other one down."""
+    rank: int = 0
+    """Which columns are left out where the table would be too wide: those of the highest rank
+    first, those of rank 0 never."""
 
 
 @dataclass
@@ -50,13 +55,13 @@ class Order:
 class Table(Generic[Row]):
     """A table, its columns and its order.
 
-    `remark(row)` is a second line below the row, unless it is empty. `bad(row)` says whether to
-    mark the row.
+    `remark(row)` is a second line below the row, unless it is empty. `style(row)` says how both
+    are written.
     """
 
     columns: Sequence[Column[Row]]
     remark: Callable[[Row], str] = lambda row: ""
-    bad: Callable[[Row], bool] = lambda row: False
+    style: Callable[[Row], Style] = lambda row: ""
     order: Order = field(default_factory=Order)
 
     def sort_by(self, step: int) -> None:
@@ -68,6 +73,15 @@ class Table(Generic[Row]):
         place = 0 if order.column is None else order.column + 1
         place = (place + step) % places
         order.column, order.turned = place - 1 if place else None, False
+
+    def sort_by_title(self, title: str) -> None:
+        """Sorts by that column; if it is sorted by it already, the other way round.
+
+        Raises `StopIteration` if there is no such column."""
+        place = next(n for n, column in enumerate(self.columns) if column.title == title)
+        order = self.order
+        order.turned = order.column == place and not order.turned
+        order.column = place
 
     def sorted(self, rows: Sequence[Row]) -> list[Row]:
         """The rows in the table's order."""
@@ -87,17 +101,21 @@ class Table(Generic[Row]):
         """
         ordered = self.sorted(rows)
         cells = [[column.show(column.value(row)) for column in self.columns] for row in ordered]
-        widths = self._widths(cells, width)
+        titles, columns = self._titles(), self.columns
+        if width is not None:
+            kept = self._kept([titles, *cells], width)
+            columns = [columns[place] for place in kept]
+            titles, *cells = [[texts[place] for place in kept] for texts in (titles, *cells)]
+        widths = _widths([titles, *cells], width)
         first = 0
         if height is not None:
             heights = [self._height_of(row) for row in ordered]
             first = max(0, min(self.order.offset, _last_offset(heights, height - 1)))
             self.order.offset = first
-        style: Style = "focus" if focus else "head"
-        lines = [Line(_join(self._titles(), widths, self.columns), style)]
+        lines = [Line(_join(titles, widths, columns), "focus" if focus else "head")]
         for row, texts in zip(ordered[first:], cells[first:], strict=True):
-            own: Style = "bad" if self.bad(row) else ""
-            lines.append(Line(_join(texts, widths, self.columns), own))
+            own = self.style(row)
+            lines.append(Line(_join(texts, widths, columns), own))
             if remark := self.remark(row):
                 lines.append(Line(f"  {remark}", own))
         return lines if height is None else lines[: max(height, 0)]
@@ -117,14 +135,29 @@ class Table(Generic[Row]):
             titles[order.column] += "v" if down else "^"
         return titles
 
-    def _widths(self, cells: Sequence[Sequence[str]], width: int | None) -> list[int]:
-        """The widths of the columns. If the sum is too large, the first one is made narrower."""
-        rows = [self._titles(), *cells]
-        widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
-        if width is not None:
-            rest = sum(widths[1:]) + 2 * (len(widths) - 1)
-            widths[0] = max(min(widths[0], width - rest), NARROWEST)
-        return widths
+    def _kept(self, rows: Sequence[Sequence[str]], width: int) -> list[int]:
+        """The places of the columns for which there is room, in order.
+
+        The first column counts with at most `USUAL` characters: it can be cut.
+        """
+        widths = _widths(rows, None)
+        widths[0] = min(widths[0], USUAL)
+        kept = list(range(len(self.columns)))
+        while sum(widths[place] + 2 for place in kept) - 2 > width:
+            highest = max(self.columns[place].rank for place in kept)
+            if not highest:
+                break
+            kept = [place for place in kept if self.columns[place].rank < highest]
+        return kept
+
+
+def _widths(rows: Sequence[Sequence[str]], width: int | None) -> list[int]:
+    """The widths of the columns. If the sum is too large, the first one is made narrower."""
+    widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
+    if width is not None:
+        rest = sum(widths[1:]) + 2 * (len(widths) - 1)
+        widths[0] = max(min(widths[0], width - rest), NARROWEST)
+    return widths
 
 
 def _last_offset(heights: Sequence[int], room: int) -> int:

@@ -16,6 +16,7 @@ from pipeline.cli.top.columns import (
     sink_table,
     size_rate,
 )
+from pipeline.cli.top.help import LINES, SORTED_BY
 from pipeline.cli.top.rates import ContainerRow, Rates, RouteRow, SinkRow, SourceRow
 from pipeline.cli.top.short_numbers import count, duration, size
 from pipeline.cli.top.table import Line, Table, cut
@@ -24,7 +25,7 @@ from pipeline.support.plural import plural
 LEAST = 3
 """Least number of lines of each table, if there is room at all."""
 
-HELP = "q quit  tab next table  < > r sort  / filter  up down page scroll"
+FOOT = "? help  q quit  Tab next table  < > r sort  c m by CPU, memory  / filter"
 
 
 @dataclass
@@ -37,9 +38,14 @@ class View:
     focus: int = 2
     """Which of the three tables keys work on, from the top."""
     filter: str = ""
-    """Shows only containers with this in their names, or at the start of their ids."""
+    """Shows only containers that have each of these words in their names, images, projects or
+    states, or at the start of their ids."""
     typing: bool = False
     """Whether the filter is being typed."""
+    helping: bool = False
+    """Whether the help is shown instead of the tables."""
+    without: str = ""
+    """Why there are no figures of containers; empty if there are."""
     page: int = 10
     """Rows that a page key scrolls."""
 
@@ -68,10 +74,17 @@ class View:
                 self.focused.sort_by(-1)
             case "r" | "R":
                 order.turned = not order.turned
+            case "?" | "h":
+                self.helping = not self.helping
             case "/":
                 self.typing = True
+            case "escape" if self.helping:
+                self.helping = False
             case "escape":
                 self.filter = ""
+            case _ if key in SORTED_BY:
+                self.focus = 2
+                self.containers.sort_by_title(SORTED_BY[key])
             case _:
                 order.offset = max(0, order.offset + self._steps().get(key, 0))
         return True
@@ -98,12 +111,8 @@ class View:
 
     def chosen(self, found: Rates) -> Sequence[ContainerRow]:
         """The containers that the filter leaves, in the order of the agent."""
-        text = self.filter.lower()
-        return [
-            row
-            for row in found.containers
-            if text in row.now.name.lower() or row.now.id.startswith(text)
-        ]
+        words = self.filter.lower().split()
+        return [row for row in found.containers if _has(row, words)] if words else found.containers
 
     def screen(self, found: Rates | None, trouble: str, width: int, height: int) -> list[Line]:
         """The screen: exactly `height` lines, none longer than `width`.
@@ -111,7 +120,9 @@ class View:
         `found` is None before the first answer. `trouble`: why there is nothing new, or empty.
         """
         lines = [self._title(found, trouble)]
-        if found is not None:
+        if self.helping:
+            lines += [Line(""), *map(Line, LINES)]
+        elif found is not None:
             if found.after.problem:
                 lines.append(Line(printable(found.after.problem), "bad"))
             lines += [source_line(one) for one in found.sources]
@@ -154,7 +165,19 @@ class View:
             known = len(found.containers)
             shown = f"{len(self.chosen(found))} of {known} {plural(known, 'container')}"
             return Line(f"/{self.filter}: {shown}   Escape clears it", "dim")
-        return Line(HELP, "dim")
+        if self.without:
+            return Line(f"? help  no CPU, memory and state: {printable(self.without)}", "dim")
+        return Line(FOOT, "dim")
+
+
+def _has(row: ContainerRow, words: Sequence[str]) -> bool:
+    figures = row.figures
+    texts = (
+        row.now.name, figures.image, figures.project, figures.service, figures.state,
+        figures.health,
+    )  # fmt: skip
+    known = "\n".join(texts).lower()
+    return all(word in known or row.now.id.startswith(word) for word in words)
 
 
 def title(found: Rates) -> str:

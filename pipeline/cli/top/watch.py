@@ -12,7 +12,8 @@ import msgspec
 
 from pipeline.cli._agent import AgentClient
 from pipeline.cli._terminal import Colour, colours, printable
-from pipeline.cli.top.rates import Rates, rates
+from pipeline.cli.top.figures import FigureStream, figures_once
+from pipeline.cli.top.rates import Rates, rates, with_figures
 from pipeline.cli.top.screen import Screen
 from pipeline.cli.top.short_numbers import duration
 from pipeline.cli.top.view import View, snapshot
@@ -34,8 +35,10 @@ def top(agent: AgentClient, *, every: float, once: bool) -> int:
     """
     first = _ask(agent)
     if once or not _is_terminal():
-        time.sleep(min(every, SNAPSHOT))
-        _print(rates(first, _ask(agent)))
+        began = time.monotonic()
+        figures = figures_once(agent)
+        time.sleep(max(0.0, began + min(every, SNAPSHOT) - time.monotonic()))
+        _print(with_figures(rates(first, _ask(agent)), figures))
         return 0
     with Poller(agent, every, first) as poller, suppress(KeyboardInterrupt):  # one way to quit
         _watch(poller)
@@ -68,6 +71,7 @@ def _watch(poller: Poller) -> None:
     with Screen() as screen, suppress(EOFError):
         while True:
             size = screen.size
+            view.without = poller.without
             screen.draw(view.screen(poller.found, poller.trouble, size.columns, size.lines))
             for key in screen.read(LOOK_AGAIN, poller.bell):
                 if not view.key(key):
@@ -78,11 +82,12 @@ def _watch(poller: Poller) -> None:
 class Poller:
     """Asks the agent in a thread of its own, so that keys work while it doesn't answer.
 
-    `found` has the newest rates, and `trouble` what is wrong.
+    Another thread reads the figures of the containers. `found` has the newest of both, and
+    `trouble` what is wrong.
     """
 
     def __init__(self, agent: AgentClient, every: float, first: Overview) -> None:
-        self.found = rates(None, first)
+        self._found = rates(None, first)
         self._agent = agent
         self._every = every
         self._last = first
@@ -94,14 +99,28 @@ class Poller:
         self.bell, self._ring = os.pipe()
         """A file descriptor that is readable when there is anything new."""
         os.set_blocking(self.bell, False)
+        os.set_blocking(self._ring, False)
+        self._figures = FigureStream(agent, self._tell)
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def __enter__(self) -> Poller:
         self._thread.start()
+        self._figures.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()  # the thread may still wait for an answer: it is not joined
+        self._figures.__exit__()
+
+    @property
+    def found(self) -> Rates:
+        """The newest rates, with the newest figures of each container."""
+        return with_figures(self._found, self._figures.by_id)
+
+    @property
+    def without(self) -> str:
+        """Why there are no figures of containers; empty if there are."""
+        return self._figures.problem
 
     @property
     def trouble(self) -> str:
@@ -126,6 +145,10 @@ class Poller:
             else:
                 self._problem = ""
                 self._anew = found.began != self._last.began
-                self.found = rates(self._last, found)
+                self._found = rates(self._last, found)
                 self._last = found
+            self._tell()
+
+    def _tell(self) -> None:
+        with suppress(BlockingIOError):  # it is full: that there is something new is known
             os.write(self._ring, b"\n")
