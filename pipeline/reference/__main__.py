@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config import schema
-from pipeline.reference import markdown, sample
+from pipeline.reference import markdown, metrics, sample
 
 FILES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": markdown.render,
+    "docs/reference/metrics.md": metrics.render,
     "config/reference.toml": sample.render,
     "config/schema.json": schema.render,
 }
