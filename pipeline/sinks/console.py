@@ -6,8 +6,13 @@ type = "console"
 ```
 
 This is where logs go when nothing is configured. On a terminal each container has a colour and
-stderr a red bar; `NO_COLOR` in the environment is respected. Into a pipe or a file it writes the
-same JSON as all JSON sinks. A slow reader slows this sink and no other. When the reader has closed
+stderr a red bar. Then come level, message and fields, as far as stages have found them:
+`12:01:03.123 shop-api-1 | ERROR   POST /orders  status=500`. A line of JSON that was parsed is
+shown as its text and its other fields. The further lines of an entry, such as a joined trace, stand
+below its first. `NO_COLOR` in the environment is respected.
+
+Into a pipe or a file it writes the same JSON as all JSON sinks; `text` there is one line for each
+entry, with the whole time. A slow reader slows this sink and no other. When the reader has closed
 the pipe, the remaining entries count as refused.
 """
 

@@ -54,7 +54,8 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     path: Annotated[str, msgspec.Meta(examples=["/var/log/dockline/containers.json"])]
     """Path of the file. Its folder is created if it does not exist."""
     format: Literal["json", "text"] = "json"
-    """`json` is one object per line, `text` is time, container, stream and message."""
+    """`json` is one object per line, `text` is a line of time, container, stream, level,
+    message and fields, for people."""
     rotate: RotateConfig = RotateConfig()
     """When the file is rotated."""
     fsync: Literal["never", "rotate", "batch"] = "rotate"
