@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
+
+from pipeline.support.elapsed import elapsed
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +18,7 @@ class DiskFault:
         """`what`: what fails, "written" or "read". `consequence`: what happens meanwhile."""
         self.problem: str | None = None
         """What is wrong, in a sentence for users; None while everything works."""
+        self._since = 0.0
         self._folder = folder
         self._what = what
         self._consequence = consequence
@@ -27,10 +31,12 @@ class DiskFault:
         problem = f"the spool {self._folder} cannot be {self._what} ({why}): {self._consequence}"
         if not self.problem:
             log.warning("%s", problem)
+            self._since = time.monotonic()
         self.problem = problem
 
     def end(self) -> None:
         """Call this after each success. Only the first one after a failure is logged."""
         if self.problem:
-            log.warning("the spool %s can be %s again", self._folder, self._what)
+            lasted = elapsed(time.monotonic() - self._since)
+            log.info("the spool %s can be %s again, after %s", self._folder, self._what, lasted)
         self.problem = None

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from pipeline.support.elapsed import elapsed
+
 EVERY = 10.0
 """Seconds between two messages of the same kind."""
 OFTEN = 10
@@ -41,21 +43,36 @@ class RateLimit:
 
 
 class Trouble:
-    """Logs when a problem begins and when it is over, and not at every attempt in between.
+    """Logs when a problem begins, and when it is over and how long it took, and not at every
+    attempt in between.
 
     A problem that comes and goes all the time is logged at most `OFTEN` times, then once in `EVERY`
     seconds.
     """
 
-    __slots__ = ("_left", "_log", "_said", "_shown", "_since", "_what", "problem", "since")
+    __slots__ = (
+        "_began", "_left", "_log", "_over", "_said", "_shown", "_since", "_what",
+        "problem", "since",
+    )  # fmt: skip
 
-    def __init__(self, log: logging.Logger, what: str, shown: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        what: str,
+        shown: Callable[[str], str] = str,
+        *,
+        began: Callable[[], object] = bool,
+        over: Callable[[], str] = str,
+    ) -> None:
         """`log`: where to log. `what`: what has the problem, such as `sink papertrail`. `shown`:
-        makes a sentence fit to be shown, such as by hiding secrets in it."""
+        makes a sentence fit to be shown, such as by hiding secrets in it. `began` is called when a
+        problem begins. `over` is called when one is over that was logged; it returns what else
+        there is to say of it, or nothing."""
         self.problem: str | None = None
         """The present problem; None if there is none."""
         self.since: float | None = None
         """Since when there has been one without a break, in seconds since the epoch."""
+        self._began, self._over = began, over
         self._log = log
         self._what = what
         self._shown = shown
@@ -66,13 +83,18 @@ class Trouble:
     def __call__(self, problem: str | None) -> None:
         """Reports the present state: a sentence that says what is wrong, or None."""
         problem = self._shown(problem) if problem else None
-        self.since = (self.since or time.time()) if problem else None
+        since, now = self.since, time.time()
+        self.since = (since or now) if problem else None
+        if problem and since is None:
+            self._began()
         if problem and not self._said and self._may_be_said():
             self._log.warning("%s: %s; retrying", self._what, problem)
             self._said = True
         elif not problem and self._said:
-            self._log.warning("%s: back to normal", self._what)
             self._said = False
+            lasted = elapsed(now - since) if since else "a moment"
+            told = f"{lasted}: {more}" if (more := self._over()) else lasted
+            self._log.info("%s: back to normal after %s", self._what, told)
         self.problem = problem
 
     def _may_be_said(self) -> bool:

@@ -31,6 +31,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.secrecy import Stars
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit, Trouble
+from pipeline.topology.outage import Outage
 from pipeline.topology.send_pace import SendPace
 from pipeline.topology.tap import Tap
 
@@ -62,6 +63,9 @@ class TakesFrom(Protocol):
 
     @property
     def entries(self) -> int: ...
+
+    @property
+    def blocked_entries(self) -> int: ...
 
     async def take(self, limit: int, entries: int, linger: float) -> list[Envelope]: ...
 
@@ -132,13 +136,17 @@ class Delivery:
         metrics: Metrics,
         dead_letter: Callable[[Envelope, str], Awaitable[bool]] | None = None,
         tap: Tap | None = None,
+        outage: Outage | None = None,
     ) -> None:
         """`sink`: not opened yet. `buffer`: what to deliver. `dead_letter(envelope, reason)` hands
         refused entries to the dead-letter sink; False if that can't take them, and then they count
-        as dropped."""
+        as dropped. `outage`: is told what is dropped here, and by whoever has it otherwise."""
         self.name = name
         self._shown = Stars(config)
-        self._problem = Trouble(log, f"sink {name}", self._shown)
+        self._outage = outage = outage or Outage(buffer)
+        self._problem = Trouble(
+            log, f"sink {name}", self._shown, began=outage.begin, over=outage.over
+        )
         self._sink = sink
         self._buffer = buffer
         self._config = config
@@ -636,6 +644,7 @@ class Delivery:
                 shipment.dead_lettered[envelope.account] += entries
             else:
                 self._dropped.labels(self.name, "refused").inc(entries)
+                self._outage.drop(entries, "refused")
                 if self._tap.tappers:
                     self._tap.dropped(envelope.batch, self.name, "refused", reason)
                 shipment.refused[envelope.account] += entries

@@ -26,6 +26,7 @@ from pipeline.model.timestamps import to_seconds
 from pipeline.support.plural import plural
 from pipeline.support.rate_limit import RateLimit
 from pipeline.topology.delivery import Delivery
+from pipeline.topology.outage import Outage
 from pipeline.topology.tap import Tap
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Output:
             )
         else:
             self.buffer = MemoryBuffer(config.buffer, self._drop)
+        self._outage = Outage(self.buffer)
         self.delivery = self.successor(config)
         self._next: Delivery | None = None
         """The delivery that takes over next."""
@@ -118,7 +120,16 @@ class Output:
         Any thread may call this. Raises `DocklineError` where the configuration can't be used.
         """
         sink = registry.implementation("sinks", config.type)(config, self._context)
-        return Delivery(self.name, sink, self.buffer, config, self._metrics, self._bury, self._tap)
+        return Delivery(
+            self.name,
+            sink,
+            self.buffer,
+            config,
+            self._metrics,
+            self._bury,
+            self._tap,
+            self._outage,
+        )
 
     async def run(self) -> None:
         """Delivers until the buffer is closed and empty, with one sink after the other."""
@@ -165,6 +176,7 @@ class Output:
         if count := self._drops(entries):
             log.warning("sink %s: entries dropped: %d (%s)", self.name, count, policy)
         self._dropped.labels(self.name, policy).inc(entries)
+        self._outage.drop(entries, policy)
         envelope.account.drop(entries, policy)
         if self._tap.tappers:
             self._tap.dropped(envelope.batch, self.name, policy)
@@ -174,6 +186,7 @@ class Output:
         """Counts entries that are lost on disk. They were acknowledged when they were written
         there."""
         self._dropped.labels(self.name, reason).inc(entries)
+        self._outage.drop(entries, reason)
         if self._tap.tappers:
             self._tap.lost(self.name, entries, reason)
         noun = plural(entries, "entry")

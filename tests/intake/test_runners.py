@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -113,6 +114,7 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_does_not_hold_up_oth
 async def test_one_that_fails_while_it_runs_is_opened_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     whole, failures = (
         Lines.run,
         [Unavailable("the server is away"), ValueError("a bug at x://me:it@h")],

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import re
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -337,6 +338,7 @@ async def test_a_destination_given_up_on_is_not_said_to_be_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     retry = RetryConfig(initial=Duration(0.001), max=Duration(0.001), give_up_after=Duration(0))
+    caplog.set_level(logging.INFO)
     run = await Run(Scripted(Unavailable("gone")), retry=retry).of(batch("a"))
     assert run.delivery.problem == "gone"
     assert "back to normal" not in caplog.text
@@ -345,6 +347,7 @@ async def test_a_destination_given_up_on_is_not_said_to_be_back(
 async def test_a_destination_that_refuses_something_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     run = await Run(Scripted(Unavailable("gone"), Refused("too long"))).of(batch("a"))
     assert run.delivery.problem is None
     assert "back to normal" in caplog.text
@@ -383,12 +386,16 @@ async def test_waits_grow_to_the_longest_and_never_pass_it(monkeypatch: pytest.M
 async def test_a_change_of_state_is_said_once_not_at_every_attempt(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.WARNING):
-        await Run(Scripted(*[Unavailable("gone")] * 20, None)).of(batch("a"))
-    assert [record.getMessage() for record in caplog.records] == [
-        "sink test: gone; retrying",
-        "sink test: back to normal",
-    ]
+    with caplog.at_level(logging.INFO):
+        await Run(Scripted(*[Unavailable("gone")] * 20, None)).of(batch("a", "b"))
+    gone, back = [record for record in caplog.records if record.name.startswith("pipeline")]
+    assert (gone.levelname, gone.getMessage()) == ("WARNING", "sink test: gone; retrying")
+    assert back.levelname == "INFO"
+    assert re.fullmatch(
+        r"sink test: back to normal after 0\.\d s: "
+        r"2 entries waited and are sent now, none was dropped",
+        back.getMessage(),
+    )
 
 
 async def test_cancelled_while_sending_nothing_is_settled_and_the_sink_is_closed() -> None:
@@ -482,6 +489,7 @@ async def test_what_was_sent_is_settled_and_counted_when_it_has_arrived() -> Non
 async def test_what_was_sent_last_arrives_after_all_when_its_connection_breaks_and_nothing_follows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO, "pipeline")
     sink = Unsure()
     run = Run(sink)
     async with delivering(run):
@@ -495,10 +503,9 @@ async def test_what_was_sent_last_arrives_after_all_when_its_connection_breaks_a
         sink.unsure = 0
         await until(lambda: settled(run) == [1])
         assert run.delivery.problem is None
-    assert [record.getMessage() for record in caplog.records] == [
-        "sink test: gone; retrying",
-        "sink test: back to normal",
-    ]
+    gone, back = caplog.messages
+    assert gone == "sink test: gone; retrying"
+    assert back.startswith("sink test: back to normal after 0.")
 
 
 async def test_the_end_comes_when_everything_has_arrived_and_not_before() -> None:

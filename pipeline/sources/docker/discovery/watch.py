@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.engine.client import Engine
+from pipeline.support.elapsed import elapsed
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,9 @@ class Watch:
         self._hurry = asyncio.Event()
         self._newest = _nanoseconds(since) if since else 0
         self._up = asyncio.Event()
+        self._gone = 0.0
+        """Since when the Engine that had been reached is not, by the monotonic clock; 0 at the
+        start."""
 
     def hurry(self) -> None:
         """Asks for the list at once instead of at the next interval."""
@@ -173,9 +177,10 @@ class Watch:
         self.problem = None
         self._metrics.engine_up.set(1)
         self._up.set()
+        away = f" again, after {elapsed(time.monotonic() - self._gone)}" if self._gone else ""
         log.info(
-            "connected to %s (%s), API %d.%d",
-            self._engine.endpoint.url, self._engine.host, *self._engine.api,
+            "connected to %s (%s), API %d.%d%s",
+            self._engine.endpoint.url, self._engine.host, *self._engine.api, away,
         )  # fmt: skip
 
     def _down(self, problem: str) -> None:
@@ -185,6 +190,7 @@ class Watch:
         self._metrics.engine_up.set(0)
         if self._up.is_set():
             self._up.clear()
+            self._gone = time.monotonic()
             self._handler.disconnected()
 
 
