@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 INTERFACE = 3
@@ -106,21 +108,34 @@ def select(columns: tuple[Any, ...], keep: Sequence[Any]) -> tuple[Any, ...] | N
     return None if loops is None else loops.select(columns, keep)
 
 
-def _load() -> tuple[Loops | None, str]:
+def _load() -> tuple[Loops | None, str, str | None]:
     if os.environ.get("DOCKLINE_NATIVE") == "0":
-        return None, "loops in Python, since DOCKLINE_NATIVE=0 is set"
+        return None, "loops in Python, since DOCKLINE_NATIVE=0 is set", None
     try:
         built: Any = import_module("pipeline.native._loops")
-    except ImportError:
-        return None, "loops in Python: there is no C extension"
-    if built.INTERFACE != INTERFACE:
-        return None, "loops in Python: the C extension is of another version"
-    return built, "loops in C"
+    except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError)
+        problem = _why_absent(Path(__file__).parent) if absent else f"it does not load: {error}"
+    else:
+        if built.INTERFACE == INTERFACE:
+            return built, "loops in C", None
+        problem = "the C extension is of another version"
+    return None, f"loops in Python: {problem}", problem
 
 
-loops, described = _load()
+def _why_absent(folder: Path) -> str:
+    """Why there is no extension for this Python, as `hatch_build.py` has written it down."""
+    with suppress(OSError):
+        return (folder / "not_built.txt").read_text().strip()
+    others = sorted(path.name.split(".", 1)[1] for path in folder.glob("_loops.*.so"))
+    if others:
+        return f"the C extension is for another Python ({', '.join(others)})"
+    return "there is no C extension"
+
+
+loops, described, problem = _load()
 """`loops`: the extension, or None if the loops in Python run. `described`: the same in words, for
-messages.
+messages. `problem`: why there is no extension, if nobody chose that when the agent was started.
 
 Decoders and encoders bind `loops` when they are constructed, so tests replace it before that.
 """

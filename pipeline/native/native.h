@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef Py_LIMITED_API
+#include "limited.h"
+#endif
+
 typedef unsigned char byte;
 
 PyObject *dockline_rows(PyObject *module, PyObject *arguments);

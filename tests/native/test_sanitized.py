@@ -18,13 +18,18 @@ SANITIZED = (
 )  # fmt: skip
 
 
+LIMITED = "-DPy_LIMITED_API=0x030B0000"
+"""For the extension that any Python can load (see `hatch_build.py`)."""
+
+
 @pytest.mark.server
-def test_no_byte_is_touched_that_is_not_theirs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), pytest.param((LIMITED,), marks=pytest.mark.slow)])
+def test_no_byte_is_touched_that_is_not_theirs(tmp_path: Path, flags: tuple[str, ...]) -> None:
     library = _library("libasan.so")
     extension = tmp_path / "_loops.so"
     sources = sorted(map(str, (ROOT / "pipeline/native").glob("*.c")))
     include = "-I" + sysconfig.get_path("include")
-    command = ["gcc", *SANITIZED, include, *sources, "-o", str(extension)]
+    command = ["gcc", *SANITIZED, *flags, include, *sources, "-o", str(extension)]
     subprocess.run(command, check=True, timeout=120)
     environment = {
         **os.environ,

@@ -74,29 +74,47 @@ def test_with_a_compiler_the_wheel_is_of_one_platform_and_runs_in_c(tmp_path: Pa
     assert loops_of(tmp_path, tmp_path / "venv") == "loops in C\n"
 
 
-@pytest.mark.parametrize("environment", [{"DOCKLINE_NATIVE": "0"}, NO_COMPILER])
-def test_without_one_or_when_told_so_it_is_pure_and_runs_in_python(
-    tmp_path: Path, environment: dict[str, str]
+def test_one_extension_may_be_for_every_python(tmp_path: Path) -> None:
+    built = wheel(tmp_path, DOCKLINE_NATIVE="abi3")
+    if "no C compiler" in built.stderr or "headers are not" in built.stderr:
+        pytest.skip("no compiler or no headers: install gcc, libc6-dev and python3-dev")
+    assert built.returncode == 0, built.stderr
+    assert "pipeline/native/_loops.abi3.so" in files_of(tmp_path)
+    assert list(tmp_path.glob("*-cp311-abi3-linux_*.whl"))
+    assert loops_of(tmp_path, tmp_path / "venv") == "loops in C\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"DOCKLINE_NATIVE": "0"}, "the package was built without C (DOCKLINE_NATIVE=0)"),
+        (NO_COMPILER, "there was no C compiler (Debian: gcc and libc6-dev)"),
+    ],
+)
+def test_without_one_or_when_told_so_it_is_pure_runs_in_python_and_knows_why(
+    tmp_path: Path, environment: dict[str, str], reason: str
 ) -> None:
     built = wheel(tmp_path, **environment)
     assert built.returncode == 0, built.stderr
     assert ("built without its C extension" in built.stderr) is (environment is NO_COMPILER)
     assert list(tmp_path.glob("*-py3-none-any.whl"))
     assert not [name for name in files_of(tmp_path) if name.endswith((".so", ".c", ".h"))]
-    if environment is NO_COMPILER:
-        said = loops_of(tmp_path, tmp_path / "venv")
-        assert said == "loops in Python: there is no C extension\n"
+    assert loops_of(tmp_path, tmp_path / "venv") == f"loops in Python: {reason}\n"
 
 
-def test_what_was_demanded_and_cannot_be_built_is_an_error(tmp_path: Path) -> None:
-    built = wheel(tmp_path, DOCKLINE_NATIVE="1", **NO_COMPILER)
+@pytest.mark.parametrize("wanted", ["1", "abi3"])
+def test_what_was_demanded_and_cannot_be_built_is_an_error(tmp_path: Path, wanted: str) -> None:
+    built = wheel(tmp_path, DOCKLINE_NATIVE=wanted, **NO_COMPILER)
     assert built.returncode
-    assert "there is no C compiler (Debian: gcc and libc6-dev)" in built.stderr
+    assert "Traceback" not in built.stderr
+    assert "there was no C compiler (Debian: gcc and libc6-dev)" in built.stderr
     assert not list(tmp_path.glob("*.whl"))
 
 
 def test_a_compiler_that_fails_leaves_the_package_pure(tmp_path: Path) -> None:
     built = wheel(tmp_path, CC="false")
     assert built.returncode == 0, built.stderr
-    assert "ended with 1" in built.stderr
     assert list(tmp_path.glob("*-py3-none-any.whl"))
+    reason = "the C compiler false ended with 1"
+    assert f"built without its C extension: {reason}\n" in built.stderr
+    assert loops_of(tmp_path, tmp_path / "venv") == f"loops in Python: {reason}\n"
