@@ -55,13 +55,16 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.config import find, read
     from pipeline.runtime.agent import Agent
     from pipeline.runtime.reload import Reloader
+    from pipeline.runtime.startup import announce
     from pipeline.support import allocator
     from pipeline.support.selector import CoalescingLoop
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=args.log_level.upper(), handlers=[handler])
-    reading = read(find(args.config, os.environ), os.environ, python=args.python)
+    file = find(args.config, os.environ)
+    reading = read(file, os.environ, python=args.python)
+    announce(file, reading.config.state.directory)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ class Inside:
 
     def __init__(self, engine: PrivateEngine) -> None:
         self.docker = engine.docker
+        self._environment = engine.environment
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a path on the agent's endpoint; status 0 while it does not answer."""
@@ -102,6 +104,13 @@ class Inside:
     def entries(self) -> list[dict[str, Any]]:
         """What it has written to its standard output."""
         return [json.loads(line) for line in self.docker("logs", self.name).splitlines()]
+
+    def logged(self) -> list[str]:
+        """What it has said of itself, on its standard error."""
+        logs = subprocess.run(
+            ["docker", "logs", self.name], env=self._environment, capture_output=True, check=True
+        )
+        return logs.stderr.decode().splitlines()
 
     def ticks(self) -> list[int]:
         """The neighbour's numbers, as the agent has written them."""
@@ -126,6 +135,14 @@ def inside(engine: PrivateEngine, image: str, busybox: str) -> Iterator[Inside]:
     )
     yield agent
     engine.docker("rm", "--force", "--volumes", agent.name, agent.neighbour)
+
+
+def test_at_its_start_it_says_what_runs(inside: Inside) -> None:
+    logged = eventually(inside.logged)[0]
+    assert f" dockline {__version__}, Python 3." in logged
+    assert logged.endswith(
+        "loops in C; no configuration file, so defaults; state in /var/lib/dockline, which is new"
+    )
 
 
 @pytest.mark.fault(36)

@@ -1,0 +1,40 @@
+"""What the agent says of itself when it starts: what runs, with which configuration and state."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from pathlib import Path
+
+from pipeline import __version__, native
+
+log = logging.getLogger(__name__)
+
+
+def announce(file: Path | None, state: str) -> None:
+    """Logs one line with the version, Python, the loops, the configuration and the state; and one
+    more if the package has no C extension, with the reason.
+
+    `file`: the configuration, or None for the defaults. `state`: the folder, as configured. Reads
+    the disk: call it before the event loop runs.
+    """
+    log.info(
+        "dockline %s, Python %s, %s; %s; %s",
+        __version__,
+        platform.python_version(),
+        "loops in Python" if native.problem else native.described,
+        f"configuration {file.absolute()}" if file else "no configuration file, so defaults",
+        _state(Path(state)),
+    )
+    if native.problem:
+        log.warning("loops in Python take more CPU than those in C: %s", native.problem)
+
+
+def _state(folder: Path) -> str:
+    try:
+        used = any(folder.iterdir())
+    except FileNotFoundError:
+        used = False
+    except OSError as error:
+        return f"state in {folder} ({error.strerror})"
+    return f"state in {folder}" if used else f"state in {folder}, which is new"
