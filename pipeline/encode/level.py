@@ -78,12 +78,21 @@ def severities(batch: Batch) -> bytes | None:
             quick = [find(one, UNKNOWN) for one in said]
     except TypeError:  # a level that is a list or an object
         quick = [UNKNOWN] * len(batch)
+    if 0 in quick or 1 in quick:  # rare; false and true equal them, and are no levels
+        both = zip(quick, said, strict=True)
+        quick = [UNKNOWN if type(one) is bool else known for known, one in both]
     if UNKNOWN in quick:
         told = parsed.only(_TELLING) if type(parsed) is Records else parsed
         pairs = zip(quick, told, strict=True)
         quick = [_search(entry) if known == UNKNOWN else known for known, entry in pairs]
     found = bytes(quick)
     return None if found.count(UNKNOWN) == len(found) else found
+
+
+def at_least(least: int) -> dict[Any, bool]:
+    """Whether each of the usual spellings is at least as severe as `least`, a severity: by number,
+    and by word in the usual cases."""
+    return {spelling: severity <= least for spelling, severity in _SEVERITY.items()}
 
 
 def _search(entry: dict[str, Any]) -> int:

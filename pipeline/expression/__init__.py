@@ -54,7 +54,7 @@ class Predicate:
         """Raises `ConfigError`, with the column, for text that is not a valid expression."""
         self.text = text
         """The expression as the user wrote it."""
-        self._mask = OverEntries(lambda scope: _truth(translate(text, scope)))
+        self._mask = OverEntries(lambda scope: _truth(translate(text, scope, is_condition=True)))
         self.fields = self._mask.fields
         """Names of the top-level fields that it may read."""
         self.is_linear = self._mask.is_linear
@@ -79,7 +79,7 @@ def compile_container(text: str) -> Callable[[Container], bool]:
     Raises `ConfigError`, with the column, for text that is not a valid expression.
     """
     scope = ContainerScope(Namespace())
-    code = _truth(translate(text, scope))
+    code = _truth(translate(text, scope, is_condition=True))
     takes: Callable[[Container], bool] = scope.namespace.function(
         "container", [f"return {code.source}"]
     )

@@ -27,6 +27,9 @@ _ORDER: Final[dict[type[ast.cmpop], tuple[str, str, type[ast.cmpop]]]] = {
 def compare(operator: ast.cmpop, left: Code, right: Code, namespace: Namespace) -> str:
     """Python source of one comparison. Raises `ConfigError` for sides that cannot be compared."""
     if isinstance(operator, (ast.Is, ast.IsNot)):
+        if right.literal is not None:
+            word = "==" if isinstance(operator, ast.Is) else "!="
+            raise ConfigError(f'write "{word}" to compare')
         raise ConfigError(
             'write "== None" for null; "key" in fields tells whether there is a field'
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.expression import comparisons
+from pipeline.expression import comparisons, severity
 from pipeline.expression.code import Code, Namespace
 from pipeline.expression.networks import compile_networks
 from pipeline.expression.patterns import compile_pattern
@@ -120,5 +120,6 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "len": Function("len(value)", _plain("length")),
     "int": Function("int(value)", _plain("to_int")),
     "float": Function("float(value)", _plain("to_float")),
+    "at_least": Function(severity.USAGE, severity.build),
     "ip_in": Function('ip_in(address, "10.0.0.0/8")', _ip_in),
 }

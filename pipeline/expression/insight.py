@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
+from pipeline.encode.level import UNKNOWN, severity_of
 from pipeline.expression import compile_container, compile_predicate
 from pipeline.expression.comparisons import is_word
 from pipeline.expression.scope import EntryScope
-from pipeline.expression.syntax import ExpressionText, parse
+from pipeline.expression.syntax import ExpressionText, keys_of, literal_of, parse
 from pipeline.expression.template import placeholders
 from pipeline.expression.values import NUMBERS, number
 from pipeline.model.batch import Batch
 from pipeline.model.component import FieldUse
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
-
-Keys = tuple[Any, ...]
 
 _ONE_ENTRY: Final = Batch(Container("0" * 64, "", ""), [b""], [b""], b"\1", range(1))
 
@@ -48,11 +47,11 @@ def fields_of_template(text: str, key: str = "") -> list[FieldUse]:
 def _uses(text: str, key: str, start: int) -> Iterator[FieldUse]:
     source = ExpressionText(text)
     tree = parse(source)
-    asked = {_literal(node.left) for node in ast.walk(tree) if _asks_for_a_field(node)}
+    asked = {literal_of(node.left) for node in ast.walk(tree) if _asks_for_a_field(node)}
     nodes: list[ast.AST] = [tree]
     while nodes:
         node = nodes.pop()
-        keys = _keys(node)
+        keys = keys_of(node)
         if isinstance(node, ast.Call):
             nodes += [*node.args, *_called_on(node)]
         elif _asks_for_a_field(node):
@@ -75,21 +74,7 @@ def _called_on(call: ast.Call) -> list[ast.expr]:
 
 def _asks_for_a_field(node: ast.AST) -> TypeGuard[ast.Compare]:
     """Whether a node tests for a field, as in `"level" in fields`."""
-    return isinstance(node, ast.Compare) and _keys(node.comparators[-1]) == ("fields",)
-
-
-def _keys(node: ast.AST) -> Keys:
-    """A name and its keys, such as `("http", "status")`; empty for other nodes."""
-    match node:
-        case ast.Name(id=name):
-            return (name,)
-        case ast.Attribute(value=value, attr=name):
-            return (*keys, name) if (keys := _keys(value)) else ()
-        case ast.Subscript(value=value, slice=ast.Constant(value=name)):
-            return (*keys, name) if (keys := _keys(value)) else ()
-        case ast.Subscript(value=value, slice=index):
-            return (*keys, ast.unparse(index)) if (keys := _keys(value)) else ()
-    return ()
+    return isinstance(node, ast.Compare) and keys_of(node.comparators[-1]) == ("fields",)
 
 
 # ------------------------------------------------------------------------------- truth
@@ -133,6 +118,10 @@ class _Demands:
     """The upper bound, and whether the bound itself is included."""
     is_number: bool = False
     """Whether the value must be a number."""
+    severity: int = UNKNOWN
+    """The value must be at least as severe as this; `UNKNOWN` for any value."""
+    milder: int = -1
+    """The value must be less severe than this, or no level; -1 for any value."""
 
     def take(self, operator: type[ast.cmpop], value: Any) -> None:
         """Adds a comparison of the value with a literal."""
@@ -161,6 +150,8 @@ class _Demands:
     def contradict(self) -> bool:
         """Whether no value can meet the requirements."""
         (low, is_above), (high, reached) = self.low, self.high
+        if self.severity < UNKNOWN and self.severity <= self.milder:
+            return True
         if low > high or (low == high and (is_above or not reached)):
             return True
         if self.allowed:
@@ -175,6 +166,8 @@ class _Demands:
             and all(map(text.startswith, self.beginnings))
             and all(map(text.endswith, self.endings))
             and (in_range or not self.is_number)
+            and (self.severity == UNKNOWN or severity_of(text) <= self.severity)
+            and severity_of(text) > self.milder
         )
 
 
@@ -241,11 +234,17 @@ class _Judge:
             sides = [part.left, *part.comparators]
             for left, operator, right in zip(sides, part.ops, sides[1:], strict=False):
                 self._compare(left, type(operator), right, demands)
+        elif isinstance(part, ast.UnaryOp) and (level := _at_least(part.operand)):
+            found = self._demands(level[0], demands)
+            found.milder = max(found.milder, level[1])
         elif isinstance(part, ast.Call):
+            if level := _at_least(part):
+                found = self._demands(level[0], demands)
+                found.severity = min(found.severity, level[1])
             name = part.func.id if isinstance(part.func, ast.Name) else ""
             name = part.func.attr if isinstance(part.func, ast.Attribute) else name
             arguments = [*_called_on(part), *part.args]
-            affix = _literal(arguments[-1])
+            affix = literal_of(arguments[-1])
             if name in ("startswith", "endswith") and affix is not None:
                 texts = affix if isinstance(affix, tuple) else (affix,)
                 found = self._demands(arguments[0], demands)
@@ -258,10 +257,10 @@ class _Judge:
         right: ast.expr,
         demands: dict[str, _Demands],
     ) -> None:
-        value = _literal(right)
+        value = literal_of(right)
         if value is None and operator in _MIRRORED:
-            left, operator, value = right, _MIRRORED[operator], _literal(left)
-        if value is None or _literal(left) is not None:
+            left, operator, value = right, _MIRRORED[operator], literal_of(left)
+        if value is None or literal_of(left) is not None:
             return
         if operator in (ast.In, ast.NotIn) and not isinstance(value, tuple):
             return  # a substring test
@@ -269,12 +268,20 @@ class _Judge:
 
     def _demands(self, node: ast.expr, demands: dict[str, _Demands]) -> _Demands:
         """The requirements of a node's value, by the name of the node."""
-        keys = _keys(node)
+        keys = keys_of(node)
         name = ".".join(map(str, keys)) if keys else ast.dump(node)
         text = bool(keys) and (
             self._containers or (keys[0] in EntryScope.RESERVED and keys[0] != "fields")
         )
         return demands.setdefault(name, _Demands(text))
+
+
+def _at_least(node: ast.expr) -> tuple[ast.expr, int] | None:
+    """The value and the severity of a call of `at_least`; None for other nodes."""
+    match node:
+        case ast.Call(func=ast.Name(id="at_least"), args=[value, level]):
+            return value, severity_of(literal_of(level))
+    return None
 
 
 _MIRRORED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
@@ -294,12 +301,3 @@ def _flat(parts: list[ast.expr]) -> Iterator[ast.expr]:
             yield from _flat(part.values)
         else:
             yield part
-
-
-def _literal(node: ast.expr) -> Any:
-    """The value of a literal, a tuple for a list; None for `None` and for other nodes."""
-    try:
-        value = ast.literal_eval(node)
-    except ValueError:
-        return None
-    return tuple(value) if isinstance(value, (list, set, tuple)) else value

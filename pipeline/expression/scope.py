@@ -11,14 +11,13 @@ from typing import Final
 
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.paths import Path
+from pipeline.expression.syntax import Keys
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Shape
 from pipeline.support.mistyped import meant
 
-Keys = tuple[str | int, ...]
-"""A name and its keys: `http.tags[0]` is `("http", "tags", 0)`."""
-
 _FACTS: Final = ("id", "name", "image", "labels", "project", "service", "host")
+_TEXTS: Final = tuple(name for name in _FACTS if name != "labels")
 _NOT_NAMES: Final = {"true": "True", "false": "False", "null": "None"}
 
 
@@ -42,6 +41,13 @@ class Scope(ABC):
     def resolve(self, keys: Keys) -> Code:
         """The code of a name and its keys. Raises `ConfigError` for an unknown name."""
 
+    @abstractmethod
+    def fact(self, keys: Keys) -> str:
+        """The property of the container that a name and its keys are, such as `name`; else empty.
+
+        Labels are none.
+        """
+
     def has(self, key: str) -> Code:
         """The code of `"key" in fields`. Raises `ConfigError` where there are no fields."""
         raise ConfigError('there are no "fields" here: this is about a container, not its entries')
@@ -53,13 +59,17 @@ class ContainerScope(Scope):
     def resolve(self, keys: Keys) -> Code:
         name, *rest = keys
         if name not in _FACTS:
-            hint = nearest(str(name), _FACTS) or f" There are {', '.join(_FACTS)}."
+            hint = nearest(str(name), _FACTS)
+            hint = hint or f' There are {", ".join(_FACTS)}; a text is in quotes, "{name}".'
             raise ConfigError(f'a container has no "{name}".{hint}')
         if name == "labels":
             return self._label(rest)
         if rest:
             raise ConfigError(f'"{name}" of a container is text, which has no parts')
         return Code(f"container.{name}", "text")
+
+    def fact(self, keys: Keys) -> str:
+        return str(keys[0]) if len(keys) == 1 and keys[0] in _TEXTS else ""
 
     def _label(self, rest: list[str | int]) -> Code:
         if not rest:
@@ -116,6 +126,9 @@ class EntryScope(Scope):
             return self._once(Code("batch.source", "text"))
         self._use(str(name))
         return self._TEXTS[str(name)]
+
+    def fact(self, keys: Keys) -> str:
+        return self._container.fact(keys[1:]) if keys[:1] == ("container",) else ""
 
     def has(self, key: str) -> Code:
         self._use("fields")

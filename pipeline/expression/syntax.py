@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from typing import Final
+from typing import Any, Final
 
+from pipeline.expression import slips
 from pipeline.model.errors import ConfigError
+
+Keys = tuple[str | int, ...]
+"""A name and its keys: `http.tags[0]` is `("http", "tags", 0)`."""
 
 MOST_CHARACTERS: Final = 8192
 """Most characters of an expression."""
@@ -15,15 +19,6 @@ MOST_NODES: Final = 2000
 """Most nodes of an expression's tree."""
 DEEPEST: Final = 32
 """Most levels of nesting. Each makes up to four brackets in generated code; CPython allows 200."""
-
-_SLIPS: Final = (
-    (r"&&", 'write "and" for "&&"'),
-    (r"\|\|", 'write "or" for "||"'),
-    (r"!(?!=)", 'write "not" for "!"'),
-    (r"(?<![=!<>:])=(?![=~])", 'write "==" to compare'),
-    (r"=~|~", 'write matches(text, r"…") for a regular expression'),
-)
-"""Operators of other languages, and a hint for each."""
 
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 """A line end in Python's parser."""
@@ -70,6 +65,29 @@ class ExpressionText:
         return ConfigError(message, column=self.column(node.lineno, node.col_offset))
 
 
+def keys_of(node: ast.AST) -> Keys:
+    """A name and its keys, such as `("http", "status")`; empty for other nodes."""
+    match node:
+        case ast.Name(id=name):
+            return (name,)
+        case ast.Attribute(value=value, attr=name):
+            return (*keys, name) if (keys := keys_of(value)) else ()
+        case ast.Subscript(value=value, slice=ast.Constant(value=str() | int() as key)):
+            return (*keys, key) if (keys := keys_of(value)) else ()
+        case ast.Subscript(value=value, slice=index):
+            return (*keys, ast.unparse(index)) if (keys := keys_of(value)) else ()
+    return ()
+
+
+def literal_of(node: ast.expr) -> Any:
+    """The value of a literal, a tuple for a list; None for `None` and for other nodes."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return tuple(value) if isinstance(value, (list, set, tuple)) else value
+
+
 def parse(source: ExpressionText) -> ast.expr:
     """Parses a text that must be exactly one expression, on one line or several.
 
@@ -109,10 +127,8 @@ def _no_text(source: ExpressionText) -> ConfigError:
 def _unreadable(source: ExpressionText, error: SyntaxError) -> ConfigError:
     if _NO_CHARACTER.search(source.text):
         return _no_text(source)
-    text = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: "x" * len(found[0]), source.text)
-    for pattern, hint in _SLIPS:
-        if found := re.search(pattern, text):
-            return ConfigError(hint, column=found.start())
+    if slip := slips.found_in(source.text):
+        return ConfigError(slip[1], column=slip[0])
     column = source.place(error.lineno or 1, error.offset or 1)
     if "escape sequence" in error.msg:
         escape = re.search(r"\\.", error.msg)  # versions of Python mark the text or the escape
@@ -120,6 +136,12 @@ def _unreadable(source: ExpressionText, error: SyntaxError) -> ConfigError:
         return ConfigError(f'{error.msg}; put an r before the text, as in r"\\d+"', column=column)
     if "value too large" in error.msg or "integer string conversion" in error.msg:
         return ConfigError("this number is too large", column=column)
+    if "unterminated string" in error.msg:
+        return ConfigError("a text begins here that has no closing quote", column=column)
+    if "parenthesis" in error.msg:
+        is_end = column >= len(source.text.rstrip())
+        message = "a bracket is not closed" if is_end else "no bracket is open that this closes"
+        return ConfigError(message, column=column)
     return ConfigError("this cannot be read as an expression", column=column)
 
 
@@ -133,7 +155,9 @@ def _only_item(tree: ast.expr, source: ExpressionText) -> ast.expr:
         raise ConfigError("the expression ends with a comma")
     if len(tree.elts) != 1:
         raise source.error(
-            "expected one expression, found several with commas between", tree.elts[1]
+            "expected one expression, found several with commas between; a list is in brackets, "
+            'as in level in ("error", "fatal")',
+            tree.elts[1],
         )
     return tree.elts[0]
 

@@ -6,11 +6,12 @@ import ast
 import math
 from typing import Any, Final
 
-from pipeline.expression import syntax
+from pipeline.expression import mistakes, slips, syntax
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.comparisons import compare
 from pipeline.expression.functions import FUNCTIONS
-from pipeline.expression.scope import Keys, Scope, nearest
+from pipeline.expression.scope import Scope, nearest
+from pipeline.expression.syntax import Keys
 from pipeline.expression.values import LARGEST
 from pipeline.model.errors import ConfigError
 
@@ -48,14 +49,18 @@ _REFUSED: Final[dict[type[ast.AST], str]] = {
 }
 
 
-def translate(text: str, scope: Scope) -> Code:
+def translate(text: str, scope: Scope, *, is_condition: bool = False) -> Code:
     """Translates an expression to Python, with the names of `scope`.
 
+    `is_condition`: whether only its truth matters, so that a part such as `or "b"` is a mistake.
     Raises `ConfigError`, with the column, for text that is not a valid expression.
     """
     source = syntax.ExpressionText(text)
     try:
-        code = Translator(source, scope).code(syntax.parse(source))
+        tree = syntax.parse(source)
+        if is_condition:
+            mistakes.refuse_constants(tree, source)
+        code = Translator(source, scope).code(tree)
     except ConfigError as error:
         raise ConfigError(error.message, column=error.column or 0) from None
     if isinstance(code.literal, tuple):
@@ -119,7 +124,9 @@ class Translator:
         codes = [self.code(item) for item in items]
         for item, code in zip(items, codes, strict=True):
             if not code.is_literal or isinstance(code.literal, tuple):
-                raise self._source.error("a list holds texts, numbers, True, False or None", item)
+                quoted = f'; write "{item.id}" in quotes' if isinstance(item, ast.Name) else ""
+                message = f"a list holds texts, numbers, True, False or None{quoted}"
+                raise self._source.error(message, item)
         values = tuple(code.literal for code in codes)
         return Code("(" + "".join(f"{code.source}, " for code in codes) + ")", literal=values)
 
@@ -213,6 +220,7 @@ class Translator:
                 right = Code(f"({variable} := {right.source})", right.kind)
                 again = Code(variable, right.kind)
             try:
+                mistakes.refuse(operator, operands[number - 1], node, self._scope)
                 parts.append(compare(operator, left, right, self._namespace))
             except ConfigError as error:
                 raise self._at(node, error) from None
@@ -246,13 +254,18 @@ class Translator:
             case _:
                 raise self._source.error("only a function that is named can be called", node)
         function = known.get(self._identifier(name, node.func))
+        if function is None and name in FUNCTIONS:
+            raise self._source.error(f"write {FUNCTIONS[name].usage}", node)
         if function is None:
-            hint = nearest(name, known) or f" There are {', '.join(known)}."
+            hint = slips.FUNCTIONS.get(name, "")
+            hint = f" {hint[0].upper()}{hint[1:]}." if hint else nearest(name, known)
+            hint = hint or f" There are {', '.join(known)}."
             raise self._source.error(f'there is no function "{name}".{hint}', node)
         if node.keywords or len(arguments) != function.arguments:
             raise self._source.error(f"{name} is written {function.usage}", node)
         codes = tuple(self.code(argument) for argument in arguments)
         try:
+            mistakes.refuse_affix(name, arguments, self._scope)
             return function.build(self._namespace, codes)
         except ConfigError as error:
             raise self._at(arguments[-1], error) from None

@@ -1,10 +1,13 @@
 """Levels are found in whatever spelling an entry's fields have them."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.encode.level import LEVELS, UNKNOWN, severities
+from pipeline import page
+from pipeline.encode.level import LEVELS, UNKNOWN, at_least, severities, severity_of
 from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 
@@ -51,11 +54,34 @@ def test_a_level_is_understood(fields: dict[str, Any], word: str) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"level": None}, {"level": "loud"}, {"level": 8}, {"level": 99}, {"level": []},
-     {"log": "level"}, {"log": {"level": {}}}],
+    [{}, {"level": True}, {"level": False}, {"level": None}, {"level": "loud"}, {"level": 8},
+     {"level": 99}, {"level": []}, {"log": "level"}, {"log": {"level": {}}}],
 )  # fmt: skip
 def test_an_entry_that_does_not_tell_has_none(fields: dict[str, Any]) -> None:
     assert level(fields) is None
+
+
+def test_true_is_no_level_and_the_next_field_is_asked() -> None:
+    assert level({"level": True, "severity": "error"}) == "error"
+
+
+def test_every_spelling_is_at_least_as_severe_as_itself() -> None:
+    for least, word in enumerate(LEVELS):
+        known = at_least(least)
+        assert known[word]
+        assert {known[spelling] for spelling in (str(least), least)} == {True}
+        assert [known[other] for other in LEVELS] == [place <= least for place in range(8)]
+
+
+def test_the_page_knows_the_same_spellings() -> None:
+    script = (Path(page.__path__[0]) / "static/lib/text.js").read_text()
+    table = re.search(r"const SPELLINGS = \{\n(.*?)\n\};", script, re.DOTALL)
+    assert table is not None
+    rows = dict(re.findall(r'(\w+): "([^"]*)"', table[1]))
+    told = {word: LEVELS.index(level) for level, words in rows.items() for word in words.split()}
+    ours = [f"{spelling}".lower() for spelling in at_least(0)]
+    assert told.keys() == set(ours)
+    assert all(severity_of(word) == severity for word, severity in told.items())
 
 
 def test_unparsed_entries_have_none() -> None:
