@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from pipeline.model.records import Fields
+from pipeline.parsing import timing
 
 _QUOTED: Final = r'"((?:[^"\\]++|\\.)*+)"'
 
@@ -20,7 +21,7 @@ _ACCESS: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 """Client, identity, user, time, request, status, size; referer, agent; and, as in nginx's `main`,
-`X-Forwarded-For`. Further parts of a custom format are ignored."""
+`X-Forwarded-For`. `timing` reads what a longer format has behind these."""
 
 _MONTHS: Final = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -31,7 +32,8 @@ def certain(line: bytes) -> Fields:
     """The fields of a line of an access log; none if the line is anything else."""
     if b'] "' not in line:
         return {}
-    found = _ACCESS.match(line.decode("utf-8", "replace"))
+    text = line.decode("utf-8", "replace")
+    found = _ACCESS.match(text)
     if found is None:
         return {}
     client, identity, user, time, request, status, size, referer, agent, forwarded = found.groups()
@@ -45,9 +47,17 @@ def certain(line: bytes) -> Fields:
         fields["status"] = int(status)
     if size != "-":
         fields["size"] = int(size)
-    for name, value in (("referer", referer), ("agent", agent), ("forwarded_for", forwarded)):
-        if value is not None and value != "-":
-            fields[name] = value
+    if referer is not None and referer != "-":
+        fields["referer"] = referer
+    if agent is not None and agent != "-":
+        fields["agent"] = agent
+    if forwarded is not None and forwarded != "-":
+        if timing.is_time(forwarded):
+            timing.add(fields, text[found.start(10) - 2 :])
+            return fields
+        fields["forwarded_for"] = forwarded
+    if found.end() != len(text):
+        timing.add(fields, text[found.end() :])
     return fields
 
 

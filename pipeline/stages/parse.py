@@ -5,8 +5,13 @@
   text; in expressions text that spells a number compares as one.
 - `nginx`, `apache`: access logs in the common and the combined format: `client`, `user`,
   `identity`, `timestamp` (RFC 3339), `method`, `path`, `protocol`, `status`, `size`, `referer`,
-  `agent`, `forwarded_for`; `request` instead of the three where it is no request. What a longer
-  format has behind these stays in the message. And their error logs: `timestamp`, `severity`,
+  `agent`, `forwarded_for`; `request` instead of the three where it is no request. Behind these,
+  the times of nginx, in seconds: `request_time`, `upstream_response_time`,
+  `upstream_connect_time`, `upstream_header_time`, with their names (`rt=$request_time
+  urt="$upstream_response_time"`) or as `$request_time $upstream_response_time`. Those of several
+  servers, `0.001, 0.002`, are added up. And the default format of ingress-nginx:
+  `request_length`, `upstream_addr`, `upstream_status`, `proxy_upstream_name`, `req_id` and more.
+  What else a longer format has stays in the message. And their error logs: `timestamp`, `severity`,
   `pid`, `tid`, `client`, `msg`; of nginx also `cid`, `server`, `upstream`, `http_host` and the
   request; of Apache also `module` and `port`.
 - `syslog`: RFC 5424 and RFC 3164, as a program writes it to its output or a daemon to a file:

@@ -41,7 +41,7 @@ def test_a_combined_line_has_referer_and_agent_too() -> None:
     }
 
 
-def test_what_a_longer_format_has_behind_is_passed_over() -> None:
+def test_a_longer_format_is_read_too() -> None:
     fields = access.certain(INGRESS.encode())
     assert (fields["user"], fields["agent"], fields["size"]) == ("admin", "curl/8.5.0", 0)
     assert fields["timestamp"] == "2026-02-01T00:00:00+05:30"
