@@ -27,7 +27,9 @@ from pipeline.config.wording import (
     limits,
     may_hold_secrets,
     nearest,
+    short_key,
     toml,
+    unit_hint,
 )
 from pipeline.model.component import Python, SinkConfig, SourceConfig, StageContext
 from pipeline.model.errors import DocklineError
@@ -57,6 +59,8 @@ class Converter:
         if value == "off" and can_be_off(type_):
             return None
         takers = [arm for arm in arms(type_) if accepts(arm, value)]
+        if not takers and (short := self._short(value, type_, path)) is not None:
+            return short
         about: About = "value"
         if may_hold_secrets(type_):
             about = "key"
@@ -65,7 +69,7 @@ class Converter:
         if not takers:
             message = f"expected {expected(type_)}, got {kind(value)}"
             only_array = isinstance(value, str) and all(accepts(arm, []) for arm in arms(type_))
-            hint = "put it in brackets: [ … ]" if only_array else ""
+            hint = "put it in brackets: [ … ]" if only_array else unit_hint(value, type_)
             self.report.error(path, message, hint, about=about)
             return INVALID
         if len(takers) == 1:
@@ -76,6 +80,15 @@ class Converter:
         if excess:
             self.report.error(path, excess, about=about)
         return INVALID if excess else result
+
+    def _short(self, value: Any, type_: Any, path: Path) -> Any:
+        """Converts a value that stands for a table, as `SHORT` allows; None if it does not."""
+        for arm in arms(type_):
+            key = short_key(arm)
+            if key is not None and any(accepts(one, value) for one in arms(key.type)):
+                inner = self.convert(value, key.type, path)
+                return inner if inner is INVALID else arm(**{key.name: inner})
+        return None
 
     def _one(self, value: Any, type_: Any, path: Path) -> Any:
         origin, args = get_origin(type_) or type_, get_args(type_)

@@ -56,15 +56,35 @@ def any_of(value: Any, takers: list[Any], path: Path, report: ProblemReport) -> 
     named = [arm for arm in takers if get_origin(arm) is Literal]
     choices = tuple(choice for arm in named for choice in get_args(arm))
     rest = [arm for arm in takers if arm not in named]
+    if len(rest) > 1 and isinstance(value, Substituted):
+        return _first_that_fits(value, rest, path, report)
     if value in choices or not rest:
         return _choice(value, choices, path, report)
     if len(rest) > 1 or not named:
         return scalar(value, Union[tuple(takers)], path, report)  # noqa: UP007 - made at run time
     result = scalar(value, rest[0], path, ProblemReport(report.file))
+    if result is INVALID and _is_meant_for(value, rest[0]):
+        return scalar(value, rest[0], path, report)
     if result is INVALID:
         wanted = expected(Union[tuple(takers)])  # noqa: UP007
         return _mismatch(value, wanted, choices, path, report)
     return result
+
+
+def _is_meant_for(value: Any, type_: Any) -> bool:
+    """Whether a text that the type refuses has its form, so that its own message is the best."""
+    return isinstance(value, str) and bool(re.match(getattr(type_, "FORM", "(?!)"), value))
+
+
+def _first_that_fits(
+    value: Substituted, types: list[Any], path: Path, report: ProblemReport
+) -> Any:
+    for type_ in types:
+        result = scalar(value, type_, path, ProblemReport(report.file))
+        if result is not INVALID:
+            return result
+    wanted = expected(Union[tuple(types)])  # noqa: UP007 - made at run time
+    return _does_not_stand_for(value, wanted, path, report)
 
 
 def _choice(value: Any, choices: tuple[Any, ...], path: Path, report: ProblemReport) -> Any:

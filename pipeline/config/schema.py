@@ -16,7 +16,15 @@ import msgspec
 
 from pipeline.config.fields import Field, fields, paragraphs
 from pipeline.config.settings import Config, StageConfig
-from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, plain
+from pipeline.config.wording import (
+    ARRAYS,
+    arms,
+    can_be_off,
+    is_struct,
+    limits,
+    plain,
+    short_key,
+)
 from pipeline.model import registry
 from pipeline.model.component import Duration, SinkConfig, Size, SourceConfig
 
@@ -116,6 +124,8 @@ class _Definitions:
         """The schemas of one type of a union; `${...}` is an alternative apart from the choices."""
         if get_origin(type_) is Literal:
             return [{"enum": list(get_args(type_))}, {"type": "string", "pattern": _SUBSTITUTED}]
+        if key := short_key(type_):
+            return [self.of(key.type), self._one(type_)]
         return [self._one(type_)]
 
     def _one(self, type_: Any) -> Schema:
@@ -157,6 +167,8 @@ class _Definitions:
             return {"type": ["string", "integer"], "pattern": form, "minimum": 0}
         if type_ is Duration:
             return {"type": "string", "pattern": f"{_DURATION}|{_SUBSTITUTED}"}
+        if form := getattr(type_, "FORM", ""):
+            return {"type": "string", "pattern": f"{form}|{_SUBSTITUTED}"}
         if issubclass(type_, str):
             return {"type": "string"}
         found = msgspec.json.schema(type_)

@@ -64,6 +64,26 @@ def arms(type_: Any) -> tuple[Any, ...]:
     return tuple(unwrap(arm) for arm in get_args(type_) if arm is not NoneType)
 
 
+def short_key(type_: Any) -> structs.FieldInfo | None:
+    """The key whose value may be written in place of the whole table; None if there is none.
+
+    A Struct names it in `SHORT`: `buffer = "64MiB"` is `buffer = { memory = "64MiB" }`.
+    """
+    if not is_struct(type_) or not (name := getattr(type_, "SHORT", "")):
+        return None
+    return next(field for field in structs.fields(type_) if field.name == name)
+
+
+def forms(type_: Any) -> tuple[Any, ...]:
+    """The types in which a value may be written: `arms`, with the short form before its table."""
+    found: list[Any] = []
+    for arm in arms(type_):
+        if key := short_key(arm):
+            found += arms(key.type)
+        found.append(arm)
+    return tuple(found)
+
+
 def is_optional(type_: Any) -> bool:
     """Whether the type is a union with `None`."""
     return NoneType in get_args(unwrap(type_))
@@ -148,7 +168,7 @@ def kind(value: Any) -> str:
 
 def expected(type_: Any) -> str:
     """What a value of the type should be: `a duration such as "5s" or "off"`."""
-    parts = [_expected(arm) for arm in arms(type_)]
+    parts = [_expected(arm) for arm in forms(type_)]
     if can_be_off(type_):
         parts.append('"off"')
     return listed(dict.fromkeys(parts), "or")
@@ -165,6 +185,8 @@ def _expected(type_: Any) -> str:
         return "a table"
     if found := _PARSED.get(origin):
         return found
+    if noun := getattr(origin, "NOUN", ""):
+        return f"a {noun} such as {toml(origin.EXAMPLE)}"
     if origin in ARRAYS:
         return "an array"
     return next((name for base, name in _KINDS if issubclass(origin, base)), "something else")
@@ -184,6 +206,14 @@ def nearest(value: str, choices: Iterable[str]) -> str:
         return ""
     found = meant(value, choices)
     return f"did you mean {quote(found)}?" if found is not None else ""
+
+
+def unit_hint(value: Any, type_: Any) -> str:
+    """What to write for a number where a duration is expected; empty for anything else."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and value >= 0 and Duration in forms(type_):
+        return f'say in which unit, such as "{value}s"'
+    return ""
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:

@@ -26,7 +26,7 @@ from pipeline.model.tables import (
     SourceConfig,
     TLSConfig,
 )
-from pipeline.model.values import Duration, Secret, Size
+from pipeline.model.values import Duration, Rate, Secret, Size
 
 __all__ = [
     "BatchConfig",
@@ -38,6 +38,7 @@ __all__ = [
     "Intake",
     "Payload",
     "Python",
+    "Rate",
     "RetryConfig",
     "Secret",
     "Share",

@@ -1,11 +1,12 @@
 """Configuration tables that all sinks or all sources have.
 
 The docstrings of the tables and of their keys are the text of the reference and of the JSON Schema.
+A table with `SHORT` may also be written as the value of that key alone: `buffer = "64MiB"`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -14,6 +15,8 @@ from pipeline.model.values import Duration, Size
 
 class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may wait for this sink, and what happens when its buffer is full."""
+
+    SHORT: ClassVar[str] = "memory"
 
     memory: Annotated[Size, msgspec.Meta(ge=2**16)] = Size(16 * 2**20)
     """Bytes of memory, including what is being sent. A container's labels beyond 4 KiB, and its
@@ -65,8 +68,8 @@ class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     type: str
     """Which sink this is."""
-    buffer: BufferConfig = BufferConfig()
-    """What may wait for this sink."""
+    buffer: Annotated[BufferConfig, msgspec.Meta(examples=["64MiB"])] = BufferConfig()
+    """What may wait for this sink. A size by itself is that of the memory."""
     batch: BatchConfig = BatchConfig()
     """How much is sent at once."""
     retry: RetryConfig = RetryConfig()

@@ -1,4 +1,9 @@
-"""Types for values in a component's configuration that TOML doesn't have."""
+"""Types for values in a component's configuration that TOML doesn't have.
+
+Each has a classmethod `parse`, which makes a value of a text and raises `ValueError` for one of
+another form, with a sentence for the user. Types of this kind that components define say what
+messages and the JSON Schema need: `NOUN`, what to call such a text; `EXAMPLE`; `FORM`, a pattern.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +47,36 @@ class Duration(float):
             raise ValueError(f'"{text}" is not a duration; write it like "200ms", "5s" or "10m"')
         parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)", text)
         return cls(sum(float(number) * cls.UNITS[unit] for number, unit in parts))
+
+
+class Rate(float):
+    """A number of entries in a time, written as `100/s`, `30/m`, `1000/h` or `20/10m`.
+
+    As a number it is the entries per second.
+    """
+
+    NOUN: ClassVar[str] = "rate"
+    EXAMPLE: ClassVar[str] = "100/s"
+    FORM: ClassVar[str] = r"^\d+(\.\d+)?/((us|ms|s|m|h|d)|(\d+(\.\d+)?(us|ms|s|m|h|d))+)$"
+
+    count: float
+    """How many entries."""
+    per: Duration
+    """In which time."""
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """Reads a rate. Raises `ValueError` with a sentence for the user."""
+        text = text.replace(" ", "")
+        if not re.match(cls.FORM, text, re.ASCII):
+            raise ValueError(f'"{text}" is not a rate; write it like "100/s", "30/m" or "20/10m"')
+        count, _, per = text.partition("/")
+        time = Duration.parse(per if per[0].isdigit() else f"1{per}")
+        if not time:
+            raise ValueError(f'"{text}" is not a rate: its time is 0')
+        rate = cls(float(count) / time)
+        rate.count, rate.per = float(count), time
+        return rate
 
 
 class Secret(str):

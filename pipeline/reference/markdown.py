@@ -15,7 +15,16 @@ from pipeline.config.settings import (
     ListenAddress,
     StageConfig,
 )
-from pipeline.config.wording import ARRAYS, arms, can_be_off, is_struct, limits, listed, toml
+from pipeline.config.wording import (
+    ARRAYS,
+    arms,
+    can_be_off,
+    forms,
+    is_struct,
+    limits,
+    listed,
+    toml,
+)
 from pipeline.model import registry
 from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
 
@@ -36,6 +45,7 @@ same as this page in one file, ready to copy from.
 - A **size** is `"512KiB"`, `"16MiB"`, `"1GB"`, or a plain number of bytes.
 - A **duration** is `"200ms"`, `"5s"`, `"10m"`, `"2h"`, `"7d"`, or several together: `"1h30m"`.
   `"off"` is written where there may be none.
+- A **rate** is `"100/s"`, `"30/m"`, `"1000/h"`, or with a duration `"20/10m"`.
 - A **secret** is a string that is never shown, neither by `check` nor in the agent's log.
 - In any string, `${NAME}` stands for an environment variable, `${NAME:-default}` for the same with
   a default for one that is unset or empty, and `${file:/run/secrets/name}` for the text of a file.
@@ -142,7 +152,7 @@ _NAMES: dict[Any, str] = {
 
 def type_name(type_: Any) -> str:
     """What to write for a type: `array of strings`."""
-    parts = [_arm_name(arm) for arm in arms(type_)]
+    parts = [_arm_name(arm) for arm in forms(type_)]
     return listed([*parts, '`"off"`'] if can_be_off(type_) else parts, "or")
 
 
@@ -152,6 +162,8 @@ def _arm_name(type_: Any) -> str:
         return listed([f"`{toml(choice)}`" for choice in args], "or")
     if type_ in _NAMES:
         return _NAMES[type_]
+    if noun := getattr(type_, "NOUN", ""):
+        return str(noun)
     if is_struct(type_):
         return "table"
     if origin in ARRAYS:

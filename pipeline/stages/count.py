@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import compress
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -35,11 +35,14 @@ from pipeline.stages._metric import Labelling, Measure
 class Count(Measure, frozen=True, kw_only=True):
     """What is counted, and the name of the metric, to which `_total` is added."""
 
+    SHORT: ClassVar[str] = "name"
+
 
 Config = Annotated[
     Count,
     Meta(
         examples=[
+            "shop_lines",
             {"name": "http_requests", "labels": {"path": "{path}", "status": "{status}"}},
         ]
     ),

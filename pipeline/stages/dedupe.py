@@ -1,6 +1,6 @@
 """Drops an entry that is the same as one shortly before.
 
-    { dedupe = { within = "10s" } }
+    { dedupe = "1m" }
     { dedupe = { fields = ["level", "msg"], within = "1m", most = 5000 } }
 
 Two entries are the same when they have the same values in all of the `fields`, or, without
@@ -23,7 +23,7 @@ import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import islice, takewhile
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
@@ -45,6 +45,8 @@ _BETWEEN: Final = "\x1f"
 class Dedupe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which entries are the same, and for how long."""
 
+    SHORT: ClassVar[str] = "within"
+
     fields: Annotated[list[str] | None, Meta(min_length=1, examples=[["level", "msg"]])] = None
     """The fields to compare; without them, the message is compared."""
     within: Annotated[Duration, Meta(gt=0)] = Duration(10)
@@ -53,7 +55,7 @@ class Dedupe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many different entries are remembered for each container."""
 
 
-Config = Annotated[Dedupe, Meta(examples=[{"fields": ["level", "msg"], "within": "1m"}])]
+Config = Annotated[Dedupe, Meta(examples=["1m", {"fields": ["level", "msg"], "within": "1m"}])]
 
 
 class Stage(component.Stage):

@@ -1,15 +1,16 @@
 """Joins lines that belong together to one entry, above all stack traces.
 
     { join = "python" }
-    { join = { start = "^\\\\d{4}-\\\\d{2}-\\\\d{2} " } }
-    { join = { continue = "^\\\\s" } }
+    { join = '^\\d{4}-\\d{2}-\\d{2} ' }
+    { join = { continue = '^\\s' } }
 
 - `python`, `java` (and Kotlin, Scala), `go`, `node`, `ruby`, `dotnet`: the stack traces of that
   language, with the exceptions that caused them, and panics with all goroutines. A trace is an
   entry of its own, separate from the log line before it. Other lines pass at once.
 - `indent`: a line that begins with white space belongs to the one before it.
-- `{ start = "…" }`: an entry begins with a line in which the pattern is found, and all others
-  belong to the line before. This also keeps a trace together with its log line.
+- `'^…'`, a pattern that begins with `^`, or `{ start = "…" }`: an entry begins with a line in which
+  the pattern is found, and all others belong to the line before. This also keeps a trace together
+  with its log line.
 - `{ continue = "…" }`: a line in which the pattern is found belongs to the one before it.
 - `{ like = "java", lines = 1000 }`: limits other than the defaults.
 
@@ -31,7 +32,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, ClassVar, Final, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -64,6 +65,25 @@ OF_AN_ENTRY: Final = 48
 Name = Literal["python", "java", "go", "node", "ruby", "dotnet", "indent"]
 
 
+class FirstLine(str):
+    """A pattern for the first line of each entry, told from a language by its `^`."""
+
+    __slots__ = ()
+
+    NOUN: ClassVar[str] = "pattern"
+    EXAMPLE: ClassVar[str] = r"^\d{4}-\d{2}-\d{2} "
+    FORM: ClassVar[str] = r"^\^"
+
+    @classmethod
+    def parse(cls, text: str) -> FirstLine:
+        """Checks a pattern. Raises `ConfigError` for a wrong one, `ValueError` for one without
+        `^`."""
+        if not text.startswith("^"):
+            raise ValueError(f'"{text}" is not a pattern that begins with "^"')
+        compile_pattern(text)
+        return cls(text)
+
+
 class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which lines belong together, and limits. Exactly one of `like`, `start` and `continue`."""
 
@@ -83,7 +103,10 @@ class Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How long to wait for a further line, up to a tenth of a second longer."""
 
 
-Config = Annotated[Name | Own, Meta(examples=["python", {"start": r"^\d{4}-\d{2}-\d{2} "}])]
+Config = Annotated[
+    Name | FirstLine | Own,
+    Meta(examples=["python", FirstLine.EXAMPLE, {"continue": r"^\s", "timeout": "2s"}]),
+]
 
 
 class TraceReader(Protocol):
@@ -99,6 +122,8 @@ class Stage(component.Stage):
     stateful = True
 
     def __init__(self, config: str | Own) -> None:
+        if isinstance(config, FirstLine):
+            config = Own(start=config)
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
         self._reader = _reader(self._config)
 

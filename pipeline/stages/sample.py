@@ -1,10 +1,11 @@
 """Keeps a part of the entries, evenly, and notes on each how many it stands for.
 
     { sample = 10 }
+    { sample = 0.1 }
     { sample = { rate = 0.1, key = "{trace_id}", keep = "level == 'error'" } }
 
-`10` keeps one in ten, as `{ rate = 0.1 }` does. It is not random: of each container's entries the
-first is kept, and then every tenth.
+`10` keeps one in ten, and so do `0.1` (a number with a point) and `"10%"`: the part that is kept.
+It is not random: of each container's entries the first is kept, and then every tenth.
 
 With a `key`, a template as in `set`, all entries with the same text of the template are kept or
 dropped together, so a trace stays complete. Which ones are kept depends on the text only: it is the
@@ -18,10 +19,11 @@ kept, and without the field, since they stand for themselves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from copy import copy
 from fractions import Fraction
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 from zlib import crc32
 
 from msgspec import Meta, Struct
@@ -41,6 +43,23 @@ this
 breaks it up."""
 
 
+class Percentage(float):
+    """A part, written as `10%`."""
+
+    __slots__ = ()
+
+    NOUN: ClassVar[str] = "percentage"
+    EXAMPLE: ClassVar[str] = "10%"
+    FORM: ClassVar[str] = r"^\d+(\.\d+)?%$"
+
+    @classmethod
+    def parse(cls, text: str) -> Percentage:
+        """Reads a percentage. Raises `ValueError` with a sentence for the user."""
+        if not re.match(cls.FORM, text, re.ASCII):
+            raise ValueError(f'"{text}" is not a percentage; write it like "10%"')
+        return cls(float(text[:-1]) / 100)
+
+
 class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which part of the entries is kept."""
 
@@ -53,8 +72,8 @@ class Sample(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 Config = Annotated[
-    int | Sample,
-    Meta(examples=[10, {"rate": 0.1, "key": "{trace_id}", "keep": "level == 'error'"}]),
+    int | float | Percentage | Sample,
+    Meta(examples=[10, 0.1, {"rate": 0.1, "key": "{trace_id}", "keep": "level == 'error'"}]),
 ]
 
 
@@ -63,11 +82,16 @@ class Stage(component.Stage):
 
     stateful = True
 
-    def __init__(self, config: int | Sample) -> None:
+    def __init__(self, config: int | float | Sample) -> None:
+        key = keep = None
         if isinstance(config, int):
             if config < 1:
                 raise ConfigError("must be at least 1: N keeps one in N")
-            share, key, keep = Fraction(1, config), None, None
+            share = Fraction(1, config)
+        elif isinstance(config, float):
+            if not 0 < config <= 1:
+                raise ConfigError(f"a part is more than 0.0 and at most 1.0{_meant(config)}")
+            share = _share(config)
         else:
             share, key, keep = _share(config.rate), config.key, config.keep
         self._part, self._of = share.numerator, share.denominator
@@ -113,6 +137,11 @@ class Stage(component.Stage):
         if "" not in keys:
             return chosen
         return sorted([*chosen, *self._every([index for index in indexes if not keys[index]])])
+
+
+def _meant(part: float) -> str:
+    whole = int(part)
+    return f"; write {whole} to keep one in {whole}" if part == whole > 1 else ""
 
 
 def _share(rate: float) -> Fraction:

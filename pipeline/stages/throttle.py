@@ -1,8 +1,9 @@
 """Limits the rate of entries, and drops those beyond it.
 
-    { throttle = { rate = 100, per = "1s", burst = 500, key = "{path}" } }
+    { throttle = "100/s" }
+    { throttle = { rate = "100/s", burst = 500, key = "{path}" } }
 
-It is a token bucket: it has `burst` tokens at most, and gets `rate` more in each `per`, evenly.
+It is a token bucket: it has `burst` tokens at most, and gets more evenly, by the `rate`.
 Each entry takes one. Each container has a bucket of its own; with a `key`, a template as in `set`,
 one for each text of the template.
 
@@ -20,15 +21,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from copy import copy
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
 from pipeline.expression.insight import fields_of_template
 from pipeline.model import component
 from pipeline.model.batch import Batch
-from pipeline.model.component import Duration
+from pipeline.model.component import Duration, Rate
 from pipeline.model.container import Container
+from pipeline.model.errors import ConfigError
 from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
 
@@ -49,12 +51,15 @@ rate must not be dropped for want of a millionth."""
 class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many entries may pass."""
 
-    rate: Annotated[float, Meta(gt=0, examples=[100])]
-    """How many entries in each `per`."""
-    per: Annotated[Duration, Meta(gt=0)] = Duration(1)
-    """The time in which `rate` entries may pass."""
+    SHORT: ClassVar[str] = "rate"
+
+    rate: Annotated[Rate | float, Meta(gt=0, examples=["100/s", 100])]
+    """How many entries in which time; a number by itself is for each `per`."""
+    per: Annotated[Duration | None, Meta(gt=0, examples=["1m"])] = None
+    """The time of a `rate` that is a number by itself; without it, a second."""
     burst: Annotated[int | None, Meta(ge=1, examples=[500])] = None
-    """How many entries may pass at once after a quiet time. Without it, as many as `rate`."""
+    """How many entries may pass at once after a quiet time. Without it, as many as the rate says
+    for its time: 30 with `"30/m"`."""
     key: Annotated[str | None, Meta(examples=["{path}"])] = None
     """A template. Entries with the same text of it share a bucket."""
     keys: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
@@ -62,7 +67,7 @@ class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 Config = Annotated[
-    Throttle, Meta(examples=[{"rate": 100, "per": "1s", "burst": 500, "key": "{path}"}])
+    Throttle, Meta(examples=["100/s", {"rate": "100/s", "burst": 500, "key": "{path}"}])
 ]
 
 
@@ -95,8 +100,9 @@ class Stage(component.Stage):
     def __init__(self, config: Throttle) -> None:
         self._keys = compile_key(config.key) if config.key else None
         self._reads = fields_of_template(config.key, "key") if config.key else []
-        self._rate = config.rate / config.per
-        self._burst = float(config.burst or max(1.0, config.rate))
+        count, per = _count_and_time(config)
+        self._rate = count / per
+        self._burst = float(config.burst or max(1.0, count))
         self._most = config.keys
         self._buckets: Recent[Bucket] = self._new()
 
@@ -148,3 +154,13 @@ class Stage(component.Stage):
         if marks:
             batch = batch.marked("throttled", marks)
         return batch.select(passed)
+
+
+def _count_and_time(config: Throttle) -> tuple[float, float]:
+    """How many entries, and in how many seconds."""
+    rate = config.rate
+    if not isinstance(rate, Rate):
+        return rate, config.per or 1.0
+    if config.per is not None:
+        raise ConfigError('the rate has its time already; write rate = "100/s" alone', "per")
+    return rate.count, rate.per

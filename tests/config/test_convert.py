@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from pipeline.config.convert import Converter
 from pipeline.config.problems import INVALID, ProblemReport
 from pipeline.config.substitute import Substituted, fill
-from pipeline.model.component import Duration, Secret, Size, TLSConfig
+from pipeline.model.component import BufferConfig, Duration, Rate, Secret, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.transport.http import HttpSinkConfig
 
@@ -43,6 +43,9 @@ class Example(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     anything: dict[str, Any] = {}
     inner: Inner = Inner()
     optional: str | None = None
+    room: BufferConfig = BufferConfig()
+    pace: Rate | float = 1.0
+    many: int | float = 1
 
 
 class Needy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +103,11 @@ def test_an_empty_table_is_all_defaults() -> None:
         ("anything", {"a": [1, {"b": True}]}, {"a": [1, {"b": True}]}),
         ("inner", {"number": 10}, Inner(number=10)),
         ("optional", "off", "off"),
+        ("room", "64MiB", BufferConfig(memory=Size(2**26))),
+        ("room", 65536, BufferConfig(memory=Size(2**16))),
+        ("room", {"disk": "1GiB"}, BufferConfig(disk=Size(2**30))),
+        ("pace", "30/m", 0.5),
+        ("pace", 5, 5),
     ],
 )
 def test_values_become_what_their_field_is(key: str, written: Any, value: Any) -> None:
@@ -121,7 +129,16 @@ def test_types_of_our_own_keep_their_type() -> None:
         ({"size": 1.5}, 'size: expected a size such as "16MiB", got a number'),
         ({"size": True}, 'size: expected a size such as "16MiB", got true or false'),
         ({"size": "9" * 400}, f'size: "{"9" * 59}…" is too much'),
-        ({"wait": 5}, 'wait: expected a duration such as "5s", got a whole number'),
+        (
+            {"wait": 60},
+            'wait: expected a duration such as "5s", got a whole number; '
+            'say in which unit, such as "60s"',
+        ),
+        ({"room": "1KiB"}, "room: must be at least 64KiB"),
+        ({"room": "x"}, 'room: "x" is not a size; write it like "16MiB" or "512KiB"'),
+        ({"room": []}, 'room: expected a size such as "16MiB" or a table, got an array'),
+        ({"room": {"memory": "1KiB"}}, "room.memory: must be at least 64KiB"),
+        ({"pace": "5"}, 'pace: "5" is not a rate; write it like "100/s", "30/m" or "20/10m"'),
         ({"wait": "5"}, 'wait: "5" is not a duration; write it like "200ms", "5s" or "10m"'),
         ({"wait": "0s"}, "wait: must be more than 0s"),
         ({"wait": "off"}, 'wait: "off" is not a duration; write it like "200ms", "5s" or "10m"'),
@@ -288,3 +305,19 @@ def test_a_header_is_a_secret_that_may_stand_in_plain_text() -> None:
     )
     assert report.warnings == []
     assert "shop" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "value"),
+    [("pace", "100/s", 100), ("pace", "5", 5), ("many", "10", 10), ("many", "0.1", 0.1)],
+)
+def test_a_substituted_text_becomes_what_it_spells_of_several_types(
+    key: str, written: str, value: float
+) -> None:
+    result = getattr(good(**{key: fill("${N}", {"N": written})}), key)
+    assert result == value
+
+
+def test_a_substituted_text_that_fits_none_of_several_types_is_not_shown() -> None:
+    told = bad(pace=fill("${N}", {"N": "s3cr3t"}))
+    assert told == 'pace: "${N}" does not stand for a rate such as "100/s" or a number'

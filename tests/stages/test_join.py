@@ -389,3 +389,13 @@ def test_events_and_stats_are_not_joined() -> None:
     stage = joining("indent")
     assert stage(one) is one
     assert stage.held == 0
+
+
+def test_a_pattern_that_begins_with_a_caret_is_the_mark_of_a_first_line() -> None:
+    stage = join.Stage(join.FirstLine.parse(r"^\d")).bind(container())
+    joined = [*entries(stage(batch("1 a", " b", "2 c"))), *entries(stage.flush(math.inf))]
+    assert [one.message for one in joined] == [b"1 a\n b", b"2 c"]
+    with pytest.raises(ValueError, match="begins with"):
+        join.FirstLine.parse("pyhton")
+    with pytest.raises(ConfigError, match="take for ever"):
+        join.FirstLine.parse("^(a+)+$")

@@ -16,7 +16,8 @@ from pipeline.testing.stage_kit import StageKit
 
 
 def make(config: Any) -> Stage:
-    return sample.Stage(msgspec.convert(config, sample.Config))
+    table = isinstance(config, dict)
+    return sample.Stage(msgspec.convert(config, sample.Sample) if table else config)
 
 
 def numbers(count: int, start: int = 0) -> Batch:
@@ -151,3 +152,25 @@ def test_check_knows_what_it_reads_and_makes() -> None:
     found = [(use.field, use.written, use.key) for use in effect.reads]
     assert found == [("trace", "trace.id", "key"), ("level", "level", "keep")]
     assert effect.makes == make(5).effect().makes == {"sample_rate"}
+
+
+def test_a_number_with_a_point_is_the_part_that_is_kept() -> None:
+    assert kept(make(0.5), numbers(4)) == kept(make(2), numbers(4)) == [0, 2]
+    tenth = sample.Stage(sample.Percentage.parse("10%"))
+    assert kept(tenth, numbers(20)) == [0, 10]
+    assert kept(make(1.0), numbers(3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [(0.0, "at most 1.0"), (1.5, "at most 1.0"), (10.0, "write 10 to keep one in 10")],
+)
+def test_a_part_of_more_than_all_is_refused(config: float, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make(config)
+
+
+@pytest.mark.parametrize("text", ["10", "%", "-1%", "a%", ""])
+def test_what_is_no_percentage_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a percentage"):
+        sample.Percentage.parse(text)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.batch import Batch
-from pipeline.model.component import Duration, Stage
+from pipeline.model.component import Duration, Rate, Stage
 from pipeline.model.errors import ConfigError
 from pipeline.model.timestamps import from_nanoseconds
 from pipeline.stages import throttle
@@ -141,3 +141,31 @@ def test_check_knows_what_it_reads_and_makes() -> None:
     assert [(use.field, use.key, use.column) for use in effect.reads] == [("path", "key", 3)]
     assert effect.makes == {"throttled"}
     assert throttle.Stage(throttle.Throttle(rate=1)).effect().reads == []
+
+
+def test_a_rate_may_be_written_with_its_time() -> None:
+    for text, count, per in (
+        ("100/s", 100, 1),
+        ("30/m", 30, 60),
+        ("20/10m", 20, 600),
+        ("1.5 / h", 1.5, 3600),
+    ):
+        rate = Rate.parse(text)
+        assert (rate.count, rate.per) == (count, per)
+        assert rate == pytest.approx(count / per)
+    minute = make(rate=Rate.parse("2/m"))
+    assert passed(minute(at(0, 1, 2, 31, 32))) == "0 1 3"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "100", "/s", "100/", "100/x", "-1/s", "1/s/s", "\u0661/s", "a/s", "1/0s"]
+)
+def test_what_is_no_rate_is_refused_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a rate"):
+        Rate.parse(text)
+
+
+def test_a_rate_that_has_its_time_takes_no_other() -> None:
+    with pytest.raises(ConfigError, match="has its time already") as error:
+        make(rate=Rate.parse("1/s"), per=Duration(60))
+    assert error.value.path == "per"
