@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +12,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from pipeline.cli._agent import AgentClient
-from pipeline.cli._terminal import Colour, colours, printable
-from pipeline.encode.local_time import LocalTime
-from pipeline.model.records import RESERVED
+from pipeline.cli._terminal import colours
+from pipeline.cli.tap.rows import Rows
 from pipeline.support.plural import plural
-
-Paint = Callable[[Colour, str], str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def tap(wanted: Wanted, agent: AgentClient, *, json: bool, limit: int | None) ->
 
 def _follow(wanted: Wanted, agent: AgentClient, json: bool, limit: int | None) -> None:
     shown = 0
-    show = Rows()
+    show = Rows(sys.stdout)
     for line in agent.stream(wanted.path):
         try:
             found = msgspec.json.decode(line, type=dict[str, Any])
@@ -89,61 +86,3 @@ def _say(found: Mapping[str, Any], where: str) -> None:
         text = f"showing entries of the agent at {where}; press Ctrl-C to stop"
     if text:
         print(paint("yellow", text), file=sys.stderr, flush=True)
-
-
-class Rows:
-    """Formats an entry for people, on one line."""
-
-    def __init__(self) -> None:
-        self._paint = colours(sys.stdout)
-        self._local_time = LocalTime("%H:%M:%S")
-
-    def __call__(self, found: Mapping[str, Any]) -> str:
-        paint = self._paint
-        way = " -> ".join(str(found[one]) for one in ("route", "sink", "stage") if one in found)
-        if "entry" not in found:
-            count = found.get("entries", 0)
-            lost = f"{count:,} {plural(count, 'entry')} dropped ({found.get('dropped', '')})"
-            return f"{paint('bold', printable(way))}  {paint('red', printable(lost))}"
-        entry = found["entry"]
-        name = printable(str(entry.get("container", {}).get("name", "")))
-        parts = [self._time(entry), paint("bold", name), paint("dim", printable(way))]
-        if reason := self._reason(found):
-            parts.append(paint("red", printable(reason)))
-        return f"{'  '.join(parts)}  {printable(_text(entry))}"
-
-    def _time(self, entry: Mapping[str, Any]) -> str:
-        moment = str(entry.get("@timestamp", "")).encode()
-        try:
-            [second] = self._local_time.render([moment])
-        except ValueError:
-            return ""
-        return (second + moment[19:23]).decode()
-
-    @staticmethod
-    def _reason(found: Mapping[str, Any]) -> str:
-        reason, because = str(found.get("dropped", "")), found.get("because")
-        if not reason or reason == "filtered":
-            return reason
-        return f"dropped ({reason}: {because})" if because else f"dropped ({reason})"
-
-
-def _text(entry: Mapping[str, Any]) -> str:
-    """The message, then the fields that aren't in it already."""
-    fields = {name: value for name, value in entry.items() if name not in RESERVED}
-    fields |= entry.get("fields", {})
-    message = str(entry.get("message", ""))
-    said = _object(message)
-    fields = {name: value for name, value in fields.items() if said.get(name, said) != value}
-    if not fields:
-        return message
-    made = msgspec.json.encode(fields).decode()
-    return f"{message}  {made}" if message else made
-
-
-def _object(message: str) -> Mapping[str, Any]:
-    """The message as an object, if it is one in JSON; else an empty one."""
-    if message.startswith("{"):
-        with suppress(msgspec.MsgspecError, RecursionError):
-            return msgspec.json.decode(message, type=dict[str, Any])
-    return {}
