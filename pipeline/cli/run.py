@@ -13,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli._options import add_allow_python
-from pipeline.model.errors import without_credentials
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
@@ -52,6 +51,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> int:
     """0 when all that was read is delivered, 1 when something isn't. Raises `DocklineError`."""
     gc.disable()  # nothing imported and built now is garbage; the agent enables it again
+    from pipeline.cli._own_log import OwnLog
     from pipeline.config import find, read
     from pipeline.runtime.agent import Agent
     from pipeline.runtime.reload import Reloader
@@ -59,11 +59,10 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.support import allocator
     from pipeline.support.selector import CoalescingLoop
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s"))
-    logging.basicConfig(level=args.log_level.upper(), handlers=[handler])
+    own_log = OwnLog(args.log_level, sys.stderr)
     file = find(args.config, os.environ)
     reading = read(file, os.environ, python=args.python)
+    own_log.write_as(reading.config.agent.log)
     announce(file, reading.config.state.directory)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
@@ -75,13 +74,6 @@ def main(args: argparse.Namespace) -> int:
     )
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent, reloader)) else 1
-
-
-class _Formatter(logging.Formatter):
-    """Removes credentials of URLs, whichever library quotes them, also in tracebacks."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return without_credentials(super().format(record))
 
 
 def _allow_all_descriptors() -> None:

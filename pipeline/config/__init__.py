@@ -15,7 +15,8 @@ In reading order:
 7. ``file``         all of the above, for one file
 
 ``selection`` decides which containers are followed and which routes take them. ``compare`` tells
-what changes between two configurations, ``edit`` rewrites a TOML file in place. ``fields``,
+what changes between two configurations, ``edit`` rewrites a TOML file in place, ``addresses`` tells
+where sinks and sources are. ``fields``,
 ``examples`` and ``schema`` are for the documentation.
 """
 

@@ -22,7 +22,7 @@ FIXED = (
     ("logs", "read"), ("stats", "every"), ("stats", "labels"),
     ("state", "directory"), ("http", "listen"),
     ("http", "token"), ("http", "hosts"), ("http", "metrics"), ("http", "tap"), ("http", "reload"),
-    ("http", "tls"), ("http", "trust_proxy"), ("http", "page"),
+    ("http", "tls"), ("http", "trust_proxy"), ("http", "page"), ("agent", "log"),
 )  # fmt: skip
 """Paths of the settings that are only read when the agent starts."""
 

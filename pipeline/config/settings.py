@@ -313,6 +313,10 @@ class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shutdown: Annotated[Duration, Meta(ge=0)] = Duration(10)
     """How long a stopping agent continues to deliver what it has read. Keep it below the time after
     which the process is killed (`stop_grace_period` in Compose, also 10s by default)."""
+    log: Literal["text", "json"] = "text"
+    """The form of the agent's own log on standard error: `text` for people, or `json`, one object
+    per line by the names of Elastic Common Schema. What is wrong with the configuration at the
+    start is always text. How much is logged is chosen with `dockline run --log-level`."""
 
 
 class StageConfig(Struct, frozen=True):

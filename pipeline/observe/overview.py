@@ -121,14 +121,19 @@ class Observer:
         """Uses other routes and buffers from now on, after a reload."""
         self._routes, self._buffers = routes, buffers
 
+    def sinks(self) -> list[SinkNow]:
+        """The state of each sink, with its counters."""
+        sinks = list(self._sinks())
+        self._count(sinks)
+        return sinks
+
     async def overview(self, problem: str) -> Overview:
         """Makes an overview; lets the event loop run every few milliseconds.
 
         `problem`: why the Engine doesn't answer; empty if it does.
         """
         clock = time.monotonic()
-        sinks = list(self._sinks())
-        self._count(sinks)
+        sinks = self.sinks()
         routes = {name: RouteNow(name) for name in self._routes}
         for (route, stage), count in _values(self._metrics.filtered, "route", "stage").items():
             if count and route in routes:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
-from msgspec import Struct
 
 from pipeline.config import Config
-from pipeline.model.component import SinkConfig, SourceConfig
-from pipeline.model.secrecy import Stars
+from pipeline.config.addresses import address_of
+from pipeline.model.component import SinkConfig
 from pipeline.observe.access import Guard
 from pipeline.observe.query import Query
 from pipeline.page.answers import answer
-
-_ADDRESSES: Final = (
-    "address", "url", "urls", "servers", "brokers", "endpoint", "listen", "path", "bucket",
-)  # fmt: skip
-"""Settings that say where a sink or source is, of which each component has one."""
-LONGEST: Final = 200
-"""Characters of an address that are shown."""
 
 
 class Graph:
@@ -87,13 +79,3 @@ def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> dict[st
         "disk_limit": int(buffer.disk or 0),
         "dead_letter": sink.dead_letter,
     }
-
-
-def address_of(config: SinkConfig | SourceConfig | Struct, conceal: Callable[[str], str]) -> str:
-    """Where a sink or source is, without what must not be shown; empty if it has no address."""
-    for key in _ADDRESSES:
-        value = getattr(config, key, None)
-        if value:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            return Stars(config)(conceal(text))[:LONGEST]  # of a secret that is cut, the rest stays
-    return ""

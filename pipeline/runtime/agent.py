@@ -41,6 +41,7 @@ from pipeline.observe.overview import Observer, Overview
 from pipeline.observe.server import parse_listen
 from pipeline.observe.tap_stream import Tapping
 from pipeline.runtime.access import certificate, trusted_proxy
+from pipeline.runtime.introduction import beginning, ending
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
 from pipeline.sources.docker.discovery.own_container import own_container
@@ -49,6 +50,7 @@ from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.sources.docker.source import DockerSource, FollowOptions
 from pipeline.sources.docker.stats import StatsPoller, stats_batch
 from pipeline.support.allocator import Allocator
+from pipeline.support.elapsed import elapsed
 from pipeline.support.garbage import Collector
 from pipeline.support.plural import plural
 from pipeline.topology import Route, Router
@@ -375,6 +377,8 @@ class Agent:
         if self.engine is not None:
             self.source = self._make_source(self.engine)
         self.started = True
+        for sentence in beginning(self.config, self.written.file, self.conceal):
+            log.info("%s", sentence)
         try:
             self._collector.start()
             if self.admin is not None:
@@ -395,6 +399,7 @@ class Agent:
                     task.cancel()
                 await self.outputs.finish()
                 await self.runners.finish()
+            self._say_what_was_done()
             return not any(output.buffer.entries for output in self.outputs)
         finally:
             with suppress(TimeoutError):
@@ -408,6 +413,11 @@ class Agent:
             if self.admin is not None:
                 await self.admin.close()
             self._collector.stop()
+
+    def _say_what_was_done(self) -> None:
+        for sentence in ending(self._observer.sinks()):
+            log.info("%s", sentence)
+        log.info("stopped after %s", elapsed(time.time() - self.began))
 
     async def _read_until(self, stop: asyncio.Event, reloader: Reloader | None) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.discovery.events import action_of, event_time
 from pipeline.sources.docker.discovery.facts import from_event, from_list
 from pipeline.sources.docker.discovery.start_position import Start, StartPositions
+from pipeline.sources.docker.discovery.told import following
 from pipeline.sources.docker.discovery.watch import Event, Watch
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.lifecycle.draining import Draining
@@ -287,7 +288,8 @@ class DockerSource:
         Starts to follow containers whose `start` event was lost, and drops those that were removed.
         Raises `EngineError`.
         """
-        if not self._caught_up:
+        first = not self._caught_up
+        if first:
             await self._catch_up()
             self._caught_up = True
             for event, followed in self._started_early:
@@ -301,6 +303,8 @@ class DockerSource:
                 running.add(container.id)
                 with self._isolated(container):
                     self._found_running(container, item)
+        if first:
+            self._say_which(running)
         self._checkpoint.looked = max(self._checkpoint.looked, self.watch.asked)
         ended = [key for key in (*self.followed, *self._left) if key not in running]
         for key in ended:
@@ -308,6 +312,12 @@ class DockerSource:
             if one is not None and one.follower is not None:
                 one.follower.doubt()
         await self._check_ended(ended)
+
+    def _say_which(self, running: Collection[str]) -> None:
+        """Logs which of the running containers are followed."""
+        names = [self.followed[key].facts.name for key in running if key in self.followed]
+        others = len(running) - len(names) - (self._myself in running)
+        log.info("%s", following(names, others))
 
     def _found_running(self, container: Container, item: Mapping[str, Any]) -> None:
         """Handles an element of the list: makes up for lost events."""

@@ -1,11 +1,11 @@
-"""The picture of the configuration: what it must not show."""
+"""Where a sink is can be shown to anybody who may see the log or the page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.config.addresses import LONGEST, address_of
 from pipeline.config.file import parse
-from pipeline.page.graph import LONGEST, describe
 
 SECRET = "hunter2-hunter3-hunter4"
 
@@ -13,9 +13,7 @@ SECRET = "hunter2-hunter3-hunter4"
 def address(path: str) -> str:
     text = f'[sinks.out]\ntype = "file"\npath = "{path}${{SECRET}}"\n'
     reading = parse(text, {"SECRET": SECRET})
-    [sink] = describe(reading.config, reading.conceal)["sinks"]
-    found: str = sink["address"]
-    return found
+    return address_of(reading.config.sinks["out"], reading.conceal)
 
 
 def test_what_was_substituted_is_shown_as_it_was_written(tmp_path: Path) -> None:

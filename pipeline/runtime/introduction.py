@@ -1,0 +1,86 @@
+"""What the agent says of itself in its log: what it does, when it begins, and what it did, at the
+end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pipeline import __version__
+from pipeline.config import Config
+from pipeline.config.addresses import address_of
+from pipeline.config.settings import RouteConfig
+from pipeline.config.wording import size
+from pipeline.model.component import SinkConfig
+from pipeline.support.plural import plural
+from pipeline.topology.output import SinkNow
+
+MOST = 12
+"""Routes and sinks that are described one by one."""
+LONGEST = 100
+"""Characters of an expression that are shown."""
+
+
+def beginning(config: Config, file: str, conceal: Callable[[str], str]) -> Iterator[str]:
+    """What the agent follows and where it sends, in sentences.
+
+    `file`: the name of the configuration. `conceal` hides in a text of the configuration what must
+    not be shown.
+    """
+    yield f"dockline {__version__}, configuration: {file}"
+    yield from _some("route", [_route(*one, conceal) for one in config.routes.items()])
+    yield from _some("sink", [_sink(*one, conceal) for one in config.sinks.items()])
+
+
+def _some(what: str, said: list[str]) -> Iterator[str]:
+    yield from (f"{what} {one}" for one in said[:MOST])
+    if (more := len(said) - MOST) > 0:
+        yield f"and {more} more {plural(more, what)}"
+
+
+def _route(name: str, route: RouteConfig, conceal: Callable[[str], str]) -> str:
+    whose = "all containers"
+    if route.containers:
+        text = conceal(str(route.containers))
+        whose = f"containers with {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
+    stages = ", ".join(stage.name for stage in route.stages)
+    through = f" through {stages}" if stages else ""
+    return f"{name}: {_listed(route.sources)} of {whose}{through} to {_listed(route.to)}"
+
+
+def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> str:
+    where, buffer = address_of(sink, conceal), sink.buffer
+    if sink.type == "console":
+        where = "standard output"
+    room = f"buffer {size(int(buffer.memory))} of memory"
+    if buffer.disk:
+        room += f" and {size(int(buffer.disk))} of disk"
+    return f"{name}: {', '.join(filter(None, (sink.type, where, room)))}, {_FULL[buffer.when_full]}"
+
+
+_FULL = {
+    "block": "reading waits when it is full",
+    "drop_newest": "new entries are dropped when it is full",
+    "drop_oldest": "old entries are dropped when it is full",
+}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def ending(sinks: Iterable[SinkNow]) -> Iterator[str]:
+    """What became of the entries at each sink, in sentences."""
+    yield from _some("sink", [_outcome(sink) for sink in sinks])
+
+
+def _outcome(sink: SinkNow) -> str:
+    said = [f"{sink.delivered:,} {plural(sink.delivered, 'entry')} delivered"]
+    if sink.dropped and (dropped := sum(sink.dropped.values())):
+        why = ", ".join(sorted(reason for reason, count in sink.dropped.items() if count))
+        said.append(f"{dropped:,} dropped ({why})")
+    if sink.dead_lettered:
+        said.append(f"{sink.dead_lettered:,} given to its dead-letter sink")
+    if sink.entries:
+        said.append(f"{sink.entries:,} not delivered yet")
+    return f"{sink.name}: {', '.join(said)}"
