@@ -6,8 +6,8 @@ command. Its module defines:
 
 - `add(subparsers)`: adds the command's own parser, with its options, and returns it. The option
   `-c FILE` is added to every command.
-- `main(args) -> int`: runs the command and returns its exit status. `args.config` is the value of
-  `-c`, or None; `pipeline.config.find` takes it. It may raise `DocklineError`.
+- `main(args) -> int`: runs the command and returns its exit status. `args.config` has the values of
+  `-c`; `pipeline.config.find` takes it. It may raise `DocklineError`.
 
 Every start of the program imports all of these modules. So they import what is slow to import
 inside `main`, and only the command that is run pays for it.
@@ -28,7 +28,7 @@ from pipeline.model.errors import DocklineError
 
 EPILOG = """\
 Without -c the configuration is $DOCKLINE_CONFIG, or /etc/dockline/dockline.toml where it exists;
-without any, every container's logs go to standard output.
+without any, every container's logs go to standard output. Several files are read as one.
 """
 
 
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = command_line().parse_args(argv)
+        args.config = [*args.config, *args.config_of_command]
         _open_what_is_closed(args.command)
         status: int = args.main(args)
         if sys.stdout is not None:
@@ -81,20 +82,28 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"dockline {__version__} ({native.described})"
     )
-    _add_config(parser, None)
+    _add_config(parser, "config")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
             command = importlib.import_module(f"{__name__}.{module.name}")
             own = command.add(commands)
             own.set_defaults(main=command.main)
-            _add_config(own, argparse.SUPPRESS)  # so that one before the command stays
+            _add_config(own, "config_of_command")
     return parser
 
 
-def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
+def _add_config(parser: argparse.ArgumentParser, dest: str) -> None:
+    """Adds `-c`. What stands before the command and after it has a `dest` of its own: a subparser
+    replaces what the parser has."""
     parser.add_argument(
-        "-c", "--config", metavar="FILE", default=default, help="the configuration (TOML)"
+        "-c",
+        "--config",
+        metavar="FILE",
+        dest=dest,
+        action="append",
+        default=[],
+        help="the configuration (TOML), or a folder for the *.toml in it; may be repeated",
     )
 
 

@@ -24,6 +24,7 @@ from urllib.request import (
 from pipeline.cli._agent_tls import context_for, distrusted
 from pipeline.cli._port_owner import users
 from pipeline.config import Config, find, read
+from pipeline.config.files import Names
 from pipeline.model.errors import DocklineError
 from pipeline.observe.access import names_this_host
 from pipeline.observe.server import parse_listen
@@ -138,7 +139,7 @@ class AgentClient:
 
 
 def find_agent(
-    url: str | None, token: str | None, config: str | None, environ: Mapping[str, str] = os.environ
+    url: str | None, token: str | None, config: Names, environ: Mapping[str, str] = os.environ
 ) -> AgentClient:
     """The agent to ask: at `url`, or where the configuration says that it listens.
 
@@ -156,7 +157,7 @@ def find_agent(
 
 
 def _with_token(
-    address: str, token: str | None, config: str | None, environ: Mapping[str, str]
+    address: str, token: str | None, config: Names, environ: Mapping[str, str]
 ) -> AgentClient:
     if token:
         return _with(address, token, "--token")
@@ -168,7 +169,7 @@ def _with_token(
     return _on_this_host(address, config, environ)
 
 
-def _certificate(config: str | None, environ: Mapping[str, str]) -> str:
+def _certificate(config: Names, environ: Mapping[str, str]) -> str:
     """The file of the certificate in the configuration; empty if there is none."""
     try:
         tls = _config(config, environ).http.tls
@@ -185,7 +186,7 @@ def _with(address: str, token: str, origin: str) -> AgentClient:
     return AgentClient(address, token, origin)
 
 
-def _on_this_host(address: str, config: str | None, environ: Mapping[str, str]) -> AgentClient:
+def _on_this_host(address: str, config: Names, environ: Mapping[str, str]) -> AgentClient:
     try:
         settings = _config(config, environ)
     except DocklineError as error:
@@ -229,7 +230,7 @@ def _is_here(address: str) -> bool:
     return names_this_host(address.partition("://")[2].partition("/")[0])
 
 
-def _config(config: str | None, environ: Mapping[str, str]) -> Config:
+def _config(config: Names, environ: Mapping[str, str]) -> Config:
     return read(find(config, environ), environ, python="ignore").config
 
 

@@ -36,7 +36,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="read the configuration again when its file changes, as on SIGHUP",
+        help="read the configuration again when a file of it changes, as on SIGHUP",
     )
     parser.add_argument(
         "--log-level",
@@ -60,18 +60,16 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.support.selector import CoalescingLoop
 
     own_log = OwnLog(args.log_level, sys.stderr)
-    file = find(args.config, os.environ)
-    reading = read(file, os.environ, python=args.python)
+    given = find(args.config, os.environ)
+    reading = read(given, os.environ, python=args.python)
     own_log.write_as(reading.config.agent.log)
-    announce(file, reading.config.state.directory)
+    announce(given, reading.config.state.directory)
     for warning in reading.warnings:
         log.warning(warning.lines(reading.file)[0])
     _allow_all_descriptors()
     allocator.fix_limits(os.environ)
     agent = Agent(reading)
-    reloader = Reloader(
-        args.config, os.environ, agent.metrics, python=args.python, watch=args.watch
-    )
+    reloader = Reloader(given, os.environ, agent.metrics, python=args.python, watch=args.watch)
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         return 0 if runner.run(_run(agent, reloader)) else 1
 

@@ -12,7 +12,8 @@ In reading order:
                     names of types in messages
 6. ``check``        names that must exist, and routes that must not form a circle; ``advice`` for
                     warnings about valid settings that are probably a mistake
-7. ``file``         all of the above, for one file
+7. ``files``        finds and reads the files; ``merge`` makes one tree of them
+8. ``file``         all of the above
 
 ``selection`` decides which containers are followed and which routes take them. ``compare`` tells
 what changes between two configurations, ``edit`` rewrites a TOML file in place, ``addresses`` tells
@@ -20,7 +21,8 @@ where sinks and sources are. ``fields``,
 ``examples`` and ``schema`` are for the documentation.
 """
 
-from pipeline.config.file import ConfigFile, find, load, read
+from pipeline.config.file import ConfigFile, load, read
+from pipeline.config.files import Given, find
 from pipeline.config.problems import ConfigErrors, Problem
 from pipeline.config.settings import Config, RouteConfig, StageConfig
 
@@ -28,6 +30,7 @@ __all__ = [
     "Config",
     "ConfigErrors",
     "ConfigFile",
+    "Given",
     "Problem",
     "RouteConfig",
     "StageConfig",

@@ -29,21 +29,26 @@ class KeyPlace:
     """The value as written, with quotes and escapes; empty for the header of a table."""
     end: int = field(default=0, compare=False)
     """The offset in the text, in characters, of the end of the value or header."""
+    file: str = field(default="", compare=False)
+    """The name of the file that the text is from."""
+    implied: bool = field(default=False, compare=False)
+    """Whether this is a table that only keys and headers inside it name: `a` in `a.b = 1`."""
 
 
-def locate(text: str) -> dict[Path, KeyPlace]:
+def locate(text: str, file: str = "") -> dict[Path, KeyPlace]:
     """The place of every key, table and array element, by path.
 
     A table that only dotted keys or headers name (`a` in `a.b = 1`) has the place of its first
-    child. Lines must end with LF.
+    child. Lines must end with LF. `file` is the name of the file that the text is from.
     """
-    found = list(scan(text))
+    found = [(path, replace(place, file=file)) for path, place in scan(text)]
     places: dict[Path, KeyPlace] = {}
     for path, place in found:
         places.setdefault(path, place)
     for path, place in found:
         for length in range(1, len(path)):
-            places.setdefault(path[:length], replace(place, value=""))  # a child's is not its own
+            if path[:length] not in places:  # a child's value is not its own
+                places[path[:length]] = replace(place, value="", implied=True)
     return places
 
 

@@ -45,18 +45,26 @@ class Problem:
     """The key and value as the user wrote them; never a secret or another key's value."""
     mark: tuple[int, int] = (0, 0)
     """Start and end of what is wrong, as offsets in `excerpt`."""
+    file: str = ""
+    """The name of the file; empty if the configuration as a whole is meant."""
 
     @property
     def sentence(self) -> str:
         """The message and the hint, without a full stop."""
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
+    def place(self, file: str) -> str:
+        """Where it is: `FILE:LINE`. `file` as for `lines`."""
+        file = self.file or file
+        return file if self.line is None else f"{file}:{self.line}"
+
     def lines(self, file: str, kind: str = "") -> list[str]:
         """The lines for a terminal: place and sentence, the excerpt, and a mark below it.
 
-        `file` is the file's name; `kind` a word to show before the path, such as `warning`.
+        `file` is the name of the configuration, for a problem that is in no single file; `kind` a
+        word to show before the path, such as `warning`.
         """
-        place = file if self.line is None else f"{file}:{self.line}"
+        place = self.place(file)
         lines = [": ".join(part for part in (place, kind, self.path, self.sentence) if part)]
         if self.excerpt:
             start, end = self.mark
@@ -65,17 +73,22 @@ class Problem:
 
 
 class ConfigErrors(DocklineError):
-    """A configuration that cannot be used: `problems` has all of its errors, by line."""
+    """A configuration that cannot be used: `problems` has all of its errors, by file and line."""
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.file = file
-        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        self.problems = by_place(problems)
         super().__init__("\n".join(line for one in self.problems for line in one.lines(file)))
+
+
+def by_place(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems sorted by file and line."""
+    return sorted(problems, key=lambda problem: (problem.file, problem.line or 0))
 
 
 @dataclass
 class ProblemReport:
-    """Collects the errors and warnings of one file, and adds line and excerpt to each."""
+    """Collects the errors and warnings of one configuration, and adds the place to each."""
 
     file: str
     """The file's name, for messages."""
@@ -130,8 +143,9 @@ class ProblemReport:
             about = "key"
         excerpt, mark, below = _excerpt(place, about, column) if place else ("", (0, 0), 0)
         line = place.line + below if place else None
+        file = place.file if place else ""
         stars = self.hidden.stars
-        return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark)
+        return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark, file)
 
     def _nearest(self, path: Path) -> KeyPlace | None:
         """The place of the closest table around `path` that the user wrote."""

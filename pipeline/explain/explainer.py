@@ -61,11 +61,13 @@ class Explainer:
         return dumps(facts)[:-1] + b"," + told[1:]
 
     async def stages(self, route: str) -> bytes:
-        """The route's stages as TOML. Raises `LookupError` for an unknown route."""
+        """The route's stages as TOML, and where they are written. Raises `LookupError` for an
+        unknown route."""
         reading = self._reading()
         self._check_route(reading, route)
         text = await asyncio.to_thread(present.stages, reading, route)
-        return dumps({"route": route, "stages": text})
+        place = await asyncio.to_thread(present.place, reading, route)
+        return dumps({"route": route, "stages": text, "place": place})
 
     async def attempt(self, container: str, route: str, stages: str, lines: Lines) -> bytes:
         """What other stages of the route would do with lines of the container.

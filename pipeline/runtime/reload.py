@@ -8,12 +8,12 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
-from pipeline.config import ConfigErrors, find, read
+from pipeline.config import ConfigErrors, Given, find, read
 from pipeline.config.compare import Difference
-from pipeline.config.file import DEFAULT_FILE, ConfigFile
+from pipeline.config.file import ConfigFile
+from pipeline.config.files import Signature, signature
 from pipeline.model.component import Python
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 POLL = 1.0
 """Seconds between two checks of the file. A changed file is read once it has stayed the same
 between two checks, since an editor or a copy may not have finished."""
-
-Signature = tuple[int, int, int, int]
 
 
 class Reloadable(Protocol):
@@ -70,7 +68,7 @@ class Reloader:
 
     def __init__(
         self,
-        given: str | None,
+        given: Given,
         environ: Mapping[str, str],
         metrics: Metrics,
         *,
@@ -78,14 +76,12 @@ class Reloader:
         watch: bool = False,
         poll: float = POLL,
     ) -> None:
-        """`given`: the file that the user named; None for the usual places. `environ`: for
-        variables in the file. `python`: whether the configuration may run Python code
-        (`config.read`). `watch`: whether to reload when the file changes, checked every `poll`
-        seconds."""
+        """`given`: what the configuration is read from. `environ`: for variables in it. `python`:
+        whether the configuration may run Python code (`config.read`). `watch`: whether to reload
+        when a file changes, checked every `poll` seconds."""
         self._given = given
         self._environ = environ
         self._python = python
-        self._file = find(given, environ)
         self._watching = watch
         self._poll = poll
         self._metrics = metrics
@@ -153,19 +149,17 @@ class Reloader:
             return Outcome("refused", errors.file, told)
         except DocklineError as error:
             self._refused(str(error))
-            return Outcome("refused", self._name, [str(error)])
+            return Outcome("refused", self._given.name, [str(error)])
         except Exception as error:  # a bug; the agent must go on
             log.exception("reloading failed")
             self._refused(repr(error))
-            return Outcome("failed", self._name, ["reloading failed: see the agent's own log"])
-
-    @property
-    def _name(self) -> str:
-        return str(self._file or self._given or DEFAULT_FILE)
+            return Outcome(
+                "failed", self._given.name, ["reloading failed: see the agent's own log"]
+            )
 
     @property
     def _stopping(self) -> Outcome:
-        return Outcome("stopping", self._name, ["the agent is stopping"])
+        return Outcome("stopping", self._given.name, ["the agent is stopping"])
 
     def _tell(self, waiting: Sequence[asyncio.Future[Outcome]], outcome: Outcome) -> None:
         for one in waiting:
@@ -173,12 +167,16 @@ class Reloader:
                 one.set_result(outcome)
 
     def _read(self) -> ConfigFile:
-        """Reads the file that was found first, even if it is missing now.
+        return read(self._found(), self._environ, python=self._python)
+
+    def _found(self) -> Given:
+        """What was found at the start; if that was nothing, what is in the usual places by now.
 
         A file that is missing for a moment must not lead to the built-in configuration.
         """
-        self._file = self._file or find(self._given, self._environ)
-        return read(self._file, self._environ, python=self._python)
+        if not self._given.files:
+            self._given = find((), self._environ)
+        return self._given
 
     def _succeeded(self, reading: ConfigFile, difference: Difference) -> Outcome:
         warnings = [warning.lines(reading.file)[0] for warning in reading.warnings]
@@ -204,9 +202,10 @@ class Reloader:
     # ---------------------------------------------------------------------------- watching
 
     async def _watch(self) -> None:
-        """Asks for a reload when the file is another one or its contents have changed.
+        """Asks for a reload when a file is another one or its contents have changed, and when a
+        folder has more or fewer files.
 
-        The file may be replaced, or be reached over links that change. While it is missing, nothing
+        A file may be replaced, or be reached over links that change. While one is missing, nothing
         happens.
         """
         used = seen = await self._sign()
@@ -219,14 +218,4 @@ class Reloader:
             seen = now
 
     async def _sign(self) -> Signature | None:
-        return await asyncio.to_thread(_signature, self._file or Path(DEFAULT_FILE))
-
-
-def _signature(file: Path) -> Signature | None:
-    """Identifies the file's contents: device, inode, size, time of modification. None if it is
-    missing."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return await asyncio.to_thread(lambda: signature(self._found()))

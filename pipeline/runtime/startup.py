@@ -7,15 +7,16 @@ import platform
 from pathlib import Path
 
 from pipeline import __version__, native
+from pipeline.config import Given
 
 log = logging.getLogger(__name__)
 
 
-def announce(file: Path | None, state: str) -> None:
+def announce(given: Given, state: str) -> None:
     """Logs one line with the version, Python, the loops, the configuration and the state; and one
     more if the package has no C extension, with the reason.
 
-    `file`: the configuration, or None for the defaults. `state`: the folder, as configured. Reads
+    `given`: what the configuration was read from. `state`: the folder, as configured. Reads
     the disk: call it before the event loop runs.
     """
     log.info(
@@ -23,11 +24,17 @@ def announce(file: Path | None, state: str) -> None:
         __version__,
         platform.python_version(),
         "loops in Python" if native.problem else native.described,
-        f"configuration {file.absolute()}" if file else "no configuration file, so defaults",
+        _configuration(given),
         _state(Path(state)),
     )
     if native.problem:
         log.warning("loops in Python take more CPU than those in C: %s", native.problem)
+
+
+def _configuration(given: Given) -> str:
+    if not given.files:
+        return "no configuration file, so defaults"
+    return f"configuration {', '.join(str(file.absolute()) for file in given.files)}"
 
 
 def _state(folder: Path) -> str:

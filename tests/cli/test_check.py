@@ -54,11 +54,38 @@ def test_the_summary_shows_nothing_that_was_substituted(
 def test_no_file_is_summed_up_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("pipeline.config.files.DEFAULT_FILE", tmp_path / "none.toml")
     assert main(["check"]) == 0
     assert capsys.readouterr().out == (
         "ok: built-in defaults\n  sink   console: console\n  route  all: logs → console\n"
     )
+
+
+def test_errors_of_several_files_are_told_with_their_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (first := tmp_path / "base.toml").write_text('[sinks.out]\ntype = "console"\n')
+    (folder := tmp_path / "conf.d").mkdir()
+    second = folder / "a.toml"
+    second.write_text('[logs]\nstart = "begining"\n[sinks.out]\n')
+    several = ["check", "-c", str(first), "-c", str(folder)]
+    assert main(several) == 2
+    heads = [line for line in capsys.readouterr().err.splitlines() if line.startswith("/")]
+    assert heads[0].startswith(f"{second}:2: logs.start: expected one of ")
+    assert heads[1:] == [
+        f"{second}:3: sinks.out: this table stands twice; the first is at {first}:1"
+    ]
+    assert main([*several, "--format", "json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["file"] == f"{first}, {folder}"
+    assert [(one["file"], one["line"]) for one in told["errors"]] == [
+        (str(second), 2),
+        (str(second), 3),
+    ]
+    second.write_text("[sinks.unused]\ntype = 'console'\n[routes.r]\nto = ['out']\n")
+    assert main([*several, "--format", "json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert (warning["file"], warning["path"]) == (str(second), "sinks.unused")
 
 
 def test_every_error_is_on_standard_error_with_its_line_and_a_mark(
@@ -93,7 +120,7 @@ def test_a_file_in_the_working_directory_that_is_not_meant_is_warned_of(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("pipeline.config.files.DEFAULT_FILE", tmp_path / "none.toml")
     (tmp_path / "dockline.toml").write_text(BAD)
     monkeypatch.chdir(tmp_path)
     said = "warning: ./dockline.toml is not used; to use it, write -c "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -39,6 +40,8 @@ to = ["archive"]
 route = "shop-errors"
 """
 
+EVERY_SINK = ["archive", "first", "papertrail", "second"]
+
 ASK = """\
 source script
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -57,6 +60,10 @@ def folder(
     (tmp_path / "dockline.toml").write_text(CONFIGURATION)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a file.json").touch()
+    (tmp_path / "conf d").mkdir()
+    (tmp_path / "conf d" / "1 a.toml").write_text("[sinks.first]\n[routes.one]\n")
+    (tmp_path / "conf d" / "2.toml").write_text("[sinks.second]\n")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "docker").write_text("#!/bin/sh\necho api-1\necho db-1\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.chdir(tmp_path)
@@ -105,6 +112,8 @@ def offered(*words: str) -> list[str]:
         ("tap --config = dockline.toml --sink = p", ["papertrail"]),
         ("tap -c none.toml --sink ", []),
         ("test -c dockline.toml --route s", ["shop-errors"]),
+        ("tap -c none.toml -c dockline.toml --sink p", ["papertrail"]),
+        ("tap -c empty --sink ", []),
         ("check -c d", ["dockline.toml", "docker"]),
         ("-c folder/", ["folder/a file.json"]),
         ("test --junit fol", ["folder"]),
@@ -126,6 +135,10 @@ def test_names_come_from_the_file_that_the_environment_names(
     assert offered("test", "--route", "") == ["quoted", "shop-errors"]
     (folder / "other").write_text("[routes.other]\n")
     assert offered("test", "-c", "other", "--route", "") == ["other"]
+    several = ("-c", "other", "test", "-c", "'conf d'", "--route", "")
+    assert offered(*several) == ["one", "other"]
+    monkeypatch.setenv("DOCKLINE_CONFIG", str(folder / "conf d"))
+    assert offered("tap", "--sink", "") == ["first", "second"]
 
 
 @pytest.mark.usefixtures("folder")
@@ -188,7 +201,7 @@ def test_every_command_and_option_is_in_the_script(
 ) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    assert "@" not in script.replace('"$@"', "")
+    assert not re.search("@[A-Z]+@", script)
     for command in PROGRAM.commands:
         assert command.name in script
         for option in command.options:
@@ -219,6 +232,8 @@ def script(shell: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("dockline -c dockline.toml tap --route ", ["quoted", "shop-errors"]),
         ("dockline tap --config=dockline.toml --sink ", ["archive", "papertrail"]),
         ("dockline tap -c none.toml --sink ", []),
+        ("dockline tap -c 'conf d' -c dockline.toml --sink ", EVERY_SINK),
+        ("dockline tap -c empty --sink ", []),
         ("dockline -c folder/", ["folder/a file.json"]),
         ("dockline audit --verify fol", ["folder/"]),
         ("dockline check ", []),
@@ -244,6 +259,8 @@ def test_fish_offers_what_may_stand_there(
         ("dockline check --format=j\t", "... --format=json "),
         ("dockline explain --stream stdo\t", "... --stream stdout "),
         ("dockline explain d\t", "... db-1 "),
+        ("dockline tap -c 'conf d' -c dockline.toml --sink=s\t", "... --sink=second "),
+        ("dockline tap -c dockline.toml -c empty --sink=a\t", "... --sink=archive "),
         ("dockline completion f\t", "... fish "),
         ("dockline -c dockline.t\t", "... dockline.toml "),
     ],

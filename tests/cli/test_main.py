@@ -59,11 +59,15 @@ def test_the_file_is_named_before_or_after_the_command(
     assert error.count("\n") == 1
 
 
-def test_the_file_after_the_command_wins(
+def test_files_before_and_after_the_command_are_read_in_this_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["-c", str(tmp_path / "first"), "check", "-c", str(tmp_path / "second")])
-    assert capsys.readouterr().err.startswith(f"{tmp_path}/second:")
+    names = [tmp_path / name for name in ("c.toml", "a.toml", "b.toml")]
+    for name in names:
+        name.write_text("")
+    first, second, third = map(str, names)
+    assert main(["-c", first, "check", "-c", second, f"--config={third}"]) == 0
+    assert capsys.readouterr().out.startswith(f"ok: {first}, {second}, {third}\n")
 
 
 def test_the_environment_names_the_file_where_the_command_line_does_not(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -437,6 +439,38 @@ def test_an_update_changes_nothing_but_what_is_expected(
     assert main(["test", "-c", file]) == 0
 
 
+def test_an_update_changes_each_test_in_its_own_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (file := tmp_path / "base.toml").write_text(ROUTE + case("['x']", "[]"))
+    (folder / "1.toml").write_text("#\r\n" + case("['x']", "[{ a = 1 }]").replace("\n", "\r\n"))
+    (folder / "2.toml").write_text(case("['y']", "[]") + case("['z']", "[{ b = 1 }]  # z"))
+    before = {one: one.read_bytes() for one in (file, *sorted(folder.iterdir()))}
+    several = ["test", "-c", str(file), "-c", str(folder)]
+    assert main(several) == 1
+    said = out(capsys)
+    assert f"FAILED tests[1] errors ({folder}/1.toml:2)" in said
+    assert any(f" tests[3] errors ({folder}/2.toml:" in line for line in said)
+    assert main([*several, "--update"]) == 0
+    assert out(capsys)[-1] == "4 tests: 4 passed, 2 updated"
+    after = {one: one.read_bytes() for one in before}
+    assert after[file] == before[file]
+    first, second = folder / "1.toml", folder / "2.toml"
+    assert after[first] == before[first].replace(b"[{ a = 1 }]", b"[]")
+    assert after[second] == before[second].replace(b"[{ b = 1 }]", b"[]")
+
+
+def test_an_update_of_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    text = ROUTE + case("['x']", "[{ a = 1 }]")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(fifo.write_text, text)
+        assert main(["test", "-c", str(fifo), "--update"]) == 1
+    assert f"cannot read {fifo} again: it is not a file" in capsys.readouterr().err
+
+
 def test_an_update_of_what_passes_writes_nothing(write: Write) -> None:
     file = write(ROUTE + case("['x']", "[]"))
     Path(file).chmod(0o400)
@@ -500,6 +534,7 @@ def test_a_junit_report_has_every_test(write: Write, tmp_path: Path) -> None:
         "errors",
         0,
     )
+    assert (failed.get("file"), failed.get("line")) == (file, "16")
     assert failed.get("name") == "tests[1] errors: a \ufffd< b"
     assert failed[0].tag == "failure"
     assert "line 1 was dropped by the stage keep" in (failed[0].text or "")

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config import Problem, advice
 from pipeline.config.file import parse
+from pipeline.config.files import NO_FILE
 from pipeline.config.problems import ProblemReport
 
 pytestmark = pytest.mark.usefixtures("parts")
@@ -138,8 +139,8 @@ def test_two_stages_that_contradict_each_other_are_warned_of() -> None:
 def test_a_field_that_no_stage_has_made_is_warned_of_with_its_place() -> None:
     (problem,) = problems(route("{ keep = \"stream == 'stderr' or level == 'error'\" }"))
     assert problem.lines("f", "warning")[0].startswith(
-        'f:5: warning: routes.r.stages[0].keep: no stage before this one makes a field "level"; '
-        "only a label of a container could (dockline.parse or dockline.tag); put { parse = "
+        f"{NO_FILE}:5: warning: routes.r.stages[0].keep: no stage before this one makes a field "
+        '"level"; only a label of a container could (dockline.parse or dockline.tag); put { '
     )
     assert problem.excerpt[problem.mark[0] :].startswith("level ==")
 

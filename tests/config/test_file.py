@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Config, ConfigErrors, StageConfig, find, load, read
+from pipeline.config import Config, ConfigErrors, StageConfig, load, read
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
-from pipeline.config.file import LARGEST_FILE, NO_FILE, parse, with_defaults
+from pipeline.config.file import parse, with_defaults
+from pipeline.config.files import NO_FILE
 from pipeline.config.locate import locate
 from pipeline.config.problems import INVALID, ProblemReport
 
@@ -292,52 +291,6 @@ def test_any_slip_of_the_hand_is_taken_or_refused_in_sentences(
         assert caught.problems
 
 
-# ------------------------------------------------------------------------------- the files
-
-
-def error_of(path: Path) -> str:
-    with pytest.raises(ConfigErrors) as caught:
-        load(path, {})
-    assert caught.value.file == str(path)
-    (problem,) = caught.value.problems
-    return problem.sentence
-
-
-@pytest.fixture
-def unreadable(tmp_path: Path) -> Iterator[Path]:
-    file = tmp_path / "secret.toml"
-    file.touch(0o000)
-    if os.geteuid() == 0:
-        # root reads everything, so ask for what even root may not: a file under a file
-        yield file / "x.toml"
-    else:
-        yield file
-
-
-def test_a_file_that_cannot_be_read_is_told_in_one_sentence(
-    tmp_path: Path, unreadable: Path
-) -> None:
-    assert error_of(tmp_path / "none.toml").startswith("there is no such file")
-    assert error_of(tmp_path) == "this is a folder; give the file in it"
-    assert "read" in error_of(unreadable)
-    assert error_of(Path("a\0b")) == "this file cannot be read: embedded null byte"
-
-
-def test_a_file_that_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "f.toml"
-    file.write_bytes(b"a = 1\nb = '\xff'\n")
-    with pytest.raises(ConfigErrors, match=r"f\.toml:2: not UTF-8 text; save the file as UTF-8"):
-        load(file, {})
-
-
-def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
-    file = tmp_path / "f.toml"
-    with file.open("wb") as sparse:
-        sparse.truncate(100 * 2**20)
-    assert error_of(file) == f"larger than {LARGEST_FILE // 2**20} MiB; is this the configuration?"
-    assert error_of(Path("/dev/zero")).startswith("larger than")
-
-
 @pytest.mark.parametrize("depth", [60, 400, 50_000])
 def test_deep_nesting_is_refused_in_one_sentence(depth: int) -> None:
     for text in (f"a = {'[' * depth}{']' * depth}", f"a = {'{a=' * depth}1{'}' * depth}"):
@@ -347,25 +300,6 @@ def test_deep_nesting_is_refused_in_one_sentence(depth: int) -> None:
 
 def test_a_windows_file_has_the_right_lines() -> None:
     assert errors("\ufeff[logs]\r\n\r\nstart = 3\r\n")[0].startswith("3 logs.start")
-
-
-# -------------------------------------------------------------------------- which file it is
-
-
-def test_the_file_is_the_one_given_then_the_environments() -> None:
-    environ = {"DOCKLINE_CONFIG": "from-environment.toml"}
-    assert find("given.toml", environ) == Path("given.toml")
-    assert find(None, environ) == Path("from-environment.toml")
-
-
-def test_the_default_file_is_used_only_where_it_exists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    default = tmp_path / "dockline.toml"
-    monkeypatch.setattr("pipeline.config.file.DEFAULT_FILE", default)
-    assert find(None, {"DOCKLINE_CONFIG": ""}) is None
-    default.touch()
-    assert find(None, {}) == default
 
 
 def test_the_environment_gives_the_default_of_where_http_listens_and_the_file_wins() -> None:

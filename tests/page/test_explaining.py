@@ -105,7 +105,11 @@ async def test_a_container_is_explained_and_a_route_shown_without_a_process(
     status, facts = await serving.post("/api/explain", {"container": "api-1"})
     assert (status, facts["lines"], facts["followed"]) == (200, [], True)
     status, text = await serving.ask("GET", "/api/try?route=all")
-    assert json.loads(text) == {"route": "all", "stages": 'stages = [{ parse = "json" }]\n'}
+    assert json.loads(text) == {
+        "route": "all",
+        "stages": 'stages = [{ parse = "json" }]\n',
+        "place": "built-in defaults:3",
+    }
 
 
 @pytest.mark.parametrize(

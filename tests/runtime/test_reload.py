@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import Config, ConfigFile
+from pipeline.config import Config, ConfigFile, Given
 from pipeline.config.compare import Difference, compare
 from pipeline.model.errors import DocklineError
 from pipeline.model.metrics import Metrics
@@ -49,7 +49,7 @@ class Made:
         self.metrics = Metrics(CollectorRegistry())
         self.agent = Agent()
         self.file = file
-        self.reloader = Reloader(str(file), {}, self.metrics, watch=watch, poll=0.02)
+        self.reloader = Reloader(Given((file,)), {}, self.metrics, watch=watch, poll=0.02)
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"dockline_{name}", labels)
@@ -174,13 +174,13 @@ async def test_a_file_that_is_gone_does_not_make_an_agent_with_the_defaults(file
 async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, looks, look = Made(file, watch=True), [], module._signature
+    made, looks, look = Made(file, watch=True), [], module.signature
 
-    def noted(path: Path) -> object:
-        looks.append(found := look(path))
+    def noted(given: Given) -> object:
+        looks.append(found := look(given))
         return found
 
-    monkeypatch.setattr(module, "_signature", noted)
+    monkeypatch.setattr(module, "signature", noted)
     async with running(made):
         await until(lambda: len(looks) > 3)
         assert made.agent.taken == []
@@ -198,6 +198,40 @@ async def test_a_watched_file_is_read_when_it_is_another_and_has_been_quiet(
         await until(lambda: len(made.agent.taken) == 3)
     paths = [config.sinks["out"].path for config in made.agent.taken]  # type: ignore[attr-defined]
     assert paths == ["/longer", "/renamed", "/linked"]
+
+
+async def test_a_watched_folder_is_read_when_a_file_comes_changes_or_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "1.toml").write_text(sink("/a"))
+    made, looks, look = Made(folder, watch=True), [], module.signature
+    monkeypatch.setattr(module, "signature", lambda given: looks.append(given) or look(given))
+    async with running(made):
+        await until(lambda: len(looks) > 1)
+        for count, (name, text) in enumerate(
+            [("2.toml", "[sinks.b]\ntype = 'console'\n"), ("1.toml", sink("/c")), ("2.toml", "")]
+        ):
+            (folder / name).write_text(text) if text else (folder / name).unlink()
+            await until(lambda count=count: len(made.agent.taken) == count + 1)
+    assert [sorted(config.sinks) for config in made.agent.taken] == [["b", "out"]] * 2 + [["out"]]
+    assert made.agent.taken[1].sinks["out"].path == "/c"  # type: ignore[attr-defined]
+
+
+async def test_errors_in_a_folder_are_told_with_the_file_that_they_are_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "1.toml").write_text(sink("/a"))
+    (tmp_path / "2.toml").write_text(sink("/b") + "[logs]\nstrat = 1\n")
+    made = Made(tmp_path)
+    async with running(made):
+        outcome = await made.reloader.reload()
+    assert (outcome.result, outcome.file) == ("refused", str(tmp_path))
+    heads = [f"{tmp_path}/2.toml:1: sinks.out: ", f"{tmp_path}/2.toml:5: logs.strat: "]
+    assert [one.startswith(head) for one, head in zip(outcome.errors, heads, strict=True)]
+    said = [record.getMessage() for record in caplog.records]
+    assert all(one.startswith(head) for one, head in zip(said, heads, strict=False))
 
 
 @pytest.mark.fault(113)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
-from pipeline.config import Config, ConfigFile
+from pipeline.config import Config, ConfigFile, Given
 from pipeline.config.compare import Difference, compare
 from pipeline.model.metrics import Metrics
 from pipeline.observe.access import Access
@@ -40,7 +40,7 @@ class Running:
         self.agent = Agent()
         self.reloading = Reloading(access)
         self.server = Server("127.0.0.1:0", [web.post("/-/reload", self.reloading.handle)])
-        self.reloader = Reloader(str(file), {}, Metrics(CollectorRegistry()))
+        self.reloader = Reloader(Given((file,)), {}, Metrics(CollectorRegistry()))
 
     async def post(self, **headers: str) -> tuple[int, str]:
         url = f"http://{self.server.address}/-/reload"
@@ -95,7 +95,7 @@ async def test_before_the_agent_runs_and_after_it_has_stopped_nothing_is_reloade
     async with running(file) as made:
         made.reloading.reloader = None
         assert (await made.post())[0] == 503
-        ended = Reloader(str(file), {}, Metrics(CollectorRegistry()))
+        ended = Reloader(Given((file,)), {}, Metrics(CollectorRegistry()))
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(ended.run(made.agent))
             await asyncio.sleep(0)

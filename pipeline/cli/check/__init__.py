@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli._options import add_allow_python
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.cli.check.live import Answer
-    from pipeline.config import ConfigFile, Problem
+    from pipeline.config import ConfigFile, Given, Problem
 
 NAME = "./dockline.toml"
 """A file of this name in the working directory is not read unless `-c` names it."""
@@ -47,16 +45,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 def main(args: argparse.Namespace) -> int:
     from pipeline.config import ConfigErrors, find, read
 
-    path = find(args.config, os.environ)
-    overlooked = _overlooked(args.config, path)
+    given = find(args.config, os.environ)
+    overlooked = _overlooked(args, given)
     try:
-        reading = read(path, os.environ, python=args.python)
+        reading = read(given, os.environ, python=args.python)
     except ConfigErrors as errors:
         if args.format == "text":
             _print_warnings(overlooked, errors.file)
             raise
-        problems = [*map(_json, errors.problems)]
-        warnings = [*map(_json, overlooked)]
+        problems = [_json(problem, errors.file) for problem in errors.problems]
+        warnings = [_json(problem, errors.file) for problem in overlooked]
         _print_json(file=errors.file, valid=False, errors=problems, warnings=warnings)
         return 2
     reading.warnings[:0] = overlooked
@@ -72,14 +70,18 @@ def main(args: argparse.Namespace) -> int:
     return 1 if any(answer.trouble for answer in answers) else 0
 
 
-def _overlooked(given: str | None, path: Path | None) -> list[Problem]:
+def _overlooked(args: argparse.Namespace, given: Given) -> list[Problem]:
     """A warning if there is a configuration in the working directory that isn't used."""
     from pathlib import Path
 
     from pipeline.config import Problem
 
     try:
-        if given or not Path(NAME).is_file() or (path and path.samefile(NAME)):
+        if (
+            args.config
+            or not Path(NAME).is_file()
+            or any(one.samefile(NAME) for one in given.files)
+        ):
             return []
     except OSError:  # the file that is used does not exist
         pass
@@ -122,7 +124,7 @@ def _summary(reading: ConfigFile) -> dict[str, Any]:
         "file": reading.file,
         "valid": True,
         "errors": [],
-        "warnings": [_json(problem) for problem in reading.warnings],
+        "warnings": [_json(problem, reading.file) for problem in reading.warnings],
         "sources": {name: source.type for name, source in config.sources.items()},
         "sinks": {name: sink.type for name, sink in config.sinks.items()},
         "routes": {
@@ -136,8 +138,10 @@ def _summary(reading: ConfigFile) -> dict[str, Any]:
     }
 
 
-def _json(problem: Problem) -> dict[str, Any]:
+def _json(problem: Problem, file: str) -> dict[str, Any]:
+    """The problem; `file` is the name of the configuration, if it is in no single file."""
     return {
+        "file": problem.file or file,
         "line": problem.line,
         "path": problem.path,
         "message": problem.message,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pipeline.cli.completion.commands import Command, Option, Program, Value
 from pipeline.cli.completion.names import CONTAINERS, names
-from pipeline.config.file import DEFAULT_FILE
+from pipeline.config.files import DEFAULT_FILE
 
 _SCRIPT = """\
 # Completion of dockline for bash. Made by `dockline completion bash`.
@@ -29,13 +29,22 @@ _dockline_command() { # COMMAND: sets options and argument
     esac
 }
 
-_dockline_names() { # TABLE FILE
+_dockline_names() { # TABLE FILE...
+    local table=$1 file files=()
+    for file in "${@:2}"; do
+        file=${file/#\\~\\//$HOME/}
+        if [[ -d $file ]]; then
+            files+=("$file"/*.toml)
+        else
+            files+=("$file")
+        fi
+    done
     @NAMES@
 }
 
 _dockline() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    local command= config= value= options= argument= many= word i
+    local config=() command= value= options= argument= many= word i
     COMPREPLY=()
     if [[ $current == "=" ]]; then
         current=
@@ -50,7 +59,7 @@ _dockline() {
         elif [[ $value ]]; then
             i=$((i + 1))
             [[ ${COMP_WORDS[i]} == "=" ]] && i=$((i + 1))
-            [[ $word == -c || $word == --config ]] && config=${COMP_WORDS[i]//[\\"\\']/}
+            [[ $word == -c || $word == --config ]] && config+=("${COMP_WORDS[i]//[\\"\\']/}")
         elif [[ $word != -* && -z $command ]]; then
             command=$word
             _dockline_command "$command"
@@ -73,8 +82,8 @@ _dockline() {
             return
             ;;
         routes | sinks)
-            config=${config/#\\~\\//$HOME/}
-            value=$(_dockline_names "$value" "${config:-${DOCKLINE_CONFIG:-@DEFAULT@}}")
+            [[ ${config[*]} ]] || config=("${DOCKLINE_CONFIG:-@DEFAULT@}")
+            value=$(_dockline_names "$value" "${config[@]}")
             ;;
         containers) value=$(@CONTAINERS@) ;;
         *) return ;;
@@ -92,7 +101,7 @@ def script(program: Program) -> str:
     filled = {
         "VALUES": _values(program),
         "COMMANDS": _commands(program),
-        "NAMES": names("$1", "$2"),
+        "NAMES": names("$table", '"${files[@]}"'),
         "CONTAINERS": CONTAINERS,
         "DEFAULT": str(DEFAULT_FILE),
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.cli.completion.commands import Option, Program, Value
 from pipeline.cli.completion.names import CONTAINERS, names
-from pipeline.config.file import DEFAULT_FILE
+from pipeline.config.files import DEFAULT_FILE
 
 _FUNCTIONS = """\
 # Completion of dockline for fish. Made by `dockline completion fish`.
@@ -25,15 +25,24 @@ function __dockline_command # NAME: whether this command is on the line; '' for 
 end
 
 function __dockline_names # TABLE
-    set -l file @DEFAULT@
-    set -q DOCKLINE_CONFIG; and set file $DOCKLINE_CONFIG
+    set -l named
     set -l before ''
     for word in (commandline -opc)
-        contains -- "$before" -c --config; and set file $word
-        string match -q -- '--config=*' $word; and set file (string replace -- --config= '' $word)
+        contains -- "$before" -c --config; and set -a named $word
+        string match -q -- '--config=*' $word
+        and set -a named (string replace -- --config= '' $word)
         set before $word
     end
-    set file (string replace -r '^~/' "$HOME/" -- $file)
+    set -q named[1]; or set named $DOCKLINE_CONFIG
+    set -q named[1]; or set named @DEFAULT@
+    set -l files
+    for file in (string replace -r '^~/' "$HOME/" -- $named)
+        if test -d $file
+            set -a files $file/*.toml
+        else
+            set -a files $file
+        end
+    end
     @NAMES@
 end
 
@@ -52,7 +61,7 @@ _KINDS = {
 def script(program: Program) -> str:
     """The whole script, to be sourced. `program` is what `commands.program` made of the parser."""
     text = _FUNCTIONS.replace("@DEFAULT@", str(DEFAULT_FILE))
-    text = text.replace("@NAMES@", names("$argv[1]", "$file"))
+    text = text.replace("@NAMES@", names("$argv[1]", "$files"))
     return text + "".join(f"complete -c dockline {line}\n" for line in _lines(program))
 
 

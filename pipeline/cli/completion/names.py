@@ -6,15 +6,15 @@ CONTAINERS = "timeout 2 docker ps --format '{{.Names}}' 2>/dev/null"
 """Prints the names of running containers, one a line. It gives up after two seconds."""
 
 
-def names(kind: str, file: str) -> str:
-    """The shell command that prints NAME of each table `[KIND.NAME]` in a file, sorted, one a line.
+def names(kind: str, files: str) -> str:
+    """The shell command that prints NAME of each table `[KIND.NAME]` in files, sorted, one a line.
 
-    `kind` is `routes` or `sinks`, `file` a path; both may be variables of the shell. Only names of
-    letters, digits, `_` and `-` are printed, and none of inline tables.
+    `kind` is `routes` or `sinks`, or a variable of the shell; `files` are words of the shell. Only
+    names of letters, digits, `_` and `-` are printed, and none of inline tables.
     """
     name = r"\([A-Za-z0-9_-]\{1,\}\)"
     head = rf"^[[:space:]]*\[[[:space:]]*{kind}\."
     return (
-        rf'sed -n -e "s/{head}{name}.*/\1/p" -e "s/{head}\"{name}\".*/\1/p" "{file}" '
+        rf'sed -n -e "s/{head}{name}.*/\1/p" -e "s/{head}\"{name}\".*/\1/p" {files} '
         "2>/dev/null | sort -u"
     )

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from pipeline.cli.completion.commands import Command, Option, Program, Value
 from pipeline.cli.completion.names import CONTAINERS, names
-from pipeline.config.file import DEFAULT_FILE
+from pipeline.config.files import DEFAULT_FILE
 
 _SCRIPT = """\
 #compdef dockline
 # Completion of dockline for zsh. Made by `dockline completion zsh`.
 
 _dockline_names() { # TABLE
-    local file=${DOCKLINE_CONFIG:-@DEFAULT@} i
-    local -a found
+    local file i
+    local -a files found
     for ((i = 1; i < $#dockline_words; i++)); do
         case $dockline_words[i] in
-            -c | --config) file=${(Q)dockline_words[i+1]} ;;
-            --config=*) file=${(Q)${dockline_words[i]#--config=}} ;;
+            -c | --config) files+=(${(Q)dockline_words[i+1]}) ;;
+            --config=*) files+=(${(Q)${dockline_words[i]#--config=}}) ;;
         esac
     done
-    file=${file/#\\~\\//$HOME/}
+    (($#files)) || files=(${DOCKLINE_CONFIG:-@DEFAULT@})
+    for ((i = 1; i <= $#files; i++)); do
+        file=${files[i]/#\\~\\//$HOME/}
+        if [[ -d $file ]]; then
+            found+=($file/*.toml(N))
+        else
+            found+=($file)
+        fi
+    done
+    files=($found)
     found=(${(f)"$(@NAMES@)"})
     compadd -a found
 }
@@ -70,7 +79,7 @@ def script(program: Program) -> str:
     commands = (f"{one.name}:{one.help}" for one in program.commands)
     filled = {
         "DEFAULT": str(DEFAULT_FILE),
-        "NAMES": names("$1", "$file"),
+        "NAMES": names("$1", "$files"),
         "CONTAINERS": CONTAINERS,
         "COMMANDS": "\n".join(f"        {_quoted(one)}" for one in commands),
         "OPTIONS": "\n".join(f"        {_option(one)} \\" for one in program.options),

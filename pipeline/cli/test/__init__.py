@@ -21,11 +21,12 @@ from pipeline.cli._options import add_allow_python
 from pipeline.support.plural import plural
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from pipeline.cli._terminal import Colour
     from pipeline.cli.test.cases import Result
     from pipeline.config import ConfigFile
+    from pipeline.config.locate import KeyPlace
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -53,8 +54,7 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.cli.test.report import concealed
     from pipeline.config import find, read
 
-    path = find(args.config, os.environ)
-    reading = read(path, os.environ, python=args.python)
+    reading = read(find(args.config, os.environ), os.environ, python=args.python)
     if args.route is not None and args.route not in reading.config.routes:
         return _no_such_route(args.route, reading)
     results = [
@@ -64,18 +64,19 @@ def main(args: argparse.Namespace) -> int:
     ]
     changed: list[Result] = []
     changing = [one for one in results if not one.trouble and not one.as_expected]
-    if args.update and path is not None and changing:
+    if args.update and changing:
         from pipeline.cli.test.update import update
 
-        reading, changed = update(path, reading, changing, os.environ, args.python)
+        reading, changed = update(reading, changing, os.environ, args.python)
         anew = {result.index: result for result in changed}
         results = [anew.get(result.index, result) for result in results]
     shown = [concealed(result, reading.conceal) for result in results]
-    _print(path, reading.file, shown, {result.index for result in changed})
+    places = [place for path, place in reading.places().items() if path[:-1] == ("tests",)]
+    _print(reading.file, places, shown, {result.index for result in changed})
     if args.junit:
         from pipeline.cli.test.junit import write_junit
 
-        write_junit(args.junit, reading.file, shown)
+        write_junit(args.junit, reading.file, places, shown)
     return 0 if all(result.passed for result in results) else 1
 
 
@@ -90,13 +91,14 @@ def _no_such_route(name: str, reading: ConfigFile) -> int:
     return 2
 
 
-def _print(path: Path | None, file: str, results: list[Result], changed: set[int]) -> None:
+def _print(file: str, places: Sequence[KeyPlace], results: list[Result], changed: set[int]) -> None:
     from pipeline.cli._terminal import colours
     from pipeline.cli.test.report import explained, title
 
-    paint, lines = colours(sys.stdout), _lines(path, results)
+    paint = colours(sys.stdout)
     for result in results:
-        place = "" if result.passed else f" ({file}{lines.get(result.index, '')})"
+        where = places[result.index]
+        place = "" if result.passed else f" ({where.file}:{where.line})"
         if not result.passed:
             word = paint("red", "FAILED")
         else:
@@ -115,14 +117,3 @@ def _print(path: Path | None, file: str, results: list[Result], changed: set[int
     ]
     said = ", ".join(paint(colour, f"{count} {word}") for count, colour, word in counts if count)
     print(f"{len(results)} {plural(len(results), 'test')}: {said}")
-
-
-def _lines(path: Path | None, results: list[Result]) -> dict[int, str]:
-    """The line of each test in the file, written `:LINE`; empty if all passed."""
-    from pipeline.config.edit import Document
-
-    if path is None or all(result.passed for result in results):
-        return {}
-    document = Document(path.read_bytes().decode())
-    lines = {result.index: document.line(("tests", result.index)) for result in results}
-    return {index: f":{line}" for index, line in lines.items() if line is not None}

@@ -9,13 +9,17 @@ from xml.etree import ElementTree
 
 from pipeline.cli.test.cases import Result
 from pipeline.cli.test.report import explained, title
+from pipeline.config.locate import KeyPlace
 from pipeline.model.errors import DocklineError
 
 
-def write_junit(file: str, name: str, results: Sequence[Result]) -> None:
+def write_junit(
+    file: str, name: str, places: Sequence[KeyPlace], results: Sequence[Result]
+) -> None:
     """Writes a report that Jenkins, GitLab and others read.
 
     `file`: where to; it is overwritten. `name`: of the test suite, the configuration's file.
+    `places`: of all tests in the configuration.
     `results`: what `concealed` returned, since a report is not for secrets. Raises `DocklineError`
     when the file can't be written.
     """
@@ -36,6 +40,8 @@ def write_junit(file: str, name: str, results: Sequence[Result]) -> None:
             {
                 "classname": result.case.route,
                 "name": _valid(title(result)),
+                "file": _valid(places[result.index].file),
+                "line": str(places[result.index].line),
                 "time": f"{result.seconds:.6f}",
             },
         )

@@ -1,4 +1,4 @@
-"""`dockline test --update`: writes what came out into the file, as the new expectation."""
+"""`dockline test --update`: writes what came out into the files, as the new expectation."""
 
 from __future__ import annotations
 
@@ -12,43 +12,59 @@ from pipeline.cli.test.compare import updated
 from pipeline.cli.test.report import suggested
 from pipeline.config import ConfigFile
 from pipeline.config.edit import Document, Row
-from pipeline.config.file import parse
+from pipeline.config.file import combine
+from pipeline.config.files import Text, normalized
 from pipeline.config.wording import toml
 from pipeline.model.component import Python
 from pipeline.model.errors import DocklineError
 
 
 def update(
-    path: Path,
     reading: ConfigFile,
     results: Sequence[Result],
     environ: Mapping[str, str],
     python: Python = "refuse",
 ) -> tuple[ConfigFile, list[Result]]:
-    """Rewrites `expect` of these tests in the file `path`, with what came out.
+    """Rewrites `expect` of these tests, each in its own file, with what came out.
 
     `results`: tests that failed but could be run. `environ` and `python` are as in
     `pipeline.config.read`. Returns the new configuration, and the new results of these tests.
-    Raises `DocklineError` when it can't be done; then nothing is written.
+    Raises `DocklineError` when it can't be done; then nothing is written, unless one of several
+    files can't be written.
     """
-    text = _read(path)
-    document, hidden = Document(text), reading.hidden
+    documents: dict[str, Document] = {}
     for result in results:
+        file, index = _where(result.index, reading)
+        if file not in documents:
+            documents[file] = Document(_read(Path(file)))
+        rows = list(_rows(result, reading.hidden))
         try:
-            document.set_array(("tests", result.index, "expect"), list(_rows(result, hidden)))
+            documents[file].set_array(("tests", index, "expect"), rows)
         except DocklineError as error:
             raise DocklineError(
                 f"the expect of {result.path} cannot be updated: {error}; "
                 "write it as expect = [ … ]"
             ) from error
-    changed = str(document)
-    new = parse(changed, environ, reading.file, python=python)
+    changed = {file: str(document) for file, document in documents.items()}
+    texts = [
+        Text(one.file, normalized(changed[one.file])) if one.file in changed else one
+        for one in reading.texts
+    ]
+    new = combine(texts, environ, reading.file, python=python)
     again = [run(new, result.index) for result in results]
     for result in again:
         if not result.as_expected or result.trouble:
             raise DocklineError(f"{result.path} would not pass after an update; nothing is changed")
-    _write(path, changed)
+    for file, text in changed.items():
+        _write(Path(file), text)
     return new, again
+
+
+def _where(index: int, reading: ConfigFile) -> tuple[str, int]:
+    """The file that a test is in, and its index there."""
+    places = reading.places()
+    files = [places["tests", number].file for number in range(index + 1)]
+    return files[-1], files.count(files[-1]) - 1
 
 
 def _rows(result: Result, hidden: Mapping[str, str]) -> Any:
@@ -77,6 +93,8 @@ def _as_written(value: Any, hidden: Mapping[str, str]) -> Any:
 
 def _read(path: Path) -> str:
     try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise ValueError("it is not a file")
         return path.read_bytes().decode()
     except (OSError, ValueError) as error:
         raise DocklineError(f"cannot read {path} again: {error}") from error

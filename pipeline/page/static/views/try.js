@@ -41,7 +41,7 @@ export default function Try({ route, go, graph }) {
       <label>Lines of <select value=${container} disabled=${typing && !containers.list.length} onChange=${(event) => to(name, event.target.value)}>
         ${container && !containers.list.some((one) => one.name === container) && html`<option value=${container}>${plain(containers.nameOf(container))}</option>`}
         ${containers.list.map((one) => html`<option key=${one.id} value=${one.name}>${plain(one.name)}</option>`)}</select></label>
-      <p class="dim">Nothing is saved: the agent runs these stages beside its own, which go on as they are.</p>
+      <p class="dim">Nothing is saved: the agent runs these stages beside its own, which go on as they are.${running?.place && html` They are written in <code>${running.place}</code>.`}</p>
     </header>
     <div class="try-body">
       <div class="try-left">
