@@ -1,4 +1,4 @@
-"""Behind nginx with TLS and a login, as docs/guides/operations.md has it."""
+"""Behind nginx with TLS and a login, as docs/guides/access.md has it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["authority"]
 
 pytestmark = pytest.mark.server
 
-PAGE = (Path(__file__).parents[2] / "docs/guides/operations.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/guides/access.md").read_text()
 PROXY = "127.0.0.5"
 """The address that nginx connects from here."""
 

@@ -1,4 +1,4 @@
-"""What `docs/guides/operations.md` promises about the requests that the agent sends is true."""
+"""What `docs/guides/running.md` promises about the requests that the agent sends is true."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def documented() -> set[str]:
-    """The requests in the table of docs/guides/operations.md."""
-    text = (ROOT / "docs/guides/operations.md").read_text()
+    """The requests in the table of docs/guides/running.md."""
+    text = (ROOT / "docs/guides/running.md").read_text()
     return set(re.findall(r"^\| `(GET /\S+)` \|", text, re.MULTILINE))
 
 
