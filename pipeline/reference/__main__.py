@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config import schema
-from pipeline.reference import markdown, metrics, sample
+from pipeline.reference import command_line, markdown, metrics, sample
 
 FILES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": markdown.render,
     "docs/reference/metrics.md": metrics.render,
+    "docs/reference/command-line.md": command_line.render,
     "config/reference.toml": sample.render,
     "config/schema.json": schema.render,
 }

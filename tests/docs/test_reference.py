@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.config.fields import fields
 from pipeline.model import registry
+from pipeline.reference import command_line
 from pipeline.reference.__main__ import FILES, main, stale
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +41,13 @@ def test_every_component_and_each_of_its_keys_is_documented(kind: registry.Kind)
         if kind == "sinks":
             for one in fields(registry.config_type(kind, name)):
                 assert f"**`{one.key}`**" in page, f"{name}: {one.key}"
+
+
+def test_every_command_and_each_of_its_options_is_documented() -> None:
+    page = (ROOT / "docs/reference/command-line.md").read_text()
+    found = command_line.commands()
+    assert {"run", "check", "tap"} <= set(found)
+    for name, parser in found.items():
+        section = page.partition(f"\n## `dockline {name}`\n")[2].partition("\n## ")[0]
+        usage = set(re.findall(r"--[a-z-]+", parser.format_usage()))
+        assert usage <= set(re.findall(r"--[a-z-]+", section)), name
