@@ -28,7 +28,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
-        image packages clean
+        image packages docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ DEBIAN_PYTHON := /usr/bin/python3
 FULL          := --hypothesis-profile=full
 
 .PHONY: everything
-everything: packages $(VENV)/.dev
+everything: packages $(VENV)/.dev .venv-docs/.docs
 	$(BIN)/python -m tests.suite --minutes 60 $(PARALLEL) $(FULL) -m "not slow"
 	$(BIN)/python -m tests.suite --minutes 60 -n 2 --dist loadgroup $(FULL) -m slow
 
@@ -129,6 +129,10 @@ packages: ## the Debian packages that the tests use (needs root and apt-get)
 image: ## the container image, as dockline:latest; BASE=... chooses what it builds on
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag dockline .
 
+docs: .venv-docs/.docs ## the documentation as a site, in build/docs; broken links fail; DOCS_SOURCE=URL shows files of the repository
+	.venv-docs/bin/sphinx-build -W --keep-going --quiet -b html docs build/docs
+	@echo "build/docs/index.html"
+
 clean: ## remove environments, caches and what was built
 	rm -rf .venv .venv-* .programs pipeline/native/*.so dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -155,6 +159,11 @@ $(VENV)/.dev: $(VENV)/.runtime constraints-dev.txt
 	$(install) --require-hashes -r constraints-dev.txt
 	@touch $@
 
+.venv-docs/.docs: constraints-docs.txt
+	@test -x .venv-docs/bin/python || scripts/make-venv "$(PYTHON)" .venv-docs
+	$(subst $(BIN),.venv-docs/bin,$(install)) --require-hashes -r constraints-docs.txt
+	@touch $@
+
 # ----------------------------------------------------------------------------------- pinning
 # One resolution for every supported Python and platform, hashed, and naming no package index.
 # UPGRADE=1 takes the newest versions; without it only what pyproject.toml demands changes.
@@ -167,6 +176,7 @@ lock: $(if $(UV),,.venv-lock/bin/uv) ## compile the constraint files from pyproj
 	$(compile) pyproject.toml --output-file constraints.txt
 	$(compile) pyproject.toml --extra all -c constraints.txt --output-file constraints-all.txt
 	$(compile) --group build -c constraints-all.txt --output-file constraints-build.txt
+	$(compile) --group docs -c constraints-all.txt -c constraints-build.txt --output-file constraints-docs.txt
 	$(compile) pyproject.toml --all-extras --group dev -c constraints-all.txt -c constraints-build.txt --output-file constraints-dev.txt
 
 .venv-lock/bin/uv:
