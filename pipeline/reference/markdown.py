@@ -35,7 +35,7 @@ Made from the source by `python -m pipeline.reference`; do not edit.
 
 `dockline` reads the TOML file that `-c` names, else `$DOCKLINE_CONFIG`, else
 `/etc/dockline/dockline.toml` where it exists. `-c` may be repeated, and may name
-[a folder](../guides/operations.md#several-files). Everything has a default, so an empty file is a
+[a folder](../guides/configuring.md#several-files). Everything has a default, so an empty file is a
 good one. `dockline check` tells every mistake in it at once, and `dockline schema` prints its JSON
 Schema, with which [an editor](../guides/editors.md) completes and checks it.
 `config/reference.toml` has the
