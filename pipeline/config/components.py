@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config import examples
+from pipeline.config import examples, other_tools
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, ProblemReport, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import kind as kind_of
-from pipeline.config.wording import listed, nearest, shown
+from pipeline.config.wording import known_words, listed, nearest, shown
 from pipeline.model import registry
 from pipeline.model.component import SinkContext, SourceContext, StageContext
 from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
@@ -59,7 +59,10 @@ def _typed(
         hint = f"write type = {listed(map(quote, own), 'or')}"
         report.error(path, '"type" is missing', hint, about="key")
         return INVALID
-    name = _named(f"{kind[:-1]} type", table["type"], known, (*path, "type"), report)
+    said = table["type"]
+    other = other_tools.of_sink if kind == "sinks" else other_tools.of_source
+    hint = other(said) if isinstance(said, str) and not isinstance(said, Substituted) else ""
+    name = _named(f"{kind[:-1]} type", said, known, (*path, "type"), report, hint)
     if name is INVALID:
         return INVALID
     cls = registry.config_type(kind, name)
@@ -92,7 +95,8 @@ def stage(
         return INVALID
     ((key, value),) = table.items()
     path = (*path, key)
-    name = _named("stage", key, registry.names("stages"), path, report, about="key")
+    hint = other_tools.of_stage(key, known_words(registry.config_type("stages", "parse")))
+    name = _named("stage", key, registry.names("stages"), path, report, hint, about="key")
     if name is INVALID:
         return INVALID
     config = convert(value, registry.config_type("stages", name), path)
@@ -127,16 +131,20 @@ def _named(
     known: list[str],
     path: Path,
     report: ProblemReport,
+    hint: str = "",
     about: About = "value",
 ) -> Any:
-    """`name` if it is one of `known`; otherwise `INVALID`, with an error in `report`."""
+    """`name` if it is one of `known`; otherwise `INVALID`, with an error in `report`.
+
+    `hint` says what to write where that is known; else the nearest name and the list.
+    """
     if name is INVALID:
         return INVALID
     if not isinstance(name, str):
         report.error(path, f"expected a string, got {kind_of(name)}")
         return INVALID
     if name not in known:
-        hint = f"{nearest(name, known)} Known: {', '.join(known)}".lstrip()
+        hint = hint or f"{nearest(name, known)} Known: {', '.join(known)}".lstrip()
         report.error(path, f"there is no {noun} {shown(name)}", hint, about=about)
         return INVALID
     return str(name)

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from pipeline.config import components, scalars
 from pipeline.config.locate import Path
+from pipeline.config.other_tools import of_key
 from pipeline.config.problems import INVALID, About, ProblemReport, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.wording import (
@@ -27,9 +28,9 @@ from pipeline.config.wording import (
     limits,
     may_hold_secrets,
     nearest,
+    shape_hint,
     short_key,
     toml,
-    unit_hint,
 )
 from pipeline.model.component import Python, SinkConfig, SourceConfig, StageContext
 from pipeline.model.errors import DocklineError
@@ -68,9 +69,7 @@ class Converter:
                 self.report.hidden.hide(path, value)
         if not takers:
             message = f"expected {expected(type_)}, got {kind(value)}"
-            only_array = isinstance(value, str) and all(accepts(arm, []) for arm in arms(type_))
-            hint = "put it in brackets: [ … ]" if only_array else unit_hint(value, type_)
-            self.report.error(path, message, hint, about=about)
+            self.report.error(path, message, shape_hint(value, type_, path), about=about)
             return INVALID
         if len(takers) == 1:
             result = self._one(value, takers[0], path)
@@ -136,7 +135,8 @@ class Converter:
 
     def _unknown(self, key: str, value: Any, known: list[str], path: Path) -> None:
         noun = "table" if not path and isinstance(value, (dict, list)) else "key"
-        hint = nearest(key, known) or f"known here: {', '.join(known)}"
+        hint = of_key(key, path, known)
+        hint = hint or nearest(key, known) or f"known here: {', '.join(known)}"
         self.report.error((*path, key), f"unknown {noun} {quote(key)}", hint, about="key")
 
     def _missing(self, name: str, type_: Any, path: Path, example: Any) -> None:

@@ -17,6 +17,7 @@ from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, by_pl
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
 from pipeline.config.substitute import Substituted, substitute, without_defaults
+from pipeline.config.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
 from pipeline.model import registry
 from pipeline.model.component import Python
 
@@ -117,8 +118,10 @@ def _combine(
     config = Converter(report, python).convert(tree, Config, ())
     check_names(tree, report)
     if report.errors:
+        explain_unsubstituted(tree, report)
         raise ConfigErrors(name, report.errors)
     advise(config, tree, report)
+    warn_of_unsubstituted(tree, report)
     warnings = by_place(report.warnings)
     hidden = substituted(tree)
     return ConfigFile(name, tuple(texts), tree, config, warnings, hidden, report.hidden)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from pipeline.config.locate import first_repeated, last_statement
+from pipeline.config.other_formats import recognised
 from pipeline.config.problems import Problem, dotted
+from pipeline.config.slips import slip
 
 _SENTENCES = (
     ("Expected newline or end of document", "something follows a value on its line", "text"),
@@ -40,6 +42,8 @@ def explain(text: str, message: str) -> Problem:
     tomllib stops at the first problem, so there is only one. The excerpt has at most the key or the
     header: without TOML's quotation marks, any other part of the line may be a secret.
     """
+    if (other := recognised(text)) is not None:
+        return other
     if message.startswith(("Cannot ", "Duplicate ")):
         return _repeated(text, message)
     sentence, hint = next(
@@ -51,6 +55,8 @@ def explain(text: str, message: str) -> Problem:
         return Problem(sentence, line=last_statement(text)[0], hint=_HINTS.get(hint, hint))
     line, column = int(found[1]), int(found[2])
     whole = text.split("\n")[line - 1]
+    if (found_slip := slip(message, whole[column - 1 :])) is not None:
+        sentence, hint = found_slip
     if hint == "key" and not whole[column - 1 :].strip():
         hint = "braces"
     begins = last_statement(text)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Struct, structs
 
+from pipeline.config.locate import Path
 from pipeline.config.problems import quote
 from pipeline.config.settings import (
     ContainerExpression,
@@ -21,7 +22,14 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.substitute import Substituted, without_defaults
-from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.model.component import (
+    Duration,
+    Secret,
+    SinkConfig,
+    Size,
+    SourceConfig,
+    TLSConfig,
+)
 from pipeline.support.mistyped import meant
 
 CAN_BE_OFF = (Duration, Size, ListenAddress)
@@ -208,12 +216,39 @@ def nearest(value: str, choices: Iterable[str]) -> str:
     return f"did you mean {quote(found)}?" if found is not None else ""
 
 
-def unit_hint(value: Any, type_: Any) -> str:
-    """What to write for a number where a duration is expected; empty for anything else."""
+def shape_hint(value: Any, type_: Any, path: Path) -> str:
+    """How to write a value of another kind than the type's, at `path`; empty if that is not known.
+
+    Shows nothing of a value but a number.
+    """
+    kinds = arms(type_)
+    if isinstance(value, (str, dict)) and all(accepts(arm, []) for arm in kinds):
+        if isinstance(value, dict) and len(path) == 1:
+            return f"write [[{path[0]}]]"
+        if isinstance(value, dict) and len(value) > 1:
+            parts = ", ".join(f"{{ {_key(key)} = … }}" for key in list(value)[:3])
+            return f"write a list, with a table for each: [{parts}]"
+        return "put it in brackets: [ … ]"
+    if path and path[0] in _NAMED and len(path) < 3 and not isinstance(value, dict):
+        return f"each has a name: [{path[0]}.NAME], and its keys in the lines below"
+    if value is True and TLSConfig in kinds:
+        return "TLS is chosen by the address, such as tls:// or https://; this is for certificates"
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and value >= 0 and Duration in forms(type_):
         return f'say in which unit, such as "{value}s"'
     return ""
+
+
+_NAMED = ("sources", "sinks", "routes")
+"""Tables of tables, each under a name of the user's choice."""
+
+
+def known_words(type_: Any) -> list[str]:
+    """The strings that a type lists, at any depth: the formats of the stage `parse`."""
+    found: list[str] = []
+    for part in get_args(type_):
+        found += [part] if isinstance(part, str) else known_words(part)
+    return found
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:

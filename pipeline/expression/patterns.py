@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.expression import steps
+from pipeline.expression.pattern_slips import found_in
 from pipeline.model.errors import ConfigError
 
 MOST_CHARACTERS = 4096
@@ -87,7 +88,7 @@ def _compile(text: str) -> tuple[re.Pattern[str], int]:
             warnings.simplefilter("ignore")  # about syntax that may change in a later Python
             return re.compile(text), steps.of_search(text)
     except (re.error, OverflowError) as error:
-        raise ConfigError(f"the pattern cannot be read: {error}") from None
+        raise ConfigError(found_in(text) or f"the pattern cannot be read: {error}") from None
     except RecursionError:
         raise ConfigError("the pattern is nested too deeply") from None
 

@@ -20,7 +20,9 @@ def parser(text: str) -> Callable[[list[bytes]], list[Fields]]:
     except ConfigError as error:
         raise ConfigError(error.message, "regex") from None
     if not pattern.groups:
-        raise ConfigError('name the groups for the fields, as in "(?P<status>\\d+)"', "regex")
+        grok = "%{" in text
+        message = 'name the groups for the fields, as in "(?P<status>\\d+)"'
+        raise ConfigError(message + "; %{NAME:field} of grok is not known" * grok, "regex")
     search = pattern.search
 
     def parse(lines: list[bytes]) -> list[Fields]:

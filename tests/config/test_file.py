@@ -196,12 +196,18 @@ def test_a_wrong_expression_is_marked_where_it_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ('sinks = "a"', "1 sinks: expected a table, got a string"),
-        ('[[sinks]]\ntype = "probe"', "1 sinks: expected a table, got an array"),
-        ('sinks.a = "probe"', "1 sinks.a: expected a table, got a string"),
-        ("routes = 3", "1 routes: expected a table, got a whole number"),
-        ("routes.r = []", "1 routes.r: expected a table, got an array"),
-        ("[tests]\nroute = 'a'", "1 tests: expected an array, got a table"),
+        ('sinks = "a"', "1 sinks: expected a table, got a string; "
+            "each has a name: [sinks.NAME], and its keys in the lines below"),
+        ('[[sinks]]\ntype = "probe"', "1 sinks: expected a table, got an array; "
+            "each has a name: [sinks.NAME], and its keys in the lines below"),
+        ('sinks.a = "probe"', "1 sinks.a: expected a table, got a string; "
+            "each has a name: [sinks.NAME], and its keys in the lines below"),
+        ("routes = 3", "1 routes: expected a table, got a whole number; "
+            "each has a name: [routes.NAME], and its keys in the lines below"),
+        ("routes.r = []", "1 routes.r: expected a table, got an array; "
+            "each has a name: [routes.NAME], and its keys in the lines below"),
+        ("[tests]\nroute = 'a'", "1 tests: expected an array, got a table; "
+            "write [[tests]]"),
         ('[routes.r]\nto = "console"', "2 routes.r.to: expected an array, got a string; "
             "put it in brackets: [ … ]"),
         ("[stats]\nevery = '0s'", "2 stats.every: must be more than 0s"),
