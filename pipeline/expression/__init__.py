@@ -28,6 +28,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from pipeline.expression.code import Code, Namespace
+from pipeline.expression.json_template import compiled_json
 from pipeline.expression.scope import ContainerScope, EntryScope
 from pipeline.expression.template import has_placeholders, pieces, text_of
 from pipeline.expression.translate import translate
@@ -39,6 +40,7 @@ __all__ = [
     "OverEntries",
     "Predicate",
     "compile_container",
+    "compile_json",
     "compile_predicate",
     "compile_template",
     "compile_value",
@@ -98,6 +100,15 @@ def compile_template(text: str, clean: Callable[[str], str] | None = None) -> Ov
         return Code(parts[0] if len(parts) == 1 else f"''.join(({', '.join(parts)}))", "text")
 
     return OverEntries(code)
+
+
+def compile_json(text: str) -> OverEntries:
+    """Compiles a template of JSON to JSON text for each entry, on one line: see `json_template`.
+
+    Raises `ConfigError`, with the column, for an invalid brace or expression, and for a template
+    that no entry can make JSON of.
+    """
+    return OverEntries(lambda scope: compiled_json(text, scope))
 
 
 def compile_value(text: str) -> OverEntries:

@@ -49,7 +49,7 @@ _OPERATIONS: Final = (
     "equal", "unequal", "less", "at_most", "greater", "at_least",
     "contains", "lacks", "one_of", "none_of",
     "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "negative",
-    "to_int", "to_float", "length", "lower", "upper", "startswith", "endswith",
+    "to_int", "to_float", "epoch", "length", "lower", "upper", "startswith", "endswith",
 )  # fmt: skip
 """Names in `values` that generated code may use."""
 

@@ -121,5 +121,6 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "int": Function("int(value)", _plain("to_int")),
     "float": Function("float(value)", _plain("to_float")),
     "at_least": Function(severity.USAGE, severity.build),
+    "epoch": Function("epoch(time)", _plain("epoch")),
     "ip_in": Function('ip_in(address, "10.0.0.0/8")', _ip_in),
 }

@@ -115,7 +115,7 @@ class EntryScope(Scope):
         if name == "container":
             if not rest:
                 raise ConfigError(f'after "container" comes one of {", ".join(_FACTS)}')
-            return self._once(self._container.resolve(tuple(rest)))
+            return self.once(self._container.resolve(tuple(rest)))
         if name in _NOT_NAMES:
             raise ConfigError(f'write "{_NOT_NAMES[str(name)]}" for "{name}"')
         if name not in self.RESERVED:
@@ -123,7 +123,7 @@ class EntryScope(Scope):
         if rest:
             raise ConfigError(f'"{name}" is text, which has no parts')
         if name == "source":
-            return self._once(Code("batch.source", "text"))
+            return self.once(Code("batch.source", "text"))
         self._use(str(name))
         return self._TEXTS[str(name)]
 
@@ -162,7 +162,7 @@ class EntryScope(Scope):
             values = "batch.parsed"
         self._columns[variable] = values
 
-    def _once(self, code: Code) -> Code:
+    def once(self, code: Code) -> Code:
         """A variable for code that has the same value for a whole batch; set before the loop."""
         if code.source not in self._facts:
             self._facts[code.source] = self.namespace.fresh()

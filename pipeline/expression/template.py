@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
@@ -23,7 +23,21 @@ _PIECE: Final = re.compile(
       | \{ (?P<expression> (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^{}"'] )* ) \}""",
     re.VERBOSE | re.DOTALL,
 )
-_BRACES: Final = {"{{": "{", "}}": "}"}
+
+
+class Piece(NamedTuple):
+    """A part of a template: plain text, or a placeholder."""
+
+    position: int
+    """Its column in the template."""
+    text: str
+    """What stands there, with doubled braces; of a placeholder its expression."""
+    is_expression: bool
+
+    @property
+    def plain(self) -> str:
+        """The text without doubled braces."""
+        return self.text.replace("{{", "{").replace("}}", "}")
 
 
 def has_placeholders(text: str) -> bool:
@@ -51,37 +65,48 @@ def pieces(
     `clean` is applied to the values of expressions. Raises `ConfigError`, with the column, for an
     invalid template or expression.
     """
-    if len(text) > MOST_CHARACTERS:
-        message = f"the text is longer than {MOST_CHARACTERS} characters"
-        raise ConfigError(message, column=MOST_CHARACTERS)
     render = namespace.constant(text_of)
     cleaned = namespace.constant(clean) if clean else ""
     found: list[Code] = []
+    for piece in scan(text):
+        if piece.is_expression:
+            code = placeholder(piece, scope)
+            source = code.source if code.kind == "text" else f"{render}({code.source})"
+            found.append(Code(f"{cleaned}({source})" if clean else source, "text"))
+        else:
+            found.append(Code(quote(piece.plain), "text", piece.plain))
+    return found or [Code("''", "text", "")]
+
+
+def scan(text: str) -> Iterator[Piece]:
+    """The parts of a template, in order. Raises `ConfigError`, with the column, for a brace that
+    makes no sense, and for a template beyond the limits."""
+    if len(text) > MOST_CHARACTERS:
+        message = f"the text is longer than {MOST_CHARACTERS} characters"
+        raise ConfigError(message, column=MOST_CHARACTERS)
     position = count = 0
     while position < len(text):
-        piece = _PIECE.match(text, position)
-        if piece is None:
+        found = _PIECE.match(text, position)
+        if found is None:
             raise ConfigError('write "{{" and "}}" for braces that are meant', column=position)
-        if piece["expression"] is None:
-            plain = re.sub(r"\{\{|\}\}", lambda pair: _BRACES[pair[0]], piece["text"])
-            found.append(Code(quote(plain), "text", plain))
+        if found["expression"] is None:
+            yield Piece(position, found["text"], False)
         else:
             count += 1
             if count > MOST_PLACEHOLDERS:
                 message = f"the text has more than {MOST_PLACEHOLDERS} placeholders"
                 raise ConfigError(message, column=position)
-            code = _placeholder(piece["expression"], scope, position + 1)
-            source = code.source if code.kind == "text" else f"{render}({code.source})"
-            found.append(Code(f"{cleaned}({source})" if clean else source, "text"))
-        position = piece.end()
-    return found or [Code("''", "text", "")]
+            yield Piece(position, found["expression"], True)
+        position = found.end()
 
 
-def _placeholder(expression: str, scope: EntryScope, position: int) -> Code:
+def placeholder(piece: Piece, scope: EntryScope) -> Code:
+    """The code of a placeholder's expression. Raises `ConfigError`, with the column in the
+    template, for an invalid one."""
     try:
-        return translate(expression, scope)
+        return translate(piece.text, scope)
     except ConfigError as error:
-        column = None if error.column is None else error.column + position
+        column = None if error.column is None else error.column + piece.position + 1
         raise ConfigError(error.message, column=column) from None
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pipeline.model.records import MISSING
+from pipeline.model.timestamps import whole_seconds
 
 NUMBERS: Final = frozenset((int, float))
 """The types of numbers; `bool` is not one."""
@@ -28,6 +29,7 @@ LARGEST: Final = 2**64
 """Larger whole numbers become floating point, so that products cannot grow without limit."""
 
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z", re.ASCII)
 _SPELLED: Final = re.compile(r"\s*[-+]?\d{1,30}(\.\d{0,30})?([eE][-+]?\d{1,3})?\s*", re.ASCII)
 
 
@@ -139,6 +141,17 @@ def to_int(value: Any) -> Any:
 def to_float(value: Any) -> Any:
     """A number, or a text that is one, as floating point; otherwise `MISSING`."""
     return multiply(value, 1.0)
+
+
+def epoch(value: Any) -> Any:
+    """Seconds since 1970 of a time as `time` has it, in UTC; otherwise `MISSING`."""
+    found = type(value) is str and _MOMENT.fullmatch(value)
+    if not found:
+        return MISSING
+    try:
+        return whole_seconds(found[1].encode()) + float(found[2] or 0)
+    except (ValueError, OverflowError):
+        return MISSING
 
 
 def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

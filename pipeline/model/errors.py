@@ -76,11 +76,13 @@ class ConfigError(DocklineError):
         self.column = column
 
 
-class MissingPackage(ConfigError):
-    """A library that a component needs is not installed, or its version is not supported.
+class Unquoted(ConfigError):
+    """A `ConfigError` whose message contains nothing that the user wrote, so that it may be shown
+    where the value is secret."""
 
-    The message contains nothing that the user wrote.
-    """
+
+class MissingPackage(Unquoted):
+    """A library that a component needs is not installed, or its version is not supported."""
 
 
 @contextmanager
@@ -92,7 +94,8 @@ def at(path: str) -> Iterator[None]:
     except MissingPackage:
         raise
     except ConfigError as error:
-        raise ConfigError(error.message, path, error.column) from None
+        kind = Unquoted if isinstance(error, Unquoted) else ConfigError
+        raise kind(error.message, path, error.column) from None
 
 
 class EngineError(DocklineError):

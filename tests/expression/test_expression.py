@@ -159,6 +159,13 @@ def test_matches_looks_anywhere_in_the_text() -> None:
     assert not holds("matches(n, '5')", {"n": 5})
 
 
+def test_epoch_is_the_seconds_of_a_time() -> None:
+    assert holds("epoch(when) == 1769903999.5", {"when": "2026-01-31T23:59:59.500000000Z"})
+    assert holds("epoch(time) == 1769903999 and int(epoch(time)) == 1769903999", {})
+    for value in (None, 5, "", "2026-01-31", "2026-02-30T00:00:00Z", "2026-01-31T23:59:59+01:00"):
+        assert not holds("epoch(when) >= 0", {"when": value})
+
+
 def test_ip_in_reads_addresses_of_both_versions() -> None:
     nets = "('10.0.0.0/8', '2001:db8::/32')"
     for address in ("10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3"):
